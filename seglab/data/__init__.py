@@ -1,0 +1,1 @@
+"""From files on disk to training batches: formats, conversion, augmentation, catalogues and the toybox."""

@@ -1,0 +1,31 @@
+"""What is known of one picture: its pixels and the objects on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Object:
+    """One instance in the image frame.
+
+    rings: (n, 2) float64 xy vertices in pixels; positive shoelace area is solid, negative is a hole.
+    crowd: an unseparated group, which evaluation ignores. rle: the exact mask where the source gave one as COCO RLE.
+    """
+
+    class_id: int
+    rings: list[np.ndarray]
+    crowd: bool = False
+    rle: dict | None = None
+
+
+@dataclass
+class Sample:
+    """One picture. image: (H, W, 3) uint8 RGB; objects: in the frame of `image`; path: where it came from."""
+
+    image: np.ndarray
+    objects: list[Object] = field(default_factory=list)
+    path: str = ""
+    image_id: int | str = 0

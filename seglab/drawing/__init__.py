@@ -1,0 +1,1 @@
+"""Pictures from arrays: overlays, contours and plots."""

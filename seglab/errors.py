@@ -1,0 +1,5 @@
+"""The one exception class of seglab's own."""
+
+
+class SeglabError(ValueError):
+    """A problem the user can solve; its message is one sentence that says what, where and what to do."""

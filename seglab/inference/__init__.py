@@ -1,0 +1,1 @@
+"""From network output to results: decoding, suppression, mask assembly, sources and predictions."""

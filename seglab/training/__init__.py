@@ -1,0 +1,1 @@
+"""How it learns: assignment, loss, optimisation and the training loop."""

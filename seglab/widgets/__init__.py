@@ -1,0 +1,1 @@
+"""Interactive exploration of masks, prototypes and assignments in notebooks."""

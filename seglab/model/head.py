@@ -1,0 +1,122 @@
+"""The head: at every anchor point a box, class scores and mask coefficients; for the whole image 32 prototypes.
+
+An anchor point is the centre of one cell of a feature map. A box is given as the distances from that point to its
+four sides, each as a distribution over 16 bins one stride wide (Li et al., "Generalized Focal Loss", 2020). A mask is
+a weighted sum of the prototypes (Bolya et al., "YOLACT", 2019).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seglab.model.blocks import Conv
+
+STRIDES = (8, 16, 32)
+BINS = 16
+COEFFICIENTS = 32
+PROTOTYPE_STRIDE = 4  # prototypes have a quarter of the input's resolution
+
+
+class RawOutput(NamedTuple):
+    """What the network computes, undecoded. Anchor points run over strides 8, 16, 32 in turn, each row by row."""
+
+    boxes: Tensor  # (B, 4 * 16, A) logits of the distances left, top, right, bottom
+    classes: Tensor  # (B, C, A) logits
+    coefficients: Tensor  # (B, 32, A)
+    prototypes: Tensor  # (B, 32, H/4, W/4)
+
+
+def anchor_points(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Anchor points of an input of (height, width), both multiples of 32.
+
+    Returns points (A, 2) xy in letterbox pixels and strides (A, 1), float32, in the order of RawOutput.
+    A pure function of the shape: nothing is cached, so exporters and changing image sizes cannot go wrong.
+    """
+    points, strides = [], []
+    for stride in STRIDES:
+        x = (torch.arange(width // stride, device=device, dtype=torch.float32) + 0.5) * stride
+        y = (torch.arange(height // stride, device=device, dtype=torch.float32) + 0.5) * stride
+        grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
+        points.append(torch.stack((grid_x, grid_y), dim=-1).reshape(-1, 2))
+        strides.append(torch.full_like(points[-1][:, :1], stride))
+    return torch.cat(points), torch.cat(strides)
+
+
+def distances(logits: Tensor) -> Tensor:
+    """Distribution logits (B, 64, A) -> expected distances left, top, right, bottom (B, 4, A) in strides."""
+    batch, _, anchors = logits.shape
+    probabilities = logits.view(batch, 4, BINS, anchors).softmax(dim=2)
+    bins = torch.arange(BINS, device=logits.device, dtype=logits.dtype)
+    return (probabilities * bins.view(1, 1, BINS, 1)).sum(dim=2)
+
+
+def boxes_from_distribution(logits: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+    """Logits (B, 64, A) around points (A, 2) with strides (A, 1) -> boxes (B, A, 4) xyxy, letterbox pixels."""
+    left_top, right_bottom = (distances(logits).transpose(1, 2) * strides).chunk(2, dim=-1)  # (B, A, 2) each
+    return torch.cat((points - left_top, points + right_bottom), dim=-1)
+
+
+class Distribution(nn.Module):
+    """Holds the bin values as the frozen 1x1 convolution that official checkpoints carry (16 numbers: 0 to 15)."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(BINS, 1, 1, bias=False).requires_grad_(False)
+        self.conv.weight.data = torch.arange(BINS, dtype=torch.float32).view(1, BINS, 1, 1)
+
+
+class Prototypes(nn.Module):
+    """From the finest feature map to 32 prototypes at twice its resolution."""
+
+    def __init__(self, c_in: int, hidden: int):
+        super().__init__()
+        self.cv1 = Conv(c_in, hidden, 3)
+        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)
+        self.cv2 = Conv(hidden, hidden, 3)
+        self.cv3 = Conv(hidden, COEFFICIENTS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cv3(self.cv2(self.upsample(self.cv1(x))))
+
+
+class SegmentHead(nn.Module):
+    """Three feature maps -> RawOutput. cv2 predicts boxes, cv3 classes, cv4 coefficients, one branch a stride each."""
+
+    def __init__(self, channels: tuple[int, int, int], classes: int, prototype_channels: int):
+        super().__init__()
+        c_box = max(16, channels[0] // 4, 4 * BINS)
+        c_class = max(channels[0], min(classes, 100))
+        c_mask = max(channels[0] // 4, COEFFICIENTS)
+        self.cv2 = nn.ModuleList(_branch(c, c_box, 4 * BINS) for c in channels)
+        self.cv3 = nn.ModuleList(
+            nn.Sequential(
+                nn.Sequential(Conv(c, c, 3, groups=c), Conv(c, c_class)),
+                nn.Sequential(Conv(c_class, c_class, 3, groups=c_class), Conv(c_class, c_class)),
+                nn.Conv2d(c_class, classes, 1),
+            )
+            for c in channels
+        )
+        self.dfl = Distribution()
+        self.proto = Prototypes(channels[0], prototype_channels)
+        self.cv4 = nn.ModuleList(_branch(c, c_mask, COEFFICIENTS) for c in channels)
+        self.reset_biases(classes)
+
+    def reset_biases(self, classes: int) -> None:
+        """Start with plausible guesses: medium boxes, and scores as rare as objects are (about 5 in 640 x 640)."""
+        for box, score, stride in zip(self.cv2, self.cv3, STRIDES):
+            nn.init.constant_(box[-1].bias, 1.0)
+            nn.init.constant_(score[-1].bias, math.log(5 / classes / (640 / stride) ** 2))
+
+    def forward(self, features: list[Tensor]) -> RawOutput:
+        def gather(branches: nn.ModuleList) -> Tensor:
+            return torch.cat([branch(x).flatten(2) for branch, x in zip(branches, features)], dim=2)
+
+        return RawOutput(gather(self.cv2), gather(self.cv3), gather(self.cv4), self.proto(features[0]))
+
+
+def _branch(c_in: int, hidden: int, c_out: int) -> nn.Sequential:
+    return nn.Sequential(Conv(c_in, hidden, 3), Conv(hidden, hidden, 3), nn.Conv2d(hidden, c_out, 1))

@@ -1,0 +1,327 @@
+"""The COCO protocol: average precision and recall of boxes or masks at the image's own resolution.
+
+Rules (Lin et al., "Microsoft COCO", 2014, and https://cocodataset.org/#detection-eval): detections of one class go by
+falling score, at most 100 an image; each takes the unclaimed ground truth it overlaps most, if the overlap reaches
+the threshold, real objects before ignored ones; ignored are crowds and objects outside the area range, and what matches
+them, or matches nothing and lies outside the range itself, counts neither way. The overlap with a crowd is taken over
+the detection alone, and a crowd may be matched many times. AP is the mean of the precision envelope at 101 recalls.
+
+An image is reduced at once to the pairs that overlap enough to matter, a few numbers each, so memory does not grow with
+masks. Matching then runs class by class over every image, area range and threshold together: step r settles the r-th
+detection of each image, which makes a hundred numpy steps out of a million Python ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0.0, 1.0, 101)
+AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px^2
+MAX_DETECTIONS = (1, 10, 100)
+FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+
+class Instances(NamedTuple):
+    """The objects or the detections of one image, in its own frame.
+
+    classes: (N,) int; areas: (N,) float, px^2; boxes: (N, 4) float64 left, top, width, height (for "bbox");
+    masks: N RLEs of the whole image (for "segm"); scores: (N,) float, detections only; crowd: (N,) bool, objects only.
+    """
+
+    classes: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray | None = None
+    masks: Sequence[dict] | None = None
+    scores: np.ndarray | None = None
+    crowd: np.ndarray | None = None
+
+
+class ClassMatches(NamedTuple):
+    """How the detections of one class fared, by falling score. A: area ranges, T: overlap thresholds.
+
+    scores, ranks (place within its image), images (place of its image in the order of ids): (D,);
+    true, ignored: (D, A, T) bool, what is neither is false; positives: (A,) objects that count.
+    """
+
+    scores: np.ndarray
+    ranks: np.ndarray
+    images: np.ndarray
+    true: np.ndarray
+    ignored: np.ndarray
+    positives: np.ndarray
+
+
+@dataclass(frozen=True)
+class CocoFigures:
+    """What the protocol reports; -1 stands where a class has no ground truth, as in COCO's own tool.
+
+    precision: (T, 101, K, A) at the largest detection limit; recall: (T, K, A, M); classes: the K class ids.
+    """
+
+    classes: tuple[int, ...]
+    precision: np.ndarray
+    recall: np.ndarray
+
+    @property
+    def per_class(self) -> np.ndarray:
+        """(K,) AP over all thresholds and areas of every class, -1 where it has no ground truth."""
+        return np.array([_mean(self.precision[:, :, k, 0]) for k in range(len(self.classes))])
+
+    @property
+    def twelve(self) -> dict[str, float]:
+        """The twelve COCO figures by name, in COCO's order."""
+        precision, recall = self.precision, self.recall
+        half, three_quarters = (np.isclose(THRESHOLDS, level) for level in (0.5, 0.75))
+        values = [_mean(precision[..., 0]), _mean(precision[half][..., 0]), _mean(precision[three_quarters][..., 0])]
+        values += [_mean(precision[..., area]) for area in (1, 2, 3)]
+        values += [_mean(recall[:, :, 0, limit]) for limit in range(len(MAX_DETECTIONS))]
+        values += [_mean(recall[:, :, area, -1]) for area in (1, 2, 3)]
+        return dict(zip(FIGURES, values))
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[values > -1]
+    return float(known.mean()) if known.size else -1.0
+
+
+class CocoAccumulator:
+    """Takes one image after another, then gives the figures. kind: "bbox", "segm" or "boundary"."""
+
+    def __init__(self, classes: Sequence[int], kind: str = "segm") -> None:
+        if kind not in ("bbox", "segm", "boundary"):
+            raise ValueError(f"kind is {kind!r}: choose bbox, segm or boundary")
+        self.classes, self.kind = tuple(sorted(classes)), kind
+        self._images: dict[int | str, tuple[np.ndarray, ...]] = {}
+
+    def add(self, image_id: int | str, ground_truth: Instances, detections: Instances) -> None:
+        """Reduce one image to its overlaps. Raises ValueError when the image was added before."""
+        if image_id in self._images:
+            raise ValueError(f"image {image_id} was added twice: give every image once, with all its detections")
+        classes, scores = np.asarray(detections.classes), np.asarray(detections.scores, dtype=np.float64)
+        order = np.lexsort((-scores, classes))  # stable: equal scores keep the order they came in
+        ranks = _count_within(classes[order])
+        order, ranks = order[ranks < MAX_DETECTIONS[-1]], ranks[ranks < MAX_DETECTIONS[-1]]
+        pairs = overlapping_pairs(ground_truth, detections, order, self.kind)
+        crowd = np.zeros(len(ground_truth.classes), bool) if ground_truth.crowd is None else ground_truth.crowd
+        self._images[image_id] = (
+            np.asarray(ground_truth.classes), np.asarray(ground_truth.areas, dtype=np.float64), np.asarray(crowd, bool),
+            classes[order], scores[order], np.asarray(detections.areas, dtype=np.float64)[order], ranks, *pairs,
+        )  # fmt: skip
+
+    def matches(self) -> Iterator[ClassMatches]:
+        """Match every class of `self.classes` in turn. Images count in the order of their ids."""
+        if not self._images:
+            nothing = np.zeros(0)
+            empty = np.zeros((0, len(AREAS), len(THRESHOLDS)), bool)
+            yield from (ClassMatches(nothing, nothing, nothing, empty, empty, np.zeros(4)) for _ in self.classes)
+            return
+        columns = list(zip(*(self._images[image_id] for image_id in sorted(self._images))))
+        truth_count = np.array([len(column) for column in columns[0]])
+        found_count = np.array([len(column) for column in columns[3]])
+        pair_count = np.array([len(column) for column in columns[7]])
+        truth_class, truth_area, crowd, classes, scores, areas, ranks, pair_found, pair_truth, overlap = (
+            np.concatenate(column) for column in columns
+        )
+        pair_found += np.repeat(np.cumsum(found_count) - found_count, pair_count)
+        pair_truth += np.repeat(np.cumsum(truth_count) - truth_count, pair_count)
+        images = np.repeat(np.arange(len(found_count)), found_count)
+        truth_ignored = _outside(truth_area) | crowd[:, None]  # (G, A)
+
+        by_class, pair_class = _groups(classes, self.classes), _groups(classes[pair_found], self.classes)
+        for class_id, found, pairs in zip(self.classes, by_class, pair_class):
+            local = np.searchsorted(found, pair_found[pairs])  # `found` rises, so a place in it is a search
+            claimed, spoilt = match(
+                local, pair_truth[pairs], overlap[pairs], images[found], truth_ignored, crowd
+            )  # (D, A, T) each
+            ignored = np.where(claimed, spoilt, _outside(areas[found])[:, :, None])
+            order = np.argsort(-scores[found], kind="stable")
+            yield ClassMatches(
+                scores[found][order], ranks[found][order], images[found][order],
+                (claimed & ~ignored)[order], ignored[order], (~truth_ignored[truth_class == class_id]).sum(axis=0),
+            )  # fmt: skip
+
+    def summarise(self) -> CocoFigures:
+        """The figures of every image added so far."""
+        shape = (len(THRESHOLDS), len(self.classes), len(AREAS), len(MAX_DETECTIONS))
+        precision, recall = np.full((shape[0], len(RECALLS), *shape[1:3]), -1.0), np.full(shape, -1.0)
+        for k, matches in enumerate(self.matches()):
+            for area in np.flatnonzero(matches.positives):
+                true, positives = matches.true[:, area].T, matches.positives[area]  # (T, D)
+                precision[:, :, k, area] = precision_at_recalls(true, matches.ignored[:, area].T, positives)
+                for m, limit in enumerate(MAX_DETECTIONS):
+                    recall[:, k, area, m] = true[:, matches.ranks < limit].sum(axis=1) / positives
+        return CocoFigures(self.classes, precision, recall)
+
+
+def overlapping_pairs(
+    ground_truth: Instances, detections: Instances, order: np.ndarray, kind: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which detections reach the least threshold with which objects of their class.
+
+    order: (D,) the detections to look at. Returns (P,) places in `order`, (P,) objects and (P,) overlaps in [0, 1].
+    """
+    from pycocotools import mask as coco_mask
+
+    truth_class, found_class = np.asarray(ground_truth.classes), np.asarray(detections.classes)[order]
+    crowd = (
+        np.zeros(len(truth_class), np.uint8) if ground_truth.crowd is None else np.asarray(ground_truth.crowd, np.uint8)
+    )
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for class_id in np.unique(truth_class):
+        found, truth = np.flatnonzero(found_class == class_id), np.flatnonzero(truth_class == class_id)
+        if not len(found):
+            continue
+        if kind == "bbox":
+            shapes = detections.boxes[order[found]], ground_truth.boxes[truth]
+        else:
+            shapes = [detections.masks[i] for i in order[found]], [ground_truth.masks[i] for i in truth]
+        overlap = coco_mask.iou(*shapes, crowd[truth])  # (D, G)
+        if kind == "boundary":
+            from seglab.evaluation.boundary import boundary
+
+            edges = [[boundary(mask) for mask in side] for side in shapes]
+            overlap = np.minimum(overlap, coco_mask.iou(*edges, crowd[truth]))
+        rows, columns = np.nonzero(overlap >= THRESHOLDS[0])
+        parts.append((found[rows], truth[columns], overlap[rows, columns]))
+    return tuple(np.concatenate(column) for column in zip(*parts))
+
+
+def match(
+    found: np.ndarray,
+    truth: np.ndarray,
+    overlap: np.ndarray,
+    images: np.ndarray,
+    ignored: np.ndarray,
+    crowd: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The greedy matching of one class, every image, area range and threshold at once.
+
+    found, truth, overlap: (P,) pairs of a detection and an object of one image; images: (D,) image of each detection,
+    which stand image by image, by falling score within; ignored: (G, A) bool; crowd: (G,) bool.
+    Returns (D, A, T) bool twice: the detection claimed an object, and that object is an ignored one.
+    """
+    areas, thresholds = ignored.shape[1], np.minimum(THRESHOLDS, 1 - 1e-10)
+    claimed = np.zeros((len(images), areas, len(thresholds)), bool)
+    spoilt, taken = np.zeros_like(claimed), np.zeros((len(ignored), areas, len(thresholds)), bool)
+    candidates, place = np.unique(found, return_inverse=True)
+    step = _count_within(images[candidates])[place]  # (P,)
+    # Within a detection the best pair stands last: by overlap, and among equal overlaps the later object wins.
+    order = np.lexsort((truth, overlap, found, step))
+    found, truth, overlap, step = found[order], truth[order], overlap[order], step[order]
+    bounds = np.flatnonzero(np.r_[True, step[1:] != step[:-1], True]) if len(step) else []
+    for first, last in pairwise(bounds):
+        of, size = truth[first:last], last - first
+        free = ~taken[of] & (overlap[first:last, None] >= thresholds)[:, None, :]  # (p, A, T)
+        preference = np.arange(size)[:, None] + size * ~ignored[of]  # (p, A): real objects before ignored ones
+        preference = np.where(free, preference[:, :, None], -1)
+        starts = np.flatnonzero(np.r_[True, np.diff(found[first:last]) != 0])
+        best = np.maximum.reduceat(preference, starts, axis=0)  # (d, A, T)
+        rows = found[first:last][starts]
+        claimed[rows], spoilt[rows] = best >= 0, (best >= 0) & (best < size)
+        row, area, threshold = np.nonzero(best >= 0)
+        objects = of[best[row, area, threshold] % size]
+        taken[objects, area, threshold] = ~crowd[objects]
+    return claimed, spoilt
+
+
+def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) -> np.ndarray:
+    """(T, D) bool true and ignored by falling score -> (T, 101) precision envelope at COCO's recalls."""
+    precision = np.zeros((len(true), len(RECALLS)))
+    for row, hit, miss in zip(precision, true, ~(true | ignored)):
+        places = np.flatnonzero(hit)  # the envelope only ever steps at true positives
+        hits = np.arange(1.0, len(places) + 1)
+        envelope = hits / (np.cumsum(miss)[places] + hits + np.spacing(1))
+        envelope = np.maximum.accumulate(envelope[::-1])[::-1]
+        reached = np.searchsorted(hits / positives, RECALLS)
+        row[reached < len(hits)] = envelope[reached[reached < len(hits)]]
+    return precision
+
+
+def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFigures:
+    """COCO's twelve figures for anyone's standard files: an instances file and a list of results.
+
+    Raises FileNotFoundError for a missing file, ValueError for a file of another form.
+    """
+    truth, results = (json.loads(Path(path).read_text()) for path in (gt, dt))
+    if not isinstance(truth, dict) or not {"images", "annotations", "categories"} <= truth.keys():
+        raise ValueError(f"{gt} is no COCO instances file: it needs images, annotations and categories")
+    if not isinstance(results, list):
+        raise ValueError(f"{dt} is no COCO results file: it must be a list of detections")
+    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
+    by_image = {image_id: ([], []) for image_id in sizes}
+    for side, rows in enumerate((truth["annotations"], results)):
+        for row in rows:
+            if row["image_id"] not in by_image:
+                raise ValueError(f"{(gt, dt)[side]} speaks of image {row['image_id']}, which {gt} does not list")
+            by_image[row["image_id"]][side].append(row)
+    accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
+    # COCO's tool takes a detection's area from the box wherever the file has boxes, for masks too.
+    by_box = bool(results) and bool(results[0].get("bbox"))
+    for image_id, (objects, found) in by_image.items():
+        accumulator.add(
+            image_id, _instances(objects, sizes[image_id], kind, None), _instances(found, sizes[image_id], kind, by_box)
+        )
+    return accumulator.summarise()
+
+
+def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: bool | None) -> Instances:
+    """Rows of a COCO file of one image; area_by_box is None for ground truth, whose areas are given."""
+    from pycocotools import mask as coco_mask
+
+    masks = [_rle(row, size) for row in rows] if kind != "bbox" or area_by_box is False else None
+    boxes = None
+    if kind == "bbox":
+        boxes = coco_mask.toBbox(masks) if masks else np.array([row["bbox"] for row in rows], dtype=np.float64)
+    if area_by_box is None:
+        areas = [row["area"] for row in rows]
+    else:
+        # One call a mask: pycocotools 2.0.11 under numpy 2 overflows on a list of more than 255 masks.
+        areas = [row["bbox"][2] * row["bbox"][3] for row in rows] if area_by_box else [*map(coco_mask.area, masks)]
+    return Instances(
+        np.array([row["category_id"] for row in rows], dtype=np.int64),
+        np.array(areas, dtype=np.float64),
+        boxes,
+        masks,
+        np.array([row.get("score", 0.0) for row in rows], dtype=np.float64),
+        np.array([row.get("iscrowd", 0) for row in rows], dtype=bool),
+    )
+
+
+def _rle(row: dict, size: tuple[int, int]) -> dict:
+    from pycocotools import mask as coco_mask
+
+    shape = row.get("segmentation")
+    if shape == []:
+        raise ValueError(f"an object of image {row['image_id']} has an empty segmentation: give its outline or drop it")
+    if shape is None:
+        x, y, w, h = row["bbox"]
+        shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
+    if isinstance(shape, list):
+        return coco_mask.merge(coco_mask.frPyObjects(shape, *size))
+    return coco_mask.frPyObjects(shape, *size) if isinstance(shape["counts"], list) else shape
+
+
+def _outside(areas: np.ndarray) -> np.ndarray:
+    """(N,) areas -> (N, A) bool, whether each lies outside each range (both ends belong to the range)."""
+    low, high = np.array(list(AREAS.values())).T
+    return (areas[:, None] < low) | (areas[:, None] > high)
+
+
+def _count_within(groups: np.ndarray) -> np.ndarray:
+    """(N,) labels that stand group by group -> (N,) 0, 1, 2, ... within each group."""
+    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]]) if len(groups) else np.zeros(0, np.int64)
+    return np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))
+
+
+def _groups(labels: np.ndarray, wanted: Sequence[int]) -> list[np.ndarray]:
+    """(N,) labels -> for each wanted label, the rising places where it stands."""
+    order = np.argsort(labels, kind="stable")
+    return [order[first:last] for first, last in np.searchsorted(labels[order], [(w, w + 1) for w in wanted])]

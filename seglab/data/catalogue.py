@@ -1,0 +1,267 @@
+"""Datasets by name, YAML, folder or COCO JSON: where their images lie and what their classes are called."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+import seglab
+from seglab.data.assets import cache_folder, extract_zip, fetch
+from seglab.errors import SeglabError
+
+IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+SPLITS = ("train", "val", "test")
+TOYBOX_SCENES = 1000  # what "toybox-seg" without a number generates
+COCO_NAMES = (
+    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
+    "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, "
+    "handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, "
+    "surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, "
+    "broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
+    "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
+    "teddy bear, hair drier, toothbrush"
+).split(", ")
+# The archives that are known by name: which folders of images each holds.
+ARCHIVES = {
+    "coco8-seg": {"train": "images/train", "val": "images/val"},
+    "coco128-seg": {"train": "images/train2017", "val": "images/train2017"},
+}
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset, listed but not read.
+
+    splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so.
+    annotations: split -> COCO JSON. Where a split has one, its objects come from there (exact RLE masks and crowd
+    regions included); elsewhere they come from the YOLO label file of each image.
+    """
+
+    name: str
+    root: Path
+    splits: dict[str, tuple[Path, ...]]
+    names: dict[int, str]
+    yaml: Path | None = None
+    annotations: dict[str, Path] = field(default_factory=dict)
+
+    def images(self, split: str) -> tuple[Path, ...]:
+        """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
+        if not self.splits.get(split):
+            has = ", ".join(f"{name} ({len(paths)})" for name, paths in self.splits.items()) or "none"
+            raise SeglabError(f"{self.yaml or self.root} has no images in its split '{split}'; its splits are: {has}")
+        return self.splits[split]
+
+
+def label_path(image: Path) -> Path:
+    """The YOLO label file of an image: the last folder called `images` becomes `labels`, the suffix `.txt`."""
+    parts = list(image.parts)
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def embedded_folder() -> Path:
+    """The data that comes with seglab: `seglab/_data` in an installed wheel, `data` in a clone."""
+    package = Path(seglab.__file__).resolve().parent
+    return package / "_data" if (package / "_data").is_dir() else package.parent / "data"
+
+
+def load_dataset(source: str | Path, images: str | Path | None = None) -> DatasetSpec:
+    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or a COCO instances JSON.
+
+    A name ("coco8-seg", with or without `.yaml`) is searched in the working directory, SEGLAB_DATASETS, the embedded
+    data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and
+    "toybox-seg:2000" generate that many scenes into the cache. images: the image folder of a COCO JSON, where it is
+    not in one of the usual places. Errors: SeglabError that says what was searched, and what to do.
+    """
+    path = Path(source)
+    if path.suffix.lower() == ".json":
+        return _from_coco_json(path, Path(images) if images else None)
+    if path.is_file():
+        return _from_yaml(path)
+    if path.is_dir() and (found := _yaml_in(path)):
+        return _from_yaml(found)
+    name = path.stem if path.suffix.lower() in (".yaml", ".yml") else str(source)
+    for place in _places():
+        for candidate in (place / f"{name}.yaml", place / f"{name}.yml"):
+            if candidate.is_file():
+                return _from_yaml(candidate)
+        if (place / name).is_dir() and (found := _yaml_in(place / name)):
+            return _from_yaml(found)
+    if name.split(":")[0] == "toybox-seg":
+        return _from_yaml(_generate_toybox(name))
+    root = _known(path.stem if path.suffix else path.name)
+    if root is not None:
+        return _from_yaml(_yaml_in(root))
+    known = ", ".join([*ARCHIVES, "coco", "toybox8-seg", "toybox-seg"])
+    raise SeglabError(
+        f"no dataset '{source}': no such file, and no '{name}.yaml' or folder '{name}' with a YAML in "
+        f"{', '.join(map(str, _places()))}; give the path of a YAML file, or a known name ({known})"
+    )
+
+
+def write_yaml(path: Path, splits: dict[str, str], names: dict[int, str], annotations: dict[str, str] | None = None):
+    """Write a dataset YAML beside the folders it names, so that the dataset can be moved as a whole."""
+    content = {"path": ".", **splits, "names": dict(names)} | ({"annotations": annotations} if annotations else {})
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _places() -> list[Path]:
+    elsewhere = os.environ.get("SEGLAB_DATASETS")
+    return [Path.cwd(), *([Path(elsewhere)] if elsewhere else []), embedded_folder(), cache_folder() / "datasets"]
+
+
+def _yaml_in(folder: Path) -> Path | None:
+    for name in (f"{folder.resolve().name}.yaml", "data.yaml", "dataset.yaml"):
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    return found[0] if len(found) == 1 else None
+
+
+def _from_yaml(path: Path) -> DatasetSpec:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SeglabError(f"{path} is not a plain YAML file: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict) or not (content.get("train") or content.get("val")):
+        raise SeglabError(f"{path} is no dataset file: it needs 'train' and 'val' (folders of images) and 'names'")
+    names = _names(path, content)
+    root = _root(path, content)
+    splits = {split: tuple(_list_images(path, root, content[split])) for split in SPLITS if content.get(split)}
+    annotations = {split: root / file for split, file in (content.get("annotations") or {}).items()}
+    return DatasetSpec(path.stem, root, splits, names, path, annotations)
+
+
+def _names(path: Path, content: dict) -> dict[int, str]:
+    names = content.get("names", content.get("nc"))
+    if isinstance(names, int) and names > 0:
+        names = [f"class {index}" for index in range(names)]
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names or sorted(names, key=str) != sorted(range(len(names)), key=str):
+        raise SeglabError(f"{path}: 'names' must be a list, or a mapping from 0, 1, 2, ... to the class names")
+    return {index: str(names[index]) for index in range(len(names))}
+
+
+def _root(path: Path, content: dict) -> Path:
+    """The folder that the entries of a YAML are relative to: `path` beside the YAML, or where names are searched."""
+    folder = Path(str(content.get("path") or "."))
+    entry = content.get("val") or content.get("train")
+    entry = str(entry[0] if isinstance(entry, list) else entry)
+    candidates = [path.parent / folder, *(place / folder for place in _places())]
+    candidates += [place / folder.name for place in _places() if folder.name]
+    for candidate in candidates:
+        if (candidate / entry).exists():
+            return candidate.resolve()
+    known = _known(folder.name or path.stem)
+    if known is not None and (known / entry).exists():
+        return known
+    searched = ", ".join(dict.fromkeys(map(str, candidates)))
+    raise SeglabError(
+        f"{path}: no '{entry}' under its path '{folder}'; searched {searched}; correct 'path', or set SEGLAB_DATASETS"
+    )
+
+
+def _list_images(path: Path, root: Path, entry: str | list) -> list[Path]:
+    """The images a YAML entry stands for: a folder (searched through), a text file that lists them, or several."""
+    images: list[Path] = []
+    for item in entry if isinstance(entry, list) else [entry]:
+        place = root / str(item)
+        if place.is_dir():
+            found = (Path(folder, name) for folder, _, names in os.walk(place) for name in names)
+            images += [image for image in found if image.suffix.lower() in IMAGE_SUFFIXES]
+        elif place.is_file() and place.suffix.lower() == ".txt":
+            rows = place.read_text(encoding="utf-8-sig").splitlines()
+            images += [place.parent / row.strip() for row in rows if row.strip()]
+        elif place.is_file() and place.suffix.lower() in IMAGE_SUFFIXES:
+            images.append(place)
+        else:
+            raise SeglabError(f"{path}: '{item}' is neither a folder, a .txt list nor an image under {root}")
+    return sorted(images)
+
+
+def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
+    """A COCO JSON is one split, named by its file name; its siblings (`..._val2017.json`, ...) are the others."""
+    from seglab.data.coco_format import read_coco
+
+    if not path.is_file():
+        raise SeglabError(f"no file {path}: give the path of a COCO instances JSON")
+    own = next((split for split in SPLITS if split in path.stem), "val")
+    files = {own: path}
+    if own in path.stem and images is None:
+        files |= {split: path.with_name(path.name.replace(own, split)) for split in SPLITS if split != own}
+    files = {split: file for split, file in sorted(files.items()) if file.is_file()}
+    readers = {split: read_coco(file) for split, file in files.items()}
+    if any(reader.names != readers[own].names for reader in readers.values()):
+        raise SeglabError(f"{', '.join(map(str, files.values()))} name different categories: use one of them at a time")
+    splits = {}
+    for split, file in files.items():
+        folder = images or _image_folder(file, readers[split].file_names)
+        splits[split] = tuple(folder / name for name in readers[split].file_names)
+    return DatasetSpec(path.stem, path.parent.resolve(), splits, readers[own].names, path, files)
+
+
+def _image_folder(path: Path, file_names: list[str]) -> Path:
+    part = path.stem.removeprefix("instances_")
+    here, above = path.resolve().parent, path.resolve().parent.parent
+    places = [here, here / "images", here / part, above / "images" / part, above / part, above / "images", above]
+    for place in places:
+        if file_names and (place / file_names[0]).is_file():
+            return place
+    raise SeglabError(f"{path}: its images are in none of {', '.join(map(str, places))}; give their folder as images=")
+
+
+def _known(name: str) -> Path | None:
+    """The folder of a dataset that is downloaded by name, fetched if need be; None for any other name."""
+    root = cache_folder() / "datasets" / name
+    if name in ARCHIVES:
+        if not root.is_dir():
+            extract_zip(fetch(f"{name}.zip"), root)
+        if _yaml_in(root) is None:
+            write_yaml(root / f"{name}.yaml", ARCHIVES[name], dict(enumerate(COCO_NAMES)))
+        return root
+    if name == "coco":
+        return _prepare_coco(root)
+    return None
+
+
+def _prepare_coco(root: Path) -> Path:
+    """COCO 2017 from its official addresses (20 GB), its annotations converted to label files by this library."""
+    if (root / "coco.yaml").is_file():
+        return root
+    for part, archive in (
+        ("annotations", "annotations_trainval2017.zip"),
+        ("images/val2017", "val2017.zip"),
+        ("images/train2017", "train2017.zip"),
+    ):
+        if not (root / part).is_dir():
+            extract_zip(fetch(archive), root / part)
+    from seglab.data.convert import convert_coco_labels
+
+    for split in ("val2017", "train2017"):
+        convert_coco_labels(root / f"annotations/instances_{split}.json", root / f"labels/{split}")
+    splits = {"train": "images/train2017", "val": "images/val2017"}
+    annotations = {"val": "annotations/instances_val2017.json"}
+    write_yaml(root / "coco.yaml", splits, dict(enumerate(COCO_NAMES)), annotations)
+    return root
+
+
+def _generate_toybox(name: str) -> Path:
+    """ "toybox-seg" or "toybox-seg:2000" -> the YAML of that many generated scenes in the cache, made on first use."""
+    from seglab.data.toybox import generate_dataset
+
+    count = name.partition(":")[2] or str(TOYBOX_SCENES)
+    if not count.isdigit() or int(count) < 2:
+        raise SeglabError(f"'{name}': after the colon comes the number of scenes, at least 2, as in toybox-seg:2000")
+    folder = cache_folder() / "datasets" / f"toybox-seg-{int(count)}"
+    if not (folder.is_dir() and _yaml_in(folder)):
+        unfinished = folder.with_name(folder.name + ".part")
+        generate_dataset(out=unfinished, count=int(count))
+        os.replace(unfinished, folder)
+    return _yaml_in(folder)

@@ -1,0 +1,58 @@
+"""What is wrong in a dataset, and what was done about it: collected while reading, told once, in one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from seglab.errors import SeglabError
+
+ROWS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding. path and line (1-based, 0 for the whole file): where; what: the fault; done: what was done about it.
+
+    note=True marks what is legal but worth knowing (an empty label file): strict reading does not stop at it.
+    """
+
+    path: str
+    line: int
+    what: str
+    done: str
+    note: bool = False
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+
+def raise_first(problems: Iterable[Problem]) -> None:
+    """Strict reading. Errors: SeglabError for the first problem that is no mere note."""
+    for problem in problems:
+        if not problem.note:
+            raise SeglabError(f"{problem.where}: {problem.what}; correct it, or read without strict=True")
+
+
+def problem_table(problems: Iterable[Problem], root: str | Path = "") -> str:
+    """A printable table: how often each fault occurs, then where, file by file ("" when there is none).
+
+    Paths are shown relative to `root`. Of each fault the first few rows are shown, so that ten thousand of one kind
+    cannot hide a single one of another.
+    """
+    problems = list(problems)
+    kinds = Counter((problem.what.split(":")[0], problem.done) for problem in problems)
+    lines, shown = [], Counter()
+    each = max(3, ROWS_SHOWN // max(1, len(kinds)))
+    for problem in problems:
+        kind = (problem.what.split(":")[0], problem.done)
+        shown[kind] += 1
+        if shown[kind] <= each:
+            where = problem.where.removeprefix(str(root)).lstrip("/\\") if str(root) else problem.where
+            lines.append(f"  {where}  {problem.what} -> {problem.done}")
+        if shown[kind] == each + 1:
+            lines.append(f"  ... {kinds[kind] - each} more: {kind[0]} -> {kind[1]}")
+    return "\n".join([f"{len(problems)} finding{'s' * (len(problems) != 1)} in the data:"] + lines) if lines else ""

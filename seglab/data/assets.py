@@ -35,6 +35,8 @@ class Asset:
     sha256: str
 
 
+_RELEASES = "https://github.com/ultralytics/assets/releases/download"
+_COCO = "http://images.cocodataset.org"
 # name, bytes, SHA-256, where it lies
 _TABLE = """
 yolo11n-seg.pt 6182636 55ed65c56c91713d23e8402371c6c49a6fd84f257f7dce452e8d70e41dcbe152 {ultralytics}/v8.4.0/
@@ -46,8 +48,8 @@ coco8-seg.zip 449818 82c651abd01d556c77769ea834ebff1e77f76a291463e987fb69b63a87e
 coco128-seg.zip 0 - {ultralytics}/v0.0.0/
 train2017.zip 19336861798 69a8bb58ea5f8f99d24875f21416de2e9ded3178e903f1f7603e283b9e06d929 {coco}/zips/
 val2017.zip 815585330 4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05 {coco}/zips/
-annotations_trainval2017.zip 252907541 113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268 {coco}/annotations/
-""".format(ultralytics="https://github.com/ultralytics/assets/releases/download", coco="http://images.cocodataset.org")
+annotations_trainval2017.zip 252907541 113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4aaae470268 {notes}/
+""".format(ultralytics=_RELEASES, coco=_COCO, notes=_COCO + "/annotations")
 ASSETS = {
     name: Asset(folder + name, int(size), digest.strip("-"))
     for name, size, digest, folder in map(str.split, _TABLE.strip().splitlines())

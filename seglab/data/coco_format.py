@@ -1,0 +1,117 @@
+"""COCO instances JSON read directly: polygons, RLE compressed or not, and crowd regions."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from seglab.data.problems import Problem
+from seglab.data.sample import Object
+from seglab.errors import SeglabError
+from seglab.geometry.contours import mask_to_rings
+from seglab.geometry.polygons import bounding_box, clip_rings, orient
+from seglab.geometry.rle import compress, rle_to_crop
+
+BORDER = 1.0  # COCO's own polygons reach this many pixels outside their images
+LEFT_OUT = "annotation left out"
+
+
+class CocoFile:
+    """One JSON, indexed by image; objects are built when asked for.
+
+    names: class id (0 to n-1) -> category name, in the order of the sorted category ids (which have gaps in COCO);
+    category_ids: class id -> category id; images: the JSON's image entries sorted by file name.
+    Errors: SeglabError when the file is no COCO instances JSON.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            content = json.loads(self.path.read_bytes())
+            categories = sorted(content["categories"], key=lambda category: category["id"])
+            self.images = sorted(content["images"], key=lambda image: image["file_name"])
+            self.annotations = defaultdict(list)
+            for annotation in content["annotations"]:
+                self.annotations[annotation["image_id"]].append(annotation)
+        except (ValueError, KeyError, TypeError) as error:
+            raise SeglabError(
+                f"{path} is no COCO instances JSON ({type(error).__name__}: {error}): "
+                "it needs images, annotations and categories"
+            ) from error
+        self.category_ids = [category["id"] for category in categories]
+        self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
+        self.file_names = [image["file_name"] for image in self.images]
+        self._class_of = {category_id: class_id for class_id, category_id in enumerate(self.category_ids)}
+
+    def objects(self, index: int) -> tuple[list[Object], list[Problem]]:
+        """The objects of `images[index]`, rings in its pixels, crowds included, and the problems found on the way."""
+        image = self.images[index]
+        objects, problems = [], []
+        for annotation in self.annotations.get(image["id"], ()):
+            found, faults = self._object(annotation, image["height"], image["width"])
+            where = f"{self.path} image {image['file_name']} annotation {annotation.get('id', '?')}"
+            problems += [Problem(where, 0, what, done) for what, done in faults]
+            if found is not None:
+                objects.append(found)
+        return objects, problems
+
+    def unplaced(self) -> list[Problem]:
+        """Annotations of images that the JSON does not list."""
+        known = {image["id"] for image in self.images}
+        return [
+            Problem(str(self.path), 0, f"unknown image: {len(items)} annotations of image id {image_id}", LEFT_OUT)
+            for image_id, items in self.annotations.items()
+            if image_id not in known
+        ]
+
+    def _object(self, annotation: dict, height: int, width: int) -> tuple[Object | None, list[tuple[str, str]]]:
+        class_id = self._class_of.get(annotation.get("category_id"))
+        if class_id is None:
+            return None, [(f"unknown category: id {annotation.get('category_id')} is not in the JSON", LEFT_OUT)]
+        shape, crowd = annotation.get("segmentation"), bool(annotation.get("iscrowd", 0))
+        if isinstance(shape, dict):
+            return self._object_from_rle(class_id, shape, crowd, height, width)
+        rings, faults = [], []
+        for row in shape or ():
+            points = np.array(row[: len(row) // 2 * 2], dtype=np.float64).reshape(-1, 2)
+            if len(points) < 3 or not np.isfinite(points).all() or not np.ptp(points, axis=0).all():
+                faults.append(("a polygon without area: too few points, or no finite ones", "that part left out"))
+            else:
+                rings.append(orient(points))
+        if rings:
+            left, top, right, bottom = bounding_box(rings)
+            if min(left, top) < -BORDER or right > width + BORDER or bottom > height + BORDER:
+                faults.append(("reaches outside the image", "cut at the border"))
+                rings = clip_rings(rings, width, height)
+        if not rings:
+            return None, [*faults, ("no outline: the segmentation is empty", LEFT_OUT)]
+        return Object(class_id, rings, crowd), faults
+
+    def _object_from_rle(self, class_id, rle, crowd, height, width) -> tuple[Object | None, list[tuple[str, str]]]:
+        try:
+            if list(rle["size"]) != [height, width]:
+                raise ValueError(f"its size is {rle['size']}, the image's [{height}, {width}]")
+            rle = compress(rle)
+            x0, y0, crop = rle_to_crop(rle)
+        except (KeyError, TypeError, ValueError) as error:
+            return None, [(f"a mask that cannot be read: {error}", LEFT_OUT)]
+        if not crop.size:
+            return None, [("an empty mask", LEFT_OUT)]
+        return Object(class_id, mask_to_rings(crop, x0, y0), crowd, rle), []
+
+
+def read_coco(path: str | Path) -> CocoFile:
+    """The index of a COCO JSON; the same one again as long as the file does not change."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: give the path of a COCO instances JSON")
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, modified: int) -> CocoFile:
+    return CocoFile(path)

@@ -1,0 +1,110 @@
+"""Image files to arrays: always (H, W, 3) uint8 RGB, upright, whatever the file holds."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seglab.errors import SeglabError
+
+# What the last bytes of a whole file hold; a few bytes of padding behind it do no harm.
+_ENDINGS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
+_TAIL = 1024
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image file -> (H, W, 3) uint8 RGB.
+
+    Its EXIF orientation is applied; grey and palette images become RGB; alpha is dropped, as every YOLO trainer does
+    (the colours under transparent pixels stay what they are); 16 bits are scaled to 8; CMYK is converted.
+    Errors: FileNotFoundError; SeglabError naming the file when it is cut short or no image.
+    """
+    data = _bytes(path)
+    whole = _ends_well(data[:2], data[-_TAIL:])
+    # A TIFF's orientation concerns its decoder; of the others OpenCV's versions apply some and ignore some.
+    tiff = data[:2] in (b"II", b"MM")
+    flags = cv2.IMREAD_COLOR if tiff else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data and whole else None
+    if image is None:
+        return _read_with_pillow(path, data)
+    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    return image if tiff else _turn_upright(image, _header(path, data)[2])
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) of an image file as `read_image` gives it, from its header alone.
+
+    Errors: FileNotFoundError; SeglabError naming the file when it is cut short or no image.
+    """
+    with _open(path) as file:
+        start = file.read(2)
+        file.seek(-min(_TAIL, file.seek(0, io.SEEK_END)), io.SEEK_END)
+        whole = _ends_well(start, file.read())
+        file.seek(0)
+        if start in (b"II", b"MM") or not whole:
+            return read_image(path).shape[:2]
+        height, width, orientation = _header(path, file)
+    return (width, height) if orientation >= 5 else (height, width)
+
+
+def _open(path: str | Path):
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no image file {path}") from None
+    except OSError as error:
+        raise SeglabError(f"{path} cannot be opened ({error.strerror})") from error
+
+
+def _bytes(path: str | Path) -> bytes:
+    with _open(path) as file:
+        return file.read()
+
+
+def _ends_well(start: bytes, tail: bytes) -> bool:
+    return _ENDINGS.get(start, b"") in tail
+
+
+def _header(path: str | Path, source) -> tuple[int, int, int]:
+    """(height, width, EXIF orientation 1 to 8) as stored, before any turning."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            orientation = image.getexif().get(0x0112, 1)
+            return image.height, image.width, orientation if orientation in range(1, 9) else 1
+    except Exception as error:  # Pillow raises many kinds on broken headers
+        raise SeglabError(f"{path} is no image that can be read ({error}): replace or remove it") from error
+
+
+def _turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo the camera's orientation (EXIF 2.3, tag 0x0112): 5 to 8 swap the axes, the others only mirror."""
+    if orientation == 1:
+        return image
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _read_with_pillow(path: str | Path, data: bytes) -> np.ndarray:
+    """The slow way, for what OpenCV refuses; Pillow also tells a file that is cut short."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            image = ImageOps.exif_transpose(image)
+            if image.mode in ("I", "F"):
+                raise ValueError(f"32-bit samples of mode {image.mode}; save it with 8 or 16 bits")
+            if image.mode.startswith("I;16"):
+                return np.repeat((np.asarray(image) / 257).round().astype(np.uint8)[..., None], 3, axis=2)
+            return np.array(image.convert("RGB"))
+    except Exception as error:  # Pillow raises many kinds on broken files
+        raise SeglabError(f"{path} cannot be read as an image ({error}): replace or remove it") from error

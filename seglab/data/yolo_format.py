@@ -1,0 +1,81 @@
+"""YOLO-seg label files: a text file an image, a row an object: `class x1 y1 ... xn yn`, as fractions of the size."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from pathlib import Path
+
+import numpy as np
+
+from seglab.data.problems import Problem
+from seglab.data.sample import Object
+from seglab.geometry.polygons import bounding_box, clip_rings, split_row
+
+ROUNDING = 1e-4  # fractions this far outside 0..1 come from rounding and are cut without a word
+LEFT_OUT = "row left out"
+
+
+def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list[Object], list[Problem]]:
+    """Read one label file -> (objects with rings in pixels of a width x height image, problems found on the way).
+
+    A missing file means a picture without objects. Nothing raises here: what can be used is used, and every row that
+    had to be mended or left out gives a Problem with file and line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    except FileNotFoundError:
+        return [], [Problem(str(path), 0, "no label file", "taken as a picture without objects", note=True)]
+    objects, problems, first_line = [], [], {}
+    for line, row in enumerate(text.splitlines(), start=1):
+        if not row.strip():
+            continue
+        if row in first_line:
+            problems.append(Problem(str(path), line, f"duplicate row: the same as row {first_line[row]}", LEFT_OUT))
+            continue
+        first_line[row] = line
+        found, faults = _read_row(row.split(), width, height, len(names))
+        problems += [Problem(str(path), line, what, done) for what, done in faults]
+        if found is not None:
+            objects.append(found)
+    if not first_line:
+        problems.append(Problem(str(path), 0, "empty label file", "taken as a picture without objects", note=True))
+    return objects, problems
+
+
+def _read_row(words: list[str], width: int, height: int, classes: int) -> tuple[Object | None, list[tuple[str, str]]]:
+    """One row -> (object or None, [(what is wrong, what was done)])."""
+    faults = []
+    try:
+        class_id, *numbers = map(float, words)
+    except ValueError:
+        return None, [("not a row of numbers", LEFT_OUT)]
+    if class_id != class_id or class_id % 1 or not 0 <= class_id < classes:
+        return None, [(f"unknown class id: {words[0]} is not among the {classes} names (0 to {classes - 1})", LEFT_OUT)]
+    if len(numbers) == 4:
+        x, y, w, h = numbers
+        numbers = [x - w / 2, y - h / 2, x + w / 2, y - h / 2, x + w / 2, y + h / 2, x - w / 2, y + h / 2]
+        faults.append(("a box, no polygon: the row has four numbers", "taken as a rectangle"))
+    if len(numbers) % 2:
+        numbers.pop()
+        faults.append(("an x without its y: the row has an odd count of coordinates", "last number left out"))
+    points = np.array(numbers, dtype=np.float64).reshape(-1, 2)
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        points = points[finite]
+        faults.append(("coordinates that are no finite numbers", "those points left out"))
+    if len(points) < 3:
+        return None, [*faults, (f"too few points: {len(points)} where an outline has at least 3", LEFT_OUT)]
+    low, high = points.min(), points.max()
+    if high > 2:
+        return None, [
+            *faults,
+            (f"coordinates are no fractions: they reach {high:g}; divide x and y by the size", LEFT_OUT),
+        ]
+    rings = split_row(points * (width, height))
+    if low < 0 or high > 1:
+        rings = clip_rings(rings, width, height)
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            faults.append((f"reaches outside the image: fractions from {low:g} to {high:g}", "cut at the border"))
+    if not rings or not np.ptp(bounding_box(rings).reshape(2, 2), axis=0).all():
+        return None, [*faults, ("no area: the outline encloses nothing inside the image", LEFT_OUT)]
+    return Object(int(class_id), rings), faults

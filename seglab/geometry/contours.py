@@ -1,0 +1,77 @@
+"""Masks to polygons: rings along the edges of pixels, holes included, that draw exactly the same mask again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seglab.geometry.polygons import Ring
+
+# A grid corner is described by which of its four pixels are set. A ring keeps the object on its right hand, so that
+# with y pointing down solid rings turn with positive area, and the pixels decide where it leaves the corner.
+TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT, ALL = 1, 2, 4, 8, 15
+RIGHT, DOWN, LEFT, UP, NOWHERE = range(5)
+LEAVES = np.full(16, NOWHERE, dtype=np.uint8)
+LEAVES[[BOTTOM_RIGHT, ALL - TOP_RIGHT]] = RIGHT
+LEAVES[[BOTTOM_LEFT, ALL - BOTTOM_RIGHT]] = DOWN
+LEAVES[[TOP_LEFT, ALL - BOTTOM_LEFT]] = LEFT
+LEAVES[[TOP_RIGHT, ALL - TOP_LEFT]] = UP
+# Two pixels that touch at the corner only: two rings pass it, one around each.
+FALLING, RISING = TOP_LEFT + BOTTOM_RIGHT, TOP_RIGHT + BOTTOM_LEFT
+IS_CORNER = LEAVES != NOWHERE
+IS_CORNER[[FALLING, RISING]] = True
+
+
+def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
+    """Trace a (h, w) bool mask whose top-left pixel lies at (x0, y0) along its pixels' edges.
+
+    Gives solid rings (positive area) and holes (negative) with vertices at the corners only; `raster.fill` of them is
+    the mask again, exactly. Pixels that touch at a corner belong to different rings. An empty mask gives no ring.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return []
+    top, left = rows[0], columns[0]
+    inside = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+    framed = np.zeros((inside.shape[0] + 2, inside.shape[1] + 2), dtype=np.uint8)
+    framed[1:-1, 1:-1] = inside
+    above = framed[:, :-1] * TOP_LEFT + framed[:, 1:] * TOP_RIGHT
+    pixels = above[:-1] + above[1:] * (BOTTOM_LEFT // TOP_LEFT)  # (h + 1, w + 1) one code a grid corner
+
+    corner = np.flatnonzero(IS_CORNER[pixels])  # in the order of rows
+    code = pixels.ravel()[corner]
+    falling, rising = code == FALLING, code == RISING
+    copies = 1 + (falling | rising)
+    last = np.cumsum(copies) - 1
+    corner, code = np.repeat(corner, copies), np.repeat(code, copies)
+    code[last[falling] - 1], code[last[falling]] = TOP_LEFT, BOTTOM_RIGHT
+    code[last[rising] - 1], code[last[rising]] = BOTTOM_LEFT, TOP_RIGHT
+
+    # The next corner of the ring is the next or previous one of the row, or of the column.
+    y, x = np.divmod(corner, pixels.shape[1])
+    is_below = (code == BOTTOM_LEFT) | (code == BOTTOM_RIGHT)  # decides only between two copies of one corner
+    by_column = np.lexsort((is_below, y, x))
+    place = np.empty_like(by_column)
+    place[by_column] = np.arange(len(place))
+    leaves = LEAVES[code]
+    following = np.arange(len(corner)) + (leaves == RIGHT) - (leaves == LEFT)
+    vertical = np.flatnonzero((leaves == UP) | (leaves == DOWN))
+    following[vertical] = by_column[place[vertical] + np.where(leaves[vertical] == DOWN, 1, -1)]
+
+    vertices = np.stack((x + (x0 + left), y + (y0 + top)), axis=1).astype(np.float64)
+    return [vertices[ring] for ring in _cycles(following.tolist())]
+
+
+def _cycles(following: list[int]) -> list[list[int]]:
+    """The closed loops of a permutation."""
+    cycles = []
+    is_new = bytearray(b"\1") * len(following)
+    for start in range(len(following)):
+        cycle = []
+        index = start
+        while is_new[index]:
+            is_new[index] = 0
+            cycle.append(index)
+            index = following[index]
+        if cycle:
+            cycles.append(cycle)
+    return cycles

@@ -1,0 +1,118 @@
+"""Rasterisers: COCO's fill equals pycocotools pixel for pixel, coverage equals the area inside every pixel."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as coco
+
+from seglab.geometry.polygons import clip_rings, orient, ring_area, transform_rings
+from seglab.geometry.raster import coverage, fill
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def coco_mask(rings: list[np.ndarray], height: int, width: int) -> np.ndarray:
+    return coco.decode(coco.merge(coco.frPyObjects([ring.ravel() for ring in rings], height, width))).astype(bool)
+
+
+def random_ring(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Any vertices: crossing edges, repeats, outside the image, ties at tenths, whole numbers."""
+    ring = rng.uniform(-0.2, 1.2, (rng.integers(3, 12), 2)) * (width, height)
+    return np.round(ring, rng.choice([0, 1, 2, 15]))
+
+
+@settings(max_examples=210, deadline=None)
+@given(seeds)
+def test_fill_equals_pycocotools_on_ten_thousand_random_polygons(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(50):
+        height, width = rng.integers(1, 60, 2)
+        rings = [orient(random_ring(rng, height, width)) for _ in range(rng.integers(1, 3))]
+        np.testing.assert_array_equal(fill(rings, height, width), coco_mask(rings, height, width))
+
+
+def test_fill_equals_pycocotools_on_three_thousand_real_polygons(datasets_folder):
+    rng = np.random.default_rng(0)
+    seen = 0
+    for path in sorted((datasets_folder / "coco38/annotations").glob("*.json")):
+        content = json.loads(path.read_text())
+        sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+        for annotation in content["annotations"]:
+            if annotation["iscrowd"]:
+                continue
+            height, width = sizes[annotation["image_id"]]
+            rings = [orient(np.reshape(part, (-1, 2)).astype(float)) for part in annotation["segmentation"]]
+            for copy in range(8):
+                if copy:
+                    flip = rng.choice([-1.0, 1.0])
+                    matrix = [[flip * rng.uniform(0.2, 1.2), 0, width * (flip < 0)], [0, rng.uniform(0.2, 1.2), 0]]
+                    moved = transform_rings(rings, matrix + rng.uniform(-9, 9, (2, 3)) * (0, 0, 1))
+                else:
+                    moved = rings
+                np.testing.assert_array_equal(fill(moved, height, width), coco_mask(moved, height, width))
+                seen += len(moved)
+    assert seen >= 3000
+
+
+def test_fill_subtracts_holes_keeps_islands_and_unites_parts():
+    def square(low, high, solid=True):
+        return orient(np.array([[low, low], [high, low], [high, high], [low, high]], dtype=float), solid)
+
+    rings = [square(0, 12), square(2, 10, solid=False), square(4, 8), square(6, 14)]
+    expected = np.zeros((16, 16), dtype=bool)
+    expected[:12, :12] = True
+    expected[2:10, 2:10] = False
+    expected[4:8, 4:8] = True
+    expected[6:14, 6:14] = True
+    np.testing.assert_array_equal(fill(rings, 16, 16), expected)
+    np.testing.assert_allclose(coverage(rings, 16, 16), expected)
+    assert not fill([], 3, 4).any() and fill([], 3, 4).shape == (3, 4)
+
+
+def test_more_rings_than_a_byte_counts():
+    ring = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
+    assert fill([ring] * 300, 3, 3).sum() == 4
+    assert fill([ring] * 300 + [ring[::-1]], 3, 3).sum() == 4
+
+
+@given(seeds)
+def test_coverage_is_the_clipped_area_of_every_pixel(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 7, 2)
+    ring = orient(random_ring(rng, height, width))
+    expected = np.zeros((height, width))
+    for row in range(height):
+        for column in range(width):
+            # Sutherland-Hodgman of one pixel, an independent way to the same area.
+            expected[row, column] = sum(ring_area(part) for part in clip_rings([ring - (column, row)], 1, 1))
+    np.testing.assert_allclose(coverage([ring], height, width), np.abs(expected).clip(0, 1), atol=1e-6)
+
+
+@given(st.floats(0, 9), st.floats(0, 9), st.floats(0.01, 30), st.floats(0.01, 30))
+def test_coverage_of_a_rectangle_sums_to_its_area(left, top, wide, high):
+    ring = np.array([[left, top], [left + wide, top], [left + wide, top + high], [left, top + high]])
+    assert coverage([ring], 40, 40).sum(dtype=float) == pytest.approx(ring_area(ring), rel=1e-6, abs=1e-6)
+
+
+@given(seeds)
+def test_coverage_scales_and_windows(seed):
+    rng = np.random.default_rng(seed)
+    ring = rng.uniform(-10, 90, (9, 2))
+    scale = tuple(rng.uniform(0.1, 1, 2))
+    whole = coverage([ring], 40, 50, scale)
+    np.testing.assert_allclose(whole, coverage([ring * scale], 40, 50), atol=1e-6)
+    x0, y0 = rng.integers(0, 25, 2)
+    x1, y1 = x0 + rng.integers(1, 25), y0 + rng.integers(1, 15)
+    np.testing.assert_allclose(coverage([ring], 40, 50, scale, (x0, y0, x1, y1)), whole[y0:y1, x0:x1], atol=1e-6)
+
+
+def test_coverage_at_a_quarter_is_the_mean_of_the_full_size():
+    ring = np.random.default_rng(3).uniform(0, 64, (6, 2))
+    ring = ring[np.argsort(np.arctan2(*(ring - ring.mean(axis=0)).T))]
+    full = coverage([ring], 64, 64).reshape(16, 4, 16, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(coverage([ring], 16, 16, 0.25), full, atol=1e-6)

@@ -1,0 +1,162 @@
+"""What a training run is told: the usual arguments with their usual defaults, and recipes that change several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seglab.data.augment import AugmentConfig
+from seglab.errors import SeglabError, refuse_unknown
+
+# Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
+# and the mosaic never shows a picture whole. These learn few pictures by heart, from scratch, on a CPU.
+RECIPES: dict[str, dict[str, Any]] = {
+    "small": {
+        "optimizer": "AdamW",
+        "lr0": 1.5e-3,
+        "cos_lr": True,
+        "epochs": 500,
+        "batch": 2,
+        "imgsz": 320,
+        "nbs": 2,
+        "mosaic": 0.0,
+        "fliplr": 0.0,
+        "translate": 0.05,
+        "scale": 0.1,
+        "hsv_s": 0.2,
+        "hsv_v": 0.2,
+    }
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Arguments of `train`; `augment` holds those of seglab.data.augment. None means: choose for me, as the text says.
+
+    Errors: SeglabError from the constructor for a value of the wrong type or out of range.
+    """
+
+    epochs: int = 100
+    patience: int = 100  # epochs without a better fitness before stopping; 0 never stops
+    batch: int = 16  # images a step, over all processes together
+    imgsz: int = 640  # side of the square network input, a multiple of 32
+    device: str | int | None = None  # "cpu", "cuda:1", 1, "mps"; None: the first accelerator, else the CPU
+    workers: int = 8  # data-loading processes; never more than there are cores
+    seed: int = 0
+    deterministic: bool = True  # on CUDA; the CPU always is
+    amp: bool | str = True  # True: bf16, or fp16 on CUDA that lacks it; float32 on CPU. "bf16": also on CPU
+    optimizer: str = "auto"  # "SGD", "AdamW" or "auto", see seglab.training.optim.make_plan
+    lr0: float | None = None  # first learning rate; None: 0.01, or what "auto" chooses
+    lrf: float = 0.01  # last learning rate as a fraction of the first
+    momentum: float | None = None  # of SGD, first beta of AdamW; None: 0.937, or what "auto" chooses
+    weight_decay: float = 5e-4  # of convolution weights, for a nominal batch
+    warmup_epochs: float = 3.0
+    warmup_momentum: float = 0.8
+    warmup_bias_lr: float | None = None  # biases warm up from here; None: 0.1, or 0 with "auto"
+    cos_lr: bool = False  # cosine instead of linear decay
+    nbs: int = 64  # nominal batch: smaller batches are accumulated to it
+    box: float = 7.5  # gains of the loss terms; `box` weighs the mask term too
+    cls: float = 0.5
+    dfl: float = 1.5
+    mask_targets: str = "soft"  # "soft": exact area coverage; "hard": pixels in or out, as usual elsewhere
+    overlap_mask: bool = True  # where hard targets overlap, the smaller object owns the pixel
+    close_mosaic: int = 10  # last epochs without mosaic
+    freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
+    val: bool = True  # validate after every epoch; the result is validated in any case
+    save: bool = True  # write weights and the state to resume from
+    save_period: int = -1  # also keep the weights of every n-th epoch
+    plots: bool = True  # pictures of labels, batches and curves
+    project: str | None = None  # folder of runs; None: runs/segment
+    name: str | None = None  # folder of this run; None: train
+    exist_ok: bool = False  # write into the folder even if it exists; else train2, train3, ...
+    resume: str | bool | None = None  # run folder (or its weights/last.safetensors) to continue
+    recipe: str | None = None  # "small": settings for a few pictures, see RECIPES
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "imgsz", "nbs"):
+            if getattr(self, name) < 1:
+                raise SeglabError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.imgsz % 32:
+            raise SeglabError(f"imgsz={self.imgsz} must be a multiple of 32: use {-(-self.imgsz // 32) * 32}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SeglabError(f"{name}={getattr(self, name)!r} must be one of {', '.join(map(repr, choices))}")
+
+
+_CHOICES = {
+    "optimizer": ("auto", "SGD", "AdamW"),
+    "mask_targets": ("soft", "hard"),
+    "amp": (True, False, "bf16"),
+    "recipe": (None, *RECIPES),
+}
+
+
+def make_config(**arguments: Any) -> TrainConfig:
+    """Arguments by their flat names, augmentation ones included -> TrainConfig.
+
+    Later ones win: defaults, the resumed run's arguments (`resume`), the recipe's (`recipe`), those passed here.
+    Errors: SeglabError for an unknown name (with the nearest valid one) or a value that does not fit.
+    """
+    own = {f.name: f for f in fields(TrainConfig) if f.name != "augment"}
+    augmentation = {f.name: f for f in fields(AugmentConfig)}
+    refuse_unknown(arguments, [*own, *augmentation], "train")
+    values: dict[str, Any] = {}
+    if arguments.get("resume"):
+        values |= read_arguments(run_folder(arguments["resume"]))
+    if (recipe := arguments.get("recipe")) is not None:
+        values |= RECIPES.get(recipe, {})
+    values |= arguments
+    values = {name: _fit(name, value, (own | augmentation)[name].type) for name, value in values.items()}
+    augment = AugmentConfig(**{name: value for name, value in values.items() if name in augmentation})
+    return TrainConfig(**{name: value for name, value in values.items() if name in own}, augment=augment)
+
+
+def flatten(config: TrainConfig) -> dict[str, Any]:
+    """The inverse of make_config: every argument under its flat name."""
+    values = asdict(config)
+    return {**{name: value for name, value in values.items() if name != "augment"}, **values["augment"]}
+
+
+def run_folder(resume: str | Path | bool) -> Path:
+    """The run folder a `resume` value means: the folder itself or a file in its weights folder."""
+    if resume is True:
+        raise SeglabError("resume=True does not say which run: give its folder, as in resume='runs/segment/train'")
+    path = Path(resume)
+    return path.parent.parent if path.suffix else path
+
+
+def write_arguments(folder: Path, config: TrainConfig, data: str) -> None:
+    """Write args.yaml, which says how the run was made."""
+    (folder / "args.yaml").write_text(yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False))
+
+
+def read_arguments(folder: Path) -> dict[str, Any]:
+    """The arguments of an earlier run, without `data`. Errors: FileNotFoundError when the folder holds none."""
+    path = folder / "args.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"cannot resume from {folder}: it holds no args.yaml; give the folder of a run")
+    values: Mapping[str, Any] = yaml.safe_load(path.read_text())
+    return {name: value for name, value in values.items() if name != "data"}
+
+
+def _fit(name: str, value: Any, annotation: str) -> Any:
+    """`value` as the type its field is annotated with, or SeglabError."""
+    allowed = {part.strip() for part in annotation.split("|")}
+    kind = type(value).__name__ if value is not None else "None"
+    if kind == "int" and "float" in allowed and "int" not in allowed:
+        return float(value)
+    if kind in allowed or (kind == "tuple" and "list" in allowed):
+        return value
+    if isinstance(value, Path) and "str" in allowed:
+        return str(value)
+    if kind == "str" and "float" in allowed:  # YAML, so the command line too, reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise SeglabError(f"{name}={value!r} must be of type {annotation}")

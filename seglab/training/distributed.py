@@ -1,0 +1,100 @@
+"""Several processes train as one: joining torchrun's group, and batch statistics over all processes' pictures."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+class Process(NamedTuple):
+    """This process among all of them."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+
+def join(device: torch.device) -> Process:
+    """Join the group that torchrun describes in the environment; alone where there is none.
+
+    On CUDA each process takes the GPU of its local rank (NCCL); elsewhere processes talk through gloo.
+    """
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    if world == 1:
+        return Process(0, 1, device)
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    patience = datetime.timedelta(hours=3)  # the others wait while one process validates
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
+    return Process(dist.get_rank(), world, device)
+
+
+def leave(process: Process) -> None:
+    """Leave the group that `join` joined."""
+    if process.world > 1:
+        dist.destroy_process_group()
+
+
+def agree(process: Process, flag: bool) -> bool:
+    """The first process's `flag`, on all processes."""
+    if process.world == 1:
+        return flag
+    value = torch.tensor(int(flag), device=process.device)
+    dist.broadcast(value, 0)
+    return bool(value)
+
+
+def share_batch_statistics(model: nn.Module, process: Process) -> nn.Module:
+    """Make batch normalisation see the pictures of all processes, so that more processes change no result.
+
+    torch's own SyncBatchNorm needs CUDA; elsewhere modules become `SharedBatchNorm`. State dicts keep their names.
+    """
+    if process.device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm
+    return model
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation whose mean and variance are those of the batches of all processes together."""
+
+    def forward(self, input: Tensor) -> Tensor:  # (B, C, H, W)
+        if not self.training:
+            return super().forward(input)
+        dims = (0, 2, 3)
+        count = torch.full((1,), input.numel() / input.shape[1], device=input.device)
+        sums = _Sum.apply(torch.cat((input.float().sum(dims), count)))
+        count = sums[-1].detach()
+        mean = sums[:-1] / count
+        centred = input - mean.to(input.dtype)[:, None, None]
+        variance = _Sum.apply(centred.float().square().sum(dims)) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centred * scale.to(input.dtype)[:, None, None] + self.bias.to(input.dtype)[:, None, None]
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes; a gradient that reaches the sum in any process belongs to every summand."""
+
+    @staticmethod
+    def forward(ctx, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total

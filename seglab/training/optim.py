@@ -1,0 +1,154 @@
+"""How weights move: the plan of a run, its learning rate at any step, parameter groups, the running average.
+
+Everything that changes over time is a pure function of the iteration (the number of batches seen), so a resumed run
+needs to know only where it stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seglab.training.config import TrainConfig
+
+AUTO_ITERATIONS = 10_000  # "auto" takes AdamW up to here and SGD beyond
+MAX_GRADIENT_NORM = 10.0
+GROUPS = ("weights", "norms", "biases")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every number of an optimisation; what it means over time is `settings_at`."""
+
+    optimizer: str  # "SGD" or "AdamW"
+    lr: float  # highest learning rate
+    lrf: float  # last learning rate / lr
+    momentum: float  # of SGD; first beta of AdamW
+    weight_decay: float  # already scaled to the batches one step accumulates
+    cosine: bool
+    epochs: int
+    iterations: int  # an epoch
+    warmup: int  # iterations
+    warmup_momentum: float
+    warmup_bias_lr: float
+    accumulate: float  # batches a step after the warm-up, before rounding
+
+
+class Settings(NamedTuple):
+    """What holds at one iteration."""
+
+    lr: float
+    bias_lr: float
+    momentum: float
+    accumulate: int  # batches whose gradients one optimiser step sums
+
+
+def make_plan(config: TrainConfig, images: int, iterations: int, classes: int) -> Plan:
+    """The plan for a training set of `images` pictures in `iterations` batches an epoch.
+
+    optimizer="auto" takes AdamW with lr = round(0.002 * 5 / (4 + classes), 6) and beta 0.9 for runs of at most 10,000
+    nominal batches, SGD with lr 0.01 and momentum 0.9 for longer ones, and no higher start for the biases. An lr0,
+    momentum or warmup_bias_lr given in `config` is kept.
+    """
+    auto = config.optimizer == "auto"
+    steps = math.ceil(images / max(config.batch, config.nbs)) * config.epochs
+    name = config.optimizer if not auto else "AdamW" if steps <= AUTO_ITERATIONS else "SGD"
+    lr = round(0.002 * 5 / (4 + classes), 6) if auto and name == "AdamW" else 0.01
+    accumulate = max(round(config.nbs / config.batch), 1)
+    total = iterations * config.epochs
+    return Plan(
+        optimizer=name,
+        lr=config.lr0 if config.lr0 is not None else lr,
+        lrf=config.lrf,
+        momentum=config.momentum if config.momentum is not None else 0.9 if auto else 0.937,
+        weight_decay=config.weight_decay * config.batch * accumulate / config.nbs,
+        cosine=config.cos_lr,
+        epochs=config.epochs,
+        iterations=iterations,
+        warmup=min(round(config.warmup_epochs * iterations), total - 1),
+        warmup_momentum=config.warmup_momentum,
+        warmup_bias_lr=config.warmup_bias_lr if config.warmup_bias_lr is not None else 0.0 if auto else 0.1,
+        accumulate=config.nbs / config.batch,
+    )
+
+
+def describe(plan: Plan, config: TrainConfig) -> str:
+    """One line for the user: what the optimiser will do and whose choice it was."""
+    given = [f"{name} as given" for name in ("lr0", "momentum") if getattr(config, name) is not None]
+    choice = ", ".join(["chosen by optimizer=auto", *given]) if config.optimizer == "auto" else "as given"
+    return (
+        f"optimizer: {plan.optimizer} lr={plan.lr:g} momentum={plan.momentum:g} weight_decay={plan.weight_decay:g} "
+        f"({choice}), {'cosine' if plan.cosine else 'linear'} to lr={plan.lr * plan.lrf:g}, "
+        f"{plan.warmup} of {plan.iterations * plan.epochs} iterations warm up, "
+        f"{max(round(plan.accumulate), 1)} batches a step"
+    )
+
+
+def settings_at(plan: Plan, iteration: int) -> Settings:
+    """Learning rates, momentum and accumulation at an iteration counted from 0 over the whole run."""
+    decay = lr_factor(iteration // plan.iterations, plan.epochs, plan.lrf, plan.cosine)
+    lr = plan.lr * decay
+    if iteration >= plan.warmup:
+        return Settings(lr, lr, plan.momentum, max(round(plan.accumulate), 1))
+    part = iteration / plan.warmup
+    return Settings(
+        lr=part * lr,
+        bias_lr=plan.warmup_bias_lr + part * (lr - plan.warmup_bias_lr),
+        momentum=plan.warmup_momentum + part * (plan.momentum - plan.warmup_momentum),
+        accumulate=max(round(1 + part * (plan.accumulate - 1)), 1),
+    )
+
+
+def lr_factor(epoch: int, epochs: int, last: float, cosine: bool) -> float:
+    """What multiplies the highest learning rate in `epoch`: from 1 in epoch 0 down to `last` in epoch `epochs`."""
+    done = epoch / epochs
+    left = (1 + math.cos(math.pi * done)) / 2 if cosine else 1 - done
+    return last + (1 - last) * left
+
+
+def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum or AdamW over three groups (see GROUPS): only convolution weights decay."""
+    groups: dict[str, list[nn.Parameter]] = {name: [] for name in GROUPS}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            kind = "biases" if name.endswith("bias") else "norms" if parameter.ndim == 1 else "weights"
+            groups[kind].append(parameter)
+    parameters = [
+        {"params": groups[name], "weight_decay": plan.weight_decay if name == "weights" else 0.0} for name in GROUPS
+    ]
+    if plan.optimizer == "SGD":
+        return torch.optim.SGD(parameters, lr=plan.lr, momentum=plan.momentum, nesterov=True, fused=True)
+    return torch.optim.AdamW(parameters, lr=plan.lr, betas=(plan.momentum, 0.999), fused=True)
+
+
+def apply_settings(optimizer: torch.optim.Optimizer, settings: Settings) -> None:
+    """Set learning rates, and the momentum of SGD (AdamW's betas stay)."""
+    for name, group in zip(GROUPS, optimizer.param_groups):
+        group["lr"] = settings.bias_lr if name == "biases" else settings.lr
+        if "momentum" in group:
+            group["momentum"] = settings.momentum
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, updates: int) -> None:
+    """Move `average` towards `model` in place, batch statistics included: an exponential moving average of weights.
+
+    The decay of the `updates`-th update (from 1) is 0.9999 (1 - exp(-updates / 2000)): early averages forget quickly.
+    """
+    decay = 0.9999 * (1 - math.exp(-updates / 2000))
+    means, values = [], []
+    for mean, value in zip(_tensors(average), _tensors(model)):
+        if mean.is_floating_point():
+            means.append(mean)
+            values.append(value)
+        else:  # counters
+            mean.copy_(value)
+    torch._foreach_lerp_(means, values, 1 - decay)
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]

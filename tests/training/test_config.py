@@ -1,0 +1,60 @@
+import pytest
+
+from seglab.data.augment import AugmentConfig
+from seglab.errors import SeglabError
+from seglab.training.config import RECIPES, TrainConfig, flatten, make_config, read_arguments, write_arguments
+
+
+def test_defaults_are_the_usual_ones():
+    config = make_config()
+    assert config == TrainConfig()
+    usual = dict(epochs=100, patience=100, batch=16, imgsz=640, nbs=64, seed=0, close_mosaic=10, lrf=0.01)
+    usual |= dict(weight_decay=5e-4, warmup_epochs=3, warmup_momentum=0.8, box=7.5, cls=0.5, dfl=1.5, cos_lr=False)
+    usual |= dict(hsv_h=0.015, hsv_s=0.7, hsv_v=0.4, translate=0.1, scale=0.5, fliplr=0.5, mosaic=1.0, mixup=0.0)
+    assert usual.items() <= flatten(config).items()
+
+
+def test_flat_names_reach_both_dataclasses_and_come_back():
+    config = make_config(epochs=7, mosaic=0.25, lr0=0.02)
+    assert config.epochs == 7 and config.augment == AugmentConfig(mosaic=0.25)
+    assert make_config(**flatten(config)) == config
+
+
+@pytest.mark.parametrize("wrong, right", [("epoch", "epochs"), ("batchsize", "batch"), ("mosiac", "mosaic")])
+def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
+    with pytest.raises(SeglabError, match=f"'{wrong}'.*did you mean '{right}'"):
+        make_config(**{wrong: 1})
+
+
+@pytest.mark.parametrize(
+    "values", [{"epochs": "ten"}, {"epochs": 0}, {"imgsz": 100}, {"optimizer": "Adam"}, {"cos_lr": 1}, {"mosaic": "x"}]
+)
+def test_values_that_do_not_fit_are_refused_by_name(values):
+    with pytest.raises(SeglabError, match=next(iter(values))):
+        make_config(**values)
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers():
+    assert make_config(lr0="1e-3").lr0 == 1e-3
+    assert isinstance(make_config(warmup_epochs=2).warmup_epochs, float)
+
+
+def test_a_recipe_changes_defaults_and_yields_to_arguments():
+    config = make_config(recipe="small", epochs=9)
+    assert config.epochs == 9
+    assert config.lr0 == RECIPES["small"]["lr0"]
+    assert config.augment.mosaic == 0
+    with pytest.raises(SeglabError, match="recipe"):
+        make_config(recipe="tiny")
+
+
+def test_a_resumed_run_keeps_its_arguments_except_those_passed(tmp_path):
+    write_arguments(tmp_path, make_config(epochs=9, batch=3, recipe="small", fliplr=0.1), data="here.yaml")
+    for resume in (tmp_path, str(tmp_path), tmp_path / "weights" / "last.safetensors"):
+        config = make_config(resume=resume, epochs=11)
+        assert (config.epochs, config.batch, config.augment.fliplr) == (11, 3, 0.1)
+    assert "data" not in read_arguments(tmp_path)
+    with pytest.raises(FileNotFoundError, match="args.yaml"):
+        make_config(resume=tmp_path / "elsewhere")
+    with pytest.raises(SeglabError, match="which run"):
+        make_config(resume=True)

@@ -95,10 +95,11 @@ def _mean(values: np.ndarray) -> float:
 class CocoAccumulator:
     """Takes one image after another, then gives the figures. kind: "bbox", "segm" or "boundary"."""
 
-    def __init__(self, classes: Sequence[int], kind: str = "segm") -> None:
+    def __init__(self, classes: Sequence[int], kind: str = "segm", limit: int = MAX_DETECTIONS[-1]) -> None:
+        """classes: the ids to report, others are left out; limit: detections an image and class, COCO takes 100."""
         if kind not in ("bbox", "segm", "boundary"):
             raise ValueError(f"kind is {kind!r}: choose bbox, segm or boundary")
-        self.classes, self.kind = tuple(sorted(classes)), kind
+        self.classes, self.kind, self.limit = tuple(sorted(classes)), kind, limit
         self._images: dict[int | str, tuple[np.ndarray, ...]] = {}
 
     def add(self, image_id: int | str, ground_truth: Instances, detections: Instances) -> None:
@@ -108,7 +109,7 @@ class CocoAccumulator:
         classes, scores = np.asarray(detections.classes), np.asarray(detections.scores, dtype=np.float64)
         order = np.lexsort((-scores, classes))  # stable: equal scores keep the order they came in
         ranks = _count_within(classes[order])
-        order, ranks = order[ranks < MAX_DETECTIONS[-1]], ranks[ranks < MAX_DETECTIONS[-1]]
+        order, ranks = order[ranks < self.limit], ranks[ranks < self.limit]
         pairs = overlapping_pairs(ground_truth, detections, order, self.kind)
         crowd = np.zeros(len(ground_truth.classes), bool) if ground_truth.crowd is None else ground_truth.crowd
         self._images[image_id] = (
@@ -150,15 +151,25 @@ class CocoAccumulator:
 
     def summarise(self) -> CocoFigures:
         """The figures of every image added so far."""
-        shape = (len(THRESHOLDS), len(self.classes), len(AREAS), len(MAX_DETECTIONS))
-        precision, recall = np.full((shape[0], len(RECALLS), *shape[1:3]), -1.0), np.full(shape, -1.0)
-        for k, matches in enumerate(self.matches()):
-            for area in np.flatnonzero(matches.positives):
-                true, positives = matches.true[:, area].T, matches.positives[area]  # (T, D)
-                precision[:, :, k, area] = precision_at_recalls(true, matches.ignored[:, area].T, positives)
-                for m, limit in enumerate(MAX_DETECTIONS):
-                    recall[:, k, area, m] = true[:, matches.ranks < limit].sum(axis=1) / positives
-        return CocoFigures(self.classes, precision, recall)
+        return coco_figures(self.classes, [class_figures(matches) for matches in self.matches()])
+
+
+def class_figures(matches: ClassMatches) -> tuple[np.ndarray, np.ndarray]:
+    """Precision (T, 101, A) and recall (T, A, M) of one class, -1 in area ranges that hold no object."""
+    precision = np.full((len(THRESHOLDS), len(RECALLS), len(AREAS)), -1.0)
+    recall = np.full((len(THRESHOLDS), len(AREAS), len(MAX_DETECTIONS)), -1.0)
+    for area in np.flatnonzero(matches.positives):
+        true, positives = matches.true[:, area].T, matches.positives[area]  # (T, D)
+        precision[:, :, area] = precision_at_recalls(true, matches.ignored[:, area].T, positives)
+        for m, limit in enumerate(MAX_DETECTIONS):
+            recall[:, area, m] = true[:, matches.ranks < limit].sum(axis=1) / positives
+    return precision, recall
+
+
+def coco_figures(classes: Sequence[int], parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> CocoFigures:
+    """Put the figures of single classes together, in the order of `classes`."""
+    precision, recall = zip(*parts)
+    return CocoFigures(tuple(classes), np.stack(precision, axis=2), np.stack(recall, axis=1))
 
 
 def overlapping_pairs(

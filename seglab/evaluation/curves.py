@@ -1,0 +1,46 @@
+"""How precision, recall and F1 of one class move with the confidence threshold, and precision with recall.
+
+The rules are the ones YOLO tools print by: 1,000 confidences between 0 and 1, straight lines between detections.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+GRID = np.linspace(0, 1, 1000)  # confidences of the first three curves, recalls of the last
+
+
+class Curves(NamedTuple):
+    """Of one class, each (1000,) over GRID: three by confidence, `envelope` is precision by recall."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+    envelope: np.ndarray
+
+
+def class_curves(scores: np.ndarray, true: np.ndarray, positives: int) -> Curves:
+    """(D,) falling scores, (D,) bool whether each detection is right, the number of objects -> curves."""
+    if not len(scores) or not positives:
+        return Curves(*np.zeros((4, len(GRID))))
+    hits = true.cumsum()
+    precision, recall = hits / np.arange(1, len(hits) + 1), hits / positives
+    by_confidence = np.interp(-GRID, -scores, precision, left=1), np.interp(-GRID, -scores, recall, left=0)
+    f1 = 2 * by_confidence[0] * by_confidence[1] / (by_confidence[0] + by_confidence[1] + 1e-16)
+    return Curves(*by_confidence, f1, np.interp(GRID, *precision_envelope(precision, recall)))
+
+
+def precision_envelope(precision: np.ndarray, recall: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (D,) by falling score -> recalls and the best precision at that recall or more, from (0, .) to (1, 0)."""
+    recall = np.concatenate(([0.0], recall, [recall[-1], 1.0]))
+    precision = np.concatenate(([1.0], precision, [0.0, 0.0]))
+    return recall, np.maximum.accumulate(precision[::-1])[::-1]
+
+
+def best_confidence(f1: np.ndarray) -> int:
+    """(K, 1000) F1 of every class -> the place in GRID where their mean, smoothed over a tenth of it, is largest."""
+    reach = len(GRID) // 20
+    mean = np.pad(f1.mean(axis=0), reach, mode="edge")
+    return int(np.convolve(mean, np.full(2 * reach + 1, 1 / (2 * reach + 1)), "valid").argmax())

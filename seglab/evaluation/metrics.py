@@ -1,0 +1,186 @@
+"""The figures of a validation run, under the names that users of YOLO tools expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from seglab.evaluation.coco import CocoAccumulator, CocoFigures, ClassMatches, class_figures, coco_figures
+from seglab.evaluation.curves import GRID, best_confidence, class_curves
+
+KEYS = ("precision", "recall", "mAP50", "mAP50-95")
+
+
+@dataclass
+class TaskMetrics:
+    """Figures of the boxes or of the masks. K: classes that have objects, in the order of `ap_class_index`.
+
+    all_ap: (K, 10) AP at IoU .50, .55 ... .95; p_curve, r_curve, f1_curve: (K, 1000) by confidence `px` at IoU .5;
+    prec_values: (K, 1000) precision by recall `px`; nc: classes of the dataset; coco: COCO's own figures.
+    """
+
+    ap_class_index: np.ndarray
+    all_ap: np.ndarray
+    p_curve: np.ndarray
+    r_curve: np.ndarray
+    f1_curve: np.ndarray
+    prec_values: np.ndarray
+    nc: int
+    coco: CocoFigures | None = None
+    px: np.ndarray = field(default_factory=lambda: GRID, repr=False)
+
+    def __post_init__(self) -> None:
+        best = best_confidence(self.f1_curve) if len(self.f1_curve) else 0
+        self.best_confidence = float(GRID[best])
+        self.p, self.r, self.f1 = (c[:, best] for c in (self.p_curve, self.r_curve, self.f1_curve))  # (K,) each
+
+    @property
+    def ap(self) -> np.ndarray:
+        """(K,) AP averaged over IoU .50 to .95."""
+        return self.all_ap.mean(axis=1)
+
+    @property
+    def ap50(self) -> np.ndarray:
+        """(K,) AP at IoU .50."""
+        return self.all_ap[:, 0]
+
+    @property
+    def map(self) -> float:
+        """Mean AP over IoU .50 to .95 and classes."""
+        return _mean(self.all_ap)
+
+    @property
+    def map50(self) -> float:
+        """Mean AP at IoU .50."""
+        return _mean(self.all_ap[:, 0])
+
+    @property
+    def map75(self) -> float:
+        """Mean AP at IoU .75."""
+        return _mean(self.all_ap[:, 5])
+
+    @property
+    def maps(self) -> np.ndarray:
+        """(nc,) AP of every class of the dataset; classes without objects show the mean."""
+        maps = np.full(self.nc, self.map)
+        maps[self.ap_class_index] = self.ap
+        return maps
+
+    @property
+    def mp(self) -> float:
+        """Mean precision at the confidence where the mean F1 is best."""
+        return _mean(self.p)
+
+    @property
+    def mr(self) -> float:
+        """Mean recall at the confidence where the mean F1 is best."""
+        return _mean(self.r)
+
+    def mean_results(self) -> list[float]:
+        """Mean precision, mean recall, mAP50, mAP50-95."""
+        return [self.mp, self.mr, self.map50, self.map]
+
+    def class_result(self, i: int) -> tuple[float, float, float, float]:
+        """Precision, recall, AP50 and AP50-95 of the i-th class of `ap_class_index`."""
+        return float(self.p[i]), float(self.r[i]), float(self.ap50[i]), float(self.ap[i])
+
+    def fitness(self) -> float:
+        """What the best epoch is chosen by: mAP50-95."""
+        return self.map
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else 0.0
+
+
+@dataclass
+class Metrics:
+    """What `val` returns. names: class id -> name; speed: ms an image by stage; images, instances: (nc,) counts.
+
+    confusion_matrix: (nc + 1, nc + 1) predicted x true, the last row and column are the background.
+    """
+
+    box: TaskMetrics
+    seg: TaskMetrics
+    names: dict[int, str]
+    images: np.ndarray
+    instances: np.ndarray
+    image_count: int
+    confusion_matrix: np.ndarray | None = None
+    speed: dict[str, float] = field(default_factory=dict)
+    save_dir: str | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """The names under which `mean_results` come, boxes (B) before masks (M)."""
+        return [f"metrics/{key}({part})" for part in "BM" for key in KEYS]
+
+    @property
+    def fitness(self) -> float:
+        """What the best epoch is chosen by: mAP50-95 of boxes and masks together."""
+        return self.box.fitness() + self.seg.fitness()
+
+    @property
+    def results_dict(self) -> dict[str, float]:
+        """The eight mean figures by name, and the fitness."""
+        return dict(zip([*self.keys, "fitness"], [*self.mean_results(), self.fitness]))
+
+    @property
+    def ap_class_index(self) -> np.ndarray:
+        """(K,) ids of the classes that have objects."""
+        return self.box.ap_class_index
+
+    @property
+    def maps(self) -> np.ndarray:
+        """(nc,) AP of boxes and masks together."""
+        return self.box.maps + self.seg.maps
+
+    def mean_results(self) -> list[float]:
+        """Precision, recall, mAP50 and mAP50-95 of the boxes, then of the masks."""
+        return self.box.mean_results() + self.seg.mean_results()
+
+    def class_result(self, i: int) -> tuple[float, ...]:
+        """The same eight figures of the i-th class of `ap_class_index`."""
+        return self.box.class_result(i) + self.seg.class_result(i)
+
+    def table(self) -> str:
+        """One line a class under a line for all, as text."""
+        width = max([len("Class"), *(len(self.names[c]) for c in self.ap_class_index)]) + 2
+        heads = ["Box(P", "R", "mAP50", "mAP50-95)", "Mask(P", "R", "mAP50", "mAP50-95)"]
+        lines = [f"{'Class':>{width}}{'Images':>9}{'Instances':>11}" + "".join(f"{head:>11}" for head in heads)]
+        rows = [("all", self.image_count, self.instances.sum(), self.mean_results())]
+        for i, c in enumerate(self.ap_class_index):
+            rows.append((self.names[c], self.images[c], self.instances[c], self.class_result(i)))
+        for name, images, instances, figures in rows:
+            lines.append(
+                f"{name:>{width}}{images:>9}{instances:>11}" + "".join(f"{figure:>11.3f}" for figure in figures)
+            )
+        return "\n".join(lines)
+
+
+def task_metrics(
+    accumulator: CocoAccumulator, average_precision: Callable[[ClassMatches], np.ndarray], coco: bool = True
+) -> TaskMetrics:
+    """Figures of everything an accumulator holds; its classes must be 0 to nc - 1.
+
+    average_precision: the protocol's rule, matches of one class -> (10,) AP; coco: also keep COCO's own figures.
+    """
+    present, ap, curves, parts = [], [], [], []
+    for class_id, matches in zip(accumulator.classes, accumulator.matches()):
+        if coco:
+            parts.append(class_figures(matches))
+        if matches.positives[0]:
+            counted = ~matches.ignored[:, 0, 0]
+            present.append(class_id)
+            ap.append(average_precision(matches))
+            curves.append(class_curves(matches.scores[counted], matches.true[counted, 0, 0], matches.positives[0]))
+    tables = [np.array(curve) for curve in zip(*curves)] or [np.zeros((0, len(GRID)))] * 4
+    return TaskMetrics(
+        np.array(present, dtype=int),
+        np.array(ap).reshape(-1, 10),
+        *tables,
+        nc=len(accumulator.classes),
+        coco=coco_figures(accumulator.classes, parts) if coco else None,
+    )

@@ -1,0 +1,109 @@
+"""The YOLO protocol gives the numbers the peer prints for the same predictions."""
+
+from __future__ import annotations
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from seglab.evaluation.coco import CocoAccumulator
+from seglab.evaluation.metrics import task_metrics
+from seglab.evaluation.yolo import LIMIT, average_precision, quarter_detections, quarter_truth
+from seglab.geometry.boxes import xywh_to_xyxy
+from seglab.inference.suppress import suppress
+
+peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+
+
+def imagined(batch: dict, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predictions (B, 4 + C + 32, A) and prototypes of a middling network: the ground truth, blurred and shaken."""
+    rng = np.random.default_rng(seed)
+    count, _, height, width = batch["img"].shape
+    anchors = sum(height // s * (width // s) for s in (8, 16, 32))
+    predictions = np.zeros((count, 4 + classes + 32, anchors), np.float32)
+    prototypes = rng.normal(0, 0.3, (count, 32, height // 4, width // 4)).astype(np.float32)
+    predictions[:, :4] = rng.uniform(8, 100, (count, 4, anchors))
+    predictions[:, 4:-32] = np.maximum(0, rng.normal(-0.03, 0.013, (count, classes, anchors)))
+    predictions[:, -32:] = rng.normal(0, 0.3, (count, 32, anchors))
+    for i in range(count):
+        mine = (batch["batch_idx"] == i).numpy()
+        boxes, labels = batch["bboxes"][mine].numpy(), batch["cls"][mine].numpy().ravel().astype(int)
+        for j, (box, label) in enumerate(zip(boxes, labels)):
+            shape = (batch["masks"][i].numpy() == j + 1).astype(np.float32)
+            prototypes[i, j % 32] += 3 * cv2.GaussianBlur(shape, (5, 5), 1) - 1.5
+            for slot in rng.choice(anchors, rng.integers(0, 7), replace=False):
+                jitter = rng.normal(1, 0.06, 4)
+                predictions[i, :4, slot] = box * (width, height, width, height) * jitter
+                predictions[i, 4:-32, slot] *= 0
+                guess = label if rng.random() < 0.8 else rng.integers(classes)
+                predictions[i, 4 + guess, slot] = rng.beta(2, 2)
+                predictions[i, -32:, slot] = rng.normal(0, 0.15, 32)
+                predictions[i, -32 + j % 32, slot] += 1.5
+    return torch.from_numpy(predictions), torch.from_numpy(prototypes)
+
+
+@pytest.fixture(scope="module")
+def peers_run(datasets_folder, tmp_path_factory):
+    """The peer validates imagined predictions on COCO8-seg: (its figures, its batches with those predictions)."""
+    from ultralytics.models.yolo.segment import SegmentationValidator
+    from ultralytics.nn.autobackend import AutoBackend
+
+    folder = tmp_path_factory.mktemp("peer")
+    shutil.copytree(datasets_folder / "coco8-seg", folder / "coco8-seg")
+    names = "".join(f"  {i}: c{i}\n" for i in range(80))
+    (folder / "data.yaml").write_text(
+        f"path: {folder / 'coco8-seg'}\ntrain: images/val\nval: [images/val, images/train]\nnames:\n{names}"
+    )
+    batches = []
+
+    class Validator(SegmentationValidator):
+        def preprocess(self, batch):
+            batches.append(batch)
+            return super().preprocess(batch)
+
+    def forward(self, images, **_):
+        if len(batches) == 0 or "predictions" in batches[-1]:  # warm-up calls come before the first batch
+            return [tuple(torch.zeros(1, *shape) for shape in ((116, 8400), (32, 160, 160))), {}]
+        batch = batches[-1]
+        batch["predictions"], batch["prototypes"] = imagined(batch, 80, seed=len(batches))
+        return [(batch["predictions"].clone(), batch["prototypes"].clone()), {}]
+
+    real = AutoBackend.forward
+    AutoBackend.forward = forward
+    try:
+        metrics = peer.YOLO("yolo11n-seg.yaml").val(
+            data=folder / "data.yaml", validator=Validator, batch=3, plots=False, workers=0, project=str(folder)
+        )
+    finally:
+        AutoBackend.forward = real
+    return metrics, batches
+
+
+def test_the_same_predictions_give_the_same_figures(peers_run):
+    theirs, batches = peers_run
+    box, seg = CocoAccumulator(range(80), "bbox", LIMIT), CocoAccumulator(range(80), "segm", LIMIT)
+    for batch in batches:
+        size = tuple(batch["img"].shape[-2:])
+        for i, found in enumerate(suppress(batch["predictions"], 0.001, 0.7, LIMIT, multi_label=True)):
+            mine = batch["batch_idx"] == i
+            boxes = xywh_to_xyxy(batch["bboxes"][mine]) * torch.tensor([*size[::-1], *size[::-1]])
+            masks = batch["masks"][i].numpy()[None] == np.arange(1, int(mine.sum()) + 1)[:, None, None]
+            truth = quarter_truth(batch["cls"][mine].ravel().numpy(), boxes.numpy(), masks)
+            detections = quarter_detections(batch["prototypes"][i], found, size)
+            for accumulator in (box, seg):
+                accumulator.add(batch["im_file"][i], truth, detections)
+    for ours, figures in (
+        (task_metrics(box, average_precision), theirs.box),
+        (task_metrics(seg, average_precision), theirs.seg),
+    ):
+        assert 0.2 < figures.map < 0.9
+        np.testing.assert_allclose(ours.mean_results(), figures.mean_results(), atol=1e-4)
+        np.testing.assert_array_equal(ours.ap_class_index, figures.ap_class_index)
+        np.testing.assert_allclose(ours.all_ap, figures.all_ap, atol=1e-4)
+        np.testing.assert_allclose(ours.maps, figures.maps, atol=1e-4)
+        np.testing.assert_allclose(ours.map75, figures.map75, atol=1e-4)
+        for i in range(len(ours.p)):
+            np.testing.assert_allclose(ours.class_result(i), figures.class_result(i), atol=1e-4)

@@ -1,0 +1,140 @@
+"""Masks, outlines, boxes and labels over a picture. Pictures are (H, W, 3) uint8 RGB; coordinates are in its pixels.
+
+The functions named draw_* change the picture they are given, touching only the windows they draw in;
+`draw_instances` puts them together on a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+Colour = tuple[int, int, int]  # RGB
+
+# Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbours differ.
+PALETTE: tuple[Colour, ...] = (
+    (255, 100, 95), (81, 121, 255), (118, 180, 2), (208, 145, 1), (196, 59, 224),
+    (10, 150, 175), (254, 141, 192), (2, 219, 103), (255, 154, 107), (5, 171, 236),
+    (212, 183, 7), (245, 6, 92), (5, 158, 110), (196, 164, 254), (190, 114, 4),
+    (9, 208, 220), (251, 72, 206), (128, 144, 7), (154, 138, 255), (8, 183, 165),
+)  # fmt: skip
+
+
+def colour(class_id: int) -> Colour:
+    """The colour of a class; after twenty classes colours repeat."""
+    return PALETTE[int(class_id) % len(PALETTE)]
+
+
+def natural_line_width(image: np.ndarray) -> int:
+    """Pixels a line needs to look the same on a thumbnail and on a large photo: 2 at 640, 6 at 2000."""
+    return max(1, round(sum(image.shape[:2]) * 0.0015))
+
+
+def draw_instances(
+    image: np.ndarray,
+    classes: Sequence[int],
+    boxes: np.ndarray | None = None,
+    crops: Sequence[tuple[int, int, np.ndarray]] | None = None,
+    rings: Sequence[Sequence[np.ndarray]] | None = None,
+    labels: Sequence[str] | None = None,
+    line_width: float | None = None,
+    opacity: float = 0.4,
+) -> np.ndarray:
+    """A copy of `image` with N instances on it, best first; what is None is left out.
+
+    boxes: (N, 4) xyxy; crops: left, top, (h, w) bool; rings: a list of (n, 2) outlines an instance; labels: texts at
+    the boxes' upper left, drawn only where boxes are given. Small masks lie over large ones, good boxes over poor ones.
+    """
+    image = np.ascontiguousarray(image).copy()
+    width = natural_line_width(image) if line_width is None else max(1, round(line_width))
+    box_width = width if rings is None else max(1, width // 2)  # beside outlines, boxes step back
+    colours = [colour(class_id) for class_id in classes]
+    if crops is not None:
+        for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
+            draw_mask(image, crops[index], colours[index], opacity)
+    for index in reversed(range(len(colours))):
+        if rings is not None:
+            draw_outline(image, rings[index], colours[index], width)
+        if boxes is not None:
+            draw_box(image, boxes[index], colours[index], box_width)
+    for index in reversed(range(len(colours))):
+        if boxes is not None and labels is not None:
+            draw_label(image, labels[index], boxes[index], colours[index], width)
+    return image
+
+
+def draw_mask(image: np.ndarray, crop: tuple[int, int, np.ndarray], fill: Colour, opacity: float = 0.4) -> None:
+    """Tint the pixels of a mask crop (left, top, (h, w) bool), which lies inside the picture."""
+    x0, y0, mask = crop
+    height, width = mask.shape
+    if not mask.size:
+        return
+    window = image[y0 : y0 + height, x0 : x0 + width]
+    levels = np.arange(256)[:, None] * (1 - opacity) + np.array(fill) * opacity  # what each value of R, G and B becomes
+    tinted = cv2.LUT(window, levels.round().astype(np.uint8)[None])
+    cv2.copyTo(tinted, mask.view(np.uint8), window)
+
+
+def draw_outline(image: np.ndarray, rings: Sequence[np.ndarray], line: Colour, width: int) -> None:
+    """Draw an instance's rings, holes too, anti-aliased and with the corners of pixels rounded off."""
+    points = [np.round((soften(ring) - 0.5) * 16).astype(np.int32) for ring in rings]  # cv2 counts from pixel centres
+    cv2.polylines(image, points, True, line, width, cv2.LINE_AA, shift=4)
+
+
+def soften(ring: np.ndarray, reach: float = 1.0) -> np.ndarray:
+    """Cut every corner of an (n, 2) ring at most `reach` pixels from its vertex -> (2n, 2).
+
+    Stairs of pixel edges become slopes, because short edges shrink to their middles, while long straight edges stay.
+    """
+    following = np.roll(ring, -1, axis=0)
+    length = np.linalg.norm(following - ring, axis=1, keepdims=True)
+    step = (following - ring) * np.minimum(0.5, reach / np.maximum(length, 1e-9))
+    return np.stack((ring + step, following - step), axis=1).reshape(-1, 2)
+
+
+def draw_box(image: np.ndarray, box: np.ndarray, line: Colour, width: int) -> None:
+    """Draw a box (4,) xyxy."""
+    x0, y0, x1, y1 = np.round(np.asarray(box) - 0.5).astype(int).tolist()
+    cv2.rectangle(image, (x0, y0), (x1, y1), line, width, cv2.LINE_AA)
+
+
+def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Colour, width: int) -> None:
+    """Write on a plate of colour `fill` that sits on the upper left corner of `box`, or inside it at the top edge."""
+    if not text:
+        return
+    size, margin = 6 + 4 * width, 2 + width
+    ink_height, ink_length = letters(text, size).shape
+    height, length = ink_height + margin // 2 * 2, ink_length + 2 * margin
+    left, top = int(box[0] - width / 2), int(box[1] - width / 2)
+    x = max(0, min(left, image.shape[1] - length))
+    y = max(0, min(top - height if top >= height else top + width, image.shape[0] - height))
+    image[y : y + height, x : x + length] = fill
+    is_light = np.dot(fill, (0.299, 0.587, 0.114)) > 140
+    write(image, text, x + margin, y + margin // 2, size, (0, 0, 0) if is_light else (255, 255, 255))
+
+
+def write(image: np.ndarray, text: str, x: int, y: int, size: int, ink: Colour) -> None:
+    """Write one line with its upper left corner at (x, y) >= 0; what reaches out of the picture is cut off."""
+    window = image[y:, x:]
+    coverage = letters(text, size)[: window.shape[0], : window.shape[1], None] / 255.0
+    window = window[: coverage.shape[0], : coverage.shape[1]]
+    window[:] = (window + coverage * (np.array(ink) - window)).round()
+
+
+@lru_cache(maxsize=1024)
+def letters(text: str, size: int) -> np.ndarray:
+    """Coverage (h, w) uint8 of one line of text, of equal height for every text of one size."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    # matplotlib carries DejaVu, which has the letters of most alphabets; finding it needs no import of matplotlib.
+    package = Path(find_spec("matplotlib").origin).parent
+    font = ImageFont.truetype(str(package / "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf"), size)
+    ascent, descent = font.getmetrics()
+    canvas = Image.new("L", (max(1, round(font.getlength(text))), ascent + descent))
+    ImageDraw.Draw(canvas).text((0, 0), text, fill=255, font=font)
+    return np.asarray(canvas)

@@ -1,0 +1,132 @@
+"""The way from a source to results: read, letterbox, run the network, bring what it says into the picture's frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seglab.errors import SeglabError
+from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
+from seglab.inference.masks import assemble
+from seglab.inference.results import Boxes, Masks, Results
+from seglab.inference.source import Frame, batches, load
+from seglab.inference.suppress import Detections, suppress
+
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
+STRIDE = 32  # the network takes sides that are multiples of this
+
+
+@dataclass
+class PredictConfig:
+    """What predict may be told, under its usual names."""
+
+    conf: float = 0.25  # lowest score
+    iou: float = 0.7  # overlap above which the poorer of two boxes goes
+    imgsz: int | tuple[int, int] = 640  # long side in pixels, or (height, width)
+    max_det: int = 300  # most instances on a picture
+    classes: list[int] | int | None = None  # only these class ids
+    agnostic_nms: bool = False  # boxes of different classes suppress each other too
+    batch: int = 1  # pictures in one run of the network
+    rect: bool = True  # pad pictures of one shape as little as possible; False: to a square always
+    half: bool = False  # give the network float16
+    device: str | torch.device = "cpu"  # where the network expects its images
+    vid_stride: int = 1  # of a video, every how many-th frame
+    retina_masks: bool = True  # accepted for habit's sake: masks always have the picture's own resolution
+
+    def __post_init__(self):
+        for name in ("conf", "iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SeglabError(f"{name} must lie in 0..1, not {getattr(self, name)}")
+        for name in ("max_det", "batch", "vid_stride"):
+            if getattr(self, name) < 1:
+                raise SeglabError(f"{name} must be at least 1, not {getattr(self, name)}")
+        sides = (self.imgsz,) if isinstance(self.imgsz, int) else tuple(self.imgsz)
+        if len(sides) not in (1, 2) or min(sides) < 1:
+            raise SeglabError(f"imgsz must be one size or (height, width) in pixels, not {self.imgsz}")
+        sides = tuple(-(-side // STRIDE) * STRIDE for side in sides)  # rounded up to what the network takes
+        self.imgsz = sides[0] if len(sides) == 1 else sides
+        if isinstance(self.classes, int):
+            self.classes = [self.classes]
+
+
+def predict(
+    forward: Forward, source: Any, config: PredictConfig, names: dict[int, str] | Sequence[str]
+) -> Iterator[Results]:
+    """Yield the Results of every picture of `source` (see source.load), reading and computing batch by batch.
+
+    forward: the network or an exported file behind one signature: float images (B, 3, H, W), RGB in 0..1, letterboxed,
+    to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name.
+    """
+    names = names if isinstance(names, dict) else dict(enumerate(names))
+    for frames in batches(load(source, config.vid_stride), config.batch):
+        yield from predict_batch(forward, frames, config, names)
+
+
+@torch.inference_mode()
+def predict_batch(
+    forward: Forward, frames: Sequence[Frame], config: PredictConfig, names: dict[int, str]
+) -> list[Results]:
+    """One run of the network over `frames` -> one Results a frame."""
+    clock = _Clock(config.device)
+    letterboxes = fit([frame.image.shape[:2] for frame in frames], config.imgsz, config.rect)
+    images = to_tensor([box.apply(frame.image) for box, frame in zip(letterboxes, frames)], config.device, config.half)
+    preprocess = clock.lap() / len(frames)
+    predictions, prototypes = forward(images)
+    inference = clock.lap() / len(frames)
+
+    found = suppress(predictions, config.conf, config.iou, config.max_det, config.classes, config.agnostic_nms)
+    shared = clock.lap() / len(frames)
+    results = []
+    for frame, box, detections, own_prototypes in zip(frames, letterboxes, found, prototypes):
+        boxes, masks = finish(detections, own_prototypes, box)
+        speed = {"preprocess": preprocess, "inference": inference, "postprocess": shared + clock.lap()}
+        results.append(Results(frame.image, frame.path, names, boxes, masks, speed))
+    return results
+
+
+def fit(sizes: Sequence[tuple[int, int]], imgsz: int | tuple[int, int], rect: bool = True) -> list[Letterbox]:
+    """Letterboxes of one common size for pictures of (height, width) `sizes`.
+
+    Pictures of one shape take the least padding when `rect`; otherwise a square of side `imgsz`. A pair is taken as is.
+    """
+    if isinstance(imgsz, int):
+        if rect and len(set(sizes)) == 1:
+            return [smallest_letterbox(size, imgsz, STRIDE) for size in sizes]
+        imgsz = (imgsz, imgsz)
+    return [letterbox(size, imgsz) for size in sizes]
+
+
+def to_tensor(images: Sequence[np.ndarray], device: str | torch.device = "cpu", half: bool = False) -> Tensor:
+    """Letterboxed (H, W, 3) uint8 RGB images of one size -> (B, 3, H, W) float in 0..1, channels last in memory."""
+    stacked = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
+    return stacked.to(torch.float16 if half else torch.float32).div_(255)
+
+
+def finish(detections: Detections, prototypes: Tensor, box: Letterbox) -> tuple[Boxes, Masks | None]:
+    """Detections of one image, letterbox frame -> its boxes and masks in the image frame; empty masks are dropped."""
+    crops = assemble(prototypes, detections, box)
+    kept = [index for index, (_, _, crop) in enumerate(crops) if crop.any()]
+    boxes, scores, classes, _ = (field.cpu() for field in detections)
+    rows = torch.cat((box.boxes_to_image(boxes), scores[:, None], classes[:, None].to(boxes.dtype)), dim=1)
+    masks = Masks([crops[index] for index in kept], box.image_size) if kept else None
+    return Boxes(rows[kept], box.image_size), masks
+
+
+class _Clock:
+    """Milliseconds between laps; waits for work queued on a GPU, so that it counts where it belongs."""
+
+    def __init__(self, device: str | torch.device):
+        self.on_cuda = torch.device(device).type == "cuda"
+        self.last = time.perf_counter()
+
+    def lap(self) -> float:
+        if self.on_cuda:
+            torch.cuda.synchronize()
+        before, self.last = self.last, time.perf_counter()
+        return (self.last - before) * 1e3

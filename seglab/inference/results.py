@@ -1,0 +1,346 @@
+"""What was found on one picture: boxes, masks, and ways to look at them, save them and hand them on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from seglab.drawing.overlays import draw_instances
+from seglab.errors import SeglabError
+from seglab.geometry.contours import mask_to_rings
+from seglab.geometry.polygons import join_rings, ring_area
+from seglab.geometry.rle import crop_to_rle
+from seglab.inference.masks import MaskCrop
+
+Array = torch.Tensor | np.ndarray
+
+
+class Boxes:
+    """(N, 6) rows of left, top, right, bottom in the image frame, score, class: a tensor, or numpy after .numpy()."""
+
+    def __init__(self, data: Array, orig_shape: tuple[int, int]):
+        self.data, self.orig_shape = data, orig_shape
+
+    @property
+    def xyxy(self) -> Array:
+        """(N, 4) left, top, right, bottom in pixels."""
+        return self.data[:, :4]
+
+    @property
+    def conf(self) -> Array:
+        """(N,) scores in 0..1."""
+        return self.data[:, 4]
+
+    @property
+    def cls(self) -> Array:
+        """(N,) class ids, as floats."""
+        return self.data[:, 5]
+
+    @property
+    def xywh(self) -> Array:
+        """(N, 4) centre x, centre y, width, height in pixels."""
+        join = torch.cat if isinstance(self.data, torch.Tensor) else np.concatenate
+        top_left, bottom_right = self.data[:, :2], self.data[:, 2:4]
+        return join(((top_left + bottom_right) / 2, bottom_right - top_left), axis=1)
+
+    @property
+    def xyxyn(self) -> Array:
+        """`xyxy` as shares of the picture's width and height."""
+        return self.xyxy / self._width_height_twice()
+
+    @property
+    def xywhn(self) -> Array:
+        """`xywh` as shares of the picture's width and height."""
+        return self.xywh / self._width_height_twice()
+
+    def _width_height_twice(self) -> Array:
+        size = (self.orig_shape[1], self.orig_shape[0]) * 2
+        if isinstance(self.data, torch.Tensor):
+            return self.data.new_tensor(size)
+        return np.array(size, dtype=self.data.dtype)
+
+    def numpy(self) -> Boxes:
+        """The same boxes in numpy arrays."""
+        return Boxes(self.data.cpu().numpy() if isinstance(self.data, torch.Tensor) else self.data, self.orig_shape)
+
+    def to(self, *args: Any, **kwargs: Any) -> Boxes:
+        """The same boxes in tensors on a device or of a type, as torch.Tensor.to takes them."""
+        return Boxes(torch.as_tensor(self.data).to(*args, **kwargs), self.orig_shape)
+
+    def cpu(self) -> Boxes:
+        """The same boxes in tensors on the CPU."""
+        return self.to("cpu")
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: Any) -> Boxes:
+        if isinstance(index, (int, np.integer)):
+            index = [range(len(self))[index]]  # one box keeps its row; beyond the end it is an IndexError
+        return Boxes(self.data[index], self.orig_shape)
+
+
+class Masks:
+    """N masks at the picture's own resolution, kept as crops; the forms below are made when asked for."""
+
+    def __init__(self, crops: Sequence[MaskCrop], orig_shape: tuple[int, int], device: str | None = "cpu"):
+        """device: where `data` shall lie; None makes it a numpy array."""
+        self.crops, self.orig_shape, self.device = list(crops), orig_shape, device
+
+    @cached_property
+    def data(self) -> Array:
+        """(N, H, W) uint8, 1 on the object. The one form whose size grows with the picture: prefer `crops`."""
+        full = np.zeros((len(self.crops), *self.orig_shape), dtype=np.uint8)
+        for canvas, (x0, y0, crop) in zip(full, self.crops):
+            canvas[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
+        return full if self.device is None else torch.from_numpy(full).to(self.device)
+
+    @cached_property
+    def rings(self) -> list[list[np.ndarray]]:
+        """For every object its contours along pixel edges, (n, 2) float64 xy; holes turn the other way."""
+        return [mask_to_rings(crop, x0, y0) for x0, y0, crop in self.crops]
+
+    @cached_property
+    def xy(self) -> list[np.ndarray]:
+        """For every object its largest contour, (n, 2) float32 xy in pixels; `rings` has the other parts and holes."""
+        return [max(rings, key=ring_area, default=np.zeros((0, 2))).astype(np.float32) for rings in self.rings]
+
+    @property
+    def xyn(self) -> list[np.ndarray]:
+        """`xy` as shares of the picture's width and height."""
+        return [ring / np.array(self.orig_shape[::-1], dtype=np.float32) for ring in self.xy]
+
+    @property
+    def rle(self) -> list[dict]:
+        """For every object its mask as COCO RLE."""
+        return [crop_to_rle(x0, y0, crop, *self.orig_shape) for x0, y0, crop in self.crops]
+
+    def numpy(self) -> Masks:
+        """The same masks, with `data` as a numpy array."""
+        return Masks(self.crops, self.orig_shape, None)
+
+    def to(self, device: str | torch.device) -> Masks:
+        """The same masks, with `data` on a device."""
+        return Masks(self.crops, self.orig_shape, device)
+
+    def cpu(self) -> Masks:
+        """The same masks, with `data` on the CPU."""
+        return self.to("cpu")
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, index: Any) -> Masks:
+        chosen = np.atleast_1d(np.arange(len(self))[index])
+        return Masks([self.crops[i] for i in chosen], self.orig_shape, self.device)
+
+
+class Results:
+    """The instances on one picture, best score first.
+
+    image: (H, W, 3) uint8 RGB; names: class id -> name; boxes: Boxes; masks: Masks, None when nothing was found;
+    speed: milliseconds this picture took to preprocess, inference and postprocess.
+    """
+
+    def __init__(
+        self, image: np.ndarray, path: str, names: dict[int, str], boxes: Boxes, masks: Masks | None, speed: dict
+    ):
+        self.image, self.path, self.names, self.boxes, self.masks, self.speed = image, path, names, boxes, masks, speed
+
+    @property
+    def orig_img(self) -> np.ndarray:
+        """The picture as (H, W, 3) uint8 BGR, as cv2 has it."""
+        return np.ascontiguousarray(self.image[..., ::-1])
+
+    @property
+    def orig_shape(self) -> tuple[int, int]:
+        """(height, width) of the picture."""
+        return self.image.shape[:2]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __iter__(self) -> Iterator[Results]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Results:
+        """One instance by number, or several by slice, list, numbers or boolean choice, as results of their own."""
+        masks = None if self.masks is None else self.masks[index]
+        return Results(self.image, self.path, self.names, self.boxes[index], masks, self.speed)
+
+    def numpy(self) -> Results:
+        """The same results with numpy arrays for tensors."""
+        return self._converted(lambda view: view.numpy())
+
+    def to(self, device: str | torch.device) -> Results:
+        """The same results with tensors on a device."""
+        return self._converted(lambda view: view.to(device))
+
+    def cpu(self) -> Results:
+        """The same results with tensors on the CPU."""
+        return self.to("cpu")
+
+    def _converted(self, convert: Any) -> Results:
+        masks = None if self.masks is None else convert(self.masks)
+        return Results(self.image, self.path, self.names, convert(self.boxes), masks, self.speed)
+
+    def _rows(self) -> list[tuple[int, float, list[float]]]:
+        """For every instance its class id, score and box in pixels, as Python numbers."""
+        return [(int(row[5]), row[4], row[:4]) for row in self.boxes.data.tolist()]
+
+    # Looking
+
+    def plot(
+        self,
+        conf: bool = True,
+        labels: bool = True,
+        boxes: bool = True,
+        masks: bool = True,
+        line_width: float | None = None,
+    ) -> np.ndarray:
+        """The picture with the instances on it -> (H, W, 3) uint8 BGR. labels and conf write names and scores."""
+        rows = self._rows()
+        texts = [f"{self.names[kind]} {score:.2f}" if conf else self.names[kind] for kind, score, _ in rows]
+        shown = self.masks if masks else None
+        drawn = draw_instances(
+            self.image,
+            [kind for kind, _, _ in rows],
+            boxes=np.array([box for _, _, box in rows]) if boxes else None,
+            crops=shown and shown.crops,
+            rings=shown and shown.rings,
+            labels=texts if labels else None,
+            line_width=line_width,
+        )
+        return np.ascontiguousarray(drawn[..., ::-1])
+
+    def _repr_jpeg_(self) -> bytes:
+        """What notebooks show."""
+        return cv2.imencode(".jpg", self.plot(), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+    def verbose(self) -> str:
+        """One line, such as "2 persons, 1 bus"."""
+        counts = Counter(kind for kind, _, _ in self._rows())
+        found = [f"{count} {self.names[kind]}{'s' * (count > 1)}" for kind, count in sorted(counts.items())]
+        return ", ".join(found) or "(no detections)"
+
+    def __repr__(self) -> str:
+        height, width = self.orig_shape
+        return f"Results({Path(self.path).name}, {width} x {height}: {self.verbose()})"
+
+    # Saving
+
+    def save(self, filename: str | Path | None = None, **plot_options: Any) -> str:
+        """Write the picture that `plot` draws, by default as results_NAME in the current folder; gives its path."""
+        filename = Path(filename or f"results_{Path(self.path).with_suffix('.jpg').name}")
+        _write_picture(filename, self.plot(**plot_options))
+        return str(filename)
+
+    def save_txt(self, path: str | Path, save_conf: bool = False) -> str:
+        """Write one YOLO-seg row an instance: class, then x y of its contour as shares of the picture, then the score.
+
+        Parts and holes are joined by seams without width, so that the row draws the whole mask again. Gives the path.
+        """
+        lines = []
+        size = np.array(self.orig_shape[::-1])
+        for (kind, score, _), rings in zip(self._rows(), self.masks.rings if self.masks else []):
+            numbers = (join_rings(rings) / size).reshape(-1).tolist() + [score] * save_conf
+            lines.append(" ".join([str(kind)] + [f"{number:.6g}" for number in numbers]) + "\n")
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines), encoding="utf-8")
+        return str(path)
+
+    def save_crop(self, save_dir: str | Path, file_name: str | Path = "im.jpg") -> None:
+        """Cut every box out of the picture into save_dir/CLASS/file_name, numbered from the second of a class on."""
+        file_name = Path(file_name).with_suffix(Path(file_name).suffix or ".jpg")
+        written: Counter[int] = Counter()
+        for kind, _, (x0, y0, x1, y1) in self._rows():
+            written[kind] += 1
+            number = "" if written[kind] == 1 else str(written[kind])
+            left, top = int(x0), int(y0)
+            crop = self.image[top : max(top + 1, round(y1)), left : max(left + 1, round(x1)), ::-1]
+            _write_picture(Path(save_dir) / self.names[kind] / f"{file_name.stem}{number}{file_name.suffix}", crop)
+
+    # Handing on
+
+    def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict]:
+        """One plain dict an instance: name, class, confidence, box (x1 y1 x2 y2), segments (x, y of `Masks.xy`)."""
+        scale = np.array(self.orig_shape[::-1], dtype=float) if normalize else np.ones(2)
+        items = []
+        for index, (kind, score, box) in enumerate(self._rows()):
+            corners = (np.array(box) / np.tile(scale, 2)).round(decimals).tolist()
+            x, y = (self.masks.xy[index] / scale).round(decimals).T.tolist()
+            items.append(
+                {
+                    "name": self.names[kind],
+                    "class": kind,
+                    "confidence": round(score, decimals),
+                    "box": dict(zip(("x1", "y1", "x2", "y2"), corners)),
+                    "segments": {"x": x, "y": y},
+                }
+            )
+        return items
+
+    def to_json(self, normalize: bool = False, decimals: int = 5) -> str:
+        """`summary` as JSON."""
+        return json.dumps(self.summary(normalize, decimals))
+
+    tojson = to_json  # its older name
+
+    def to_df(self, normalize: bool = False, decimals: int = 5) -> Any:
+        """`summary` as a pandas data frame, or a polars one where only polars is installed."""
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            try:
+                from polars import DataFrame
+            except ImportError:
+                raise SeglabError("to_df needs pandas or polars: install one, or take summary()") from None
+        return DataFrame(self.summary(normalize, decimals))
+
+    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict]:
+        """COCO's result format with masks as RLE, ready for JSON. category_ids: COCO's id of every class."""
+        items = []
+        for (kind, score, (x0, y0, x1, y1)), rle in zip(self._rows(), self.masks.rle if self.masks else []):
+            items.append(
+                {
+                    "image_id": image_id,
+                    "category_id": kind if category_ids is None else int(category_ids[kind]),
+                    "bbox": [x0, y0, x1 - x0, y1 - y0],
+                    "score": score,
+                    "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
+                }
+            )
+        return items
+
+    def to_supervision(self) -> Any:
+        """A supervision.Detections with boxes, masks, scores, class ids and names."""
+        try:
+            import supervision
+        except ImportError:
+            raise SeglabError("to_supervision needs the package supervision: pip install supervision") from None
+        boxes = self.boxes.numpy()
+        kinds = boxes.cls.astype(int)
+        return supervision.Detections(
+            xyxy=boxes.xyxy,
+            mask=None if self.masks is None else self.masks.numpy().data.astype(bool),
+            confidence=boxes.conf,
+            class_id=kinds,
+            data={"class_name": np.array([self.names[kind] for kind in kinds], dtype=str)},
+        )
+
+
+def _write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write (H, W, 3) BGR, making the folder. Errors: SeglabError when the ending is none OpenCV knows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.haveImageWriter(path.name):
+        raise SeglabError(f"cannot write a picture as {path}: use an ending such as .jpg or .png")
+    cv2.imwrite(str(path), picture)

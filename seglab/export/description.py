@@ -1,0 +1,92 @@
+"""What an exported file says about itself, in the file: enough to run it right without any other file."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import seglab
+from seglab.errors import SeglabError
+from seglab.model.head import STRIDES
+
+NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
+KEY = "seglab"  # the key whose value is JSON with everything the common keys have no place for
+
+
+@dataclass(frozen=True)
+class Description:
+    """names: class id -> name; size: (height, width) it was exported at; batch: images a call.
+
+    dynamic: batch, height (a multiple of 32) and width (likewise) may differ from call to call.
+    precision: fp32, fp16 or int8; licence: that of the weights; parity: the gate's table once it has run.
+    """
+
+    names: dict[int, str]
+    size: tuple[int, int] = (640, 640)
+    batch: int = 1
+    dynamic: bool = False
+    precision: str = "fp32"
+    licence: str = "unknown"
+    parity: dict[str, Any] = field(default_factory=dict)
+
+    def with_parity(self, table: dict[str, Any]) -> Description:
+        return replace(self, parity=table)
+
+    def to_strings(self) -> dict[str, str]:
+        """Text under the keys common among YOLO tools (values are JSON), and the rest as JSON under `seglab`."""
+        own = {
+            "version": seglab.__version__,
+            "dynamic": self.dynamic,
+            "precision": self.precision,
+            "normalisation": NORMALISATION,
+            "parity": self.parity,
+        }
+        return {
+            "names": json.dumps(self.names),
+            "stride": str(max(STRIDES)),
+            "task": "segment",
+            "imgsz": json.dumps(list(self.size)),
+            "batch": str(self.batch),
+            "channels": "3",
+            "license": self.licence,
+            KEY: json.dumps(own),
+        }
+
+    @classmethod
+    def from_strings(cls, strings: dict[str, str], source: str) -> Description:
+        """The inverse of `to_strings`; also reads files of other YOLO tools, which write Python literals.
+
+        Errors: SeglabError when class names or input size are missing or unreadable, or the task is another.
+        """
+        if not {"names", "imgsz"} <= strings.keys():
+            raise SeglabError(
+                f"{source} does not say its class names and input size (metadata 'names' and 'imgsz'): "
+                "export it again with seglab"
+            )
+        if strings.get("task", "segment") != "segment":
+            raise SeglabError(f"{source} is a '{strings['task']}' model: seglab runs 'segment' models")
+        try:
+            names = {int(key): str(name) for key, name in _literal(strings["names"]).items()}
+            height, width = (int(side) for side in _literal(strings["imgsz"]))
+            own = json.loads(strings.get(KEY, "{}"))
+            batch = int(strings.get("batch", 1))
+        except (ValueError, TypeError, SyntaxError, AttributeError) as error:
+            raise SeglabError(f"{source} has damaged metadata ({error}): export it again") from None
+        return cls(
+            names=names,
+            size=(height, width),
+            batch=batch,
+            dynamic=bool(own.get("dynamic", False)),
+            precision=own.get("precision", "fp32"),
+            licence=strings.get("license", "unknown"),
+            parity=own.get("parity", {}),
+        )
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return ast.literal_eval(text)

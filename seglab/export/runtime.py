@@ -1,0 +1,65 @@
+"""Runs exported files. Every format ends in the same callable, which prediction and validation take as the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from seglab.errors import SeglabError
+from seglab.export.description import Description
+
+Run = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class Runtime:
+    """An exported file, loaded. `run` is the format's own call; `forward` adds what all formats need around it.
+
+    names: class id -> name. size: the only (height, width) the file takes, or None when any multiple of 32 will do.
+    """
+
+    def __init__(self, path: str | Path, description: Description, run: Run):
+        self.path, self.description, self.run = Path(path), description, run
+        self.names = description.names
+        self.size = None if description.dynamic else description.size
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """images (B, 3, H, W) float in 0..1 -> predictions (B, 4 + C + 32, A), prototypes (B, 32, H/4, W/4).
+
+        Any batch size: a file with a fixed one is called as often as needed. Outputs are float32 on the images' device.
+        """
+        if self.size and tuple(images.shape[2:]) != self.size:
+            raise SeglabError(
+                f"{self.path} was exported for {self.size} (height, width), not {tuple(images.shape[2:])}: "
+                "letterbox to that size, or export with dynamic=True"
+            )
+        inputs = images.detach().to("cpu", torch.float32).contiguous()
+        if self.description.dynamic:
+            outputs = self.run(inputs)
+        else:
+            outputs = tuple(torch.cat(parts) for parts in zip(*map(self._run_padded, inputs.split(self.batch))))
+        return tuple(output.to(images.device, torch.float32) for output in outputs)
+
+    __call__ = forward
+
+    @property
+    def batch(self) -> int:
+        return self.description.batch
+
+    def _run_padded(self, images: Tensor) -> tuple[Tensor, ...]:
+        """At most `batch` images through a file that takes exactly `batch`."""
+        missing = self.batch - len(images)
+        padded = torch.cat((images, images.new_zeros(missing, *images.shape[1:]))) if missing else images
+        return tuple(output[: len(images)] for output in self.run(padded))
+
+
+def load_runtime(path: str | Path) -> Runtime:
+    """Load an exported file, choosing by its name. Errors: FileNotFoundError, SeglabError (format, missing package)."""
+    from seglab.export.onnx import load_onnx
+
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no exported model at {path}: check the path")
+    return load_onnx(path)

@@ -1,0 +1,129 @@
+"""Toybox scenes as a dataset folder: pictures, YOLO-seg labels, dataset YAML and COCO JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seglab.data.catalogue import write_yaml
+from seglab.data.sample import Sample
+from seglab.data.toybox.scene import scene
+from seglab.data.toybox.things import COCO_IDS, NAMES
+from seglab.errors import SeglabError
+from seglab.geometry.polygons import bounding_box, join_rings, ring_area
+from seglab.geometry.rle import area, rings_to_rle
+
+QUALITY = 92  # of the JPEG files
+EMBEDDED_SEEDS = {"train": (0, 4, 22, 12), "val": (5, 14, 19, 3)}  # the scenes of data/toybox8-seg, chosen to be varied
+
+Plan = Sequence[tuple[str, str, object]]  # (split, file stem, seed of the scene)
+
+
+def generate_dataset(
+    out: str | Path,
+    count: int,
+    seed: int = 0,
+    size: tuple[int, int] = (480, 640),
+    val: float = 0.2,
+    workers: int | None = None,
+) -> Path:
+    """Write `count` scenes into the new folder `out` and return its dataset YAML.
+
+    Scene i is scene((seed, i), size), whatever the number of workers (default: one a core). val: share of the scenes that goes into the
+    validation split, the last ones; 1 puts all of them there. The folder appears when everything is written.
+    Errors: SeglabError when `out` exists already, ValueError for a count below 1 or a share outside 0..1.
+    """
+    if count < 1 or not 0 <= val <= 1:
+        raise ValueError(
+            f"generate_dataset needs count of at least 1 and val between 0 and 1, got count={count} and val={val}"
+        )
+    train = count - round(count * val)
+    plan = [("train" if i < train else "val", f"{i:06d}", (seed, i)) for i in range(count)]
+    return _write(Path(out), plan, size, workers)
+
+
+def write_embedded(out: str | Path) -> Path:
+    """Write the eight chosen scenes of data/toybox8-seg into the new folder `out` and return its dataset YAML."""
+    plan = [(split, f"{seed:06d}", seed) for split, seeds in EMBEDDED_SEEDS.items() for seed in seeds]
+    return _write(Path(out), plan, (480, 640), None)
+
+
+def label_rows(sample: Sample) -> str:
+    """YOLO-seg label text: one row an object, class and vertices as fractions of width and height; parts and holes joined by seams."""
+    height, width = sample.image.shape[:2]
+    rows = []
+    for thing in sample.objects:
+        row = join_rings(thing.rings) / (width, height)
+        rows.append(f"{thing.class_id} " + " ".join(f"{value:.5f}" for value in row.ravel()) + "\n")
+    return "".join(rows)
+
+
+def coco_annotation(rings: Sequence[np.ndarray], class_id: int, height: int, width: int) -> dict:
+    """Annotation without its ids: polygons where the shape has no hole, else RLE; area counts the mask's pixels; bbox is xywh."""
+    rle = rings_to_rle(rings, height, width)
+    x0, y0, x1, y1 = bounding_box(rings)
+    if all(ring_area(ring) > 0 for ring in rings):
+        segmentation = [np.round(ring, 2).ravel().tolist() for ring in rings]
+    else:
+        segmentation = {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+    return {
+        "category_id": COCO_IDS[NAMES[class_id]],
+        "segmentation": segmentation,
+        "area": area(rle),
+        "bbox": np.round([x0, y0, x1 - x0, y1 - y0], 2).tolist(),
+        "iscrowd": 0,
+    }
+
+
+def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) -> Path:
+    from tqdm.auto import tqdm
+
+    if out.exists():
+        raise SeglabError(f"{out} exists already: name a new folder for the scenes, or remove that one")
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    splits = list(dict.fromkeys(split for split, _, _ in plan))
+    for split in splits:
+        (part / "images" / split).mkdir(parents=True)
+        (part / "labels" / split).mkdir(parents=True)
+
+    def one(job: tuple[str, str, object]) -> list[dict]:
+        split, stem, seed = job
+        sample = scene(seed, size)
+        encoded = cv2.imencode(".jpg", sample.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        (part / "images" / split / f"{stem}.jpg").write_bytes(encoded.tobytes())
+        (part / "labels" / split / f"{stem}.txt").write_text(label_rows(sample), encoding="ascii")
+        return [coco_annotation(thing.rings, thing.class_id, *size) for thing in sample.objects]
+
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        found = list(tqdm(pool.map(one, plan), total=len(plan), desc=f"toybox {out.name}", unit="scene"))
+    (part / "annotations").mkdir()
+    for split in splits:
+        _write_json(part / "annotations" / f"instances_{split}.json", split, plan, found, size)
+    write_yaml(part / f"{out.name}.yaml", {split: f"images/{split}" for split in splits}, dict(enumerate(NAMES)))
+    os.replace(part, out)
+    return out / f"{out.name}.yaml"
+
+
+def _write_json(path: Path, split: str, plan: Plan, found: Sequence[list[dict]], size: tuple[int, int]) -> None:
+    images, annotations = [], []
+    for (belongs, stem, _), things in zip(plan, found):
+        if belongs == split:
+            images.append({"id": len(images) + 1, "file_name": f"{stem}.jpg", "height": size[0], "width": size[1]})
+            for thing in things:
+                annotations.append({"id": len(annotations) + 1, "image_id": len(images), **thing})
+    categories = [{"id": COCO_IDS[name], "name": name, "supercategory": "toybox"} for name in NAMES]
+    content = {
+        "info": {"description": "seglab toybox"},
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
+    path.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="ascii")

@@ -1,0 +1,172 @@
+"""The toybox: the same seed is the same scene, and the truth is what was painted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seglab.data.catalogue import embedded_folder, load_dataset
+from seglab.data.image import read_image
+from seglab.data.toybox.canvas import SUB, Placed, stencil, trace, visible
+from seglab.data.toybox.dataset import generate_dataset, write_embedded
+from seglab.data.toybox.materials import Part
+from seglab.data.toybox.outlines import box, ellipse, loop
+from seglab.data.toybox.scene import scene
+from seglab.data.toybox.things import NAMES
+from seglab.data.yolo_format import read_labels
+from seglab.errors import SeglabError
+from seglab.geometry.polygons import bounding_box, ring_area
+from seglab.geometry.raster import coverage, fill
+
+GREY = np.array([0.5, 0.5, 0.5])
+HERE = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+
+
+def thing(rings, class_id=0) -> Placed:
+    return Placed([Part(rings, GREY)], HERE, class_id)
+
+
+def rings_area(rings) -> float:
+    return sum(ring_area(ring) for ring in rings)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_same_seed_gives_the_same_scene_and_another_seed_another():
+    first, again, other = scene(3), scene(3), scene(4)
+    assert first.image.shape == (480, 640, 3) and first.image.dtype == np.uint8
+    assert np.array_equal(first.image, again.image)
+    assert [o.class_id for o in first.objects] == [o.class_id for o in again.objects]
+    assert all(np.array_equal(a, b) for o, p in zip(first.objects, again.objects) for a, b in zip(o.rings, p.rings))
+    assert not np.array_equal(first.image, other.image)
+
+
+@pytest.mark.parametrize("size", [(320, 320), (200, 640), (700, 500)])
+def test_rings_lie_in_the_picture_and_say_what_is_solid(size):
+    for seed in range(3):
+        sample = scene(seed, size)
+        assert sample.image.shape == (*size, 3)
+        for found in sample.objects:
+            x0, y0, x1, y1 = bounding_box(found.rings)
+            assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
+            assert rings_area(found.rings) > 10
+            assert ring_area(max(found.rings, key=lambda r: abs(ring_area(r)))) > 0
+
+
+def test_no_two_objects_claim_the_same_pixels():
+    for seed in range(5):
+        sample = scene(seed)
+        total = sum(coverage(o.rings, 480, 640) for o in sample.objects)
+        assert (total > 1.35).mean() < 2e-3 and total.max() < 2.01
+
+
+def test_an_object_behind_a_post_has_two_parts_and_the_exact_area():
+    wide, post = thing([box(10, 20, 90, 60)]), thing([box(40, 5, 50, 80)], 1)
+    (_, _, rings), (_, _, front) = visible([wide, post], 100, 120)
+    assert len(rings) == 2 and all(ring_area(r) > 0 for r in rings)
+    assert rings_area(rings) == pytest.approx(80 * 40 - 10 * 40)
+    assert rings_area(front) == pytest.approx(10 * 75)
+
+
+def test_a_ring_keeps_its_hole_and_what_is_behind_shows_through():
+    band, back = thing(loop(ellipse(50, 50, 25, 25, n=100), 8.0)), thing([box(20, 20, 80, 80)], 1)
+    (_, _, behind), (_, _, rings) = visible([back, band], 100, 100)
+    assert sorted(ring_area(r) > 0 for r in rings) == [False, True]
+    assert rings_area(rings) == pytest.approx(np.pi * (33**2 - 17**2), rel=0.01)
+    front, rest = coverage(rings, 100, 100), coverage(behind, 100, 100)
+    assert np.abs(front + rest - coverage([box(20, 20, 80, 80)], 100, 100))[21:79, 21:79].max() < 0.4
+
+
+def test_tracing_the_lattice_is_within_a_quarter_pixel_of_the_outline():
+    outline = ellipse(40.3, 37.7, 21.4, 17.2, n=200)
+    cut = stencil(thing([outline]), 80, 90)
+    (ring,) = trace(cut.points, cut.window[0], cut.window[1])
+    nearest = np.hypot(*(ring[:, None] - outline[None]).transpose(2, 0, 1)).min(1)
+    assert nearest.max() < 0.45 and abs(ring_area(ring) / (np.pi * 21.4 * 17.2) - 1) < 0.01
+    exact = coverage([outline], 80, 90)
+    x0, y0, x1, y1 = cut.window
+    assert np.abs(cut.coverage() / 255.0 - exact[y0:y1, x0:x1]).max() < 2.5 / SUB
+    assert (cut.coverage() / 255.0).sum() == pytest.approx(exact.sum(), rel=0.02)
+
+
+def test_a_thing_hidden_almost_wholly_is_left_out():
+    kept = visible([thing([box(30, 30, 60, 60)]), thing([box(20, 20, 60, 61)], 1)], 100, 100)
+    assert [placed.class_id for placed, _, _ in kept] == [1]
+
+
+def test_scenes_hold_every_name_and_every_size():
+    areas, names = [], set()
+    for seed in range(24):
+        for found in scene(seed, (240, 320)).objects:
+            names.add(found.class_id)
+            areas.append(4 * rings_area(found.rings))  # as in a picture of 640
+    assert names == set(range(len(NAMES)))
+    small, large = np.mean(np.array(areas) < 32**2), np.mean(np.array(areas) > 96**2)
+    assert small > 0.05 and large > 0.1
+
+
+def test_a_dataset_is_complete_and_reads_back_as_it_was_made(tmp_path):
+    path = generate_dataset(tmp_path / "set", 6, seed=5, size=(240, 320), val=0.34, workers=2)
+    spec = load_dataset(path)
+    assert [len(spec.images(split)) for split in ("train", "val")] == [4, 2]
+    assert list(spec.names.values()) == NAMES
+    for i, image in enumerate(spec.images("train") + spec.images("val")):
+        sample = scene((5, i), (240, 320))
+        assert np.abs(read_image(image).astype(int) - sample.image).mean() < 6
+        label = Path(str(image).replace("images", "labels")).with_suffix(".txt")
+        objects, problems = read_labels(label, 320, 240, NAMES)
+        assert not [p for p in problems if not p.note]
+        assert [o.class_id for o in objects] == [o.class_id for o in sample.objects]
+        for read, made in zip(objects, sample.objects):
+            difference = np.abs(coverage(read.rings, 240, 320) - coverage(made.rings, 240, 320))
+            assert difference.sum() <= 0.002 * rings_area(made.rings)
+    one = files_of(tmp_path / "set")
+    generate_dataset(tmp_path / "again", 6, seed=5, size=(240, 320), val=0.34, workers=1)
+    assert {k.replace("again", "set"): v for k, v in files_of(tmp_path / "again").items()} == one
+    with pytest.raises(SeglabError, match="exists already"):
+        generate_dataset(tmp_path / "set", 2)
+
+
+def test_the_coco_json_agrees_with_pycocotools(tmp_path, capsys):
+    from pycocotools.coco import COCO
+
+    generate_dataset(tmp_path / "set", 2, seed=1, size=(240, 320), val=1)
+    assert not (tmp_path / "set/images/train").exists()
+    coco = COCO(str(tmp_path / "set/annotations/instances_val.json"))
+    assert sorted(c["name"] for c in coco.loadCats(coco.getCatIds())) == sorted(NAMES)
+    for image in coco.imgs.values():
+        sample = scene((1, int(image["file_name"][:6])), (240, 320))
+        annotations = coco.loadAnns(coco.getAnnIds(image["id"]))
+        assert len(annotations) == len(sample.objects)
+        for row, made in zip(annotations, sample.objects):
+            mask = coco.annToMask(row).astype(bool)
+            assert (mask ^ fill(made.rings, 240, 320)).sum() <= 2 + 0.01 * row["area"]
+            assert row["area"] == pytest.approx(mask.sum(), abs=2 + 0.01 * row["area"])
+    capsys.readouterr()
+
+
+def test_the_embedded_scenes_are_regenerated(tmp_path):
+    """Labels and JSON byte for byte; pictures too, or, where another build of OpenCV rounds otherwise, almost to the value."""
+    shipped = embedded_folder() / "toybox8-seg"
+    write_embedded(tmp_path / "toybox8-seg")
+    old, new = files_of(shipped), files_of(tmp_path / "toybox8-seg")
+    assert old.keys() == new.keys()
+    assert sum(map(len, old.values())) < 1.5e6
+    for name, data in new.items():
+        if name.endswith(".jpg") and data != old[name]:
+            difference = np.abs(read_image(shipped / name).astype(int) - read_image(tmp_path / "toybox8-seg" / name))
+            assert difference.mean() < 0.5, name
+        else:
+            assert data == old[name], name
+
+
+def test_the_embedded_scenes_show_every_name_in_both_splits():
+    for split in ("train", "val"):
+        content = json.loads((embedded_folder() / "toybox8-seg/annotations" / f"instances_{split}.json").read_text())
+        assert len({row["category_id"] for row in content["annotations"]}) == len(NAMES)
+        assert len(content["images"]) == 4

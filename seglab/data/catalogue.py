@@ -254,14 +254,12 @@ def _prepare_coco(root: Path) -> Path:
 
 def _generate_toybox(name: str) -> Path:
     """ "toybox-seg" or "toybox-seg:2000" -> the YAML of that many generated scenes in the cache, made on first use."""
-    from seglab.data.toybox import generate_dataset
+    from seglab.data.toybox.dataset import generate_dataset
 
     count = name.partition(":")[2] or str(TOYBOX_SCENES)
     if not count.isdigit() or int(count) < 2:
         raise SeglabError(f"'{name}': after the colon comes the number of scenes, at least 2, as in toybox-seg:2000")
     folder = cache_folder() / "datasets" / f"toybox-seg-{int(count)}"
     if not (folder.is_dir() and _yaml_in(folder)):
-        unfinished = folder.with_name(folder.name + ".part")
-        generate_dataset(out=unfinished, count=int(count))
-        os.replace(unfinished, folder)
+        generate_dataset(out=folder, count=int(count))
     return _yaml_in(folder)

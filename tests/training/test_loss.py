@@ -1,0 +1,244 @@
+"""Each loss term against its definition written out densely, and the whole on batches that are hard to normalise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from seglab.model.head import RawOutput, anchor_points, boxes_from_distribution
+from seglab.training import loss as loss_module
+from seglab.training.loss import (
+    LossGains,
+    box_loss,
+    class_loss,
+    distribution_loss,
+    mask_loss,
+    segmentation_loss,
+)
+
+HEIGHT, WIDTH, CLASSES = 64, 96, 3
+POINTS, STRIDES = anchor_points(HEIGHT, WIDTH)
+
+
+def random_batch(seed: int, objects_per_image: list[int]) -> tuple[RawOutput, dict]:
+    """Raw outputs that ask for gradients, and a batch with that many objects in each image."""
+    generator = torch.Generator().manual_seed(seed)
+    images, objects = len(objects_per_image), sum(objects_per_image)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator).requires_grad_()
+
+    corners = torch.rand(objects, 2, 2, generator=generator) * torch.tensor([WIDTH, HEIGHT])
+    batch = {
+        "classes": torch.randint(CLASSES, (objects,), generator=generator),
+        "boxes": torch.cat((corners.amin(dim=1), corners.amax(dim=1) + 1), dim=1),
+        "image_index": torch.arange(images).repeat_interleave(torch.tensor(objects_per_image)),
+        "masks": torch.rand(objects, HEIGHT // 4, WIDTH // 4, generator=generator).half(),
+    }
+    raw = RawOutput(
+        normal(images, 64, len(POINTS)),
+        normal(images, CLASSES, len(POINTS)),
+        normal(images, 32, len(POINTS)),
+        normal(images, 32, HEIGHT // 4, WIDTH // 4),
+    )
+    return raw, batch
+
+
+def dense_mask_loss(prototypes, coefficients, masks, boxes, image_index, object_index) -> Tensor:
+    """mask_loss with (P, h, w) tensors."""
+    logits = torch.einsum("pk,pkhw->phw", coefficients, prototypes[image_index[object_index]])
+    left, top, right, bottom = (boxes[object_index] / 4).T[:, :, None, None]
+    y, x = (torch.arange(n) for n in logits.shape[1:])
+    inside = (x >= left) & (x < right) & (y[:, None] >= top) & (y[:, None] < bottom)  # (P, h, w)
+    entropy = F.binary_cross_entropy_with_logits(logits, masks[object_index].to(logits), reduction="none")
+    area = (right - left) * (bottom - top)
+    return (entropy * inside / area).sum()
+
+
+def mask_case(seed: int, objects: int, positives: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, ...]]:
+    """(prototypes, coefficients) in float64 that ask for gradients, and the rest of mask_loss' arguments."""
+    raw, batch = random_batch(seed, [objects, 0, objects])
+    generator = torch.Generator().manual_seed(seed)
+    object_index = torch.randint(max(2 * objects, 1), (positives,), generator=generator)
+    coefficients = torch.randn(positives, 32, generator=generator, dtype=torch.float64).requires_grad_()
+    prototypes = raw.prototypes.detach().double().requires_grad_()
+    return (prototypes, coefficients), (batch["masks"], batch["boxes"].double(), batch["image_index"], object_index)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(0, 40), st.sampled_from([1, 100, 1 << 15]))
+def test_mask_loss_and_gradient_equal_the_dense_ones(seed, objects, positives, at_once):
+    leaves, rest = mask_case(seed, objects, positives)
+    with pytest.MonkeyPatch.context() as patch:  # however the windows are grouped
+        patch.setattr(loss_module, "PIXELS_AT_ONCE", at_once)
+        value = mask_loss(*leaves, *rest)
+    expected = dense_mask_loss(*leaves, *rest)
+    torch.testing.assert_close(value, expected)
+    for found, wanted in zip(torch.autograd.grad(3 * value, leaves), torch.autograd.grad(3 * expected, leaves)):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_mask_loss_gradient_is_its_slope():
+    (prototypes, coefficients), rest = mask_case(5, 2, 4)
+    prototypes = prototypes.detach()[:, :, ::4, ::4].contiguous().requires_grad_()
+    masks, boxes, *indices = rest
+    small = (masks[:, ::4, ::4], boxes / 4, *indices)
+    assert torch.autograd.gradcheck(lambda p, c: mask_loss(p, c, *small), (prototypes, coefficients))
+
+
+def test_mask_loss_of_a_box_without_a_pixel_is_zero():
+    (prototypes, coefficients), (masks, boxes, image_index, object_index) = mask_case(1, 1, 3)
+    tiny = torch.tensor([[4.5, 4.5, 5.5, 5.5]]).double().expand_as(boxes)
+    empty = torch.tensor([[8.0, 8.0, 8.0, 8.0]]).double().expand_as(boxes)
+    for box in (tiny, empty):
+        assert mask_loss(prototypes, coefficients, masks, box, image_index, object_index) == 0
+
+
+def test_mask_loss_is_least_at_the_soft_target():
+    masks = torch.full((1, 16, 24), 0.25)
+    prototypes = torch.ones(1, 32, 16, 24)
+    box, zero = torch.tensor([[0.0, 0.0, 96.0, 64.0]]), torch.tensor([0])
+    at = [
+        mask_loss(prototypes, torch.full((1, 32), logit / 32), masks, box, zero, zero)
+        for logit in (-1.2, torch.tensor(0.25).logit().item(), -1.0)
+    ]
+    assert at[1] < min(at[0], at[2])
+    torch.testing.assert_close(at[1], -(0.25 * torch.tensor(0.25).log() + 0.75 * torch.tensor(0.75).log()))
+
+
+def test_class_loss_equals_the_dense_one():
+    logits = torch.randn(2, CLASSES, 10, dtype=torch.float64) * 8
+    image, classes, anchor = torch.tensor([0, 0, 1]), torch.tensor([2, 0, 1]), torch.tensor([3, 4, 9])
+    scores = torch.tensor([0.9, 0.1, 0.5], dtype=torch.float64)
+    target = torch.zeros_like(logits)
+    target[image, classes, anchor] = scores
+    torch.testing.assert_close(
+        class_loss(logits, image, classes, anchor, scores),
+        F.binary_cross_entropy_with_logits(logits, target, reduction="sum"),
+    )
+
+
+def test_perfect_boxes_cost_nothing_and_bins_only_their_entropy():
+    points, strides = torch.tensor([[100.0, 100.0]]), torch.tensor([[8.0]])
+    distances = torch.tensor([3.25, 2.5, 4.0, 1.75])
+    box = torch.cat((points - distances[:2] * 8, points + distances[2:] * 8), dim=1)
+    share = distances - distances.floor()
+    probabilities = torch.full((4, 16), 1e-12)
+    probabilities[range(4), distances.long()] = (1 - share).clamp(min=1e-12)
+    probabilities[range(4), distances.long() + 1] = share.clamp(min=1e-12)
+    logits = probabilities.log().view(1, 64).requires_grad_()
+    score = torch.tensor([0.5])
+    entropy = -(torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share)).mean()
+
+    assert box_loss(logits, points, strides, box, score) < 1e-5
+    cost = distribution_loss(logits, points, strides, box, score)
+    torch.testing.assert_close(cost, 0.5 * entropy)
+    (gradient,) = torch.autograd.grad(cost, logits)
+    assert gradient.abs().max() < 1e-6  # the least possible
+
+
+def test_distances_beyond_the_last_bin_ask_for_the_last_bins():
+    logits = torch.zeros(1, 64, requires_grad=True)
+    box = torch.tensor([[-1000.0, -1000.0, 1000.0, 1000.0]])
+    cost = distribution_loss(logits, torch.zeros(1, 2), torch.full((1, 1), 8.0), box, torch.ones(1))
+    (gradient,) = torch.autograd.grad(cost, logits)
+    assert (gradient.view(4, 16).argmin(dim=1) == 15).all()
+
+
+@pytest.mark.parametrize("objects", [[0], [0, 0], [3, 0, 1], [12]])
+def test_total_is_finite_and_every_output_gets_a_gradient(objects):
+    raw, batch = random_batch(0, objects)
+    total, terms = segmentation_loss(raw, batch, LossGains())
+    total.backward()
+    assert terms.shape == (4,) and not terms.requires_grad
+    torch.testing.assert_close(total.detach(), terms.sum() * len(objects))
+    assert all(tensor.grad is not None and tensor.grad.isfinite().all() for tensor in raw)
+    if not sum(objects):
+        assert terms[0] == terms[1] == terms[3] == 0 < terms[2]
+
+
+def test_gains_weigh_their_terms():
+    raw, batch = random_batch(1, [4, 2])
+    one = segmentation_loss(raw, batch, LossGains(1, 1, 1))[1]
+    weighted = segmentation_loss(raw, batch, LossGains(2, 3, 5))[1]
+    torch.testing.assert_close(weighted, one * torch.tensor([2.0, 2.0, 3.0, 5.0]))
+
+
+def test_autocast_changes_nothing():
+    raw, batch = random_batch(2, [4, 2])
+    half = RawOutput(*(tensor.detach().bfloat16() for tensor in raw))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        total, _ = segmentation_loss(half, batch, LossGains())
+    expected, _ = segmentation_loss(RawOutput(*(tensor.float() for tensor in half)), batch, LossGains())
+    assert total.dtype == torch.float32 and total == expected
+
+
+def test_a_better_prediction_costs_less_in_every_term():
+    raw, batch = random_batch(3, [1])
+    batch["boxes"] = torch.tensor([[16.0, 16.0, 64.0, 48.0]])
+    batch["masks"] = torch.ones(1, HEIGHT // 4, WIDTH // 4)
+    before = segmentation_loss(raw, batch, LossGains())[1]
+    distances = torch.cat((POINTS - batch["boxes"][:, :2], batch["boxes"][:, 2:] - POINTS), dim=1) / STRIDES  # (A, 4)
+    bins = -8 * (torch.arange(16) - distances.clamp(0, 15)[..., None]).abs()  # (A, 4, 16)
+    boxes = bins.reshape(len(POINTS), 64).T[None].contiguous()
+    inside = ((POINTS > batch["boxes"][0, :2]) & (POINTS < batch["boxes"][0, 2:])).all(dim=1)
+    classes = torch.full_like(raw.classes, -9.0)
+    classes[0, batch["classes"][0], inside] = 2.0
+    good = RawOutput(boxes, classes, torch.ones_like(raw.coefficients), torch.ones_like(raw.prototypes))
+    decoded = boxes_from_distribution(boxes, POINTS, STRIDES)[0, inside]
+    torch.testing.assert_close(decoded, batch["boxes"].expand_as(decoded), atol=0.5, rtol=0)
+    assert (segmentation_loss(good, batch, LossGains())[1] < before).all()
+
+
+def test_masks_of_another_resolution_are_refused():
+    raw, batch = random_batch(4, [2])
+    batch["masks"] = batch["masks"][:, ::2, ::2]
+    with pytest.raises(ValueError, match="1/4"):
+        segmentation_loss(raw, batch, LossGains())
+
+
+PROCESS = """
+import sys, torch
+from torch import distributed
+from seglab.model.head import RawOutput
+from seglab.training.loss import LossGains, segmentation_loss
+
+folder, rank = sys.argv[1], int(sys.argv[2])
+distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+raw, batch = torch.load(f"{folder}/{rank}.pt", weights_only=True)
+raw = RawOutput(*(tensor.requires_grad_() for tensor in raw))
+total, terms = segmentation_loss(raw, batch, LossGains())
+total.backward()
+with torch.no_grad():
+    alone = segmentation_loss(raw, batch, LossGains())[0] if rank == 0 else None  # must not wait for the other
+torch.save(([tensor.grad for tensor in raw], terms), f"{folder}/{rank}.result.pt")
+distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_give_the_gradient_of_one(tmp_path):
+    """Halves as unlike as can be: one of two images full of objects, the other of one image without any."""
+    raw, batch = random_batch(6, [7, 4, 0])
+    total, terms = segmentation_loss(raw, batch, LossGains())
+    total.backward()
+
+    for rank, images in enumerate((slice(0, 2), slice(2, 3))):
+        rows = (batch["image_index"] >= images.start) & (batch["image_index"] < images.stop)
+        part = {name: values[rows] for name, values in batch.items()}
+        part["image_index"] = part["image_index"] - images.start
+        torch.save(([tensor.detach()[images].clone() for tensor in raw], part), tmp_path / f"{rank}.pt")
+    processes = [subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path), str(rank)]) for rank in range(2)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+
+    results = [torch.load(tmp_path / f"{rank}.result.pt", weights_only=True) for rank in range(2)]
+    for k, tensor in enumerate(raw):
+        averaged = torch.cat([gradients[k] for gradients, _ in results]) / 2  # what DistributedDataParallel does
+        torch.testing.assert_close(averaged, tensor.grad)
+    torch.testing.assert_close((results[0][1] + results[1][1]) / 2, terms)

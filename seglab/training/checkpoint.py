@@ -63,6 +63,11 @@ def restore(
         optimizer.state[parameter][key] = like.copy_(tensor)  # in the parameter's own memory layout
 
 
+def averaged(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The averaged weights among captured tensors, under the model's own names: what users get."""
+    return {name.removeprefix("average/"): t for name, t in tensors.items() if name.startswith("average/")}
+
+
 def write_state(folder: Path, tensors: dict[str, Tensor], progress: Progress) -> None:
     """Write what `read_state` needs to continue the run in `folder`."""
     save_weights(folder / "weights" / "resume.safetensors", tensors, {"progress": asdict(progress)})

@@ -46,6 +46,8 @@ class TrainConfig:
     imgsz: int = 640  # side of the square network input, a multiple of 32
     device: str | int | None = None  # "cpu", "cuda:1", 1, "mps"; None: the first accelerator, else the CPU
     workers: int = 8  # data-loading processes; never more than there are cores
+    cache: bool | str = False  # "ram": keep every decoded picture in memory
+    strict: bool = False  # stop at the first problem in the data instead of listing them
     seed: int = 0
     deterministic: bool = True  # on CUDA; the CPU always is
     amp: bool | str = True  # True: bf16, or fp16 on CUDA that lacks it; float32 on CPU. "bf16": also on CPU
@@ -66,8 +68,8 @@ class TrainConfig:
     overlap_mask: bool = True  # where hard targets overlap, the smaller object owns the pixel
     close_mosaic: int = 10  # last epochs without mosaic
     freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
-    val: bool = True  # validate after every epoch; the result is validated in any case
-    save: bool = True  # write weights and the state to resume from
+    val: bool = True  # validate after every epoch; else once, and the last weights are the result
+    save: bool = True  # write the last weights and the state to resume from after every epoch
     save_period: int = -1  # also keep the weights of every n-th epoch
     plots: bool = True  # pictures of labels, batches and curves
     project: str | None = None  # folder of runs; None: runs/segment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -41,13 +41,27 @@ def leave(process: Process) -> None:
         dist.destroy_process_group()
 
 
-def agree(process: Process, flag: bool) -> bool:
-    """The first process's `flag`, on all processes."""
+def agree(process: Process, value: Any) -> Any:
+    """The first process's `value`, on all processes."""
     if process.world == 1:
-        return flag
-    value = torch.tensor(int(flag), device=process.device)
-    dist.broadcast(value, 0)
-    return bool(value)
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, 0)
+    return values[0]
+
+
+def mean(process: Process, tensor: Tensor) -> Tensor:
+    """The mean of `tensor` over processes."""
+    if process.world > 1:
+        dist.all_reduce(tensor)
+    return tensor / process.world
+
+
+def same_start(model: nn.Module, process: Process) -> None:
+    """Give all processes the first one's weights: each may have drawn its own."""
+    if process.world > 1:
+        for tensor in model.state_dict().values():
+            dist.broadcast(tensor, 0)
 
 
 def share_batch_statistics(model: nn.Module, process: Process) -> nn.Module:

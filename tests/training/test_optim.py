@@ -1,4 +1,5 @@
 import copy
+import itertools
 import math
 
 import pytest
@@ -89,7 +90,7 @@ def test_decay_runs_from_one_to_last(cosine):
     factors = [lr_factor(epoch, 50, 0.01, cosine) for epoch in range(51)]
     assert factors[0] == 1 and factors[-1] == pytest.approx(0.01)
     assert factors[25] == pytest.approx(0.505)
-    assert all(a > b for a, b in zip(factors, factors[1:]))
+    assert all(a > b for a, b in itertools.pairwise(factors))
 
 
 def test_only_convolution_weights_decay():

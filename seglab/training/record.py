@@ -1,0 +1,138 @@
+"""What a run tells and keeps: a line an epoch, results.csv, TensorBoard, weights and the state to resume from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from seglab.model.weights import save_weights
+from seglab.training.checkpoint import Progress, averaged, write_state, write_text
+
+TERMS = ("box", "seg", "cls", "dfl")
+SECONDS_BETWEEN_SAVES = 10.0  # epochs may be shorter than writing their weights takes; a kill loses this much at most
+
+
+class Record:
+    """The folder of a running run.
+
+    metadata: what weights files say about themselves; save: write the last weights and the resumable state as the
+    run goes on, at the end of an epoch; save_period: also keep the weights of every n-th epoch.
+    """
+
+    def __init__(self, folder: Path, metadata: dict[str, Any], epochs: int, save: bool = True, save_period: int = -1):
+        self.folder, self.weights, self.metadata = folder, folder / "weights", metadata
+        self.epochs, self.save, self.save_period = epochs, save, save_period
+        self.best: tuple[dict[str, Tensor], dict[str, Any]] | None = None  # weights and metadata, not yet written
+        self.saved = -SECONDS_BETWEEN_SAVES
+        self.writer = tensorboard_writer(folder)
+        self.bar = None
+
+    def begin(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """Before the first epoch, or the first after a resume: `tensors` as `capture` makes them."""
+        if in_notebook():
+            from tqdm.auto import tqdm
+
+            self.bar = tqdm(total=self.epochs, initial=progress.epoch, desc="training", unit="epoch")
+        if progress.epoch == 0:
+            self.write(tensors, progress)
+
+    def add(self, tensors: dict[str, Tensor], progress: Progress, better: bool) -> None:
+        """After an epoch, whose row ends progress.history; better: its weights are the best so far."""
+        row = progress.history[-1]
+        write_results(self.folder / "results.csv", progress.history)
+        if self.writer:
+            for name, value in row.items():
+                self.writer.add_scalar(name, value, progress.epoch)
+        line = epoch_line(row, self.epochs)
+        if self.bar is None:
+            print(line, flush=True)
+        else:
+            self.bar.set_postfix_str(line.partition("  ")[2])
+            self.bar.update()
+        if better:
+            self.best = averaged(tensors), self._about(progress)
+        if self.save_period > 0 and progress.epoch % self.save_period == 0:
+            path = self.weights / f"epoch{progress.epoch}.safetensors"
+            save_weights(path, averaged(tensors), self._about(progress))
+        if self.save and time.monotonic() - self.saved >= SECONDS_BETWEEN_SAVES:
+            self.write(tensors, progress)
+
+    def end(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """After the last epoch: write what is still to be written; there is nothing to resume any more."""
+        self.write(tensors, progress)
+        (self.weights / "resume.safetensors").unlink(missing_ok=True)
+        for open_one in (self.writer, self.bar):
+            if open_one is not None:
+                open_one.close()
+
+    def write(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """Write the weights; the state comes last, so that a run killed on the way resumes from the state before."""
+        if self.best:
+            save_weights(self.weights / "best.safetensors", *self.best)
+            self.best = None
+        if self.save:
+            save_weights(self.weights / "last.safetensors", averaged(tensors), self._about(progress))
+            write_state(self.folder, tensors, progress)
+            self.saved = time.monotonic()
+
+    def _about(self, progress: Progress) -> dict[str, Any]:
+        return {**self.metadata, "epoch": progress.epoch, "metrics": progress.history[-1] if progress.history else {}}
+
+
+def make_row(epoch: int, seconds: float, losses: list[float], figures: dict[str, float], rates: list[float]) -> dict:
+    """One epoch as results.csv names it. epoch: from 1; losses: in the order of TERMS; rates: learning rates."""
+    train = {f"train/{term}_loss": value for term, value in zip(TERMS, losses)}
+    lr = {f"lr/pg{index}": rate for index, rate in enumerate(rates)}
+    return {"epoch": epoch, "time": round(seconds, 3), **train, **figures, **lr}
+
+
+def write_results(path: Path, history: list[dict[str, float]]) -> None:
+    """Write the whole results.csv; its columns are those of all rows, in order of appearance."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
+    write_text(path, text.getvalue())
+
+
+def epoch_line(row: dict[str, float], epochs: int) -> str:
+    """One epoch for people."""
+    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"]
+    parts += [f"{term} {row[f'train/{term}_loss']:.3f}" for term in TERMS]
+    for short, name in (("box mAP", "metrics/mAP50-95(B)"), ("mask mAP", "metrics/mAP50-95(M)")):
+        if name in row:
+            parts.append(f"{short} {row[name]:.3f}")
+    return "  ".join(parts)
+
+
+def follow(batches: Iterable, text: str) -> Iterable:
+    """The batches of an epoch, with a bar that vanishes at its end where somebody watches a terminal."""
+    if in_notebook() or not sys.stderr.isatty():
+        return batches
+    from tqdm.auto import tqdm
+
+    return tqdm(batches, desc=text, leave=False, unit="batch")
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def tensorboard_writer(folder: Path) -> Any | None:
+    """A TensorBoard writer into `folder`, or None where TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))

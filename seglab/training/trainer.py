@@ -1,0 +1,330 @@
+"""The training loop: epochs of optimiser steps, a validation after each, the best weights kept."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from seglab.data.catalogue import DatasetSpec
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import build_loader, start_epoch
+from seglab.drawing.plots import batch_mosaic, training_curves
+from seglab.errors import SeglabError
+from seglab.evaluation.metrics import Metrics
+from seglab.evaluation.validate import ValidateConfig, validate
+from seglab.inference.decode import decode
+from seglab.model.weights import load_weights
+from seglab.model.yolo11 import YOLO11Seg, fuse
+from seglab.runs import choose_device, new_folder
+from seglab.training.checkpoint import Progress, capture, read_state, restore
+from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
+from seglab.training.distributed import Process, agree, join, leave, mean, same_start, share_batch_statistics
+from seglab.training.loss import LossGains, segmentation_loss
+from seglab.training.optim import (
+    MAX_GRADIENT_NORM,
+    Plan,
+    apply_settings,
+    describe,
+    make_optimizer,
+    make_plan,
+    settings_at,
+    update_average,
+)
+from seglab.training.record import TERMS, Record, follow, make_row
+
+MAX_REWINDS = 3
+
+Validate = Callable[[YOLO11Seg], tuple[Metrics, dict[str, float]]]  # network -> figures, and rows for results.csv
+
+
+class TrainResult(NamedTuple):
+    """What is left of a run. Processes other than the first have no metrics and an empty history."""
+
+    folder: Path
+    best: Path  # weights of the epoch of best fitness
+    last: Path  # weights of the last epoch; not written with save=False
+    metrics: Metrics | None  # of the best weights
+    history: list[dict[str, float]]  # the rows of results.csv
+
+
+def train(model: YOLO11Seg, spec: DatasetSpec, config: TrainConfig, validation: Validate | None = None) -> TrainResult:
+    """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
+
+    After every epoch the averaged weights are validated on `val` (`validation` replaces how). Under torchrun every
+    process calls this with the same arguments. Errors: SeglabError for a model of another number of classes, a run
+    that cannot be resumed, numbers that stay non-finite.
+    """
+    if model.classes != len(spec.names):
+        raise SeglabError(
+            f"the model has {model.classes} classes and the data {len(spec.names)}: build it with as many"
+        )
+    process = join(choose_device(config.device))
+    try:
+        with deterministic(config.deterministic):
+            return _train(model, spec, config, process, validation)
+    finally:
+        leave(process)
+
+
+def _train(
+    model: YOLO11Seg, spec: DatasetSpec, config: TrainConfig, process: Process, validation: Validate | None
+) -> TrainResult:
+    leads = process.rank == 0  # the first process alone validates, writes and talks
+    folder = agree(process, _folder(config) if leads else None)
+    result = TrainResult(folder, folder / "weights/best.safetensors", folder / "weights/last.safetensors", None, [])
+    dataset = SegmentationDataset(
+        spec,
+        "train",
+        config.imgsz,
+        augment=config.augment,
+        seed=config.seed,
+        mask_targets=config.mask_targets,
+        overlap=config.overlap_mask,
+        strict=config.strict,
+        cache=config.cache,
+    )
+    loader = build_loader(dataset, config.batch, config.workers, True, config.seed, process.rank, process.world)
+    plan = make_plan(config, len(dataset), len(loader), model.classes)
+    gains = LossGains(config.box, config.cls, config.dfl)
+    dtype = autocast_dtype(config.amp, process.device)
+
+    average = model.to(process.device, memory_format=torch.channels_last).eval()  # training happens in a copy
+    same_start(average, process)
+    network = copy.deepcopy(average)
+    frozen = freeze(network, config.freeze)
+    optimizer = make_optimizer(network, plan)
+    scaler = torch.amp.GradScaler(process.device.type, enabled=dtype == torch.float16)
+    progress = Progress()
+    if config.resume:
+        tensors, progress = read_state(folder)
+        restore(tensors, network, average, optimizer)
+        scaler.load_state_dict(progress.scaler)
+    good = capture(network, average, optimizer)
+    wrapped: nn.Module = network
+    if process.world > 1:
+        wrapped = DistributedDataParallel(share_batch_statistics(network, process))
+    if leads:
+        data = str(spec.yaml or spec.root)
+        metadata = {"names": spec.names, "scale": model.scale, "train_args": {**flatten(config), "data": data}}
+        write_arguments(folder, config, data)
+        print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
+        record = Record(folder, metadata, config.epochs, config.save, config.save_period)
+        record.begin(good, progress)
+        validation = validation or make_validate(spec, config, gains)
+        if config.plots and progress.epoch == 0:
+            draw_batches(loader, folder)
+    began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
+
+    stop = False
+    while progress.epoch < config.epochs and not stop:
+        epoch = progress.epoch
+        torch.manual_seed(config.seed + epoch)  # whatever may draw from it draws the same after a resume
+        start_epoch(loader, epoch)
+        dataset.mosaic = epoch < config.epochs - config.close_mosaic
+        wrapped.train()
+        for layer in frozen:
+            layer.eval()
+        losses, updates = train_one_epoch(
+            wrapped,
+            average,
+            follow(loader, f"epoch {epoch + 1}/{config.epochs}") if leads else loader,
+            optimizer,
+            scaler,
+            replace(plan, lr=plan.lr / 2**progress.rewinds),
+            epoch * plan.iterations,
+            progress.updates,
+            gains,
+            dtype,
+        )
+        losses = mean(process, losses)
+        if not (losses.isfinite().all() and is_finite(network)):
+            if progress.rewinds == MAX_REWINDS:
+                raise SeglabError(
+                    f"the loss of epoch {epoch + 1} is not finite even at 1/{2**MAX_REWINDS} of the learning rate: "
+                    "give a lower lr0 or amp=False, and look at the labels"
+                )
+            progress.rewinds += 1
+            restore(good, network, average, optimizer)
+            if leads:
+                print(f"epoch {epoch + 1} was not finite: again from its start, at half the learning rate")
+            continue
+
+        progress.epoch, progress.updates, progress.scaler = epoch + 1, updates, scaler.state_dict()
+        good = capture(network, average, optimizer)
+        if leads:
+            figures: dict[str, float] = {}
+            better = not config.val
+            if config.val:
+                metrics, figures = validation(average)
+                better = metrics.fitness > progress.best_fitness or metrics.fitness == 0  # 0: nothing learnt yet
+                progress.best_fitness = max(progress.best_fitness, metrics.fitness)
+            if better:
+                progress.best_epoch = epoch
+            rates = [group["lr"] for group in optimizer.param_groups]
+            progress.history.append(make_row(epoch + 1, time.monotonic() - began, losses.tolist(), figures, rates))
+            record.add(good, progress, better)
+            stop = 0 < config.patience <= epoch - progress.best_epoch
+        stop = agree(process, stop)
+
+    if leads:
+        record.end(good, progress)
+        if stop:
+            print(f"no better epoch than {progress.best_epoch + 1} in {config.patience}: stopping (patience)")
+        model.load_state_dict(load_weights(result.best).state)
+        metrics, _ = validation(model)
+        metrics.save_dir = str(folder)
+        print(f"best epoch: {progress.best_epoch + 1}, weights in {result.best}\n{metrics.table()}")
+        if config.plots:
+            write_plots(metrics, folder)
+            write_picture(folder / "results.png", training_curves(folder / "results.csv"))
+        result = result._replace(metrics=metrics, history=progress.history)
+    agree(process, None)  # the others wait for the files
+    return result
+
+
+def make_validate(spec: DatasetSpec, config: TrainConfig, gains: LossGains) -> Validate:
+    """The usual validation: a network -> its figures on the `val` split, and a row with them and the mean losses."""
+    figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch)
+    targets = {"mask_targets": config.mask_targets, "overlap": config.overlap_mask}
+    dataset = SegmentationDataset(spec, "val", config.imgsz, rect=figures_config.rect, cache=config.cache, **targets)
+    loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
+
+    def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
+        network, device = fuse(network), next(network.parameters()).device
+        total, shown = torch.zeros(4, device=device), {}
+
+        def batches() -> Iterator[dict]:
+            for batch in loader:
+                shown.update(to_device(batch, device)[1])
+                yield batch
+
+        def forward(images: Tensor) -> tuple[Tensor, Tensor]:
+            raw = network(images)
+            total.add_(segmentation_loss(raw, shown, gains)[1])
+            return decode(raw, *images.shape[2:]), raw.prototypes
+
+        metrics = validate(forward, batches(), dataset, spec.names, figures_config, device)
+        losses = {f"val/{term}_loss": loss for term, loss in zip(TERMS, (total / len(loader)).tolist())}
+        return metrics, {**dict(zip(metrics.keys, metrics.mean_results())), **losses}
+
+    return run
+
+
+def train_one_epoch(
+    network: nn.Module,
+    average: nn.Module,
+    batches: Iterable[dict],
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    plan: Plan,
+    iteration: int,
+    updates: int,
+    gains: LossGains,
+    dtype: torch.dtype | None,
+) -> tuple[Tensor, int]:
+    """One pass over `batches` -> mean loss terms (4,) of this process's batches, and optimiser steps so far.
+
+    iteration: batches of earlier epochs; updates: optimiser steps of earlier epochs; dtype: for autocast, None is
+    float32. An epoch ends with a step, whatever has been accumulated by then, so nothing lives from epoch to epoch
+    but weights, average and optimiser. Nothing waits for the device before the epoch ends.
+    """
+    bare = network.module if isinstance(network, DistributedDataParallel) else network
+    device = next(bare.parameters()).device
+    total, waiting = torch.zeros(4, device=device), 0
+    for index, batch in enumerate(batches, start=1):
+        settings = settings_at(plan, iteration + index - 1)
+        apply_settings(optimizer, settings)
+        waiting += 1
+        step = waiting >= settings.accumulate or index == plan.iterations
+        images, targets = to_device(batch, device)
+        alone = contextlib.nullcontext() if step or network is bare else network.no_sync()
+        with alone:
+            with torch.autocast(device.type, dtype, enabled=dtype is not None):
+                raw = network(images)
+            loss, terms = segmentation_loss(raw, targets, gains)
+            scaler.scale(loss).backward()
+        total += terms
+        if step:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(bare.parameters(), MAX_GRADIENT_NORM)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+            updates, waiting = updates + 1, 0
+            update_average(average, bare, updates)
+    return total / plan.iterations, updates
+
+
+def to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+    """A batch of the loader -> images (B, 3, H, W) float in 0..1, and the targets, on the device."""
+    moved = {name: value.to(device, non_blocking=True) for name, value in batch.items() if isinstance(value, Tensor)}
+    return moved.pop("images").float() / 255, moved
+
+
+def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
+    """The number format of `amp` on a device; None is float32."""
+    if amp == "bf16":
+        return torch.bfloat16
+    if not amp or device.type != "cuda":
+        return None
+    # Before compute capability 8, bf16 exists but is emulated.
+    return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+
+
+def freeze(network: YOLO11Seg, layers: int | list | None) -> list[nn.Module]:
+    """Stop the weights of layers from learning, and return the layers, whose statistics should rest as well."""
+    chosen = [network.model[index] for index in (range(layers) if isinstance(layers, int) else layers or [])]
+    for layer in chosen:
+        layer.requires_grad_(False)
+    return chosen
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether all weights and statistics are finite numbers; the device is asked once."""
+    tensors = [t for t in network.state_dict().values() if t.is_floating_point()]
+    return bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all())
+
+
+@contextlib.contextmanager
+def deterministic(on: bool) -> Iterator[None]:
+    """Ask torch for algorithms that repeat bit for bit, where it has one; afterwards things are as before."""
+    before = torch.get_deterministic_debug_mode(), torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Like use_deterministic_algorithms(on, warn_only=True), which imports torch's compiler: seconds on the CPU.
+    torch.set_deterministic_debug_mode("warn" if on else "default")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads what it has not written
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+
+
+def draw_batches(loader: Iterable[dict], folder: Path, most: int = 3) -> None:
+    """Write train_batch0.jpg, ...: what the network is shown."""
+    for index, batch in enumerate(itertools.islice(loader, most)):
+        write_picture(folder / f"train_batch{index}.jpg", batch_mosaic(batch, loader.dataset.names))
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write an (H, W, 3) uint8 RGB picture."""
+    cv2.imwrite(str(path), picture[..., ::-1])
+
+
+def _folder(config: TrainConfig) -> Path:
+    if config.resume:
+        return run_folder(config.resume)
+    return new_folder("train", config.project, config.name, config.exist_ok)

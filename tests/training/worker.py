@@ -1,0 +1,59 @@
+"""One training process, started by tests that kill it or let several train together.
+
+argv: JSON of the arguments of `make_config`, and optionally {"dies_at": ["step" or "sync", n]}: the n-th batch or the
+n-th file flushed to disk is the last thing the process does.
+"""
+
+import json
+import os
+import signal
+import sys
+
+import torch
+
+import seglab.training.record as record
+import seglab.training.trainer as trainer
+from seglab.data.catalogue import load_dataset
+from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.config import make_config
+
+
+class Figures:
+    """Stands for Metrics where a test is not about validation."""
+
+    fitness = 0.5
+
+    def table(self) -> str:
+        return "no figures"
+
+
+def run(**arguments):
+    """Train YOLO11n-seg on the embedded pictures, from weights that are the same every time."""
+    record.SECONDS_BETWEEN_SAVES = 0.0
+    spec = load_dataset("toybox8-seg")
+    torch.manual_seed(1)
+    model = YOLO11Seg("n", len(spec.names))
+    arguments = {"imgsz": 64, "workers": 0, "device": "cpu", "plots": False, "val": False} | arguments
+    return trainer.train(model, spec, make_config(**arguments), validation=lambda model: (Figures(), {})), model
+
+
+def die_at(event: str, count: int) -> None:
+    """Replace what happens at `event` by something that kills this process without warning at the `count`-th time."""
+    module, name = {"step": (trainer, "segmentation_loss"), "sync": (os, "fsync")}[event]
+    original, seen = getattr(module, name), []
+
+    def deadly(*arguments):
+        seen.append(1)
+        if len(seen) == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments)
+
+    setattr(module, name, deadly)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    options = json.loads(sys.argv[1])
+    if "dies_at" in options:
+        die_at(*options.pop("dies_at"))
+    run(**options)

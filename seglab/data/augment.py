@@ -6,6 +6,7 @@ Sizes are (height, width) in pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ import numpy as np
 from numpy.random import Generator
 
 from seglab.data.sample import Object, Sample
-from seglab.geometry.letterbox import PADDING_GREY, letterbox
-from seglab.geometry.polygons import bounding_box, clip_rings, transform_rings
+from seglab.geometry.letterbox import PADDING_GREY, Letterbox
+from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
 
 # What is left of an object after cutting must be wider and higher than this, less stretched than that, and more than
@@ -45,18 +46,23 @@ class AugmentConfig:
     copy_paste: float = 0.0
 
 
-def augment(
-    load: Callable[[int], Sample], index: int, count: int, size: tuple[int, int], config: AugmentConfig, rng: Generator
+def augmented(
+    load: Callable[[int], Sample],
+    index: int,
+    others: np.ndarray,
+    size: tuple[int, int],
+    config: AugmentConfig,
+    rng: Generator,
 ) -> Sample:
-    """One training sample of `size` made of sample `index` and, for mosaic and mixing, of others below `count`.
+    """One training sample of `size` made of sample `index` and, for mosaic and mixing, of some of the `others`.
 
-    load: number -> that sample, scaled to fit into `size`.
+    load: number -> that sample, scaled to fit into `size`; what it gives is never written to.
     """
-    sample = _arrange(load, index, count, size, config, rng)
+    sample = _arrange(load, index, others, size, config, rng)
     if rng.random() < config.mixup:
-        sample = mixup(sample, _arrange(load, int(rng.integers(count)), count, size, config, rng), rng)
+        sample = mixup(sample, _arrange(load, rng.choice(others), others, size, config, rng), rng)
     if rng.random() < config.cutmix:
-        sample = cutmix(sample, _arrange(load, int(rng.integers(count)), count, size, config, rng), rng)
+        sample = cutmix(sample, _arrange(load, rng.choice(others), others, size, config, rng), rng)
     sample = hsv(sample, config, rng)
     if rng.random() < config.flipud:
         sample = flip(sample, vertical=True)
@@ -67,26 +73,32 @@ def augment(
     return sample
 
 
-def _arrange(load, index, count, size, config, rng) -> Sample:
+def _arrange(load, index, others, size, config, rng) -> Sample:
     """The geometry of one sample: mosaic or single image, pasted copies, then the random affine map."""
     if rng.random() < config.mosaic:
-        others = rng.integers(count, size=3).tolist()
-        sample = mosaic([load(number) for number in (index, *others)], size, rng)
+        sample = mosaic([load(int(number)) for number in (index, *rng.choice(others, 3))], size, rng)
     else:
-        sample = centre(load(index), size)
+        sample = load(int(index))
+        sample = place(sample, fit(sample.image.shape[:2], size, size))
     if config.copy_paste:
         sample = copy_paste(sample, config.copy_paste, rng)
     return random_affine(sample, size, config, rng)
 
 
-def centre(sample: Sample, size: tuple[int, int]) -> Sample:
-    """Letterbox one sample into `size`."""
-    box = letterbox(sample.image.shape[:2], size)
-    return _with(sample, box.apply(sample.image), [(o, _letterboxed(o, box)) for o in sample.objects])
+def fit(image_size: tuple[int, int], inner: tuple[int, int], outer: tuple[int, int] | None = None) -> Letterbox:
+    """Scale an image to fit into `inner`, rounding its sides up as YOLO's loaders do, and centre it in `outer`."""
+    ratio = min(inner[0] / image_size[0], inner[1] / image_size[1])
+    resized = tuple(min(math.ceil(side * ratio), limit) for side, limit in zip(image_size, inner))
+    outer = outer or resized
+    pad = tuple(round((limit - side) / 2 - 0.1) for side, limit in zip(resized, outer))
+    return Letterbox(image_size, outer, resized, pad)
 
 
-def _letterboxed(object_: Object, box) -> list[np.ndarray]:
-    return [box.points_to_letterbox(ring) for ring in object_.rings]
+def place(sample: Sample, box: Letterbox) -> Sample:
+    """The sample in the frame of the letterbox."""
+    (scale_x, scale_y), (top, left) = box.scale, box.pad
+    matrix = np.array([[scale_x, 0, left], [0, scale_y, top]])
+    return Sample(box.apply(sample.image), move(sample.objects, matrix, box.size), sample.path, sample.image_id)
 
 
 def mosaic(samples: Sequence[Sample], size: tuple[int, int], rng: Generator) -> Sample:
@@ -104,11 +116,8 @@ def mosaic(samples: Sequence[Sample], size: tuple[int, int], rng: Generator) -> 
         y0 = middle_y if place >= 2 else middle_y - h
         left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + w, width), min(y0 + h, height)
         canvas[top:bottom, left:right] = sample.image[top - y0 : bottom - y0, left - x0 : right - x0]
-        for object_ in sample.objects:
-            rings = clip_rings([ring + (x0, y0) for ring in object_.rings], width, height)
-            if rings:
-                objects.append((object_, rings))
-    return _with(samples[0], canvas, objects)
+        objects += move(sample.objects, np.array([[1.0, 0, x0], [0, 1, y0]]), (height, width))
+    return Sample(canvas, objects, samples[0].path, samples[0].image_id)
 
 
 def random_affine(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: Generator) -> Sample:
@@ -134,31 +143,48 @@ def random_affine(sample: Sample, size: tuple[int, int], config: AugmentConfig, 
         image = cv2.warpPerspective(sample.image, pixels, size[::-1], **border)
     else:
         image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], **border)
-    objects = []
-    for object_ in sample.objects:
-        moved = _project(object_.rings, matrix) if config.perspective else transform_rings(object_.rings, matrix[:2])
-        rings = clip_rings(moved, size[1], size[0])
-        if rings and _is_worth_keeping(bounding_box(object_.rings), bounding_box(rings), scale):
-            objects.append((object_, rings))
-    return _with(sample, image, objects)
+    objects = move(sample.objects, matrix if config.perspective else matrix[:2], size, scale)
+    return Sample(image, objects, sample.path, sample.image_id)
 
 
-def _project(rings: list[np.ndarray], matrix: np.ndarray) -> list[np.ndarray]:
-    """Rings through a perspective map; edges stay straight, so moving the corners is exact."""
-    moved = [ring @ matrix[:, :2].T + matrix[:, 2] for ring in rings]
-    if any((ring[:, 2] <= 0).any() for ring in moved):
-        return []  # behind the viewer
-    return [ring[:, :2] / ring[:, 2:] for ring in moved]
+def move(objects: Sequence[Object], matrix: np.ndarray, size: tuple[int, int], scale: float = 0.0) -> list[Object]:
+    """Objects through an affine (2, 3) or perspective (3, 3) map, cut to an image of `size`; what is cut off is gone.
+
+    scale: how much the map enlarges; with it, objects of which too little is left are dropped as well.
+    """
+    if not objects:
+        return []
+    rings = [ring for object_ in objects for ring in object_.rings]
+    points = np.concatenate(rings) @ matrix[:, :2].T + matrix[:, 2]
+    if len(matrix) == 3:  # edges stay straight in perspective: moving the corners is exact
+        points = points[:, :2] / np.maximum(points[:, 2:], 1e-3)
+    pieces = np.split(points, np.cumsum([len(ring) for ring in rings])[:-1])
+    if matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]:  # a reflection: solid rings must stay solid
+        pieces = [piece[::-1] for piece in pieces]
+    pieces = iter(pieces)
+    moved = [Object(o.class_id, [next(pieces) for _ in o.rings], o.crowd) for o in objects]
+    after = boxes_of(moved)
+    for number in np.flatnonzero((after < 0).any(axis=1) | (after > (*size[::-1], *size[::-1])).any(axis=1)).tolist():
+        moved[number].rings = clip_rings(moved[number].rings, size[1], size[0])
+        after[number] = bounding_box(moved[number].rings) if moved[number].rings else 0
+    keep = [bool(o.rings) for o in moved]
+    if scale:
+        width, height = (after[:, 2:] - after[:, :2]).T
+        before = boxes_of(objects)
+        share = width * height / ((before[:, 2:] - before[:, :2]).prod(axis=1) * scale**2).clip(1e-9)
+        shortest, longest = np.minimum(width, height), np.maximum(width, height)
+        keep = (shortest > SMALLEST_SIDE) & (longest < LARGEST_ASPECT * shortest) & (share > SMALLEST_SHARE)
+    return [object_ for object_, kept in zip(moved, keep) if kept]
 
 
-def _is_worth_keeping(before: np.ndarray, after: np.ndarray, scale: float) -> bool:
-    width, height = after[2:] - after[:2]
-    whole = (before[2:] - before[:2]).prod() * scale**2
-    return bool(
-        min(width, height) > SMALLEST_SIDE
-        and max(width, height) / min(width, height) < LARGEST_ASPECT
-        and width * height > SMALLEST_SHARE * whole
-    )
+def boxes_of(objects: Sequence[Object]) -> np.ndarray:
+    """(N, 4) float64 xyxy around the objects, in their own frame."""
+    if not objects:
+        return np.zeros((0, 4))
+    points = np.concatenate([ring for object_ in objects for ring in object_.rings])
+    lengths = [sum(map(len, object_.rings)) for object_ in objects]
+    starts = np.cumsum([0, *lengths[:-1]])
+    return np.concatenate((np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)), axis=1)
 
 
 def copy_paste(sample: Sample, share: float, rng: Generator) -> Sample:
@@ -170,7 +196,7 @@ def copy_paste(sample: Sample, share: float, rng: Generator) -> Sample:
         return sample
     height, width = sample.image.shape[:2]
     mirrored = flip(sample)
-    boxes = np.array([bounding_box(object_.rings) for object_ in sample.objects])
+    boxes = boxes_of(sample.objects)
     image, objects = sample.image.copy(), list(sample.objects)
     wanted = round(share * len(objects))
     for number in rng.permutation(len(mirrored.objects)).tolist():
@@ -204,7 +230,7 @@ def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
     Yun et al., "CutMix", 2019. Objects of `b` come along as far as they lie in the rectangle and stay worth keeping.
     """
     height, width = a.image.shape[:2]
-    boxes = np.array([bounding_box(object_.rings) for object_ in a.objects]).reshape(-1, 4)
+    boxes = boxes_of(a.objects)
     for _ in range(3):
         share = np.sqrt(1 - rng.beta(32.0, 32.0))
         w, h = int(width * share), int(height * share)
@@ -215,10 +241,8 @@ def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
         return a
     image, objects = a.image.copy(), list(a.objects)
     image[y : y + h, x : x + w] = b.image[y : y + h, x : x + w]
-    for object_ in b.objects:
-        rings = [ring + (x, y) for ring in clip_rings([ring - (x, y) for ring in object_.rings], w, h)]
-        if rings and _is_worth_keeping(bounding_box(object_.rings), bounding_box(rings), 1.0):
-            objects.append(Object(object_.class_id, rings, object_.crowd))
+    inside = move(b.objects, np.array([[1.0, 0, -x], [0, 1, -y]]), (h, w), scale=1.0)
+    objects += move(inside, np.array([[1.0, 0, x], [0, 1, y]]), (height, width))
     return Sample(image, objects, a.path, a.image_id)
 
 
@@ -240,11 +264,5 @@ def flip(sample: Sample, vertical: bool = False) -> Sample:
     """Mirror left and right, or top and bottom."""
     height, width = sample.image.shape[:2]
     matrix = np.array([[1.0, 0, 0], [0, -1, height]] if vertical else [[-1.0, 0, width], [0, 1, 0]])
-    objects = [(object_, transform_rings(object_.rings, matrix)) for object_ in sample.objects]
-    return _with(sample, cv2.flip(sample.image, 0 if vertical else 1), objects)
-
-
-def _with(sample: Sample, image: np.ndarray, objects: Sequence[tuple[Object, list[np.ndarray]]]) -> Sample:
-    """The sample with another image and its objects on new rings; a source mask of theirs fits no longer."""
-    moved = [Object(object_.class_id, rings, object_.crowd) for object_, rings in objects]
-    return Sample(image, moved, sample.path, sample.image_id)
+    image = cv2.flip(sample.image, 0 if vertical else 1)
+    return Sample(image, move(sample.objects, matrix, (height, width)), sample.path, sample.image_id)

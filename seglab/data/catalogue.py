@@ -37,7 +37,8 @@ class DatasetSpec:
 
     splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so.
     annotations: split -> COCO JSON. Where a split has one, its objects come from there (exact RLE masks and crowd
-    regions included); elsewhere they come from the YOLO label file of each image.
+    regions included); elsewhere they come from the YOLO label file of each image. crowds: split -> COCO JSON of the
+    crowd regions that label files cannot hold, kept for evaluation.
     """
 
     name: str
@@ -46,6 +47,8 @@ class DatasetSpec:
     names: dict[int, str]
     yaml: Path | None = None
     annotations: dict[str, Path] = field(default_factory=dict)
+    crowds: dict[str, Path] = field(default_factory=dict)
+    crowds: dict[str, Path] = field(default_factory=dict)
 
     def images(self, split: str) -> tuple[Path, ...]:
         """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
@@ -105,9 +108,16 @@ def load_dataset(source: str | Path, images: str | Path | None = None) -> Datase
     )
 
 
-def write_yaml(path: Path, splits: dict[str, str], names: dict[int, str], annotations: dict[str, str] | None = None):
-    """Write a dataset YAML beside the folders it names, so that the dataset can be moved as a whole."""
-    content = {"path": ".", **splits, "names": dict(names)} | ({"annotations": annotations} if annotations else {})
+def write_yaml(
+    path: Path,
+    splits: dict[str, str],
+    names: dict[int, str],
+    annotations: dict[str, str] | None = None,
+    crowds: dict[str, str] | None = None,
+) -> None:
+    """Write a dataset YAML beside the folders it names, all paths relative, so that the dataset moves as a whole."""
+    content = {"path": ".", **splits, "names": dict(names), "annotations": annotations, "crowds": crowds}
+    content = {key: value for key, value in content.items() if value}
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
@@ -134,8 +144,10 @@ def _from_yaml(path: Path) -> DatasetSpec:
     names = _names(path, content)
     root = _root(path, content)
     splits = {split: tuple(_list_images(path, root, content[split])) for split in SPLITS if content.get(split)}
-    annotations = {split: root / file for split, file in (content.get("annotations") or {}).items()}
-    return DatasetSpec(path.stem, root, splits, names, path, annotations)
+    annotations, crowds = (
+        {split: root / file for split, file in (content.get(key) or {}).items()} for key in ("annotations", "crowds")
+    )
+    return DatasetSpec(path.stem, root, splits, names, path, annotations, crowds)
 
 
 def _names(path: Path, content: dict) -> dict[int, str]:
@@ -202,12 +214,14 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
         raise SeglabError(f"{', '.join(map(str, files.values()))} name different categories: use one of them at a time")
     splits = {}
     for split, file in files.items():
-        folder = images or _image_folder(file, readers[split].file_names)
+        folder = images or image_folder(file, readers[split].file_names)
         splits[split] = tuple(folder / name for name in readers[split].file_names)
     return DatasetSpec(path.stem, path.parent.resolve(), splits, readers[own].names, path, files)
 
 
-def _image_folder(path: Path, file_names: list[str]) -> Path:
+def image_folder(path: Path, file_names: list[str]) -> Path:
+    """Where the images of a COCO JSON lie: beside it, or in one of the usual places around it."""
+    """Where the images of a COCO JSON lie, if in one of the usual places. Errors: SeglabError naming these."""
     part = path.stem.removeprefix("instances_")
     here, above = path.resolve().parent, path.resolve().parent.parent
     places = [here, here / "images", here / part, above / "images" / part, above / part, above / "images", above]

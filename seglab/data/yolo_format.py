@@ -9,7 +9,7 @@ import numpy as np
 
 from seglab.data.problems import Problem
 from seglab.data.sample import Object
-from seglab.geometry.polygons import bounding_box, clip_rings, split_row
+from seglab.geometry.polygons import clip_rings, split_row
 
 ROUNDING = 1e-4  # fractions this far outside 0..1 come from rounding and are cut without a word
 LEFT_OUT = "row left out"
@@ -59,23 +59,23 @@ def _read_row(words: list[str], width: int, height: int, classes: int) -> tuple[
         numbers.pop()
         faults.append(("an x without its y: the row has an odd count of coordinates", "last number left out"))
     points = np.array(numbers, dtype=np.float64).reshape(-1, 2)
-    finite = np.isfinite(points).all(axis=1)
-    if not finite.all():
-        points = points[finite]
+    if not np.isfinite(points).all():
+        points = points[np.isfinite(points).all(axis=1)]
         faults.append(("coordinates that are no finite numbers", "those points left out"))
     if len(points) < 3:
         return None, [*faults, (f"too few points: {len(points)} where an outline has at least 3", LEFT_OUT)]
-    low, high = points.min(), points.max()
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    low, high = min(left, top), max(right, bottom)
     if high > 2:
         return None, [
             *faults,
             (f"coordinates are no fractions: they reach {high:g}; divide x and y by the size", LEFT_OUT),
         ]
-    rings = split_row(points * (width, height))
+    rings = split_row(points * (width, height)) if left < right and top < bottom else []
     if low < 0 or high > 1:
         rings = clip_rings(rings, width, height)
         if low < -ROUNDING or high > 1 + ROUNDING:
             faults.append((f"reaches outside the image: fractions from {low:g} to {high:g}", "cut at the border"))
-    if not rings or not np.ptp(bounding_box(rings).reshape(2, 2), axis=0).all():
+    if not rings:
         return None, [*faults, ("no area: the outline encloses nothing inside the image", LEFT_OUT)]
     return Object(int(class_id), rings), faults

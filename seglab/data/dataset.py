@@ -1,0 +1,298 @@
+"""A split of a dataset as a torch Dataset: raw samples, training items, validation items."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from seglab.data.assets import cache_folder
+from seglab.data.augment import AugmentConfig, augmented, boxes_of, fit, place
+from seglab.data.catalogue import DatasetSpec, label_path
+from seglab.data.coco_format import read_coco
+from seglab.data.image import image_size, read_image
+from seglab.data.mask_targets import hard_masks, soft_masks
+from seglab.data.problems import Problem, problem_table, raise_first
+from seglab.data.sample import Object, Sample
+from seglab.data.yolo_format import read_labels
+from seglab.errors import SeglabError
+from seglab.geometry.letterbox import Letterbox
+
+STRIDE = 32  # the network's coarsest grid: sides of its input are multiples of this
+NEAR = 64  # how many images, neighbours in the epoch's order, are mixed with each other
+RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand
+LARGE = 1000  # images from which the look through a dataset is remembered between runs
+SCAN_VERSION = 1
+
+
+class SegmentationDataset(torch.utils.data.Dataset):
+    """One split, looked through once: every problem is collected in `problems`, printed as a table, or raised.
+
+    size: (height, width) of the network input, or one side for both. augment: None for validation items. seed: an
+    augmented item is a function of (seed, epoch, index) alone. mask_targets: "soft" or "hard" (see `mask_targets`), or
+    None for items without; overlap: hard targets give each cell to the smallest object only; mask_ratio: input pixels
+    a mask cell. strict: raise SeglabError at the first problem. cache: "ram" keeps every decoded image in memory.
+    rect: validation items sorted by aspect ratio; each `group` of them shares a shape with less padding than a square.
+
+    images, image_sizes ((height, width)), names and problems are there to read. `mosaic = False` ends mosaic, mixing
+    and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        split: str,
+        size: int | tuple[int, int],
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+        mask_targets: str | None = "soft",
+        overlap: bool = True,
+        mask_ratio: int = 4,
+        strict: bool = False,
+        cache: bool | str = False,
+        rect: bool = False,
+    ):
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        if any(side < STRIDE or side % STRIDE for side in self.size):
+            raise SeglabError(f"the input size {self.size} must be a multiple of {STRIDE}: use {_rounded(self.size)}")
+        if mask_targets not in ("soft", "hard", None) or cache not in (False, True, "ram"):
+            raise SeglabError(f"mask_targets is 'soft' or 'hard', cache is 'ram' or False: {mask_targets!r}, {cache!r}")
+        self.spec, self.split, self.names = spec, split, spec.names
+        self.augment, self.seed = augment, seed
+        self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
+        self.rect, self.group = rect, 1
+        self._coco = read_coco(spec.annotations[split]) if split in spec.annotations else None
+        self._aside = read_coco(spec.crowds[split]) if split in spec.crowds else None
+        self._number_of = self._numbers()
+        self._scan(strict)
+        self._switches = torch.tensor([0, 1]).share_memory_()  # epoch, mosaic
+        self._order = (-1, np.zeros(0, int), np.zeros(0, int))  # epoch, its order, the place of each index in it
+        self._recent: OrderedDict[int, Sample] = OrderedDict()
+        self._kept = [read_image(path) for path in _progress(self.images, "read")] if cache else None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def set_epoch(self, epoch: int) -> None:
+        self._switches[0] = epoch
+
+    @property
+    def mosaic(self) -> bool:
+        return bool(self._switches[1])
+
+    @mosaic.setter
+    def mosaic(self, on: bool) -> None:
+        self._switches[1] = int(on)
+
+    def objects(self, index: int) -> list[Object]:
+        """All objects of an image in its own frame, crowds included; its pixels are not read."""
+        return self._read_objects(self.images[index], self.image_sizes[index])[0]
+
+    def sample(self, index: int) -> Sample:
+        """The image as it is, with all its objects. Errors: SeglabError naming an image that cannot be read."""
+        path = self.images[index]
+        image = self._kept[index] if self._kept else read_image(path)
+        if image.shape[:2] != self.image_sizes[index]:
+            raise SeglabError(f"{path} has changed while in use: its size was {self.image_sizes[index]}; start again")
+        return Sample(image, self.objects(index), str(path), self.image_id(index))
+
+    def image_id(self, index: int) -> int | str:
+        """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
+        path = self.images[index]
+        if path in self._number_of:
+            return (self._coco or self._aside).images[self._number_of[path]]["id"]
+        return int(path.stem) if path.stem.isdecimal() else path.stem
+
+    def __getitem__(self, index: int) -> dict:
+        """One item, ready for `collate`; crowd regions are not in it.
+
+        image (H, W, 3) uint8 RGB; classes (N,) int64; boxes (N, 4) float32 xyxy in letterbox pixels; masks
+        (N, H / mask_ratio, W / mask_ratio) float16; sample: dict of index, path, image_id and letterbox, which is
+        None for augmented items.
+        """
+        if self.augment is None:
+            box = self.letterbox(index)
+            sample = place(self.sample(index), box)
+        else:
+            box, config = None, self.augment
+            if not self.mosaic:
+                config = replace(config, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
+            rng = np.random.default_rng((self.seed, int(self._switches[0]), index))
+            sample = augmented(self._fitted, index, self._neighbours(index), self.size, config, rng)
+        objects = [object_ for object_ in sample.objects if not object_.crowd]
+        return {
+            "image": sample.image,
+            "classes": np.array([object_.class_id for object_ in objects], np.int64),
+            "boxes": boxes_of(objects).astype(np.float32),
+            "masks": self._masks([object_.rings for object_ in objects], *sample.image.shape[:2]),
+            "sample": {
+                "index": index,
+                "path": str(self.images[index]),
+                "image_id": self.image_id(index),
+                "letterbox": box,
+            },
+        }
+
+    def _masks(self, objects: list[list[np.ndarray]], height: int, width: int) -> np.ndarray:
+        if self.mask_targets is None:
+            return np.zeros((len(objects), 0, 0), np.float16)
+        if self.mask_targets == "soft":
+            return soft_masks(objects, height, width, self.mask_ratio)
+        return hard_masks(objects, height, width, self.mask_ratio, self.overlap)
+
+    def letterbox(self, index: int) -> Letterbox:
+        """Where a validation item has its image: scaled to the input size, within the shape its group shares."""
+        size = self._group_size(index) if self.rect else self.size
+        return fit(self.image_sizes[index], self.size, size)
+
+    def _group_size(self, index: int) -> tuple[int, int]:
+        """The input size of a rectangular group: least padding, at least half a stride of it in all (the protocol of
+        the published YOLO figures), rounded up to the stride; square where a group has both wide and tall images."""
+        first = index - index % self.group
+        aspects = [height / width for height, width in self.image_sizes[first : first + self.group]]
+        tall, wide = min(1.0, max(aspects)), min(1.0, 1 / min(aspects))
+        return tuple(math.ceil(max(self.size) * share / STRIDE + 0.5) * STRIDE for share in (tall, wide))
+
+    def _neighbours(self, index: int) -> np.ndarray:
+        """(NEAR,) indexes that may be mixed with `index`: the block of this epoch's order it lies in.
+
+        A function of (seed, epoch, index) like everything random here; and as the images of a block are used about
+        the same time, most of them are still at hand, which saves decoding each of them four times for mosaics.
+        """
+        epoch = int(self._switches[0])
+        if self._order[0] != epoch:
+            order = epoch_order(len(self), self.seed, epoch)
+            self._order = epoch, order, np.argsort(order)
+        _, order, place = self._order
+        first = place[index] // NEAR * NEAR
+        return order[np.arange(first, first + NEAR) % len(order)]
+
+    def _fitted(self, index: int) -> Sample:
+        """A sample scaled to fit into the input size, without padding or crowds; the recent ones stay at hand."""
+        if index in self._recent:
+            self._recent.move_to_end(index)
+            return self._recent[index]
+        sample = place(self.sample(index), fit(self.image_sizes[index], self.size))
+        sample.objects = [object_ for object_ in sample.objects if not object_.crowd]
+        self._recent[index] = sample
+        while len(self._recent) * sample.image.nbytes > RECENT_BYTES:
+            self._recent.popitem(last=False)
+        return sample
+
+    def _numbers(self) -> dict[Path, int]:
+        """Which image of the split's JSON a file is: all, in order, or by name where the JSON only adds to labels."""
+        listed = self.spec.images(self.split)
+        if self._coco:
+            return {path: number for number, path in enumerate(listed)}
+        names = {name: number for number, name in enumerate(self._aside.file_names if self._aside else ())}
+        inside = {path: "/".join(path.relative_to(self.spec.root).parts[2:]) for path in listed} if names else {}
+        return {path: names[name] for path, name in inside.items() if name in names}
+
+    def _read_objects(self, path: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
+        height, width = size
+        if self._coco is None:
+            objects, problems = read_labels(label_path(path), width, height, self.names)
+            if path in self._number_of:  # crowd regions, which label files cannot hold
+                crowds, faults = self._aside.objects(self._number_of[path])
+                objects, problems = objects + crowds, problems + faults
+            return objects, problems
+        entry = self._coco.images[self._number_of[path]]
+        if (entry["height"], entry["width"]) != size:
+            said = f"{entry['width']} x {entry['height']}, the file has {width} x {height}"
+            return [], [Problem(str(path), 0, f"another size than in the JSON: it says {said}", "its objects left out")]
+        return self._coco.objects(self._number_of[path])
+
+    def _scan(self, strict: bool) -> None:
+        """Look at every image's header and labels once; a large dataset's result is kept until a file changes."""
+        listed = self.spec.images(self.split)
+        memory = _Memory(self, listed) if len(listed) >= LARGE else None
+        found = memory.recall() if memory else None
+        if found is None:
+            sizes: list[tuple[int, int] | None] = []
+            problems = self._coco.unplaced() if self._coco else []
+            for path in _progress(listed, "scan"):
+                size, faults = self._look_at(path)
+                if strict:
+                    raise_first(faults)
+                sizes.append(size)
+                problems += faults
+            if memory:
+                memory.keep(sizes, problems)
+        else:
+            sizes, problems = found
+        if strict:
+            raise_first(problems)
+        kept = [(path, size) for path, size in zip(listed, sizes) if size]
+        if self.rect:
+            kept.sort(key=lambda item: item[1][0] / item[1][1])
+        if not kept:
+            raise SeglabError(
+                f"none of the {len(listed)} images of {self.split} in {self.spec.root} can be read:\n"
+                + problem_table(problems, self.spec.root)
+            )
+        self.images, self.image_sizes, self.problems = [path for path, _ in kept], [size for _, size in kept], problems
+        if problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once a process
+            print(problem_table(problems, self.spec.root))
+
+    def _look_at(self, path: Path) -> tuple[tuple[int, int] | None, list[Problem]]:
+        try:
+            size = image_size(path)
+        except (SeglabError, FileNotFoundError) as error:
+            what = str(error).replace(str(path), "").strip()
+            return None, [Problem(str(path), 0, f"unreadable image: {what}", "image left out")]
+        return size, self._read_objects(path, size)[1]
+
+
+class _Memory:
+    """The scan of a large dataset, kept as JSON in the cache under a digest of every file's path, size and time."""
+
+    def __init__(self, dataset: SegmentationDataset, listed: tuple[Path, ...]):
+        digest = hashlib.sha256(repr((SCAN_VERSION, sorted(dataset.names.items()))).encode())
+        files = [dataset.spec.annotations[dataset.split]] if dataset._coco else map(label_path, listed)
+        for path in (*listed, *files):
+            try:
+                about = path.stat()
+                digest.update(f"{path}\n{about.st_size}\n{about.st_mtime_ns}\n".encode())
+            except OSError:
+                digest.update(f"{path}\nmissing\n".encode())
+        self.file = cache_folder() / "scans" / f"{digest.hexdigest()[:32]}.json"
+
+    def recall(self) -> tuple[list, list[Problem]] | None:
+        try:
+            content = json.loads(self.file.read_text())
+            return [size and tuple(size) for size in content["sizes"]], [Problem(*row) for row in content["problems"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def keep(self, sizes: list, problems: list[Problem]) -> None:
+        rows = [[p.path, p.line, p.what, p.done, p.note] for p in problems]
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            part = self.file.with_suffix(f".{os.getpid()}")
+            part.write_text(json.dumps({"sizes": sizes, "problems": rows}))
+            os.replace(part, self.file)
+        except OSError:
+            pass  # a cache that cannot be written costs time, nothing else
+
+
+def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
+    """(length,) the order in which a training epoch goes through the images: a function of its arguments alone."""
+    return np.random.default_rng((seed, epoch)).permutation(length)
+
+
+def _rounded(size: tuple[int, int]) -> tuple[int, ...]:
+    return tuple(max(1, round(side / STRIDE)) * STRIDE for side in size)
+
+
+def _progress(items, what: str):
+    """`items` with a progress bar, where there are enough of them to wait for."""
+    from tqdm.auto import tqdm
+
+    return tqdm(items, desc=what, unit="image", disable=len(items) < LARGE)

@@ -1,0 +1,93 @@
+"""Batches in an order that depends on (seed, epoch) alone, however many workers and processes share the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from seglab.data.collate import collate
+from seglab.data.dataset import SegmentationDataset, epoch_order
+from seglab.errors import SeglabError
+
+
+class EpochSampler(Sampler):
+    """Lists of indexes, one a batch; process `rank` of `world` gets its share of every global batch.
+
+    batch: images over all processes together. A shuffled order is filled up from its own start to a multiple of
+    `world`, so that no process of a training run waits for a batch that another does not have.
+    """
+
+    def __init__(self, length: int, batch: int, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1):
+        if batch < 1 or batch % world:
+            raise SeglabError(f"a batch of {batch} cannot be shared by {world} processes: use a multiple of {world}")
+        self.length, self.batch, self.shuffle, self.seed, self.rank, self.world = (
+            length,
+            batch,
+            shuffle,
+            seed,
+            rank,
+            world,
+        )
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch, and how many of its batches to leave out (those before an interruption)."""
+        self.epoch, self.start = epoch, start
+
+    def _own(self) -> np.ndarray:
+        order = np.arange(self.length)
+        if self.shuffle:
+            order = epoch_order(self.length, self.seed, self.epoch)
+            order = np.concatenate((order, np.resize(order, -self.length % self.world)))
+        return order[self.rank :: self.world]
+
+    def __len__(self) -> int:
+        return -(-len(self._own()) // (self.batch // self.world)) - self.start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        own, each = self._own(), self.batch // self.world
+        for first in range(self.start * each, len(own), each):
+            yield own[first : first + each].tolist()
+
+
+def build_loader(
+    dataset: SegmentationDataset,
+    batch: int,
+    workers: int = 0,
+    shuffle: bool = False,
+    seed: int = 0,
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader:
+    """A loader of batches as `collate` makes them. batch: images a step over all `world` processes together.
+
+    `start_epoch` chooses the order. Neither the order nor the items depend on `workers`, nor do they touch torch's
+    global random state.
+    """
+    dataset.group = batch
+    workers = min(workers, os.cpu_count() or 1)
+    return DataLoader(
+        dataset,
+        batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world),
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+        worker_init_fn=_quiet_worker,
+        generator=torch.Generator(),
+    )
+
+
+def start_epoch(loader: DataLoader, epoch: int, start: int = 0) -> None:
+    """Before iterating: choose the epoch of order and augmentation, and how many batches of it are done already."""
+    loader.dataset.set_epoch(epoch)
+    loader.batch_sampler.set_epoch(epoch, start)
+
+
+def _quiet_worker(worker: int) -> None:
+    cv2.setNumThreads(0)  # the workers themselves are the parallelism

@@ -1,0 +1,50 @@
+"""What the mask branch is taught: every object of a letterboxed image, drawn on the coarser grid of the prototypes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from seglab.geometry.polygons import bounding_box, ring_area
+from seglab.geometry.raster import coverage
+
+Rings = list[np.ndarray]
+
+
+def soft_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4) -> np.ndarray:
+    """(N, height / ratio, width / ratio) float16: the exact share of each cell that an object covers.
+
+    objects: rings in the letterbox frame of height x width pixels.
+    """
+    rows, columns = height // ratio, width // ratio
+    masks = np.zeros((len(objects), rows, columns), np.float16)
+    for mask, rings in zip(masks, objects):
+        left, top, right, bottom = bounding_box(rings) / ratio
+        x0, y0 = max(math.floor(left), 0), max(math.floor(top), 0)
+        x1, y1 = min(math.ceil(right), columns), min(math.ceil(bottom), rows)
+        if x0 < x1 and y0 < y1:
+            mask[y0:y1, x0:x1] = coverage(rings, rows, columns, 1 / ratio, (x0, y0, x1, y1))
+    return masks
+
+
+def hard_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4, overlap: bool = True) -> np.ndarray:
+    """(N, height / ratio, width / ratio) float16 of zeros and ones, as YOLO trainers draw them.
+
+    Corners cut down to whole pixels, filled at full resolution, reduced bilinearly; with `overlap` every cell belongs
+    to the smallest object on it alone. objects: rings in the letterbox frame of height x width pixels.
+    """
+    masks = np.zeros((len(objects), height // ratio, width // ratio), np.uint8)
+    for mask, rings in zip(masks, objects):
+        full = np.zeros((height, width), np.uint8)
+        for ring in sorted(rings, key=lambda ring: -abs(ring_area(ring))):  # so that an island fills its hole again
+            cv2.fillPoly(full, [ring.astype(np.int32)], int(ring_area(ring) >= 0))
+        mask[:] = cv2.resize(full, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    if overlap:
+        taken = np.zeros(masks.shape[1:], bool)
+        for index in np.argsort(masks.sum(axis=(1, 2), dtype=np.int64), kind="stable"):
+            masks[index][taken] = 0
+            taken |= masks[index] > 0
+    return masks.astype(np.float16)

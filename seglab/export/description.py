@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import seglab
 from seglab.errors import SeglabError
 from seglab.model.head import STRIDES
+from seglab.model.yolo11 import YOLO11Seg
 
 NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
 KEY = "seglab"  # the key whose value is JSON with everything the common keys have no place for
+KEYS = ("names", "stride", "task", "imgsz", "batch", "channels", "license", KEY)
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Description:
     """names: class id -> name; size: (height, width) it was exported at; batch: images a call.
 
     dynamic: batch, height (a multiple of 32) and width (likewise) may differ from call to call.
-    precision: fp32, fp16 or int8; licence: that of the weights; parity: the gate's table once it has run.
+    precision: fp32, fp16 or int8; licence and weights: whose numbers these are, and under what terms (see fingerprint);
+    parity: the gate's table once it has run.
     """
 
     names: dict[int, str]
@@ -29,6 +33,7 @@ class Description:
     dynamic: bool = False
     precision: str = "fp32"
     licence: str = "unknown"
+    weights: str = ""
     parity: dict[str, Any] = field(default_factory=dict)
 
     def with_parity(self, table: dict[str, Any]) -> Description:
@@ -41,6 +46,7 @@ class Description:
             "dynamic": self.dynamic,
             "precision": self.precision,
             "normalisation": NORMALISATION,
+            "weights": self.weights,
             "parity": self.parity,
         }
         return {
@@ -81,8 +87,18 @@ class Description:
             dynamic=bool(own.get("dynamic", False)),
             precision=own.get("precision", "fp32"),
             licence=strings.get("license", "unknown"),
+            weights=own.get("weights", ""),
             parity=own.get("parity", {}),
         )
+
+
+def fingerprint(model: YOLO11Seg) -> str:
+    """SHA-256 over a network's weights, by which a file can tell what it was made from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _literal(text: str) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
 from seglab.export.description import Description
+from seglab.export.formats import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -23,12 +24,12 @@ DYNAMIC_AXES = {
 }
 
 
-def export_onnx(model: YOLO11Seg, path: str | Path, description: Description, opset: int = OPSET) -> Path:
+def write(model: YOLO11Seg, path: str | Path, description: Description) -> Path:
     """Write `model` as ONNX: images -> predictions, prototypes (shapes: `Deployed`), weights and description inside.
 
     The exporter that traces is used: it writes the same numbers as the one built on torch.export, at a tenth of the
     time, needs no further package, and serves every torch from 2.4 on.
-    Errors: SeglabError when the written graph is not valid ONNX.
+    Errors: onnx.checker.ValidationError when the written graph is not valid ONNX.
     """
     import onnx
 
@@ -45,20 +46,15 @@ def export_onnx(model: YOLO11Seg, path: str | Path, description: Description, op
             input_names=["images"],
             output_names=["predictions", "prototypes"],
             dynamic_axes=DYNAMIC_AXES if description.dynamic else None,
-            opset_version=opset,
+            opset_version=OPSET,
             **tracing,
         )
-    graph = onnx.load(path)
-    try:
-        onnx.checker.check_model(graph, full_check=True)
-    except onnx.checker.ValidationError as error:
-        raise SeglabError(f"the exporter wrote an invalid graph to {path} ({error}): try opset={OPSET}") from None
-    onnx.helper.set_model_props(graph, description.to_strings())
-    onnx.save(graph, path)
+    onnx.checker.check_model(str(path), full_check=True)
+    describe(path, description)
     return path
 
 
-def describe_onnx(path: Path, description: Description) -> None:
+def describe(path: str | Path, description: Description) -> None:
     """Replace what an ONNX file says about itself."""
     import onnx
 
@@ -67,16 +63,12 @@ def describe_onnx(path: Path, description: Description) -> None:
     onnx.save(graph, path)
 
 
-def load_onnx(path: str | Path) -> Runtime:
+def load(path: str | Path) -> Runtime:
     """Run an ONNX file through onnxruntime on as many threads as torch uses.
 
     Errors: SeglabError when onnxruntime is missing, the file is damaged or says nothing about itself.
     """
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise SeglabError("running ONNX files needs onnxruntime: pip install 'seglab[export]'") from None
-
+    onnxruntime = require("onnxruntime", "onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export.description import Description
+from seglab.export.formats import FORMATS, format_of, module_of
 
 Run = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -45,6 +46,11 @@ class Runtime:
     __call__ = forward
 
     @property
+    def imgsz(self) -> int | tuple[int, int]:
+        """What prediction and validation letterbox to: the only size, or the long side where any size will do."""
+        return self.size or max(self.description.size)
+
+    @property
     def batch(self) -> int:
         return self.description.batch
 
@@ -56,10 +62,15 @@ class Runtime:
 
 
 def load_runtime(path: str | Path) -> Runtime:
-    """Load an exported file, choosing by its name. Errors: FileNotFoundError, SeglabError (format, missing package)."""
-    from seglab.export.onnx import load_onnx
+    """Load an exported file, choosing by its name.
 
+    Errors: FileNotFoundError; SeglabError for an unknown format, a missing package, a damaged or undescribed file.
+    """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no exported model at {path}: check the path")
-    return load_onnx(path)
+    row = format_of(path)
+    if row is None:
+        known = ", ".join(f"*{row.suffix}" for row in FORMATS.values())
+        raise SeglabError(f"{path} has no name of an exported model: seglab runs {known}")
+    return module_of(row).load(path)

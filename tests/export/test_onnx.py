@@ -11,7 +11,7 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
-from seglab.export.onnx import OPSET, export_onnx, load_onnx
+from seglab.export.onnx import OPSET, load, write
 from seglab.inference.decode import decode
 
 pytest.importorskip("onnxruntime")
@@ -26,7 +26,7 @@ def static_file(network, tmp_path_factory):
     from seglab.export.description import Description
 
     description = Description(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160), licence="Apache-2.0")
-    return export_onnx(network, tmp_path_factory.mktemp("static") / "model.onnx", description)
+    return write(network, tmp_path_factory.mktemp("static") / "model.onnx", description)
 
 
 def test_the_exported_module_is_the_network_and_its_decoding(network, images):
@@ -37,7 +37,7 @@ def test_the_exported_module_is_the_network_and_its_decoding(network, images):
 
 
 def test_a_static_file_agrees_at_any_batch_size(network, images, static_file):
-    runtime = load_onnx(static_file)
+    runtime = load(static_file)
     assert runtime.size == (160, 160)
     for batch in (images, images[:1]):
         expected, given = Deployed(network)(batch), runtime.forward(batch)
@@ -48,14 +48,14 @@ def test_a_static_file_agrees_at_any_batch_size(network, images, static_file):
 
 
 def test_a_fixed_batch_larger_than_one_is_padded_and_cut(network, images, description, tmp_path):
-    path = export_onnx(network, tmp_path / "two.onnx", replace(description, batch=2))
-    given = load_onnx(path).forward(images)  # three images through a file for two
+    path = write(network, tmp_path / "two.onnx", replace(description, batch=2))
+    given = load(path).forward(images)  # three images through a file for two
     assert boxes_apart(given[0], Deployed(network)(images)[0]) < 1e-3
 
 
 def test_a_dynamic_file_takes_other_batches_and_sizes(network, description, tmp_path):
-    path = export_onnx(network, tmp_path / "dynamic.onnx", replace(description, dynamic=True))
-    runtime = load_onnx(path)
+    path = write(network, tmp_path / "dynamic.onnx", replace(description, dynamic=True))
+    runtime = load(path)
     assert runtime.size is None
     for shape in ((1, 3, 160, 160), (2, 3, 96, 224), (3, 3, 256, 64)):
         batch = torch.rand(shape, generator=torch.Generator().manual_seed(2))
@@ -65,11 +65,11 @@ def test_a_dynamic_file_takes_other_batches_and_sizes(network, description, tmp_
 
 
 def test_half_precision_keeps_float32_outside_and_stays_near(network, images, description, tmp_path, static_file):
-    path = export_onnx(network, tmp_path / "half.onnx", replace(description, precision="fp16"))
+    path = write(network, tmp_path / "half.onnx", replace(description, precision="fp16"))
     assert path.stat().st_size < 0.6 * static_file.stat().st_size
     graph = onnx.load(path).graph
     assert {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)} == {onnx.TensorProto.FLOAT}
-    given, expected = load_onnx(path).forward(images), Deployed(network)(images)
+    given, expected = load(path).forward(images), Deployed(network)(images)
     assert boxes_apart(given[0], expected[0]) < 2.0
     assert (given[0][:, 4:7] - expected[0][:, 4:7]).abs().max() < 0.02
 
@@ -81,12 +81,12 @@ def test_the_file_is_valid_whole_and_described(static_file, description):
     assert not any(tensor.external_data for tensor in graph.graph.initializer)
     assert [entry.name for entry in graph.graph.input] == ["images"]
     assert [entry.name for entry in graph.graph.output] == ["predictions", "prototypes"]
-    assert load_onnx(static_file).description == description
+    assert load(static_file).description == description
 
 
 def test_a_wrong_size_is_refused_with_the_right_one(static_file):
     with pytest.raises(SeglabError, match=r"\(160, 160\).*\(96, 96\)"):
-        load_onnx(static_file).forward(torch.zeros(1, 3, 96, 96))
+        load(static_file).forward(torch.zeros(1, 3, 96, 96))
 
 
 def test_a_foreign_file_without_description_is_refused(tmp_path):
@@ -96,13 +96,13 @@ def test_a_foreign_file_without_description_is_refused(tmp_path):
     opset = [onnx.helper.make_opsetid("", OPSET)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "x.onnx")
     with pytest.raises(SeglabError, match="class names"):
-        load_onnx(tmp_path / "x.onnx")
+        load(tmp_path / "x.onnx")
 
 
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "x.onnx").write_bytes(np.arange(99, dtype=np.uint8).tobytes())
     with pytest.raises(SeglabError, match="cannot read"):
-        load_onnx(tmp_path / "x.onnx")
+        load(tmp_path / "x.onnx")
 
 
 def test_the_session_uses_as_many_threads_as_torch(static_file, monkeypatch):
@@ -113,5 +113,5 @@ def test_the_session_uses_as_many_threads_as_torch(static_file, monkeypatch):
     monkeypatch.setattr(
         onnxruntime, "InferenceSession", lambda p, o, **k: seen.append(o.intra_op_num_threads) or real(p, o, **k)
     )
-    load_onnx(static_file)
+    load(static_file)
     assert seen == [torch.get_num_threads()]

@@ -1,0 +1,75 @@
+"""Writes a network in another format, and lets it leave only when it agrees with the original."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from seglab.errors import SeglabError, refuse_unknown
+from seglab.export.description import Description, fingerprint
+from seglab.export.formats import FORMATS, find_format, module_of
+from seglab.export.parity import verify
+from seglab.model.yolo11 import YOLO11Seg
+
+DEFAULTS: dict[str, Any] = {
+    "imgsz": 640,  # side in pixels or (height, width), multiples of 32
+    "batch": 1,  # images a call
+    "dynamic": False,  # batch and size may differ from call to call
+    "half": False,  # compute in float16
+    "int8": False,  # compute in int8 but for the head's last layers, calibrated on `data`
+    "data": None,  # dataset whose validation split gives the gate box and mask mAP
+    "licence": "unknown",  # of the weights; goes into the file
+}
+
+
+def export(
+    model: YOLO11Seg, names: dict[int, str], format: str = "onnx", out: str | Path | None = None, **options: Any
+) -> Path:
+    """Write `model` as `format` (see formats.FORMATS), verify it (see parity.verify), return its path.
+
+    out: where to, by default yolo11<scale>-seg in the working directory, with the format's suffix; options: DEFAULTS.
+    Errors: SeglabError for what a format cannot do, a missing package, or a file that does not agree (it is kept, with
+    `.failed` after its name, to be looked at).
+    """
+    name, row = find_format(format)
+    refuse_unknown(options, DEFAULTS, "export")
+    chosen = {**DEFAULTS, **options}
+    precision = "int8" if chosen["int8"] else "fp16" if chosen["half"] else "fp32"
+    if precision not in row.precisions:
+        able = ", ".join(other for other, its in FORMATS.items() if precision in its.precisions)
+        raise SeglabError(f"format={name} has no {precision}: export without it, or use one of {able}")
+    if chosen["dynamic"] and not row.dynamic:
+        able = ", ".join(other for other, its in FORMATS.items() if its.dynamic)
+        raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
+    if precision == "int8" and chosen["data"] is None:
+        raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
+    description = Description(
+        names={int(index): str(label) for index, label in names.items()},
+        size=_size(chosen["imgsz"]),
+        batch=int(chosen["batch"]),
+        dynamic=bool(chosen["dynamic"]),
+        precision=precision,
+        licence=chosen["licence"],
+        weights=fingerprint(model),
+    )
+    path = Path(out or f"yolo11{model.scale}-seg")
+    if not path.name.endswith(row.suffix):
+        path = path.with_name(path.name + row.suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    module_of(row).write(model, path, description)
+    if not verify(path, model, description.names, chosen["data"]):
+        failed = path.with_name(path.name + ".failed")
+        if failed.is_dir():
+            shutil.rmtree(failed)
+        path.replace(failed)
+        raise SeglabError(f"the {name} file does not agree with the network, see the table above: it is now {failed}")
+    return path
+
+
+def _size(imgsz: int | list[int] | tuple[int, int]) -> tuple[int, int]:
+    """A side or (height, width) -> (height, width). Errors: SeglabError when they are no multiples of 32."""
+    sides = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
+    if len(sides) != 2 or any(side < 32 or side % 32 for side in sides):
+        raise SeglabError(f"imgsz must be a multiple of 32 or a pair (height, width) of such, not {imgsz}")
+    return sides

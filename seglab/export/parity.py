@@ -1,0 +1,192 @@
+"""The gate: an exported file must agree with the network it came from, in numbers, in detections and in mAP.
+
+Both take the same letterboxed pictures. Dense outputs are compared number by number, since anchors keep their places;
+detections are compared as sets, since near-tied scores may swap rows without any harm.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.data.image import read_image
+from seglab.errors import SeglabError
+from seglab.export.deployed import Deployed
+from seglab.export.description import fingerprint
+from seglab.export.formats import format_of, module_of
+from seglab.export.runtime import Runtime, load_runtime
+from seglab.geometry.boxes import box_iou
+from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
+from seglab.inference.masks import MaskCrop, assemble
+from seglab.inference.suppress import Detections, suppress
+from seglab.model.head import COEFFICIENTS
+from seglab.model.yolo11 import YOLO11Seg
+
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+PICTURES = 8  # at most as many are compared in numbers and detections; mAP takes the whole validation split
+DETECTIONS = 100  # a picture; its best ones, whatever their scores, so that untrained networks are compared too
+SAME_BOX = 0.9  # IoU from which two detections of one class are the same
+
+
+class Row(NamedTuple):
+    """One line of the gate's table: a measured value and the limit it must keep, None where it only informs."""
+
+    name: str
+    value: float
+    limit: float | None = None
+    at_least: bool = False  # the limit is a floor, not a ceiling
+
+    @property
+    def ok(self) -> bool:
+        if self.limit is None:
+            return True
+        return bool(self.value >= self.limit if self.at_least else self.value <= self.limit)  # NaN fails either way
+
+
+# What each precision promises. An int8 file rounds everything, so only what it is worth counts: its mAP.
+LIMITS = {
+    "fp32": {"box, any anchor (px)": 2e-3, "detections in both": 0.99, "mask IoU": 0.999, "mAP": 0.001},
+    "fp16": {"box, detections (px)": 1.0, "detections in both": 0.95, "mask IoU": 0.98, "mAP": 0.005},
+    "int8": {"mAP": 0.02},
+}
+
+
+def verify(path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str | DatasetSpec | None = None) -> bool:
+    """Compare an exported file with the network, print the table, keep it in the file; True when every limit holds.
+
+    data: a dataset, whose validation split then also gives box and mask mAP of both; its pictures, or those of the
+    embedded default, are what is compared. Errors: SeglabError when the file was made from other weights.
+    """
+    runtime = load_runtime(path)
+    if runtime.description.weights not in ("", fingerprint(model)):
+        raise SeglabError(f"{path} was exported from other weights than those given: give the weights it came from")
+    spec = load_dataset(data or "toybox8-seg") if not isinstance(data, DatasetSpec) else data
+    limits = LIMITS[runtime.description.precision]
+    reference = Deployed(model)
+    with torch.inference_mode():
+        rows = compare(reference, runtime.forward, pictures(spec), letterbox_of(runtime), limits)
+        if data is not None:
+            rows += compare_map(reference, runtime, spec, names, limits)
+    print(table(rows, f"{path} against the network it came from"))
+    parity = {row.name: {"value": round(row.value, 6), "limit": row.limit, "ok": row.ok} for row in rows}
+    module_of(format_of(Path(path))).describe(path, runtime.description.with_parity(parity))
+    return all(row.ok for row in rows)
+
+
+def compare(
+    reference: Forward,
+    forward: Forward,
+    images: Iterable[np.ndarray],
+    fit: Callable[[tuple[int, int]], Letterbox],
+    limits: dict[str, float],
+) -> list[Row]:
+    """Rows on numbers and detections over RGB uint8 `images`; `fit` gives the letterbox for a (height, width)."""
+    apart: dict[str, list[float]] = defaultdict(list)  # by row name, for every picture
+    in_both, of_all, overlaps = 0, 0, []
+
+    def note(name: str, a: Tensor, b: Tensor, relative: bool = False) -> None:
+        if a.numel():
+            apart[name].append(((a - b).abs().amax() / (a.abs().amax() if relative else 1)).item())
+
+    for image in images:
+        box = fit(image.shape[:2])
+        batch = torch.from_numpy(box.apply(image).copy()).permute(2, 0, 1)[None].float() / 255
+        (a, a_prototypes), (b, b_prototypes) = reference(batch), forward(batch)
+        note("box, any anchor (px)", a[:, :4], b[:, :4])
+        note("box, relative", a[:, :4], b[:, :4], relative=True)
+        note("class probability", a[:, 4:-COEFFICIENTS], b[:, 4:-COEFFICIENTS])
+        note("coefficients, relative", a[:, -COEFFICIENTS:], b[:, -COEFFICIENTS:], relative=True)
+        note("prototypes, relative", a_prototypes, b_prototypes, relative=True)
+
+        found_a, found_b = best(a), best(b)
+        here, there = pairs(found_a, found_b)
+        note("box, detections (px)", found_a.boxes[here], found_b.boxes[there])
+        # The last of the best may just miss the other's list, so each side is looked up in a longer list of the other.
+        in_both += len(pairs(found_a, best(b, 2 * DETECTIONS))[0]) + len(pairs(found_b, best(a, 2 * DETECTIONS))[0])
+        of_all += len(found_a.boxes) + len(found_b.boxes)
+        masks_a = assemble(a_prototypes[0], found_a.pick(here), box)
+        masks_b = assemble(b_prototypes[0], found_b.pick(there), box)
+        overlaps += [crop_iou(one, other) for one, other in zip(masks_a, masks_b)]
+
+    overlaps = [overlap for overlap in overlaps if overlap is not None] or [1.0]
+    rows = [Row(name, float(np.max(values)), limits.get(name)) for name, values in apart.items()]
+    rows.append(Row("detections in both", in_both / max(of_all, 1), limits.get("detections in both"), at_least=True))
+    rows.append(Row("mask IoU", float(np.mean(overlaps)), limits.get("mask IoU"), at_least=True))
+    rows.append(Row("mask IoU, lowest", float(np.min(overlaps)), None, at_least=True))
+    return rows
+
+
+def compare_map(
+    reference: Forward, runtime: Runtime, spec: DatasetSpec, names: dict[int, str], limits: dict[str, float]
+) -> list[Row]:
+    """Rows on box and mask mAP over the validation split, both letterboxed to the file's own size."""
+    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+
+    config = ValidateConfig(imgsz=runtime.imgsz)
+    ours, theirs = (validate_dataset(forward, spec, names, config) for forward in (reference, runtime.forward))
+    rows = []
+    for kind, a, b in (("box", ours.box.map, theirs.box.map), ("mask", ours.seg.map, theirs.seg.map)):
+        rows += [Row(f"{kind} mAP, network", a), Row(f"{kind} mAP, file", b)]
+        rows.append(Row(f"{kind} mAP, apart", abs(a - b), limits["mAP"]))
+    return rows
+
+
+def letterbox_of(runtime: Runtime) -> Callable[[tuple[int, int]], Letterbox]:
+    """(height, width) of a picture -> its letterbox, as prediction through the file makes it."""
+    if runtime.size:
+        return lambda image_size: letterbox(image_size, runtime.size)
+    return lambda image_size: smallest_letterbox(image_size, runtime.imgsz)
+
+
+def pictures(spec: DatasetSpec) -> list[np.ndarray]:
+    """The first pictures of a dataset's validation split, RGB uint8."""
+    return [read_image(path) for path in spec.images("val")[:PICTURES]]
+
+
+def best(predictions: Tensor, count: int = DETECTIONS) -> Detections:
+    """The `count` best detections of one image (1, 4 + C + 32, A) after suppression, whatever their scores."""
+    scores = predictions[0, 4:-COEFFICIENTS].amax(dim=0)  # (A,)
+    enough = min(10 * count, len(scores))
+    return suppress(predictions, conf=scores.topk(enough).values[-1].item(), max_det=count)[0]
+
+
+def pairs(a: Detections, b: Detections) -> tuple[Tensor, Tensor]:
+    """Indices into `a` and into `b` of the detections that are the same, best overlap first, each used once."""
+    overlap = box_iou(a.boxes, b.boxes) * (a.classes[:, None] == b.classes[None])  # (N, M)
+    rows, columns = [], []
+    while overlap.numel() and overlap.max() >= SAME_BOX:
+        row, column = divmod(int(overlap.argmax()), overlap.shape[1])
+        rows.append(row)
+        columns.append(column)
+        overlap[row], overlap[:, column] = 0, 0
+    return torch.tensor(rows, dtype=torch.long), torch.tensor(columns, dtype=torch.long)
+
+
+def crop_iou(a: MaskCrop, b: MaskCrop) -> float | None:
+    """IoU of two mask crops in one frame; None when both are empty."""
+    (ax, ay, a_crop), (bx, by, b_crop) = a, b
+    x0, y0 = max(ax, bx), max(ay, by)
+    x1, y1 = min(ax + a_crop.shape[1], bx + b_crop.shape[1]), min(ay + a_crop.shape[0], by + b_crop.shape[0])
+    shared = 0
+    if x1 > x0 and y1 > y0:
+        both = a_crop[y0 - ay : y1 - ay, x0 - ax : x1 - ax] & b_crop[y0 - by : y1 - by, x0 - bx : x1 - bx]
+        shared = int(both.sum())
+    union = int(a_crop.sum()) + int(b_crop.sum()) - shared
+    return shared / union if union else None
+
+
+def table(rows: list[Row], title: str) -> str:
+    """The rows as text, one a line."""
+    lines = [title]
+    for row in rows:
+        limit = "" if row.limit is None else f"{'>=' if row.at_least else '<='} {row.limit:g}"
+        verdict = "" if row.limit is None else "ok" if row.ok else "FAILS"
+        lines.append(f"  {row.name:<26}{row.value:>12.6g}   {limit:<10}{verdict}")
+    return "\n".join(line.rstrip() for line in lines)

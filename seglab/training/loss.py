@@ -35,7 +35,7 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     `batch` holds "classes" (N,) int64, "boxes" (N, 4) xyxy in letterbox pixels, "image_index" (N,) int64 ascending and
     "masks" (N, H/4, W/4) in [0, 1], on the device of `raw`. Box, class and distribution terms are divided by the sum
     of assigned scores, the mask term by the number of positives, and all are weighted by `gains`. The total is
-    their sum times the number of images, so that gradients accumulated over small batches add up to a large one's.
+    their sum times the number of images, so that every image weighs the same in a step that accumulates batches.
 
     When torch.distributed is initialised and gradients are on, every process must call this together: normalisers are
     summed over all processes, and scaled such that the gradients that DistributedDataParallel averages, and the
@@ -167,8 +167,7 @@ class _WindowedMaskLoss(torch.autograd.Function):
         positive = torch.arange(coefficients.shape[1], device=count.device) < count[:, None]  # (N, K)
 
         # Windows of like size share a group of n; each is padded to the largest, S pixels, by weightless repetition.
-        for group in _groups(size):
-            longest = size[group[0]]
+        for group, longest in _groups(size):
             step = torch.arange(longest, device=size.device)  # (S,)
             real = step < size[group, None]  # (n, S)
             step = torch.minimum(step, size[group, None] - 1)
@@ -197,14 +196,17 @@ class _WindowedMaskLoss(torch.autograd.Function):
         return d_prototypes * upstream, d_coefficients * upstream, None, None, None, None
 
 
-def _groups(size: Tensor) -> list[Tensor]:
-    """Rows of objects whose window has a size (N,), largest first, in groups of about PIXELS_AT_ONCE when padded."""
+def _groups(size: Tensor) -> list[tuple[Tensor, int]]:
+    """Objects in groups of about PIXELS_AT_ONCE when padded, from their windows' sizes (N,) -> (rows, largest size).
+
+    Objects without a window are left out.
+    """
     at_once = PIXELS_AT_ONCE if size.device.type == "cpu" else 8 * PIXELS_AT_ONCE  # elsewhere launches cost more
     order = size.argsort(descending=True)
     sizes = [pixels for pixels in size[order].tolist() if pixels]
     groups, start = [], 0
     while start < len(sizes):
         end = min(start + max(1, at_once // sizes[start]), len(sizes))
-        groups.append(order[start:end])
+        groups.append((order[start:end], sizes[start]))
         start = end
     return groups

@@ -37,7 +37,17 @@ class Case:
     """
 
     def __init__(
-        self, seed, size, classes, objects, sides=(8, 300), region=1.0, soft=False, sharpness=1.0, nearness=0.0
+        self,
+        seed: int,
+        size: tuple[int, int],
+        classes: int,
+        objects: list[int],
+        sides: tuple[float, float] = (8, 300),
+        region: float = 1.0,
+        soft: bool = False,
+        sharpness: float = 1.0,
+        nearness: float = 0.0,
+        snap: bool = False,
     ):
         self.height, self.width = size
         self.classes, images, count = classes, len(objects), sum(objects)

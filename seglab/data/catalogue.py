@@ -108,6 +108,11 @@ def load_dataset(source: str | Path, images: str | Path | None = None) -> Datase
     )
 
 
+def is_dataset_name(name: str) -> bool:
+    """Whether `load_dataset` knows this bare name without being told a path."""
+    return name in (*ARCHIVES, "coco", "toybox8-seg") or name.split(":")[0] == "toybox-seg"
+
+
 def write_yaml(
     path: Path,
     splits: dict[str, str],

@@ -1,0 +1,119 @@
+"""The command line: `seglab MODE key=value ...`, the facade's verbs and the tools around them.
+
+`seglab segment train data=coco8-seg model=yolo11n-seg.yaml epochs=100` and `seglab train segment ...` mean the same;
+`--strict` is short for `strict=True`.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from seglab.errors import SeglabError, refuse_unknown
+
+TASK = "segment"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit status: 1 where a check that was asked for failed, 2 for a wrong request."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        mode, options = parse(words)
+        return MODES[mode](**options) or 0
+    except (SeglabError, FileNotFoundError) as error:
+        print(f"seglab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("seglab: stopped", file=sys.stderr)
+        return 130
+
+
+def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
+    """Words of a command line -> (mode, options). Errors: SeglabError for an unknown mode or a word without '='."""
+    mode, options = None, {}
+    for word in words:
+        bare = word.removeprefix("--")
+        if "=" in bare:
+            name, value = bare.split("=", 1)
+            options[name] = _value(value)
+        elif word.startswith("--"):
+            if bare in ("help", "version"):
+                mode = mode or bare
+            else:
+                options[bare.replace("-", "_")] = True
+        elif word in MODES and mode is None:
+            mode = word
+        elif word == "table" and mode == "benchmark":
+            options["table"] = True
+        elif word != TASK:
+            if mode is None:
+                refuse_unknown([word], MODES, "seglab")
+            raise SeglabError(f"'{word}' is no key=value: write source={word}, model={word} or what it is meant for")
+    options.pop("task", None)
+    return mode or options.pop("mode", None) or "help", options
+
+
+def _value(text: str) -> Any:
+    """'3' -> 3, 'true' -> True, '[0,1]' -> [0, 1], '' and 'none' -> None; anything else stays a string."""
+    plain = {"true": True, "false": False, "none": None, "null": None, "": None}
+    if text.lower() in plain:
+        return plain[text.lower()]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, (int, float, list, tuple)) else text
+
+
+def _train(model: str = "yolo11n-seg.yaml", pretrained: Any = None, **options: Any) -> None:
+    from seglab.yolo import YOLO
+
+    network = YOLO(model)
+    if isinstance(pretrained, str):
+        network.load(pretrained)
+    network.train(**options)
+
+
+def _val(model: str = "yolo11n-seg.pt", **options: Any) -> None:
+    from seglab.yolo import YOLO
+
+    YOLO(model).val(**options)
+
+
+def _predict(model: str = "yolo11n-seg.pt", source: Any = None, **options: Any) -> None:
+    from seglab.yolo import YOLO
+
+    for result in YOLO(model).predict(source, stream=True, **{"save": True, "verbose": True, **options}):
+        del result  # written as it comes; a stream never gathers in memory
+
+
+def _export(model: str = "yolo11n-seg.pt", **options: Any) -> None:
+    from seglab.yolo import YOLO
+
+    YOLO(model).export(**options)
+
+
+def _version() -> None:
+    from seglab import __version__
+
+    print(__version__)
+
+
+def _help() -> None:
+    print(__doc__)
+    print("Modes:", ", ".join(MODES))
+
+
+MODES: dict[str, Callable[..., int | None]] = {
+    "train": _train,
+    "val": _val,
+    "predict": _predict,
+    "export": _export,
+    "version": _version,
+    "help": _help,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

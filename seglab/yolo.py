@@ -1,0 +1,268 @@
+"""The facade: one class with the four verbs people know, each a few lines over the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seglab.data.assets import ASSETS, fetch
+from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, load_dataset
+from seglab.errors import SeglabError, refuse_unknown
+from seglab.export.formats import format_of
+from seglab.inference.decode import decode
+from seglab.inference.predictor import Forward, PredictConfig, predict
+from seglab.inference.results import Results
+from seglab.model.weights import Transfer, Weights, load_weights, save_weights, transfer
+from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, fuse, parse_name
+from seglab.runs import choose_device, new_folder
+
+COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
+DEFAULT_DATA = "coco8-seg"  # what is trained and validated on when nothing is said
+
+
+class YOLO:
+    """A YOLO11-seg model, from an architecture, from weights or from an exported file.
+
+    model: "yolo11n-seg.yaml" (untrained; n, s, m, l, x), "yolo11n-seg.pt" (official weights, downloaded and verified on
+    first use), "toybox-n" (the course's own weights), a .safetensors or .pt file, or an exported file.
+    Attributes: names (class id -> name), network (None for an exported file), overrides (training arguments).
+    """
+
+    def __init__(self, model: str | Path = "yolo11n-seg.pt", task: str | None = None, verbose: bool = False):
+        if task not in (None, "segment"):
+            raise SeglabError(f"seglab does task='segment' only, not '{task}'")
+        self.model_name = str(model)
+        self.network: YOLO11Seg | None = None
+        self.runtime = None
+        self.overrides: dict[str, Any] = {}
+        self.path: Path | None = None  # of the weights, where they came from a file
+        self.licence = "unknown"
+        self._fused: tuple[Any, YOLO11Seg] | None = None
+        if Path(model).suffix in (".yaml", ".yml"):
+            self._from_architecture(model)
+        elif format_of(Path(model)):
+            from seglab.export.runtime import load_runtime
+
+            self.runtime = load_runtime(model)
+            self.names: dict[int, str] = dict(self.runtime.names)
+        else:
+            self.path = find_weights(model)
+            self._from_weights(load_weights(self.path))
+        if verbose:
+            self.info()
+
+    # --- building ---
+
+    def _from_architecture(self, model: str | Path) -> None:
+        scale = parse_name(Path(model).name)
+        if scale is None:
+            raise SeglabError(f"'{model}' is no architecture of seglab: use yolo11n-seg.yaml, s, m, l or x")
+        self.network = YOLO11Seg(scale).eval()
+        self.names = dict(enumerate(COCO_NAMES))
+
+    def _from_weights(self, weights: Weights) -> None:
+        self.network = YOLO11Seg(*architecture_of(weights.state))
+        report = transfer(self.network, weights.state)
+        if report.missing or report.mismatched:
+            raise SeglabError(
+                f"{self.model_name} lacks {len(report.missing + report.mismatched)} of the model's tensors"
+            )
+        names = weights.metadata.get("names") or range(self.network.classes)
+        items = names.items() if isinstance(names, dict) else enumerate(names)
+        self.names = {int(index): str(name) for index, name in items}
+        self.overrides = dict(weights.metadata.get("train_args") or {})
+        self.licence = weights.metadata.get("license", "unknown")
+        self.network.eval()
+
+    def load(self, weights: str | Path) -> YOLO:
+        """Take over every tensor that fits from other weights, and list what does not."""
+        network = self._network("load weights into it")
+        report = transfer(network, load_weights(find_weights(weights)).state)
+        if not report.loaded:
+            raise SeglabError(f"{weights} has no tensor that fits {self.model_name}: use weights of the same scale")
+        print(describe_transfer(report, str(weights)))
+        self._fused = None
+        return self
+
+    def save(self, path: str | Path) -> Path:
+        """Write the weights as safetensors with names and training arguments beside them."""
+        network = self._network("save it as weights")
+        return save_weights(path, network.state_dict(), {"names": self.names, "train_args": self.overrides})
+
+    # --- the four verbs ---
+
+    def train(self, **arguments: Any):
+        """Train on `data` and return the metrics of the best weights, which the model then holds.
+
+        Arguments: those of seglab.training.config.TrainConfig and seglab.data.augment.AugmentConfig, by name.
+        """
+        from seglab.training.config import flatten, make_config
+        from seglab.training.trainer import train
+
+        network = self._network("train it")
+        spec = load_dataset(arguments.pop("data", None) or self.overrides.get("data") or DEFAULT_DATA)
+        config = make_config(**arguments)
+        if network.classes != len(spec.names):
+            self.network = YOLO11Seg(network.scale, len(spec.names))
+            print(describe_transfer(transfer(self.network, network.state_dict()), self.model_name))
+        self.names = dict(spec.names)
+        result = train(self.network, spec, config)  # leaves the best weights in the network
+        self.overrides = {**flatten(config), "data": str(spec.yaml or spec.root)}
+        self.path = result.best
+        return result.metrics
+
+    def val(self, data: str | Path | None = None, **arguments: Any):
+        """Box and mask mAP on a dataset; without arguments, on the validation split of the data it was trained on."""
+        from seglab.evaluation.validate import ValidateConfig, validate_dataset
+
+        device = choose_device(arguments.pop("device", None))
+        refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device"], "val")
+        arguments = {"imgsz": self._trained_size(), **arguments}
+        if self.runtime is not None and self.runtime.size:
+            arguments |= {"imgsz": self.runtime.size, "rect": False}  # the file takes no other shape
+        spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
+        return validate_dataset(self._forward(device), spec, self.names, ValidateConfig(**arguments), device)
+
+    def predict(self, source: Any = None, stream: bool = False, **arguments: Any) -> list[Results] | Iterator[Results]:
+        """Find the objects on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
+
+        Returns a list, or with stream=True an iterator that holds one batch at a time.
+        """
+        results = self._predict(source, arguments)
+        return results if stream else list(results)
+
+    __call__ = predict
+
+    def export(self, format: str = "onnx", **arguments: Any) -> str:
+        """Write the model in another format, check that it agrees, and return the file's path."""
+        from seglab.export.exporter import export
+
+        network, out = self._network("export it"), arguments.pop("out", self.path and self.path.with_suffix(""))
+        arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
+        return str(export(network, self.names, format=format, out=out, **arguments))
+
+    # --- looking ---
+
+    def info(self) -> tuple[int, int]:
+        """Print and return (parameters, floating-point operations at 640)."""
+        network = self._network("count its parameters")
+        figures = count_parameters(network), count_flops(network)
+        print(f"YOLO11{network.scale}-seg: {figures[0]:,} parameters, {figures[1] / 1e9:.1f} GFLOPs at 640 px")
+        return figures
+
+    @property
+    def task(self) -> str:
+        return "segment"
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device if self.network is not None else torch.device("cpu")
+
+    def _trained_size(self) -> int | tuple[int, int]:
+        """The input size this model was made for."""
+        return self.runtime.imgsz if self.runtime is not None else self.overrides.get("imgsz") or 640
+
+    def _network(self, purpose: str) -> YOLO11Seg:
+        if self.network is None:
+            raise SeglabError(f"{self.model_name} is an exported file: open the weights it came from to {purpose}")
+        return self.network
+
+    def _predict(self, source: Any, options: dict[str, Any]) -> Iterator[Results]:
+        keep = {name: options.pop(name, False) for name in ("save", "save_txt", "save_conf", "verbose")}
+        place = {name: options.pop(name, None) for name in ("project", "name")}
+        exist_ok, half = options.pop("exist_ok", False), options.get("half", False)
+        valid = [*(f.name for f in fields(PredictConfig)), *keep, *place, "exist_ok", "source", "stream"]
+        refuse_unknown(options, valid, "predict")
+        device = choose_device(options.pop("device", None))
+        config = PredictConfig(**{"imgsz": self._trained_size(), **options}, device=device)
+        results = predict(self._forward(device, half), pictures(source), config, self.names)
+        if not (keep["save"] or keep["save_txt"] or keep["verbose"]):
+            return results
+        return self._report(results, keep, new_folder("predict", **place, exist_ok=exist_ok))
+
+    def _report(self, results: Iterator[Results], keep: dict[str, Any], folder: Path) -> Iterator[Results]:
+        """Pass results on, writing and telling what was asked for on the way."""
+        for number, result in enumerate(results):
+            stem = Path(result.path).stem or f"image{number}"
+            if keep["verbose"]:
+                print(f"{result.path}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
+            if keep["save"]:
+                result.save(folder / f"{stem}.jpg")
+            if keep["save_txt"]:
+                result.save_txt(folder / "labels" / f"{stem}.txt", save_conf=keep["save_conf"])
+            yield result
+        if keep["save"] or keep["save_txt"]:
+            print(f"Results saved to {folder}")
+
+    def _forward(self, device: str | int | torch.device | None = None, half: bool = False) -> Forward:
+        """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, or the fused network's."""
+        if self.runtime is not None:
+            return self.runtime.forward
+        network = self._fused_network()
+        network = network.to(choose_device(device), torch.float16 if half else torch.float32)
+
+        @torch.inference_mode()
+        def forward(images: Tensor) -> tuple[Tensor, Tensor]:
+            raw = network(images)
+            return decode(raw, *images.shape[-2:]), raw.prototypes
+
+        return forward
+
+    def _fused_network(self) -> YOLO11Seg:
+        """The network fused for speed; made anew whenever a weight has changed since."""
+        tensors = [*self.network.parameters(), *self.network.buffers()]
+        state = [(id(tensor), tensor._version) for tensor in tensors]
+        if self._fused is None or self._fused[0] != state:
+            self._fused = state, fuse(self.network).to(memory_format=torch.channels_last)
+        return self._fused[1]
+
+
+def find_weights(model: str | Path) -> Path:
+    """The file of weights by path, by official name (fetched on first use) or by the course weights' name.
+
+    A path that ends in .pt also finds our own .safetensors of that name, for scripts that say `best.pt`.
+    """
+    path = Path(model)
+    if str(model) == COURSE_WEIGHTS:
+        path = embedded_folder() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
+    elif not path.exists():
+        own = path.with_suffix(".safetensors")
+        if path.suffix == ".pt" and own.exists():
+            path = own
+        elif path.name in ASSETS or f"{path.name}.pt" in ASSETS:
+            path = fetch(path.name if path.name in ASSETS else f"{path.name}.pt")
+        elif not path.suffix:
+            official = [name for name in ASSETS if name.endswith(".pt")]
+            raise SeglabError(
+                f"there is no model '{model}': give a file, or one of {COURSE_WEIGHTS}, {', '.join(official)}"
+            )
+    return path
+
+
+def describe_transfer(report: Transfer, source: str) -> str:
+    """What was taken over from other weights, in words."""
+    total = len(report.loaded) + len(report.mismatched) + len(report.missing)
+    lines = [f"{len(report.loaded)} of {total} tensors taken from {source}"]
+    for label, names in (
+        ("another shape, left as initialised", report.mismatched),
+        ("not in the weights, left as initialised", report.missing),
+        ("not in the model, unused", report.unused),
+    ):
+        if names:
+            shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+            lines.append(f"  {label}: {shown}")
+    return "\n".join(lines)
+
+
+def pictures(source: Any) -> Any:
+    """What predict reads: `source` itself, or the validation images of the dataset it names."""
+    if source is None:
+        source = "toybox8-seg"
+    if isinstance(source, str) and not Path(source).exists() and is_dataset_name(source):
+        return list(load_dataset(source).images("val"))
+    return source

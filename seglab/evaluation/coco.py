@@ -108,7 +108,7 @@ class CocoAccumulator:
             raise ValueError(f"image {image_id} was added twice: give every image once, with all its detections")
         classes, scores = np.asarray(detections.classes), np.asarray(detections.scores, dtype=np.float64)
         order = np.lexsort((-scores, classes))  # stable: equal scores keep the order they came in
-        ranks = _count_within(classes[order])
+        ranks = count_within(classes[order])
         order, ranks = order[ranks < self.limit], ranks[ranks < self.limit]
         pairs = overlapping_pairs(ground_truth, detections, order, self.kind)
         crowd = np.zeros(len(ground_truth.classes), bool) if ground_truth.crowd is None else ground_truth.crowd
@@ -198,8 +198,11 @@ def overlapping_pairs(
         if kind == "boundary":
             from seglab.evaluation.boundary import boundary
 
-            edges = [[boundary(mask) for mask in side] for side in shapes]
-            overlap = np.minimum(overlap, coco_mask.iou(*edges, crowd[truth]))
+            near = np.flatnonzero((overlap >= THRESHOLDS[0]).any(axis=1))  # the lesser of two overlaps asks for both
+            edges = [boundary(shapes[0][i]) for i in near], [boundary(mask) for mask in shapes[1]]
+            overlap[near] = (
+                np.minimum(overlap[near], coco_mask.iou(*edges, crowd[truth])) if len(near) else overlap[near]
+            )
         rows, columns = np.nonzero(overlap >= THRESHOLDS[0])
         parts.append((found[rows], truth[columns], overlap[rows, columns]))
     return tuple(np.concatenate(column) for column in zip(*parts))
@@ -223,7 +226,7 @@ def match(
     claimed = np.zeros((len(images), areas, len(thresholds)), bool)
     spoilt, taken = np.zeros_like(claimed), np.zeros((len(ignored), areas, len(thresholds)), bool)
     candidates, place = np.unique(found, return_inverse=True)
-    step = _count_within(images[candidates])[place]  # (P,)
+    step = count_within(images[candidates])[place]  # (P,)
     # Within a detection the best pair stands last: by overlap, and among equal overlaps the later object wins.
     order = np.lexsort((truth, overlap, found, step))
     found, truth, overlap, step = found[order], truth[order], overlap[order], step[order]
@@ -254,6 +257,11 @@ def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) 
         reached = np.searchsorted(hits / positives, RECALLS)
         row[reached < len(hits)] = envelope[reached[reached < len(hits)]]
     return precision
+
+
+def average_precision(matches: ClassMatches) -> np.ndarray:
+    """Matches of one class -> (10,) AP at IoU .50 to .95, over all areas."""
+    return precision_at_recalls(matches.true[:, 0].T, matches.ignored[:, 0].T, matches.positives[0]).mean(axis=1)
 
 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFigures:
@@ -326,7 +334,7 @@ def _outside(areas: np.ndarray) -> np.ndarray:
     return (areas[:, None] < low) | (areas[:, None] > high)
 
 
-def _count_within(groups: np.ndarray) -> np.ndarray:
+def count_within(groups: np.ndarray) -> np.ndarray:
     """(N,) labels that stand group by group -> (N,) 0, 1, 2, ... within each group."""
     starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]]) if len(groups) else np.zeros(0, np.int64)
     return np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seglab.evaluation.coco import CocoAccumulator, CocoFigures, ClassMatches, class_figures, coco_figures
+from seglab.evaluation.coco import ClassMatches, CocoAccumulator, CocoFigures, class_figures, coco_figures
 from seglab.evaluation.curves import GRID, best_confidence, class_curves
 
 KEYS = ("precision", "recall", "mAP50", "mAP50-95")

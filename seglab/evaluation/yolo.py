@@ -10,12 +10,17 @@ Matching is the greedy one of COCO, so one accumulator serves both.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import cv2
 import numpy as np
 from torch import Tensor
 
+from seglab.data.sample import Object
 from seglab.evaluation.coco import ClassMatches, Instances
 from seglab.evaluation.curves import precision_envelope
+from seglab.geometry.letterbox import Letterbox
+from seglab.geometry.polygons import join_rings
 from seglab.inference.suppress import Detections
 
 LIMIT = 300  # detections an image
@@ -55,12 +60,49 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
     )
 
 
-def quarter_truth(classes: Sequence[int], boxes: np.ndarray, masks: np.ndarray) -> Instances:
-    """Classes, boxes (N, 4) xyxy and hard masks (N, h, w), all in the letterbox -> instances to match against."""
+def label_rows(path: Path) -> list[tuple[int, np.ndarray]]:
+    """(class, (n, 2) fractions of the image's size) of every row of a label file, exactly as it stands."""
+    lines = dict.fromkeys(path.read_text().splitlines()) if path.is_file() else ()
+    rows = [np.array(line.split(), dtype=np.float64) for line in lines]
+    return [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows if len(row) > 6]
+
+
+def outline_row(item: Object, image_size: tuple[int, int]) -> tuple[int, np.ndarray]:
+    """The same of an object of an image of (height, width), its parts joined by seams."""
+    return item.class_id, join_rings(item.rings) / image_size[::-1]
+
+
+def quarter_truth(rows: Sequence[tuple[int, np.ndarray]], box: Letterbox) -> Instances:
+    """Label rows -> instances in the letterbox, masks at a quarter of its resolution as YOLO tools draw them.
+
+    Outlines get 1,000 points, each cut down to a whole pixel, are filled at full resolution and reduced bilinearly;
+    every cell then belongs to the smallest object on it. Cutting makes the exact points matter, so they are not tidied.
+    """
     from pycocotools import mask as coco_mask
 
-    rles = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0), dtype=np.uint8)) if len(masks) else []
-    return Instances(np.asarray(classes, dtype=np.int64), np.zeros(len(boxes)), _xywh(boxes), rles)
+    height, width = box.size
+    masks, boxes = np.zeros((len(rows), width // 4, height // 4), np.uint8), np.zeros((len(rows), 4))
+    for mask, bounds, (_, row) in zip(masks, boxes, rows):
+        outline = row * box.resized[::-1] + box.pad[::-1]
+        bounds[:] = *outline.min(axis=0), *np.ptp(outline, axis=0)
+        full = cv2.fillPoly(np.zeros((height, width), np.uint8), [_dense(outline).astype(np.int32)], 1)
+        mask[:] = cv2.resize(full, (width // 4, height // 4), interpolation=cv2.INTER_LINEAR).T
+    taken = np.zeros(masks.shape[1:], bool)
+    for index in np.argsort(masks.sum(axis=(1, 2), dtype=np.int64), kind="stable"):
+        masks[index][taken] = 0
+        taken |= masks[index] > 0
+    rles = coco_mask.encode(masks.transpose(2, 1, 0)) if len(masks) else []
+    return Instances(np.array([class_id for class_id, _ in rows], dtype=np.int64), np.zeros(len(rows)), boxes, rles)
+
+
+def _dense(outline: np.ndarray, points: int = 1000) -> np.ndarray:
+    """(n, 2) -> (max(points, n + 1), 2) float32 along the closed outline, the vertices among them."""
+    closed = np.concatenate((outline, outline[:1]))
+    places = np.arange(len(closed))
+    between = np.linspace(0, len(closed) - 1, max(points - len(closed), 0) or points)
+    if len(closed) < points:
+        between = np.sort(np.concatenate((between, places)))
+    return np.stack([np.interp(between, places, axis) for axis in closed.T], axis=1).astype(np.float32)
 
 
 def _xywh(boxes: np.ndarray) -> np.ndarray:

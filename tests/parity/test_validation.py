@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from seglab.data.catalogue import label_path
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import task_metrics
-from seglab.evaluation.yolo import LIMIT, average_precision, quarter_detections, quarter_truth
-from seglab.geometry.boxes import xywh_to_xyxy
+from seglab.evaluation.yolo import LIMIT, average_precision, label_rows, quarter_detections, quarter_truth
+from seglab.geometry.letterbox import Letterbox
 from seglab.inference.suppress import suppress
 
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
@@ -88,10 +90,10 @@ def test_the_same_predictions_give_the_same_figures(peers_run):
     for batch in batches:
         size = tuple(batch["img"].shape[-2:])
         for i, found in enumerate(suppress(batch["predictions"], 0.001, 0.7, LIMIT, multi_label=True)):
-            mine = batch["batch_idx"] == i
-            boxes = xywh_to_xyxy(batch["bboxes"][mine]) * torch.tensor([*size[::-1], *size[::-1]])
-            masks = batch["masks"][i].numpy()[None] == np.arange(1, int(mine.sum()) + 1)[:, None, None]
-            truth = quarter_truth(batch["cls"][mine].ravel().numpy(), boxes.numpy(), masks)
+            image, (gain, pad) = Path(batch["im_file"][i]), batch["ratio_pad"][i]
+            shape = tuple(batch["ori_shape"][i])
+            resized = tuple(round(side * ratio) for side, ratio in zip(shape, gain))
+            truth = quarter_truth(label_rows(label_path(image)), Letterbox(shape, size, resized, pad[::-1]))
             detections = quarter_detections(batch["prototypes"][i], found, size)
             for accumulator in (box, seg):
                 accumulator.add(batch["im_file"][i], truth, detections)

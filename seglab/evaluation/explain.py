@@ -1,0 +1,98 @@
+"""Why two tools print two numbers for one model: the YOLO protocol turned into COCO's, one rule at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from seglab.data.dataset import SegmentationDataset
+from seglab.evaluation import coco, yolo
+from seglab.evaluation.coco import CocoAccumulator, Instances
+from seglab.evaluation.metrics import task_metrics
+from seglab.evaluation.validate import (
+    Forward,
+    Observation,
+    ValidateConfig,
+    native_instances,
+    observe,
+    quarter_instances,
+)
+
+CAUSES = ("AP rule", "detection cap", "crowds", "resolution")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """mAP50-95 by the YOLO protocol and by COCO's, of "box" and "mask", and what each cause adds on the way.
+
+    The causes are switched one after another in the order of CAUSES, so their steps add up to the whole gap.
+    """
+
+    yolo: dict[str, float]
+    coco: dict[str, float]
+    steps: dict[str, dict[str, float]]
+
+    def __str__(self) -> str:
+        lines = [f"{'':<28}{'box':>9}{'mask':>9}", _line("YOLO protocol, mAP50-95", self.yolo)]
+        why = {
+            "AP rule": "AP: 101 precisions' mean",
+            "detection cap": "100 an image and class",
+            "crowds": "crowds set aside",
+            "resolution": "masks at full size",
+        }
+        lines += [_line(f"  {why[cause]}", self.steps[cause], "+9.4f") for cause in CAUSES]
+        return "\n".join([*lines, _line("COCO protocol, mAP50-95", self.coco)])
+
+
+def _line(label: str, figures: dict[str, float], form: str = "9.4f") -> str:
+    return f"{label:<28}{figures['box']:{form}}{figures['mask']:{form}}"
+
+
+def explain(
+    forward: Forward, batches: Iterable[dict], dataset: SegmentationDataset, names: dict[int, str],
+    config: ValidateConfig | None = None, device: str | torch.device = "cpu",
+) -> Explanation:  # fmt: skip
+    """Measure the same detections at every stage between the two protocols. Arguments as for `validate`."""
+    # Stages: the YOLO protocol; its detections capped; crowds known as well; everything at the image's own size.
+    stages = [
+        {kind: CocoAccumulator(range(len(names)), kind, limit) for kind in ("bbox", "segm")}
+        for limit in (yolo.LIMIT, 100, 100, 100)
+    ]
+    for seen in observe(forward, batches, dataset, config or ValidateConfig(), device):
+        quarter = quarter_instances(seen)
+        for stage, (truth, found) in zip(
+            stages, (quarter, quarter, (with_crowds(quarter[0], seen), quarter[1]), native_instances(seen))
+        ):
+            stage["segm"].add(seen.image_id, truth, found)
+            stage["bbox"].add(seen.image_id, truth, found)
+    rules = (yolo.average_precision, coco.average_precision)
+    walk = [(stages[0], rules[0]), *((stage, rules[1]) for stage in stages)]
+    figures = [
+        {label: task_metrics(stage[kind], rule, coco=False).map for label, kind in (("box", "bbox"), ("mask", "segm"))}
+        for stage, rule in walk
+    ]
+    steps = {
+        cause: {label: after[label] - before[label] for label in after}
+        for cause, before, after in zip(CAUSES, figures, figures[1:])
+    }
+    return Explanation(figures[0], figures[-1], steps)
+
+
+def with_crowds(truth: Instances, seen: Observation) -> Instances:
+    """Ground truth of the YOLO protocol with the image's crowds added, drawn at the same resolution."""
+    crowds = [item for item in seen.objects if item.crowd]
+    if not crowds:
+        return truth
+    # One by one, for a crowd takes no cell away from the objects on it.
+    drawn = [yolo.quarter_truth([yolo.outline_row(item, seen.letterbox.image_size)], seen.letterbox) for item in crowds]
+    parts = [truth, *drawn]
+    return Instances(
+        np.concatenate([part.classes for part in parts]),
+        np.concatenate([part.areas for part in parts]),
+        np.concatenate([part.boxes for part in parts]),
+        [mask for part in parts for mask in part.masks],
+        crowd=np.arange(len(truth.classes) + len(crowds)) >= len(truth.classes),
+    )

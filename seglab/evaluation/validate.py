@@ -1,0 +1,259 @@
+"""Validation: run a network over a split, compare what it finds with the truth, image by image.
+
+The network stands behind one signature, forward(images) -> (predictions, prototypes), so that weights in training, a
+fused copy and an exported file are measured by the same code.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from seglab.data.catalogue import DatasetSpec, label_path
+from seglab.data.coco_format import read_coco
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import build_loader
+from seglab.data.sample import Object
+from seglab.errors import SeglabError
+from seglab.evaluation import yolo
+from seglab.evaluation.coco import CocoAccumulator, Instances, average_precision
+from seglab.evaluation.confusion import count_confusions
+from seglab.evaluation.metrics import Metrics, task_metrics
+from seglab.geometry.letterbox import Letterbox
+from seglab.geometry.polygons import bounding_box
+from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
+from seglab.inference.masks import assemble
+from seglab.inference.suppress import Detections, suppress
+from seglab.runs import new_folder
+
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+PROTOCOLS = ("coco", "yolo")
+
+
+@dataclass
+class ValidateConfig:
+    """What val may be told, under its usual names."""
+
+    imgsz: int = 640  # long side of the network's input in pixels
+    batch: int = 16  # images in one run of the network
+    split: str = "val"
+    conf: float = 0.001  # lowest score that counts
+    iou: float = 0.7  # overlap above which the poorer of two boxes goes
+    max_det: int = 300  # most detections on an image
+    rect: bool = True  # pad images of like shape as little as the published figures were measured with
+    protocol: str = "coco"  # "coco": native resolution, COCO's rules; "yolo": the figures YOLO tools print
+    explain: bool = False  # print both protocols' figures and what the gap between them is made of
+    workers: int = 8  # loading processes, for datasets of more than a hundred images
+    plots: bool = False  # write curves and the confusion matrix
+    save_json: bool = False  # write predictions.json in COCO's results format
+    project: str | None = None
+    name: str | None = None
+    exist_ok: bool = False
+    verbose: bool = True
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise SeglabError(f"protocol is {self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
+        for name in ("conf", "iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SeglabError(f"{name} must lie in 0..1, not {getattr(self, name)}")
+
+
+class Observation(NamedTuple):
+    """One image: what is on it (image frame), and what the network says of it (letterbox frame)."""
+
+    image_id: int | str
+    labels: Path | None  # the label file, where the objects come from one
+    letterbox: Letterbox
+    objects: list[Object]
+    detections: Detections
+    prototypes: Tensor  # (32, h, w)
+
+
+@torch.inference_mode()
+def observe(
+    forward: Forward, batches: Iterable[dict], dataset: SegmentationDataset, config: ValidateConfig,
+    device: str | torch.device = "cpu", speed: dict[str, float] | None = None,
+) -> Iterator[Observation]:  # fmt: skip
+    """Run the network over `batches` of `dataset`; adds the seconds of each stage to `speed`."""
+    speed = {} if speed is None else speed
+    labelled = dataset.split not in dataset.spec.annotations
+    lap = _Lap(speed, torch.device(device).type == "cuda")
+    for batch in batches:
+        images = batch["images"].to(device, non_blocking=True).float().div_(255)
+        lap("preprocess")
+        predictions, prototypes = forward(images)
+        lap("inference")
+        found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
+        for info, detections, own in zip(batch["samples"], found, prototypes):
+            objects, labels = dataset.objects(info["index"]), label_path(Path(info["path"])) if labelled else None
+            yield Observation(info["image_id"], labels, info["letterbox"], objects, detections, own)
+        lap("postprocess")
+
+
+class _Lap:
+    """Adds the seconds since the last call to a stage; work queued on a GPU counts where it belongs."""
+
+    def __init__(self, speed: dict[str, float], on_cuda: bool):
+        self.speed, self.on_cuda, self.last = speed, on_cuda, time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        if self.on_cuda:
+            torch.cuda.synchronize()
+        before, self.last = self.last, time.perf_counter()
+        self.speed[stage] = self.speed.get(stage, 0.0) + self.last - before
+
+
+def validate(
+    forward: Forward, batches: Iterable[dict], dataset: SegmentationDataset, names: dict[int, str],
+    config: ValidateConfig | None = None, device: str | torch.device = "cpu", results: list[dict] | None = None,
+) -> Metrics:  # fmt: skip
+    """Figures of `forward` on `batches` of `dataset` (validation items, any order).
+
+    names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
+    are appended to it, with class ids as categories.
+    """
+    config, speed, count = config or ValidateConfig(), {}, len(names)
+    native = config.protocol == "coco"
+    limit, rule = (100, average_precision) if native else (yolo.LIMIT, yolo.average_precision)
+    boxes, masks = (CocoAccumulator(range(count), kind, limit) for kind in ("bbox", "segm"))
+    confusion, images, instances = np.zeros((count + 1, count + 1), int), np.zeros(count, int), np.zeros(count, int)
+    total = 0
+    for seen in observe(forward, batches, dataset, config, device, speed):
+        truth, found = native_instances(seen, every_mask=results is not None) if native else quarter_instances(seen)
+        masks.add(seen.image_id, truth, found)
+        boxes.add(seen.image_id, truth, found._replace(areas=found.boxes[:, 2] * found.boxes[:, 3]))
+        count_confusions(confusion, truth, found)
+        present = truth.classes if truth.crowd is None else truth.classes[~truth.crowd]
+        instances += np.bincount(present, minlength=count)
+        images[np.unique(present)] += 1
+        total += 1
+        if results is not None:
+            results += as_results(seen.image_id, found)
+    speed = {stage: 1e3 * seconds / max(total, 1) for stage, seconds in speed.items()}
+    box, seg = (task_metrics(accumulator, rule, coco=native) for accumulator in (boxes, masks))
+    return Metrics(box, seg, dict(names), images, instances, total, confusion, speed)
+
+
+def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Instances, Instances]:
+    """Truth and detections in the image frame at full resolution; areas are those of the masks.
+
+    Detections of classes that the image does not hold can match nothing: unless `every_mask`, they get no mask.
+    """
+    truth = truth_instances(seen.objects, seen.letterbox.image_size)
+    height, width = seen.letterbox.image_size
+    crops = assemble(seen.prototypes, seen.detections, seen.letterbox)
+    classes, wanted = seen.detections.classes.cpu().numpy(), set(truth.classes.tolist())
+    masks = [
+        crop_to_rle(*crop, height, width) if every_mask or class_id in wanted else None
+        for crop, class_id in zip(crops, classes.tolist())
+    ]
+    boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.double()).cpu().numpy()
+    boxes[:, 2:] -= boxes[:, :2]
+    areas = np.array([np.count_nonzero(crop) for _, _, crop in crops], dtype=np.float64)
+    return truth, Instances(classes, areas, boxes, masks, seen.detections.scores.cpu().numpy())
+
+
+def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> Instances:
+    """Objects of an image of (height, width) as COCO holds them."""
+    masks = [item.rle or rings_to_rle(item.rings, *image_size) for item in objects]
+    boxes = np.array([bounding_box(item.rings) for item in objects]).reshape(-1, 4)
+    boxes[:, 2:] -= boxes[:, :2]
+    return Instances(
+        np.array([item.class_id for item in objects], dtype=np.int64),
+        np.array([area(mask) for mask in masks], dtype=np.float64),
+        boxes,
+        masks,
+        crowd=np.array([item.crowd for item in objects], dtype=bool),
+    )
+
+
+def quarter_instances(seen: Observation) -> tuple[Instances, Instances]:
+    """Truth and detections as the YOLO protocol compares them: in the letterbox, at a quarter of its resolution."""
+    if seen.labels:
+        rows = yolo.label_rows(seen.labels)
+    else:
+        rows = [yolo.outline_row(item, seen.letterbox.image_size) for item in seen.objects if not item.crowd]
+    truth = yolo.quarter_truth(rows, seen.letterbox)
+    return truth, yolo.quarter_detections(seen.prototypes, seen.detections, seen.letterbox.size)
+
+
+def as_results(image_id: int | str, found: Instances) -> list[dict]:
+    """Detections of one image as rows of a COCO results file."""
+    return [
+        {
+            "image_id": image_id,
+            "category_id": int(class_id),
+            "bbox": [round(float(value), 3) for value in box],
+            "score": round(float(score), 5),
+            "segmentation": {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")},
+        }
+        for class_id, box, score, mask in zip(found.classes, found.boxes, found.scores, found.masks)
+    ]
+
+
+def validate_dataset(
+    forward: Forward, spec: DatasetSpec, names: dict[int, str], config: ValidateConfig,
+    device: str | torch.device = "cpu",
+) -> Metrics:  # fmt: skip
+    """Figures of `forward` on one split of a dataset, printed as a table; writes what the config asks for.
+
+    Errors: SeglabError when the model's classes are not those of the data.
+    """
+    from tqdm.auto import tqdm
+
+    if len(names) != len(spec.names):
+        raise SeglabError(
+            f"the model knows {len(names)} classes and {spec.name} has {len(spec.names)}: validate it on data with the "
+            "classes it was trained on"
+        )
+    dataset = SegmentationDataset(spec, config.split, config.imgsz, rect=config.rect)
+    loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
+    results = [] if config.save_json else None
+    progress = tqdm(loader, desc="validate", unit="batch", disable=not config.verbose)
+    metrics = validate(forward, progress, dataset, spec.names, config, device, results)
+    if config.verbose:
+        print(metrics.table())
+    if config.explain:
+        from seglab.evaluation.explain import explain
+
+        print(explain(forward, loader, dataset, spec.names, config, device))
+    if config.plots or config.save_json:
+        folder = new_folder("val", config.project, config.name, config.exist_ok)
+        metrics.save_dir = str(folder)
+        if results is not None:
+            if config.split in spec.annotations:
+                categories = read_coco(spec.annotations[config.split]).category_ids
+                for row in results:
+                    row["category_id"] = categories[row["category_id"]]
+            (folder / "predictions.json").write_text(json.dumps(results))
+        if config.plots:
+            write_plots(metrics, folder)
+        print(f"Results saved to {folder}")
+    return metrics
+
+
+def write_plots(metrics: Metrics, folder: Path) -> None:
+    """Precision-recall, F1, precision and recall curves of boxes and masks, and the confusion matrix, as PNG files."""
+    from seglab.drawing.plots import confusion, curves, precision_recall
+
+    names = [metrics.names[class_id] for class_id in metrics.ap_class_index]
+    pictures = {"confusion_matrix": confusion(metrics.confusion_matrix, list(metrics.names.values()))}
+    for part, task in (("Box", metrics.box), ("Mask", metrics.seg)) if names else ():
+        pictures[f"{part}PR_curve"] = precision_recall(task.px, task.prec_values, names, task.ap50)
+        for label, table in (("F1", task.f1_curve), ("P", task.p_curve), ("R", task.r_curve)):
+            title = {"F1": "F1", "P": "Precision", "R": "Recall"}[label]
+            pictures[f"{part}{label}_curve"] = curves(
+                task.px, table, names, f"{title} and confidence", "confidence", title.lower()
+            )
+    for name, picture in pictures.items():
+        cv2.imwrite(str(folder / f"{name}.png"), picture[..., ::-1])

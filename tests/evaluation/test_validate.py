@@ -1,0 +1,152 @@
+"""Validation of networks whose figures are known beforehand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.errors import SeglabError
+from seglab.evaluation.coco import evaluate_files
+from seglab.evaluation.explain import explain
+from seglab.evaluation.validate import ValidateConfig, validate, validate_dataset
+from seglab.geometry.rle import area, rings_to_rle
+
+
+@pytest.fixture(scope="module")
+def dataset(toybox):
+    return SegmentationDataset(toybox, "val", 640, rect=True)
+
+
+def test_a_perfect_network_is_called_perfect(dataset, oracle):
+    perfect = oracle(dataset)
+    metrics = validate(perfect.forward, perfect, dataset, dataset.names, ValidateConfig())
+    assert metrics.box.map == pytest.approx(1) and metrics.box.map50 == pytest.approx(1)
+    assert metrics.seg.map50 > 0.98 and 0.8 < metrics.seg.map < 1  # masks are a quarter as fine as images
+    assert metrics.box.mp == metrics.box.mr == 1
+    assert metrics.box.coco.twelve["AP"] == pytest.approx(metrics.box.map)
+    assert metrics.confusion_matrix.trace() == metrics.confusion_matrix.sum() == metrics.instances.sum()
+    assert metrics.image_count == 4 and set(metrics.speed) == {"preprocess", "inference", "postprocess"}
+
+
+def test_the_yolo_protocol_tops_out_at_995_as_its_rule_has_it(dataset, oracle):
+    perfect = oracle(dataset)
+    metrics = validate(perfect.forward, perfect, dataset, dataset.names, ValidateConfig(protocol="yolo"))
+    assert metrics.box.map == pytest.approx(0.995) and 0.97 < metrics.seg.map50 <= 0.995
+    assert metrics.box.coco is None
+
+
+@pytest.mark.parametrize("protocol", ["coco", "yolo"])
+def test_a_silent_network_and_one_that_sees_things_get_nothing(dataset, oracle, protocol):
+    silent = oracle(dataset, change=lambda predictions, _: predictions.zero_())
+    metrics = validate(silent.forward, silent, dataset, dataset.names, ValidateConfig(protocol=protocol))
+    assert metrics.mean_results() == [0.0] * 8 and metrics.confusion_matrix[-1].sum() == metrics.instances.sum()
+
+    def elsewhere(predictions, _):
+        predictions[:, :2] = 4
+
+    blind = oracle(dataset, change=elsewhere)
+    metrics = validate(blind.forward, blind, dataset, dataset.names, ValidateConfig(protocol=protocol))
+    assert metrics.box.map50 == metrics.seg.map50 == 0
+    assert metrics.confusion_matrix[:, -1].sum() > 0 and metrics.confusion_matrix.trace() == 0
+
+
+def test_predictions_json_evaluates_to_the_printed_figures(dataset, oracle, tmp_path, monkeypatch):
+    """What validation counts image by image equals COCO's evaluation of the two files."""
+    monkeypatch.chdir(tmp_path)
+
+    def shake(predictions, _):
+        generator = torch.Generator().manual_seed(0)
+        predictions[:, :4] *= 1 + 0.03 * torch.randn(predictions[:, :4].shape, generator=generator)
+
+    shaken = oracle(dataset, change=shake)
+    results = []
+    metrics = validate(shaken.forward, shaken, dataset, dataset.names, results=results)
+    annotations, images = [], []
+    for index in range(len(dataset)):
+        height, width = dataset.image_sizes[index]
+        images.append({"id": dataset.image_id(index), "height": height, "width": width})
+        for item in dataset.objects(index):
+            rle = rings_to_rle(item.rings, height, width)  # polygons could not say that a ring is a hole
+            x, y = np.concatenate(item.rings).T
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": images[-1]["id"], "category_id": item.class_id, "iscrowd": 0,
+                "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()}, "area": area(rle),
+                "bbox": [x.min(), y.min(), np.ptp(x), np.ptp(y)],
+            })  # fmt: skip
+    categories = [{"id": class_id, "name": name} for class_id, name in dataset.names.items()]
+    truth = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    for kind, task in (("bbox", metrics.box), ("segm", metrics.seg)):
+        figures = evaluate_files("truth.json", "results.json", kind).twelve
+        assert 0.3 < task.map < 1
+        for name in ("AP", "AP50", "AP75", "AR100"):  # the file's boxes are rounded, and give the masks' areas
+            assert figures[name] == pytest.approx(task.coco.twelve[name], abs=2e-3)
+
+
+def test_the_gap_between_the_protocols_is_split_without_remainder(dataset, oracle):
+    perfect = oracle(dataset)
+    explanation = explain(perfect.forward, perfect, dataset, dataset.names)
+    config = ValidateConfig(protocol="yolo")
+    first = validate(perfect.forward, perfect, dataset, dataset.names, config)
+    last = validate(perfect.forward, perfect, dataset, dataset.names)
+    for label, start, end in (("box", first.box.map, last.box.map), ("mask", first.seg.map, last.seg.map)):
+        assert explanation.yolo[label] == pytest.approx(start) and explanation.coco[label] == pytest.approx(end)
+        steps = [step[label] for step in explanation.steps.values()]
+        assert sum(steps) == pytest.approx(end - start)
+    assert explanation.steps["AP rule"]["box"] == pytest.approx(0.005)
+    assert "COCO protocol" in str(explanation)
+
+
+def test_crowds_are_set_aside_by_coco_and_unknown_to_the_yolo_protocol(datasets_folder, oracle):
+    spec = load_dataset(datasets_folder / "coco38" / "annotations" / "instances_train2017.json")
+    dataset = SegmentationDataset(spec, "train", 320, rect=True)
+    crowds = {i: [o for o in dataset.objects(i) if o.crowd] for i in range(len(dataset))}
+    (index, (crowd, *_)) = next((i, found) for i, found in crowds.items() if found)
+
+    class OnCrowd(oracle):
+        """Perfect, and one confident box more on the crowd."""
+
+        def forward(self, images):
+            predictions, prototypes = super().forward(images)
+            for i, info in enumerate(self.batch["samples"]):
+                if info["index"] == index:
+                    points = info["letterbox"].points_to_letterbox(np.concatenate(crowd.rings))
+                    low, high = points.min(axis=0), points.max(axis=0)
+                    middle, half = (low + high) / 2, (high - low) / 6
+                    predictions[i, :4, 50] = torch.tensor([*middle, *half])
+                    predictions[i, 4 + crowd.class_id, 50] = 0.99
+            return predictions, prototypes
+
+    seeing = OnCrowd(dataset)
+    explanation = explain(seeing.forward, seeing, dataset, dataset.names)
+    assert explanation.coco["box"] == pytest.approx(1) and explanation.yolo["box"] < 0.995
+    assert explanation.steps["crowds"]["box"] == pytest.approx(0.995 - explanation.yolo["box"], abs=2e-3)
+
+
+def test_validate_dataset_writes_what_was_asked_for(dataset, toybox, oracle, tmp_path, capsys, monkeypatch):
+    perfect = oracle(dataset)
+    answers = iter([perfect.forward] * 9)
+
+    def forward(images):  # the batches come from a loader of its own, in the same order
+        perfect.batch = next(batches)
+        return next(answers)(images)
+
+    batches = iter(oracle(dataset, batch=2))
+    config = ValidateConfig(
+        imgsz=640, batch=2, plots=True, save_json=True, project=str(tmp_path), name="run", verbose=True
+    )
+    metrics = validate_dataset(forward, toybox, dict(toybox.names), config)
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"predictions.json", "confusion_matrix.png", "BoxPR_curve.png", "MaskF1_curve.png"} <= written
+    assert metrics.box.map == pytest.approx(1)
+    assert "mAP50-95" in capsys.readouterr().out
+    with pytest.raises(SeglabError, match="3 classes"):
+        validate_dataset(forward, toybox, {0: "a", 1: "b", 2: "c"}, config)
+    with pytest.raises(SeglabError, match="protocol"):
+        ValidateConfig(protocol="voc")

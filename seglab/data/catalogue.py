@@ -48,7 +48,6 @@ class DatasetSpec:
     yaml: Path | None = None
     annotations: dict[str, Path] = field(default_factory=dict)
     crowds: dict[str, Path] = field(default_factory=dict)
-    crowds: dict[str, Path] = field(default_factory=dict)
 
     def images(self, split: str) -> tuple[Path, ...]:
         """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""

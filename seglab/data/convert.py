@@ -1,0 +1,421 @@
+"""Conversion between what people have and YOLO-seg folders, without loss, each with an account of what it did.
+
+In: COCO JSON, Labelme JSON, Pascal-VOC masks, instance-mask PNGs. Out: a folder with images/, labels/ and a YAML. And
+back: a YOLO-seg dataset as COCO JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TextIO
+
+import numpy as np
+
+from seglab.data.catalogue import SPLITS, DatasetSpec, image_folder, label_path, load_dataset, write_yaml
+from seglab.data.coco_format import read_coco
+from seglab.data.convert_readers import Picture, read_labelme, read_masks, read_voc
+from seglab.data.convert_report import Report
+from seglab.data.convert_rows import LabelWriter, same, steady
+from seglab.data.convert_stream import coco_head, stream_json
+from seglab.data.image import image_size
+from seglab.data.yolo_format import LEFT_OUT, read_labels
+from seglab.errors import SeglabError
+from seglab.geometry.polygons import Ring, bounding_box, ring_area
+from seglab.geometry.rle import area, compress, rings_to_rle
+
+DECIMALS = 4  # of a pixel in COCO JSON: half of the last is less than `steady` keeps coordinates off the ties
+
+
+def convert(
+    source: str | Path,
+    images: str | Path | None = None,
+    out: str | Path = "",
+    to: str = "yolo",
+    strict: float | None = None,
+) -> Report:
+    """Convert a dataset; the output appears as a whole at the end, or not at all.
+
+    source: a COCO JSON or a folder of them, a folder of Labelme JSON, a VOC folder (SegmentationObject,
+    SegmentationClass) or a folder of instance-mask PNGs; with to="coco", a YOLO-seg dataset (its YAML or name).
+    images: the folder of the pictures, where it is not in a usual place. Pictures are linked, or copied where that is
+    not possible. out: the new folder; with to="coco" the new JSON (one a split, named after it, if there are several).
+    strict: refuse, and write nothing, if any object's mask IoU lies under this or any object is lost.
+
+    Errors: SeglabError when the source is of no known kind, `out` exists already, or strict is not met.
+    """
+    source, out = Path(source), Path(out)
+    if to not in ("yolo", "coco"):
+        raise SeglabError(f"to='{to}' is neither 'yolo' nor 'coco'")
+    report = Report(source, out)
+    with _unfinished(out, report) as part:
+        if to == "coco":
+            made = _to_coco(source, part, out, report)
+        else:
+            _to_yolo(source, images and Path(images), part, report)
+            made = {part: out}
+        if strict is not None and report.worst < strict:
+            raise SeglabError(f"the conversion does not keep every mask at IoU {strict}; nothing was written\n{report}")
+        for file, place in made.items():
+            os.replace(file, place)
+    return report
+
+
+def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
+    """A COCO JSON -> the new folder `labels` of YOLO-seg label files, all or nothing; pictures are not looked at."""
+    report = Report(Path(annotations), Path(labels))
+    with _unfinished(report.out, report) as part:
+        images, categories = coco_head(report.source)
+        report.images = report.images_written = len(images)
+        class_of = {category: index for index, category in enumerate(sorted(item["id"] for item in categories))}
+        _coco_annotations(report.source, images, class_of, LabelWriter(part, report), report, None, {})
+        os.replace(part, report.out)
+    return report
+
+
+@contextmanager
+def _unfinished(out: Path, report: Report) -> Iterator[Path]:
+    """A folder beside `out` to write into, which is gone at the end, whatever happens; the time goes to the report."""
+    if out == Path() or out.exists():
+        raise SeglabError(f"out='{out}' must name something new: choose another place, or delete what is there")
+    started = time.perf_counter()
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)  # what a killed conversion left
+    part.mkdir(parents=True)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        report.seconds = time.perf_counter() - started
+
+
+def _to_yolo(source: Path, images: Path | None, part: Path, report: Report) -> None:
+    kind, files = _kind(source)
+    if kind == "COCO":
+        names, crowds = _coco_to_yolo(files, images, part, report)
+        splits = list(crowds)
+    else:
+        readers = {"Labelme": read_labelme, "VOC": read_voc, "masks": read_masks}
+        names, pictures = readers[kind](source, images, report)
+        splits, crowds = _pictures_to_yolo(pictures, part, report), {}
+    folders = {_role(split): f"images/{split}" for split in splits}
+    if len(folders) < len(splits):
+        raise SeglabError(f"{source} has several JSON files for one of train, val, test ({splits}): convert one by one")
+    for role in ("train", "val"):  # trainers ask for both
+        if role not in folders:
+            folders[role] = next(iter(folders.values()))
+            report.note(str(report.out), f"no {role} split in the source", f"{role} stands for {folders[role]}")
+    write_yaml(
+        part / f"{report.out.name}.yaml",
+        {role: folders[role] for role in SPLITS if role in folders},
+        dict(enumerate(names)),
+        crowds={_role(split): file for split, file in crowds.items()},
+    )
+
+
+def _kind(source: Path) -> tuple[str, list[Path]]:
+    """What a source is, and its JSON files where it is COCO."""
+    if (source / "SegmentationObject").is_dir() or (source / "SegmentationClass").is_dir():
+        return "VOC", []
+    files = [source] if source.is_file() else sorted(source.glob("*.json"))
+    files = [file for file in files if file.name.startswith("instances_")] or files
+    for file in files if source.suffix == ".json" or source.is_dir() else ():
+        for key, _ in stream_json(file):
+            if key == "shapes":
+                return "Labelme", []
+            if key in ("images", "annotations", "categories"):
+                return "COCO", files
+    if source.is_dir() and next(source.rglob("*.png"), None):
+        return "masks", []
+    raise SeglabError(
+        f"{source} is no COCO or Labelme JSON, VOC folder or folder of mask PNGs that could be found; "
+        "for a YOLO-seg dataset say to=coco"
+    )
+
+
+def _role(split: str) -> str:
+    return next((role for role in ("val", "test") if role in split), "train")
+
+
+def _coco_to_yolo(
+    files: list[Path], images: Path | None, part: Path, report: Report
+) -> tuple[list[str], dict[str, str]]:
+    """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
+    heads = {file: coco_head(file) for file in files}
+    names: dict[int, str] = {}
+    for file, (_, categories) in heads.items():
+        for category in categories:
+            if names.setdefault(category["id"], str(category["name"])) != str(category["name"]):
+                raise SeglabError(
+                    f"{file} calls category {category['id']} '{category['name']}' and another JSON "
+                    f"'{names[category['id']]}': convert them one by one"
+                )
+    class_of = {category: index for index, category in enumerate(sorted(names))}
+    crowds = {}
+    (part / "annotations").mkdir()
+    for file, (entries, categories) in heads.items():
+        split = file.stem.removeprefix("instances_") if len(files) > 1 else _role(file.stem)
+        if images is None:
+            folder = image_folder(file, [entry["file_name"] for entry in entries])
+        else:
+            folder = images / split if (images / split).is_dir() else images
+        left_out = _place_images(entries, folder, part / "images" / split)
+        kept = [entry for entry in entries if entry["id"] not in left_out]
+        report.images += len(entries)
+        report.images_written += len(kept)
+        crowds[split] = f"annotations/crowds_{split}.json"
+        with open(part / crowds[split], "w", encoding="utf-8") as aside:
+            aside.write('{"annotations": [')
+            writer = LabelWriter(part / "labels" / split, report)
+            _coco_annotations(file, kept, class_of, writer, report, aside, left_out)
+            aside.write(f'],\n"images": {json.dumps(kept)},\n"categories": {json.dumps(categories)}}}')
+    return [names[category] for category in sorted(names)], crowds
+
+
+def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, str]:
+    """Link the pictures of COCO image entries into the dataset -> image id: why it had to be left out."""
+    left_out, taken = {}, set()
+    for entry in entries:
+        name = PurePosixPath(str(entry["file_name"]).replace("\\", "/"))
+        fault = ""
+        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+            fault = "unsafe image name: it leads out of the folder of images"
+        elif not (folder / name).is_file():
+            fault = f"missing image: it is not in {folder}"
+        elif name.with_suffix("") in taken:
+            fault = "name already taken: another image would share its label file"
+        else:
+            try:
+                height, width = image_size(folder / name)
+            except SeglabError as error:
+                fault = f"unreadable image: {error}"
+            else:
+                said = entry.setdefault("height", height), entry.setdefault("width", width)
+                if said != (height, width):
+                    fault = (
+                        f"another size than in the JSON: {said[1]} x {said[0]} there, {width} x {height} in the file"
+                    )
+        if fault:
+            left_out[entry["id"]] = f"{fault} (image {name})"
+        else:
+            taken.add(name.with_suffix(""))
+            _link(folder / name, target / name)
+    return left_out
+
+
+def _coco_annotations(
+    path: Path,
+    entries: list[dict],
+    class_of: dict[int, int],
+    writer: LabelWriter,
+    report: Report,
+    aside: TextIO | None,
+    left_out: dict[int, str],
+) -> None:
+    """Stream the annotations of a COCO JSON into label files, crowds into `aside`."""
+    from tqdm.auto import tqdm
+
+    known = {}
+    for entry in entries:
+        label = str(PurePosixPath(str(entry["file_name"]).replace("\\", "/")).with_suffix(".txt"))
+        known[entry["id"]] = label, (entry["width"], entry["height"])
+        writer.file(label)
+    without_image = Counter(dict.fromkeys(left_out, 0))
+    separator = ""
+    with tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"convert {path.name}") as bar:
+        for key, annotation in stream_json(path, bar.update):
+            if key != "annotations":
+                continue
+            report.objects += 1
+            image = known.get(annotation["image_id"])
+            if image is None:
+                without_image[annotation["image_id"]] += 1
+            elif annotation.get("iscrowd"):
+                report.crowds += 1
+                if aside:
+                    aside.write(separator + json.dumps(annotation))
+                    separator = ",\n"
+            else:
+                _coco_object(annotation, class_of, writer, report, *image)
+    writer.close()
+    for image_id, count in without_image.items():
+        report.lose(
+            f"{path} image id {image_id}", left_out.get(image_id, "unknown image: the JSON does not list it"), count
+        )
+
+
+def _coco_object(
+    annotation: dict, class_of: dict[int, int], writer: LabelWriter, report: Report, label: str, size: tuple[int, int]
+) -> None:
+    where = f"annotation {annotation.get('id')} of {label}"
+    class_id, shape = class_of.get(annotation["category_id"]), annotation.get("segmentation")
+    if class_id is None:
+        return report.lose(where, f"unknown category: id {annotation['category_id']} is not in the JSON")
+    rings, rle = [], None
+    if isinstance(shape, dict):
+        try:
+            rle = compress(shape)
+            if tuple(rle["size"][::-1]) != size:
+                raise ValueError(f"its size is {rle['size'][::-1]}, the image's {list(size)}")
+        except (KeyError, TypeError, ValueError) as error:
+            return report.lose(where, f"a mask that cannot be read: {error}")
+    else:
+        for number, part in enumerate(shape or ()):
+            ring = np.array(part, dtype=np.float64)
+            if ring.size < 6 or ring.size % 2:
+                report.note(where, f"no polygon: part {number} has {ring.size} coordinates", "that part left out")
+            else:
+                rings.append(ring.reshape(-1, 2))
+        if not rings:
+            return report.lose(where, "empty segmentation: the annotation has no outline")
+    pixels = annotation.get("area") or (area(rle) if rle else sum(abs(ring_area(ring)) for ring in rings))
+    writer.add(label, size, class_id, rings, rle, pixels, where)
+
+
+def _pictures_to_yolo(pictures: Iterable[Picture], part: Path, report: Report) -> list[str]:
+    """Write pictures with their objects -> the splits there are."""
+    from tqdm.auto import tqdm
+
+    writers: dict[str, LabelWriter] = {}
+    taken = set()
+    for picture in tqdm(pictures, unit="image", desc="convert"):
+        where = f"image {picture.name}"
+        target = part / "images" / picture.split / picture.name
+        label = Path(picture.name).with_suffix(".txt").name
+        if (picture.split, label) in taken:
+            report.lose(where, "name already taken: another image would share its label file", len(picture.objects))
+            continue
+        _link(picture.file, target)
+        try:
+            size = image_size(target)
+        except SeglabError as error:
+            fault = f"unreadable image: {error}"
+        else:
+            fault = "" if size == picture.size else f"another size than its objects': {size} and {picture.size}"
+        if fault:
+            target.unlink()
+            report.lose(where, fault, len(picture.objects))
+            continue
+        taken.add((picture.split, label))
+        report.images_written += 1
+        if picture.split not in writers:
+            writers[picture.split] = LabelWriter(part / "labels" / picture.split, report)
+        writers[picture.split].file(label)
+        for number, found in enumerate(picture.objects, start=1):
+            pixels = area(found.rle) if found.rle else sum(map(ring_area, found.rings))
+            place = f"{where} object {number}"
+            writers[picture.split].add(label, size[::-1], found.class_id, found.rings, found.rle, pixels, place)
+    for writer in writers.values():
+        writer.close()
+    if not writers:
+        raise SeglabError(f"no picture of {report.source} could be converted\n{report}")
+    return list(writers)
+
+
+def _link(picture: Path | bytes, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(picture, bytes):
+        target.write_bytes(picture)
+        return
+    try:
+        os.link(picture.resolve(), target)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(picture, target)
+
+
+def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, Path]:
+    """Write one COCO JSON a split into `part` -> file written: where it belongs."""
+    from tqdm.auto import tqdm
+
+    spec = load_dataset(str(source))
+    splits = {split: files for split, files in spec.splits.items() if files}
+    if len(set(splits.values())) == 1:
+        splits = dict(list(splits.items())[:1])  # train and val are the same images
+    made = {}
+    for split, files in splits.items():
+        place = out if len(splits) == 1 else out.with_name(f"{out.stem}_{split}{out.suffix}")
+        if place.exists():
+            raise SeglabError(f"{place} is there already: choose another out=, or delete it")
+        made[part / place.name] = place
+        image_of, categories, crowds = _ids(spec, split, files, report)
+        number = max((crowd["id"] for crowd in crowds), default=0)
+        report.objects += len(crowds)
+        report.crowds += len(crowds)
+        with open(part / place.name, "w", encoding="utf-8") as file:
+            file.write(f'{{"images": {json.dumps(list(image_of.values()))},\n"categories": {json.dumps(categories)},\n')
+            file.write('"annotations": [' + ",\n".join(map(json.dumps, crowds)))
+            separator = ",\n" if crowds else ""
+            for path, image in tqdm(image_of.items(), unit="image", desc=f"convert {split}"):
+                width, height = image["width"], image["height"]
+                objects, problems = read_labels(label_path(path), width, height, spec.names)
+                left_out = sum(problem.done == LEFT_OUT for problem in problems)
+                report.problems += problems
+                report.objects += len(objects) + left_out
+                report.lost += left_out
+                for found in objects:
+                    number += 1
+                    annotation = {"id": number, "image_id": image["id"], "iscrowd": 0}
+                    annotation["category_id"] = categories[found.class_id]["id"]
+                    annotation |= _annotation(found.rings, width, height, report)
+                    file.write(separator + json.dumps(annotation))
+                    separator = ",\n"
+            file.write("]}\n")
+    return made
+
+
+def _ids(
+    spec: DatasetSpec, split: str, files: tuple[Path, ...], report: Report
+) -> tuple[dict[Path, dict], list[dict], list[dict]]:
+    """-> (image file: COCO image entry), categories, crowd annotations.
+
+    Ids are those of the JSON that a conversion from COCO put aside; else numbers in file names, or counted from 1.
+    """
+    aside = spec.crowds.get(split) or spec.annotations.get(split)
+    known = read_coco(aside) if aside else None
+    if known:
+        ids = {image["file_name"]: image["id"] for image in known.images}
+        crowds = [each for group in known.annotations.values() for each in group if each.get("iscrowd")]
+        category_ids = known.category_ids
+    else:
+        numbered = all(file.stem.isdecimal() for file in files) and len({file.stem for file in files}) == len(files)
+        ids = {file.name: int(file.stem) for file in files} if numbered else {}
+        crowds, category_ids = [], [class_id + 1 for class_id in spec.names]
+    next_id = max(ids.values(), default=0) + 1
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    image_of = {}
+    for file in files:
+        report.images += 1
+        tails = ["/".join(file.parts[-length:]) for length in range(1, len(file.parts))]
+        name = next((tail for tail in tails if tail in ids), file.relative_to(folder).as_posix())
+        try:
+            height, width = image_size(file)
+        except SeglabError as error:
+            labels = label_path(file)
+            rows = sum(map(bool, map(str.strip, labels.open(errors="replace")))) if labels.is_file() else 0
+            report.objects += rows
+            report.lose(str(file), f"unreadable image: {error}", rows)
+            continue
+        image_of[file] = {"id": ids.get(name, next_id), "file_name": name, "height": height, "width": width}
+        next_id += name not in ids
+        report.images_written += 1
+    names = zip(category_ids, spec.names.values())
+    return image_of, [{"id": category, "name": name} for category, name in names], crowds
+
+
+def _annotation(rings: list[Ring], width: int, height: int, report: Report) -> dict:
+    """An object's segmentation, bbox (x, y, width, height) and area: polygons, or RLE where there are holes."""
+    mask = rings_to_rle(rings, height, width)
+    polygons = [np.round(steady(ring), DECIMALS) for ring in rings]
+    segmentation = [polygon.ravel().tolist() for polygon in polygons]
+    if min(map(ring_area, rings)) < 0 or same(mask, rings_to_rle(polygons, height, width)) < 1:
+        segmentation = {"size": mask["size"], "counts": mask["counts"].decode("ascii")}
+    pixels = area(mask)
+    report.count(pixels, 1.0, 1.0)
+    left, top, right, bottom = np.round(bounding_box(rings), DECIMALS).tolist()
+    return {"segmentation": segmentation, "bbox": [left, top, right - left, bottom - top], "area": pixels}

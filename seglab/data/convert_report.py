@@ -1,0 +1,89 @@
+"""What a conversion did: everything that went in is in the output, kept aside, or named with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seglab.data.problems import Problem, problem_table
+
+SIZES = ("small", "medium", "large")  # COCO's: areas below 32 x 32 and 96 x 96 pixels
+NEARLY_WHOLE = 0.99
+
+
+@dataclass
+class Fidelity:
+    """Mask IoU of the converted objects of one size against their source."""
+
+    objects: int = 0
+    total: float = 0.0
+    worst: float = 1.0
+    low: int = 0  # objects under NEARLY_WHOLE
+
+    def add(self, iou: float) -> None:
+        self.objects += 1
+        self.total += iou
+        self.worst = min(self.worst, iou)
+        self.low += iou < NEARLY_WHOLE
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.objects if self.objects else 1.0
+
+
+@dataclass
+class Report:
+    """The account of one conversion; `str(report)` is a table.
+
+    Images and objects counted in the source and as written; crowds: regions kept in a JSON of their own; lost:
+    objects that could not be written, each kind explained in `problems`. own and other: fidelity by size when this
+    library reads the result, and when a reader takes each row for one polygon and draws it as COCO does.
+    """
+
+    source: Path
+    out: Path
+    images: int = 0
+    images_written: int = 0
+    objects: int = 0
+    objects_written: int = 0
+    crowds: int = 0
+    lost: int = 0
+    seconds: float = 0.0
+    problems: list[Problem] = field(default_factory=list)
+    own: dict[str, Fidelity] = field(default_factory=lambda: {size: Fidelity() for size in SIZES})
+    other: dict[str, Fidelity] = field(default_factory=lambda: {size: Fidelity() for size in SIZES})
+
+    def count(self, area: float, own: float, other: float) -> None:
+        """Note one written object: its area in pixels and both IoUs."""
+        size = SIZES[(area >= 32**2) + (area >= 96**2)]
+        self.objects_written += 1
+        self.own[size].add(own)
+        self.other[size].add(other)
+
+    def lose(self, where: str, what: str, objects: int = 1) -> None:
+        """Note objects that are not in the output, and why."""
+        self.lost += objects
+        self.problems.append(Problem(where, 0, what, f"{objects} object{'s' * (objects != 1)} left out"))
+
+    def note(self, where: str, what: str, done: str) -> None:
+        """Note what is worth knowing though no object is lost by it."""
+        self.problems.append(Problem(where, 0, what, done, note=True))
+
+    @property
+    def worst(self) -> float:
+        """The lowest IoU of any object under either reading; an object that was lost counts 0."""
+        return min([0.0 if self.lost else 1.0, *(each.worst for each in (*self.own.values(), *self.other.values()))])
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.source} -> {self.out} in {self.seconds:.1f} s",
+            f"  images   {self.images_written} of {self.images}",
+            f"  objects  {self.objects_written} of {self.objects}: {self.crowds} crowds kept aside, {self.lost} lost",
+            f"  mask IoU against the source  {'objects':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
+        ]
+        for reader, sizes in (("read by seglab", self.own), ("as one polygon a row", self.other)):
+            for size, fidelity in sizes.items():
+                if fidelity.objects:
+                    figures = f"{fidelity.objects:9} {fidelity.mean:9.6f} {fidelity.worst:9.6f} {fidelity.low:10}"
+                    lines.append(f"    {reader:20} {size:6} {figures}")
+        return "\n".join([*lines, *filter(None, [problem_table(self.problems)])])

@@ -8,6 +8,7 @@ centre of every image pixel. Interpolation is linear and separable, so inside a 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from seglab.geometry.letterbox import Letterbox
@@ -16,6 +17,7 @@ from seglab.inference.suppress import Detections
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
 
 
+@torch.no_grad()
 def assemble(
     prototypes: Tensor, detections: Detections, letterbox: Letterbox, threshold: float = 0.0
 ) -> list[MaskCrop]:
@@ -24,10 +26,8 @@ def assemble(
     A pixel belongs to the window of a box when the box holds its centre, and to the mask when the interpolated sum
     exceeds `threshold` (0 is probability one half). Any device and float type; arithmetic is float32.
     """
-    coefficients = detections.coefficients.float()
-    logits = (
-        (coefficients @ prototypes.float().flatten(1)).unflatten(1, prototypes.shape[1:]).cpu().numpy()
-    )  # (N, h, w)
+    logits = detections.coefficients.float() @ prototypes.float().flatten(1)  # (N, h * w)
+    logits = logits.unflatten(1, prototypes.shape[1:]).cpu().numpy()  # (N, h, w)
     boxes = letterbox.boxes_to_image(detections.boxes.float()).cpu().numpy()
     windows = np.ceil(boxes - 0.5).astype(int)  # first and past-last pixel whose centre, at .5, lies inside
 

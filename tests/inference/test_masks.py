@@ -1,0 +1,133 @@
+"""Masks computed in windows equal the full frame's, pixel for pixel, and lie where the letterbox says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seglab.geometry.letterbox import letterbox, smallest_letterbox
+from seglab.inference.masks import assemble, interpolation
+from seglab.inference.suppress import Detections
+
+
+def detections_of(boxes: torch.Tensor, coefficients: torch.Tensor) -> Detections:
+    return Detections(boxes, torch.ones(len(boxes)), torch.zeros(len(boxes), dtype=torch.long), coefficients)
+
+
+def full_frame(prototypes, coefficients, boxes, frame):
+    """The plain way: every pixel centre of the image goes through the letterbox into the prototype grid."""
+    height, width = frame.image_size
+    y, x = torch.meshgrid(
+        torch.arange(height, dtype=torch.float64) + 0.5, torch.arange(width, dtype=torch.float64) + 0.5, indexing="ij"
+    )
+    points = frame.points_to_letterbox(torch.stack((x, y), dim=-1))
+    share = points / torch.tensor(frame.size[::-1], dtype=torch.float64)  # of the letterbox, and so of the prototypes
+    logits = torch.einsum("nc,chw->nhw", coefficients.double(), prototypes.double())
+    logits = F.grid_sample(logits[None], share[None] * 2 - 1, padding_mode="border", align_corners=False)[0]
+    left, top, right, bottom = frame.boxes_to_image(boxes).double().T[..., None, None]
+    inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    return logits, inside
+
+
+sides = st.integers(1, 160)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides, sides, st.sampled_from([32, 64, 96, 160]), st.booleans(), st.integers(0, 2**31))
+def test_windows_equal_the_full_frame(height, width, size, square, seed):
+    frame = letterbox((height, width), (size, size)) if square else smallest_letterbox((height, width), size)
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(7, 2, 2, generator=generator) * torch.tensor(frame.size[::-1]) * 1.4 - 0.2 * size
+    boxes = torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
+    prototypes = torch.randn(32, frame.size[0] // 4, frame.size[1] // 4, generator=generator)
+    coefficients = torch.randn(7, 32, generator=generator)
+    logits, inside = full_frame(prototypes, coefficients, boxes, frame)
+
+    crops = assemble(prototypes, detections_of(boxes, coefficients), frame)
+
+    assert len(crops) == 7
+    decided = logits.abs() > 1e-4  # where rounding in the last digit of float32 cannot turn the sign
+    for (x0, y0, crop), logit, window, certain in zip(crops, logits, inside, decided):
+        painted = np.zeros((height, width), dtype=bool)
+        painted[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
+        expected = ((logit > 0) & window).numpy()
+        assert crop.dtype == bool and crop.size == window.sum()
+        assert (painted == expected)[certain.numpy()].all()
+
+
+def test_equals_torch_interpolation_where_the_letterbox_does_nothing():
+    frame = smallest_letterbox((64, 96), 96)
+    prototypes, coefficients = torch.randn(32, 16, 24), torch.randn(3, 32)
+    boxes = torch.tensor([[0.0, 0, 96, 64], [10, 20, 50, 40], [33, 3, 96, 9]])
+    logits = torch.einsum("nc,chw->nhw", coefficients, prototypes)
+    expected = F.interpolate(logits[None], (64, 96), mode="bilinear", align_corners=False)[0]
+    for (x0, y0, crop), whole in zip(assemble(prototypes, detections_of(boxes, coefficients), frame), expected):
+        part = whole[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]].numpy()
+        sure = np.abs(part) > 1e-4
+        assert (crop == (part > 0))[sure].all()
+
+
+def test_a_disc_comes_back_where_it_was():
+    """A shape drawn in the letterboxed prototypes is found at its place in a large image, to a fraction of a cell."""
+    frame = smallest_letterbox((1500, 2000), 640)
+    x, y = np.meshgrid(np.arange(160) * 4 + 2.0, np.arange(120) * 4 + 2.0)
+    logit = 50 - np.hypot(x - 200, y - 150)  # a cone: its zero is a circle of radius 50 letterbox pixels
+    prototypes = torch.zeros(32, 120, 160)
+    prototypes[0] = torch.from_numpy(logit)
+    one = torch.eye(32)[:1]
+    ((x0, y0, crop),) = assemble(prototypes, detections_of(torch.tensor([[0.0, 0, 640, 480]]), one), frame)
+    assert (x0, y0, crop.shape) == (0, 0, (1500, 2000))
+    scale = 2000 / 640
+    truth = np.hypot(*np.meshgrid((np.arange(2000) + 0.5) / scale - 200, (np.arange(1500) + 0.5) / scale - 150)) < 50
+    assert (crop & truth).sum() / (crop | truth).sum() > 0.995
+    rows, columns = np.nonzero(crop)
+    assert rows.mean() + 0.5 == pytest.approx(150 * scale, abs=0.05)
+    assert columns.mean() + 0.5 == pytest.approx(200 * scale, abs=0.05)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(1, 60), st.floats(0.01, 3), st.floats(-5, 20))
+def test_interpolation_weights_are_shares_of_two_neighbours(pixels, cells, scale, offset):
+    first, weights = interpolation(pixels, cells, scale, offset)
+    assert weights.shape == (pixels, cells) and (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
+    assert (np.diff(first) >= 0).all()
+    for pixel in range(pixels):
+        outside = np.delete(weights[pixel], [first[pixel], min(first[pixel] + 1, cells - 1)])
+        assert not outside.any()
+
+
+def test_boxes_without_a_pixel_centre_give_empty_crops():
+    frame = smallest_letterbox((64, 64), 64)
+    boxes = torch.tensor([[5.6, 5.6, 6.4, 6.4], [-9, -9, -3, -3], [70, 3, 80, 9], [9, 9, 4, 4]])
+    crops = assemble(torch.ones(32, 16, 16), detections_of(boxes, torch.ones(4, 32)), frame)
+    assert [crop.size for _, _, crop in crops] == [0, 0, 0, 0]
+    assert assemble(torch.ones(32, 16, 16), detections_of(boxes[:0], torch.ones(0, 32)), frame) == []
+
+
+def test_half_precision_and_threshold():
+    frame = smallest_letterbox((60, 64), 64)
+    prototypes, boxes = torch.randn(32, 16, 16), torch.tensor([[3.0, 3, 60, 60]])
+    prototypes = prototypes.bfloat16()
+    coefficients = torch.randn(1, 32).bfloat16()
+    exact = assemble(prototypes.float(), detections_of(boxes, coefficients.float()), frame)
+    coarse = assemble(prototypes, detections_of(boxes, coefficients), frame)
+    assert np.array_equal(exact[0][2], coarse[0][2])
+    strict = assemble(prototypes, detections_of(boxes, coefficients), frame, threshold=2.0)
+    assert not (strict[0][2] & ~exact[0][2]).any() and strict[0][2].sum() < exact[0][2].sum()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_masks():
+    frame = smallest_letterbox((480, 640), 640)
+    prototypes, coefficients = torch.randn(32, 120, 160), torch.randn(20, 32)
+    corners = torch.rand(20, 2, 2) * torch.tensor([640, 480])
+    boxes = torch.cat((corners.amin(dim=1), corners.amax(dim=1)), dim=1)
+    here = assemble(prototypes, detections_of(boxes, coefficients), frame)
+    there = assemble(prototypes.cuda(), Detections(*(t.cuda() for t in detections_of(boxes, coefficients))), frame)
+    for a, b in zip(here, there):
+        assert a[:2] == b[:2] and (a[2] != b[2]).mean() < 1e-4

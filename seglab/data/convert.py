@@ -36,7 +36,7 @@ DECIMALS = 4  # of a pixel in COCO JSON: half of the last is less than `steady` 
 def convert(
     source: str | Path,
     images: str | Path | None = None,
-    out: str | Path = "",
+    out: str | Path | None = None,
     to: str = "yolo",
     strict: float | None = None,
 ) -> Report:
@@ -50,7 +50,7 @@ def convert(
 
     Errors: SeglabError when the source is of no known kind, `out` exists already, or strict is not met.
     """
-    source, out = Path(source), Path(out)
+    source, out = Path(source), Path(out or "")
     if to not in ("yolo", "coco"):
         raise SeglabError(f"to='{to}' is neither 'yolo' nor 'coco'")
     report = Report(source, out)

@@ -171,6 +171,8 @@ class LabelWriter:
 
     def _append(self) -> None:
         for name, rows in self.rows.items():
+            if len(set(rows)) < len(rows):
+                self.report.note(name, "duplicate row: the source has an object twice", "kept, though readers skip it")
             path = f"{self.folder}/{name}"
             if "/" in name:
                 os.makedirs(os.path.dirname(path), exist_ok=True)

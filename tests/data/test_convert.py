@@ -1,0 +1,491 @@
+"""Conversion: no mask changes, nothing is lost unsaid, and the output is whole or not there."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco
+
+from seglab.data import convert_stream
+from seglab.data.catalogue import label_path, load_dataset
+from seglab.data.convert import convert, convert_coco_labels
+from seglab.data.convert_rows import faithful_row, plain_rows, same, steady
+from seglab.data.convert_stream import coco_head, stream_json
+from seglab.data.yolo_format import read_labels
+from seglab.errors import SeglabError
+from seglab.geometry.contours import mask_to_rings
+from seglab.geometry.polygons import orient, ring_area, split_row
+from seglab.geometry.raster import fill
+from seglab.geometry.rle import encode, iou, rings_to_rle
+
+seeds = st.integers(0, 2**32 - 1)
+WIDTH, HEIGHT = 60, 40
+
+
+def picture(path: Path, width: int = WIDTH, height: int = HEIGHT) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((height, width, 3), 99, np.uint8))
+
+
+def box(left, top, right, bottom) -> list[float]:
+    return [left, top, right, top, right, bottom, left, bottom]
+
+
+def truth(annotation: dict, height: int, width: int) -> dict:
+    """The mask of a COCO annotation by pycocotools alone."""
+    shape = annotation["segmentation"]
+    if isinstance(shape, list):
+        return coco.merge(coco.frPyObjects(shape, height, width))
+    return coco.frPyObjects(shape, height, width) if isinstance(shape["counts"], list) else shape
+
+
+def read_back(out: Path, split: str) -> dict[str, list]:
+    spec = load_dataset(out)
+    found = {}
+    for image in spec.images(split):
+        height, width = cv2.imread(str(image)).shape[:2]
+        objects, _ = read_labels(label_path(image), width, height, spec.names)
+        found[image.name] = [(each, rings_to_rle(each.rings, height, width)) for each in objects]
+    return found
+
+
+def as_one_polygon(out: Path, split: str, kind: type) -> dict[str, list]:
+    """What an outsider sees: every row one polygon, drawn by COCO's rasteriser."""
+    found = {}
+    for image in load_dataset(out).images(split):
+        height, width = cv2.imread(str(image)).shape[:2]
+        rows = [np.array(row.split()[1:], dtype=kind) for row in label_path(image).read_text().splitlines()]
+        drawn = [(row.reshape(-1, 2) * np.array([width, height], kind)).astype(float).ravel() for row in rows]
+        found[image.name] = [coco.frPyObjects([row.tolist()], height, width)[0] for row in drawn]
+    return found
+
+
+@pytest.fixture(scope="module")
+def coco38(datasets_folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("converted") / "coco38"
+    folder = datasets_folder / "coco38"
+    return folder / "annotations", out, convert(folder / "annotations", images=folder / "images", out=out, strict=1.0)
+
+
+def test_every_real_coco_mask_survives(coco38):
+    source, out, report = coco38
+    assert report.objects == report.objects_written + report.crowds and report.crowds > 0 and not report.lost
+    assert report.images == report.images_written == 38
+    compared = 0
+    for split in ("train", "val"):
+        content = json.loads((source / f"instances_{split}2017.json").read_text())
+        own, others = read_back(out, split), [as_one_polygon(out, split, kind) for kind in (np.float64, np.float32)]
+        class_ids = sorted(category["id"] for category in content["categories"])
+        for image in content["images"]:
+            size = image["height"], image["width"]
+            wanted = [each for each in content["annotations"] if each["image_id"] == image["id"] if not each["iscrowd"]]
+            masks = [truth(each, *size) for each in wanted]
+            assert [found.class_id for found, _ in own[image["file_name"]]] == [
+                class_ids.index(each["category_id"]) for each in wanted
+            ]
+            for read in (own[image["file_name"]], *(other[image["file_name"]] for other in others)):
+                assert len(read) == len(masks)
+                for mask, found in zip(masks, read):
+                    assert same(mask, found[1] if isinstance(found, tuple) else found) == 1.0
+                    compared += 1
+    assert compared == 3 * report.objects_written
+
+
+def test_real_coco_goes_there_and_back(coco38, tmp_path):
+    source, out, _ = coco38
+    report = convert(out / "coco38.yaml", to="coco", out=tmp_path / "back.json", strict=1.0)
+    for split in ("train", "val"):
+        before = json.loads((source / f"instances_{split}2017.json").read_text())
+        after = json.loads((tmp_path / f"back_{split}.json").read_text())
+        assert {each["id"] for each in before["images"]} == {each["id"] for each in after["images"]}
+        assert len({each["id"] for each in after["annotations"]}) == len(after["annotations"])
+        names = {each["id"]: each["name"] for each in before["categories"]}
+        assert names == {each["id"]: each["name"] for each in after["categories"]}
+        for image in before["images"]:
+            size = image["height"], image["width"]
+
+            def masks(content, image=image, size=size):
+                found = [each for each in content["annotations"] if each["image_id"] == image["id"]]
+                return sorted(
+                    (each["iscrowd"], each["category_id"], truth(each, *size)["counts"], each["bbox"][2] > 0)
+                    for each in found
+                )
+
+            assert masks(before) == masks(after)
+    assert report.crowds == 5
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 64000), min_size=1, max_size=50), st.integers(641, 5000))
+def test_steady_coordinates_keep_their_fifth_through_text_and_single_precision(hundredths, width):
+    points = np.array(hundredths) / 100
+    fifths = np.trunc(5 * points + 0.5)
+    written = [float(f"{x / width:.9f}") for x in steady(points)]
+    np.testing.assert_array_equal(np.trunc(5 * (np.array(written) * width) + 0.5), fifths)
+    single = np.array(written, np.float32) * np.float32(width)
+    np.testing.assert_array_equal(np.trunc(5 * single.astype(float) + 0.5), fifths)
+    assert np.abs(steady(points) - points).max() < 1.1e-4
+
+
+def random_parts(rng: np.random.Generator) -> list[np.ndarray]:
+    parts = []
+    for _ in range(rng.integers(1, 4)):
+        reach = rng.choice([0, 0, 5])  # some leave the image
+        ring = rng.uniform(-reach, (WIDTH + reach, HEIGHT + reach), (rng.integers(3, 10), 2))
+        if rng.random() < 0.5:  # a small convex one
+            angle = np.sort(rng.uniform(0, 2 * np.pi, len(ring)))
+            ring = np.stack((np.cos(angle), np.sin(angle)), axis=1) * rng.uniform(1, 8) + ring[0].clip(9, 30)
+        ring = np.round(ring, rng.choice([0, 1, 2]))
+        if rng.random() < 0.3:
+            ring = np.concatenate((ring, ring[: rng.integers(1, 3)]))  # repeats its first vertices
+        parts.append(ring)
+    return parts
+
+
+@settings(max_examples=100, deadline=None)
+@given(seeds)
+def test_any_polygons_become_one_row_with_the_same_mask(seed):
+    rng = np.random.default_rng(seed)
+    objects = [(random_parts(rng), (WIDTH, HEIGHT)) for _ in range(6)]
+    plain = plain_rows(objects)
+    for (parts, _), quick in zip(objects, plain):
+        mask = coco.merge(coco.frPyObjects([part.ravel() for part in parts], HEIGHT, WIDTH))
+        careful = faithful_row(parts, None, WIDTH, HEIGHT)
+        assert careful is not None or coco.area(mask) == 0
+        for text in filter(None, (quick, careful and careful[0])):
+            row = np.array(text.split(), dtype=float).reshape(-1, 2)
+            assert row.min() >= 0 and row.max() <= 1
+            drawn = row * (WIDTH, HEIGHT)
+            assert same(mask, coco.frPyObjects([drawn.ravel()], HEIGHT, WIDTH)[0]) == 1.0
+            assert same(mask, rings_to_rle(split_row(drawn), HEIGHT, WIDTH)) == 1.0
+        if careful:
+            assert careful[1:] == (1.0, 1.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_any_mask_becomes_one_row_with_the_same_mask(seed):
+    rng = np.random.default_rng(seed)
+    mask = cv2.blur(rng.random((HEIGHT, WIDTH)), (7, 7)) > rng.uniform(0.4, 0.6)
+    mask[0, 0] = True
+    text, own, other = faithful_row([], encode(mask), WIDTH, HEIGHT)
+    assert (own, other) == (1.0, 1.0)
+    rings = split_row(np.array(text.split(), dtype=float).reshape(-1, 2) * (WIDTH, HEIGHT))
+    np.testing.assert_array_equal(fill(rings, HEIGHT, WIDTH), mask)
+
+
+def synthetic(folder: Path, order=("images", "annotations", "categories")) -> tuple[Path, np.ndarray]:
+    """A COCO JSON with one of everything; also the mask of its RLE object."""
+    for name in ("a.jpg", "sub/b.png", "turned.jpg", "empty.jpg"):
+        picture(folder / "images" / name)
+    holed = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    holed[5:30, 10:40] = True
+    holed[10:20, 15:30] = False
+    holed[14, 20] = True
+    packed = coco.encode(np.asfortranarray(holed.astype(np.uint8)))
+    flat = holed.ravel(order="F").astype(int)
+    runs = np.diff(np.flatnonzero(np.diff(flat)) + 1, prepend=0, append=flat.size).tolist()
+    size = {"height": HEIGHT, "width": WIDTH}
+    content = {
+        "info": {"brackets": "] } \\ [", "nested": [{"categories": []}]},
+        "images": [
+            {"id": 7, "file_name": "a.jpg", **size},
+            {"id": 3, "file_name": "sub/b.png"},
+            {"id": 4, "file_name": "turned.jpg", "height": WIDTH, "width": HEIGHT},
+            {"id": 5, "file_name": "gone.jpg", **size},
+            {"id": 6, "file_name": "../outside.jpg", **size},
+            {"id": 8, "file_name": "empty.jpg", **size},
+        ],
+        "categories": [{"id": 90, "name": "zebra"}, {"id": 2, "name": "ant"}, {"id": 33, "name": "über"}],
+    }
+    shapes = [
+        (7, 90, [box(1, 1, 9, 9)], 0),
+        (7, 2, [box(1, 1, 20, 20), box(10.3, 10.1, 30, 30)], 0),  # parts that overlap
+        (3, 33, {"size": [HEIGHT, WIDTH], "counts": packed["counts"].decode()}, 0),
+        (3, 2, {"size": [HEIGHT, WIDTH], "counts": runs}, 0),
+        (3, 2, {"size": [HEIGHT, WIDTH], "counts": runs}, 1),
+        (7, 2, [box(-5, -5, WIDTH + 9, 12)], 0),  # leaves the image
+        (7, 2, [[1.0, 2.0, 3.0, 4.0], box(40, 20, 50, 30)], 0),  # one part is a line
+        (7, 2, [], 0),
+        (7, 2, [[float("nan"), 1.0, 5.0, 1.0, 5.0, 5.0]], 0),
+        (7, 55, [box(1, 1, 9, 9)], 0),  # unknown category
+        (99, 2, [box(1, 1, 9, 9)], 0),  # unknown image
+        (4, 2, [box(1, 1, 9, 9)], 0),  # image of another size
+        (5, 2, [box(1, 1, 9, 9)], 0),  # missing image
+        (7, 2, {"size": [3, 3], "counts": [9]}, 0),  # mask of another size
+        (7, 2, {"size": [HEIGHT, WIDTH], "counts": [1, 2]}, 0),  # damaged mask
+        (7, 2, [box(100, 100, 120, 120)], 0),  # outside
+    ]
+    content["annotations"] = [
+        {"id": i, "image_id": image, "category_id": category, "segmentation": shape, "iscrowd": crowd, "area": 50}
+        for i, (image, category, shape, crowd) in enumerate(shapes)
+    ]
+    path = folder / "instances.json"
+    path.write_text(json.dumps({key: content[key] for key in ("info", *order)}, ensure_ascii=False), encoding="utf-8")
+    return path, holed
+
+
+@pytest.mark.parametrize("order", [("images", "annotations", "categories"), ("annotations", "categories", "images")])
+def test_everything_in_a_coco_json_is_converted_or_named(tmp_path, order):
+    source, holed = synthetic(tmp_path, order)
+    report = convert(source, images=tmp_path / "images", out=tmp_path / "out")
+    assert (report.objects, report.objects_written, report.crowds, report.lost) == (16, 6, 1, 9)
+    assert (report.images, report.images_written) == (6, 3)
+    told = str(report)
+    for reason in (
+        "empty segmentation", "unknown category", "unknown image", "missing image", "another size", "unsafe image",
+        "cannot be read", "no area", "no polygon", "no val split",
+    ):  # fmt: skip
+        assert reason in told
+    found = read_back(tmp_path / "out", "train")
+    assert sorted(found) == ["a.jpg", "b.png", "empty.jpg"] and found["empty.jpg"] == []
+    assert load_dataset(tmp_path / "out").names == {0: "ant", 1: "über", 2: "zebra"}
+    assert [each.class_id for each, _ in found["a.jpg"]] == [2, 0, 0, 0]
+    for each, mask in found["b.png"]:
+        assert same(mask, encode(holed)) == 1.0
+        assert min(map(ring_area, each.rings)) < 0
+    union = truth({"segmentation": [box(1, 1, 20, 20), box(10.3, 10.1, 30, 30)]}, HEIGHT, WIDTH)
+    assert same(found["a.jpg"][1][1], union) == 1.0
+    aside = json.loads((tmp_path / "out/annotations/crowds_train.json").read_text())
+    assert [each["id"] for each in aside["annotations"]] == [4]
+    assert [each["id"] for each in aside["images"]] == [7, 3, 8] and len(aside["categories"]) == 3
+
+    back = convert(tmp_path / "out", to="coco", out=tmp_path / "back.json", strict=1.0)
+    content = json.loads((tmp_path / "back.json").read_text())
+    assert (back.objects, back.objects_written, back.crowds) == (7, 6, 1)
+    assert {each["category_id"] for each in content["annotations"]} == {90, 33, 2}
+    assert sorted((each["file_name"], each["id"]) for each in content["images"])[1] == ("empty.jpg", 8)
+    for each in content["annotations"]:
+        if each["category_id"] == 33:
+            assert same(truth(each, HEIGHT, WIDTH), encode(holed)) == 1.0
+
+
+def test_labels_alone_equal_the_folder(tmp_path):
+    source, _ = synthetic(tmp_path)
+    content = json.loads(source.read_text())
+    content["images"] = [{**each, "height": HEIGHT, "width": WIDTH} for each in content["images"] if each["id"] != 6]
+    source.write_text(json.dumps(content))
+    report = convert_coco_labels(source, tmp_path / "labels")
+    assert (report.objects, report.objects_written, report.crowds, report.lost) == (16, 8, 1, 7)
+    assert sorted(path.name for path in tmp_path.glob("labels/**/*.txt"))[0] == "a.txt"
+
+
+def test_output_is_whole_or_absent(tmp_path):
+    source, _ = synthetic(tmp_path)
+    with pytest.raises(SeglabError, match="must name something new"):
+        convert(source, images=tmp_path / "images", out=tmp_path / "images")
+    with pytest.raises(SeglabError, match="must name something new"):
+        convert(source, images=tmp_path / "images", out=None)
+    (tmp_path / "out.part").mkdir()
+    (tmp_path / "out.part/old").write_text("left by a killed run")
+    with pytest.raises(SeglabError, match=r"IoU 0\.99") as raised:
+        convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.99)
+    assert "9 lost" in str(raised.value)
+    text = source.read_text()
+    source.write_text(text[: text.index('"annotations"') + 500])
+    with pytest.raises(SeglabError, match="damaged"):
+        convert(source, images=tmp_path / "images", out=tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
+    source.write_text(text)
+    convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.0)
+    assert not (tmp_path / "out/old").exists() and not list(tmp_path.glob("*.part"))
+
+
+def test_unknown_sources_and_targets_say_what_is_known(tmp_path):
+    with pytest.raises(SeglabError, match="no COCO or Labelme JSON"):
+        convert(tmp_path / "nothing", out=tmp_path / "out")
+    with pytest.raises(SeglabError, match="neither 'yolo' nor 'coco'"):
+        convert(tmp_path, out=tmp_path / "out", to="voc")
+    for name in ("instances_val_a.json", "instances_val_b.json"):
+        source, _ = synthetic(tmp_path)
+        source.rename(tmp_path / name)
+    with pytest.raises(SeglabError, match="one by one"):
+        convert(tmp_path, images=tmp_path / "images", out=tmp_path / "out")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(), values, max_size=5), st.integers(1, 40), st.sampled_from([None, 2]))
+def test_a_stream_gives_what_json_gives(tmp_path_factory, content, chunk, indent):
+    path = tmp_path_factory.mktemp("stream") / "some.json"
+    path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), encoding="utf-8")
+    expected = [
+        (key, item) for key, value in content.items() for item in (value if isinstance(value, list) else [value])
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert_stream, "CHUNK", chunk)
+        read = []
+        assert list(stream_json(path, read.append)) == expected
+    assert sum(read) == len(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", '{"a": ', '{"a": [1, 2', '{"a" 1}', "{1: 2}", '{"a": [1 x]}'])
+def test_a_damaged_stream_names_file_and_place(tmp_path, text):
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(SeglabError, match=r"bad\.json is damaged: at character \d+"):
+        list(stream_json(path))
+
+
+def test_the_head_is_found_in_any_order(tmp_path):
+    path = tmp_path / "some.json"
+    parts = {"images": [{"id": 1}], "annotations": [{"id": 2}], "categories": [{"id": 3}]}
+    for order in (("images", "annotations", "categories"), ("categories", "annotations", "images")):
+        path.write_text(json.dumps({key: parts[key] for key in order}))
+        assert coco_head(path) == ([{"id": 1}], [{"id": 3}])
+    path.write_text(json.dumps({"images": [{"id": 1}], "annotations": [{"id": 2}], "more": {"categories": [4]}}))
+    with pytest.raises(SeglabError, match="no categories"):
+        coco_head(path)
+
+
+def png(array: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "png")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_labelme(tmp_path):
+    mask = np.zeros((6, 8), np.uint8)
+    mask[1:5, 1:7] = 1
+    mask[2:4, 3:5] = 0
+    shapes = [
+        {"label": "cup", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon", "group_id": None},
+        {"label": "cup", "points": [[30, 1], [20, 9]], "shape_type": "rectangle", "group_id": 1},
+        {"label": "cup", "points": [[40, 5], [45, 9], [40, 9]], "shape_type": "polygon", "group_id": 1},
+        {"label": "ball", "points": [[30.0, 25.0], [30.0, 32.0]], "shape_type": "circle", "group_id": None},
+        {"label": "frame", "points": [[50, 30], [57, 35]], "shape_type": "mask", "mask": png(mask), "group_id": None},
+        {"label": "dot", "points": [[3, 3]], "shape_type": "point", "group_id": None},
+    ]
+    content = {"version": "5", "imageHeight": HEIGHT, "imageWidth": WIDTH, "imageData": None, "shapes": shapes}
+    picture(tmp_path / "in/a.jpg")
+    (tmp_path / "in/a.json").write_text(json.dumps(content | {"imagePath": "a.jpg"}))
+    inside = png(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    (tmp_path / "in/b.json").write_text(json.dumps(content | {"imagePath": "..\\raw\\b.png", "imageData": inside}))
+    (tmp_path / "in/c.json").write_text(json.dumps(content | {"imagePath": "c.jpg"}))
+    report = convert(tmp_path / "in", out=tmp_path / "out")
+    assert (report.images, report.images_written, report.objects, report.lost) == (3, 2, 15, 7)
+    assert "a point of 1 points" in str(report) and "missing image" in str(report)
+    found = read_back(tmp_path / "out", "train")
+    assert sorted(found) == ["a.jpg", "b.png"]
+    assert load_dataset(tmp_path / "out").names == {0: "ball", 1: "cup", 2: "dot", 3: "frame"}
+    for objects in found.values():
+        assert [each.class_id for each, _ in objects] == [1, 1, 0, 3]
+        _, pair, ball, frame = objects
+        polygons = truth({"segmentation": [box(20, 1, 30, 9), [40, 5, 45, 9, 40, 9]]}, HEIGHT, WIDTH)
+        assert same(pair[1], polygons) == 1.0
+        assert sum(map(ring_area, ball[0].rings)) == pytest.approx(np.pi * 49, abs=0.1)
+        expected = np.zeros((HEIGHT, WIDTH), dtype=bool)
+        expected[30:36, 50:58] = mask
+        assert same(frame[1], encode(expected)) == 1.0
+
+
+def ids_picture() -> np.ndarray:
+    ids = np.zeros((HEIGHT, WIDTH), np.uint8)
+    ids[2:10, 3:20] = 1
+    ids[4:6, 5:9] = 0
+    ids[20:30, 10:20] = 7
+    ids[20:30, 30:40] = 7
+    return ids
+
+
+def test_instance_masks(tmp_path):
+    ids = ids_picture()
+    for name in ("a.jpg", "b.jpg"):
+        picture(tmp_path / "images" / name)
+    folder = tmp_path / "masks"
+    for name in ("cell/a.png", "nucleus/a.png", "cell/lost.png", "cell/b.png", "nucleus/b.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(ids).save(folder / "cell/a.png")
+    Image.fromarray(ids.astype(np.uint16) * 300).save(folder / "nucleus/a.png")
+    Image.fromarray(ids).save(folder / "cell/lost.png")
+    Image.fromarray(np.stack((ids * 20, ids, ids), axis=2)).save(folder / "cell/b.png")
+    Image.fromarray(ids[:10]).save(folder / "nucleus/b.png")
+    with pytest.raises(SeglabError, match="images="):
+        convert(folder, out=tmp_path / "out")
+    report = convert(folder, images=tmp_path / "images", out=tmp_path / "out")
+    assert (report.images, report.images_written, report.objects, report.lost) == (3, 2, 9, 3)
+    assert "two sizes" in str(report) and "missing image" in str(report)
+    found = read_back(tmp_path / "out", "train")
+    for name, classes in (("a.jpg", [0, 0, 1, 1]), ("b.jpg", [0, 0])):
+        assert [each.class_id for each, _ in found[name]] == classes
+        for (_, mask), value in zip(found[name], (1, 7, 1, 7)):
+            assert same(mask, encode(ids == value)) == 1.0
+
+
+@pytest.mark.parametrize("colours", [False, True])
+@pytest.mark.parametrize("instances", [False, True])
+def test_voc_masks(tmp_path, colours, instances):
+    ids = ids_picture()
+    classes = np.choose(np.minimum(ids, 2), [0, 15, 7]).astype(np.uint8)
+    for array in (ids, classes):
+        array[array == 0] = 255 * (np.indices(array.shape)[1][array == 0] == 59)  # a void border
+    palette = np.zeros((256, 3), np.uint8)
+    for index in range(256):
+        for bit in range(8):
+            palette[index] |= np.array([(index >> (3 * bit + c) & 1) << (7 - bit) for c in range(3)], np.uint8)
+    for folder, array in (("SegmentationClass", classes), ("SegmentationObject", ids)):
+        if folder == "SegmentationClass" or instances:
+            for name in ("a", "b"):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                image = Image.fromarray(palette[array] if colours else array)
+                if not colours:
+                    image = image.convert("P")
+                    image.putdata(array.ravel().tolist())
+                image.save(tmp_path / folder / f"{name}.png")
+                picture(tmp_path / "JPEGImages" / f"{name}.jpg")
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n")
+    (lists / "val.txt").write_text("b\n")
+    report = convert(tmp_path, out=tmp_path / "out", strict=1.0)
+    assert report.objects == report.objects_written == (4 if instances else 6)
+    spec = load_dataset(tmp_path / "out")
+    assert [path.name for path in spec.images("val")] == ["b.jpg"] and len(spec.names) == 20
+    for each, mask in read_back(tmp_path / "out", "train")["a.jpg"]:
+        whole = encode(ids == (1 if spec.names[each.class_id] == "person" else 7))
+        assert spec.names[each.class_id] in ("person", "car")
+        if instances:
+            assert same(mask, whole) == 1.0
+        else:
+            assert iou([mask], [whole], [True])[0, 0] == 1.0
+
+
+def test_voc_label_map_names_the_classes(tmp_path):
+    ids = ids_picture()
+    (tmp_path / "SegmentationClass").mkdir()
+    Image.fromarray(np.array([[0, 0, 0], [9, 8, 7], [1, 2, 3]], np.uint8)[np.minimum(ids, 2)]).save(
+        tmp_path / "SegmentationClass/a.png"
+    )
+    picture(tmp_path / "JPEGImages/a.jpg")
+    (tmp_path / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\nrust:9,8,7::\n")
+    report = convert(tmp_path, out=tmp_path / "out")
+    assert load_dataset(tmp_path / "out").names == {0: "rust"}
+    assert (report.objects, report.objects_written) == (3, 1) and "unknown class" in str(report)
+
+
+def test_rings_of_traced_masks_are_what_the_reader_gets(tmp_path):
+    """The halves of the round trip meet: a traced mask written and read has the rings of the trace."""
+    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    mask[3:9, 4:30] = True
+    mask[5:7, 10:20] = False
+    traced = mask_to_rings(mask)
+    text, *_ = faithful_row([], encode(mask), WIDTH, HEIGHT)
+    back = split_row(np.array(text.split(), dtype=float).reshape(-1, 2) * (WIDTH, HEIGHT))
+    assert sorted(ring_area(orient(ring)) for ring in traced) == pytest.approx(
+        sorted(ring_area(orient(ring)) for ring in back), abs=1e-3
+    )

@@ -74,7 +74,9 @@ def _header(path: str | Path, source) -> tuple[int, int, int]:
 
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            orientation = image.getexif().get(0x0112, 1)
+            # Of a PNG without EXIF before its pixels, Pillow would decode all pixels to look behind them.
+            bare = image.format == "PNG" and "exif" not in image.info
+            orientation = 1 if bare else image.getexif().get(0x0112, 1)
             return image.height, image.width, orientation if orientation in range(1, 9) else 1
     except Exception as error:  # Pillow raises many kinds on broken headers
         raise SeglabError(f"{path} is no image that can be read ({error}): replace or remove it") from error

@@ -33,14 +33,15 @@ def soft_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4
 def hard_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4, overlap: bool = True) -> np.ndarray:
     """(N, height / ratio, width / ratio) float16 of zeros and ones, as YOLO trainers draw them.
 
-    Corners cut down to whole pixels, filled at full resolution, reduced bilinearly; with `overlap` every cell belongs
-    to the smallest object on it alone. objects: rings in the letterbox frame of height x width pixels.
+    Outlines become a thousand points cut down to whole pixels, are filled at full resolution and reduced bilinearly;
+    with `overlap` every cell belongs to the smallest object on it alone. objects: rings in the letterbox frame of
+    height x width pixels.
     """
     masks = np.zeros((len(objects), height // ratio, width // ratio), np.uint8)
     for mask, rings in zip(masks, objects):
         full = np.zeros((height, width), np.uint8)
         for ring in sorted(rings, key=lambda ring: -abs(ring_area(ring))):  # so that an island fills its hole again
-            cv2.fillPoly(full, [ring.astype(np.int32)], int(ring_area(ring) >= 0))
+            cv2.fillPoly(full, [_subdivide(ring).astype(np.int32)], int(ring_area(ring) >= 0))
         mask[:] = cv2.resize(full, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
     if overlap:
         taken = np.zeros(masks.shape[1:], bool)
@@ -48,3 +49,11 @@ def hard_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4
             masks[index][taken] = 0
             taken |= masks[index] > 0
     return masks.astype(np.float16)
+
+
+def _subdivide(ring: np.ndarray, count: int = 1000) -> np.ndarray:
+    """The same outline with about `count` points, as many on every edge."""
+    closed = np.concatenate((ring, ring[:1]))
+    corners = np.arange(len(closed))
+    places = np.union1d(np.linspace(0, len(ring), max(0, count - len(closed))), corners)
+    return np.stack([np.interp(places, corners, closed[:, axis]) for axis in (0, 1)], axis=1)

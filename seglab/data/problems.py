@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seglab.errors import SeglabError
 
-ROWS_SHOWN = 20
+ROWS_SHOWN = 5  # of each kind
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,12 @@ def problem_table(problems: Iterable[Problem], root: str | Path = "") -> str:
     problems = list(problems)
     kinds = Counter((problem.what.split(":")[0], problem.done) for problem in problems)
     lines, shown = [], Counter()
-    each = max(3, ROWS_SHOWN // max(1, len(kinds)))
     for problem in problems:
         kind = (problem.what.split(":")[0], problem.done)
         shown[kind] += 1
-        if shown[kind] <= each:
+        if shown[kind] <= ROWS_SHOWN:
             where = problem.where.removeprefix(str(root)).lstrip("/\\") if str(root) else problem.where
             lines.append(f"  {where}  {problem.what} -> {problem.done}")
-        if shown[kind] == each + 1:
-            lines.append(f"  ... {kinds[kind] - each} more: {kind[0]} -> {kind[1]}")
+        if shown[kind] == ROWS_SHOWN + 1:
+            lines.append(f"  ... {kinds[kind] - ROWS_SHOWN} more: {kind[0]} -> {kind[1]}")
     return "\n".join([f"{len(problems)} finding{'s' * (len(problems) != 1)} in the data:"] + lines) if lines else ""

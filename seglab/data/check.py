@@ -1,0 +1,144 @@
+"""A look over a dataset before it costs a training run: `seglab check data=...`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seglab.data.augment import boxes_of
+from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.problems import Problem, problem_table
+from seglab.data.sample import Sample
+from seglab.drawing.overlays import draw_instances
+from seglab.drawing.plots import contact_sheet
+from seglab.errors import SeglabError
+from seglab.geometry.polygons import ring_area
+from seglab.geometry.raster import fill
+
+SMALL, LARGE = 32**2, 96**2  # COCO's size classes, square pixels
+PICTURES = 24  # on the contact sheet
+
+
+@dataclass
+class SplitReport:
+    """What one split holds. objects: class id -> count; sizes: objects small, medium, large by COCO's areas."""
+
+    images: int = 0
+    unlabelled: int = 0
+    crowds: int = 0
+    objects: Counter = field(default_factory=Counter)
+    sizes: list[int] = field(default_factory=lambda: [0, 0, 0])
+    shortest: int = 0  # sides of images, pixels
+    longest: int = 0
+
+
+@dataclass
+class DatasetReport:
+    """The findings; `print` shows them as tables. duplicates: pairs of files with the same pixels."""
+
+    spec: DatasetSpec
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    duplicates: list[tuple[str, str, str, str]] = field(default_factory=list)  # split, file, split, file
+    sheet: Path | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.spec.name}: {len(self.spec.names)} classes in {self.spec.root}", ""]
+        lines.append(
+            f"{'split':8}{'images':>8}{'unlabelled':>12}{'objects':>9}{'small':>8}{'medium':>8}{'large':>8}"
+            f"{'crowds':>8}  sides of images"
+        )
+        for name, split in self.splits.items():
+            counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))
+            lines.append(
+                f"{name:8}{split.images:8}{split.unlabelled:12}{split.objects.total():9}{counts}"
+                f"  {split.shortest} to {split.longest} px"
+            )
+        lines += ["", f"{'class':20}" + "".join(f"{name:>9}" for name in self.splits)]
+        present = [c for c in self.spec.names if any(split.objects[c] for split in self.splits.values())]
+        for class_id in sorted(present, key=lambda c: -sum(split.objects[c] for split in self.splits.values())):
+            counts = "".join(f"{split.objects[class_id]:9}" for split in self.splits.values())
+            lines.append(f"{self.spec.names[class_id]:20}{counts}")
+        if len(present) < len(self.spec.names):
+            lines.append(f"{len(self.spec.names) - len(present)} classes have no object")
+        if self.duplicates:
+            lines += ["", f"{len(self.duplicates)} pairs of images with the same pixels:"]
+            lines += [f"  {a} {one} = {b} {other}" for a, one, b, other in self.duplicates[:10]]
+            leaks = sum(a != b for a, _, b, _ in self.duplicates)
+            lines += [f"  {leaks} of them across splits: validation would measure memory"] if leaks else []
+        lines += ["", problem_table(self.problems, self.spec.root) or "no problems found"]
+        return "\n".join([*lines, f"contact sheet: {self.sheet}"] if self.sheet else lines)
+
+
+def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetReport:
+    """Read every image and label of every split, count, compare, and draw some.
+
+    out: folder of the contact sheet, None for no picture. Errors: SeglabError when the dataset is not found.
+    """
+    from tqdm.auto import tqdm
+
+    spec = load_dataset(data)
+    report, seen, drawn = DatasetReport(spec), {}, []
+    for name in spec.splits:
+        with contextlib.redirect_stdout(io.StringIO()):  # its problems go into this report
+            dataset = SegmentationDataset(spec, name, 640)
+        report.problems += dataset.problems
+        split = report.splits[name] = SplitReport(len(dataset))
+        sides = np.array(dataset.image_sizes)
+        split.shortest, split.longest = int(sides.min()), int(sides.max())
+        step = max(1, len(dataset) * len(spec.splits) // PICTURES)
+        for index in tqdm(range(len(dataset)), desc=f"check {name}", unit="image", disable=len(dataset) < 200):
+            try:
+                sample = dataset.sample(index)
+            except SeglabError as error:
+                report.problems.append(Problem(str(dataset.images[index]), 0, f"unreadable image: {error}", "found"))
+                continue
+            _count(split, sample)
+            digest = hashlib.blake2b(sample.image.tobytes(), digest_size=16).digest()
+            here = (name, _relative(dataset.images[index], spec.root))
+            if digest in seen:
+                report.duplicates.append((*seen[digest], *here))
+            seen.setdefault(digest, here)
+            if index % step == 0 and len(drawn) < PICTURES:
+                drawn.append((_draw(sample, spec), f"{name} {dataset.images[index].name}"))
+    report.problems = list(dict.fromkeys(report.problems))
+    if out is not None and drawn:
+        report.sheet = Path(out) / f"{spec.name}.jpg"
+        report.sheet.parent.mkdir(parents=True, exist_ok=True)
+        sheet = contact_sheet([image for image, _ in drawn], [title for _, title in drawn])
+        cv2.imwrite(str(report.sheet), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    return report
+
+
+def _count(split: SplitReport, sample: Sample) -> None:
+    split.unlabelled += not sample.objects
+    for object_ in sample.objects:
+        if object_.crowd:
+            split.crowds += 1
+            continue
+        split.objects[object_.class_id] += 1
+        area = sum(map(ring_area, object_.rings))
+        split.sizes[0 if area < SMALL else 1 if area < LARGE else 2] += 1
+
+
+def _draw(sample: Sample, spec: DatasetSpec) -> np.ndarray:
+    size = sample.image.shape[:2]
+    return draw_instances(
+        sample.image,
+        [object_.class_id for object_ in sample.objects],
+        boxes=boxes_of(sample.objects),
+        crops=[(0, 0, fill(object_.rings, *size)) for object_ in sample.objects],
+        labels=[spec.names[object_.class_id] for object_ in sample.objects],
+    )
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -1,0 +1,202 @@
+"""Datasets are found by name, YAML, folder and JSON, and what cannot be found is explained."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from seglab.data import catalogue
+from seglab.data.catalogue import COCO_NAMES, label_path, load_dataset, write_yaml
+from seglab.errors import SeglabError
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """No dataset of this machine is in reach, nor the network."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.delenv("SEGLAB_DATASETS", raising=False)
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEGLAB_OFFLINE", "1")
+
+
+def make_images(folder, count=2):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / f"{number}.png")
+
+
+def make_dataset(root, yaml_path=None, **content):
+    make_images(root / "images/train", 3)
+    make_images(root / "images/val", 2)
+    content = {"train": "images/train", "val": "images/val", "names": {0: "cup", 1: "kite"}} | content
+    path = yaml_path or root / f"{root.name}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def counts(spec):
+    return {split: len(images) for split, images in spec.splits.items()}
+
+
+def test_embedded_default_needs_nothing():
+    for source in ("toybox8-seg", "toybox8-seg.yaml"):
+        spec = load_dataset(source)
+        assert counts(spec) == {"train": 4, "val": 4} and len(spec.names) == 10
+        assert all(label_path(image).is_file() for images in spec.splits.values() for image in images)
+
+
+@pytest.mark.parametrize("how", ["yaml", "folder", "name", "name.yaml", "datasets", "cache"])
+def test_ways_to_say_it(tmp_path, monkeypatch, how):
+    root = tmp_path / {"datasets": "elsewhere", "cache": "cache/datasets"}.get(how, "work") / "shelf"
+    path = make_dataset(root)
+    monkeypatch.setenv("SEGLAB_DATASETS", str(tmp_path / "elsewhere"))
+    source = {"yaml": path, "folder": root, "name.yaml": "shelf.yaml"}.get(how, "shelf")
+    spec = load_dataset(source)
+    assert counts(spec) == {"train": 3, "val": 2}
+    assert spec.name == "shelf" and spec.root == root.resolve() and spec.names == {0: "cup", 1: "kite"}
+
+
+def test_path_is_searched_beside_the_yaml_then_by_name(tmp_path, monkeypatch):
+    make_dataset(tmp_path / "elsewhere/shelf", tmp_path / "work/mine.yaml", path="../somewhere/shelf")
+    with pytest.raises(SeglabError, match="SEGLAB_DATASETS"):
+        load_dataset("mine")
+    monkeypatch.setenv("SEGLAB_DATASETS", str(tmp_path / "elsewhere"))
+    assert load_dataset("mine").root == (tmp_path / "elsewhere/shelf").resolve()
+
+
+def test_entries_may_be_lists_and_text_files(tmp_path):
+    root = tmp_path / "shelf"
+    path = make_dataset(root, train=["images/train", "images/val"], val="val.txt", test="images/val/0.png")
+    (root / "val.txt").write_text("./images/val/1.png\n\nimages/train/0.png\n")
+    spec = load_dataset(path)
+    assert counts(spec) == {"train": 5, "val": 2, "test": 1}
+    assert {label_path(image) for image in spec.splits["val"]} == {
+        spec.root / "labels/train/0.txt",
+        spec.root / "labels/val/1.txt",
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["a", "b"], {0: "a", 1: "b"}), ({0: "a", 1: True}, {0: "a", 1: "True"}), (2, {0: "class 0", 1: "class 1"})],
+)
+def test_names(tmp_path, names, expected):
+    assert load_dataset(make_dataset(tmp_path / "shelf", names=names)).names == expected
+
+
+@pytest.mark.parametrize("names", [{1: "a", 2: "b"}, {}, "person", None, {"a": 0}, -1])
+def test_names_that_leave_doubt_are_refused(tmp_path, names):
+    with pytest.raises(SeglabError, match="names"):
+        load_dataset(make_dataset(tmp_path / "shelf", names=names))
+
+
+@pytest.mark.parametrize(
+    "text", ["!!python/object/apply:os.system ['touch pwned']", "a: [", "just words", "", "train: x\nnames: [a]"]
+)
+def test_yaml_is_safe_and_must_be_a_dataset(tmp_path, text):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(SeglabError, match=r"bad\.yaml"):
+        load_dataset(tmp_path / "bad.yaml")
+    assert not (tmp_path / "work/pwned").exists()
+
+
+def test_a_download_script_is_never_run(tmp_path):
+    (tmp_path / "evil.yaml").write_text("path: nothing\ntrain: a\nval: b\nnames: [x]\ndownload: open('pwned', 'w')\n")
+    with pytest.raises(SeglabError, match="nothing"):
+        load_dataset(tmp_path / "evil.yaml")
+    assert not (tmp_path / "work/pwned").exists()
+
+
+def test_a_known_name_offline_says_what_to_do(tmp_path):
+    with pytest.raises(SeglabError, match=r"coco8-seg\.zip.*put the file at.*toybox8-seg"):
+        load_dataset("coco8-seg")
+
+
+def test_a_known_archive_is_unpacked_and_described(tmp_path, monkeypatch):
+    import shutil
+
+    make_images(tmp_path / "zip/coco8-seg/images/train", 4)
+    make_images(tmp_path / "zip/coco8-seg/images/val", 4)
+    archive = shutil.make_archive(tmp_path / "coco8-seg", "zip", tmp_path / "zip")
+    monkeypatch.setattr(catalogue, "fetch", lambda name: archive)
+    for _ in range(2):
+        spec = load_dataset("coco8-seg.yaml")
+        assert counts(spec) == {"train": 4, "val": 4} and list(spec.names.values()) == COCO_NAMES
+        monkeypatch.setattr(catalogue, "fetch", None)  # the second time it is there
+
+
+def test_unknown_name_tells_where_it_looked(tmp_path):
+    with pytest.raises(SeglabError) as caught:
+        load_dataset("shelff")
+    for part in ("shelff", str(tmp_path / "work"), str(tmp_path / "cache"), "coco8-seg", "toybox8-seg"):
+        assert part in str(caught.value)
+
+
+def test_empty_and_missing_splits_are_named(tmp_path):
+    path = make_dataset(tmp_path / "shelf")
+    with pytest.raises(SeglabError, match=r"'test'.*train \(3\), val \(2\)"):
+        load_dataset(path).images("test")
+
+
+def write_json(path, files, categories=((3, "cup"), (7, "kite"))):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [{"id": number, "file_name": name, "height": 8, "width": 8} for number, name in enumerate(files)]
+    categories = [{"id": number, "name": name} for number, name in categories]
+    path.write_text(json.dumps({"images": images, "annotations": [], "categories": categories}))
+    return path
+
+
+@pytest.mark.parametrize("layout", ["images/val2017", "val2017", "images", "annotations", "annotations/images"])
+def test_coco_json_finds_its_images(tmp_path, layout):
+    make_images(tmp_path / "set" / layout)
+    spec = load_dataset(write_json(tmp_path / "set/annotations/instances_val2017.json", ["1.png", "0.png"]))
+    assert [image.name for image in spec.images("val")] == ["0.png", "1.png"]
+    assert all(image.is_file() for image in spec.images("val"))
+    assert spec.names == {0: "cup", 1: "kite"} and list(spec.annotations) == ["val"]
+
+
+def test_coco_json_brings_its_siblings(tmp_path):
+    make_images(tmp_path / "set/images/train2017", 3)
+    make_images(tmp_path / "set/images/val2017", 1)
+    write_json(tmp_path / "set/annotations/instances_train2017.json", ["0.png", "1.png", "2.png"])
+    path = write_json(tmp_path / "set/annotations/instances_val2017.json", ["0.png"])
+    assert counts(load_dataset(path)) == {"train": 3, "val": 1}
+    assert counts(load_dataset(path, images=tmp_path / "set/images/val2017")) == {"val": 1}
+    write_json(path, ["0.png"], categories=((1, "other"),))
+    with pytest.raises(SeglabError, match="different categories"):
+        load_dataset(path)
+
+
+def test_coco_json_without_images_or_sense(tmp_path):
+    with pytest.raises(SeglabError, match="images="):
+        load_dataset(write_json(tmp_path / "a.json", ["0.png"]))
+    (tmp_path / "b.json").write_text("[1, 2]")
+    with pytest.raises(SeglabError, match=r"b\.json is no COCO"):
+        load_dataset(tmp_path / "b.json")
+    with pytest.raises((SeglabError, FileNotFoundError), match=r"c\.json"):
+        load_dataset(tmp_path / "c.json")
+
+
+def test_written_yaml_moves_with_its_folder(tmp_path):
+    make_dataset(tmp_path / "a")
+    write_yaml(tmp_path / "a/a.yaml", {"train": "images/train", "val": "images/val"}, {0: "ü", 1: "no"})
+    (tmp_path / "a").rename(tmp_path / "b")
+    spec = load_dataset(tmp_path / "b")
+    assert counts(spec) == {"train": 3, "val": 2} and spec.names == {0: "ü", 1: "no"}
+
+
+def test_label_path_replaces_the_last_images_folder():
+    from pathlib import Path
+
+    assert label_path(Path("/images/x/images/a/b.c.jpg")) == Path("/images/x/labels/a/b.c.txt")
+    assert label_path(Path("/data/b.jpg")) == Path("/data/b.txt")
+
+
+def test_real_coco8(datasets_folder, monkeypatch):
+    monkeypatch.setenv("SEGLAB_DATASETS", str(datasets_folder.resolve()))
+    for source in ("coco8-seg", "coco8-seg.yaml", datasets_folder / "coco8-seg.yaml"):
+        spec = load_dataset(source)
+        assert counts(spec) == {"train": 4, "val": 4} and list(spec.names.values()) == COCO_NAMES

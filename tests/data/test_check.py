@@ -1,0 +1,47 @@
+"""`check` finds what was planted."""
+
+import shutil
+
+import cv2
+
+from seglab.data.catalogue import load_dataset
+from seglab.data.check import check
+
+
+def test_findings(make_shelf, tmp_path):
+    spec = make_shelf()
+    images, labels = spec.root / "images", spec.root / "labels"
+    shutil.copy(images / "train/2.png", images / "val/copy.png")  # leaks, under another name
+    shutil.copy(labels / "train/2.txt", labels / "val/copy.txt")
+    (labels / "train/0.txt").write_text("0 -0.5 0.1 0.5 0.1 0.5 0.5\n9 0.1 0.1 0.2 0.2 0.1 0.2\n")
+    (labels / "train/1.txt").unlink()
+    (images / "val/3.png").write_bytes(b"broken")
+    data = bytearray((images / "val/4.png").read_bytes())
+    data[len(data) // 2] ^= 255  # whole, but its middle is damaged
+    (images / "val/4.png").write_bytes(data)
+    report = check(spec.root, tmp_path / "out")
+    train, val = report.splits["train"], report.splits["val"]
+    assert (train.images, train.unlabelled, train.objects.total()) == (6, 1, 9)
+    assert val.images == 6 and report.duplicates == [("train", "images/train/2.png", "val", "images/val/copy.png")]
+    assert (train.shortest, train.longest) == (40, 200) and sum(train.sizes) == 9
+    text = str(report)
+    for part in (
+        "cup",
+        "kite",
+        "outside",
+        "class id",
+        "val/3.png",
+        "val/4.png",
+        "no label file",
+        "across splits",
+        "out",
+    ):
+        assert part in text
+    sheet = cv2.imread(str(report.sheet))
+    assert sheet is not None and min(sheet.shape[:2]) > 300
+
+
+def test_a_clean_dataset_has_no_findings(make_shelf):
+    report = check(make_shelf().root, out=None)
+    assert not report.problems and not report.duplicates and report.sheet is None
+    assert "no problems found" in str(report) and len(load_dataset(report.spec.yaml).names) == 2

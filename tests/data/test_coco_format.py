@@ -1,0 +1,111 @@
+"""COCO JSON: the same masks as pycocotools, bad annotations told."""
+
+import json
+
+import numpy as np
+import pytest
+
+from seglab.data.coco_format import CocoFile, read_coco
+from seglab.data.problems import raise_first
+from seglab.errors import SeglabError
+from seglab.geometry.raster import fill
+from seglab.geometry.rle import decode
+
+IMAGE = {"id": 5, "file_name": "a.jpg", "height": 20, "width": 30}
+CATEGORIES = [{"id": 90, "name": "z"}, {"id": 1, "name": "a"}, {"id": 13, "name": "m"}]
+SQUARE = [2, 3, 12, 3, 12, 13, 2, 13]
+
+
+def make(tmp_path, *annotations, images=(IMAGE,)):
+    annotations = [{"id": n, "image_id": 5, "category_id": 13, "iscrowd": 0} | a for n, a in enumerate(annotations)]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": CATEGORIES}))
+    return CocoFile(path)
+
+
+def test_sparse_category_ids_are_sorted(tmp_path):
+    coco = make(tmp_path, {"segmentation": [SQUARE]})
+    assert coco.names == {0: "a", 1: "m", 2: "z"} and coco.category_ids == [1, 13, 90]
+    ((found,), problems) = coco.objects(0)
+    assert found.class_id == 1 and not problems and fill(found.rings, 20, 30).sum() == 100
+
+
+def test_parts_are_all_solid_whichever_way_they_turn(tmp_path):
+    reverse = np.array(SQUARE).reshape(-1, 2)[::-1] + (14, 0)
+    ((found,), _) = make(tmp_path, {"segmentation": [SQUARE, reverse.ravel().tolist()]}).objects(0)
+    assert fill(found.rings, 20, 30).sum() == 200
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("crowd", [0, 1])
+def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
+    mask = np.zeros((20, 30), bool)
+    mask[4:9, 5:15] = True
+    mask[5:7, 8:10] = False
+    flat = np.concatenate(([False], mask.T.ravel(), [False]))
+    runs = np.flatnonzero(flat[1:] != flat[:-1])
+    counts = np.diff(runs, prepend=0, append=600).tolist()
+    if compressed:
+        from pycocotools import mask as coco
+
+        counts = coco.frPyObjects({"size": [20, 30], "counts": counts}, 20, 30)["counts"].decode()
+    rle = {"size": [20, 30], "counts": counts}
+    ((found,), problems) = make(tmp_path, {"segmentation": rle, "iscrowd": crowd}).objects(0)
+    assert not problems and found.crowd is bool(crowd)
+    assert np.array_equal(decode(found.rle), mask) and np.array_equal(fill(found.rings, 20, 30), mask)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "what", "kept"),
+    [
+        ({"segmentation": []}, "no outline", False),
+        ({}, "no outline", False),
+        ({"segmentation": [SQUARE], "category_id": 2}, "unknown category", False),
+        ({"segmentation": [[1, 2, 3, 4]]}, "too few points", False),
+        ({"segmentation": [SQUARE, [1, 2, 3, 4]]}, "part left out", True),
+        ({"segmentation": [[1, 1, 5, 1, 9, 1]]}, "without area", False),
+        ({"segmentation": [[-9, 3, 12, 3, 12, 13]]}, "cut at the border", True),
+        ({"segmentation": {"size": [2, 2], "counts": [4]}}, "cannot be read", False),
+        ({"segmentation": {"size": [20, 30], "counts": [1, 2]}}, "cannot be read", False),
+        ({"segmentation": {"size": [20, 30], "counts": [600]}}, "empty mask", False),
+        ({"segmentation": {"size": [20, 30]}}, "cannot be read", False),
+    ],
+)
+def test_bad_annotations(tmp_path, annotation, what, kept):
+    objects, problems = make(tmp_path, {"segmentation": [SQUARE]}, annotation).objects(0)
+    assert len(objects) == 1 + kept
+    assert any(what in f"{p.what} {p.done}" for p in problems) and all("annotation 1" in p.path for p in problems)
+    with pytest.raises(SeglabError, match=r"a\.jpg annotation 1"):
+        raise_first(problems)
+
+
+def test_annotations_of_unknown_images_are_listed(tmp_path):
+    coco = make(tmp_path, {"segmentation": [SQUARE], "image_id": 77}, {"segmentation": [SQUARE]})
+    assert len(coco.objects(0)[0]) == 1 and "77" in coco.unplaced()[0].what
+
+
+def test_the_index_is_read_again_when_the_file_changes(tmp_path):
+    make(tmp_path, {"segmentation": [SQUARE]})
+    first = read_coco(tmp_path / "x.json")
+    assert read_coco(tmp_path / "x.json") is first
+    make(tmp_path)
+    import os
+
+    os.utime(tmp_path / "x.json", ns=(1, 1))
+    assert read_coco(tmp_path / "x.json").objects(0) == ([], [])
+
+
+def test_real_coco_masks_equal_pycocotools(datasets_folder):
+    from pycocotools.coco import COCO
+
+    for path in sorted((datasets_folder / "coco38/annotations").glob("*.json")):
+        theirs, ours = COCO(str(path)), read_coco(path)
+        assert list(ours.names.values()) == [theirs.cats[i]["name"] for i in sorted(theirs.cats)]
+        for index, image in enumerate(ours.images):
+            objects, problems = ours.objects(index)
+            annotations = theirs.imgToAnns[image["id"]]
+            assert not problems and len(objects) == len(annotations)
+            for object_, annotation in zip(objects, annotations):
+                assert object_.crowd == annotation["iscrowd"]
+                expected = theirs.annToMask(annotation)
+                assert np.array_equal(fill(object_.rings, image["height"], image["width"]), expected)

@@ -1,0 +1,238 @@
+"""Datasets: items fit their letterbox, targets fit their objects, bad files cost nothing but themselves."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from seglab.data.augment import AugmentConfig
+from seglab.data.catalogue import load_dataset, write_yaml
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.image import read_image
+from seglab.data.mask_targets import hard_masks, soft_masks
+from seglab.errors import SeglabError
+from seglab.geometry.polygons import ring_area
+from seglab.geometry.raster import coverage, fill
+
+SQUARE = np.array([[10.0, 20], [50, 20], [50, 60], [10, 60]])
+
+
+def equal(a, b):
+    return all(np.array_equal(a[key], b[key]) for key in ("image", "classes", "boxes", "masks"))
+
+
+def test_samples_are_raw(make_shelf):
+    spec = make_shelf()
+    dataset = SegmentationDataset(spec, "train", 64)
+    assert len(dataset) == 6 and not dataset.problems
+    for index in range(6):
+        sample = dataset.sample(index)
+        height, width = sample.image.shape[:2]
+        assert np.array_equal(sample.image, read_image(dataset.images[index])) and sample.image_id == index
+        assert dataset.image_sizes[index] == (height, width)
+        expected = np.array([[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]]) * (width, height)
+        assert np.allclose(sample.objects[0].rings[0], expected) and sample.objects[1].class_id == 1
+
+
+@pytest.mark.parametrize("size", [64, (64, 128), 96])
+def test_validation_items(make_shelf, size):
+    dataset = SegmentationDataset(make_shelf(), "val", size)
+    for index in range(len(dataset)):
+        item = dataset[index]
+        height, width = (size, size) if isinstance(size, int) else size
+        assert item["image"].shape == (height, width, 3) and item["image"].dtype == np.uint8
+        assert item["masks"].shape == (2, height // 4, width // 4) and item["masks"].dtype == np.float16
+        assert item["boxes"].dtype == np.float32 and item["classes"].tolist() == [0, 1]
+        box = item["sample"]["letterbox"]
+        back = box.boxes_to_image(item["boxes"])
+        h, w = box.image_size
+        assert np.allclose(back[0], [0.1 * w, 0.2 * h, 0.5 * w, 0.6 * h], atol=0.01)
+        # the area of the soft mask is the object's, in mask cells
+        area = ring_area(dataset.objects(index)[0].rings[0]) * np.prod(box.scale) / 16
+        assert item["masks"][0].astype(float).sum() == pytest.approx(area, rel=0.01)
+
+
+def test_rectangular_items_share_shapes_and_waste_less(make_shelf):
+    dataset = SegmentationDataset(make_shelf(6), "val", 64, rect=True)
+    dataset.group = 2
+    aspects = [height / width for height, width in dataset.image_sizes]
+    assert aspects == sorted(aspects)
+    shapes = [dataset[index]["image"].shape[:2] for index in range(6)]
+    assert all(shapes[n] == shapes[n + 1] for n in (0, 2, 4))
+    assert all(side % 32 == 0 for shape in shapes for side in shape)
+    assert shapes[0] == (96, 96) or shapes[0][0] < shapes[0][1]  # the widest come first
+    wide = SegmentationDataset(make_shelf(6), "val", 64, rect=True)
+    assert wide[0]["image"].shape[:2] == (64, 96)  # 40 x 100 -> 26 x 64, and half a stride on each side in all
+    for index in range(6):
+        box = wide.letterbox(index)
+        assert max(box.resized) == 64 and all(inner + 16 <= outer for inner, outer in zip(box.resized, box.size))
+
+
+def test_augmented_items_depend_on_seed_epoch_and_index_alone(make_shelf):
+    spec = make_shelf()
+    make = lambda seed=0: SegmentationDataset(spec, "train", 64, AugmentConfig(), seed)  # noqa: E731
+    first, second = make(), make()
+    forwards = [first[index] for index in range(6)]
+    backwards = [second[index] for index in reversed(range(6))][::-1]
+    assert all(equal(a, b) for a, b in zip(forwards, backwards))
+    assert not np.array_equal(forwards[0]["image"], make(1)[0]["image"])
+    second.set_epoch(1)
+    assert not np.array_equal(forwards[0]["image"], second[0]["image"])
+    second.set_epoch(0)
+    assert equal(forwards[3], second[3]) and forwards[3]["sample"]["letterbox"] is None
+
+
+def test_mosaic_can_be_switched_off(make_shelf):
+    spec = make_shelf()
+    plain = SegmentationDataset(spec, "train", 64, AugmentConfig(mosaic=0, mixup=0), 3)
+    switched = SegmentationDataset(spec, "train", 64, AugmentConfig(mixup=1), 3)
+    assert not equal(plain[0], switched[0])
+    switched.mosaic = False
+    assert equal(plain[0], switched[0]) and switched.mosaic is False
+
+
+def test_cache_changes_nothing(make_shelf):
+    spec = make_shelf()
+    plain, kept = (SegmentationDataset(spec, "train", 64, AugmentConfig(), cache=cache) for cache in (False, "ram"))
+    assert all(equal(plain[index], kept[index]) for index in range(6))
+    for path in kept.images:
+        path.unlink()
+    assert kept.sample(2).image.shape[:2] == kept.image_sizes[2]
+
+
+def test_masks_can_be_left_out(make_shelf):
+    item = SegmentationDataset(make_shelf(), "val", 64, mask_targets=None)[0]
+    assert item["masks"].shape == (2, 0, 0) and len(item["boxes"]) == 2
+
+
+def damage(spec):
+    images, labels = spec.root / "images/train", spec.root / "labels/train"
+    (labels / "0.txt").write_text("0 0.1 0.1 0.2\n5 0.1 0.2 0.5 0.2 0.5 0.6\n1 0.1 0.2 0.5 0.2 0.5 0.6\n")
+    (images / "1.png").write_bytes((images / "1.png").read_bytes()[:200])
+    (images / "2.png").write_text("no image")
+    (labels / "3.txt").unlink()
+    (labels / "4.txt").write_text("")
+
+
+def test_bad_files_are_told_once_and_the_rest_is_used(make_shelf, capsys):
+    spec = make_shelf()
+    damage(spec)
+    dataset = SegmentationDataset(spec, "train", 64, AugmentConfig())
+    printed = capsys.readouterr().out
+    for part in ("7 findings", "0.txt:1", "0.txt:2", "1.png", "2.png", "3.txt", "4.txt", "image left out"):
+        assert part in printed
+    assert [path.stem for path in dataset.images] == ["0", "3", "4", "5"]
+    assert [len(dataset.objects(index)) for index in range(4)] == [1, 0, 0, 2]
+    assert all(dataset[index]["image"].shape == (64, 64, 3) for index in range(4))
+
+
+def test_strict_raises_at_the_first(make_shelf):
+    spec = make_shelf()
+    damage(spec)
+    with pytest.raises(SeglabError, match=r"0\.txt:1"):
+        SegmentationDataset(spec, "train", 64, strict=True)
+    (spec.root / "labels/train/0.txt").write_text("")
+    with pytest.raises(SeglabError, match=r"1\.png"):
+        SegmentationDataset(spec, "train", 64, strict=True)
+    assert len(SegmentationDataset(spec, "val", 64, strict=True)) == 6
+
+
+def test_empty_pictures_give_empty_items(make_shelf):
+    spec = make_shelf()
+    (spec.root / "labels/val/0.txt").write_text("")
+    for targets in ("soft", "hard"):
+        item = SegmentationDataset(spec, "val", 64, mask_targets=targets)[0]
+        assert item["boxes"].shape == (0, 4) and item["masks"].shape == (0, 16, 16) and item["classes"].shape == (0,)
+
+
+@pytest.mark.parametrize("arguments", [{"size": 100}, {"size": 0}, {"mask_targets": "medium"}, {"cache": "disk"}])
+def test_wrong_arguments_are_explained(make_shelf, arguments):
+    with pytest.raises(SeglabError):
+        SegmentationDataset(make_shelf(), "train", **({"size": 64} | arguments))
+
+
+def test_nothing_readable_is_an_error(make_shelf):
+    spec = make_shelf(1)
+    spec.splits["train"][0].write_text("")
+    with pytest.raises(SeglabError, match="none of the 1 images"):
+        SegmentationDataset(spec, "train", 64)
+
+
+def test_a_large_dataset_is_looked_through_once(make_shelf, tmp_path, monkeypatch, capsys):
+    from seglab.data import dataset as module
+
+    monkeypatch.setattr(module, "LARGE", 4)
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    spec = make_shelf()
+    damage(spec)
+    first = SegmentationDataset(spec, "train", 64)
+    monkeypatch.setattr(module, "image_size", None)  # a second look would fail
+    second = SegmentationDataset(spec, "train", 64)
+    assert second.problems == first.problems and second.image_sizes == first.image_sizes
+    assert equal(first[1], second[1])
+    (spec.root / "labels/train/5.txt").write_text("0 0.1 0.1 0.5 0.5 0.1 0.5")
+    with pytest.raises(TypeError):
+        SegmentationDataset(spec, "train", 64)
+
+
+def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
+    spec = make_shelf(2)
+    rle = {"size": [48, 64], "counts": [9, 99, 2964]}
+    ring = [10, 10, 30, 10, 30, 30, 10, 30]
+    annotations = [
+        {"id": 1, "image_id": 70, "category_id": 4, "iscrowd": 0, "segmentation": [ring]},
+        {"id": 2, "image_id": 70, "category_id": 9, "iscrowd": 1, "segmentation": rle},
+    ]
+    images = [
+        {"id": 70, "file_name": "0.png", "height": 48, "width": 64},
+        {"id": 71, "file_name": "1.png", "height": 48, "width": 64},  # turned: the file has 64 x 48
+    ]
+    categories = [{"id": 9, "name": "kite"}, {"id": 4, "name": "cup"}]
+    (spec.root / "instances_val.json").write_text(
+        json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    )
+    as_truth = SegmentationDataset(load_dataset(spec.root / "instances_val.json", spec.root / "images/val"), "val", 64)
+    assert as_truth.sample(0).image_id == 70 and [o.crowd for o in as_truth.objects(0)] == [False, True]
+    assert as_truth.objects(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
+    assert "another size" in as_truth.problems[0].what and as_truth.objects(1) == []
+
+    write_yaml(
+        spec.root / "shelf.yaml",
+        {"train": "images/train", "val": "images/val"},
+        {0: "cup", 1: "kite"},
+        crowds={"val": "instances_val.json"},
+    )
+    beside = SegmentationDataset(load_dataset(spec.root), "val", 64)
+    assert beside.image_id(0) == 70 and [o.crowd for o in beside.objects(0)] == [False, False, False, True]
+
+
+def test_soft_masks_are_exact_areas():
+    island = [SQUARE, (SQUARE - 30) * 0.5 + 30]
+    island[1] = island[1][::-1]
+    masks = soft_masks([[SQUARE], island, [SQUARE + (0.5, 0.25)]], 64, 96)
+    assert masks.shape == (3, 16, 24)
+    assert masks.sum(axis=(1, 2), dtype=float).tolist() == pytest.approx([100, 75, 100], rel=1e-3)
+    for mask, rings in zip(masks, ([SQUARE], island)):
+        assert np.allclose(mask, coverage(rings, 16, 24, 0.25), atol=1e-3)
+
+
+def test_hard_masks_belong_to_the_smallest():
+    large, small = [SQUARE], [(SQUARE - 30) * 0.4 + 30]
+    together, apart = (hard_masks([large, small], 64, 96, overlap=overlap) for overlap in (True, False))
+    assert set(np.unique(together)) <= {0, 1}
+    assert np.array_equal(apart[1], together[1]) and (apart[0] >= together[0]).all()
+    assert (together.sum(axis=0) <= 1).all() and np.array_equal(together.sum(axis=0) > 0, apart.sum(axis=0) > 0)
+    ring = [SQUARE, ((SQUARE - 30) * 0.5 + 30)[::-1]]
+    assert abs(hard_masks([ring], 64, 96)[0].sum() - fill(ring, 64, 96).sum() / 16) < 20
+
+
+def test_real_coco38(datasets_folder):
+    spec = load_dataset(datasets_folder / "coco38/annotations/instances_val2017.json")
+    dataset = SegmentationDataset(spec, "train", 320, AugmentConfig(), strict=True)
+    for index in range(0, 32, 4):
+        item = dataset[index]
+        assert item["image"].shape == (320, 320, 3) and len(item["masks"]) == len(item["boxes"])
+        covered = item["masks"].astype(float).reshape(len(item["masks"]), -1).sum(axis=1)
+        assert (covered > 0).all()
+    assert torch.is_tensor(dataset._switches)

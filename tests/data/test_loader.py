@@ -1,0 +1,100 @@
+"""Batches: one order for all, shared out among processes, the same for any number of workers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seglab.data.augment import AugmentConfig
+from seglab.data.collate import collate
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import EpochSampler, build_loader, start_epoch
+from seglab.errors import SeglabError
+
+
+def test_collate(make_shelf):
+    dataset = SegmentationDataset(make_shelf(), "val", 64)
+    items = [dataset[index] for index in range(3)]
+    items[1] |= {"classes": items[1]["classes"][:0], "boxes": items[1]["boxes"][:0], "masks": items[1]["masks"][:0]}
+    batch = collate(items)
+    assert batch["images"].shape == (3, 3, 64, 64) and batch["images"].dtype == torch.uint8
+    assert batch["images"].is_contiguous(memory_format=torch.channels_last)
+    assert np.array_equal(batch["images"][2].permute(1, 2, 0), items[2]["image"])
+    assert batch["image_index"].tolist() == [0, 0, 2, 2] and batch["image_index"].dtype == torch.int64
+    assert batch["classes"].dtype == torch.int64 and batch["boxes"].dtype == torch.float32
+    assert batch["masks"].shape == (4, 16, 16) and batch["masks"].dtype == torch.float16
+    assert [sample["index"] for sample in batch["samples"]] == [0, 1, 2]
+
+
+def test_collate_without_any_object(make_shelf):
+    dataset = SegmentationDataset(make_shelf(), "val", 64)
+    item = dataset[0]
+    item |= {"classes": item["classes"][:0], "boxes": item["boxes"][:0], "masks": item["masks"][:0]}
+    batch = collate([item])
+    assert batch["boxes"].shape == (0, 4) and batch["masks"].shape == (0, 16, 16) and not len(batch["image_index"])
+
+
+@given(st.integers(1, 60), st.integers(1, 5), st.sampled_from([1, 2, 3]), st.booleans(), st.integers(0, 3))
+def test_the_order_is_shared_out_completely(length, each, world, shuffle, epoch):
+    samplers = [EpochSampler(length, each * world, shuffle, 5, rank, world) for rank in range(world)]
+    whole = EpochSampler(length, each * world, shuffle, 5)
+    for sampler in (*samplers, whole):
+        sampler.set_epoch(epoch)
+    shares = [list(sampler) for sampler in samplers]
+    assert [len(share) for share in shares] == [len(sampler) for sampler in samplers]
+    assert sorted(index for batch in whole for index in batch) == list(range(length))
+    assert {index for share in shares for batch in share for index in batch} == set(range(length))
+    if shuffle:  # every process takes part in every step
+        assert len({tuple(map(len, share)) for share in shares}) == 1
+    else:
+        assert sum(len(batch) for share in shares for batch in share) == length
+    if length % world == 0:  # together they see what one process would
+        for global_batch, *parts in zip(whole, *shares):
+            assert sorted(global_batch) == sorted(index for part in parts for index in part)
+
+
+def test_order_is_a_function_of_seed_and_epoch():
+    def order(seed, epoch, start=0):
+        sampler = EpochSampler(20, 4, True, seed)
+        sampler.set_epoch(epoch, start)
+        return list(sampler)
+
+    assert order(1, 2) == order(1, 2) and order(1, 2) != order(1, 3) and order(1, 2) != order(2, 2)
+    assert order(1, 2, start=3) == order(1, 2)[3:]
+
+
+def test_a_batch_that_cannot_be_shared():
+    with pytest.raises(SeglabError, match="multiple of 2"):
+        EpochSampler(10, 3, True, world=2)
+
+
+def read(dataset, workers, epochs=(0, 1), **options):
+    loader = build_loader(dataset, 4, workers, shuffle=True, seed=3, **options)
+    batches = []
+    for epoch in epochs:
+        start_epoch(loader, epoch)
+        dataset.mosaic = epoch == 0
+        batches += list(loader)
+    return batches
+
+
+def test_workers_change_nothing(make_shelf):
+    spec = make_shelf(10)
+    state = torch.get_rng_state()
+    results = []
+    for workers in (0, 1, 2):
+        dataset = SegmentationDataset(spec, "train", 64, AugmentConfig(mixup=0.3), seed=3)
+        results.append(read(dataset, workers))
+    assert torch.equal(state, torch.get_rng_state())
+    assert len(results[0]) == 6
+    for other in results[1:]:
+        for a, b in zip(results[0], other):
+            assert all(torch.equal(a[key], b[key]) for key in a if key != "samples") and a["samples"] == b["samples"]
+
+
+def test_rectangular_batches_have_one_shape(make_shelf):
+    dataset = SegmentationDataset(make_shelf(10), "val", 64, rect=True)
+    for rank in range(2):
+        shapes = [batch["images"].shape[2:] for batch in build_loader(dataset, 4, rank=rank, world=2)]
+        assert len(set(shapes)) > 1  # and within a batch they could be stacked

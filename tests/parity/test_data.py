@@ -68,7 +68,7 @@ def test_hard_masks_equal_the_peers():
     from ultralytics.data.utils import polygon2mask, polygons2masks_overlap
     from ultralytics.utils.ops import resample_segments
 
-    rng = np.random.default_rng(1)
+    rng, differ = np.random.default_rng(1), []
     for _ in range(50):
         polygons = [rng.uniform(0, 320, (rng.integers(3, 12), 2)).astype(np.float32) for _ in range(5)]
         rings = [[polygon.astype(np.float64)] for polygon in polygons]
@@ -76,11 +76,12 @@ def test_hard_masks_equal_the_peers():
         polygons = resample_segments(polygons, 1000)  # its loader does so with every outline
         for polygon, mask in zip(polygons, hard_masks(solid, 320, 320, overlap=False)):
             theirs = polygon2mask((320, 320), [polygon.ravel()], color=1, downsample_ratio=4)
-            assert (mask != theirs).mean() < 0.005  # float32 rounds some points over a pixel's edge
+            differ.append((mask != theirs).mean())
         owner, order = polygons2masks_overlap((320, 320), polygons, downsample_ratio=4)
         ours = hard_masks(solid, 320, 320)
         for place, index in enumerate(order):
-            assert ((ours[index] > 0) != (owner == place + 1)).mean() < 0.006
+            differ.append(((ours[index] > 0) != (owner == place + 1)).mean())
+    assert np.mean(differ) < 1e-3 and max(differ) < 0.02  # float32 carries some points over a pixel's edge
 
 
 def _area(ring):

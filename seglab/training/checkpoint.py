@@ -59,8 +59,8 @@ def restore(
     for name, tensor in parts["optimizer"].items():
         key, rest = name.split("/", 1)
         parameter = parameters[rest]
-        like = torch.empty_like(parameter) if tensor.shape == parameter.shape else tensor.to(parameter.device)
-        optimizer.state[parameter][key] = like.copy_(tensor)  # in the parameter's own memory layout
+        like = parameter if tensor.shape == parameter.shape else tensor  # the parameter's own memory layout
+        optimizer.state[parameter][key] = torch.empty_like(like, device=parameter.device).copy_(tensor)
 
 
 def averaged(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

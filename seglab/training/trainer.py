@@ -24,7 +24,7 @@ from seglab.data.loader import build_loader, start_epoch
 from seglab.drawing.plots import batch_mosaic, training_curves
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
-from seglab.evaluation.validate import ValidateConfig, validate
+from seglab.evaluation.validate import ValidateConfig, validate, write_plots
 from seglab.inference.decode import decode
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse

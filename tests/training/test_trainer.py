@@ -13,10 +13,13 @@ import pytest
 import torch
 import yaml
 
+import seglab.training.trainer as trainer
 from seglab.data.catalogue import load_dataset
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.runs import choose_device, new_folder
+from seglab.training.config import make_config
 
 WORKER = Path(__file__).with_name("worker.py")
 specification = importlib.util.spec_from_file_location("training_worker", WORKER)
@@ -105,18 +108,103 @@ def test_a_killed_run_continues_bit_for_bit(reference, tmp_path):
 
 
 def test_two_processes_train_as_one(tmp_path):
-    arguments = {"epochs": 3, "batch": 4, "nbs": 4, "optimizer": "SGD", "lr0": 1e-3, "project": str(tmp_path)}
-    alone, _ = worker.run(name="alone", **arguments)
+    """Statistics of batch normalisation, normalisers of the loss and gradients are those of the whole batch.
+
+    Sums run in another order, so bits differ: about as much as when the pictures of a batch change places (1e-3 of the
+    way the weights went). Leaving out any of the three moves weights by more than a third of that way.
+    """
+    arguments = {"epochs": 2, "batch": 4, "nbs": 4, "optimizer": "SGD", "lr0": 1e-3, "warmup_epochs": 0}
+    arguments["project"] = str(tmp_path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     processes = [start({**arguments, "name": "pair"}, RANK=rank, LOCAL_RANK=rank, **together) for rank in "01"]
+    alone, _ = worker.run(name="alone", **arguments)
     assert [process.wait() for process in processes] == [0, 0]
     one, two = load_weights(alone.last).state, load_weights(tmp_path / "pair/weights/last.safetensors").state
-    torch.manual_seed(1)
-    before = YOLO11Seg("n", 10).state_dict()
-    for name, tensor in one.items():
-        if tensor.is_floating_point():
-            moved = (tensor - before[name]).norm()
-            assert (two[name] - tensor).norm() <= 1e-3 * moved + 1e-6, name
+    before = worker.new_model().state_dict()
+    for part, tolerance in (("running", 1e-3), ("", 1e-2)):
+        names = [name for name in one if part in name and one[name].is_floating_point()]
+        apart, moved = (sum((a[n] - one[n]).square().sum() for n in names).sqrt() for a in (two, before))
+        assert apart < tolerance * moved
+
+
+def test_numbers_that_are_not_finite_lead_back_to_the_last_good_state(tmp_path, monkeypatch, capsys):
+    arguments = {"epochs": 3, "batch": 4, "nbs": 4, "optimizer": "SGD", "warmup_epochs": 0, "project": str(tmp_path)}
+    loss, calls = trainer.segmentation_loss, []
+
+    def sometimes_nan(raw, batch, gains):
+        calls.append(1)
+        total, terms = loss(raw, batch, gains)
+        return total * (float("nan") if len(calls) == 2 else 1.0), terms
+
+    monkeypatch.setattr(trainer, "segmentation_loss", sometimes_nan)
+    result, model = worker.run(**arguments)
+    assert len(calls) == 4 and "epoch 2 was not finite" in capsys.readouterr().out
+    rates = [row["lr/pg0"] for row in result.history]
+    assert rates == pytest.approx([0.01, 0.01 * 0.67 / 2, 0.01 * 0.34 / 2])  # half, from the repeated epoch on
+    assert trainer.is_finite(model)
+    monkeypatch.setattr(trainer, "segmentation_loss", lambda *a: tuple(v * float("nan") for v in loss(*a)))
+    with pytest.raises(SeglabError, match="not finite even at 1/8"):
+        worker.run(**arguments)
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
+    seen = []
+
+    def validation(model):
+        figures = worker.Figures()
+        figures.fitness = [0.1, 0.3, 0.2, 0.2, 0.2][len(seen)]
+        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return figures, {"metrics/mAP50-95(M)": figures.fitness}
+
+    arguments = {"epochs": 9, "patience": 2, "val": True, "save_period": 3, "project": str(tmp_path)}
+    result, model = worker.run(validation=validation, **arguments)
+    assert len(result.history) == 4 and "patience" in capsys.readouterr().out
+    assert all(torch.equal(tensor, seen[1][name]) for name, tensor in model.state_dict().items())
+    best = load_weights(result.best)
+    assert best.metadata["epoch"] == 2 and best.metadata["metrics"]["metrics/mAP50-95(M)"] == 0.3
+    assert load_weights(result.last).metadata["epoch"] == 4
+    names = {path.name for path in (result.folder / "weights").iterdir()}
+    assert names == {"best.safetensors", "last.safetensors", "epoch3.safetensors"}
+
+
+def test_frozen_layers_stay_as_they_were(tmp_path):
+    before = worker.new_model().state_dict()
+    arguments = {"epochs": 1, "freeze": 11, "warmup_epochs": 0, "save": False, "project": str(tmp_path)}
+    result, model = worker.run(**arguments)
+    changed = {int(name.split(".")[1]) for name, tensor in model.state_dict().items() if (tensor != before[name]).any()}
+    assert changed == {13, 16, 17, 19, 20, 22, 23}  # the rest are frozen or have no weights
+    assert [path.name for path in (result.folder / "weights").iterdir()] == ["best.safetensors"]
+
+
+def test_real_validation_fills_the_table_and_draws(tmp_path):
+    spec = load_dataset("toybox8-seg")
+    config = make_config(epochs=1, imgsz=64, workers=0, device="cpu", project=str(tmp_path), amp="bf16")
+    result = trainer.train(worker.new_model(), spec, config)
+    (row,) = table(result)
+    expected = [f"metrics/{key}({part})" for part in "BM" for key in ("precision", "recall", "mAP50", "mAP50-95")]
+    expected += [f"val/{term}_loss" for term in ("box", "seg", "cls", "dfl")]
+    assert list(row)[6:-3] == expected
+    assert float(row["val/cls_loss"]) > 0
+    assert {"train_batch0.jpg", "results.png", "confusion_matrix.png"} <= {p.name for p in result.folder.iterdir()}
+    assert 0 <= result.metrics.seg.map <= 1
+
+
+def test_a_model_for_other_classes_is_refused():
+    with pytest.raises(SeglabError, match="80 classes and the data 10"):
+        trainer.train(YOLO11Seg("n", 80), load_dataset("toybox8-seg"), make_config(device="cpu"))
+
+
+def test_devices_are_named_as_users_do():
+    assert choose_device("cpu") == choose_device(torch.device("cpu")) == torch.device("cpu")
+    with pytest.raises(SeglabError, match="torchrun --nproc-per-node 2"):
+        choose_device("0,1")
+    with pytest.raises(SeglabError, match="no such device"):
+        choose_device("cuda:99")
+
+
+def test_folders_count_up(tmp_path):
+    assert [new_folder("train", str(tmp_path)).name for _ in range(3)] == ["train", "train2", "train3"]
+    assert new_folder("train", str(tmp_path), "train2", exist_ok=True).name == "train2"

@@ -1,0 +1,75 @@
+import csv
+import sys
+import types
+
+import torch
+
+from seglab.drawing.plots import training_curves
+from seglab.training import record
+from seglab.training.checkpoint import Progress
+from seglab.training.record import Record, epoch_line, follow, in_notebook, make_row, tensorboard_writer, write_results
+
+ROW = make_row(3, 12.3456, [1.0, 2.0, 3.0, 4.0], {"metrics/mAP50-95(M)": 0.25}, [0.1, 0.1, 0.2])
+
+
+def test_results_are_a_table_that_the_plots_read(tmp_path):
+    first = {name: value for name, value in ROW.items() if not name.startswith("metrics")}
+    write_results(tmp_path / "results.csv", [{**first, "epoch": 2}, ROW])
+    with open(tmp_path / "results.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["2", "3"]
+    assert rows[0]["metrics/mAP50-95(M)"] == "" and rows[1]["metrics/mAP50-95(M)"] == "0.25"
+    assert rows[1]["train/dfl_loss"] == "4" and rows[1]["lr/pg2"] == "0.2" and rows[1]["time"] == "12.346"
+    assert training_curves(tmp_path / "results.csv").ndim == 3
+
+
+def test_an_epoch_is_one_line():
+    line = epoch_line(ROW, epochs=100)
+    assert line == "epoch   3/100  box 1.000  seg 2.000  cls 3.000  dfl 4.000  mask mAP 0.250"
+
+
+def test_a_log_file_gets_no_bars(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    batches = [1, 2]
+    assert follow(batches, "epoch") is batches
+
+
+def test_a_notebook_gets_one_bar_instead_of_lines(monkeypatch, tmp_path, capsys):
+    shell = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert in_notebook()
+    bars = []
+
+    class Bar:
+        def __init__(self, **options):
+            bars.append(options)
+            self.count, self.text = options["initial"], ""
+
+        def update(self):
+            self.count += 1
+
+        def set_postfix_str(self, text):
+            self.text = text
+
+        def close(self):
+            bars.append((self.count, self.text))
+
+    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
+    monkeypatch.setattr(record, "tensorboard_writer", lambda folder: None)
+    journal = Record(tmp_path, {}, epochs=3, save=False)
+    tensors, progress = {"average/w": torch.ones(1)}, Progress(epoch=2)
+    journal.begin(tensors, progress)
+    progress.epoch, progress.history = 3, [ROW]
+    journal.add(tensors, progress, better=True)
+    journal.end(tensors, progress)
+    assert capsys.readouterr().out == ""
+    assert bars[0]["total"] == 3
+    assert bars[1] == (3, "box 1.000  seg 2.000  cls 3.000  dfl 4.000  mask mAP 0.250")
+
+
+def test_tensorboard_is_used_only_where_it_is(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # importing it fails
+    assert tensorboard_writer(tmp_path) is None
+    fake = types.SimpleNamespace(SummaryWriter=lambda folder: ("writer", folder))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    assert tensorboard_writer(tmp_path) == ("writer", str(tmp_path))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import seglab
@@ -15,6 +16,7 @@ from seglab.model.yolo11 import YOLO11Seg
 
 NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
 KEY = "seglab"  # the key whose value is JSON with everything the common keys have no place for
+BESIDE = "metadata.yaml"
 KEYS = ("names", "stride", "task", "imgsz", "batch", "channels", "license", KEY)
 
 
@@ -35,9 +37,6 @@ class Description:
     licence: str = "unknown"
     weights: str = ""
     parity: dict[str, Any] = field(default_factory=dict)
-
-    def with_parity(self, table: dict[str, Any]) -> Description:
-        return replace(self, parity=table)
 
     def to_strings(self) -> dict[str, str]:
         """Text under the keys common among YOLO tools (values are JSON), and the rest as JSON under `seglab`."""
@@ -99,6 +98,23 @@ def fingerprint(model: YOLO11Seg) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def write_beside(folder: Path, description: Description) -> None:
+    """Put the description into the folder of a format whose own files have no place for it.
+
+    JSON in a .yaml file: the name other tools look for, and YAML is a superset of JSON.
+    """
+    (folder / BESIDE).write_text(json.dumps(description.to_strings(), indent=1), encoding="utf-8")
+
+
+def read_beside(folder: Path) -> Description:
+    """The inverse of `write_beside`. Errors: SeglabError when the description is missing or damaged."""
+    try:
+        strings = json.loads((folder / BESIDE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise SeglabError(f"{folder} has no readable {BESIDE}, which says what the model is: export it again") from None
+    return Description.from_strings(strings, str(folder))
 
 
 def _literal(text: str) -> Any:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.data.image import read_image
 from seglab.errors import SeglabError, refuse_unknown
+from seglab.export import coreml
 from seglab.export.description import Description, fingerprint
 from seglab.export.formats import FORMATS, find_format, module_of
 from seglab.export.parity import verify
+from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
 
+CALIBRATION_PICTURES = 64
 DEFAULTS: dict[str, Any] = {
     "imgsz": 640,  # side in pixels or (height, width), multiples of 32
     "batch": 1,  # images a call
@@ -57,7 +66,13 @@ def export(
     if not path.name.endswith(row.suffix):
         path = path.with_name(path.name + row.suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
-    module_of(row).write(model, path, description)
+    calibration = (_calibration(load_dataset(chosen["data"]), description),) if precision == "int8" else ()
+    module_of(row).write(model, path, description, *calibration)
+    if row.module == "coreml" and not coreml.RUNS_HERE:
+        print(
+            f"{path} is written but not verified, since only macOS runs it: repeat there with seglab verify {path.name}"
+        )
+        return path
     if not verify(path, model, description.names, chosen["data"]):
         failed = path.with_name(path.name + ".failed")
         if failed.is_dir():
@@ -65,6 +80,19 @@ def export(
         path.replace(failed)
         raise SeglabError(f"the {name} file does not agree with the network, see the table above: it is now {failed}")
     return path
+
+
+def _calibration(spec: DatasetSpec, description: Description) -> Iterator[Tensor]:
+    """Training pictures, letterboxed, in the file's batch size; validation stays unseen where there is a choice."""
+    paths = spec.images("train" if spec.splits.get("train") else "val")[:CALIBRATION_PICTURES]
+    batch = []
+    for path in paths:
+        image = read_image(path)
+        boxed = letterbox(image.shape[:2], description.size).apply(image)
+        batch.append(torch.from_numpy(boxed.copy()).permute(2, 0, 1).float() / 255)
+        if len(batch) == description.batch:
+            yield torch.stack(batch)
+            batch = []
 
 
 def _size(imgsz: int | list[int] | tuple[int, int]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
 from seglab.export.description import Description
 from seglab.export.formats import require
+from seglab.export.int8 import quantise
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -24,17 +26,16 @@ DYNAMIC_AXES = {
 }
 
 
-def write(model: YOLO11Seg, path: str | Path, description: Description) -> Path:
+def write(model: YOLO11Seg, path: str | Path, description: Description, calibration: Iterable[Tensor] = ()) -> None:
     """Write `model` as ONNX: images -> predictions, prototypes (shapes: `Deployed`), weights and description inside.
 
+    calibration: for int8, batches of letterboxed images (B, 3, H, W) float in 0..1 that set the ranges.
     The exporter that traces is used: it writes the same numbers as the one built on torch.export, at a tenth of the
     time, needs no further package, and serves every torch from 2.4 on.
     Errors: onnx.checker.ValidationError when the written graph is not valid ONNX.
     """
     import onnx
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     deployed = Deployed(model, half=description.precision == "fp16")
     tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     with warnings.catch_warnings():
@@ -49,9 +50,10 @@ def write(model: YOLO11Seg, path: str | Path, description: Description) -> Path:
             opset_version=OPSET,
             **tracing,
         )
+    if description.precision == "int8":
+        quantise(path, calibration)
     onnx.checker.check_model(str(path), full_check=True)
     describe(path, description)
-    return path
 
 
 def describe(path: str | Path, description: Description) -> None:

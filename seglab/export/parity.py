@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from seglab.model.yolo11 import YOLO11Seg
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 PICTURES = 8  # at most as many are compared in numbers and detections; mAP takes the whole validation split
 DETECTIONS = 100  # a picture; its best ones, whatever their scores, so that untrained networks are compared too
+SAME_SCORE = 1e-3  # class probabilities this close are a tie
 SAME_BOX = 0.9  # IoU from which two detections of one class are the same
 
 
@@ -76,7 +78,7 @@ def verify(path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str 
             rows += compare_map(reference, runtime, spec, names, limits)
     print(table(rows, f"{path} against the network it came from"))
     parity = {row.name: {"value": round(row.value, 6), "limit": row.limit, "ok": row.ok} for row in rows}
-    module_of(format_of(Path(path))).describe(path, runtime.description.with_parity(parity))
+    module_of(format_of(Path(path))).describe(path, replace(runtime.description, parity=parity))
     return all(row.ok for row in rows)
 
 
@@ -129,7 +131,7 @@ def compare_map(
     """Rows on box and mask mAP over the validation split, both letterboxed to the file's own size."""
     from seglab.evaluation.validate import ValidateConfig, validate_dataset
 
-    config = ValidateConfig(imgsz=runtime.imgsz)
+    config = ValidateConfig(imgsz=runtime.imgsz, rect=runtime.size is None, verbose=False)
     ours, theirs = (validate_dataset(forward, spec, names, config) for forward in (reference, runtime.forward))
     rows = []
     for kind, a, b in (("box", ours.box.map, theirs.box.map), ("mask", ours.seg.map, theirs.seg.map)):
@@ -151,10 +153,16 @@ def pictures(spec: DatasetSpec) -> list[np.ndarray]:
 
 
 def best(predictions: Tensor, count: int = DETECTIONS) -> Detections:
-    """The `count` best detections of one image (1, 4 + C + 32, A) after suppression, whatever their scores."""
-    scores = predictions[0, 4:-COEFFICIENTS].amax(dim=0)  # (A,)
-    enough = min(10 * count, len(scores))
-    return suppress(predictions, conf=scores.topk(enough).values[-1].item(), max_det=count)[0]
+    """The `count` best detections of one image (1, 4 + C + 32, A) after suppression, whatever their scores.
+
+    Suppression goes by rank, and noise in the seventh digit may swap near-tied boxes: scores are rounded first, so that
+    ties are ties on both sides and fall the same way.
+    """
+    predictions = predictions.clone()
+    scores = predictions[:, 4:-COEFFICIENTS]
+    scores.copy_((scores / SAME_SCORE).round() * SAME_SCORE)
+    lowest = scores.amax(dim=1)[0].topk(min(10 * count, scores.shape[2])).values[-1].item()
+    return suppress(predictions, conf=lowest - SAME_SCORE / 2, max_det=count)[0]
 
 
 def pairs(a: Detections, b: Detections) -> tuple[Tensor, Tensor]:

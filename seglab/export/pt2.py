@@ -51,7 +51,7 @@ def load(path: Path) -> Runtime:
 
 
 def _save(program: torch.export.ExportedProgram, path: Path, description: Description) -> None:
-    """Leave out what the graph does not need: example inputs (a pickle), guards (Python code), the writer's own paths."""
+    """Leave out what the graph does not need: example inputs (a pickle), guards (Python code), the writer's paths."""
     program._example_inputs = None
     program._guards_code = []
     for node in program.graph.nodes:

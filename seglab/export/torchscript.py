@@ -1,4 +1,4 @@
-"""TorchScript: runs wherever libtorch does, without Python. Deprecated by PyTorch in favour of pt2, and still common."""
+"""TorchScript: runs wherever libtorch does, without Python. Deprecated by PyTorch in favour of pt2, yet common."""
 
 from __future__ import annotations
 

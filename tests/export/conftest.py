@@ -11,7 +11,7 @@ from seglab.model.yolo11 import YOLO11Seg
 NAMES = {0: "circle", 1: "square", 2: "star"}
 
 
-def pictures(count: int, size: tuple[int, int] = (160, 160), seed: int = 0) -> torch.Tensor:
+def smooth_noise(count: int, size: tuple[int, int] = (160, 160), seed: int = 0) -> torch.Tensor:
     """Smooth noise, (count, 3, *size) in 0..1."""
     coarse = torch.rand(count, 3, size[0] // 8, size[1] // 8, generator=torch.Generator().manual_seed(seed))
     return torch.nn.functional.interpolate(coarse, size=size, mode="bilinear")
@@ -36,7 +36,7 @@ def network() -> YOLO11Seg:
         torch.nn.init.zeros_(branch[-1].bias)
     with torch.no_grad():
         for seed in range(2):
-            model(pictures(4, seed=seed))
+            model(smooth_noise(4, seed=seed))
     return model.eval().requires_grad_(False)
 
 
@@ -47,4 +47,11 @@ def description() -> Description:
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    return pictures(3, seed=2)
+    """Three of them."""
+    return smooth_noise(3, seed=2)
+
+
+@pytest.fixture
+def pictures():
+    """The maker of pictures itself."""
+    return smooth_noise

@@ -26,7 +26,9 @@ def static_file(network, tmp_path_factory):
     from seglab.export.description import Description
 
     description = Description(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160), licence="Apache-2.0")
-    return write(network, tmp_path_factory.mktemp("static") / "model.onnx", description)
+    path = tmp_path_factory.mktemp("static") / "model.onnx"
+    write(network, path, description)
+    return path
 
 
 def test_the_exported_module_is_the_network_and_its_decoding(network, images):
@@ -48,13 +50,15 @@ def test_a_static_file_agrees_at_any_batch_size(network, images, static_file):
 
 
 def test_a_fixed_batch_larger_than_one_is_padded_and_cut(network, images, description, tmp_path):
-    path = write(network, tmp_path / "two.onnx", replace(description, batch=2))
+    path = tmp_path / "two.onnx"
+    write(network, path, replace(description, batch=2))
     given = load(path).forward(images)  # three images through a file for two
     assert boxes_apart(given[0], Deployed(network)(images)[0]) < 1e-3
 
 
 def test_a_dynamic_file_takes_other_batches_and_sizes(network, description, tmp_path):
-    path = write(network, tmp_path / "dynamic.onnx", replace(description, dynamic=True))
+    path = tmp_path / "dynamic.onnx"
+    write(network, path, replace(description, dynamic=True))
     runtime = load(path)
     assert runtime.size is None
     for shape in ((1, 3, 160, 160), (2, 3, 96, 224), (3, 3, 256, 64)):
@@ -65,7 +69,8 @@ def test_a_dynamic_file_takes_other_batches_and_sizes(network, description, tmp_
 
 
 def test_half_precision_keeps_float32_outside_and_stays_near(network, images, description, tmp_path, static_file):
-    path = write(network, tmp_path / "half.onnx", replace(description, precision="fp16"))
+    path = tmp_path / "half.onnx"
+    write(network, path, replace(description, precision="fp16"))
     assert path.stat().st_size < 0.6 * static_file.stat().st_size
     graph = onnx.load(path).graph
     assert {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)} == {onnx.TensorProto.FLOAT}

@@ -1,0 +1,65 @@
+"""Core ML: for Apple's devices. Any system converts; only macOS runs, so only there the file can be verified."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from seglab.errors import SeglabError
+from seglab.export import pt2
+from seglab.export.description import Description
+from seglab.export.formats import require
+from seglab.export.runtime import Runtime
+from seglab.model.yolo11 import YOLO11Seg
+
+RUNS_HERE = platform.system() == "Darwin"
+
+
+def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+    """Convert the exported program to an ML program, with the description as user-defined metadata.
+
+    fp16 is the precision Apple's neural engine computes in; asked for, the whole program takes it, decoding included.
+    """
+    package = require("coremltools", "coremltools")
+    program = pt2.program(model, replace(description, precision="fp32")).run_decompositions({})
+    half = description.precision == "fp16"
+    converted = package.convert(
+        program,
+        outputs=[package.TensorType("predictions"), package.TensorType("prototypes")],
+        minimum_deployment_target=package.target.iOS16,
+        compute_precision=package.precision.FLOAT16 if half else package.precision.FLOAT32,
+    )
+    converted.user_defined_metadata.update(description.to_strings())
+    converted.license = description.licence
+    converted.save(path)
+
+
+def describe(path: Path, description: Description) -> None:
+    """Replace what the package says about itself."""
+    package = require("coremltools", "coremltools")
+    model = package.models.MLModel(str(path), skip_model_load=True)
+    model.user_defined_metadata.update(description.to_strings())
+    fresh = path.with_name(f"fresh-{path.name}")
+    model.save(fresh)
+    shutil.rmtree(path)
+    fresh.replace(path)
+
+
+def load(path: Path) -> Runtime:
+    """Run the package. Errors: SeglabError on systems other than macOS."""
+    package = require("coremltools", "coremltools")
+    if not RUNS_HERE:
+        raise SeglabError(f"{path} runs on macOS only: predict with the ONNX file of the same model here")
+    model = package.models.MLModel(str(path))
+    description = Description.from_strings(dict(model.user_defined_metadata), str(path))
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = model.predict({"images": images.numpy()})
+        return torch.from_numpy(outputs["predictions"]), torch.from_numpy(outputs["prototypes"])
+
+    return Runtime(path, description, run)

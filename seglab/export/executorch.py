@@ -1,0 +1,51 @@
+"""ExecuTorch: PyTorch's own runtime for phones. A folder with the program (.pte) and the description."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from seglab.errors import SeglabError
+from seglab.export import pt2
+from seglab.export.description import Description, read_beside, write_beside
+from seglab.export.formats import require
+from seglab.export.runtime import Runtime
+from seglab.model.yolo11 import YOLO11Seg
+
+PIP = "executorch==1.5.1"
+
+
+def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+    """Lower the exported program to XNNPACK's kernels, with portable ones for what remains."""
+    require("executorch", PIP)
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    lowered = to_edge_transform_and_lower(pt2.program(model, description), partitioner=[XnnpackPartitioner()])
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "model.pte").write_bytes(lowered.to_executorch().buffer)
+    describe(path, description)
+
+
+def describe(path: Path, description: Description) -> None:
+    """Replace what the folder says about itself."""
+    write_beside(path, description)
+
+
+def load(path: Path) -> Runtime:
+    """Run the folder through ExecuTorch's Python runtime."""
+    require("executorch", PIP)
+    from executorch.runtime import Runtime as Engine
+
+    folder = path if path.is_dir() else path.parent
+    try:
+        method = Engine.get().load_program(folder / "model.pte").load_method("forward")
+    except RuntimeError as error:
+        raise SeglabError(f"executorch cannot read {folder} ({error}): export it again") from None
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        predictions, prototypes = method.execute([images])
+        return predictions.clone(), prototypes.clone()
+
+    return Runtime(folder, read_beside(folder), run)

@@ -64,7 +64,7 @@ def _value(text: str) -> Any:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-    return value if isinstance(value, (int, float, list, tuple)) else text
+    return value if isinstance(value, (int, float, str, list, tuple)) else text
 
 
 def _train(model: str = "yolo11n-seg.yaml", pretrained: Any = None, **options: Any) -> None:
@@ -95,6 +95,41 @@ def _export(model: str = "yolo11n-seg.pt", **options: Any) -> None:
     YOLO(model).export(**options)
 
 
+def _demo(**options: Any) -> None:
+    from seglab.demo import demo
+
+    demo(**options)
+
+
+def _toybox(count: int = 8, seed: int = 0, out: str = "toybox", size: Any = (480, 640), val: float = 0.2) -> None:
+    from seglab.data.toybox.dataset import generate_dataset
+
+    size = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
+    print(f"Wrote {generate_dataset(out, count, seed, size, val)}")
+
+
+def _convert(source: str, out: str | None = None, to: str = "yolo", **options: Any) -> int:
+    from seglab.data.convert import convert
+
+    report = convert(source, out=out, to=to, **options)
+    print(report)
+    return 0 if report.passed else 1
+
+
+def _check(data: str, **options: Any) -> int:
+    from seglab.data.check import check
+
+    report = check(data, **options)
+    print(report)
+    return 0
+
+
+def _evaluate(gt: str, dt: str, kind: str = "segm", json: bool = False) -> None:
+    from seglab.evaluation.coco import evaluate_files
+
+    evaluate_files(gt, dt, kind, json)
+
+
 def _version() -> None:
     from seglab import __version__
 
@@ -111,6 +146,11 @@ MODES: dict[str, Callable[..., int | None]] = {
     "val": _val,
     "predict": _predict,
     "export": _export,
+    "convert": _convert,
+    "check": _check,
+    "evaluate": _evaluate,
+    "toybox": _toybox,
+    "demo": _demo,
     "version": _version,
     "help": _help,
 }

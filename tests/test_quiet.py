@@ -1,0 +1,48 @@
+"""Importing, training, validating, predicting and exporting touch no network and start no other program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+import torch  # looks for the system's own libraries with ldconfig while it loads; everything after it is watched
+
+FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request",
+             "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "webbrowser.open")
+seen = []
+
+def watch(event, arguments):
+    if event in FORBIDDEN:
+        seen.append((event, repr(arguments)[:200]))
+        raise RuntimeError(f"{event} {arguments}")
+
+sys.addaudithook(watch)
+from seglab import YOLO
+
+model = YOLO("yolo11n-seg.yaml")
+model.train(data="toybox8-seg", epochs=1, imgsz=96, batch=4, workers=0)
+model.val()
+model.predict("toybox8-seg", conf=0.01, max_det=3, save=True)
+exported = model.export(format="onnx", imgsz=96)
+YOLO(exported).predict("toybox8-seg", conf=0.01, max_det=3)
+assert not seen, seen
+print("quiet")
+"""
+
+
+def test_the_whole_main_job_is_quiet(tmp_path):
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and done.stdout.strip().endswith("quiet"), done.stdout[-2000:] + done.stderr[-3000:]
+
+
+def test_importing_is_light():
+    script = "import sys, seglab; print([m for m in sys.argv[1:] if m in sys.modules])"
+    heavy = ["torch", "torchvision", "matplotlib", "ipywidgets", "pycocotools", "onnxruntime", "cv2"]
+    done = subprocess.run([sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    script = "import sys; from seglab import YOLO; print([m for m in sys.argv[1:] if m in sys.modules])"
+    heavy = ["torchvision", "matplotlib", "ipywidgets", "pycocotools", "onnxruntime", "onnx", "PIL"]
+    done = subprocess.run([sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,134 @@
+"""The facade: the habits people have, word for word where the YOLO11 segmentation page writes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from seglab import YOLO
+from seglab.data.catalogue import load_dataset
+from seglab.errors import SeglabError
+from seglab.model.weights import load_weights, save_weights
+from seglab.model.yolo11 import YOLO11Seg
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> YOLO:
+    """A model after two short epochs on the embedded data."""
+    model = YOLO("yolo11n-seg.yaml")
+    folder = tmp_path_factory.mktemp("runs")
+    model.train(data="toybox8-seg", epochs=2, imgsz=96, batch=4, workers=0, plots=False, project=str(folder))
+    return model
+
+
+def test_build_from_yaml_then_load(tmp_path, capsys):
+    save_weights(tmp_path / "pretrained.safetensors", YOLO11Seg("n", 80).state_dict(), {})
+    model = YOLO("yolo11n-seg.yaml").load(tmp_path / "pretrained.safetensors")
+    assert "561 of 561 tensors" in capsys.readouterr().out
+    expected = load_weights(tmp_path / "pretrained.safetensors").state
+    assert torch.equal(model.network.state_dict()["model.0.conv.weight"], expected["model.0.conv.weight"])
+
+
+def test_loading_other_classes_lists_what_does_not_fit(tmp_path, capsys):
+    save_weights(tmp_path / "five.safetensors", YOLO11Seg("n", 5).state_dict(), {})
+    YOLO("yolo11n-seg.yaml").load(tmp_path / "five.safetensors")
+    printed = capsys.readouterr().out
+    assert "another shape, left as initialised: model.23.cv3" in printed
+
+
+def test_weights_of_another_scale_that_do_not_fit_are_refused(tmp_path):
+    save_weights(tmp_path / "odd.safetensors", {"other": torch.zeros(1)}, {})
+    with pytest.raises(SeglabError, match="no tensor that fits"):
+        YOLO("yolo11n-seg.yaml").load(tmp_path / "odd.safetensors")
+
+
+def test_train_then_val_without_arguments(trained):
+    metrics = trained.val()
+    for part in (metrics.box, metrics.seg):
+        assert 0 <= part.map <= part.map50 <= 1 and 0 <= part.map75 <= 1
+        assert len(part.maps) == 10
+    assert trained.names == load_dataset("toybox8-seg").names
+
+
+def test_the_best_weights_open_by_path_also_under_the_name_people_type(trained):
+    again = YOLO(trained.path.with_suffix(".pt"))
+    assert again.names == trained.names and again.overrides["imgsz"] == 96
+    for name, tensor in trained.network.state_dict().items():
+        assert torch.equal(tensor, again.network.state_dict()[name])
+
+
+def test_predict_gives_results_with_the_usual_views(trained):
+    results = trained("toybox8-seg", conf=0.0, max_det=5)
+    assert len(results) == 4
+    for result in results:
+        height, width = result.orig_shape
+        assert result.masks is None or result.masks.data.shape[1:] == (height, width)
+        for box in result.boxes:
+            assert int(box.cls) in trained.names and 0 <= float(box.conf) <= 1
+        if result.masks is not None:
+            assert len(result.masks.xy) == len(result.masks.xyn) == len(result)
+
+
+def test_stream_gives_one_at_a_time_and_the_same_things(trained):
+    listed = trained.predict("toybox8-seg", conf=0.001, max_det=3)
+    streamed = trained.predict("toybox8-seg", conf=0.001, max_det=3, stream=True)
+    assert not isinstance(streamed, list)
+    for a, b in zip(listed, streamed):
+        assert torch.equal(a.boxes.data, b.boxes.data)
+
+
+def test_numpy_is_bgr_and_pil_is_rgb(trained):
+    image = pytest.importorskip("PIL.Image")
+    rgb = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    from_numpy = trained.predict(rgb[..., ::-1], conf=0.0, max_det=5)[0]
+    from_pil = trained.predict(image.fromarray(rgb), conf=0.0, max_det=5)[0]
+    assert np.array_equal(from_numpy.image, rgb) and torch.equal(from_numpy.boxes.data, from_pil.boxes.data)
+
+
+def test_changed_weights_are_used_at_once(trained):
+    before = trained.predict("toybox8-seg", conf=0.0, max_det=1)[0].boxes.conf
+    with torch.no_grad():
+        for branch in trained.network.head.cv3:
+            branch[-1].bias += 1
+    after = trained.predict("toybox8-seg", conf=0.0, max_det=1)[0].boxes.conf
+    with torch.no_grad():
+        for branch in trained.network.head.cv3:
+            branch[-1].bias -= 1
+    assert float(after.max()) > float(before.max())
+
+
+def test_export_and_predict_on_the_export(trained, tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = trained.export(format="onnx", out=tmp_path / "model", imgsz=96)
+    exported = YOLO(path)
+    assert exported.names == trained.names
+    for ours, theirs in zip(trained.predict("toybox8-seg", rect=False), exported.predict("toybox8-seg")):
+        assert len(ours) == len(theirs)
+    a, b = trained.val(rect=False), exported.val(data="toybox8-seg")
+    assert a.seg.map == pytest.approx(b.seg.map, abs=1e-3) and a.box.map == pytest.approx(b.box.map, abs=1e-3)
+    with pytest.raises(SeglabError, match="exported file"):
+        exported.train(data="toybox8-seg")
+
+
+def test_wrong_requests_name_the_way_out(trained):
+    with pytest.raises(SeglabError, match="did you mean 'epochs'"):
+        trained.train(data="toybox8-seg", epoch=3)
+    with pytest.raises(SeglabError, match="did you mean 'conf'"):
+        trained.predict("toybox8-seg", cnf=0.5)
+    with pytest.raises(SeglabError, match="did you mean 'imgsz'"):
+        trained.val(imgz=640)
+    with pytest.raises(SeglabError, match=r"yolo11n-seg\.yaml"):
+        YOLO("yolo99n-seg.yaml")
+    with pytest.raises(SeglabError, match="segment"):
+        YOLO("yolo11n-seg.yaml", task="detect")
+
+
+def test_offline_official_weights_say_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGLAB_OFFLINE", "1")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SeglabError) as caught:
+        YOLO("yolo11n-seg.pt")
+    for part in ("yolo11n-seg.pt", "https://", str(tmp_path), "toybox-n"):
+        assert part in str(caught.value)

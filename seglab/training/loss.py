@@ -35,7 +35,7 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     `batch` holds "classes" (N,) int64, "boxes" (N, 4) xyxy in letterbox pixels, "image_index" (N,) int64 ascending and
     "masks" (N, H/4, W/4) in [0, 1], on the device of `raw`. Box, class and distribution terms are divided by the sum
     of assigned scores, the mask term by the number of positives, and all are weighted by `gains`. The total is
-    their sum times the number of images, so that every image weighs the same in a step that accumulates batches.
+    their sum times the number of images, so that of the batches accumulated into one step each weighs by its images.
 
     When torch.distributed is initialised and gradients are on, every process must call this together: normalisers are
     summed over all processes, and scaled such that the gradients that DistributedDataParallel averages, and the

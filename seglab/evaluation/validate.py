@@ -96,6 +96,8 @@ def observe(
         found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
         for info, detections, own in zip(batch["samples"], found, prototypes):
             objects, labels = dataset.objects(info["index"]), label_path(Path(info["path"])) if labelled else None
+            # A network that diverges must get its zero, not end the run.
+            detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
             yield Observation(info["image_id"], labels, info["letterbox"], objects, detections, own)
         lap("postprocess")
 

@@ -26,6 +26,7 @@ class Description:
 
     dynamic: batch, height (a multiple of 32) and width (likewise) may differ from call to call.
     precision: fp32, fp16 or int8; licence and weights: whose numbers these are, and under what terms (see fingerprint);
+    end_to_end: conf, iou, max_det and masks of a file that takes photos, empty for others.
     parity: the gate's table once it has run.
     """
 
@@ -36,6 +37,7 @@ class Description:
     precision: str = "fp32"
     licence: str = "unknown"
     weights: str = ""
+    end_to_end: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
 
     def to_strings(self) -> dict[str, str]:
@@ -46,6 +48,7 @@ class Description:
             "precision": self.precision,
             "normalisation": NORMALISATION,
             "weights": self.weights,
+            "end_to_end": self.end_to_end,
             "parity": self.parity,
         }
         return {
@@ -87,6 +90,7 @@ class Description:
             precision=own.get("precision", "fp32"),
             licence=strings.get("license", "unknown"),
             weights=own.get("weights", ""),
+            end_to_end=own.get("end_to_end", {}),
             parity=own.get("parity", {}),
         )
 

@@ -27,6 +27,11 @@ DEFAULTS: dict[str, Any] = {
     "dynamic": False,  # batch and size may differ from call to call
     "half": False,  # compute in float16
     "int8": False,  # compute in int8 but for the head's last layers, calibrated on `data`
+    "nms": False,  # onnx only: a whole graph, photo in, boxes, scores and classes out
+    "masks": False,  # with nms: masks at the photo's own resolution too
+    "conf": 0.25,  # with nms: lowest score
+    "iou": 0.7,  # with nms: overlap above which the poorer of two boxes goes
+    "max_det": 300,  # with nms: most detections
     "data": None,  # dataset whose validation split gives the gate box and mask mAP
     "licence": "unknown",  # of the weights; goes into the file
 }
@@ -53,6 +58,8 @@ def export(
         raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
     if precision == "int8" and chosen["data"] is None:
         raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
+    _refuse_unfit_whole(name, precision, chosen)
+    whole = {key: chosen[key] for key in ("conf", "iou", "max_det", "masks")} if chosen["nms"] else {}
     description = Description(
         names={int(index): str(label) for index, label in names.items()},
         size=_size(chosen["imgsz"]),
@@ -61,6 +68,7 @@ def export(
         precision=precision,
         licence=chosen["licence"],
         weights=fingerprint(model),
+        end_to_end=whole,
     )
     path = Path(out or f"yolo11{model.scale}-seg")
     if not path.name.endswith(row.suffix):
@@ -80,6 +88,16 @@ def export(
         path.replace(failed)
         raise SeglabError(f"the {name} file does not agree with the network, see the table above: it is now {failed}")
     return path
+
+
+def _refuse_unfit_whole(name: str, precision: str, chosen: dict[str, Any]) -> None:
+    if chosen["masks"] and not chosen["nms"]:
+        raise SeglabError("masks=True puts masks into an end-to-end file: add nms=True")
+    if chosen["nms"] and (name != "onnx" or precision == "int8" or chosen["dynamic"] or chosen["batch"] != 1):
+        raise SeglabError(
+            "nms=True makes a file that takes one photo of any size: it goes with format=onnx in fp32 or fp16, without "
+            "dynamic and batch"
+        )
 
 
 def _calibration(spec: DatasetSpec, description: Description) -> Iterator[Tensor]:

@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
 from seglab.export.description import Description
+from seglab.export.end_to_end import EndToEnd
 from seglab.export.formats import require
 from seglab.export.int8 import quantise
 from seglab.export.runtime import Runtime
@@ -24,36 +26,59 @@ DYNAMIC_AXES = {
     "predictions": {0: "batch", 2: "anchors"},
     "prototypes": {0: "batch", 2: "prototype_height", 3: "prototype_width"},
 }
+END_TO_END_AXES = {
+    "image": {0: "height", 1: "width"},
+    "boxes": {0: "found"},
+    "scores": {0: "found"},
+    "classes": {0: "found"},
+    "masks": {0: "found", 1: "height", 2: "width"},
+}
 
 
 def write(model: YOLO11Seg, path: str | Path, description: Description, calibration: Iterable[Tensor] = ()) -> None:
-    """Write `model` as ONNX: images -> predictions, prototypes (shapes: `Deployed`), weights and description inside.
+    """Write `model` as ONNX, weights and description inside.
 
-    calibration: for int8, batches of letterboxed images (B, 3, H, W) float in 0..1 that set the ranges.
-    The exporter that traces is used: it writes the same numbers as the one built on torch.export, at a tenth of the
-    time, needs no further package, and serves every torch from 2.4 on.
+    images -> predictions, prototypes (shapes: `Deployed`); where the description says end to end, image -> boxes,
+    scores, classes, masks (shapes: `EndToEnd`) and those two. calibration: for int8, batches of letterboxed images
+    (B, 3, H, W) float in 0..1 that set the ranges.
     Errors: onnx.checker.ValidationError when the written graph is not valid ONNX.
     """
     import onnx
 
     deployed = Deployed(model, half=description.precision == "fp16")
-    tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the size check is a Python condition and the exporter announces its age
-        torch.onnx.export(
-            deployed,
-            (torch.zeros(description.batch, 3, *description.size),),
-            str(path),
-            input_names=["images"],
-            output_names=["predictions", "prototypes"],
-            dynamic_axes=DYNAMIC_AXES if description.dynamic else None,
-            opset_version=OPSET,
-            **tracing,
-        )
+    settings = description.end_to_end
+    if settings:
+        whole = EndToEnd(deployed, description.size, **settings).eval()
+        found = ["boxes", "scores", "classes", "masks"][: 4 if settings["masks"] else 3]
+        axes = {name: END_TO_END_AXES[name] for name in ("image", *found)}
+        _trace(whole, torch.zeros(48, 64, 3, dtype=torch.uint8), path, ["image"], found, axes)
+    else:
+        example = torch.zeros(description.batch, 3, *description.size)
+        _trace(deployed, example, path, ["images"], [], DYNAMIC_AXES if description.dynamic else {})
     if description.precision == "int8":
         quantise(path, calibration)
     onnx.checker.check_model(str(path), full_check=True)
     describe(path, description)
+
+
+def _trace(
+    module: nn.Module, example: Tensor, path: str | Path, inputs: list[str], found: list[str], axes: dict[str, dict]
+) -> None:
+    """Through the exporter that traces: it writes the same numbers as the one built on torch.export, at a tenth of the
+    time, needs no further package, and serves every torch from 2.4 on."""
+    tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the size check is a Python condition and the exporter announces its age
+        torch.onnx.export(
+            module,
+            (example,),
+            str(path),
+            input_names=inputs,
+            output_names=[*found, "predictions", "prototypes"],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            **tracing,
+        )
 
 
 def describe(path: str | Path, description: Description) -> None:
@@ -79,9 +104,25 @@ def load(path: str | Path) -> Runtime:
     except Exception as error:  # onnxruntime's exceptions have no common public base
         raise SeglabError(f"onnxruntime cannot read {path} ({error}): export it again") from None
     description = Description.from_strings(session.get_modelmeta().custom_metadata_map, str(path))
+    given = session.get_inputs()[0].name
+    outputs = [output.name for output in session.get_outputs()]
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        predictions, prototypes = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+        predictions, prototypes = session.run(None, {given: images.numpy()})
         return torch.from_numpy(predictions), torch.from_numpy(prototypes)
 
+    dense = onnxruntime.RunOptions()
+    dense.only_execute_path_to_fetches = True
+
+    def run_dense(images: Tensor) -> tuple[Tensor, Tensor]:
+        """Through an end-to-end file, which letterboxes: what is letterboxed already it leaves as it is."""
+        image = (images[0] * 255).round().byte().permute(1, 2, 0).contiguous()
+        predictions, prototypes = session.run(outputs[-2:], {given: image.numpy()}, dense)
+        return torch.from_numpy(predictions), torch.from_numpy(prototypes)
+
+    def complete(image: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(session.run(outputs[:-2], {given: np.ascontiguousarray(image)}))
+
+    if description.end_to_end:
+        return Runtime(path, description, run_dense, complete)
     return Runtime(path, description, run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from seglab.errors import SeglabError
 from seglab.export.description import Description
 from seglab.export.formats import FORMATS, format_of, module_of
 
+Complete = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 Run = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -19,10 +21,11 @@ class Runtime:
     """An exported file, loaded. `run` is the format's own call; `forward` adds what all formats need around it.
 
     names: class id -> name. size: the only (height, width) the file takes, or None when any multiple of 32 will do.
+    complete: of an end-to-end file, image (h, w, 3) uint8 RGB -> boxes, scores, classes and masks; None of others.
     """
 
-    def __init__(self, path: str | Path, description: Description, run: Run):
-        self.path, self.description, self.run = Path(path), description, run
+    def __init__(self, path: str | Path, description: Description, run: Run, complete: Complete | None = None):
+        self.path, self.description, self.run, self.complete = Path(path), description, run, complete
         self.names = description.names
         self.size = None if description.dynamic else description.size
 

@@ -51,7 +51,7 @@ def images() -> torch.Tensor:
     return smooth_noise(3, seed=2)
 
 
-@pytest.fixture
-def pictures():
+@pytest.fixture(scope="session")
+def smooth():
     """The maker of pictures itself."""
     return smooth_noise

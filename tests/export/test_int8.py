@@ -14,9 +14,9 @@ from seglab.export.onnx import load, write
 pytest.importorskip("onnxruntime")
 
 
-def test_int8_is_small_near_and_spares_the_last_layers(network, images, description, tmp_path, pictures):
+def test_int8_is_small_near_and_spares_the_last_layers(network, images, description, tmp_path, smooth):
     paths = [tmp_path / f"{precision}.onnx" for precision in ("fp32", "int8")]
-    calibration = [pictures(1, seed=seed) for seed in range(4)]
+    calibration = [smooth(1, seed=seed) for seed in range(4)]
     write(network, paths[0], description)
     write(network, paths[1], replace(description, precision="int8"), calibration)
     assert paths[1].stat().st_size < 0.35 * paths[0].stat().st_size

@@ -1,0 +1,67 @@
+"""A whole graph finds on a photo what prediction finds, and serves as an ordinary file too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from seglab.export.deployed import Deployed
+from seglab.export.onnx import load, write
+from seglab.inference.predictor import PredictConfig, predict
+
+pytest.importorskip("onnxruntime")
+SETTINGS = {"conf": 0.9, "iou": 0.7, "max_det": 40}
+
+
+@pytest.fixture(scope="session")
+def photos(smooth) -> list[np.ndarray]:
+    """One that fills the letterbox, and three that must be shrunk, widened and padded."""
+    sizes = ((160, 160), (128, 176), (304, 496), (64, 400))
+    return [(smooth(1, size, seed=5)[0].permute(1, 2, 0) * 255).byte().numpy() for size in sizes]
+
+
+@pytest.fixture(scope="session")
+def whole(network, tmp_path_factory):
+    from seglab.export.description import Description
+
+    description = Description(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160))
+    path = tmp_path_factory.mktemp("whole") / "whole.onnx"
+    write(network, path, replace(description, end_to_end={**SETTINGS, "masks": True}))
+    return load(path)
+
+
+def test_it_finds_what_prediction_finds(network, whole, photos):
+    results = predict(
+        Deployed(network),
+        [photo[..., ::-1] for photo in photos],
+        PredictConfig(**SETTINGS, imgsz=(160, 160)),
+        whole.names,
+    )
+    for number, (photo, expected) in enumerate(zip(photos, results)):
+        boxes, scores, classes, masks = whole.complete(photo)
+        assert 3 < len(boxes) <= SETTINGS["max_det"]
+        assert masks.dtype == bool and masks.shape == (len(boxes), *photo.shape[:2])
+        assert (np.diff(scores) <= 0).all()
+        if number == 0:  # nothing to resize: equal but for rounding
+            np.testing.assert_allclose(boxes, expected.boxes.xyxy.numpy(), atol=1e-3)
+            np.testing.assert_array_equal(classes, expected.boxes.cls.numpy())
+            assert (masks != expected.masks.data.numpy().astype(bool)).mean() < 1e-4
+        best = [np.abs(expected.boxes.xyxy.numpy() - box).max(axis=1).min() for box in boxes]
+        assert np.median(best) < 0.5  # pixels
+
+
+def test_nothing_found_is_no_error(network, description, photos, tmp_path):
+    path = tmp_path / "strict.onnx"
+    write(network, path, replace(description, end_to_end={"conf": 0.99999, "iou": 0.7, "max_det": 9, "masks": False}))
+    runtime = load(path)
+    boxes, scores, classes = runtime.complete(photos[1])
+    assert boxes.shape == (0, 4) and scores.shape == classes.shape == (0,)
+
+
+def test_it_serves_as_an_ordinary_file(network, whole, photos):
+    images = torch.from_numpy(photos[0]).permute(2, 0, 1)[None].float() / 255
+    for given, expected in zip(whole.forward(images.repeat(2, 1, 1, 1)), Deployed(network)(images.repeat(2, 1, 1, 1))):
+        torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-3)

@@ -76,7 +76,7 @@ def fetch(name: str) -> Path:
     if os.environ.get("SEGLAB_OFFLINE", "") not in ("", "0"):
         raise _unreachable(name, path, "SEGLAB_OFFLINE is set")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.part{os.environ.get('LOCAL_RANK', '')}")  # torchrun: each process its own
     try:
         _download(asset, part)
     except (OSError, HTTPException) as error:

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 from collections import OrderedDict
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from seglab.data.assets import cache_folder
+from seglab.data.annotations import Annotations
 from seglab.data.augment import AugmentConfig, augmented, boxes_of, fit, place
-from seglab.data.catalogue import DatasetSpec, label_path
-from seglab.data.coco_format import read_coco
-from seglab.data.image import image_size, read_image
+from seglab.data.catalogue import DatasetSpec
+from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
-from seglab.data.problems import Problem, problem_table, raise_first
+from seglab.data.problems import problem_table
 from seglab.data.sample import Object, Sample
-from seglab.data.yolo_format import read_labels
+from seglab.data.scan import scan, with_progress
 from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
 
 STRIDE = 32  # the network's coarsest grid: sides of its input are multiples of this
 NEAR = 64  # how many images, neighbours in the epoch's order, are mixed with each other
 RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand
-LARGE = 1000  # images from which the look through a dataset is remembered between runs
-SCAN_VERSION = 1
 
 
 class SegmentationDataset(torch.utils.data.Dataset):
@@ -68,14 +62,21 @@ class SegmentationDataset(torch.utils.data.Dataset):
         self.augment, self.seed = augment, seed
         self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
         self.rect, self.group = rect, 1
-        self._coco = read_coco(spec.annotations[split]) if split in spec.annotations else None
-        self._aside = read_coco(spec.crowds[split]) if split in spec.crowds else None
-        self._number_of = self._numbers()
-        self._scan(strict)
+        self._annotations = Annotations(spec, split)
+        listed = spec.images(split)
+        sizes, self.problems = scan(listed, self._annotations, strict)
+        kept = [(path, size) for path, size in zip(listed, sizes) if size]
+        if self.problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once a process
+            print(problem_table(self.problems, spec.root))
+        if not kept:
+            raise SeglabError(f"none of the {len(listed)} images of {split} in {spec.root} can be read")
+        if rect:
+            kept.sort(key=lambda item: item[1][0] / item[1][1])
+        self.images, self.image_sizes = [path for path, _ in kept], [size for _, size in kept]
         self._switches = torch.tensor([0, 1]).share_memory_()  # epoch, mosaic
         self._order = (-1, np.zeros(0, int), np.zeros(0, int))  # epoch, its order, the place of each index in it
         self._recent: OrderedDict[int, Sample] = OrderedDict()
-        self._kept = [read_image(path) for path in _progress(self.images, "read")] if cache else None
+        self._kept = [read_image(path) for path in with_progress(self.images, "read")] if cache else None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -93,7 +94,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def objects(self, index: int) -> list[Object]:
         """All objects of an image in its own frame, crowds included; its pixels are not read."""
-        return self._read_objects(self.images[index], self.image_sizes[index])[0]
+        return self._annotations.read(self.images[index], self.image_sizes[index])[0]
 
     def sample(self, index: int) -> Sample:
         """The image as it is, with all its objects. Errors: SeglabError naming an image that cannot be read."""
@@ -105,10 +106,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def image_id(self, index: int) -> int | str:
         """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
-        path = self.images[index]
-        if path in self._number_of:
-            return (self._coco or self._aside).images[self._number_of[path]]["id"]
-        return int(path.stem) if path.stem.isdecimal() else path.stem
+        return self._annotations.image_id(self.images[index])
 
     def __getitem__(self, index: int) -> dict:
         """One item, ready for `collate`; crowd regions are not in it.
@@ -186,101 +184,6 @@ class SegmentationDataset(torch.utils.data.Dataset):
             self._recent.popitem(last=False)
         return sample
 
-    def _numbers(self) -> dict[Path, int]:
-        """Which image of the split's JSON a file is: all, in order, or by name where the JSON only adds to labels."""
-        listed = self.spec.images(self.split)
-        if self._coco:
-            return {path: number for number, path in enumerate(listed)}
-        names = {name: number for number, name in enumerate(self._aside.file_names if self._aside else ())}
-        inside = {path: "/".join(path.relative_to(self.spec.root).parts[2:]) for path in listed} if names else {}
-        return {path: names[name] for path, name in inside.items() if name in names}
-
-    def _read_objects(self, path: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
-        height, width = size
-        if self._coco is None:
-            objects, problems = read_labels(label_path(path), width, height, self.names)
-            if path in self._number_of:  # crowd regions, which label files cannot hold
-                crowds, faults = self._aside.objects(self._number_of[path])
-                objects, problems = objects + crowds, problems + faults
-            return objects, problems
-        entry = self._coco.images[self._number_of[path]]
-        if (entry["height"], entry["width"]) != size:
-            said = f"{entry['width']} x {entry['height']}, the file has {width} x {height}"
-            return [], [Problem(str(path), 0, f"another size than in the JSON: it says {said}", "its objects left out")]
-        return self._coco.objects(self._number_of[path])
-
-    def _scan(self, strict: bool) -> None:
-        """Look at every image's header and labels once; a large dataset's result is kept until a file changes."""
-        listed = self.spec.images(self.split)
-        memory = _Memory(self, listed) if len(listed) >= LARGE else None
-        found = memory.recall() if memory else None
-        if found is None:
-            sizes: list[tuple[int, int] | None] = []
-            problems = self._coco.unplaced() if self._coco else []
-            for path in _progress(listed, "scan"):
-                size, faults = self._look_at(path)
-                if strict:
-                    raise_first(faults)
-                sizes.append(size)
-                problems += faults
-            if memory:
-                memory.keep(sizes, problems)
-        else:
-            sizes, problems = found
-        if strict:
-            raise_first(problems)
-        kept = [(path, size) for path, size in zip(listed, sizes) if size]
-        if self.rect:
-            kept.sort(key=lambda item: item[1][0] / item[1][1])
-        if not kept:
-            raise SeglabError(
-                f"none of the {len(listed)} images of {self.split} in {self.spec.root} can be read:\n"
-                + problem_table(problems, self.spec.root)
-            )
-        self.images, self.image_sizes, self.problems = [path for path, _ in kept], [size for _, size in kept], problems
-        if problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once a process
-            print(problem_table(problems, self.spec.root))
-
-    def _look_at(self, path: Path) -> tuple[tuple[int, int] | None, list[Problem]]:
-        try:
-            size = image_size(path)
-        except (SeglabError, FileNotFoundError) as error:
-            what = str(error).replace(str(path), "").strip()
-            return None, [Problem(str(path), 0, f"unreadable image: {what}", "image left out")]
-        return size, self._read_objects(path, size)[1]
-
-
-class _Memory:
-    """The scan of a large dataset, kept as JSON in the cache under a digest of every file's path, size and time."""
-
-    def __init__(self, dataset: SegmentationDataset, listed: tuple[Path, ...]):
-        digest = hashlib.sha256(repr((SCAN_VERSION, sorted(dataset.names.items()))).encode())
-        files = [dataset.spec.annotations[dataset.split]] if dataset._coco else map(label_path, listed)
-        for path in (*listed, *files):
-            try:
-                about = path.stat()
-                digest.update(f"{path}\n{about.st_size}\n{about.st_mtime_ns}\n".encode())
-            except OSError:
-                digest.update(f"{path}\nmissing\n".encode())
-        self.file = cache_folder() / "scans" / f"{digest.hexdigest()[:32]}.json"
-
-    def recall(self) -> tuple[list, list[Problem]] | None:
-        try:
-            content = json.loads(self.file.read_text())
-            return [size and tuple(size) for size in content["sizes"]], [Problem(*row) for row in content["problems"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def keep(self, sizes: list, problems: list[Problem]) -> None:
-        rows = [[p.path, p.line, p.what, p.done, p.note] for p in problems]
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            part = self.file.with_suffix(f".{os.getpid()}")
-            part.write_text(json.dumps({"sizes": sizes, "problems": rows}))
-            os.replace(part, self.file)
-        except OSError:
-            pass  # a cache that cannot be written costs time, nothing else
-
 
 def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
     """(length,) the order in which a training epoch goes through the images: a function of its arguments alone."""
@@ -289,10 +192,3 @@ def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
 
 def _rounded(size: tuple[int, int]) -> tuple[int, ...]:
     return tuple(max(1, round(side / STRIDE)) * STRIDE for side in size)
-
-
-def _progress(items, what: str):
-    """`items` with a progress bar, where there are enough of them to wait for."""
-    from tqdm.auto import tqdm
-
-    return tqdm(items, desc=what, unit="image", disable=len(items) < LARGE)

@@ -22,11 +22,8 @@ def soft_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4
     rows, columns = height // ratio, width // ratio
     masks = np.zeros((len(objects), rows, columns), np.float16)
     for mask, rings in zip(masks, objects):
-        left, top, right, bottom = bounding_box(rings) / ratio
-        x0, y0 = max(math.floor(left), 0), max(math.floor(top), 0)
-        x1, y1 = min(math.ceil(right), columns), min(math.ceil(bottom), rows)
-        if x0 < x1 and y0 < y1:
-            mask[y0:y1, x0:x1] = coverage(rings, rows, columns, 1 / ratio, (x0, y0, x1, y1))
+        x0, y0, x1, y1 = window = _window(rings, rows, columns, ratio)
+        mask[y0:y1, x0:x1] = coverage(rings, rows, columns, 1 / ratio, window)
     return masks
 
 
@@ -37,18 +34,29 @@ def hard_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4
     with `overlap` every cell belongs to the smallest object on it alone. objects: rings in the letterbox frame of
     height x width pixels.
     """
-    masks = np.zeros((len(objects), height // ratio, width // ratio), np.uint8)
+    rows, columns = height // ratio, width // ratio
+    masks = np.zeros((len(objects), rows, columns), np.uint8)
     for mask, rings in zip(masks, objects):
-        full = np.zeros((height, width), np.uint8)
+        x0, y0, x1, y1 = _window(rings, rows, columns, ratio)
+        full = np.zeros(((y1 - y0) * ratio, (x1 - x0) * ratio), np.uint8)
         for ring in sorted(rings, key=lambda ring: -abs(ring_area(ring))):  # so that an island fills its hole again
-            cv2.fillPoly(full, [_subdivide(ring).astype(np.int32)], int(ring_area(ring) >= 0))
-        mask[:] = cv2.resize(full, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            points = _subdivide(ring).astype(np.int32) - (x0 * ratio, y0 * ratio)
+            cv2.fillPoly(full, [points.astype(np.int32)], int(ring_area(ring) >= 0))
+        if full.size:  # a cell is made of pixels of its own, so a window gives what the whole image would
+            mask[y0:y1, x0:x1] = cv2.resize(full, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     if overlap:
-        taken = np.zeros(masks.shape[1:], bool)
+        taken = np.zeros((rows, columns), bool)
         for index in np.argsort(masks.sum(axis=(1, 2), dtype=np.int64), kind="stable"):
             masks[index][taken] = 0
             taken |= masks[index] > 0
     return masks.astype(np.float16)
+
+
+def _window(rings: Rings, rows: int, columns: int, ratio: int) -> tuple[int, int, int, int]:
+    """The cells (x0, y0, x1, y1) that an object may touch, its border included."""
+    left, top, right, bottom = bounding_box(rings) / ratio
+    x0, y0 = min(max(math.floor(left), 0), columns), min(max(math.floor(top), 0), rows)
+    return x0, y0, max(x0, min(math.floor(right) + 1, columns)), max(y0, min(math.floor(bottom) + 1, rows))
 
 
 def _subdivide(ring: np.ndarray, count: int = 1000) -> np.ndarray:

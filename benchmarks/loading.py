@@ -1,0 +1,95 @@
+"""What an image costs the processor before the network sees it, beside the peer (run as a black box), on one thread.
+
+    SEGLAB_DATASETS=... python -m benchmarks.loading
+
+The photographs of coco38, eight times over so that no tool keeps all of them in memory. Processor time, interleaved
+rounds in one process, medians; a ratio above 1 means that seglab is faster.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("YOLO_OFFLINE", "1")
+
+import cv2
+import torch
+
+from seglab.data.augment import AugmentConfig
+from seglab.data.catalogue import DatasetSpec, load_dataset, write_yaml
+from seglab.data.dataset import SegmentationDataset, epoch_order
+from seglab.geometry.polygons import join_rings
+
+COPIES, ROUNDS, IMAGES = 8, 7, 32
+
+
+def main() -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        spec = make_dataset(Path(folder) / "shelf")
+        order = epoch_order(len(spec.images("train")), 0, 0).tolist()
+        training = {
+            "peer": peer_dataset(spec, "train"),
+            "soft": SegmentationDataset(spec, "train", 640, AugmentConfig()),
+            "hard": SegmentationDataset(spec, "train", 640, AugmentConfig(), mask_targets="hard"),
+        }
+        compare("training item, mosaic at 640", training, order)
+        validation = {
+            "peer": peer_dataset(spec, "val"),
+            "soft": SegmentationDataset(spec, "val", 640, rect=True),
+            "no masks": SegmentationDataset(spec, "val", 640, mask_targets=None, rect=True),
+        }
+        compare("validation item at 640", validation, list(range(len(order))))
+
+
+def compare(what: str, datasets: dict, order: list[int]) -> None:
+    times = {name: [] for name in datasets}
+    for start in range(ROUNDS + 1):
+        part = order[start * IMAGES % len(order) :][:IMAGES]
+        for name, dataset in datasets.items():
+            before = time.process_time()
+            for index in part:
+                dataset[index]
+            if start:  # the first round warms up
+                times[name].append((time.process_time() - before) / len(part) * 1e3)
+    for name in datasets:
+        ratio = statistics.median(peer / own for peer, own in zip(times["peer"], times[name]))
+        print(f"{what:32} {name:9} {statistics.median(times[name]):6.1f} ms  ratio {ratio:.2f}")
+
+
+def make_dataset(root: Path) -> DatasetSpec:
+    source = Path(os.environ["SEGLAB_DATASETS"]) / "coco38/annotations/instances_train2017.json"
+    dataset = SegmentationDataset(load_dataset(source), "train", 640)
+    for folder in ("images/train", "labels/train"):
+        (root / folder).mkdir(parents=True)
+    for index, path in enumerate(dataset.images):
+        height, width = dataset.image_sizes[index]
+        rows = []
+        for object_ in dataset.objects(index):
+            row = (join_rings(object_.rings) / (width, height)).clip(0, 1).ravel()
+            rows.append(f"{object_.class_id} " + " ".join(f"{value:.6f}" for value in row))
+        for copy in range(COPIES if rows else 0):
+            shutil.copy(path, root / f"images/train/{copy}_{path.name}")
+            (root / f"labels/train/{copy}_{path.stem}.txt").write_text("\n".join(rows))
+    write_yaml(root / "shelf.yaml", {"train": "images/train", "val": "images/train"}, dataset.names)
+    return load_dataset(root)
+
+
+def peer_dataset(spec: DatasetSpec, mode: str):
+    from ultralytics.cfg import get_cfg
+    from ultralytics.data.build import build_yolo_dataset
+
+    data = {"names": spec.names, "nc": len(spec.names), "channels": 3}
+    options = get_cfg(overrides={"task": "segment", "imgsz": 640, "overlap_mask": True, "mask_ratio": 4})
+    folder = str(spec.root / "images/train")
+    return build_yolo_dataset(options, folder, 16, data, mode=mode, rect=mode == "val", stride=32)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""One look at every header and label of a split, so that its problems are known before an epoch has been spent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from seglab.data.annotations import Annotations
+from seglab.data.assets import cache_folder
+from seglab.data.image import image_size
+from seglab.data.problems import Problem, raise_first
+from seglab.errors import SeglabError
+
+LARGE = 1000  # images from which a bar shows the progress, and the result is remembered between runs
+VERSION = 1
+
+Size = tuple[int, int]  # height, width
+
+
+def scan(images: Sequence[Path], annotations: Annotations, strict: bool) -> tuple[list[Size | None], list[Problem]]:
+    """The size of every image, None for those that cannot be read, and everything that is wrong with the split.
+
+    Errors: with `strict`, SeglabError for the first problem.
+    """
+    memory = _memory(images, annotations) if len(images) >= LARGE else None
+    found = _recall(memory) if memory else None
+    if found is None:
+        sizes: list[Size | None] = []
+        problems = annotations.coco.unplaced() if annotations.coco else []
+        for image in with_progress(images, "scan"):
+            size, faults = _look_at(image, annotations)
+            if strict:
+                raise_first(faults)
+            sizes.append(size)
+            problems += faults
+        found = sizes, problems
+        if memory:
+            _keep(memory, *found)
+    if strict:
+        raise_first(found[1])
+    return found
+
+
+def with_progress(items: Sequence[Path], what: str) -> Iterable[Path]:
+    """`items` with a progress bar, where there are enough of them to wait for."""
+    from tqdm.auto import tqdm
+
+    return tqdm(items, desc=what, unit="image", disable=len(items) < LARGE)
+
+
+def _look_at(image: Path, annotations: Annotations) -> tuple[Size | None, list[Problem]]:
+    try:
+        size = image_size(image)
+    except (SeglabError, FileNotFoundError) as error:
+        what = str(error).replace(str(image), "").strip()
+        return None, [Problem(str(image), 0, f"unreadable image: {what}", "image left out")]
+    return size, annotations.read(image, size)[1]
+
+
+def _memory(images: Sequence[Path], annotations: Annotations) -> Path:
+    """Where the result is kept: a name made of every file's path, size and time, so that a changed file is seen."""
+    digest = hashlib.sha256(repr((VERSION, sorted(annotations.names.items()))).encode())
+    for path in (*images, *annotations.files):
+        about = path.stat() if path.exists() else None
+        digest.update(f"{path} {about and (about.st_size, about.st_mtime_ns)}\n".encode())
+    return cache_folder() / "scans" / f"{digest.hexdigest()[:32]}.json"
+
+
+def _recall(memory: Path) -> tuple[list[Size | None], list[Problem]] | None:
+    try:
+        content = json.loads(memory.read_text())
+        return [size and tuple(size) for size in content["sizes"]], [Problem(*row) for row in content["problems"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(memory: Path, sizes: list[Size | None], problems: list[Problem]) -> None:
+    rows = [[p.path, p.line, p.what, p.done, p.note] for p in problems]
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        part = memory.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps({"sizes": sizes, "problems": rows}))
+        os.replace(part, memory)
+    except OSError:
+        pass  # a memory that cannot be written costs time, nothing else

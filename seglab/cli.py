@@ -14,6 +14,7 @@ from typing import Any
 from seglab.errors import SeglabError, refuse_unknown
 
 TASK = "segment"
+BARE_WORD = {"verify": "file"}  # modes that take one word without '=', and what it means
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,8 +46,8 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
                 options[bare.replace("-", "_")] = True
         elif word in MODES and mode is None:
             mode = word
-        elif word == "table" and mode == "benchmark":
-            options["table"] = True
+        elif mode in BARE_WORD and BARE_WORD[mode] not in options:
+            options[BARE_WORD[mode]] = word
         elif word != TASK:
             if mode is None:
                 refuse_unknown([word], MODES, "seglab")
@@ -125,9 +126,28 @@ def _check(data: str, **options: Any) -> int:
 
 
 def _evaluate(gt: str, dt: str, kind: str = "segm", json: bool = False) -> None:
+    from json import dumps
+
     from seglab.evaluation.coco import evaluate_files
 
-    evaluate_files(gt, dt, kind, json)
+    figures = evaluate_files(gt, dt, kind)
+    print(dumps(figures.twelve) if json else figures)
+
+
+def _doctor(model: str, data: str | None = None, **options: Any) -> int:
+    from seglab.yolo import YOLO
+
+    diagnosis = YOLO(model).doctor(data, **options)
+    print(diagnosis)
+    return 1 if diagnosis.culprit and diagnosis.culprit.state == "broken" else 0
+
+
+def _verify(file: str, model: str | None = None, data: str | None = None) -> int:
+    from seglab.export.parity import verify
+    from seglab.yolo import YOLO, weights_beside
+
+    original = YOLO(model or weights_beside(file))
+    return 0 if verify(file, original.network, original.names, data) else 1
 
 
 def _version() -> None:
@@ -150,6 +170,8 @@ MODES: dict[str, Callable[..., int | None]] = {
     "check": _check,
     "evaluate": _evaluate,
     "toybox": _toybox,
+    "doctor": _doctor,
+    "verify": _verify,
     "demo": _demo,
     "version": _version,
     "help": _help,

@@ -86,6 +86,9 @@ class CocoFigures:
         values += [_mean(recall[:, :, area, -1]) for area in (1, 2, 3)]
         return dict(zip(FIGURES, values))
 
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<6}{value:>8.4f}" for name, value in self.twelve.items())
+
 
 def _mean(values: np.ndarray) -> float:
     known = values[values > -1]

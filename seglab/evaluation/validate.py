@@ -37,13 +37,14 @@ from seglab.runs import new_folder
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 PROTOCOLS = ("coco", "yolo")
+AT_ONCE = 1 << 28  # pixels of masks held together at most: 300 that cover a 4K picture would take 2.5 GB
 
 
 @dataclass
 class ValidateConfig:
     """What val may be told, under its usual names."""
 
-    imgsz: int = 640  # long side of the network's input in pixels
+    imgsz: int | tuple[int, int] = 640  # long side of the network's input in pixels, or (height, width)
     batch: int = 16  # images in one run of the network
     split: str = "val"
     conf: float = 0.001  # lowest score that counts
@@ -153,16 +154,16 @@ def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Insta
     """
     truth = truth_instances(seen.objects, seen.letterbox.image_size)
     height, width = seen.letterbox.image_size
-    crops = assemble(seen.prototypes, seen.detections, seen.letterbox)
     classes, wanted = seen.detections.classes.cpu().numpy(), set(truth.classes.tolist())
-    masks = [
-        crop_to_rle(*crop, height, width) if every_mask or class_id in wanted else None
-        for crop, class_id in zip(crops, classes.tolist())
-    ]
+    areas, masks = [], []
+    for some in torch.arange(len(classes)).split(max(1, AT_ONCE // (height * width))):
+        for crop in assemble(seen.prototypes, seen.detections.pick(some.to(seen.prototypes.device)), seen.letterbox):
+            needed = every_mask or classes[len(masks)] in wanted
+            areas.append(np.count_nonzero(crop[2]))
+            masks.append(crop_to_rle(*crop, height, width) if needed else None)
     boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.double()).cpu().numpy()
     boxes[:, 2:] -= boxes[:, :2]
-    areas = np.array([np.count_nonzero(crop) for _, _, crop in crops], dtype=np.float64)
-    return truth, Instances(classes, areas, boxes, masks, seen.detections.scores.cpu().numpy())
+    return truth, Instances(classes, np.array(areas, np.float64), boxes, masks, seen.detections.scores.cpu().numpy())
 
 
 def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> Instances:

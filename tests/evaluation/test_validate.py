@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ import torch
 
 from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.data.sample import Object
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import evaluate_files
 from seglab.evaluation.explain import explain
-from seglab.evaluation.validate import ValidateConfig, validate, validate_dataset
+from seglab.evaluation.validate import Observation, ValidateConfig, native_instances, validate, validate_dataset
+from seglab.geometry.letterbox import letterbox
 from seglab.geometry.rle import area, rings_to_rle
+from seglab.inference.suppress import Detections
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,23 @@ def test_predictions_json_evaluates_to_the_printed_figures(dataset, oracle, tmp_
         assert 0.3 < task.map < 1
         for name in ("AP", "AP50", "AP75", "AR100"):  # the file's boxes are rounded, and give the masks' areas
             assert figures[name] == pytest.approx(task.coco.twelve[name], abs=2e-3)
+
+
+def test_large_scenes_are_not_held_as_pixels(monkeypatch):
+    """Forty detections that cover a 4K picture, 332 MB as masks."""
+    box = letterbox((2160, 3840), (160, 160))
+    generator = torch.Generator().manual_seed(0)
+    boxes = torch.tensor([[0.0, 0.0, 160.0, 160.0]]).expand(40, 4)
+    found = Detections(boxes, torch.rand(40), torch.zeros(40, dtype=torch.int64), torch.rand(40, 32))
+    prototypes = torch.randn(32, 40, 40, generator=generator)
+    corners = np.array([[0, 0], [3840, 0], [3840, 2160], [0, 2160]], dtype=float)
+    seen = Observation(1, None, box, [Object(0, [corners])], found, prototypes)
+    monkeypatch.setattr("seglab.evaluation.validate.AT_ONCE", 1 << 26)
+    tracemalloc.start()
+    _, instances = native_instances(seen)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(instances.masks) == 40 and peak < 250e6
 
 
 def test_the_gap_between_the_protocols_is_split_without_remainder(dataset, oracle):

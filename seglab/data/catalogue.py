@@ -86,20 +86,20 @@ def load_dataset(source: str | Path, images: str | Path | None = None) -> Datase
         return _from_coco_json(path, Path(images) if images else None)
     if path.is_file():
         return _from_yaml(path)
-    if path.is_dir() and (found := _yaml_in(path)):
-        return _from_yaml(found)
-    name = path.stem if path.suffix.lower() in (".yaml", ".yml") else str(source)
+    if path.is_dir() and (found := _in_folder(path)):
+        return found
+    name = str(path.with_suffix("")) if path.suffix.lower() in (".yaml", ".yml") else str(source)
     for place in _places():
         for candidate in (place / f"{name}.yaml", place / f"{name}.yml"):
             if candidate.is_file():
                 return _from_yaml(candidate)
-        if (place / name).is_dir() and (found := _yaml_in(place / name)):
-            return _from_yaml(found)
+        if (place / name).is_dir() and (found := _in_folder(place / name)):
+            return found
     if name.split(":")[0] == "toybox-seg":
         return _from_yaml(_generate_toybox(name))
-    root = _known(path.stem if path.suffix else path.name)
+    root = _known(name)  # a mistyped path to coco.yaml has a folder in it, and starts no download
     if root is not None:
-        return _from_yaml(_yaml_in(root))
+        return _in_folder(root)
     known = ", ".join([*ARCHIVES, "coco", "toybox8-seg", "toybox-seg"])
     raise SeglabError(
         f"no dataset '{source}': no such file, and no '{name}.yaml' or folder '{name}' with a YAML in "
@@ -128,6 +128,19 @@ def write_yaml(
 def _places() -> list[Path]:
     elsewhere = os.environ.get("SEGLAB_DATASETS")
     return [Path.cwd(), *([Path(elsewhere)] if elsewhere else []), embedded_folder(), cache_folder() / "datasets"]
+
+
+def _in_folder(folder: Path) -> DatasetSpec | None:
+    """The dataset of a folder with a YAML in it, or with the images of a known archive, which come without one."""
+    found = _yaml_in(folder)
+    if found:
+        return _from_yaml(found)
+    root = folder.resolve()
+    entries = ARCHIVES.get(root.name, {})
+    if not entries or not all((root / entry).is_dir() for entry in entries.values()):
+        return None
+    splits = {split: tuple(_list_images(root, root, entry)) for split, entry in entries.items()}
+    return DatasetSpec(root.name, root, splits, dict(enumerate(COCO_NAMES)))
 
 
 def _yaml_in(folder: Path) -> Path | None:
@@ -239,11 +252,7 @@ def _known(name: str) -> Path | None:
     """The folder of a dataset that is downloaded by name, fetched if need be; None for any other name."""
     root = cache_folder() / "datasets" / name
     if name in ARCHIVES:
-        if not root.is_dir():
-            extract_zip(fetch(f"{name}.zip"), root)
-        if _yaml_in(root) is None:
-            write_yaml(root / f"{name}.yaml", ARCHIVES[name], dict(enumerate(COCO_NAMES)))
-        return root
+        return root if root.is_dir() else extract_zip(fetch(f"{name}.zip"), root)
     if name == "coco":
         return _prepare_coco(root)
     return None

@@ -115,6 +115,11 @@ def test_a_known_name_offline_says_what_to_do(tmp_path):
         load_dataset("coco8-seg")
 
 
+def test_a_mistyped_path_starts_no_download(tmp_path):
+    with pytest.raises(SeglabError, match="no dataset"):
+        load_dataset(tmp_path / "typo/coco.yaml")
+
+
 def test_a_known_archive_is_unpacked_and_described(tmp_path, monkeypatch):
     import shutil
 
@@ -126,6 +131,15 @@ def test_a_known_archive_is_unpacked_and_described(tmp_path, monkeypatch):
         spec = load_dataset("coco8-seg.yaml")
         assert counts(spec) == {"train": 4, "val": 4} and list(spec.names.values()) == COCO_NAMES
         monkeypatch.setattr(catalogue, "fetch", None)  # the second time it is there
+
+
+def test_a_known_folder_without_yaml_is_used_where_it_lies(tmp_path, monkeypatch):
+    for split in ("train", "val"):
+        make_images(tmp_path / "elsewhere/coco8-seg/images" / split, 4)
+    monkeypatch.setenv("SEGLAB_DATASETS", str(tmp_path / "elsewhere"))
+    spec = load_dataset("coco8-seg.yaml")
+    assert counts(spec) == {"train": 4, "val": 4} and len(spec.names) == 80
+    assert load_dataset(spec.yaml or spec.root) == spec
 
 
 def test_unknown_name_tells_where_it_looked(tmp_path):
@@ -200,3 +214,37 @@ def test_real_coco8(datasets_folder, monkeypatch):
     for source in ("coco8-seg", "coco8-seg.yaml", datasets_folder / "coco8-seg.yaml"):
         spec = load_dataset(source)
         assert counts(spec) == {"train": 4, "val": 4} and list(spec.names.values()) == COCO_NAMES
+
+
+def test_coco_is_put_together_from_its_archives(tmp_path, monkeypatch):
+    import shutil
+
+    from seglab.data.dataset import SegmentationDataset
+
+    def archive(name, make):
+        make(tmp_path / "zip" / name)
+        return shutil.make_archive(tmp_path / name, "zip", tmp_path / "zip" / name)
+
+    def annotations(folder):
+        for split in ("train2017", "val2017"):
+            path = write_json(folder / f"annotations/instances_{split}.json", ["0.png", "1.png"])
+            content = json.loads(path.read_text())
+            ring = [1, 1, 7, 1, 7, 7, 1, 7]
+            content["annotations"] = [{"id": 1, "image_id": 1, "category_id": 7, "iscrowd": 0, "segmentation": [ring]}]
+            path.write_text(json.dumps(content))
+
+    archives = {
+        "annotations_trainval2017.zip": archive("annotations_trainval2017", annotations),
+        "val2017.zip": archive("val2017", lambda folder: make_images(folder / "val2017")),
+        "train2017.zip": archive("train2017", lambda folder: make_images(folder / "train2017")),
+    }
+    monkeypatch.setattr(catalogue, "fetch", archives.get)
+    monkeypatch.setattr(catalogue, "COCO_NAMES", ["cup", "kite"])
+    for _ in range(2):
+        spec = load_dataset("coco.yaml")
+        assert counts(spec) == {"train": 2, "val": 2} and list(spec.annotations) == ["val"]
+        for split in ("train", "val"):
+            dataset = SegmentationDataset(spec, split, 32)
+            assert [len(dataset.objects(index)) for index in range(2)] == [0, 1]
+            assert dataset.objects(1)[0].class_id == 1
+        monkeypatch.setattr(catalogue, "fetch", None)

@@ -252,19 +252,16 @@ def match(
 def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) -> np.ndarray:
     """(T, D) bool true and ignored by falling score -> (T, 101) precision envelope at COCO's recalls."""
     precision = np.zeros((len(true), len(RECALLS)))
-    for row, hit, miss in zip(precision, true, ~(true | ignored)):
+    misses = np.cumsum(~(true | ignored), axis=1)
+    hits = np.arange(1.0, positives + 1)
+    reached = np.searchsorted(hits / positives, RECALLS)  # the true positive, counted from 0, that reaches each recall
+    for row, hit, miss in zip(precision, true, misses):
         places = np.flatnonzero(hit)  # the envelope only ever steps at true positives
-        hits = np.arange(1.0, len(places) + 1)
-        envelope = hits / (np.cumsum(miss)[places] + hits + np.spacing(1))
+        envelope = hits[: len(places)] / (miss[places] + hits[: len(places)] + np.spacing(1))
         envelope = np.maximum.accumulate(envelope[::-1])[::-1]
-        reached = np.searchsorted(hits / positives, RECALLS)
-        row[reached < len(hits)] = envelope[reached[reached < len(hits)]]
+        within = reached < len(places)
+        row[within] = envelope[reached[within]]
     return precision
-
-
-def average_precision(matches: ClassMatches) -> np.ndarray:
-    """Matches of one class -> (10,) AP at IoU .50 to .95, over all areas."""
-    return precision_at_recalls(matches.true[:, 0].T, matches.ignored[:, 0].T, matches.positives[0]).mean(axis=1)
 
 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFigures:

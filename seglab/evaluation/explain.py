@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from seglab.data.dataset import SegmentationDataset
-from seglab.evaluation import coco, yolo
+from seglab.evaluation import yolo
 from seglab.evaluation.coco import CocoAccumulator, Instances
 from seglab.evaluation.metrics import task_metrics
 from seglab.evaluation.validate import (
@@ -68,10 +68,9 @@ def explain(
         ):
             stage["segm"].add(seen.image_id, truth, found)
             stage["bbox"].add(seen.image_id, truth, found)
-    rules = (yolo.average_precision, coco.average_precision)
-    walk = [(stages[0], rules[0]), *((stage, rules[1]) for stage in stages)]
+    walk = [(stages[0], yolo.average_precision), *((stage, None) for stage in stages)]
     figures = [
-        {label: task_metrics(stage[kind], rule, coco=False).map for label, kind in (("box", "bbox"), ("mask", "segm"))}
+        {label: task_metrics(stage[kind], rule).map for label, kind in (("box", "bbox"), ("mask", "segm"))}
         for stage, rule in walk
     ]
     steps = {

@@ -161,20 +161,21 @@ class Metrics:
 
 
 def task_metrics(
-    accumulator: CocoAccumulator, average_precision: Callable[[ClassMatches], np.ndarray], coco: bool = True
+    accumulator: CocoAccumulator, average_precision: Callable[[ClassMatches], np.ndarray] | None = None
 ) -> TaskMetrics:
     """Figures of everything an accumulator holds; its classes must be 0 to nc - 1.
 
-    average_precision: the protocol's rule, matches of one class -> (10,) AP; coco: also keep COCO's own figures.
+    average_precision: another rule than COCO's, matches of one class -> (10,) AP; without it, COCO's own figures are
+    kept too.
     """
     present, ap, curves, parts = [], [], [], []
     for class_id, matches in zip(accumulator.classes, accumulator.matches()):
-        if coco:
+        if average_precision is None:
             parts.append(class_figures(matches))
         if matches.positives[0]:
             counted = ~matches.ignored[:, 0, 0]
             present.append(class_id)
-            ap.append(average_precision(matches))
+            ap.append(average_precision(matches) if average_precision else parts[-1][0][:, :, 0].mean(axis=1))
             curves.append(class_curves(matches.scores[counted], matches.true[counted, 0, 0], matches.positives[0]))
     tables = [np.array(curve) for curve in zip(*curves)] or [np.zeros((0, len(GRID)))] * 4
     return TaskMetrics(
@@ -182,5 +183,5 @@ def task_metrics(
         np.array(ap).reshape(-1, 10),
         *tables,
         nc=len(accumulator.classes),
-        coco=coco_figures(accumulator.classes, parts) if coco else None,
+        coco=coco_figures(accumulator.classes, parts) if parts else None,
     )

@@ -25,7 +25,7 @@ from seglab.data.loader import build_loader
 from seglab.data.sample import Object
 from seglab.errors import SeglabError
 from seglab.evaluation import yolo
-from seglab.evaluation.coco import CocoAccumulator, Instances, average_precision
+from seglab.evaluation.coco import CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.geometry.letterbox import Letterbox
@@ -127,7 +127,7 @@ def validate(
     """
     config, speed, count = config or ValidateConfig(), {}, len(names)
     native = config.protocol == "coco"
-    limit, rule = (100, average_precision) if native else (yolo.LIMIT, yolo.average_precision)
+    limit, rule = (100, None) if native else (yolo.LIMIT, yolo.average_precision)
     boxes, masks = (CocoAccumulator(range(count), kind, limit) for kind in ("bbox", "segm"))
     confusion, images, instances = np.zeros((count + 1, count + 1), int), np.zeros(count, int), np.zeros(count, int)
     total = 0
@@ -143,7 +143,7 @@ def validate(
         if results is not None:
             results += as_results(seen.image_id, found)
     speed = {stage: 1e3 * seconds / max(total, 1) for stage, seconds in speed.items()}
-    box, seg = (task_metrics(accumulator, rule, coco=native) for accumulator in (boxes, masks))
+    box, seg = (task_metrics(accumulator, rule) for accumulator in (boxes, masks))
     return Metrics(box, seg, dict(names), images, instances, total, confusion, speed)
 
 
@@ -219,7 +219,7 @@ def validate_dataset(
             f"the model knows {len(names)} classes and {spec.name} has {len(spec.names)}: validate it on data with the "
             "classes it was trained on"
         )
-    dataset = SegmentationDataset(spec, config.split, config.imgsz, rect=config.rect)
+    dataset = SegmentationDataset(spec, config.split, config.imgsz, mask_targets=None, rect=config.rect)
     loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
     results = [] if config.save_json else None
     progress = tqdm(loader, desc="validate", unit="batch", disable=not config.verbose)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seglab.evaluation.coco import CocoAccumulator, Instances, average_precision
+from seglab.evaluation.coco import CocoAccumulator, Instances, class_figures
 from seglab.evaluation.curves import GRID, best_confidence, class_curves
 from seglab.evaluation.metrics import Metrics, task_metrics
-from seglab.evaluation.yolo import average_precision as yolo_precision
+from seglab.evaluation.yolo import average_precision
 
 
 def instances(rows, scores=None):
@@ -31,10 +31,10 @@ def accumulator():
 def test_the_two_rules_on_one_curve(accumulator):
     """Precision 1 up to recall 1/2, then 2/3: the mean of 101 precisions, and the trapezoid with its slope to 0."""
     matches = next(accumulator.matches())
-    np.testing.assert_allclose(average_precision(matches), (51 + 50 * 2 / 3) / 101)
+    np.testing.assert_allclose(class_figures(matches)[0][:, :, 0].mean(axis=1), (51 + 50 * 2 / 3) / 101)
     # By hundredths: 49 at height 1, one on the slope to 2/3 (reached at recall .50), 49 at 2/3, the last down to 0.
     expected = (49 + (1 + 2 / 3) / 2 + 49 * 2 / 3 + 1 / 3) / 100
-    np.testing.assert_allclose(yolo_precision(matches), expected)
+    np.testing.assert_allclose(average_precision(matches), expected)
 
 
 def test_curves_by_confidence():
@@ -58,7 +58,7 @@ def test_the_best_confidence_is_where_the_smoothed_mean_is_highest():
 
 
 def test_figures_by_their_usual_names(accumulator):
-    task = task_metrics(accumulator, average_precision)
+    task = task_metrics(accumulator)
     ap = (51 + 50 * 2 / 3) / 101
     np.testing.assert_array_equal(task.ap_class_index, [0, 1])
     np.testing.assert_allclose(task.maps, [ap, 0, ap / 2])
@@ -80,7 +80,7 @@ def test_figures_by_their_usual_names(accumulator):
 
 def test_no_object_at_all_is_no_error():
     accumulator = CocoAccumulator([0, 1], "bbox")
-    assert task_metrics(accumulator, average_precision).map == 0
+    assert task_metrics(accumulator).map == 0
     accumulator.add("empty", instances([]), instances([(0, 0, 0, 5, 5)], [0.5]))
-    task = task_metrics(accumulator, average_precision)
+    task = task_metrics(accumulator)
     assert task.map == task.mp == 0 and len(task.ap_class_index) == 0 and task.coco.twelve["AP"] == -1

@@ -30,7 +30,7 @@ def test_a_perfect_network_is_called_perfect(dataset, oracle):
     perfect = oracle(dataset)
     metrics = validate(perfect.forward, perfect, dataset, dataset.names, ValidateConfig())
     assert metrics.box.map == pytest.approx(1) and metrics.box.map50 == pytest.approx(1)
-    assert metrics.seg.map50 > 0.98 and 0.8 < metrics.seg.map < 1  # masks are a quarter as fine as images
+    assert metrics.seg.map50 > 0.95 and 0.8 < metrics.seg.map < 1  # masks are a quarter as fine as images
     assert metrics.box.mp == metrics.box.mr == 1
     assert metrics.box.coco.twelve["AP"] == pytest.approx(metrics.box.map)
     assert metrics.confusion_matrix.trace() == metrics.confusion_matrix.sum() == metrics.instances.sum()
@@ -40,7 +40,7 @@ def test_a_perfect_network_is_called_perfect(dataset, oracle):
 def test_the_yolo_protocol_tops_out_at_995_as_its_rule_has_it(dataset, oracle):
     perfect = oracle(dataset)
     metrics = validate(perfect.forward, perfect, dataset, dataset.names, ValidateConfig(protocol="yolo"))
-    assert metrics.box.map == pytest.approx(0.995) and 0.97 < metrics.seg.map50 <= 0.995
+    assert metrics.box.map == pytest.approx(0.995) and 0.95 < metrics.seg.map50 <= 0.995
     assert metrics.box.coco is None
 
 

@@ -12,7 +12,7 @@ import torch
 
 from seglab.data.catalogue import label_path
 from seglab.evaluation.coco import CocoAccumulator
-from seglab.evaluation.metrics import task_metrics
+from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.evaluation.yolo import LIMIT, average_precision, label_rows, quarter_detections, quarter_truth
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.suppress import suppress
@@ -97,15 +97,18 @@ def test_the_same_predictions_give_the_same_figures(peers_run):
             detections = quarter_detections(batch["prototypes"][i], found, size)
             for accumulator in (box, seg):
                 accumulator.add(batch["im_file"][i], truth, detections)
-    for ours, figures in (
-        (task_metrics(box, average_precision), theirs.box),
-        (task_metrics(seg, average_precision), theirs.seg),
-    ):
+    ours = Metrics(
+        task_metrics(box, average_precision), task_metrics(seg, average_precision), dict(theirs.names),
+        np.zeros(80, int), np.zeros(80, int), 8,
+    )  # fmt: skip
+    assert list(ours.results_dict) == list(theirs.results_dict)
+    for name, figure in theirs.results_dict.items():
+        assert ours.results_dict[name] == pytest.approx(figure, abs=1e-4), name
+    for mine, figures in ((ours.box, theirs.box), (ours.seg, theirs.seg)):
         assert 0.2 < figures.map < 0.9
-        np.testing.assert_allclose(ours.mean_results(), figures.mean_results(), atol=1e-4)
-        np.testing.assert_array_equal(ours.ap_class_index, figures.ap_class_index)
-        np.testing.assert_allclose(ours.all_ap, figures.all_ap, atol=1e-4)
-        np.testing.assert_allclose(ours.maps, figures.maps, atol=1e-4)
-        np.testing.assert_allclose(ours.map75, figures.map75, atol=1e-4)
-        for i in range(len(ours.p)):
-            np.testing.assert_allclose(ours.class_result(i), figures.class_result(i), atol=1e-4)
+        np.testing.assert_allclose(mine.mean_results(), figures.mean_results(), atol=1e-4)
+        np.testing.assert_array_equal(mine.ap_class_index, figures.ap_class_index)
+        for name in ("all_ap", "maps", "map75", "p", "r", "f1", "p_curve", "r_curve", "f1_curve", "prec_values"):
+            np.testing.assert_allclose(getattr(mine, name), getattr(figures, name), atol=1e-4, err_msg=name)
+        for i in range(len(mine.p)):
+            np.testing.assert_allclose(mine.class_result(i), figures.class_result(i), atol=1e-4)

@@ -44,7 +44,7 @@ class TrainConfig:
     patience: int = 100  # epochs without a better fitness before stopping; 0 never stops
     batch: int = 16  # images a step, over all processes together
     imgsz: int = 640  # side of the square network input, a multiple of 32
-    device: str | int | None = None  # "cpu", "cuda:1", 1, "mps"; None: the first accelerator, else the CPU
+    device: str | int | list | None = None  # "cpu", "cuda:1", 1, "mps"; None: the first accelerator, else the CPU
     workers: int = 8  # data-loading processes; never more than there are cores
     cache: bool | str = False  # "ram": keep every decoded picture in memory
     strict: bool = False  # stop at the first problem in the data instead of listing them

@@ -107,7 +107,7 @@ def _train(
     frozen = freeze(network, config.freeze)
     optimizer = make_optimizer(network, plan)
     scaler = torch.amp.GradScaler(process.device.type, enabled=dtype == torch.float16)
-    progress = Progress()
+    progress = Progress(scaler=scaler.state_dict())
     if config.resume:
         tensors, progress = read_state(folder)
         restore(tensors, network, average, optimizer)

@@ -1,3 +1,4 @@
+import copy
 import csv
 import importlib.util
 import json
@@ -15,11 +16,15 @@ import yaml
 
 import seglab.training.trainer as trainer
 from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import build_loader
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.runs import choose_device, new_folder
 from seglab.training.config import make_config
+from seglab.training.loss import LossGains
+from seglab.training.optim import make_optimizer, make_plan
 
 WORKER = Path(__file__).with_name("worker.py")
 specification = importlib.util.spec_from_file_location("training_worker", WORKER)
@@ -53,9 +58,9 @@ def table(result):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """A short run: four epochs of two batches, a step each, the last without mosaic."""
+    """A short run: three epochs of two batches, a step each, the last without mosaic."""
     torch.set_num_threads(1)
-    arguments = {"epochs": 4, "batch": 2, "nbs": 2, "close_mosaic": 1, "optimizer": "SGD"}
+    arguments = {"epochs": 3, "batch": 2, "nbs": 2, "close_mosaic": 1, "optimizer": "SGD"}
     project = str(tmp_path_factory.mktemp("reference"))
     result, model = worker.run(project=project, **arguments)
     return arguments, result, model
@@ -69,11 +74,11 @@ def test_a_run_leaves_what_users_look_for(reference):
     assert all(torch.equal(tensor, weights.state[name]) for name, tensor in model.state_dict().items())
     names = load_dataset("toybox8-seg").names
     assert weights.metadata["names"] == {str(index): name for index, name in names.items()}
-    assert weights.metadata["train_args"]["epochs"] == 4 and weights.metadata["train_args"]["data"]
+    assert weights.metadata["train_args"]["epochs"] == 3 and weights.metadata["train_args"]["data"]
     assert yaml.safe_load((result.folder / "args.yaml").read_text())["batch"] == 2
     assert not (result.folder / "weights" / "resume.safetensors").exists()
     rows = table(result)
-    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     columns = ["epoch", "time", *(f"train/{term}_loss" for term in ("box", "seg", "cls", "dfl"))]
     assert list(rows[0]) == [*columns, "lr/pg0", "lr/pg1", "lr/pg2"]
 
@@ -91,7 +96,7 @@ def test_runs_repeat_bit_for_bit(reference, tmp_path):
 def test_a_killed_run_continues_bit_for_bit(reference, tmp_path):
     arguments, result, _ = reference
     folder = str(tmp_path / "train")
-    step = random.SystemRandom().randint(1, 5)  # in the first three epochs
+    step = random.SystemRandom().randint(1, 4)  # in the first two epochs
     first = start({**arguments, "project": str(tmp_path), "dies_at": ["step", step]})
     assert first.wait() == -signal.SIGKILL
     sync = random.SystemRandom().randint(1, 3)  # while the first files after that are written
@@ -168,6 +173,22 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
     assert load_weights(result.last).metadata["epoch"] == 4
     names = {path.name for path in (result.folder / "weights").iterdir()}
     assert names == {"best.safetensors", "last.safetensors", "epoch3.safetensors"}
+
+
+@pytest.mark.parametrize("nbs, steps", [(2, 2), (4, 1), (64, 1)])
+def test_batches_accumulate_to_the_nominal_batch_and_an_epoch_ends_with_a_step(nbs, steps):
+    config = make_config(batch=2, nbs=nbs, imgsz=64, warmup_epochs=0, lr0=1e-3)
+    loader = build_loader(SegmentationDataset(load_dataset("toybox8-seg"), "train", 64), 2)
+    model = worker.new_model()
+    average = copy.deepcopy(model)
+    plan = make_plan(config, images=4, iterations=2, classes=10)
+    optimizer = make_optimizer(model, plan)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    losses, updates = trainer.train_one_epoch(
+        model.train(), average, loader, optimizer, scaler, plan, 0, 5, LossGains(), dtype=None
+    )
+    assert updates - 5 == steps
+    assert losses.shape == (4,) and losses.isfinite().all()
 
 
 def test_frozen_layers_stay_as_they_were(tmp_path):

@@ -146,6 +146,22 @@ class YOLO:
         arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
         return str(export(network, self.names, format=format, out=out, **arguments))
 
+    def doctor(self, data: str | Path | None = None, **arguments: Any):
+        """Why is my mAP zero? Every stage from labels to metric is looked at, with evidence and the likely cause."""
+        from functools import partial
+
+        from seglab.evaluation.doctor import doctor
+        from seglab.evaluation.validate import ValidateConfig
+        from seglab.training.assign import assign
+        from seglab.training.loss import LossGains, segmentation_loss
+
+        refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "model"], "doctor")
+        config = ValidateConfig(**{"imgsz": self._trained_size(), **arguments})
+        spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
+        training = {"network": self.network, "assign": assign, "loss": partial(segmentation_loss, gains=LossGains())}
+        examined = training if self.network is not None else {}
+        return doctor(self._forward("cpu"), spec, self.names, config, **examined)
+
     # --- looking ---
 
     def info(self) -> tuple[int, int]:
@@ -241,6 +257,14 @@ def find_weights(model: str | Path) -> Path:
             raise SeglabError(
                 f"there is no model '{model}': give a file, or one of {COURSE_WEIGHTS}, {', '.join(official)}"
             )
+    return path
+
+
+def weights_beside(exported: str | Path) -> Path:
+    """The weights an exported file lies beside: same name, .safetensors."""
+    path = Path(exported).with_suffix(".safetensors")
+    if not path.is_file():
+        raise SeglabError(f"no weights at {path}: say model= which weights {exported} came from")
     return path
 
 

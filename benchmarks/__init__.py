@@ -1,0 +1,1 @@
+"""Side-by-side measurements with the peer and other tools: `python -m benchmarks.NAME`; see docs/performance.md."""

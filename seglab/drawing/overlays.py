@@ -32,7 +32,7 @@ def colour(class_id: int) -> Colour:
 
 def natural_line_width(image: np.ndarray) -> int:
     """Pixels a line needs to look the same on a thumbnail and on a large photo: 2 at 640, 6 at 2000."""
-    return max(1, round(sum(image.shape[:2]) * 0.0015))
+    return max(1, round(0.4 + 0.0015 * sum(image.shape[:2])))
 
 
 def draw_instances(
@@ -107,7 +107,7 @@ def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Colour, widt
     """Write on a plate of colour `fill` that sits on the upper left corner of `box`, or inside it at the top edge."""
     if not text:
         return
-    size, margin = 6 + 4 * width, 2 + width
+    size, margin = 5 + 4 * width, 2 + width
     ink_height, ink_length = letters(text, size).shape
     height, length = ink_height + margin // 2 * 2, ink_length + 2 * margin
     left, top = int(box[0] - width / 2), int(box[1] - width / 2)

@@ -228,7 +228,10 @@ class Results:
     def verbose(self) -> str:
         """One line, such as "2 persons, 1 bus"."""
         counts = Counter(kind for kind, _, _ in self._rows())
-        found = [f"{count} {self.names[kind]}{'s' * (count > 1)}" for kind, count in sorted(counts.items())]
+        found = []
+        for kind, count in sorted(counts.items()):
+            ending = "es" if self.names[kind].endswith(("s", "x", "ch", "sh")) else "s"
+            found.append(f"{count} {self.names[kind]}{ending * (count > 1)}")
         return ", ".join(found) or "(no detections)"
 
     def __repr__(self) -> str:

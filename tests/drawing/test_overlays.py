@@ -95,4 +95,4 @@ def test_instances_leave_the_picture_alone(grey):
 def test_views_and_line_width():
     flipped = np.zeros((20, 30, 3), dtype=np.uint8)[:, ::-1]
     assert draw_instances(flipped, [0], np.array([[2.0, 2, 9, 9]])).any() and not flipped.any()
-    assert [natural_line_width(np.zeros(s, np.uint8)) for s in ((480, 640, 3), (1500, 2000, 3), (9, 9, 3))] == [2, 5, 1]
+    assert [natural_line_width(np.zeros(s, np.uint8)) for s in ((480, 640, 3), (1500, 2000, 3), (9, 9, 3))] == [2, 6, 1]

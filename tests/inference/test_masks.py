@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,21 @@ def test_boxes_without_a_pixel_centre_give_empty_crops():
     crops = assemble(torch.ones(32, 16, 16), detections_of(boxes, torch.ones(4, 32)), frame)
     assert [crop.size for _, _, crop in crops] == [0, 0, 0, 0]
     assert assemble(torch.ones(32, 16, 16), detections_of(boxes[:0], torch.ones(0, 32)), frame) == []
+
+
+def test_three_hundred_objects_on_a_large_photo_fit_in_memory():
+    """The full frame would take 2.5 GB as bits and 10 GB as floats."""
+    frame = smallest_letterbox((2160, 3840), 640)
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.rand(300, 2, generator=generator) * torch.tensor([640, 360])
+    sizes = 5 + torch.rand(300, 2, generator=generator) * 150
+    boxes = torch.cat((centres - sizes / 2, centres + sizes / 2), dim=1)
+    prototypes = torch.randn(32, frame.size[0] // 4, 160)
+    tracemalloc.start()
+    crops = assemble(prototypes, detections_of(boxes, torch.randn(300, 32)), frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(crop.nbytes for _, _, crop in crops) < peak < 150e6
 
 
 def test_half_precision_and_threshold():

@@ -63,9 +63,10 @@ def scenes(*shapes: tuple[int, int]) -> list[np.ndarray]:
 def compare(theirs, ours, least: int = 3) -> None:
     """The same objects: scores and boxes equal, masks nearly so.
 
-    One, or one in twenty, may differ: the peer tests a pixel's corner against the box and seglab its centre, so that masks of
-    few pixels may vanish in one only; and the peer tells classes apart in suppression by moving boxes thousands of
-    pixels away, where float32 knows a coordinate to a sixteenth of a pixel, so that overlaps near the limit may flip.
+    One, or one in twenty, may differ: the peer tests a pixel's corner against the box and seglab its centre, so that
+    masks of few pixels may vanish in one only; and the peer tells classes apart in suppression by moving boxes
+    thousands of pixels away, where float32 knows a coordinate to a sixteenth of a pixel, so that overlaps near the
+    limit may flip.
     """
     assert ours.orig_shape == theirs.orig_shape and np.array_equal(ours.orig_img, theirs.orig_img)
     pairs = match(theirs.boxes, ours.boxes)
@@ -102,6 +103,7 @@ def test_pictures_in_memory(models, shape):
 )
 def test_options(models, options):
     theirs, forward = models
+    options = {"max_det": 60, **options}
     (image,) = scenes((480, 640))
     (expected,) = theirs.predict(image, conf=0.1, retina_masks=True, **options, **QUIET)
     (found,) = predict(forward, image, PredictConfig(conf=0.1, **options), theirs.names)

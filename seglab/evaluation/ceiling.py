@@ -32,7 +32,7 @@ def ceiling(
         dataset = SegmentationDataset(spec, split, imgsz, rect=True, **arguments)
         accumulator = CocoAccumulator(range(len(dataset.names)), "segm")
         for index in range(len(dataset)):
-            accumulator.add(dataset.image_id(index), *native_instances(perfect(dataset, index)))
+            accumulator.add(index, *native_instances(perfect(dataset, index)))
         figures[name] = accumulator.summarise()
     return figures
 
@@ -46,4 +46,4 @@ def perfect(dataset: SegmentationDataset, index: int) -> Observation:
     )
     prototypes = torch.from_numpy(item["masks"]).float() - 0.5
     info = item["sample"]
-    return Observation(info["image_id"], None, info["letterbox"], dataset.objects(index), detections, prototypes)
+    return Observation(index, index, None, info["letterbox"], dataset.objects(index), detections, prototypes)

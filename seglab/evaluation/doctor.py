@@ -297,7 +297,7 @@ def check_metric(
     itself, breakdown = CocoAccumulator(range(len(dataset.names)), "segm"), ErrorBreakdown("segm")
     for index in range(len(dataset)):
         truth = truth_instances(dataset.objects(index), dataset.image_sizes[index])
-        itself.add(dataset.image_id(index), truth, truth._replace(scores=np.ones(len(truth.classes))))
+        itself.add(index, truth, truth._replace(scores=np.ones(len(truth.classes))))
     for seen in observe(forward, batches, dataset, config, device):
         breakdown.add(*native_instances(seen, every_mask=True))
     ideal, report = itself.summarise().twelve["AP"], breakdown.summarise()

@@ -27,6 +27,10 @@ class ErrorReport:
     counts: dict[str, int]
     gains: dict[str, float]
 
+    def __str__(self) -> str:
+        rows = [f"  {name:<16}{self.counts[name]:>7}{self.gains[name]:>+10.4f}" for name in CAUSES]
+        return "\n".join([f"AP50 {self.ap50:.4f}; mistakes, and what mending each kind would gain:", *rows])
+
 
 class ErrorBreakdown:
     """Takes one image after another, then says what the mistakes cost. kind: "bbox" or "segm"."""

@@ -11,6 +11,7 @@ import torch
 from seglab.data.dataset import SegmentationDataset
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import CocoAccumulator, Instances
+from seglab.evaluation.errors import ErrorBreakdown, ErrorReport
 from seglab.evaluation.metrics import task_metrics
 from seglab.evaluation.validate import (
     Forward,
@@ -29,11 +30,13 @@ class Explanation:
     """mAP50-95 by the YOLO protocol and by COCO's, of "box" and "mask", and what each cause adds on the way.
 
     The causes are switched one after another in the order of CAUSES, so their steps add up to the whole gap.
+    errors: what kinds of mistakes the masks' AP50 suffers from.
     """
 
     yolo: dict[str, float]
     coco: dict[str, float]
     steps: dict[str, dict[str, float]]
+    errors: ErrorReport
 
     def __str__(self) -> str:
         lines = [f"{'':<28}{'box':>9}{'mask':>9}", _line("YOLO protocol, mAP50-95", self.yolo)]
@@ -44,7 +47,7 @@ class Explanation:
             "resolution": "masks at full size",
         }
         lines += [_line(f"  {why[cause]}", self.steps[cause], "+9.4f") for cause in CAUSES]
-        return "\n".join([*lines, _line("COCO protocol, mAP50-95", self.coco)])
+        return "\n".join([*lines, _line("COCO protocol, mAP50-95", self.coco), "", str(self.errors)])
 
 
 def _line(label: str, figures: dict[str, float], form: str = "9.4f") -> str:
@@ -61,13 +64,15 @@ def explain(
         {kind: CocoAccumulator(range(len(names)), kind, limit) for kind in ("bbox", "segm")}
         for limit in (yolo.LIMIT, 100, 100, 100)
     ]
+    breakdown = ErrorBreakdown("segm")
     for seen in observe(forward, batches, dataset, config or ValidateConfig(), device):
-        quarter = quarter_instances(seen)
+        quarter, native = quarter_instances(seen), native_instances(seen, every_mask=True)
+        breakdown.add(*native)
         for stage, (truth, found) in zip(
-            stages, (quarter, quarter, (with_crowds(quarter[0], seen), quarter[1]), native_instances(seen))
+            stages, (quarter, quarter, (with_crowds(quarter[0], seen), quarter[1]), native)
         ):
-            stage["segm"].add(seen.image_id, truth, found)
-            stage["bbox"].add(seen.image_id, truth, found)
+            stage["segm"].add(seen.key, truth, found)
+            stage["bbox"].add(seen.key, truth, found)
     walk = [(stages[0], yolo.average_precision), *((stage, None) for stage in stages)]
     figures = [
         {label: task_metrics(stage[kind], rule).map for label, kind in (("box", "bbox"), ("mask", "segm"))}
@@ -77,7 +82,7 @@ def explain(
         cause: {label: after[label] - before[label] for label in after}
         for cause, before, after in zip(CAUSES, figures, figures[1:])
     }
-    return Explanation(figures[0], figures[-1], steps)
+    return Explanation(figures[0], figures[-1], steps, breakdown.summarise())
 
 
 def with_crowds(truth: Instances, seen: Observation) -> Instances:

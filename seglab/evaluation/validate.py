@@ -52,7 +52,7 @@ class ValidateConfig:
     max_det: int = 300  # most detections on an image
     rect: bool = True  # pad images of like shape as little as the published figures were measured with
     protocol: str = "coco"  # "coco": native resolution, COCO's rules; "yolo": the figures YOLO tools print
-    explain: bool = False  # print both protocols' figures and what the gap between them is made of
+    explain: bool = False  # print both protocols' figures, what makes the gap, and what each kind of mistake costs
     workers: int = 8  # loading processes, for datasets of more than a hundred images
     plots: bool = False  # write curves and the confusion matrix
     save_json: bool = False  # write predictions.json in COCO's results format
@@ -73,6 +73,7 @@ class Observation(NamedTuple):
     """One image: what is on it (image frame), and what the network says of it (letterbox frame)."""
 
     image_id: int | str
+    key: int | str  # the image in an accumulator: COCO's id, or its index where ids come from file names
     labels: Path | None  # the label file, where the objects come from one
     letterbox: Letterbox
     objects: list[Object]
@@ -96,10 +97,11 @@ def observe(
         lap("inference")
         found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
         for info, detections, own in zip(batch["samples"], found, prototypes):
-            objects, labels = dataset.objects(info["index"]), label_path(Path(info["path"])) if labelled else None
+            objects = dataset.objects(info["index"])
+            key, labels = (info["index"], label_path(Path(info["path"]))) if labelled else (info["image_id"], None)
             # A network that diverges must get its zero, not end the run.
             detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
-            yield Observation(info["image_id"], labels, info["letterbox"], objects, detections, own)
+            yield Observation(info["image_id"], key, labels, info["letterbox"], objects, detections, own)
         lap("postprocess")
 
 
@@ -133,8 +135,8 @@ def validate(
     total = 0
     for seen in observe(forward, batches, dataset, config, device, speed):
         truth, found = native_instances(seen, every_mask=results is not None) if native else quarter_instances(seen)
-        masks.add(seen.image_id, truth, found)
-        boxes.add(seen.image_id, truth, found._replace(areas=found.boxes[:, 2] * found.boxes[:, 3]))
+        masks.add(seen.key, truth, found)
+        boxes.add(seen.key, truth, found._replace(areas=found.boxes[:, 2] * found.boxes[:, 3]))
         count_confusions(confusion, truth, found)
         present = truth.classes if truth.crowd is None else truth.classes[~truth.crowd]
         instances += np.bincount(present, minlength=count)
@@ -161,7 +163,7 @@ def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Insta
             needed = every_mask or classes[len(masks)] in wanted
             areas.append(np.count_nonzero(crop[2]))
             masks.append(crop_to_rle(*crop, height, width) if needed else None)
-    boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.double()).cpu().numpy()
+    boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.cpu().double()).numpy()
     boxes[:, 2:] -= boxes[:, :2]
     return truth, Instances(classes, np.array(areas, np.float64), boxes, masks, seen.detections.scores.cpu().numpy())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tracemalloc
 
 import numpy as np
@@ -93,6 +94,23 @@ def test_predictions_json_evaluates_to_the_printed_figures(dataset, oracle, tmp_
             assert figures[name] == pytest.approx(task.coco.twelve[name], abs=2e-3)
 
 
+def test_file_names_may_repeat_and_mix_words_with_numbers(toybox, oracle, tmp_path):
+    for folder in ("a", "b"):
+        for kind in ("images", "labels"):
+            shutil.copytree(toybox.root / kind / "val", tmp_path / folder / kind)
+    for kind, suffix in (("images", "jpg"), ("labels", "txt")):
+        first = min((tmp_path / "a" / kind).iterdir())
+        first.rename(first.with_name(f"word.{suffix}"))
+    names = dict(toybox.names)
+    (tmp_path / "both.yaml").write_text(
+        json.dumps({"path": ".", "val": ["a/images", "b/images"], "names": list(names.values())})
+    )
+    dataset = SegmentationDataset(load_dataset(tmp_path / "both.yaml"), "val", 320, rect=True)
+    perfect = oracle(dataset)
+    metrics = validate(perfect.forward, perfect, dataset, names)
+    assert metrics.image_count == 8 and metrics.box.map == pytest.approx(1)
+
+
 def test_large_scenes_are_not_held_as_pixels(monkeypatch):
     """Forty detections that cover a 4K picture, 332 MB as masks."""
     box = letterbox((2160, 3840), (160, 160))
@@ -101,7 +119,7 @@ def test_large_scenes_are_not_held_as_pixels(monkeypatch):
     found = Detections(boxes, torch.rand(40), torch.zeros(40, dtype=torch.int64), torch.rand(40, 32))
     prototypes = torch.randn(32, 40, 40, generator=generator)
     corners = np.array([[0, 0], [3840, 0], [3840, 2160], [0, 2160]], dtype=float)
-    seen = Observation(1, None, box, [Object(0, [corners])], found, prototypes)
+    seen = Observation(1, 1, None, box, [Object(0, [corners])], found, prototypes)
     monkeypatch.setattr("seglab.evaluation.validate.AT_ONCE", 1 << 26)
     tracemalloc.start()
     _, instances = native_instances(seen)
@@ -121,7 +139,8 @@ def test_the_gap_between_the_protocols_is_split_without_remainder(dataset, oracl
         steps = [step[label] for step in explanation.steps.values()]
         assert sum(steps) == pytest.approx(end - start)
     assert explanation.steps["AP rule"]["box"] == pytest.approx(0.005)
-    assert "COCO protocol" in str(explanation)
+    assert explanation.errors.ap50 == pytest.approx(last.seg.map50)
+    assert "COCO protocol" in str(explanation) and "localisation" in str(explanation)
 
 
 def test_crowds_are_set_aside_by_coco_and_unknown_to_the_yolo_protocol(datasets_folder, oracle):

@@ -21,11 +21,12 @@ from torch.nn.parallel import DistributedDataParallel
 from seglab.data.catalogue import DatasetSpec
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch
-from seglab.drawing.plots import batch_mosaic, training_curves
+from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
 from seglab.evaluation.validate import ValidateConfig, validate, write_plots
 from seglab.inference.decode import decode
+from seglab.inference.predictor import PredictConfig, predict
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.runs import choose_device, new_folder
@@ -189,6 +190,7 @@ def _train(
         print(f"best epoch: {progress.best_epoch + 1}, weights in {result.best}\n{metrics.table()}")
         if config.plots:
             write_plots(metrics, folder)
+            draw_predictions(model, spec, config.imgsz, folder)
             write_picture(folder / "results.png", training_curves(folder / "results.csv"))
         result = result._replace(metrics=metrics, history=progress.history)
     agree(process, None)  # the others wait for the files
@@ -317,6 +319,18 @@ def draw_batches(loader: Iterable[dict], folder: Path, most: int = 3) -> None:
     """Write train_batch0.jpg, ...: what the network is shown."""
     for index, batch in enumerate(itertools.islice(loader, most)):
         write_picture(folder / f"train_batch{index}.jpg", batch_mosaic(batch, loader.dataset.names))
+
+
+def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, folder: Path, most: int = 16) -> None:
+    """Write val_pred.jpg: what the model finds on the first validation pictures."""
+
+    def forward(images: Tensor) -> tuple[Tensor, Tensor]:
+        raw = model(images)
+        return decode(raw, *images.shape[2:]), raw.prototypes
+
+    config = PredictConfig(imgsz=imgsz, device=next(model.parameters()).device)
+    found = predict(forward, list(spec.images("val")[:most]), config, spec.names)
+    write_picture(folder / "val_pred.jpg", contact_sheet([result.plot()[..., ::-1] for result in found]))
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:

@@ -209,7 +209,8 @@ def test_real_validation_fills_the_table_and_draws(tmp_path):
     expected += [f"val/{term}_loss" for term in ("box", "seg", "cls", "dfl")]
     assert list(row)[6:-3] == expected
     assert float(row["val/cls_loss"]) > 0
-    assert {"train_batch0.jpg", "results.png", "confusion_matrix.png"} <= {p.name for p in result.folder.iterdir()}
+    pictures = {"train_batch0.jpg", "val_pred.jpg", "results.png", "confusion_matrix.png"}
+    assert pictures <= {path.name for path in result.folder.iterdir()}
     assert 0 <= result.metrics.seg.map <= 1
 
 

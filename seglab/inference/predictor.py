@@ -68,7 +68,7 @@ def predict(
         yield from predict_batch(forward, frames, config, names)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode, whose tensors users could not change in place
 def predict_batch(
     forward: Forward, frames: Sequence[Frame], config: PredictConfig, names: dict[int, str]
 ) -> list[Results]:
@@ -77,7 +77,8 @@ def predict_batch(
     letterboxes = fit([frame.image.shape[:2] for frame in frames], config.imgsz, config.rect)
     images = to_tensor([box.apply(frame.image) for box, frame in zip(letterboxes, frames)], config.device, config.half)
     preprocess = clock.lap() / len(frames)
-    predictions, prototypes = forward(images)
+    with torch.inference_mode():
+        predictions, prototypes = forward(images)
     inference = clock.lap() / len(frames)
 
     found = suppress(predictions, config.conf, config.iou, config.max_det, config.classes, config.agnostic_nms)

@@ -97,6 +97,13 @@ def test_nothing_found_and_filters():
     assert next(predict(forward, image, PredictConfig(), names)).verbose() == "1 disc"
 
 
+def test_results_are_the_users_to_change():
+    (result,) = predict(forward, disc(64, 64, 30, 30, 20), PredictConfig(), NAMES)
+    result.boxes.data[:, :4] += 1
+    result.masks.data.mul_(2)
+    assert not result.boxes.data.is_inference()
+
+
 def test_tensor_is_rgb_in_unit_range_channels_last():
     image = np.zeros((32, 64, 3), np.uint8)
     image[..., 0], image[0, 0] = 255, (0, 51, 102)

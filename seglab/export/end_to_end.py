@@ -78,7 +78,8 @@ class EndToEnd(nn.Module):
         corner: Tensor,
     ) -> Tensor:
         """Masks (N, h, w) bool: as seglab.inference.masks computes them, each within its box."""
-        logits = torch.einsum("nk,khw->nhw", coefficients, prototypes)
+        coefficients = torch.cat((coefficients, torch.zeros(1, COEFFICIENTS)))  # onnxruntime cannot multiply nothing
+        logits = torch.einsum("nk,khw->nhw", coefficients, prototypes)  # (N + 1, H/4, W/4)
         inside, readers = [], []
         for axis, side in ((1, sides[0]), (0, sides[1])):
             centres = torch.arange(side) + 0.5
@@ -87,5 +88,5 @@ class EndToEnd(nn.Module):
             position = position.clamp(0, cells - 1)
             readers.append((1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0))  # (pixels, cells)
             inside.append((centres >= boxes[:, axis, None]) & (centres < boxes[:, axis + 2, None]))  # (N, pixels)
-        logits = readers[0] @ logits @ readers[1].T  # (N, h, w)
+        logits = (readers[0] @ logits @ readers[1].T)[:-1]  # (N, h, w)
         return (logits > 0) & inside[0][:, :, None] & inside[1][:, None, :]

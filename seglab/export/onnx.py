@@ -111,13 +111,10 @@ def load(path: str | Path) -> Runtime:
         predictions, prototypes = session.run(None, {given: images.numpy()})
         return torch.from_numpy(predictions), torch.from_numpy(prototypes)
 
-    dense = onnxruntime.RunOptions()
-    dense.only_execute_path_to_fetches = True
-
     def run_dense(images: Tensor) -> tuple[Tensor, Tensor]:
         """Through an end-to-end file, which letterboxes: what is letterboxed already it leaves as it is."""
         image = (images[0] * 255).round().byte().permute(1, 2, 0).contiguous()
-        predictions, prototypes = session.run(outputs[-2:], {given: image.numpy()}, dense)
+        predictions, prototypes = session.run(outputs[-2:], {given: image.numpy()})
         return torch.from_numpy(predictions), torch.from_numpy(prototypes)
 
     def complete(image: np.ndarray) -> tuple[np.ndarray, ...]:

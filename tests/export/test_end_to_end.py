@@ -54,11 +54,15 @@ def test_it_finds_what_prediction_finds(network, whole, photos):
 
 
 def test_nothing_found_is_no_error(network, description, photos, tmp_path):
-    path = tmp_path / "strict.onnx"
-    write(network, path, replace(description, end_to_end={"conf": 0.99999, "iou": 0.7, "max_det": 9, "masks": False}))
-    runtime = load(path)
-    boxes, scores, classes = runtime.complete(photos[1])
-    assert boxes.shape == (0, 4) and scores.shape == classes.shape == (0,)
+    settings = {"conf": 0.99999, "iou": 0.7, "max_det": 9}
+    for masks in (True, False):
+        path = tmp_path / "strict.onnx"
+        write(network, path, replace(description, end_to_end={**settings, "masks": masks}))
+        runtime = load(path)
+        boxes, scores, classes, *rest = runtime.complete(photos[1])
+        assert boxes.shape == (0, 4) and scores.shape == classes.shape == (0,)
+        assert [part.shape for part in rest] == [(0, *photos[1].shape[:2])] * masks
+        assert runtime.forward(torch.zeros(1, 3, 160, 160))[0].shape == (1, 39, 525)
 
 
 def test_it_serves_as_an_ordinary_file(network, whole, photos):

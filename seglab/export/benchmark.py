@@ -1,0 +1,179 @@
+"""The table people choose a format by, measured on their own machine: size, accuracy, latency, and what went wrong."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seglab.data.assets import cache_folder
+from seglab.data.catalogue import load_dataset
+from seglab.errors import SeglabError
+from seglab.export.deployed import Deployed
+from seglab.export.exporter import export
+from seglab.export.formats import FORMATS, find_format
+from seglab.export.runtime import load_runtime
+from seglab.model.weights import load_weights, transfer
+from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
+
+WARM_UP, ROUNDS = 3, 20
+# COCO val2017 at 640: mask and box mAP, parameters in millions, FLOPs in billions, as published for YOLO11-seg.
+PUBLISHED = {
+    "n": (32.0, 38.9, 2.9, 9.7),
+    "s": (37.8, 46.6, 10.1, 33.0),
+    "m": (41.5, 51.5, 22.4, 113.2),
+    "l": (42.9, 53.4, 27.6, 132.2),
+    "x": (43.8, 54.7, 62.1, 296.4),
+}
+
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class Line(NamedTuple):
+    """One format. None stands for what could not be measured; `status` says why."""
+
+    format: str
+    precision: str
+    megabytes: float | None
+    box_map: float | None
+    mask_map: float | None
+    milliseconds: float | None
+    status: str
+
+
+def benchmark(
+    model: YOLO11Seg,
+    names: dict[int, str],
+    data: str = "toybox8-seg",
+    imgsz: int = 640,
+    formats: list[str] | None = None,
+    out: str | Path = "runs/benchmark",
+) -> list[Line]:
+    """Export `model` to every format this machine has the packages for, verify, validate and time each, one table.
+
+    data: whose validation split gives the mAP; formats: some of formats.FORMATS, all by default. Latency is that of the
+    network on one image in milliseconds, all formats taking turns after a warm-up, the median of the rounds. Writes
+    benchmark.md, benchmark.csv and benchmark.png beside the files into `out`.
+    """
+    from tqdm.auto import tqdm
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = [find_format(name)[0] for name in formats] if formats else list(FORMATS)
+    variants = [(name, precision) for name in chosen for precision in FORMATS[name].precisions]
+    forwards: dict[tuple[str, str], Forward] = {
+        ("pytorch", "fp32"): Deployed(model).to(memory_format=torch.channels_last)
+    }
+    lines = {("pytorch", "fp32"): Line("pytorch", "fp32", None, None, None, None, "ok")}
+    for name, precision in tqdm(variants, desc="export", unit="format"):
+        key = name, precision
+        options = {"half": precision == "fp16", "int8": precision == "int8", "imgsz": imgsz, "data": data}
+        try:
+            path = export(model, names, name, out / f"model-{precision}", **options)
+            runtime = load_runtime(path)
+        except SeglabError as error:
+            lines[key] = Line(*key, None, None, None, None, str(error))
+            continue
+        except Exception as error:  # a converter may fail in any way; that is a line of the table, not the table's end
+            lines[key] = Line(*key, None, None, None, None, f"{type(error).__name__}: {error}".splitlines()[0])
+            continue
+        parity = {row: entry["value"] for row, entry in runtime.description.parity.items()}
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        lines[key] = Line(*key, megabytes, parity["box mAP, file"], parity["mask mAP, file"], None, "ok")
+        forwards[key] = runtime.forward
+        own = {"box_map": parity["box mAP, network"], "mask_map": parity["mask mAP, network"]}
+        lines["pytorch", "fp32"] = lines["pytorch", "fp32"]._replace(**own)
+    for key, seconds in interleaved(forwards, torch.rand(1, 3, imgsz, imgsz)).items():
+        lines[key] = lines[key]._replace(milliseconds=1e3 * statistics.median(seconds))
+    result = list(lines.values())
+    write_report(result, out)
+    print(markdown(result))
+    print(f"Results saved to {out}")
+    return result
+
+
+@torch.inference_mode()
+def interleaved(
+    forwards: dict[tuple[str, str], Forward], images: Tensor, rounds: int = ROUNDS
+) -> dict[tuple[str, str], list[float]]:
+    """Seconds of every round of every callable on `images`; they take turns, so that a busy machine is fair to all."""
+    for forward in forwards.values():
+        for _ in range(WARM_UP):
+            forward(images)
+    seconds = {key: [] for key in forwards}
+    for _ in range(rounds):
+        for key, forward in forwards.items():
+            start = time.perf_counter()
+            forward(images)
+            seconds[key].append(time.perf_counter() - start)
+    return seconds
+
+
+def markdown(lines: list[Line]) -> str:
+    """The lines as a Markdown table."""
+    rows = ["| format | precision | MB | box mAP | mask mAP | ms | status |", "|-|-|-|-|-|-|-|"]
+    for line in lines:
+        size, box, mask, latency = (
+            "" if value is None else f"{value:.{digits}f}" for value, digits in zip(line[2:6], (1, 3, 3, 1))
+        )
+        rows.append(f"| {line.format} | {line.precision} | {size} | {box} | {mask} | {latency} | {line.status} |")
+    return "\n".join(rows)
+
+
+def write_report(lines: list[Line], out: Path) -> None:
+    """benchmark.md, benchmark.csv and benchmark.png (mask mAP over latency) in the folder `out`."""
+    from matplotlib.figure import Figure
+
+    (out / "benchmark.md").write_text(markdown(lines) + "\n", encoding="utf-8")
+    with (out / "benchmark.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(Line._fields)
+        writer.writerows(lines)
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for line in lines:
+        if line.milliseconds is not None and line.mask_map is not None:
+            axes.scatter(line.milliseconds, line.mask_map)
+            axes.annotate(f" {line.format} {line.precision}", (line.milliseconds, line.mask_map), fontsize=8)
+    axes.set(xlabel="milliseconds an image, network only", ylabel="mask mAP50-95", title="Exported formats")
+    figure.savefig(out / "benchmark.png", dpi=120)
+
+
+def published_table(data: str | None = None) -> str:
+    """Markdown: parameters and FLOPs of the five scales beside the published figures.
+
+    data: a COCO val2017 dataset ("coco"); with it, mAP of the scales whose official weights are in the cache folder,
+    ours beside the published one, in per cent.
+    """
+    rows = ["| model | mask mAP (published) | box mAP (published) | parameters, M | FLOPs, B |", "|-|-|-|-|-|"]
+    for scale, (mask, box, parameters, flops) in PUBLISHED.items():
+        with torch.device("meta"):
+            network = fuse(YOLO11Seg(scale))
+            counted = count_parameters(network), count_flops(network)
+        found = official_map(scale, data) if data else None
+        masks, boxes = (f"{100 * value:.1f}" for value in found) if found else ("-", "-")
+        rows.append(
+            f"| YOLO11{scale}-seg | {masks} ({mask}) | {boxes} ({box}) | {counted[0] / 1e6:.1f} ({parameters}) "
+            f"| {counted[1] / 1e9:.1f} ({flops}) |"
+        )
+    return "\n".join(rows)
+
+
+def official_map(scale: str, data: str) -> tuple[float, float] | None:
+    """(mask, box) mAP of the official weights of one scale on `data`; None when they are not in the cache folder."""
+    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+
+    path = cache_folder() / f"yolo11{scale}-seg.pt"
+    if not path.exists():
+        return None
+    weights, spec, network = load_weights(path), load_dataset(data), YOLO11Seg(scale)
+    transfer(network, weights.state)
+    metrics = validate_dataset(Deployed(network), spec, spec.names, ValidateConfig(batch=1, verbose=False))
+    return metrics.seg.map, metrics.box.map

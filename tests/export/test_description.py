@@ -1,0 +1,73 @@
+"""What a file says about itself survives the file, and other tools' habits are understood."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seglab.errors import SeglabError
+from seglab.export.description import Description, fingerprint, read_beside, write_beside
+from seglab.model.yolo11 import YOLO11Seg
+
+SIDES = st.integers(1, 40).map(lambda n: 32 * n)
+
+
+@given(
+    st.builds(
+        Description,
+        names=st.dictionaries(st.integers(0, 99), st.text(max_size=9), min_size=1, max_size=5),
+        size=st.tuples(SIDES, SIDES),
+        batch=st.integers(1, 9),
+        dynamic=st.booleans(),
+        precision=st.sampled_from(["fp32", "fp16", "int8"]),
+        licence=st.text(max_size=9),
+        end_to_end=st.sampled_from([{}, {"conf": 0.25, "iou": 0.7, "max_det": 300, "masks": True}]),
+        parity=st.sampled_from([{}, {"mask IoU": {"value": 1.0, "limit": 0.999, "ok": True}}]),
+    )
+)
+def test_text_and_back_is_the_identity(description):
+    strings = description.to_strings()
+    assert all(isinstance(text, str) for pair in strings.items() for text in pair)
+    assert Description.from_strings(strings, "file") == description
+
+
+def test_python_literals_of_other_tools_are_read():
+    strings = {"names": "{0: 'person', 1: 'bicycle'}", "imgsz": "[640, 480]", "task": "segment", "stride": "32"}
+    description = Description.from_strings(strings, "file")
+    assert description.names == {0: "person", 1: "bicycle"} and description.size == (640, 480)
+
+
+@pytest.mark.parametrize(
+    ("strings", "message"),
+    [
+        ({}, "class names and input size"),
+        ({"names": "{}", "imgsz": "[640]"}, "damaged"),
+        ({"names": "__import__('os').getcwd()", "imgsz": "[640, 640]"}, "damaged"),
+        ({"names": "{0: 'a'}", "imgsz": "[640, 640]", "task": "detect"}, "'detect'"),
+    ],
+)
+def test_bad_descriptions_are_refused(strings, message):
+    with pytest.raises(SeglabError, match=message):
+        Description.from_strings(strings, "model.onnx")
+
+
+def test_beside_a_folder_it_is_yaml_too(tmp_path):
+    import yaml
+
+    description = Description(names={0: "a"})
+    write_beside(tmp_path, description)
+    assert read_beside(tmp_path) == description
+    assert json.loads(yaml.safe_load((tmp_path / "metadata.yaml").read_text())["names"]) == {"0": "a"}
+    with pytest.raises(SeglabError, match="metadata"):
+        read_beside(tmp_path / "elsewhere")
+
+
+def test_the_fingerprint_knows_one_changed_weight():
+    model = YOLO11Seg("n", 2)
+    before = fingerprint(model)
+    assert fingerprint(model) == before and len(before) == 64
+    model.model[0].conv.weight.data[0, 0, 0, 0] += 1
+    assert fingerprint(model) != before

@@ -1,0 +1,81 @@
+"""The one door for all formats: what it refuses, what it leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seglab.errors import SeglabError
+from seglab.export import exporter, formats
+from seglab.export.runtime import load_runtime
+from seglab.model.yolo11 import YOLO11Seg
+
+TEN = {index: f"thing{index}" for index in range(10)}
+
+
+@pytest.fixture(scope="module")
+def untrained() -> YOLO11Seg:
+    """Ten classes, as many as the embedded data has."""
+    torch.manual_seed(0)
+    return YOLO11Seg("n", 10).eval()
+
+
+def test_export_verifies_and_describes(untrained, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    path = exporter.export(
+        untrained, TEN, out=tmp_path / "model", imgsz=(64, 96), licence="CC0-1.0", data="toybox8-seg"
+    )
+    assert path == tmp_path / "model.onnx"
+    description = load_runtime(path).description
+    assert (description.size, description.licence, description.names) == ((64, 96), "CC0-1.0", TEN)
+    assert {"box mAP, apart", "mask mAP, apart"} <= description.parity.keys()
+    assert all(row["ok"] for row in description.parity.values())
+
+
+def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(exporter, "verify", lambda *arguments: False)
+    with pytest.raises(SeglabError, match=r"model\.onnx\.failed"):
+        exporter.export(untrained, TEN, out=tmp_path / "model", imgsz=64)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx.failed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "onxx"}, "'onxx'"),
+        ({"halff": True}, "half"),
+        ({"imgsz": 100}, "multiple of 32"),
+        ({"int8": True}, "data="),
+        ({"format": "torchscript", "int8": True}, "no int8"),
+        ({"format": "ncnn", "dynamic": True}, "fixed shapes"),
+        ({"masks": True}, "nms=True"),
+        ({"nms": True, "dynamic": True}, "one photo"),
+        ({"format": "pt2", "nms": True}, "format=onnx"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(untrained, tmp_path, options, message):
+    with pytest.raises(SeglabError, match=message):
+        exporter.export(untrained, TEN, out=tmp_path / "model", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_package_names_its_pip_line():
+    with pytest.raises(SeglabError, match="pip install no-such-thing==1"):
+        formats.require("no_such_package", "no-such-thing==1")
+
+
+def test_names_find_their_format(tmp_path):
+    for name, row in formats.FORMATS.items():
+        assert formats.find_format(name) == (name, row)
+        assert formats.format_of(tmp_path / f"best{row.suffix}") == row
+    assert formats.format_of(tmp_path / "best_openvino_model" / "model.xml") == formats.FORMATS["openvino"]
+    assert formats.format_of(tmp_path / "best.safetensors") is None
+
+
+def test_files_that_are_no_models_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_runtime(tmp_path / "nothing.onnx")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(SeglabError, match="no name of an exported model"):
+        load_runtime(tmp_path / "notes.txt")

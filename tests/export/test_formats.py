@@ -1,0 +1,103 @@
+"""Every other format: written, run and compared where its package is installed."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from seglab.errors import SeglabError
+from seglab.export.deployed import Deployed
+from seglab.export.formats import FORMATS, module_of
+from seglab.export.runtime import load_runtime
+
+NEEDS = {
+    "torchscript": ["torch"],
+    "openvino": ["openvino"],
+    "ncnn": ["pnnx", "ncnn"],
+    "executorch": ["executorch"],
+    "coreml": ["coremltools"],
+    "litert": ["litert_torch", "ai_edge_litert"],
+    "engine": ["tensorrt"],
+}
+CASES = [(name, precision) for name in NEEDS for precision in FORMATS[name].precisions if precision != "int8"]
+
+
+def written(name: str, network, description, folder: Path) -> Path:
+    for package in NEEDS[name]:
+        pytest.importorskip(package, reason=f"format {name} needs {package}")
+    if name == "engine" and not torch.cuda.is_available():
+        pytest.skip("TensorRT needs an NVIDIA card")
+    path = folder / f"model{FORMATS[name].suffix}"
+    module_of(FORMATS[name]).write(network, path, description)
+    return path
+
+
+@pytest.mark.parametrize(("name", "precision"), CASES)
+def test_it_agrees_and_says_what_it_is(name, precision, network, images, description, tmp_path):
+    description = replace(description, precision=precision)
+    path = written(name, network, description, tmp_path)
+    if name == "coreml" and platform.system() != "Darwin":
+        with pytest.raises(SeglabError, match="macOS"):
+            load_runtime(path)
+        return
+    runtime = load_runtime(path)
+    assert runtime.description == description
+    (expected, prototypes), (given, other) = Deployed(network)(images), runtime.forward(images)
+    pixels, share = (2e-3, 1e-4) if precision == "fp32" else (1.0, 2e-2)
+    assert (given[:, :4] - expected[:, :4]).abs().max() < pixels
+    assert (given[:, 4:] - expected[:, 4:]).abs().max() < share
+    assert (other - prototypes).abs().max() < share
+
+    described = replace(description, parity={"mask IoU": {"value": 1.0, "limit": 0.999, "ok": True}})
+    module_of(FORMATS[name]).describe(path, described)
+    again = load_runtime(path)
+    assert again.description == described
+    torch.testing.assert_close(again.forward(images)[0], given)
+
+
+@pytest.mark.parametrize("name", ["torchscript", "openvino"])
+def test_dynamic_files_take_other_shapes(name, network, smooth, description, tmp_path):
+    runtime = load_runtime(written(name, network, replace(description, dynamic=True), tmp_path))
+    for batch, size in ((1, (160, 160)), (2, (96, 224))):
+        images = smooth(batch, size, seed=4)
+        (expected, _), (given, _) = Deployed(network)(images), runtime.forward(images)
+        assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3
+
+
+def test_openvino_in_int8(network, images, smooth, description, tmp_path):
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / f"model{FORMATS['openvino'].suffix}"
+    calibration = [smooth(1, seed=seed) for seed in range(4)]
+    module_of(FORMATS["openvino"]).write(network, path, replace(description, precision="int8"), calibration)
+    (expected, _), (given, _) = Deployed(network)(images), load_runtime(path).forward(images)
+    assert (given[:, :4] - expected[:, :4]).abs().mean() < 1.0
+    assert (given[:, 4:7] - expected[:, 4:7]).abs().mean() < 0.05
+
+
+def test_openvino_reports_nothing_to_its_maker():
+    pytest.importorskip("openvino")
+    import subprocess
+    import sys
+
+    script = (
+        "import seglab.export.openvino as module, sys; module._package(); "
+        "print(sys.modules.get('openvino_telemetry', 'absent'))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "None"  # which is how Python marks a module that cannot be imported
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("executorch", "coreml", "engine")])
+def test_a_damaged_file_is_one_clear_error(name, tmp_path):
+    path = tmp_path / f"model{FORMATS[name].suffix}"
+    if FORMATS[name].suffix.startswith("."):
+        path.write_bytes(b"no model at all")
+    else:
+        path.mkdir()
+    with pytest.raises(SeglabError):
+        load_runtime(path)

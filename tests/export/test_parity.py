@@ -1,0 +1,100 @@
+"""The gate sees what it should see, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from seglab.errors import SeglabError
+from seglab.export import parity
+from seglab.export.deployed import Deployed
+from seglab.export.description import Description, fingerprint
+from seglab.export.onnx import load, write
+from seglab.geometry.letterbox import letterbox
+
+FP32 = parity.LIMITS["fp32"]
+
+
+@pytest.fixture(scope="session")
+def photos(smooth) -> list[np.ndarray]:
+    return [(smooth(1, (128, 192), seed=seed)[0].permute(1, 2, 0) * 255).byte().numpy() for seed in (7, 8)]
+
+
+@torch.inference_mode()
+def rows_for(network, photos, spoil) -> dict[str, parity.Row]:
+    """The gate's rows when the file's outputs are the network's own, spoilt by `spoil`."""
+    reference = Deployed(network)
+
+    def forward(images):
+        return spoil(*(output.clone() for output in reference(images)))
+
+    rows = parity.compare(reference, forward, photos, lambda size: letterbox(size, (160, 160)), FP32)
+    return {row.name: row for row in rows}
+
+
+def failed(rows: dict[str, parity.Row]) -> set[str]:
+    return {name for name, row in rows.items() if not row.ok}
+
+
+def test_the_network_agrees_with_itself(network, photos):
+    rows = rows_for(network, photos, lambda *outputs: outputs)
+    assert not failed(rows)
+    assert rows["detections in both"].value == rows["mask IoU"].value == 1
+
+
+def test_rounding_passes(network, photos):
+    rows = rows_for(network, photos, lambda predictions, prototypes: (predictions * (1 + 1e-7), prototypes))
+    assert not failed(rows)
+
+
+def test_one_shifted_box_fails(network, photos):
+    def shift(predictions, prototypes):
+        predictions[0, 0, 17] += 0.01
+        return predictions, prototypes
+
+    assert failed(rows_for(network, photos, shift)) == {"box, any anchor (px)"}
+
+
+def test_other_masks_fail_though_boxes_agree(network, photos):
+    rows = rows_for(network, photos, lambda predictions, prototypes: (predictions, -prototypes))
+    assert failed(rows) == {"mask IoU"}
+
+
+def test_other_classes_fail_though_boxes_agree(network, photos):
+    def roll(predictions, prototypes):
+        predictions[:, 4:7] = predictions[:, 4:7].roll(1, dims=1)
+        return predictions, prototypes
+
+    assert "detections in both" in failed(rows_for(network, photos, roll))
+
+
+def test_nan_fails(network, photos):
+    def poison(predictions, prototypes):
+        predictions[0, 2, 5] = float("nan")
+        return predictions, prototypes
+
+    assert "box, any anchor (px)" in failed(rows_for(network, photos, poison))
+
+
+def test_crop_iou():
+    a = (2, 3, np.ones((4, 5), bool))
+    assert parity.crop_iou(a, a) == 1
+    assert parity.crop_iou(a, (4, 3, np.ones((4, 5), bool))) == pytest.approx(12 / 28)
+    assert parity.crop_iou(a, (50, 50, np.ones((4, 5), bool))) == 0
+    assert parity.crop_iou(*[(0, 0, np.zeros((4, 5), bool))] * 2) is None
+
+
+def test_verify_keeps_its_table_in_the_file_and_knows_the_weights(network, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    names = {0: "circle", 1: "square", 2: "star"}
+    path = tmp_path / "model.onnx"
+    write(network, path, Description(names, (160, 160), weights=fingerprint(network)))
+    assert parity.verify(path, network, names)
+    assert "mask IoU" in capsys.readouterr().out
+    kept = load(path).description.parity
+    assert kept["box, any anchor (px)"]["ok"] and kept["box, any anchor (px)"]["limit"] == FP32["box, any anchor (px)"]
+
+    write(network, path, Description(names, (160, 160), weights="0" * 64))
+    with pytest.raises(SeglabError, match="other weights"):
+        parity.verify(path, network, names)

@@ -46,23 +46,21 @@ def convert(
     SegmentationClass) or a folder of instance-mask PNGs; with to="coco", a YOLO-seg dataset (its YAML or name).
     images: the folder of the pictures, where it is not in a usual place. Pictures are linked, or copied where that is
     not possible. out: the new folder; with to="coco" the new JSON (one a split, named after it, if there are several).
-    strict: refuse, and write nothing, if any object's mask IoU lies under this or any object is lost.
+    strict: if any object's mask IoU lies under this or any object is lost, nothing is written and `passed` is False.
 
-    Errors: SeglabError when the source is of no known kind, `out` exists already, or strict is not met.
+    Errors: SeglabError when the source is of no known kind or damaged, or `out` exists already.
     """
     source, out = Path(source), Path(out or "")
     if to not in ("yolo", "coco"):
         raise SeglabError(f"to='{to}' is neither 'yolo' nor 'coco'")
-    report = Report(source, out)
+    report = Report(source, out, strict)
     with _unfinished(out, report) as part:
         if to == "coco":
             made = _to_coco(source, part, out, report)
         else:
             _to_yolo(source, images and Path(images), part, report)
             made = {part: out}
-        if strict is not None and report.worst < strict:
-            raise SeglabError(f"the conversion does not keep every mask at IoU {strict}; nothing was written\n{report}")
-        for file, place in made.items():
+        for file, place in made.items() if report.passed else ():
             os.replace(file, place)
     return report
 
@@ -73,6 +71,8 @@ def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
     with _unfinished(report.out, report) as part:
         images, categories = coco_head(report.source)
         report.images = report.images_written = len(images)
+        if not all({"width", "height"} <= set(image) for image in images):
+            raise SeglabError(f"{annotations}: its images need width and height; convert it with images= instead")
         class_of = {category: index for index, category in enumerate(sorted(item["id"] for item in categories))}
         _coco_annotations(report.source, images, class_of, LabelWriter(part, report), report, None, {})
         os.replace(part, report.out)
@@ -233,9 +233,9 @@ def _coco_annotations(
             if key != "annotations":
                 continue
             report.objects += 1
-            image = known.get(annotation["image_id"])
+            image = known.get(annotation.get("image_id"))
             if image is None:
-                without_image[annotation["image_id"]] += 1
+                without_image[annotation.get("image_id")] += 1
             elif annotation.get("iscrowd"):
                 report.crowds += 1
                 if aside:
@@ -254,9 +254,9 @@ def _coco_object(
     annotation: dict, class_of: dict[int, int], writer: LabelWriter, report: Report, label: str, size: tuple[int, int]
 ) -> None:
     where = f"annotation {annotation.get('id')} of {label}"
-    class_id, shape = class_of.get(annotation["category_id"]), annotation.get("segmentation")
+    class_id, shape = class_of.get(annotation.get("category_id")), annotation.get("segmentation")
     if class_id is None:
-        return report.lose(where, f"unknown category: id {annotation['category_id']} is not in the JSON")
+        return report.lose(where, f"unknown category: id {annotation.get('category_id')} is not in the JSON")
     rings, rle = [], None
     if isinstance(shape, dict):
         try:
@@ -267,7 +267,10 @@ def _coco_object(
             return report.lose(where, f"a mask that cannot be read: {error}")
     else:
         for number, part in enumerate(shape or ()):
-            ring = np.array(part, dtype=np.float64)
+            try:
+                ring = np.array(part, dtype=np.float64)
+            except (TypeError, ValueError):
+                ring = np.zeros(0)
             if ring.size < 6 or ring.size % 2:
                 report.note(where, f"no polygon: part {number} has {ring.size} coordinates", "that part left out")
             else:

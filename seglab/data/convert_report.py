@@ -35,13 +35,15 @@ class Fidelity:
 class Report:
     """The account of one conversion; `str(report)` is a table.
 
-    Images and objects counted in the source and as written; crowds: regions kept in a JSON of their own; lost:
-    objects that could not be written, each kind explained in `problems`. own and other: fidelity by size when this
-    library reads the result, and when a reader takes each row for one polygon and draws it as COCO does.
+    strict: the IoU that was asked for. Images and objects counted in the source and as written; crowds: regions kept
+    in a JSON of their own; lost: objects that could not be written, each explained in `problems`. own and other:
+    fidelity by size when this library reads the result, and when a reader takes each row for one polygon and draws it
+    as COCO does.
     """
 
     source: Path
     out: Path
+    strict: float | None = None
     images: int = 0
     images_written: int = 0
     objects: int = 0
@@ -74,6 +76,11 @@ class Report:
         """The lowest IoU of any object under either reading; an object that was lost counts 0."""
         return min([0.0 if self.lost else 1.0, *(each.worst for each in (*self.own.values(), *self.other.values()))])
 
+    @property
+    def passed(self) -> bool:
+        """Whether the conversion is as faithful as was asked; if not, nothing was written."""
+        return self.strict is None or self.worst >= self.strict
+
     def __str__(self) -> str:
         lines = [
             f"{self.source} -> {self.out} in {self.seconds:.1f} s",
@@ -86,4 +93,6 @@ class Report:
                 if fidelity.objects:
                     figures = f"{fidelity.objects:9} {fidelity.mean:9.6f} {fidelity.worst:9.6f} {fidelity.low:10}"
                     lines.append(f"    {reader:20} {size:6} {figures}")
+        if not self.passed:
+            lines.append(f"  NOT WRITTEN: with strict={self.strict} no object may be lost or lie under that IoU")
         return "\n".join([*lines, *filter(None, [problem_table(self.problems)])])

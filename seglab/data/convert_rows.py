@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,9 @@ def _overlap(rings: Sequence[Ring], width: int, height: int) -> bool:
     """Whether any pixel belongs to two of the rings."""
     from pycocotools import mask as coco
 
+    boxes = [(*np.floor(ring.min(axis=0)).tolist(), *np.ceil(ring.max(axis=0)).tolist()) for ring in rings]
+    if all(a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1] for a, b in combinations(boxes, 2)):
+        return False
     drawn = coco.frPyObjects([ring.ravel() for ring in rings], height, width)
     return int(coco.area(drawn).sum()) != int(coco.area(coco.merge(drawn)))
 
@@ -111,7 +115,8 @@ def _outlines(rings: Sequence[Ring], target: dict, width: int, height: int) -> I
 
 def _billionths(points: np.ndarray, size: np.ndarray | tuple[int, int]) -> np.ndarray:
     """(n, 2) pixels inside an image of `size` (width, height) -> (n, 2) int64 billionths of its sides."""
-    return np.rint(steady(points) / size * UNIT).astype(np.int64)
+    with np.errstate(invalid="ignore"):  # NaN is sorted out with the other points that lie in no image
+        return np.rint(steady(points) / size * UNIT).astype(np.int64)
 
 
 def _text(billionths: np.ndarray) -> str:

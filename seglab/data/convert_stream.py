@@ -54,6 +54,9 @@ def coco_head(path: Path) -> tuple[list[dict], list[dict]]:
     if not found["images"] or not found["categories"]:
         missing = " and ".join(key for key, items in found.items() if not items)
         raise SeglabError(f"{path} is no COCO instances JSON: it has no {missing}; give one with images and categories")
+    for key, needed in (("images", {"id", "file_name"}), ("categories", {"id", "name"})):
+        if not all(needed <= set(item) for item in found[key]):
+            raise SeglabError(f"{path}: its {key} need {' and '.join(sorted(needed))}; get the JSON again")
     return found["images"], found["categories"]
 
 

@@ -17,8 +17,6 @@ LEAVES[[TOP_LEFT, ALL - BOTTOM_LEFT]] = LEFT
 LEAVES[[TOP_RIGHT, ALL - TOP_LEFT]] = UP
 # Two pixels that touch at the corner only: two rings pass it, one around each.
 FALLING, RISING = TOP_LEFT + BOTTOM_RIGHT, TOP_RIGHT + BOTTOM_LEFT
-IS_CORNER = LEAVES != NOWHERE
-IS_CORNER[[FALLING, RISING]] = True
 
 
 def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
@@ -32,28 +30,31 @@ def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
         return []
     top, left = rows[0], columns[0]
     inside = mask[top : rows[-1] + 1, left : columns[-1] + 1]
-    framed = np.zeros((inside.shape[0] + 2, inside.shape[1] + 2), dtype=np.uint8)
+    framed = np.zeros((inside.shape[0] + 2, inside.shape[1] + 2), dtype=np.int8)
     framed[1:-1, 1:-1] = inside
-    above = framed[:, :-1] * TOP_LEFT + framed[:, 1:] * TOP_RIGHT
-    pixels = above[:-1] + above[1:] * (BOTTOM_LEFT // TOP_LEFT)  # (h + 1, w + 1) one code a grid corner
+    # A ring turns where the step from a pixel to the one below is not what it is one column further.
+    step = framed[1:] - framed[:-1]
+    y, x = np.divmod(np.flatnonzero(step[:, 1:] != step[:, :-1]), framed.shape[1] - 1)  # corners, row by row
+    pixels = framed.ravel()
+    above = y * framed.shape[1] + x
+    below = above + framed.shape[1]
+    code = pixels[above] * TOP_LEFT + pixels[above + 1] * TOP_RIGHT
+    code += pixels[below] * BOTTOM_LEFT + pixels[below + 1] * BOTTOM_RIGHT
 
-    corner = np.flatnonzero(IS_CORNER[pixels])  # in the order of rows
-    code = pixels.ravel()[corner]
     falling, rising = code == FALLING, code == RISING
     copies = 1 + (falling | rising)
     last = np.cumsum(copies) - 1
-    corner, code = np.repeat(corner, copies), np.repeat(code, copies)
+    y, x, code = (np.repeat(values, copies) for values in (y, x, code))
     code[last[falling] - 1], code[last[falling]] = TOP_LEFT, BOTTOM_RIGHT
     code[last[rising] - 1], code[last[rising]] = BOTTOM_LEFT, TOP_RIGHT
 
     # The next corner of the ring is the next or previous one of the row, or of the column.
-    y, x = np.divmod(corner, pixels.shape[1])
     is_below = (code == BOTTOM_LEFT) | (code == BOTTOM_RIGHT)  # decides only between two copies of one corner
     by_column = np.lexsort((is_below, y, x))
     place = np.empty_like(by_column)
     place[by_column] = np.arange(len(place))
     leaves = LEAVES[code]
-    following = np.arange(len(corner)) + (leaves == RIGHT) - (leaves == LEFT)
+    following = np.arange(len(code)) + (leaves == RIGHT) - (leaves == LEFT)
     vertical = np.flatnonzero((leaves == UP) | (leaves == DOWN))
     following[vertical] = by_column[place[vertical] + np.where(leaves[vertical] == DOWN, 1, -1)]
 

@@ -79,7 +79,7 @@ def coco38(datasets_folder, tmp_path_factory):
 def test_every_real_coco_mask_survives(coco38):
     source, out, report = coco38
     assert report.objects == report.objects_written + report.crowds and report.crowds > 0 and not report.lost
-    assert report.images == report.images_written == 38
+    assert report.images == report.images_written == 38 and report.passed
     compared = 0
     for split in ("train", "val"):
         content = json.loads((source / f"instances_{split}2017.json").read_text())
@@ -216,6 +216,7 @@ def synthetic(folder: Path, order=("images", "annotations", "categories")) -> tu
         (7, 2, [box(-5, -5, WIDTH + 9, 12)], 0),  # leaves the image
         (7, 2, [[1.0, 2.0, 3.0, 4.0], box(40, 20, 50, 30)], 0),  # one part is a line
         (7, 2, [], 0),
+        (7, 2, ["text", box(1, 2, 3, 4)[:7], None], 0),
         (7, 2, [[float("nan"), 1.0, 5.0, 1.0, 5.0, 5.0]], 0),
         (7, 55, [box(1, 1, 9, 9)], 0),  # unknown category
         (99, 2, [box(1, 1, 9, 9)], 0),  # unknown image
@@ -238,7 +239,7 @@ def synthetic(folder: Path, order=("images", "annotations", "categories")) -> tu
 def test_everything_in_a_coco_json_is_converted_or_named(tmp_path, order):
     source, holed = synthetic(tmp_path, order)
     report = convert(source, images=tmp_path / "images", out=tmp_path / "out")
-    assert (report.objects, report.objects_written, report.crowds, report.lost) == (16, 6, 1, 9)
+    assert (report.objects, report.objects_written, report.crowds, report.lost) == (17, 6, 1, 10)
     assert (report.images, report.images_written) == (6, 3)
     told = str(report)
     for reason in (
@@ -260,6 +261,7 @@ def test_everything_in_a_coco_json_is_converted_or_named(tmp_path, order):
     assert [each["id"] for each in aside["images"]] == [7, 3, 8] and len(aside["categories"]) == 3
 
     back = convert(tmp_path / "out", to="coco", out=tmp_path / "back.json", strict=1.0)
+    assert back.passed
     content = json.loads((tmp_path / "back.json").read_text())
     assert (back.objects, back.objects_written, back.crowds) == (7, 6, 1)
     assert {each["category_id"] for each in content["annotations"]} == {90, 33, 2}
@@ -275,7 +277,7 @@ def test_labels_alone_equal_the_folder(tmp_path):
     content["images"] = [{**each, "height": HEIGHT, "width": WIDTH} for each in content["images"] if each["id"] != 6]
     source.write_text(json.dumps(content))
     report = convert_coco_labels(source, tmp_path / "labels")
-    assert (report.objects, report.objects_written, report.crowds, report.lost) == (16, 8, 1, 7)
+    assert (report.objects, report.objects_written, report.crowds, report.lost) == (17, 8, 1, 8)
     assert sorted(path.name for path in tmp_path.glob("labels/**/*.txt"))[0] == "a.txt"
 
 
@@ -287,16 +289,15 @@ def test_output_is_whole_or_absent(tmp_path):
         convert(source, images=tmp_path / "images", out=None)
     (tmp_path / "out.part").mkdir()
     (tmp_path / "out.part/old").write_text("left by a killed run")
-    with pytest.raises(SeglabError, match=r"IoU 0\.99") as raised:
-        convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.99)
-    assert "9 lost" in str(raised.value)
+    report = convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.99)
+    assert not report.passed and "10 lost" in str(report) and "NOT WRITTEN" in str(report)
     text = source.read_text()
     source.write_text(text[: text.index('"annotations"') + 500])
     with pytest.raises(SeglabError, match="damaged"):
         convert(source, images=tmp_path / "images", out=tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
     source.write_text(text)
-    convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.0)
+    assert convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.0).passed
     assert not (tmp_path / "out/old").exists() and not list(tmp_path.glob("*.part"))
 
 
@@ -344,12 +345,16 @@ def test_a_damaged_stream_names_file_and_place(tmp_path, text):
 
 def test_the_head_is_found_in_any_order(tmp_path):
     path = tmp_path / "some.json"
-    parts = {"images": [{"id": 1}], "annotations": [{"id": 2}], "categories": [{"id": 3}]}
+    image, category = {"id": 1, "file_name": "a.jpg"}, {"id": 3, "name": "ant"}
+    parts = {"images": [image], "annotations": [{"id": 2}], "categories": [category]}
     for order in (("images", "annotations", "categories"), ("categories", "annotations", "images")):
         path.write_text(json.dumps({key: parts[key] for key in order}))
-        assert coco_head(path) == ([{"id": 1}], [{"id": 3}])
-    path.write_text(json.dumps({"images": [{"id": 1}], "annotations": [{"id": 2}], "more": {"categories": [4]}}))
+        assert coco_head(path) == ([image], [category])
+    path.write_text(json.dumps({"images": [image], "annotations": [{"id": 2}], "more": {"categories": [category]}}))
     with pytest.raises(SeglabError, match="no categories"):
+        coco_head(path)
+    path.write_text(json.dumps(parts | {"images": [{"id": 1}]}))
+    with pytest.raises(SeglabError, match="images need file_name and id"):
         coco_head(path)
 
 
@@ -453,7 +458,7 @@ def test_voc_masks(tmp_path, colours, instances):
     (lists / "train.txt").write_text("a\n")
     (lists / "val.txt").write_text("b\n")
     report = convert(tmp_path, out=tmp_path / "out", strict=1.0)
-    assert report.objects == report.objects_written == (4 if instances else 6)
+    assert report.passed and report.objects == report.objects_written == (4 if instances else 6)
     spec = load_dataset(tmp_path / "out")
     assert [path.name for path in spec.images("val")] == ["b.jpg"] and len(spec.names) == 20
     for each, mask in read_back(tmp_path / "out", "train")["a.jpg"]:

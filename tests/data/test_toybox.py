@@ -151,7 +151,7 @@ def test_the_coco_json_agrees_with_pycocotools(tmp_path, capsys):
 
 
 def test_the_embedded_scenes_are_regenerated(tmp_path):
-    """Labels and JSON byte for byte; pictures too, or, where another build of OpenCV rounds otherwise, almost to the value."""
+    """Labels and JSON byte for byte; pictures too, or nearly so where another build of OpenCV rounds otherwise."""
     shipped = embedded_folder() / "toybox8-seg"
     write_embedded(tmp_path / "toybox8-seg")
     old, new = files_of(shipped), files_of(tmp_path / "toybox8-seg")

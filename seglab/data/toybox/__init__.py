@@ -1,1 +1,1 @@
-"""The toybox: photographs that never happened. Things are outlines, scenes are arrangements of things, the truth is known exactly."""
+"""The toybox: photographs that never happened, so the truth about every pixel of them is known."""

@@ -1,212 +1,150 @@
-"""Materials: the tiles surfaces are textured with, the forms that tell how a surface faces, and the light that falls on it."""
+"""Materials: what surfaces are made of, the forms that say how they face, and the light they answer.
+
+Colours are linear light (3,), made from sRGB by `linear`. Directions are in the image frame: x right, y down,
+z towards the viewer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
-TILE = 512
+from seglab.data.toybox.tiles import patch
 
 
-def noise(
-    rng: np.random.Generator, height: int, width: int, cells: tuple[tuple[int, int], ...], gain: float = 0.5
-) -> np.ndarray:
-    """Sum of smooth random fields, one for each (rows, columns) of `cells`, every one `gain` as strong as the last; about -1..1."""
-    total = np.zeros((height, width), np.float32)
-    strength = 1.0
-    for rows, columns in cells:
-        small = rng.uniform(-1, 1, (rows, columns)).astype(np.float32)
-        total += strength * cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-        strength *= gain
-    return total
-
-
-def octaves(first: int, count: int, stretch: int = 1) -> tuple[tuple[int, int], ...]:
-    """Cell counts for `noise`: doubling from `first`, rows `stretch` times as many as columns."""
-    return tuple((first * 2**i * stretch, first * 2**i) for i in range(count))
-
-
-@lru_cache(maxsize=None)
-def tile(kind: str) -> np.ndarray:
-    """(TILE, TILE) uint8 grey texture, mean about 128, made once a process from a seed of its own."""
-    kinds = ("wood", "weave", "plaster", "marble", "fur", "speckle", "clouds", "grass", "paper", "planks")
-    rng = np.random.default_rng([71, kinds.index(kind)])
-    n = TILE
-    y, x = np.mgrid[0:n, 0:n].astype(np.float32)
-    if kind in ("wood", "planks"):
-        rows = 6
-        bend = noise(rng, n, n, ((5, 3), (12, 5)), 0.5)
-        v = y / n * 13 + bend * 1.6
-        if kind == "planks":
-            board = np.floor(y / n * rows).astype(int)
-            v = v + rng.uniform(0, 40, rows).astype(np.float32)[board]
-        saw = v - np.floor(v)
-        grain = (
-            1.2 * saw * saw
-            - 0.35
-            + 0.8 * noise(rng, n, n, ((256, 8), (512, 24)), 0.8)
-            + 0.5 * noise(rng, n, n, ((8, 2),))
-        )
-        out = 128 + 34 * grain
-        if kind == "planks":
-            out += rng.uniform(-22, 22, rows).astype(np.float32)[board]
-            edge = np.abs(y / n * rows - np.round(y / n * rows)) * n / rows
-            out -= 70 * np.clip(1.6 - edge / 1.2, 0, 1)
-    elif kind == "weave":
-        warp = np.abs(((x / 4) % 2) - 1) * (((y // 4 + x // 8) % 2) * 0.6 + 0.4)
-        weft = np.abs(((y / 4) % 2) - 1)
-        out = 128 + 60 * (warp * weft - 0.3) + 16 * noise(rng, n, n, ((256, 256), (8, 8)), 1.0)
-    elif kind == "plaster":
-        out = 128 + 16 * noise(rng, n, n, octaves(4, 7), 0.75)
-    elif kind == "marble":
-        v = (x + y) / n * 3 + 1.2 * noise(rng, n, n, octaves(3, 5), 0.55)
-        vein = np.abs(v - np.round(v)) * 2
-        out = 150 - 90 * np.clip(1 - vein * 5, 0, 1) ** 2 + 10 * noise(rng, n, n, octaves(4, 6), 0.7)
-    elif kind == "fur":
-        strands = rng.uniform(0, 1, (n, n)).astype(np.float32)
-        strands = cv2.filter2D(strands, -1, np.eye(9, dtype=np.float32) / 9) + cv2.blur(strands, (2, 9))
-        out = 128 + 230 * (strands - strands.mean()) + 22 * noise(rng, n, n, octaves(16, 3), 0.7)
-    elif kind == "speckle":
-        out = 128 + 20 * noise(rng, n, n, ((512, 512), (128, 128), (32, 32)), 0.9)
-    elif kind == "clouds":
-        out = 118 + 75 * noise(rng, n, n, ((4, 3), (8, 6), (16, 12), (32, 24), (64, 48), (128, 96)), 0.55)
-    elif kind == "grass":
-        blades = rng.uniform(0, 1, (n, n)).astype(np.float32)
-        blades = cv2.blur(blades, (1, 11)) + cv2.filter2D(blades, -1, np.fliplr(np.eye(7, dtype=np.float32)) / 7)
-        out = 128 + 260 * (blades - blades.mean()) + 30 * noise(rng, n, n, octaves(6, 4), 0.7)
-    else:
-        out = 128 + 9 * noise(rng, n, n, octaves(64, 4), 1.0)
-    return np.clip(out, 0, 255).astype(np.uint8)
+def clamp(values, low: float = 0.0, high: float = 1.0):
+    """np.clip for arrays, without its toll on small ones."""
+    return np.minimum(np.maximum(values, np.float32(low)), np.float32(high))
 
 
 def linear(colour) -> np.ndarray:
-    """Linear-light reflectance (3,) of an sRGB colour 0..255."""
-    return (np.asarray(colour, float) / 255) ** 2.2
+    """Linear light (3,) of an sRGB colour, 0 to 255 or in hexadecimal."""
+    levels = list(bytes.fromhex(colour)) if isinstance(colour, str) else colour
+    return (np.asarray(levels, float) / 255) ** 2.2
+
+
+def spread(colour) -> np.ndarray:
+    """A colour as (3, 1, 1) float32, to go with planes (3, h, w)."""
+    return np.asarray(colour, np.float32)[:, None, None]
 
 
 @dataclass(frozen=True)
 class Finish:
-    """How a surface answers light. gloss: strength of highlights; sharp: halvings of their width; mirror: how much of the
-    window it mirrors; bump: depth of its texture `tile` in the normals, grain: the same in its colour, pitch: tiles a unit;
-    clear: share of the background that shines through."""
+    """How a surface answers light.
+
+    gloss: strength of its highlight, which `sharp` squarings narrow; mirror: how much of the window it reflects;
+    grain, bump: depth of its texture in colour and in the normals; tile, pitch: which texture, and units a tile;
+    clear: share of the background that shines through.
+    """
 
     gloss: float = 0.0
     sharp: int = 4
     mirror: float = 0.0
-    bump: float = 0.0
     grain: float = 0.0
-    tile: str = "speckle"
-    pitch: float = 0.6
+    bump: float = 0.0
+    tile: str = "paper"
+    pitch: float = 2.0
     clear: float = 0.0
 
 
-MATTE = Finish(grain=0.06)
-CERAMIC = Finish(gloss=0.55, sharp=6, mirror=0.5, grain=0.03)
-PLASTIC = Finish(gloss=0.35, sharp=5, mirror=0.18, grain=0.02)
-METAL = Finish(gloss=0.9, sharp=5, mirror=0.5, grain=0.10, tile="wood", pitch=0.5)
-GLASS = Finish(gloss=0.9, sharp=7, mirror=0.8, clear=0.45)
-FUR = Finish(bump=0.9, grain=0.42, tile="fur", pitch=0.32)
-FABRIC = Finish(gloss=0.08, sharp=3, bump=0.12, grain=0.16, tile="weave", pitch=0.25)
-PAPER = Finish(gloss=0.10, sharp=3, mirror=0.05, grain=0.10, tile="paper")
-DOUGH = Finish(gloss=0.05, sharp=3, bump=0.25, grain=0.16, tile="plaster", pitch=1.0)
-ICING = Finish(gloss=0.5, sharp=5, mirror=0.25, grain=0.04, bump=0.05, tile="plaster", pitch=1.2)
-PEEL = Finish(gloss=0.18, sharp=4, mirror=0.05, grain=0.10, tile="plaster", pitch=0.7)
-
-
-Normals = tuple  # (nx, ny, nz) in the image frame, each a number or (h, w): x right, y down, z towards the viewer
+PLAIN = Finish()  # what is left of any surface on so FEW pixels
+FEW = 144
+MATTE = Finish(grain=0.6)
+CERAMIC = Finish(gloss=0.5, sharp=6, mirror=0.5, grain=0.2)
+PLASTIC = Finish(gloss=0.35, sharp=5, mirror=0.2)
+METAL = Finish(gloss=0.9, sharp=5, mirror=0.6, grain=0.3, tile="brushed", pitch=1.2)
+GLASS = Finish(gloss=0.9, sharp=7, mirror=0.8, clear=0.5)
+FUR = Finish(grain=0.5, bump=0.55, tile="plush", pitch=2.4)
+FABRIC = Finish(gloss=0.06, sharp=3, grain=0.35, bump=0.1, tile="weave", pitch=2.6)
+PAPER = Finish(gloss=0.1, sharp=3, mirror=0.06, grain=0.5)
+DOUGH = Finish(gloss=0.05, sharp=3, grain=0.35, bump=0.25, tile="plaster", pitch=1.0)
+ICING = Finish(gloss=0.5, sharp=5, mirror=0.25, grain=0.1, bump=0.06, tile="plaster", pitch=1.0)
+PEEL = Finish(gloss=0.16, sharp=4, mirror=0.05, grain=0.35, tile="peel", pitch=1.6)
+WOOD = Finish(gloss=0.06, sharp=3, grain=0.9, tile="wood", pitch=6.0)
 
 
 class Field:
-    """The pixels of one part. x, y: (h, w) float32 in the part's frame; alpha: (h, w) uint8 coverage; scale: pixels a unit;
-    roll: the thing's rotation in the picture."""
+    """The pixels of one part. x, y: (h, w) float32 in the part's frame; alpha: (h, w) uint8 coverage; scale: pixels a
+    unit; roll: rotation from the thing to the picture."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, alpha: np.ndarray, scale: float, roll: float):
         self.x, self.y, self.alpha, self.scale = x, y, alpha, scale
         self.cos, self.sin = np.float32(np.cos(roll)), np.float32(np.sin(roll))
 
-    def turn(self, nx, ny, nz) -> Normals:
+    def turn(self, nx, ny, nz) -> tuple:
         """Normals of the thing's frame in the image frame."""
         return nx * self.cos - ny * self.sin, nx * self.sin + ny * self.cos, nz
 
-    def depth(self) -> np.ndarray:
-        """(h, w) float32 distance to the outline, in units."""
-        inside = cv2.distanceTransform((self.alpha > 127).astype(np.uint8), cv2.DIST_L2, 5)
-        return inside / np.float32(self.scale)
+    def inside(self, distance, units: float = 1.0) -> np.ndarray:
+        """1 where `distance` (of which 1 is `units` of the thing) is positive, 0 beyond, soft over a pixel."""
+        return clamp(distance * np.float32(self.scale * units) + np.float32(0.5))
 
 
-Form = Callable[[Field], Normals]
+Form = Callable[[Field], tuple]  # -> (nx, ny, nz), each a number or (h, w)
+Paint = Callable[[Field], list]  # -> [(weight (h, w), colour)], laid one over the other
 
 
 def flat(nx: float = 0.0, ny: float = 0.0) -> Form:
     """A plane with one normal."""
-    nz = float(np.sqrt(max(1 - nx * nx - ny * ny, 0.04)))
-    return lambda f: f.turn(np.float32(nx), np.float32(ny), np.float32(nz))
+    nz = np.float32(np.sqrt(max(1 - nx * nx - ny * ny, 0.04)))
+    return lambda f: f.turn(np.float32(nx), np.float32(ny), nz)
 
 
-def round_edge(radius: float, soft: float = 0.25) -> Form:
-    """A plane whose edge falls off like a quarter of a tube: a disc becomes a ball, a band a tube."""
+def rounded(radius: float, nx: float = 0.0, ny: float = 0.0, soft: float = 0.25) -> Form:
+    """A plane that bends away towards its outline within `radius`: a disc becomes a ball, a band a tube."""
 
-    def form(f: Field) -> Normals:
-        depth = f.depth()
+    def form(f: Field) -> tuple:
+        depth = cv2.distanceTransform((f.alpha > 127).view(np.uint8), cv2.DIST_L2, 5)
         k = int(max(1, min(soft * radius * f.scale, 15))) * 2 + 1
         depth = cv2.blur(depth, (k, k))
-        gx = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3, scale=f.scale / 8)
-        gy = cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3, scale=f.scale / 8)
-        fall = np.clip(1 - depth / np.float32(radius), 0, 0.96)
-        return -gx * fall, -gy * fall, np.sqrt(1 - fall * fall)
+        fall = clamp(1 - depth * np.float32(1 / (radius * f.scale)), 0, 0.96)
+        gx = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3, scale=-1 / 8) * fall
+        gy = cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3, scale=-1 / 8) * fall
+        nz = np.sqrt(1 - fall * fall)
+        if nx or ny:
+            bx, by, _ = f.turn(np.float32(nx), np.float32(ny), 0)
+            gx, gy = gx + bx, gy + by
+            nz = nz * np.float32(np.sqrt(max(1 - nx * nx - ny * ny, 0.1)))
+        return gx, gy, nz
 
     return form
 
 
 def lathe(radii: np.ndarray, heights: np.ndarray, tilt: float) -> Form:
     """A body turned about the vertical axis x = 0; radii at heights as for `outlines.turned`."""
-    rise = float(np.sqrt(1 - tilt * tilt))
-    y = -np.asarray(heights)[::-1] * rise
-    r = np.asarray(radii)[::-1]
-    slope = np.gradient(r, y)
+    y, r = -heights[::-1] * float(np.sqrt(1 - tilt * tilt)), radii[::-1]
+    slope = np.clip(np.gradient(r, y), -1.2, 1.2)
 
-    def form(f: Field) -> Normals:
-        radius = np.interp(f.y, y, r).astype(np.float32)
-        lean = np.clip(np.interp(f.y, y, slope), -1.2, 1.2).astype(np.float32)
-        u = np.clip(f.x / radius, -0.97, 0.97)
+    def form(f: Field) -> tuple:
+        rows = np.interp(np.linspace(y[0], y[-1], 256), y, np.arange(len(y)))
+        at = clamp((f.y - np.float32(y[0])) * np.float32(255 / (y[-1] - y[0])), 0, 255).astype(np.uint8)
+        radius = np.interp(rows, np.arange(len(y)), r).astype(np.float32)[at]
+        lean = np.interp(rows, np.arange(len(y)), slope).astype(np.float32)[at]
+        u = clamp(f.x / radius, -0.97, 0.97)
         front = np.sqrt(1 - u * u)
         ny = -(lean + np.float32(tilt) * front)
-        length = np.sqrt(1 + ny * ny)
-        return f.turn(u / length, ny / length, front / length)
-
-    return form
-
-
-def ball(x: float, y: float, rx: float, ry: float) -> Form:
-    """An ellipsoid seen from the front."""
-
-    def form(f: Field) -> Normals:
-        u, v = (f.x - np.float32(x)) / np.float32(rx), (f.y - np.float32(y)) / np.float32(ry)
-        square = u * u + v * v
-        shrink = 1 / np.sqrt(np.maximum(square, 0.94) / np.float32(0.94))
-        return f.turn(u * shrink, v * shrink, np.sqrt(np.maximum(1 - square, 0.06)))
+        length = 1 / np.sqrt(1 + ny * ny)
+        return f.turn(u * length, ny * length, front * length)
 
     return form
 
 
 @dataclass
 class Part:
-    """One piece of a thing: even-odd `rings` in the thing's frame, filled with a colour (linear light, (3,)).
+    """One piece of a thing: `rings` in the thing's frame, filled even-odd.
 
-    form: how it faces; paint: (x, y, colour) -> three planes or numbers of reflectance; frame: 2x3 from the part's frame, which form
-    and paint see, to the thing's; inner: it lies within other parts, so it adds nothing to the silhouette; lift: how far (units) its
-    shadow reaches on the parts below.
+    paint: what lies on its colour; frame: 2x3 from the frame that `form` and `paint` see to the thing's; inner: it adds
+    nothing to the silhouette, for it lies within other parts; lift: how far, in units, its shadow reaches over them.
     """
 
     rings: list[np.ndarray]
     colour: np.ndarray
     finish: Finish = MATTE
     form: Form = field(default_factory=flat)
-    paint: Callable | None = None
+    paint: Paint | None = None
     frame: np.ndarray | None = None
     inner: bool = False
     lift: float = 0.0
@@ -214,9 +152,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Light:
-    """A key light (unit vector towards it, image frame) with the sky above and the ground below; colours are linear (3,).
+    """A key light (unit vector towards it), the sky above and the ground below, as colours.
 
-    window: half width and height of the bright rectangle that glossy things mirror.
+    window: half width and height of the bright rectangle that glossy things reflect.
     """
 
     towards: tuple[float, float, float]
@@ -226,33 +164,22 @@ class Light:
     window: tuple[float, float]
 
 
-def shade(part: Part, f: Field, light: Light, offset: tuple[int, int]) -> list:
-    """Radiance of a part's pixels: three planes (h, w). offset: where in the tile its texture starts."""
-    finish = part.finish
-    nx, ny, nz = part.form(f)
-    shape = f.alpha.shape
-    texture = None
+def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndarray:
+    """Radiance of a part's pixels, (3, h, w) or (3, 1, 1) float32. start: where in the tile its texture begins."""
+    finish, shape = part.finish, f.alpha.shape
+    if f.alpha.size < FEW:
+        finish = PLAIN
+    nx, ny, nz = (part.form if finish is not PLAIN else flat())(f)
+    grain = np.float32(1)
     if finish.bump or finish.grain:
-        step = TILE * finish.pitch / f.scale  # tile pixels an image pixel
-        reach = min(max(int(max(shape) * step), 2), TILE)
-        top, left = offset[0] % (TILE - reach + 1), offset[1] % (TILE - reach + 1)
-        cut = tile(finish.tile)[top : top + reach, left : left + reach]
-        side = max(shape)
-        method = cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR
-        texture = cv2.resize(cut, (side, side), interpolation=method)[: shape[0], : shape[1]].astype(np.float32)
-        texture = texture * np.float32(1 / 128) - 1
-    if finish.bump:
-        nx = nx + np.float32(finish.bump) * cv2.Sobel(texture, cv2.CV_32F, 1, 0, ksize=3, scale=0.5)
-        ny = ny + np.float32(finish.bump) * cv2.Sobel(texture, cv2.CV_32F, 0, 1, ksize=3, scale=0.5)
+        texture = patch(finish.tile, finish.pitch * f.scale, shape, start)
+        grain = 1 + np.float32(finish.grain) * texture
+        if finish.bump:
+            nx = nx + cv2.Sobel(texture, cv2.CV_32F, 1, 0, ksize=3, scale=0.5 * finish.bump)
+            ny = ny + cv2.Sobel(texture, cv2.CV_32F, 0, 1, ksize=3, scale=0.5 * finish.bump)
     lx, ly, lz = (np.float32(v) for v in light.towards)
     lit = np.maximum((nx * lx + ny * ly + nz * lz + np.float32(0.12)) * np.float32(1 / 1.12), 0)
     up = np.float32(0.5) - np.float32(0.5) * ny
-    if finish.grain:
-        grain = 1 + np.float32(finish.grain) * texture
-        lit, up, floor = lit * grain, up * grain, grain
-    else:
-        floor = np.float32(1)
-    colours = part.paint(f.x, f.y, part.colour) if part.paint else part.colour
     shine = None
     if finish.gloss:
         half = np.array([lx, ly, lz + 1.0]) / np.sqrt(float(lx * lx + ly * ly + (lz + 1) ** 2))
@@ -261,22 +188,17 @@ def shade(part: Part, f: Field, light: Light, offset: tuple[int, int]) -> list:
             shine = shine * shine
         shine = shine * np.float32(finish.gloss)
     if finish.mirror:
-        rx, ry = 2 * nz * nx - lx, 2 * nz * ny - ly
-        pane = np.clip((np.float32(light.window[0]) - np.abs(rx)) * 9, 0, 1) * np.clip(
-            (np.float32(light.window[1]) - np.abs(ry)) * 9, 0, 1
+        across, down = np.abs(2 * nz * nx - lx), np.abs(2 * nz * ny - ly)
+        wide, high = np.float32(light.window[0]), np.float32(light.window[1])
+        pane = clamp((wide - across) * 9) * clamp((high - down) * 9)
+        pane = pane * (1 - np.float32(0.7) * clamp(1 - across * 30))  # the window's bar
+        rim = 1 - nz
+        shine = (0 if shine is None else shine) + np.float32(finish.mirror) * (
+            pane + np.float32(0.35) * rim * rim * (1 - ny)
         )
-        edge = 1 - nz
-        pane = pane * np.float32(finish.mirror) + edge * edge * np.float32(0.35 * finish.mirror) * (1 - ny)
-        shine = pane if shine is None else shine + pane
-    planes = []
-    for i in range(3):
-        glow = (
-            np.float32(light.key[i]) * lit
-            + np.float32(light.sky[i] - light.ground[i]) * up
-            + np.float32(light.ground[i]) * floor
-        )
-        plane = glow * np.asarray(colours[i], np.float32)
-        if shine is not None:
-            plane = plane + shine * np.float32(0.6 * light.key[i] + light.sky[i])
-        planes.append(np.broadcast_to(plane, shape))
-    return planes
+    colour = spread(part.colour)
+    for weight, over in part.paint(f) if part.paint else ():
+        colour = colour + (spread(over) - colour) * weight
+    glow = spread(light.key) * lit + spread(light.sky - light.ground) * up + spread(light.ground)
+    glow = glow * (colour * grain)
+    return glow if shine is None else glow + spread(0.6 * light.key + light.sky) * shine

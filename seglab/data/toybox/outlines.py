@@ -1,38 +1,39 @@
 """Outlines: closed rings of xy vertices that things are cut from.
 
-Every function gives an (n, 2) float64 array in the frame of its thing: x to the right, y down, one unit is about ten centimetres.
+Every function gives (n, 2) float64 vertices in the frame of its thing: x to the right, y down, one unit about 10 cm.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+FULL = 2 * np.pi
+
 
 def ellipse(
-    x: float, y: float, rx: float, ry: float, start: float = 0.0, stop: float = 2 * np.pi, n: int = 40
+    x: float, y: float, rx: float, ry: float, start: float = 0.0, stop: float = FULL, n: int = 40
 ) -> np.ndarray:
-    """Arc of an ellipse from angle `start` to `stop` (radians, clockwise on the screen); the whole ring by default."""
-    angle = np.linspace(start, stop, n, endpoint=abs(stop - start) < 2 * np.pi - 1e-9)
+    """Arc of an ellipse between two angles (radians, clockwise on the screen); the whole ring by default."""
+    angle = start + (stop - start) * np.arange(n) / (n if stop - start == FULL else n - 1)
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
 
 
 def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> np.ndarray:
     """Rectangle, its corners rounded by `radius`."""
-    if radius <= 0:
+    if not radius:
         return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
-    corners = [
+    centres = [
         (x1 - radius, y0 + radius),
         (x1 - radius, y1 - radius),
         (x0 + radius, y1 - radius),
         (x0 + radius, y0 + radius),
     ]
-    return np.concatenate(
-        [ellipse(x, y, radius, radius, (i - 1) * np.pi / 2, i * np.pi / 2, 7) for i, (x, y) in enumerate(corners)]
-    )
+    quarters = [ellipse(x, y, radius, radius, (i - 1) * FULL / 4, i * FULL / 4, 7) for i, (x, y) in enumerate(centres)]
+    return np.concatenate(quarters)
 
 
 def smooth(points, n: int = 8, closed: bool = True) -> np.ndarray:
-    """Catmull-Rom curve through `points`, `n` vertices between two neighbours."""
+    """Catmull-Rom curve through `points`, `n` vertices from each to the next."""
     p = np.asarray(points, float)
     if closed:
         a, b, c, d = np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)
@@ -46,49 +47,64 @@ def smooth(points, n: int = 8, closed: bool = True) -> np.ndarray:
     return curve if closed else np.concatenate([curve, p[-1:]])
 
 
-def _normals(line: np.ndarray, closed: bool) -> np.ndarray:
+def _sides(line: np.ndarray, radius, closed: bool) -> np.ndarray:
+    """Vectors from the line to its right side, `radius` long."""
     if closed:
-        along = np.roll(line, -1, 0) - np.roll(line, 1, 0)
+        along = np.concatenate([line[1:], line[:1]]) - np.concatenate([line[-1:], line[:-1]])
     else:
-        along = np.gradient(line, axis=0)
-    along = along / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
+        along = np.concatenate([line[1:], line[-1:]]) - np.concatenate([line[:1], line[:-1]])
+    along = along * (radius / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9))[:, None]
     return np.stack([along[:, 1], -along[:, 0]], 1)
 
 
-def tube(line: np.ndarray, radius) -> np.ndarray:
+CAP = np.linspace(0, FULL / 2, 7)[1:-1]
+
+
+def tube(line, radius) -> np.ndarray:
     """Ring around an open centre line, `radius` (a number or one a vertex) to either side, with round ends."""
     line = np.asarray(line, float)
-    radius = np.broadcast_to(np.asarray(radius, float), (len(line),))
-    side = _normals(line, False) * radius[:, None]
-    caps = []
-    for end, first in ((line[-1], side[-1]), (line[0], -side[0])):
-        turn = np.linspace(0, np.pi, 7)[1:-1]
-        caps.append(
-            end
-            + np.stack(
-                [first[0] * np.cos(turn) - first[1] * np.sin(turn), first[0] * np.sin(turn) + first[1] * np.cos(turn)],
-                1,
-            )
-        )
-    return np.concatenate([line + side, caps[0], (line - side)[::-1], caps[1]])
+    side = _sides(line, radius, closed=False)
+
+    def cap(end, first):
+        return end + np.outer(np.cos(CAP), first) + np.outer(np.sin(CAP), (-first[1], first[0]))
+
+    return np.concatenate([line + side, cap(line[-1], side[-1]), (line - side)[::-1], cap(line[0], -side[0])])
+
+
+def sticks(starts, ends, radius: float) -> list[np.ndarray]:
+    """Many straight bars with round ends at once: from `starts` to `ends`, both (k, 2)."""
+    starts, ends = np.asarray(starts, float), np.asarray(ends, float)
+    along = (ends - starts) * (radius / np.maximum(np.hypot(*(ends - starts).T), 1e-9))[:, None]
+    side = np.stack([along[:, 1], -along[:, 0]], 1)
+    corners = (
+        starts + side,
+        ends + side,
+        ends + 0.7 * (side + along),
+        ends + along,
+        ends + 0.7 * (along - side),
+        ends - side,
+    )
+    return list(np.stack([*corners, starts - side, starts - along], 1))
 
 
 def loop(line: np.ndarray, radius: float) -> list[np.ndarray]:
-    """Two rings around a closed centre line: the outside and the hole."""
-    line = np.asarray(line, float)
-    side = _normals(line, True) * radius
-    return [line + side, line - side]
+    """Two rings around a closed, clockwise centre line: the outside, and the hole unless it closes up."""
+    side = _sides(line, np.full(len(line), radius), closed=True)
+    inside = line - side
+    clear = ((inside[:, None] - line[None]) ** 2).sum(2).min(1) > (
+        0.985 * radius
+    ) ** 2  # else the offset has folded over
+    return [line + side, inside[clear]] if clear.sum() > 7 else [line + side]
 
 
 def turned(radii: np.ndarray, heights: np.ndarray, tilt: float) -> np.ndarray:
-    """Silhouette of a body turned on a lathe that stands upright, seen from `tilt` = sine of the camera's elevation.
+    """Silhouette of a body turned on a lathe, upright, seen from `tilt` = sine of the camera's elevation.
 
     radii, heights: (n,) from the foot upwards. Its axis is x = 0, its foot's centre the origin.
     """
-    rise = np.sqrt(1 - tilt * tilt)
-    y = -np.asarray(heights, float) * rise
-    top = ellipse(0, y[-1], radii[-1], radii[-1] * tilt, 2 * np.pi, np.pi, 17)
-    foot = ellipse(0, y[0], radii[0], radii[0] * tilt, np.pi, 0, 17)
+    y = -heights * np.sqrt(1 - tilt * tilt)
+    top = ellipse(0, y[-1], radii[-1], radii[-1] * tilt, FULL, FULL / 2, 17)
+    foot = ellipse(0, y[0], radii[0], radii[0] * tilt, FULL / 2, 0, 17)
     return np.concatenate([np.stack([radii, y], 1), top, np.stack([-radii, y], 1)[::-1], foot])
 
 
@@ -98,12 +114,13 @@ def turn(points: np.ndarray, angle: float) -> np.ndarray:
     return points @ np.array([[c, s], [-s, c]])
 
 
-def project(points, yaw: float, elevation: float, distance: float = 12.0) -> np.ndarray:
-    """Perspective picture (n, 2) of 3-D points (n, 3): x right, y up, z towards the viewer, turned by `yaw` about the vertical."""
-    p = np.asarray(points, float)
-    x = p[:, 0] * np.cos(yaw) + p[:, 2] * np.sin(yaw)
-    z = p[:, 2] * np.cos(yaw) - p[:, 0] * np.sin(yaw)
-    y = p[:, 1] * np.cos(elevation) - z * np.sin(elevation)
-    z = z * np.cos(elevation) + p[:, 1] * np.sin(elevation)
+def project(points, yaw: float, elevation: float, distance: float = 14.0) -> np.ndarray:
+    """Perspective picture (n, 2) of 3-D points (n, 3) turned by `yaw` about the vertical.
+
+    x is to the right, y up, z towards the viewer, who looks down by `elevation` from `distance` units away.
+    """
+    x, y, z = np.asarray(points, float).T
+    x, z = x * np.cos(yaw) + z * np.sin(yaw), z * np.cos(yaw) - x * np.sin(yaw)
+    y, z = y * np.cos(elevation) - z * np.sin(elevation), z * np.cos(elevation) + y * np.sin(elevation)
     near = distance / (distance - z)
     return np.stack([x * near, -y * near], 1)

@@ -1,738 +1,545 @@
-"""The ten things of the toybox. Each function draws its luck from `rng` and gives the parts of one thing, back to front.
+"""The ten things of the toybox. Each function gives the parts of one thing, back to front.
 
-pose: "stand" (foot at the origin, upright on a surface seen from `tilt` = sine of the camera's elevation), "lie" (flat on such a surface,
-centre at the origin) or "hang" (facing the camera, centre at the origin). Frame and units as in `outlines`.
+rng: where it draws its variety from; tilt: sine of the camera's elevation over the surface; pose: "stand" (upright, its
+foot at the origin), "lie" (on the surface, middle at the origin) or "hang" (facing the camera, middle at the origin).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from seglab.data.toybox import outlines as o
-from seglab.data.toybox.materials import (
-    CERAMIC,
-    DOUGH,
-    FABRIC,
-    FUR,
-    GLASS,
-    ICING,
-    MATTE,
-    METAL,
-    PAPER,
-    PEEL,
-    PLASTIC,
-    Part,
-    ball,
-    flat,
-    lathe,
-    linear,
-    round_edge,
-)
+from seglab.data.toybox import materials as m
+from seglab.data.toybox.materials import Field, Part, clamp, flat, lathe, linear, rounded
+from seglab.data.toybox.outlines import FULL, box, ellipse, loop, project, smooth, sticks, tube, turn, turned
 
-BRIGHT = [(200, 44, 40), (226, 120, 34), (238, 190, 44), (70, 150, 66), (30, 120, 120), (38, 92, 168), (96, 60, 140), (206, 84, 130),
-          (236, 232, 222), (40, 42, 48), (120, 190, 200), (160, 104, 66)]  # fmt: skip
-SOFT = [
-    (240, 236, 226),
-    (214, 224, 228),
-    (236, 214, 196),
-    (190, 206, 190),
-    (226, 190, 190),
-    (110, 130, 150),
-    (60, 70, 84),
-    (180, 150, 120),
-]
+BRIGHT = "cc2824 e8781e f0c028 46983c 167c7c 245cb0 623a92 d45486"
+CALM = "f0ece2 d4e0e4 eed6c2 bacebe e6bebc 688098 343e4e b09274"
+WOODS = "784624 2c2a2c a87442 54321e"
+ANY = f"{BRIGHT} {CALM}"
+BLACK, WHITE, STEEL, BRASS = linear("161414"), linear("f2f0ea"), linear("bcc0c6"), linear("ceb068")
 
 
-def pick(rng: np.random.Generator, colours: list, spread: float = 14.0) -> np.ndarray:
-    """One of `colours` (sRGB), a little off, as linear reflectance."""
-    return linear(np.clip(np.array(colours[rng.integers(len(colours))]) + rng.normal(0, spread, 3), 8, 248))
+def pick(rng: np.random.Generator, colours: str, spread: float = 12.0) -> np.ndarray:
+    """One of `colours` (sRGB in hexadecimal), a little off, as linear light."""
+    choice = bytes.fromhex(colours.split()[rng.integers(len(colours.split()))])
+    return linear(np.clip(np.frombuffer(choice, np.uint8) + rng.normal(0, spread, 3), 8, 248))
 
 
-def lay(parts: list[Part], angle: float, tilt: float, thick: float = 0.0) -> list[Part]:
-    """Put flat parts on a surface: turned by `angle`, foreshortened by `tilt`, with a rim `thick` units high below them."""
-    c, s = np.cos(angle), np.sin(angle)
-    ground = np.array([[c, -s, 0.0], [s * tilt, c * tilt, 0.0]])
-    rise = thick * np.sqrt(1 - tilt * tilt)
-    laid, rims = [], []
+def moved(parts: list[Part], matrix) -> list[Part]:
+    """Parts under a 2x3 affine, what is painted on them too."""
+    a = np.asarray(matrix, float)
+    result = []
     for part in parts:
-        rings = [ring @ ground[:, :2].T for ring in part.rings]
-        frame = ground.copy()
-        frame[1, 2] -= rise
-        laid.append(replace(part, rings=[ring - (0, rise) for ring in rings], frame=frame))
-        if rise > 0.01 and not part.inner:
-            for step in (0.0, 0.5):
-                rims.append(
-                    replace(
-                        part,
-                        rings=[r - (0, step * rise) for r in rings],
-                        colour=part.colour * 0.7,
-                        form=flat(0, 0.7),
-                        paint=None,
-                    )
-                )
-    return rims + laid
+        f = np.eye(2, 3) if part.frame is None else part.frame
+        frame = np.column_stack([a[:, :2] @ f[:, :2], a[:, :2] @ f[:, 2] + a[:, 2]])
+        result.append(replace(part, rings=[ring @ a[:, :2].T + a[:, 2] for ring in part.rings], frame=frame))
+    return result
+
+
+def shifted(parts: list[Part], x: float, y: float) -> list[Part]:
+    return moved(parts, [[1, 0, x], [0, 1, y]])
+
+
+def settled(parts: list[Part], pose: str) -> list[Part]:
+    """Parts moved so that their lowest point ("stand") or else their middle is at the origin."""
+    points = np.concatenate([ring for part in parts for ring in part.rings])
+    middle = (points.min(0) + points.max(0)) / 2
+    return shifted(parts, -middle[0], -points[:, 1].max() if pose == "stand" else -middle[1])
+
+
+def laid(parts: list[Part], angle: float, tilt: float, thick: float) -> list[Part]:
+    """Flat parts put on a surface: turned by `angle`, foreshortened, their rims `thick` units high."""
+    c, s, rise = np.cos(angle), np.sin(angle), thick * np.sqrt(1 - tilt * tilt)
+    flat_parts = moved(parts, [[c, -s, 0], [s * tilt, c * tilt, -rise]])
+    rims = [replace(p, colour=p.colour * 0.55, form=flat(0, 0.6), paint=None) for p in flat_parts if not p.inner]
+    return [*shifted(rims, 0, rise), *shifted(rims, 0, rise / 2), *flat_parts] if rise > 0.01 else flat_parts
+
+
+def _writing(f: Field, words: float, along, across, half: float, high: float, units: float) -> np.ndarray:
+    """Weight of what looks like a line of `words` (any number): `half` its length and `high` half its height."""
+    at = along * np.float32(1 / high) + np.float32(words)
+    letters = (np.sin(at * np.float32(2.6) + 2 * np.sin(at * np.float32(0.9))) > -0.6) & (
+        np.sin(at * np.float32(0.55)) > -0.8
+    )
+    return f.inside(high - np.abs(across), units) * (letters & (np.abs(along) < half))
 
 
 def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    tilt = max(tilt, 0.08)
-    height, top = rng.uniform(0.85, 1.15), rng.uniform(0.38, 0.5)
-    foot = top * rng.uniform(0.6, 1.0)
-    h = np.linspace(0, 1, 14)
-    belly = rng.uniform(-0.03, 0.12)
-    radii = foot + (top - foot) * h ** rng.uniform(0.4, 1.2) + belly * np.sin(np.pi * h) * top
-    radii[0] *= 0.94
+    tilt, rise = max(tilt, 0.08), np.sqrt(1 - max(tilt, 0.08) ** 2)
+    height, top = rng.uniform(0.8, 1.15), rng.uniform(0.38, 0.52)
+    h = np.linspace(0, 1, 16)
+    taper, belly = (1 - h ** rng.uniform(0.3, 1.3)) * rng.uniform(0, 0.45), rng.uniform(-0.05, 0.12) * np.sin(np.pi * h)
+    radii = top * (1 - taper + belly)
+    radii[0] *= 0.95
     heights = h * height
-    rise = np.sqrt(1 - tilt * tilt)
-    glaze = pick(rng, BRIGHT + SOFT)
-    inside = glaze if rng.random() < 0.4 else linear((238, 234, 226))
-    side = rng.choice([-1, 1]) * rng.uniform(0.55, 1.0)
-    mid, reach = -height * rise * rng.uniform(0.48, 0.6), rng.uniform(0.3, 0.42)
-    edge = float(np.interp(-mid / rise, heights, radii))
-    hold = o.ellipse(edge * 0.92, mid, reach, height * rng.uniform(0.27, 0.34), n=48) * (side, 1)
-    handle = Part(o.loop(hold, rng.uniform(0.06, 0.085)), glaze, CERAMIC, round_edge(0.08))
-    style = rng.integers(5)
-    second = pick(rng, BRIGHT)
-    level = rng.uniform(0.15, 0.75)
-    wide = rng.uniform(0.08, 0.22)
-    y_rim = -height * rise
+    glaze, second = pick(rng, ANY), pick(rng, ANY)
+    inside = glaze if rng.random() < 0.4 else WHITE
+    brim = -height * rise
+    style, level, wide = rng.integers(6), rng.uniform(0.15, 0.75), rng.uniform(0.08, 0.2)
 
-    def decor(x, y, colour):
-        v = y / y_rim
+    def decor(f):
+        v, u = f.y / np.float32(brim), np.arcsin(clamp(f.x / np.float32(top), -1, 1))
         if style == 0:
-            on = np.abs(v - level) < wide
-        elif style == 1:
-            on = (np.sin(v * 40 * wide / 0.15) > 0.2) & (v < 0.9)
-        elif style == 2:
-            u = np.arcsin(np.clip(x / top, -1, 1))
-            on = (np.sin(u * 9) ** 2 + np.sin(v * 13) ** 2) < 0.35
-        elif style == 3:
-            on = v > level
-        else:
-            return colour
-        on = on.astype(np.float32)
-        return [np.float32(c) + np.float32(d - c) * on for c, d in zip(colour, second)]
+            return [(f.inside(wide - np.abs(v - level), height), second)]
+        if style == 1:
+            return [(f.inside(np.sin(v * 6 / wide) * 0.06, height) * (v < 0.9), second)]
+        if style == 2:
+            return [(f.inside((0.35 - np.sin(u * 8) ** 2 - np.sin(v * 12) ** 2) * 0.1), second)]
+        if style == 3:  # dipped in a second glaze, which ran a little
+            return [(f.inside(v - level + 0.04 * np.sin(u * 5) + 0.02 * np.sin(u * 13), height), second)]
+        if style == 4:  # a heart
+            a, b = u * 2.4, (v - 0.5) * 2.6
+            return [(f.inside((0.35 - a * a - (b - 0.6 * np.sqrt(np.abs(a))) ** 2) * 0.2), second)]
+        return []
 
-    body = Part([o.turned(radii, heights, tilt)], glaze, CERAMIC, lathe(radii, heights, tilt), decor)
-    lip, hollow = (
-        o.ellipse(0, y_rim, radii[-1], radii[-1] * tilt),
-        o.ellipse(0, y_rim, radii[-1] * 0.92, radii[-1] * tilt * 0.9),
-    )
-    parts = [handle, body, Part([lip], inside * 1.05, CERAMIC, flat(0, -0.5), inner=True)]
-    dark = lambda x, y, c: [
-        np.float32(v) * (0.25 + 0.6 * np.clip((y - y_rim) / (top * tilt) * 0.5 + 0.5, 0, 1)) for v in c
-    ]  # noqa: E731
-    parts.append(Part([hollow], inside, CERAMIC, flat(0, 0.2), dark, inner=True))
+    side = rng.choice([-1, 1]) * rng.uniform(0.5, 1.0)
+    middle, reach = brim * rng.uniform(0.46, 0.58), rng.uniform(0.3, 0.42)
+    edge = float(np.interp(-middle / rise, heights, radii)) * 0.92
+    ear = ellipse(edge, middle, reach, height * rng.uniform(0.26, 0.33), n=48) * (side, 1)
+    thick = rng.uniform(0.06, 0.085)
+    parts = [Part(loop(ear if side > 0 else ear[::-1], thick), glaze, m.CERAMIC, rounded(thick))]
+    parts.append(Part([turned(radii, heights, tilt)], glaze, m.CERAMIC, lathe(radii, heights, tilt), decor))
+    r, q = radii[-1], 0.91
+    parts.append(Part([ellipse(0, brim, r, r * tilt)], inside * 1.05, m.CERAMIC, flat(0, -0.5), inner=True))
+
+    def hollow(f):  # deeper is darker, and the wall towards the light lies in its own shade
+        depth = clamp((np.float32(brim) - f.y) / np.float32(r * tilt) * 0.4 + 0.55, 0, 0.85)
+        return [(depth, inside * 0.12)]
+
+    mouth = ellipse(0, brim, r * q, r * tilt * q)
+    parts.append(Part([mouth], inside, m.CERAMIC, flat(0, 0.1), hollow, inner=True))
     if rng.random() < 0.75 and tilt > 0.15:
-        fill = rng.uniform(0.06, 0.25) * height
-        drink = pick(rng, [(60, 34, 18), (150, 100, 60), (120, 50, 20), (226, 214, 190), (84, 46, 22)], 8)
-        surface = o.ellipse(0, y_rim + fill * rise, radii[-1] * 0.9, radii[-1] * 0.88 * tilt, n=40)
-        inside_lip = (surface[:, 0] / (radii[-1] * 0.92)) ** 2 + (
-            (surface[:, 1] - y_rim) / (radii[-1] * tilt * 0.9)
-        ) ** 2 <= 1.0
-        near = hollow[(hollow[:, 1] > y_rim + fill * rise * 0.5)]
-        if inside_lip.sum() > 3:
-            keep = np.concatenate([surface[inside_lip], near])
-            middle = keep.mean(0)
-            keep = keep[np.argsort(np.arctan2(keep[:, 1] - middle[1], keep[:, 0] - middle[0]))]
-            parts.append(Part([keep], drink, PLASTIC, flat(0, -0.4), inner=True))
+        drop = rng.uniform(0.08, 0.25) * height * rise
+        drink = pick(rng, "3a2012 96643c 783414 e2d6be 542e16", 8)
+        surface = ellipse(0, brim + drop, r * q, r * q * tilt)
+        below = (surface[:, 0] / r) ** 2 + ((surface[:, 1] - brim) / (r * tilt)) ** 2 <= q * q
+        seen = np.concatenate([surface[below], mouth[mouth[:, 1] > brim + drop / 2]])
+        if below.sum() > 3:
+            order = np.argsort(np.arctan2(*(seen - seen.mean(0)).T))
+            parts.append(Part([seen[order]], drink, m.PLASTIC, rounded(0.06, 0, -0.3), inner=True))
     return parts
 
 
 def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    tilt = 1.0 if pose == "hang" else max(tilt, 0.3)
-    ring, thick = rng.uniform(0.33, 0.38), rng.uniform(0.17, 0.21)
-    centre = o.ellipse(0, -thick * np.sqrt(1 - tilt * tilt), ring, ring * tilt, n=64)
-    dough = pick(rng, [(206, 150, 84), (190, 128, 66), (222, 170, 104)], 8)
-    parts = [Part(o.loop(centre, thick), dough, DOUGH, round_edge(thick))]
-    if rng.random() < 0.88:
-        glaze = pick(
-            rng,
-            [
-                (236, 140, 170),
-                (92, 50, 28),
-                (240, 232, 220),
-                (140, 200, 220),
-                (238, 200, 90),
-                (180, 130, 200),
-                (60, 32, 20),
-            ],
-            8,
-        )
-        angle = np.arange(64) * 2 * np.pi / 64
-        wave = sum(rng.uniform(0.01, 0.03) * np.sin(k * angle + rng.uniform(0, 6.3)) for k in (3, 5, 8, 11))
-        outer, inner = o.loop(centre, thick * 0.78)
-        out = outer - centre
-        icing = [
-            centre + out * (1 + wave * 4)[:, None] - (0, 0.02),
-            centre - out * (0.9 - wave * 2)[:, None] - (0, 0.02),
-        ]
-        parts.append(Part(icing, glaze, ICING, round_edge(thick * 0.75), inner=True, lift=0.02))
-        style = rng.integers(3)
-        if style == 0:
-            for _ in range(4):
-                spots = []
-                for _ in range(int(rng.integers(6, 13))):
-                    k, across, turn = rng.integers(64), rng.uniform(-0.55, 0.6), rng.uniform(0, np.pi)
-                    at = centre[k] + out[k] * across
-                    d = np.array([np.cos(turn), np.sin(turn) * (0.4 + 0.6 * tilt)]) * 0.035
-                    spots.append(o.tube(np.stack([at - d, at, at + d]), 0.013))
-                parts.append(Part(spots, pick(rng, BRIGHT), PLASTIC, flat(-0.2, -0.4), inner=True, lift=0.01))
-        elif style == 1:
-            swing = np.linspace(-1, 1, 26)
-            zigzag = np.stack([swing * ring * 1.5, (-1.0) ** np.arange(26) * ring * 1.3 * tilt], 1)
-            spots = []
-            for a, b in zip(zigzag[:-1], zigzag[1:]):
-                line = a + (b - a) * np.linspace(0, 1, 40)[:, None]
-                r = np.hypot(line[:, 0], line[:, 1] / tilt)
-                inside = np.abs(r - ring) < thick * 0.55
-                cuts = np.flatnonzero(np.diff(np.r_[0, inside.astype(int), 0]))
-                for lo, hi in zip(cuts[::2], cuts[1::2]):
-                    if hi - lo > 3:
-                        spots.append(o.tube(line[lo:hi] + centre.mean(0), 0.018))
-            parts.append(
-                Part(
-                    spots,
-                    pick(rng, [(250, 244, 236), (70, 36, 20), (240, 150, 180)]),
-                    ICING,
-                    round_edge(0.02),
-                    inner=True,
-                    lift=0.012,
-                )
-            )
+    tilt = 1.0 if pose == "hang" else max(tilt, 0.35)
+    rise, big, small = np.sqrt(1 - tilt * tilt), rng.uniform(0.32, 0.38), rng.uniform(0.16, 0.2)
+    angle = np.arange(72) * FULL / 72
+    around = np.stack([np.cos(angle), np.sin(angle) * tilt], 1)
+    centre = around * big - (0, small * rise)
+    dough = pick(rng, "ce924e ba783c e0ac68", 6)
+    body = loop(centre, small)
+    pale = linear("f0ce96")
+
+    def belt(f):
+        return [(clamp(1 - np.abs(f.y + np.float32(small * rise * 0.4)) * 2) * np.float32(0.25), pale)]
+
+    parts = [Part(body, dough, m.DOUGH, rounded(small), belt)]
+    if rng.random() < 0.12:
+        return parts
+    glaze = pick(rng, "ee8cac 5c321c f2eade 8ccae0 f0c854 b884cc 3a1e12", 8)
+    wave = sum(rng.uniform(0.02, 0.06) * np.sin(k * angle + rng.uniform(0, FULL)) for k in (3, 5, 8, 11))
+    low = np.deg2rad(28) + wave * 2
+    front = around * (big + small * np.cos(low))[:, None] - np.stack([0 * angle, small * rise * (1 + np.sin(low))], 1)
+    back = centre + (body[0] - centre) * (0.93 + wave * 0.4)[:, None]
+    hidden = clamp(0.5 - np.sin(angle) * 2.5, 0, 1)[:, None] * min(rise * 3, 1)
+    icing = [front * (1 - hidden) + back * hidden]
+    if len(body) > 1:
+        middle = body[1].mean(0)
+        ripple = 1.12 + 0.08 * np.sin(4 * np.arange(len(body[1])) * FULL / len(body[1]))
+        icing.append(middle + (body[1] - middle) * ripple[:, None])
+    parts.append(Part(icing, glaze, m.ICING, rounded(small * 0.8), inner=True, lift=0.02))
+    out, top = body[0] - centre, (0, small * rise * 0.35)
+    style = rng.integers(4)
+    if style < 2:  # sprinkles
+        for _ in range(4):
+            k, across, swing = rng.integers(0, 72, 9), rng.uniform(-0.5, 0.5, 9), rng.uniform(0, np.pi, 9)
+            at = centre[k] + out[k] * across[:, None] - top
+            half = np.stack([np.cos(swing), np.sin(swing) * (0.4 + 0.6 * tilt)], 1) * 0.034
+            grains = sticks(at - half, at + half, 0.014)
+            parts.append(Part(grains, pick(rng, BRIGHT), m.PLASTIC, flat(-0.2, -0.4), inner=True, lift=0.01))
+    elif style == 2:  # drizzle
+        lines = []
+        for x in np.arange(-0.95, 0.95, rng.uniform(0.13, 0.2)):
+            t = np.linspace(-1, 1, 24)
+            line = np.stack([(x + 0.12 * t) * (big + small), t * (big + small) * tilt], 1)
+            far = np.hypot(line[:, 0], line[:, 1] / tilt)
+            for side in (t < 0, t >= 0):
+                on = side & (np.abs(far - big) < small * 0.6)
+                if on.sum() > 2:
+                    lines.append(tube(line[on] + centre.mean(0) - top, 0.017))
+        sugar = pick(rng, "faf4ec 462414 f096b4", 5)
+        parts.append(Part(lines, sugar, m.ICING, rounded(0.02), inner=True, lift=0.012))
     return parts
 
 
 def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    lying = pose == "lie"
-    if lying:
-        tilt = 0.05
-    height, wide = rng.uniform(2.1, 2.9), rng.uniform(0.32, 0.46)
-    neck = wide * rng.uniform(0.28, 0.42)
-    shoulder = rng.uniform(0.5, 0.68)
-    keys_h = np.array([0, 0.02, 0.3, shoulder, shoulder + 0.1, shoulder + 0.2, 0.9, 0.92])
-    waist = rng.uniform(0.88, 1.0)
-    keys_r = np.array([wide * 0.9, wide, wide * waist, wide, wide * 0.82, neck * 1.15, neck, neck * 1.1])
-    h = np.linspace(0, 0.92, 40)
-    radii = np.interp(h, keys_h, keys_r)
-    radii = np.convolve(np.pad(radii, 2, mode="edge"), np.ones(5) / 5, "valid")
+    tilt = 0.05 if pose == "lie" else tilt
+    rise, height, wide = np.sqrt(1 - tilt * tilt), rng.uniform(2.1, 2.9), rng.uniform(0.32, 0.46)
+    neck, shoulder, waist = wide * rng.uniform(0.28, 0.45), rng.uniform(0.5, 0.68), rng.uniform(0.86, 1.0)
+    h = np.linspace(0, 0.92, 44)
+    knots = [0, 0.015, 0.3, shoulder, shoulder + 0.09, shoulder + 0.19, 0.9, 0.92]
+    widths = [wide * 0.9, wide, wide * waist, wide, wide * 0.82, neck * 1.15, neck, neck * 1.1]
+    radii = np.convolve(np.pad(np.interp(h, knots, widths), 2, mode="edge"), np.ones(5) / 5, "valid")
     heights = h * height
-    rise = np.sqrt(1 - tilt * tilt)
-    clear = rng.random() < 0.55
-    shade_of = [(26, 70, 36), (70, 38, 14), (24, 60, 90), (60, 84, 80), (110, 20, 30)] if clear else BRIGHT + SOFT
-    colour = pick(rng, shade_of, 8)
-    finish = GLASS if clear else PLASTIC
-    body = Part([o.turned(radii, heights, tilt)], colour, finish, lathe(radii, heights, tilt))
-    cap_r, cap_h = np.array([neck * 1.25, neck * 1.25]), np.array([0.9 * height, height])
-    cap = Part([o.turned(cap_r, cap_h, tilt)], pick(rng, BRIGHT), PLASTIC, lathe(cap_r, cap_h, tilt))
-    lid = Part(
-        [o.ellipse(0, -height * rise, cap_r[1], cap_r[1] * tilt)], cap.colour * 1.1, PLASTIC, flat(0, -0.5), inner=True
-    )
-    parts = [body]
+    clear = rng.random() < 0.5
+    tints = "1a5028 562c0e 18466e 46605a 78141e 6e8282"
+    colour = pick(rng, tints if clear else ANY, 8)
+    level = np.float32(-height * rise * rng.uniform(0.3, 0.8))
+
+    def filled(f):
+        return [(f.inside(f.y - level) * np.float32(0.75), colour * 0.35)] if clear else []
+
+    form = lathe(radii, heights, tilt)
+    parts = [Part([turned(radii, heights, tilt)], colour, m.GLASS if clear else m.PLASTIC, form, filled)]
     if rng.random() < 0.85:
-        low, high = rng.uniform(0.08, 0.2), rng.uniform(0.38, shoulder - 0.04)
-        lh = np.linspace(low, high, 12) * height
-        lr = np.interp(lh, heights, radii)
-        ring = np.concatenate([
-            np.stack([lr, -lh * rise], 1), o.ellipse(0, -lh[-1] * rise, lr[-1], lr[-1] * tilt, 0, np.pi, 15),
-            np.stack([-lr, -lh * rise], 1)[::-1], o.ellipse(0, -lh[0] * rise, lr[0], lr[0] * tilt, np.pi, 0, 15),
-        ])  # fmt: skip
-        paper, ink = pick(rng, SOFT + BRIGHT), pick(rng, BRIGHT)
-        style = rng.integers(3)
-        y0, y1 = -lh[-1] * rise, -lh[0] * rise
+        lh = np.linspace(rng.uniform(0.08, 0.2), rng.uniform(0.38, shoulder - 0.04), 12) * height
+        lr, y0, y1 = np.interp(lh, heights, radii), -lh[0] * rise, -lh[-1] * rise
+        ring = [np.stack([lr, -lh * rise], 1), ellipse(0, y1, lr[-1], lr[-1] * tilt, 0, np.pi, 15)]
+        ring += [np.stack([-lr, -lh * rise], 1)[::-1], ellipse(0, y0, lr[0], lr[0] * tilt, np.pi, 0, 15)]
+        ink, style, turned_by, words = pick(rng, ANY), rng.integers(3), rng.uniform(-0.6, 0.6), rng.uniform(0, 99)
 
-        def print_(x, y, c):
-            v = (y - y0 - tilt * np.sqrt(np.maximum(wide * wide - x * x, 0))) / (y1 - y0)
-            u = np.arcsin(np.clip(x / wide, -1, 1))
+        def label(f):
+            v = (f.y - y1 - tilt * np.sqrt(np.maximum(wide * wide - f.x * f.x, 0))) / (y0 - y1)
+            u = np.arcsin(clamp(f.x / wide, -1, 1)) + turned_by
+            long = y0 - y1
+            edges = f.inside(np.abs(v - 0.5) - 0.42, long)
+            text = _writing(f, words, u, v - 0.74, 0.8, 0.02, long) + _writing(f, -words, u, v - 0.83, 0.6, 0.015, long)
             if style == 0:
-                on = (np.abs(v - 0.5) < 0.2) | (np.abs(v - 0.06) < 0.03) | (np.abs(v - 0.94) < 0.03)
-            elif style == 1:
-                on = ((u * u * 1.6 + (v - 0.45) ** 2 * 3) < 0.22) | (
-                    (np.sin(v * 60) > 0.3) & (v > 0.75) & (np.abs(u) < 0.7)
-                )
-            else:
-                on = (v < 0.25) | (
-                    (np.abs(v - 0.5) < 0.08) & (np.sin(u * 40 + np.sin(u * 13) * 3) > -0.4) & (np.abs(u) < 0.9)
-                )
-            on = on.astype(np.float32)
-            return [np.float32(a) + np.float32(b - a) * on for a, b in zip(c, ink)]
+                return [(f.inside(0.18 - np.abs(v - 0.45), long), ink), (edges, ink), (text, BLACK)]
+            if style == 1:
+                sun = f.inside(0.42 - np.sqrt(u * u + (v - 0.4) ** 2 * 4), wide)
+                return [(sun, ink), (text, ink * 0.3)]
+            leaf = f.inside((0.16 - np.abs(v - 0.4)) - 0.2 * np.abs(np.sin(u * 4)), long)
+            return [(f.inside(0.25 - v, long), ink), (leaf, ink * 0.5), (text, BLACK)]
 
-        parts.append(Part([ring], paper, PAPER, lathe(radii, heights, tilt), print_, inner=True))
+        parts.append(Part([np.concatenate(ring)], pick(rng, ANY), m.PAPER, form, label, inner=True))
+    cap_r, cap_h = np.full(2, neck * 1.25), np.array([0.9 * height, height])
+
+    def ridges(f):
+        return [(np.float32(0.25) + np.float32(0.25) * np.sin(24 * np.arcsin(clamp(f.x / cap_r[0], -1, 1))), BLACK)]
+
+    cap = Part([turned(cap_r, cap_h, tilt)], pick(rng, ANY), m.PLASTIC, lathe(cap_r, cap_h, tilt), ridges)
+    disc = ellipse(0, -height * rise, cap_r[1], cap_r[1] * tilt)
+    lid = Part([disc], cap.colour * 1.1, m.PLASTIC, flat(0, -0.5), inner=True)
     parts += [cap, lid]
-    if lying:
-        return [
-            replace(p, rings=[r + (0, height / 2) for r in p.rings], frame=np.array([[1, 0, 0], [0, 1, height / 2]]))
-            for p in parts
-        ]
-    return parts
+    return moved(parts, [[0, 1, height / 2], [-1, 0, 0]]) if pose == "lie" else parts
 
 
 def clock(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    radius = rng.uniform(0.5, 0.7) if pose == "stand" else rng.uniform(0.8, 1.25)
-    lift = radius * 1.12 if pose == "stand" else 0.0
-    frame, face, ink = (
-        pick(rng, BRIGHT),
-        pick(rng, [(244, 240, 230), (250, 250, 248), (30, 32, 38), (230, 220, 190)], 6),
-        linear((24, 24, 28)),
-    )
-    if face.mean() < 0.2:
-        ink = linear((236, 232, 220))
-    finish = PLASTIC if rng.random() < 0.6 else METAL
-    c = (0.0, -lift)
+    r = rng.uniform(0.5, 0.7) if pose == "stand" else rng.uniform(0.75, 1.2)
+    finish = (m.PLASTIC, m.METAL, replace(m.WOOD, gloss=0.2))[rng.integers(3)]
+    frame = BRASS if finish is m.METAL else pick(rng, f"{BRIGHT} {WOODS}")
+    face = pick(rng, "f6f2e8 fafaf8 1e2026 e8dec2 c8dce2", 5)
+    ink = WHITE if face.mean() < 0.2 else BLACK
     parts = []
-    if pose == "stand":
+    if pose == "stand":  # an alarm clock: legs, bells and a hammer between them
         for side in (-1, 1):
-            leg = np.array([[side * radius * 0.5, -radius * 0.35], [side * radius * 0.72, -0.03]])
-            parts.append(Part([o.tube(leg, 0.05)], frame * 0.8, finish, round_edge(0.05)))
-            if rng.random() < 0.85:
-                at = np.array([side * radius * 0.62, -lift - radius * 0.98])
-                bell = o.turn(o.ellipse(0, 0, radius * 0.34, radius * 0.3, np.pi, 2 * np.pi, 24), side * 0.6) + at
-                parts.append(Part([bell], linear((196, 176, 120)), METAL, round_edge(radius * 0.26)))
+            leg = np.array([[side * r * 0.5, r * 0.8], [side * r * 0.74, r * 1.12]])
+            parts.append(Part([tube(leg, 0.05)], frame * 0.8, finish, rounded(0.05)))
+        if rng.random() < 0.8:
+            hammer = [tube([[0, -r], [0, -r * 1.2]], 0.025), ellipse(0, -r * 1.22, 0.07, 0.07, n=16)]
+            parts.append(Part(hammer, BRASS, m.METAL, rounded(0.05)))
+            for side in (-1, 1):
+                stem = tube([[side * r * 0.4, -r * 0.6], [side * r * 0.66, -r * 1.06]], 0.035)
+                bell = turn(ellipse(0, 0, r * 0.36, r * 0.32, np.pi, FULL, 24), side * 0.6) + (
+                    side * r * 0.62,
+                    -r * 0.94,
+                )
+                parts.append(Part([stem], BRASS, m.METAL, rounded(0.035)))
+                parts.append(Part([bell], BRASS, m.METAL, rounded(r * 0.28)))
     square = pose != "stand" and rng.random() < 0.25
-    r = radius
-    rim = o.box(-r, -r, r, r, 0.2 * r) if square else o.ellipse(*c, r, r, n=72)
-    plate = (
-        o.box(-r * 0.86, -r * 0.86, r * 0.86, r * 0.86, 0.12 * r) if square else o.ellipse(*c, r * 0.87, r * 0.87, n=72)
-    )
-    parts.append(Part([rim], frame, finish, round_edge(r * 0.13)))
-    shade_in = lambda x, y, k: [np.float32(v) * (0.8 + 0.2 * np.clip((x + y - c[1]) / r + 0.8, 0, 1)) for v in k]  # noqa: E731
-    parts.append(Part([plate], face, PAPER, flat(), shade_in, inner=True))
-    ticks = []
-    for k in range(12):
-        a = k * np.pi / 6
-        d = np.array([np.sin(a), -np.cos(a)])
-        ticks.append(
-            o.tube(np.array([c + d * r * (0.66 if k % 3 else 0.6), c + d * r * 0.76]), r * (0.016 if k % 3 else 0.03))
+
+    def disc(size, corner):
+        return (
+            box(-r * size, -r * size, r * size, r * size, corner * r)
+            if square
+            else ellipse(0, 0, r * size, r * size, n=72)
         )
-    parts.append(Part(ticks, ink, MATTE, inner=True))
-    hour, minute = rng.uniform(0, 12), rng.uniform(0, 60)
-    for a, length, w in ((hour * np.pi / 6, 0.42, 0.04), (minute * np.pi / 30, 0.66, 0.028)):
-        d = np.array([np.sin(a), -np.cos(a)]) * r
-        parts.append(
-            Part(
-                [o.tube(np.array([c - d * 0.12, c + d * length]), w * r)],
-                ink,
-                PLASTIC,
-                round_edge(0.03 * r),
-                inner=True,
-                lift=0.04 * r,
-            )
-        )
-    a = rng.uniform(0, 6.28)
-    d = np.array([np.sin(a), -np.cos(a)]) * r
-    parts.append(
-        Part(
-            [o.tube(np.array([c - d * 0.2, c + d * 0.7]), 0.009 * r)],
-            linear((190, 30, 26)),
-            PLASTIC,
-            inner=True,
-            lift=0.03 * r,
-        )
-    )
-    parts.append(Part([o.ellipse(*c, 0.06 * r, 0.06 * r, n=16)], frame, METAL, round_edge(0.05 * r), inner=True))
-    return parts
+
+    parts.append(Part([disc(1, 0.2)], frame, finish, rounded(r * 0.13)))
+    band = rng.uniform(0.5, 0.62) if rng.random() < 0.35 else 2.0
+    tone = pick(rng, ANY)
+
+    def dial(f):
+        far = np.sqrt(f.x * f.x + f.y * f.y) / np.float32(r)
+        glare = clamp((f.x * np.float32(-0.5) - f.y) / np.float32(r) * 1.5 - 0.2, 0, 1) * np.float32(0.16)
+        return [(f.inside(far - band, r), tone), (clamp((far - 0.72) * 3, 0, 0.35), face * 0.4), (glare, WHITE)]
+
+    parts.append(Part([disc(0.87, 0.12)], face, m.PAPER, flat(), dial, inner=True))
+
+    def hand(turns, start, end, width):
+        d = np.array([np.sin(turns * FULL), -np.cos(turns * FULL)]) * r
+        return tube([d * start, d * end], width * r)
+
+    ticks = [hand(k / 12, 0.58 if k % 3 == 0 else 0.68, 0.78, 0.03 if k % 3 == 0 else 0.016) for k in range(12)]
+    minutes = [hand(k / 60, 0.76, 0.79, 0.006) for k in range(60) if k % 5] if rng.random() < 0.4 else []
+    parts.append(Part(ticks + minutes, ink, m.MATTE, inner=True))
+    hour, minute, second = rng.random(3)
+    parts.append(Part([hand(hour, -0.12, 0.42, 0.042)], ink, m.PLASTIC, rounded(0.03 * r), inner=True, lift=0.05 * r))
+    parts.append(Part([hand(minute, -0.14, 0.66, 0.028)], ink, m.PLASTIC, rounded(0.03 * r), inner=True, lift=0.05 * r))
+    parts.append(Part([hand(second, -0.2, 0.7, 0.01)], linear("c41e1a"), m.PLASTIC, inner=True, lift=0.04 * r))
+    parts.append(Part([ellipse(0, 0, 0.06 * r, 0.06 * r, n=16)], frame, m.METAL, rounded(0.05 * r), inner=True))
+    return settled(parts, pose) if pose == "stand" else parts
 
 
 def kite(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    colours = [pick(rng, BRIGHT[:8] + BRIGHT[10:11]) for _ in range(4)]
-    wide, high, cross = rng.uniform(0.8, 1.3), rng.uniform(1.2, 1.7), rng.uniform(0.3, 0.45)
-    yaw, lean = rng.uniform(-0.7, 0.7), rng.uniform(-0.5, 0.5)
-    delta = rng.random() < 0.35
-    if delta:
-        p3 = np.array(
-            [
-                [0, high * 0.6, 0],
-                [wide * 1.3, -high * 0.4, 0.25],
-                [0, -high * 0.2, -0.2],
-                [-wide * 1.3, -high * 0.4, 0.25],
-            ]
-        )
-        spine = 2
+    colours = [pick(rng, BRIGHT) for _ in range(4)]
+    wide, high, cross, bend = (
+        rng.uniform(0.8, 1.25),
+        rng.uniform(1.3, 1.8),
+        rng.uniform(0.28, 0.42),
+        rng.uniform(0.1, 0.3),
+    )
+    if rng.random() < 0.35:  # a delta: swept wings
+        corners = [
+            (0, high * 0.55, 0),
+            (wide * 1.3, -high * 0.4, -bend),
+            (0, -high * 0.15, bend),
+            (-wide * 1.3, -high * 0.4, -bend),
+        ]
     else:
-        p3 = np.array([[0, high * cross, 0], [wide, 0, 0.18], [0, -high * (1 - cross) - 0.4, 0], [-wide, 0, 0.18]])
-        spine = 2
-    p = o.project(p3, yaw, lean)
-    knot = o.project(np.array([[0, 0, 0]]) if not delta else p3[2:3] * 0.3, yaw, lean)[0]
-    style = rng.integers(3)
-    parts = []
-    tail_at, tail = p[spine], rng.uniform(1.6, 2.8)
-    t = np.linspace(0, 1, 24)
-    sway = rng.uniform(-0.5, 0.5)
-    line = tail_at + np.stack(
-        [sway * t * 2 + 0.22 * t * np.sin(t * rng.uniform(6, 10) + rng.uniform(0, 6)), t * tail], 1
-    )
-    for k in range(5, 23, 6):
-        for s in (-1, 1):
-            bow = np.array([[0, 0], [s * 0.2, -0.12], [s * 0.2, 0.12]]) + line[k]
-            parts.append(Part([bow], colours[(k // 6) % 4], FABRIC, flat(s * 0.3, -0.2)))
-    parts.insert(0, Part([o.tube(line, 0.05)], colours[1], FABRIC, round_edge(0.05)))
-    q = [p[0], p[1], p[2], p[3]]
-    faces = [(q[0], q[1], knot), (q[1], q[2], knot), (q[2], q[3], knot), (q[3], q[0], knot)]
-    for k, face in enumerate(faces):
-        tone = colours[(k % 2, k, k // 2)[style]]
-        side = 1 if k in (0, 1) else -1
-        gradient = lambda x, y, c, s=side: [np.float32(v) * (0.9 + 0.25 * np.clip(s * x / wide, 0, 1)) for v in c]  # noqa: E731
+        corners = [(0, high * cross, 0), (wide, 0, -bend), (0, high * (cross - 1), 0), (-wide, 0, -bend)]
+    yaw, lean = rng.uniform(-0.6, 0.6), rng.uniform(-0.5, 0.5)
+    nose, right, tail, left, knot = project([*corners, (0, 0, bend * 0.6)], yaw, lean)
+    t = np.linspace(0, 1, 26)
+    sway, length = rng.uniform(-1, 1), rng.uniform(1.5, 2.6)
+    wave = 0.25 * t * np.sin(t * rng.uniform(6, 10) + rng.uniform(0, FULL))
+    line = tail + np.stack([sway * t + wave, t * length], 1)
+    parts = [Part([tube(line, 0.045)], colours[1], m.FABRIC, rounded(0.05))]
+    wing = np.array([[0, 0], [0.24, -0.13], [0.24, 0.13]])
+    for k in range(5, 26, 5):
+        parts.append(Part([wing + line[k], line[k] - wing], colours[k // 5 % 4], m.FABRIC, rounded(0.08)))
+    style, stripe = rng.integers(4), rng.uniform(4, 9)
+    for k, (a, b) in enumerate(((nose, right), (right, tail), (tail, left), (left, nose))):
+        side = 1 if k < 2 else -1
+        tone = colours[(k % 2, k, k // 2, 0)[style]]
+        striped = (lambda f: [(f.inside(np.sin(f.y * stripe) / stripe), colours[1])]) if style == 3 else None
+        nx, ny = side * bend * 0.9 - np.sin(yaw) * 0.4, (0.15 if k in (1, 2) else -0.15) - lean * 0.5
         parts.append(
-            Part(
-                [np.array(face)],
-                tone,
-                FABRIC,
-                flat(side * 0.22 - np.sin(yaw) * 0.5, -lean * 0.6 + (0.1 if k in (1, 2) else -0.1)),
-                gradient,
-            )
+            Part([np.array([a, b, knot])], tone, replace(m.FABRIC, gloss=0.14), rounded(0.25, nx, ny), striped)
         )
-    parts.append(
-        Part(
-            [o.tube(np.array([p[0], knot, p[spine]]), 0.022)],
-            linear((80, 60, 40)),
-            MATTE,
-            round_edge(0.022),
-            inner=True,
-            lift=0.02,
-        )
-    )
-    parts.append(
-        Part([o.tube(np.array([p[1], knot, p[3]]), 0.02)], linear((80, 60, 40)), MATTE, round_edge(0.022), inner=True)
-    )
+    spars = [tube([nose, knot, tail], 0.022), tube([left, knot, right], 0.02)]
+    parts += [Part([spar], linear("5c422a"), m.MATTE, rounded(0.02), inner=True, lift=0.03) for spar in spars]
     return parts
 
 
 def banana(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    length, bend = rng.uniform(1.6, 2.0), rng.uniform(0.5, 1.0)
-    ripe = rng.uniform(0, 1)
-    colour = linear(np.array((232, 196, 60)) + ripe * np.array((6, -22, -20)) + rng.normal(0, 5, 3))
-    green = linear((150, 170, 60)) if ripe < 0.35 else colour
-    dark = linear((60, 42, 24))
-    count = 1 if rng.random() < 0.6 else int(rng.integers(2, 4))
-    squash = 0.45 + 0.55 * tilt
+    ripe = rng.random()
+    colour = linear(np.array((236, 198, 56)) + ripe * np.array((4, -24, -20)) + rng.normal(0, 4, 3))
+    green = linear("96ac3e") if ripe < 0.35 else colour
+    dark, bruise = linear("362414"), colour * 0.72
+    count = 1 if rng.random() < 0.55 else int(rng.integers(3, 5))
+    length, bend, fan = rng.uniform(1.5, 1.9), rng.uniform(0.5, 0.85), rng.uniform(0.15, 0.24)
+    t = np.linspace(-1, 1, 30)
+    along, thick = [-1, -0.95, -0.85, -0.6, 0, 0.55, 0.8, 0.86, 1], [50, 70, 130, 175, 190, 165, 90, 60, 55]
+    girth, circle = np.interp(t, along, thick) / 1000, length / 2 / np.sin(bend)
+    arc = np.stack([np.sin(t * bend), np.cos(bend) - np.cos(t * bend)], 1) * circle
     parts = []
     for i in range(count):
-        t = np.linspace(-1, 1, 26)
-        b = bend * (1 - 0.16 * i)
-        line = np.stack(
-            [
-                np.sin(t * b) * length / 2 / np.sin(b) if b > 0.1 else t * length / 2,
-                (np.cos(t * b) - np.cos(b)) * length / 2 / b * 0.9,
-            ],
-            1,
-        )
-        line[:, 1] *= squash
-        line[:, 1] += i * 0.22
-        radius = (
-            0.19
-            * np.clip(1 - np.abs(t) ** 5 * 0.75, 0.2, 1)
-            * np.where(t > 0.8, 1 - (t - 0.8) * 2.4, 1)
-            * rng.uniform(0.95, 1.05)
-        )
-        ends = line[0, 0], line[-1, 0]
-        spots = rng.random(10) if ripe > 0.6 else np.zeros(0)
+        spots = rng.random((6 if ripe > 0.6 else 0, 2))
+        ridge = rng.uniform(-0.08, 0.06)
 
-        def peel(x, y, c, ends=ends, spots=spots, line=line):
-            u = (x - ends[0]) / (ends[1] - ends[0])
-            tip = np.clip((0.05 - u) * 30, 0, 1) + np.clip((u - 0.955) * 30, 0, 1)
-            fresh = np.clip((u - 0.72) * 4, 0, 1)
-            for k in range(len(spots) // 2):
-                at = line[int(spots[2 * k] * 22) + 2]
-                r2 = (x - at[0]) ** 2 + ((y - at[1] + 0.2 * (spots[2 * k + 1] - 0.5)) * 2) ** 2
-                tip = np.maximum(tip, np.clip(1.3 - r2 / 0.0022, 0, 1) * 0.55)
-            return [
-                (np.float32(a) * (1 - fresh) + np.float32(g) * fresh) * (1 - tip) + np.float32(d) * tip
-                for a, g, d in zip(c, green, dark)
-            ]
+        def peel(f, spots=spots, ridge=ridge):
+            u = f.x * np.float32(2 / length)
+            rise = np.cos(np.arcsin(clamp(f.x * np.float32(1 / circle), -1, 1))) - np.float32(np.cos(bend))
+            v = f.y + rise * np.float32(circle)  # across the fruit, from its middle
+            layers = [(clamp((u - 0.4) * 2.5, 0, 1), green), (f.inside(v - ridge) * np.float32(0.5), bruise)]
+            for a, b in spots:
+                speck = 1.2 - ((u - a * 1.4 + 0.7) ** 2 * 500 + (v - b * 0.2 + 0.1) ** 2 * 900)
+                layers.append((clamp(speck, 0, 0.7), dark))
+            return [*layers, (clamp((np.abs(u + 0.02) - 0.945) * 30, 0, 1), dark)]
 
-        parts.append(Part([o.tube(line, radius)], colour, PEEL, round_edge(0.2, 0.5), peel, lift=0.06 if i else 0.0))
-        ridge = o.tube(line[4:-4] - (0, 0.05 * squash), 0.006)
-        parts.append(Part([ridge], colour * 0.62, PEEL, flat(0, -0.2), inner=True))
-    middle = np.concatenate([p.rings[0] for p in parts]).mean(0)
-    back = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]]])
-    return [replace(p, rings=[r - middle for r in p.rings], frame=back) for p in parts]
+        fruit = [Part([tube(arc, girth)], colour, m.PEEL, rounded(0.19, 0, 0, 0.5), peel, lift=0.08 if i else 0.0)]
+        swing = (i - (count - 1) / 2) * fan
+        c, s = np.cos(swing), np.sin(swing)
+        stem = arc[-1]
+        parts += moved(shifted(fruit, *-stem), [[c, -s, stem[0]], [s, c, stem[1]]])
+    if count > 1:
+        parts.append(Part([ellipse(*(arc[-1] + (0.02, 0.0)), 0.1, 0.11, n=20)], dark * 1.6, m.PEEL, rounded(0.09)))
+    angle = rng.uniform(0, FULL) if tilt > 0.8 else rng.uniform(-0.5, 0.5) + rng.choice([0, np.pi])
+    c, s, squash = np.cos(angle), np.sin(angle), 0.5 + 0.5 * tilt
+    return settled(moved(parts, [[c, -s, 0], [s * squash, c * squash, 0]]), pose)
 
 
 def scissors(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    opening = rng.uniform(0.05, 0.5)
-    colour = pick(rng, BRIGHT)
+    opening, colour, long = rng.uniform(0.1, 0.6), pick(rng, f"{BRIGHT} 688098 343e4e"), rng.uniform(0.85, 1.1)
     parts = []
     for side in (1, -1):
-        half = side * opening / 2
-        blade = np.array(
-            [
-                [0.09 * side, 0.12],
-                [-0.10 * side, 0.10],
-                [-0.075 * side, -0.3],
-                [-0.01 * side, -1.0],
-                [0.045 * side, -0.3],
-            ]
-        )
-        blade = o.turn(blade, half)
-        parts.append(Part([blade], linear((196, 200, 206)), METAL, flat(side * 0.25, -0.15), lift=0.03))
-        edge = o.turn(
-            np.array([[-0.075 * side, -0.05], [-0.075 * side, -0.3], [-0.01 * side, -1.0], [-0.04 * side, -0.3]]), half
-        )
-        parts.append(Part([edge], linear((226, 230, 234)), METAL, flat(-side * 0.4, -0.3), inner=True))
-        neck = o.turn(o.smooth([[0, 0.05], [side * 0.04, 0.25], [side * 0.13, 0.42]], closed=False), half)
-        parts.append(Part([o.tube(neck, 0.085)], colour, PLASTIC, round_edge(0.08), lift=0.03))
-        grip = o.smooth(
-            [
-                [side * 0.06, 0.42],
-                [side * 0.3, 0.4],
-                [side * 0.42, 0.62],
-                [side * 0.34, 0.86],
-                [side * 0.12, 0.86],
-                [side * 0.05, 0.64],
-            ],
-            8,
-        )
-        parts.append(Part(o.loop(o.turn(grip, half), 0.068 * side), colour, PLASTIC, round_edge(0.068)))
-    parts.append(
-        Part([o.ellipse(0, 0.02, 0.05, 0.05, n=20)], linear((150, 150, 150)), METAL, round_edge(0.05), inner=True)
-    )
-    return parts if pose == "hang" else lay(parts, 0.0, tilt, 0.03)
-
-
-def fuzzy(rng: np.random.Generator, ring: np.ndarray, depth: float = 0.02) -> np.ndarray:
-    """A ring with hair: every other vertex stands out."""
-    dense = o.smooth(ring, 5)
-    middle = dense.mean(0)
-    return middle + (dense - middle) * (1 + rng.uniform(-depth, depth, len(dense)))[:, None]
+        blade = np.array([[0.09, 0.14], [-0.11, 0.12], [-0.09, -0.3], [-0.02, -long], [0.05, -0.3]]) * (side, 1)
+        bevel = np.array([[-0.09, -0.05], [-0.09, -0.3], [-0.02, -long], [-0.045, -0.3]]) * (side, 1)
+        shank = smooth([[0, 0.05], [side * 0.05, 0.25], [side * 0.14, 0.42]], closed=False)
+        grip = smooth([[0.06, 0.42], [0.3, 0.4], [0.43, 0.62], [0.34, 0.88], [0.13, 0.88], [0.05, 0.64]]) * (side, 1)
+        half = [
+            Part([blade], STEEL, m.METAL, flat(side * 0.3, -0.2), lift=0.04),
+            Part([bevel], STEEL * 1.3, m.METAL, flat(-side * 0.5, -0.3), inner=True),
+            Part([tube(shank, 0.09)], colour, m.PLASTIC, rounded(0.09), lift=0.04),
+            Part(loop(grip[::side], 0.075), colour, m.PLASTIC, rounded(0.075)),
+        ]
+        c, s = np.cos(side * opening / 2), np.sin(side * opening / 2)
+        parts += moved(half, [[c, -s, 0], [s, c, 0]])
+    parts.append(Part([ellipse(0, 0.02, 0.055, 0.055, n=20)], STEEL * 0.7, m.METAL, rounded(0.05), inner=True))
+    return parts if pose == "hang" else laid(parts, rng.uniform(0, FULL), tilt, 0.05)
 
 
 def teddy(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    fur = pick(
-        rng, [(150, 100, 58), (190, 146, 96), (110, 72, 44), (214, 190, 156), (160, 150, 146), (222, 176, 176)], 8
-    )
-    pale = np.minimum(fur * 1.8 + 0.05, 0.85)
-    parts = []
+    fur = pick(rng, "9e683a c49660 704a2e dac29e a49a96 e2b4b4 f0e8dc", 8)
+    pale, pads = np.minimum(fur * 1.6 + 0.06, 0.85), np.minimum(fur * 1.3 + 0.03, 0.8)
+    coat = replace(m.FUR, pitch=rng.uniform(1.2, 3.6), bump=rng.uniform(0.3, 0.7))
 
-    def blob(x, y, rx, ry, colour=fur, angle=0.0, inner=False, lift=0.06):
-        ring = fuzzy(rng, o.turn(o.ellipse(0, 0, rx, ry, n=30), angle) + (x, y))
-        parts.append(Part([ring], colour, FUR, round_edge(min(rx, ry) * 0.98, 0.35), inner=inner, lift=lift))
+    def blob(x, y, rx, ry, colour=fur, angle=0.0, inner=False, lift=0.08):
+        dense = ellipse(0, 0, rx, ry, n=110) * (1 + rng.uniform(-0.02, 0.02, 110))[:, None]  # hair stands out
+        hair = turn(dense, angle) + (x, y)
+        return Part([hair], colour, coat, rounded(min(rx, ry), 0, 0, 0.35), inner=inner, lift=lift)
 
-    arm, leg, head = rng.uniform(0.4, 1.5), rng.uniform(0.35, 0.75), rng.uniform(-0.12, 0.12)
-    blob(0, -0.78, 0.56, 0.72, lift=0)
-    blob(0, -0.7, 0.36, 0.48, pale, inner=True, lift=0)
-    for s in (-1, 1):
-        a = arm * rng.uniform(0.8, 1.2)
-        blob(s * (0.52 + 0.2 * np.sin(a)), -1.12 + 0.35 * np.cos(a), 0.19, 0.42, angle=-s * a)
-        blob(s * leg, -0.22, 0.27, 0.25, lift=0.1)
-        blob(s * leg, -0.2, 0.16, 0.15, pale, inner=True, lift=0)
-    start = len(parts)
-    for s in (-1, 1):
-        blob(s * 0.43, -2.12, 0.21, 0.21)
-        blob(s * 0.43, -2.1, 0.12, 0.12, pale, inner=True, lift=0)
-    blob(0, -1.72, 0.56, 0.5, lift=0.1)
-    blob(0, -1.58, 0.27, 0.2, pale, inner=True, lift=0.05)
-    black = linear((22, 18, 16))
-    parts.append(Part([o.ellipse(0, -1.66, 0.09, 0.065, n=20)], black, PLASTIC, round_edge(0.06), inner=True))
-    for s in (-1, 1):
-        parts.append(
-            Part(
-                [o.ellipse(s * 0.2, -1.84, 0.055, 0.06, n=16)],
-                black,
-                PLASTIC,
-                ball(s * 0.2, -1.84, 0.055, 0.06),
-                inner=True,
-            )
-        )
-    parts.append(Part([o.tube(o.ellipse(0, -1.57, 0.09, 0.07, 0.3, np.pi - 0.3, 9), 0.012)], black, MATTE, inner=True))
-    pivot = np.array([0, -1.3])
-    nod = np.array([[np.cos(head), -np.sin(head)], [np.sin(head), np.cos(head)]])
-    for i in range(start, len(parts)):
-        shift = pivot - nod @ pivot
-        parts[i] = replace(
-            parts[i], rings=[r @ nod.T + shift for r in parts[i].rings], frame=np.hstack([nod, shift[:, None]])
-        )
+    arm, leg, nod = rng.uniform(0.3, 1.7, 2), rng.uniform(0.35, 0.75), rng.uniform(-0.15, 0.15)
+    body = [blob(0, -0.78, 0.56, 0.72, lift=0), blob(0, -0.68, 0.37, 0.48, pale, inner=True, lift=0)]
+    for side, a in zip((-1, 1), arm):
+        body.append(blob(side * (0.52 + 0.2 * np.sin(a)), -1.12 + 0.35 * np.cos(a), 0.19, 0.42, angle=-side * a))
+        body.append(blob(side * leg, -0.22, 0.28, 0.26, lift=0.12))
+        body.append(blob(side * leg, -0.2, 0.17, 0.16, pads, inner=True, lift=0))
+    head = []
+    for side in (-1, 1):
+        head.append(blob(side * 0.43, -2.12, 0.21, 0.21))
+        head.append(blob(side * 0.43, -2.1, 0.12, 0.12, pads, inner=True, lift=0))
+    head += [blob(0, -1.72, 0.56, 0.5, lift=0.12), blob(0, -1.58, 0.27, 0.21, pale, inner=True, lift=0.05)]
+    head.append(Part([ellipse(0, -1.67, 0.095, 0.068, n=20)], BLACK, m.PLASTIC, rounded(0.06), inner=True))
+    eyes = [ellipse(side * 0.2, -1.85, 0.058, 0.062, n=16) for side in (-1, 1)]
+    head.append(Part(eyes, BLACK, m.CERAMIC, rounded(0.06), inner=True))
+    head.append(Part([tube(ellipse(0, -1.57, 0.09, 0.07, 0.3, np.pi - 0.3, 9), 0.013)], BLACK, m.MATTE, inner=True))
+    c, s, neck = np.cos(nod), np.sin(nod), -1.3
+    parts = body + moved(head, [[c, -s, s * neck], [s, c, neck - c * neck]])
     if rng.random() < 0.6:
-        ribbon = pick(rng, BRIGHT[:8])
-        for s in (-1, 1):
-            bow = o.smooth([[0, -1.27], [s * 0.28, -1.42], [s * 0.32, -1.26], [s * 0.26, -1.12]], 5)
-            parts.append(Part([bow], ribbon, FABRIC, round_edge(0.12), inner=True, lift=0.05))
-        parts.append(Part([o.ellipse(0, -1.27, 0.07, 0.08, n=18)], ribbon * 0.8, FABRIC, round_edge(0.07), inner=True))
-    if pose != "stand":
-        middle = np.array([0, -1.15])
-        for i, p in enumerate(parts):
-            f = np.hstack([np.eye(2), np.zeros((2, 1))]) if p.frame is None else p.frame
-            parts[i] = replace(
-                p, rings=[r - middle for r in p.rings], frame=np.hstack([f[:, :2], (f[:, 2] - middle)[:, None]])
-            )
-    return parts
+        ribbon = pick(rng, BRIGHT)
+        for side in (-1, 1):
+            bow = smooth(np.array([[0, -1.27], [0.28, -1.43], [0.33, -1.26], [0.27, -1.11]]) * (side, 1), 5)
+            parts.append(Part([bow], ribbon, m.FABRIC, rounded(0.12), inner=True, lift=0.06))
+        parts.append(Part([ellipse(0, -1.27, 0.07, 0.08, n=18)], ribbon * 0.8, m.FABRIC, rounded(0.07), inner=True))
+    return parts if pose == "stand" else shifted(parts, 0, 1.15)
 
 
-def book(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    cover = pick(rng, BRIGHT + SOFT)
-    wide, high, thick = rng.uniform(1.2, 1.7), rng.uniform(1.8, 2.4), rng.uniform(0.18, 0.5)
-    elevation = float(np.arcsin(tilt))
-    second, third = pick(rng, BRIGHT + SOFT), pick(rng, BRIGHT)
-    style, title = int(rng.integers(4)), rng.uniform(0.1, 0.3)
-    if pose == "stand":  # spine or cover towards the viewer
-        yaw = rng.uniform(-0.9, 0.9) if rng.random() < 0.5 else rng.uniform(1.0, 1.57)
-        size, lift = (wide, high, thick), 0.0
-        cover_face, spine_face, page_faces = (
-            ((-1, -1, 1), (2, 0, 0), (0, 2, 0)),
-            ((-1, -1, -1), (0, 0, 2), (0, 2, 0)),
-            None,
-        )
-    else:
-        if pose == "hang":
-            elevation, tilt = 1.57, 1.0
-        yaw = rng.uniform(0, 6.28)
-        size, lift = (wide, thick, high), 0.0
-        cover_face, spine_face = ((-1, 1, 1), (2, 0, 0), (0, 0, -2)), ((-1, -1, -1), (0, 0, 2), (0, 2, 0))
-    half = np.array(size) / 2
-    up = np.array([0, half[1], 0])
+def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) -> list[Part]:
+    cover, second, third = pick(rng, ANY), pick(rng, ANY), pick(rng, f"{BRIGHT} f0ece2 d4e0e4")
+    wide, high, thick = rng.uniform(1.2, 1.7), rng.uniform(1.7, 2.4), rng.uniform(0.2, 0.5)
+    style, share, words, leaves = int(rng.integers(5)), rng.uniform(0.1, 0.3), rng.uniform(0, 99), linear("eae0ca")
 
-    def face(corner, u, v):
-        c, u, v = np.array(corner) * half, np.array(u) * half, np.array(v) * half
-        return np.stack([c, c + u, c + u + v, c + v]) + up
-
-    def area(ring):
-        x, y = ring.T
-        return 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
-
-    def front(x, y, c):
-        on = [None, None]
+    def front(f):
+        x, y = f.x, f.y  # fractions of the cover, from its top left
+        title = _writing(f, words, x - 0.5, y - 0.16, 0.36, 0.035, high)
+        title = title + _writing(f, -words, x - 0.5, y - 0.26, 0.28, 0.025, high)
+        hinge = clamp(1 - np.abs(x - 0.07) * 40, 0, 0.4)
         if style == 0:
-            on = (
-                (np.abs(y - 0.72) < title / 2) & (np.abs(x - 0.5) < 0.38),
-                (np.abs(y - 0.25) < 0.02) & (np.abs(x - 0.5) < 0.25),
-            )
+            art = [(f.inside(share - np.abs(y - 0.62), high), second)]
         elif style == 1:
-            on = y < 0.45, (x - 0.5) ** 2 + (y - 0.45) ** 2 * 2 < 0.04 + title * 0.1
+            far = np.sqrt((x - 0.5) ** 2 + (y - 0.62) ** 2 * 2)
+            art = [(f.inside(y - 0.4, high), second), (f.inside(share - far, wide), third)]
         elif style == 2:
-            on = (np.sin((x + y) * 22) > 0.3) & (y < 0.6), (y > 0.68) & (y < 0.9) & (np.abs(x - 0.5) < 0.4)
+            art = [(f.inside(np.sin((x + y) * 22) / 22, wide) * (y > 0.36), second)]
+        elif style == 3:  # hills under a sun
+            hill, near = 0.62 + 0.08 * np.sin(x * 7 + share * 40), 0.8 + 0.06 * np.sin(x * 5 + share * 90)
+            sun = f.inside(0.1 - np.sqrt((x - 0.68) ** 2 + (y - 0.48) ** 2 * 2), wide)
+            art = [(sun, third), (f.inside(y - hill, high), second), (f.inside(y - near, high), second * 0.4)]
         else:
-            on = (
-                (np.abs(x - 0.5) > 0.42) | (np.abs(y - 0.5) > 0.45),
-                (np.abs(y - 0.7) < 0.05) & (np.abs(x - 0.5) < 0.3) & (np.sin(x * 70) > -0.5),
-            )
-        a, b = on[0].astype(np.float32), on[1].astype(np.float32)
-        edge = (np.float32(1) - 0.25 * (x < 0.06)).astype(np.float32)
-        return [
-            (np.float32(p) * (1 - a) + np.float32(q) * a) * (1 - b) * edge + np.float32(r) * b
-            for p, q, r in zip(c, second, third)
-        ]
+            rim = np.maximum(np.abs(x - 0.5) * wide / high, np.abs(y - 0.5) - 0.5 + wide / high / 2)
+            art = [(f.inside(0.012 - np.abs(rim - wide / high * 0.42), high), third)]
+        return [*art, (title, WHITE if cover.mean() < 0.35 else BLACK), (hinge, BLACK)]
 
-    def spine(x, y, c):
-        a = ((np.abs(y - 0.12) < 0.03) | (np.abs(y - 0.88) < 0.03)).astype(np.float32)
-        b = ((np.abs(x - 0.5) < 0.22) & (np.abs(y - 0.55) < 0.2) & (np.sin(y * 90) > -0.5)).astype(np.float32)
-        return [
-            (np.float32(p) * (1 - a) + np.float32(q) * a) * (1 - b) + np.float32(r) * b
-            for p, q, r in zip(c, second, third)
-        ]
+    def back(f):
+        x, y = f.x, f.y
+        bands = f.inside(0.02 - np.abs(np.abs(y - 0.5) - 0.38), high)
+        title = _writing(f, words * 3, (y - 0.48) * 4, x - 0.5, 1.0, 0.17, thick)
+        return [(bands, second), (title, third), (np.abs(x - 0.5) * 0.5, BLACK)]
 
-    leaves = linear((232, 222, 200))
+    def pages(f):
+        lines = 0.12 + 0.1 * np.sin(f.y * 80 + np.sin(f.x * 3)) + 0.1 * np.sin(f.y * 210)
+        return [(lines, leaves * 0.3), (f.inside(np.abs(f.y - 0.5) - 0.43, thick), cover)]
 
-    def pages(x, y, c):
-        lines = (0.86 + 0.1 * np.sin(y * 80 + np.sin(x * 3)) + 0.06 * np.sin(y * 210)).astype(np.float32)
-        rim = ((y < 0.07) | (y > 0.93)).astype(np.float32)
-        return [np.float32(p) * lines * (1 - rim) + np.float32(q) * rim for p, q in zip(c, cover)]
-
-    sides = []
-    if pose == "stand":
-        sides.append((cover_face, cover, front, PAPER, (0, 0, 1)))
-        sides.append((((1, -1, -1), (-2, 0, 0), (0, 2, 0)), cover, None, PAPER, (0, 0, -1)))
-        sides.append((spine_face, cover, spine, PAPER, (-1, 0, 0)))
-        sides.append((((1, -1, 1), (0, 2, 0), (0, 0, -2)), leaves, pages, MATTE, (1, 0, 0)))
-        sides.append((((-1, 1, 1), (2, 0, 0), (0, 0, -2)), leaves, pages, MATTE, (0, 1, 0)))
-    else:
-        sides.append((cover_face, cover, front, PAPER, (0, 1, 0)))
-        sides.append((((-1, -1, -1), (0, 0, 2), (0, 2, 0)), cover, None, PAPER, (-1, 0, 0)))
-        sides.append((((1, -1, 1), (0, 0, -2), (0, 2, 0)), leaves, pages, MATTE, (1, 0, 0)))
-        sides.append((((-1, -1, 1), (2, 0, 0), (0, 2, 0)), leaves, pages, MATTE, (0, 0, 1)))
-        sides.append((((1, -1, -1), (-2, 0, 0), (0, 2, 0)), leaves, pages, MATTE, (0, 0, -1)))
-    parts = []
-    for (corner, u, v), colour, ink, finish, normal in sides:
-        ring = o.project(face(corner, u, v), yaw, elevation, 14.0)
-        if area(ring) > -0.004:  # turned away (counter-clockwise on the screen is towards the viewer)
-            continue
-        n = o.project(np.array([normal], float), yaw, elevation, 1e9)[0]
-        frame = np.stack([ring[1] - ring[0], ring[3] - ring[0], ring[0]], 1)
-        parts.append(Part([ring], colour, finish, flat(float(n[0]) * 0.98, float(n[1]) * 0.98), ink, frame))
-    low = np.concatenate([p.rings[0] for p in parts])
-    drop = np.array([0.0, low[:, 1].max()]) if pose == "stand" else (low.min(0) + low.max(0)) / 2
-    return [
-        replace(p, rings=[r - drop for r in p.rings], frame=np.column_stack([p.frame[:, :2], p.frame[:, 2] - drop]))
-        for p in parts
+    # The faces of a standing block: a corner, the edges right and down from it, in half sizes, and what is on it.
+    faces = [
+        ((-1, 1, 1), (2, 0, 0), (0, -2, 0), cover, front),
+        ((-1, 1, -1), (0, 0, 2), (0, -2, 0), cover, back),
+        ((1, 1, -1), (0, -2, 0), (0, 0, 2), leaves, pages),
+        ((-1, 1, -1), (2, 0, 0), (0, 0, 2), leaves, pages),
+        ((-1, -1, 1), (2, 0, 0), (0, 0, -2), leaves, pages),
+        ((1, 1, -1), (-2, 0, 0), (0, -2, 0), cover, None),
     ]
+    yaw = rng.uniform(0, FULL) if pose == "lie" else rng.uniform(1.32, 1.67) if spine else rng.uniform(-0.5, 1.5)
+    elevation = float(np.arcsin(min(tilt, 0.98)))
+    parts = []
+    for corner, right, down, colour, ink in faces:
+        c, u, v = np.array((corner, right, down)) * (wide / 2, high / 2, thick / 2)
+        points = np.stack([c, c + u, c + u + v, c + v, np.cross(v, u) / np.linalg.norm(np.cross(v, u))])
+        if pose == "lie":  # on its back, the cover up
+            points = points[:, [0, 2, 1]] * (1, 1, -1)
+        ring, ((nx, ny),) = project(points[:4], yaw, elevation), project(points[4:], yaw, elevation, 1e9)
+        a, b = ring[1] - ring[0], ring[3] - ring[0]
+        if a[0] * b[1] - a[1] * b[0] > 1e-3:  # else it is turned away
+            finish = m.MATTE if ink is pages else m.PAPER
+            parts.append(Part([ring], colour, finish, flat(nx * 0.98, ny * 0.98), ink, np.stack([a, b, ring[0]], 1)))
+    return settled(parts, pose)
 
 
 def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
-    ribs, radius, depth = int(rng.choice([6, 8])), rng.uniform(1.5, 2.0), rng.uniform(0.55, 0.95)
-    colours = [pick(rng, BRIGHT) for _ in range(2)]
-    if rng.random() < 0.3:
-        colours[1] = colours[0]
-    yaw, elevation = (
-        rng.uniform(0, 6.28),
-        {"stand": float(np.arcsin(tilt)) * 0.8, "hang": rng.uniform(0.7, 1.5), "lie": rng.uniform(0.9, 1.5)}[pose],
-    )
-    angle = np.arange(ribs) * 2 * np.pi / ribs
-    s = np.linspace(0, 1, 7)
-    arc = np.stack(
-        [np.sin(s * 1.25) / np.sin(1.25), (np.cos(s * 1.25) - 1) / (1 - np.cos(1.25))], 1
-    )  # along a rib: out, down
-    rib = [
-        np.stack([arc[:, 0] * radius * np.cos(a), arc[:, 1] * depth, arc[:, 0] * radius * np.sin(a)], 1) for a in angle
-    ]
-    panels = []
-    for k in range(ribs):
-        a, b = rib[k], rib[(k + 1) % ribs]
+    ribs, radius, depth = int(rng.choice([6, 8, 8])), rng.uniform(1.5, 2.0), rng.uniform(0.55, 0.95)
+    colours = [pick(rng, BRIGHT), pick(rng, f"{BRIGHT} f0ece2")]
+    colours[1] = colours[rng.integers(2)]
+    yaw = rng.uniform(0, FULL)
+    elevation = float(np.arcsin(min(tilt, 1))) * 0.8 if pose == "stand" else rng.uniform(0.8, 1.5)
+    s = np.linspace(0, 1, 8)
+    out, down = np.sin(s * 1.25) / np.sin(1.25) * radius, (np.cos(s * 1.25) - 1) / (1 - np.cos(1.25)) * depth
+    angle = np.arange(ribs + 1) * FULL / ribs
+    rib = [np.stack([out * np.cos(a), down, out * np.sin(a)], 1) for a in angle]
+    under, over = [], []
+    for a, b, middle in zip(rib[:-1], rib[1:], angle + np.pi / ribs):
         w = np.linspace(0, 1, 7)[1:-1, None]
-        hem = a[-1] * (1 - w) + b[-1] * w
-        hem = hem * (1 - 0.10 * np.sin(w * np.pi)) + np.array([0, 0.1, 0]) * np.sin(w * np.pi)
-        ring = o.project(np.concatenate([a, hem, b[::-1]]), yaw, elevation, 14)
-        m = angle[k] + np.pi / ribs
-        n3 = np.array([np.cos(m) * 0.75, 0.66, np.sin(m) * 0.75])
-        c = np.cos(elevation), np.sin(elevation)
-        nx, nz = n3[0] * np.cos(yaw) + n3[2] * np.sin(yaw), n3[2] * np.cos(yaw) - n3[0] * np.sin(yaw)
-        ny, nz = n3[1] * c[0] - nz * c[1], nz * c[0] + n3[1] * c[1]
+        dip = np.sin(w * np.pi)
+        hem = (a[-1] * (1 - w) + b[-1] * w) * (1 - 0.1 * dip) + dip * (0, 0.1, 0)
+        ring = project(np.concatenate([a, hem, b[::-1]]), yaw, elevation)
         x, y = ring.T
+        normal = np.array([[np.cos(middle) * 0.72, 0.7, np.sin(middle) * 0.72]])
+        nx, ny = project(normal, yaw, elevation, 1e9)[0]
+        near = np.sin(middle) * np.cos(yaw) - np.cos(middle) * np.sin(yaw)
         outside = float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) < 0
-        panels.append((nz, ring, colours[k % 2], (nx, -ny), outside))
+        (over if outside else under).append((near, ring, colours[len(over + under) % 2], nx, ny))
+    wood, cloth = pick(rng, WOODS, 6), replace(m.FABRIC, gloss=0.16, sharp=2)
     parts = []
-    pole = rng.uniform(2.3, 2.9)
-    shaft = o.project(np.array([[0, -depth * 0.2, 0], [0, -pole, 0]]), yaw, elevation, 14)
-    behind = [p for p in panels if not p[4]]
-    for _, ring, colour, n, _ in sorted(behind, key=lambda p: p[0]):
-        parts.append(Part([ring], colour * 0.45, FABRIC, flat(-n[0] * 0.7, -n[1] * 0.7)))
-    wood, steel = pick(rng, [(120, 70, 36), (40, 40, 44), (160, 110, 60)], 6), linear((150, 152, 158))
+    for _, ring, colour, nx, ny in sorted(under, key=lambda panel: panel[0]):
+        parts.append(Part([ring], colour * 0.4, cloth, flat(-nx * 0.7, -ny * 0.7)))
+
+    def stays(panels):
+        return [tube(ring[:8], 0.012) for _, ring, *_ in panels]
+
+    if under:
+        parts.append(Part(stays(under), STEEL * 0.6, m.MATTE, inner=True))
     if elevation < 1.2:
-        parts.append(Part([o.tube(shaft, 0.045)], steel, METAL, round_edge(0.045)))
-        a, b = shaft
-        down = (b - a) / max(np.hypot(*(b - a)), 1e-6)
-        across = np.array([-down[1], down[0]]) * 0.17
-        bend = np.linspace(0, np.pi, 10)
-        hook = b + across - across * np.cos(bend)[:, None] + down * 0.2 * np.sin(bend)[:, None]
-        parts.append(
-            Part(
-                [o.tube(np.concatenate([[b - down * 0.45, b - down * 0.1], hook]), 0.065)],
-                wood,
-                PLASTIC,
-                round_edge(0.065),
-            )
-        )
-    for _, ring, colour, n, _ in sorted((p for p in panels if p[4]), key=lambda p: p[0]):
-        parts.append(Part([ring], colour, replace(FABRIC, gloss=0.16, sharp=2), flat(n[0], n[1]), lift=0.0))
-        parts.append(Part([o.tube(ring[:7], 0.014)], colour * 0.5, MATTE, inner=True))
-    tip = o.project(np.array([[0, -0.02, 0], [0, 0.2, 0]]), yaw, elevation, 14)
-    parts.append(Part([o.tube(tip, 0.04)], steel, METAL, round_edge(0.04)))
-    low = np.concatenate([r for p in parts for r in p.rings])
-    drop = np.array([0.0, low[:, 1].max()]) if pose == "stand" else (low.min(0) + low.max(0)) / 2
-    return [replace(p, rings=[r - drop for r in p.rings]) for p in parts]
+        top, foot = project([(0, -depth * 0.2, 0), (0, -rng.uniform(2.3, 2.9), 0)], yaw, elevation)
+        along = (foot - top) / np.hypot(*(foot - top))
+        across, bend = np.array([-along[1], along[0]]) * 0.17, np.linspace(0, np.pi, 10)[:, None]
+        hook = foot + across * (1 - np.cos(bend)) + along * 0.2 * np.sin(bend)
+        parts.append(Part([tube([top, foot], 0.05)], STEEL, m.METAL, rounded(0.05)))
+        parts.append(Part([tube(np.concatenate([[foot - along * 0.45], hook]), 0.07)], wood, m.PLASTIC, rounded(0.07)))
+    for _, ring, colour, nx, ny in sorted(over, key=lambda panel: panel[0]):
+        parts.append(Part([ring], colour, cloth, rounded(0.3, nx * 0.85, ny * 0.85, 0.5)))
+    if over:
+        parts.append(Part(stays(over), colours[0] * 0.4, m.MATTE, inner=True))
+    spike = tube(project([(0, -0.02, 0), (0, 0.2, 0)], yaw, elevation), 0.045)
+    parts.append(Part([spike], STEEL, m.METAL, rounded(0.045)))
+    return settled(parts, pose)
 
 
-Maker = Callable[[np.random.Generator, str, float], list[Part]]
-THINGS: dict[str, tuple[Maker, tuple[str, ...]]] = {
-    "cup": (cup, ("stand",)),
-    "donut": (donut, ("lie", "hang")),
-    "umbrella": (umbrella, ("stand", "hang", "lie")),
-    "clock": (clock, ("stand", "hang")),
-    "kite": (kite, ("hang",)),
-    "bottle": (bottle, ("stand", "lie")),
-    "banana": (banana, ("lie",)),
-    "scissors": (scissors, ("lie", "hang")),
-    "teddy bear": (teddy, ("stand", "lie")),
-    "book": (book, ("stand", "lie")),
+LIFE = (0.9, 1.05)
+THINGS = {  # name: how to make it, the poses it has, and the range of its size in the toybox
+    "cup": (cup, ("stand",), LIFE),
+    "donut": (donut, ("lie", "hang"), LIFE),
+    "umbrella": (umbrella, ("stand", "hang", "lie"), (0.5, 0.75)),
+    "clock": (clock, ("stand", "hang"), LIFE),
+    "kite": (kite, ("hang",), (0.5, 0.75)),
+    "bottle": (bottle, ("stand", "lie"), LIFE),
+    "banana": (banana, ("lie",), LIFE),
+    "scissors": (scissors, ("lie", "hang"), LIFE),
+    "teddy bear": (teddy, ("stand", "lie"), LIFE),
+    "book": (book, ("stand", "lie"), LIFE),
 }
 NAMES = list(THINGS)
 COCO_IDS = dict(zip(NAMES, (47, 60, 28, 85, 38, 44, 52, 87, 88, 84)))

@@ -213,6 +213,8 @@ def check_training(
     network: Callable[[Tensor], RawOutput], assign: Assign, loss: Loss, batches: list[dict], device: str | torch.device
 ) -> list[Finding]:
     """Whether objects find anchor points to learn from, and whether every loss term is a number that can fall."""
+    if isinstance(network, torch.nn.Module):
+        network.eval()  # looking must not move the batch normalisation's statistics
     lonely, objects, positives, images, sides, terms = 0, 0, 0, 0, [], []
     for batch in batches:
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
@@ -301,7 +303,7 @@ def check_metric(
     for seen in observe(forward, batches, dataset, config, device):
         breakdown.add(*native_instances(seen, every_mask=True))
     ideal, report = itself.summarise().twelve["AP"], breakdown.summarise()
-    dearest = max(report.gains, key=report.gains.get)
+    dearest = max(report.gains, key=lambda cause: (report.gains[cause], report.counts[cause]))
     evidence = f"the truth scores {max(ideal, 0):.3f}, the network's mask AP50 is {report.ap50:.3f}"
     if ideal < 0.999:
         cause = (

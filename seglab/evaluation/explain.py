@@ -22,15 +22,19 @@ from seglab.evaluation.validate import (
     quarter_instances,
 )
 
-CAUSES = ("AP rule", "detection cap", "crowds", "resolution")
+CAUSES = {  # switched one after another in this order
+    "AP rule": "mean of 101 precisions",
+    "detection cap": "100 an image and class",
+    "crowds": "crowds set aside",
+    "resolution": "masks at full size",
+}
 
 
 @dataclass(frozen=True)
 class Explanation:
     """mAP50-95 by the YOLO protocol and by COCO's, of "box" and "mask", and what each cause adds on the way.
 
-    The causes are switched one after another in the order of CAUSES, so their steps add up to the whole gap.
-    errors: what kinds of mistakes the masks' AP50 suffers from.
+    Each step starts from the one before, so together they are the whole gap. errors: what the masks' AP50 suffers from.
     """
 
     yolo: dict[str, float]
@@ -40,13 +44,7 @@ class Explanation:
 
     def __str__(self) -> str:
         lines = [f"{'':<28}{'box':>9}{'mask':>9}", _line("YOLO protocol, mAP50-95", self.yolo)]
-        why = {
-            "AP rule": "AP: 101 precisions' mean",
-            "detection cap": "100 an image and class",
-            "crowds": "crowds set aside",
-            "resolution": "masks at full size",
-        }
-        lines += [_line(f"  {why[cause]}", self.steps[cause], "+9.4f") for cause in CAUSES]
+        lines += [_line(f"  {change}", self.steps[cause], "+9.4f") for cause, change in CAUSES.items()]
         return "\n".join([*lines, _line("COCO protocol, mAP50-95", self.coco), "", str(self.errors)])
 
 
@@ -60,12 +58,13 @@ def explain(
 ) -> Explanation:  # fmt: skip
     """Measure the same detections at every stage between the two protocols. Arguments as for `validate`."""
     # Stages: the YOLO protocol; its detections capped; crowds known as well; everything at the image's own size.
+    config = config or ValidateConfig()
     stages = [
         {kind: CocoAccumulator(range(len(names)), kind, limit) for kind in ("bbox", "segm")}
-        for limit in (yolo.LIMIT, 100, 100, 100)
+        for limit in (config.max_det, 100, 100, 100)
     ]
     breakdown = ErrorBreakdown("segm")
-    for seen in observe(forward, batches, dataset, config or ValidateConfig(), device):
+    for seen in observe(forward, batches, dataset, config, device):
         quarter, native = quarter_instances(seen), native_instances(seen, every_mask=True)
         breakdown.add(*native)
         for stage, (truth, found) in zip(

@@ -129,7 +129,7 @@ def validate(
     """
     config, speed, count = config or ValidateConfig(), {}, len(names)
     native = config.protocol == "coco"
-    limit, rule = (100, None) if native else (yolo.LIMIT, yolo.average_precision)
+    limit, rule = (100, None) if native else (config.max_det, yolo.average_precision)
     boxes, masks = (CocoAccumulator(range(count), kind, limit) for kind in ("bbox", "segm"))
     confusion, images, instances = np.zeros((count + 1, count + 1), int), np.zeros(count, int), np.zeros(count, int)
     total = 0
@@ -143,7 +143,7 @@ def validate(
         images[np.unique(present)] += 1
         total += 1
         if results is not None:
-            results += as_results(seen.image_id, found)
+            results += as_results(seen.image_id, found if native else native_instances(seen, every_mask=True)[1])
     speed = {stage: 1e3 * seconds / max(total, 1) for stage, seconds in speed.items()}
     box, seg = (task_metrics(accumulator, rule) for accumulator in (boxes, masks))
     return Metrics(box, seg, dict(names), images, instances, total, confusion, speed)
@@ -184,10 +184,10 @@ def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> I
 
 def quarter_instances(seen: Observation) -> tuple[Instances, Instances]:
     """Truth and detections as the YOLO protocol compares them: in the letterbox, at a quarter of its resolution."""
-    if seen.labels:
-        rows = yolo.label_rows(seen.labels)
-    else:
-        rows = [yolo.outline_row(item, seen.letterbox.image_size) for item in seen.objects if not item.crowd]
+    objects = [item for item in seen.objects if not item.crowd]
+    rows = yolo.label_rows(seen.labels) if seen.labels else []
+    if [class_id for class_id, _ in rows] != [item.class_id for item in objects]:  # no label file, or rows to be mended
+        rows = [yolo.outline_row(item, seen.letterbox.image_size) for item in objects]
     truth = yolo.quarter_truth(rows, seen.letterbox)
     return truth, yolo.quarter_detections(seen.prototypes, seen.detections, seen.letterbox.size)
 
@@ -199,7 +199,7 @@ def as_results(image_id: int | str, found: Instances) -> list[dict]:
             "image_id": image_id,
             "category_id": int(class_id),
             "bbox": [round(float(value), 3) for value in box],
-            "score": round(float(score), 5),
+            "score": float(score),
             "segmentation": {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")},
         }
         for class_id, box, score, mask in zip(found.classes, found.boxes, found.scores, found.masks)

@@ -23,8 +23,6 @@ from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.polygons import join_rings
 from seglab.inference.suppress import Detections
 
-LIMIT = 300  # detections an image
-
 
 def average_precision(matches: ClassMatches) -> np.ndarray:
     """Matches of one class -> (10,) AP at IoU .50 to .95."""
@@ -61,10 +59,13 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
 
 
 def label_rows(path: Path) -> list[tuple[int, np.ndarray]]:
-    """(class, (n, 2) fractions of the image's size) of every row of a label file, exactly as it stands."""
-    lines = dict.fromkeys(path.read_text().splitlines()) if path.is_file() else ()
-    rows = [np.array(line.split(), dtype=np.float64) for line in lines]
-    return [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows if len(row) > 6]
+    """(class, (n, 2) fractions of the image's size) of every row of a label file as it stands; [] if one cannot be."""
+    try:
+        lines = dict.fromkeys(path.read_text().splitlines()) if path.is_file() else ()
+        rows = [np.array(line.split(), dtype=np.float64) for line in lines]
+        return [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows if len(row)]
+    except ValueError:
+        return []
 
 
 def outline_row(item: Object, image_size: tuple[int, int]) -> tuple[int, np.ndarray]:

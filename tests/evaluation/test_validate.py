@@ -94,6 +94,17 @@ def test_predictions_json_evaluates_to_the_printed_figures(dataset, oracle, tmp_
             assert figures[name] == pytest.approx(task.coco.twelve[name], abs=2e-3)
 
 
+def test_labels_that_had_to_be_mended_count_in_both_protocols(toybox, oracle, tmp_path):
+    shutil.copytree(toybox.root, tmp_path / "toybox8-seg")
+    for path in (tmp_path / "toybox8-seg" / "labels" / "val").iterdir():
+        path.write_text(path.read_text() + "\n3 0.1 0.1 0.2\nno numbers\n")
+    dataset = SegmentationDataset(load_dataset(tmp_path / "toybox8-seg"), "val", 320, rect=True)
+    perfect = oracle(dataset)
+    for protocol, best in (("coco", 1.0), ("yolo", 0.995)):
+        metrics = validate(perfect.forward, perfect, dataset, dataset.names, ValidateConfig(protocol=protocol))
+        assert metrics.box.map == pytest.approx(best)
+
+
 def test_file_names_may_repeat_and_mix_words_with_numbers(toybox, oracle, tmp_path):
     for folder in ("a", "b"):
         for kind in ("images", "labels"):

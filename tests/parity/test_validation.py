@@ -13,7 +13,7 @@ import torch
 from seglab.data.catalogue import label_path
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import Metrics, task_metrics
-from seglab.evaluation.yolo import LIMIT, average_precision, label_rows, quarter_detections, quarter_truth
+from seglab.evaluation.yolo import average_precision, label_rows, quarter_detections, quarter_truth
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.suppress import suppress
 
@@ -86,10 +86,10 @@ def peers_run(datasets_folder, tmp_path_factory):
 
 def test_the_same_predictions_give_the_same_figures(peers_run):
     theirs, batches = peers_run
-    box, seg = CocoAccumulator(range(80), "bbox", LIMIT), CocoAccumulator(range(80), "segm", LIMIT)
+    box, seg = CocoAccumulator(range(80), "bbox", 300), CocoAccumulator(range(80), "segm", 300)
     for batch in batches:
         size = tuple(batch["img"].shape[-2:])
-        for i, found in enumerate(suppress(batch["predictions"], 0.001, 0.7, LIMIT, multi_label=True)):
+        for i, found in enumerate(suppress(batch["predictions"], 0.001, 0.7, 300, multi_label=True)):
             image, (gain, pad) = Path(batch["im_file"][i]), batch["ratio_pad"][i]
             shape = tuple(batch["ori_shape"][i])
             resized = tuple(round(side * ratio) for side, ratio in zip(shape, gain))

@@ -23,18 +23,20 @@ from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.errors import ErrorBreakdown
 from seglab.evaluation.validate import Forward, ValidateConfig, native_instances, observe, truth_instances
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
+from seglab.geometry.letterbox import Letterbox
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
 
 BATCHES, BATCH = 8, 4  # how much of the split the network is run on
+LOOKED_AT = 300  # boxes of an image, the surest ones
 SHOWN = 0.25  # the confidence from which predict shows a detection
 FOUND = 0.5  # IoU from which a box is on an object
-TELLING = 0.5  # share of objects from which one explanation is taken for the right one
-Assign = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], NamedTuple]
-Loss = Callable[[RawOutput, dict], tuple[Tensor, Tensor]]
+MOST = 0.5  # share of the objects from which an explanation is taken for the right one
+BROKEN, DOUBTFUL, GOOD = "broken", "doubtful", "good"
+Network = Callable[[Tensor], RawOutput]
 
 
 class Finding(NamedTuple):
-    """What one check saw. state: "good", "doubtful" or "broken"; cause: what likely lies behind it, "" when good."""
+    """What one check saw, and what likely lies behind it (cause is "" where the state is good)."""
 
     check: str
     state: str
@@ -51,7 +53,7 @@ class Diagnosis:
     @property
     def culprit(self) -> Finding | None:
         """The first broken stage, else the first doubtful one, else None."""
-        suspects = [f for state in ("broken", "doubtful") for f in self.findings if f.state == state]
+        suspects = [f for state in (BROKEN, DOUBTFUL) for f in self.findings if f.state == state]
         return suspects[0] if suspects else None
 
     def __str__(self) -> str:
@@ -72,15 +74,13 @@ class View(NamedTuple):
     boxes: Tensor  # (300, 4) as predicted: xywh
     labels: Tensor  # (300,)
     scores: Tensor  # (300,)
-    size: tuple[int, int]
-    scale: tuple[float, float]  # letterbox pixels per image pixel, x and y
-    pad: tuple[int, int]  # top, left
+    letterbox: Letterbox
 
 
 def doctor(
     forward: Forward, spec: DatasetSpec, names: dict[int, str], config: ValidateConfig | None = None,
-    device: str | torch.device = "cpu", network: Callable[[Tensor], RawOutput] | None = None,
-    assign: Assign | None = None, loss: Loss | None = None,
+    device: str | torch.device = "cpu", network: Network | None = None, assign: Callable | None = None,
+    loss: Callable | None = None,
 ) -> Diagnosis:  # fmt: skip
     """Examine a model on a split. The first five arguments are those of validation.
 
@@ -91,13 +91,11 @@ def doctor(
     try:
         dataset = SegmentationDataset(spec, config.split, config.imgsz, rect=config.rect)
     except SeglabError as error:
-        return Diagnosis((Finding("labels", "broken", str(error), "correct the paths in the dataset's YAML"),))
+        return Diagnosis((Finding("labels", BROKEN, str(error), "correct the paths in the dataset's YAML"),))
     findings = [check_labels(dataset)]
     if len(names) != len(spec.names):
         evidence = f"the model knows {len(names)} classes, the data {len(spec.names)}"
-        return Diagnosis(
-            (*findings, Finding("class names", "broken", evidence, "train or fine-tune on this data first"))
-        )
+        return Diagnosis((*findings, Finding("class names", BROKEN, evidence, "train or fine-tune on this data first")))
     batches = list(islice(build_loader(dataset, BATCH), BATCHES))
     with torch.inference_mode():
         outputs = [forward(batch["images"].to(device).float() / 255)[0].float().cpu() for batch in batches]
@@ -114,79 +112,90 @@ def look(batch: dict, output: Tensor) -> list[View]:
     """A batch and its predictions (B, 4 + C + 32, A) -> views of its images."""
     views = []
     for i, (info, prediction) in enumerate(zip(batch["samples"], output)):
-        own, box = batch["image_index"] == i, info["letterbox"]
+        own = batch["image_index"] == i
         scores, labels = prediction[4:-COEFFICIENTS].nan_to_num(-1).max(dim=0)
-        best = scores.topk(min(300, len(scores))).indices
+        best = scores.topk(min(LOOKED_AT, len(scores))).indices
         found = prediction[:4, best].T.nan_to_num(0), labels[best], scores[best]
-        views.append(View(batch["boxes"][own], batch["classes"][own], *found, box.size, box.scale, box.pad))
+        views.append(View(batch["boxes"][own], batch["classes"][own], *found, info["letterbox"]))
     return views
 
 
-def recall(views: list[View], read: Callable[[View], Tensor]) -> float:
-    """Share of objects that some box covers, whatever its class, when `read` turns the boxes into xyxy letterbox."""
+# How to read predicted boxes as xyxy in the letterbox: as they are meant, and as they would be after a mistake.
+def as_meant(view: View) -> Tensor:
+    return xywh_to_xyxy(view.boxes)
+
+
+def as_photo_pixels(view: View) -> Tensor:
+    return view.letterbox.points_to_letterbox(as_meant(view).reshape(-1, 2)).reshape(-1, 4)
+
+
+def as_fractions(view: View) -> Tensor:
+    return as_meant(view) * torch.tensor(view.letterbox.size[::-1] * 2)
+
+
+def as_corners(view: View) -> Tensor:
+    return view.boxes
+
+
+def as_exchanged(view: View) -> Tensor:
+    return xywh_to_xyxy(view.boxes[:, [1, 0, 3, 2]])
+
+
+def covered(views: list[View], read: Callable[[View], Tensor]) -> float:
+    """Share of the objects that some box lies on, whatever its class, when the boxes are read so."""
     hits = [(box_iou(view.truth, read(view)) >= FOUND).any(dim=1) for view in views]
     return float(torch.cat(hits).float().mean()) if sum(map(len, hits)) else 0.0
 
 
-def as_predicted(view: View) -> Tensor:
-    return xywh_to_xyxy(view.boxes)
+def fits_better(views: list[View], read: Callable[[View], Tensor]) -> bool:
+    """Whether the boxes fit most objects when read so, and far fewer as they are meant."""
+    share = covered(views, read)
+    return share > MOST and covered(views, as_meant) < share / 2
 
 
-def in_image_frame(view: View) -> Tensor:
-    return xywh_to_xyxy(view.boxes) * torch.tensor(view.scale * 2) + torch.tensor(view.pad[::-1] * 2)
-
-
-MISREADINGS = {
-    "they fit as fractions: multiply them by the input's size": lambda view: xywh_to_xyxy(
-        view.boxes * torch.tensor(view.size[::-1] * 2)
-    ),
-    "they fit as corners: decode to centre and size": lambda view: view.boxes,
-    "they fit with x and y exchanged": lambda view: xywh_to_xyxy(view.boxes[:, [1, 0, 3, 2]]),
-}
+def judge(check: str, evidence: str, *suspicions: tuple[bool, str, str]) -> Finding:
+    """The first suspicion (whether it holds, state, cause) that holds, else good."""
+    for holds, state, cause in suspicions:
+        if holds:
+            return Finding(check, state, evidence, cause)
+    return Finding(check, GOOD, evidence)
 
 
 def check_labels(dataset: SegmentationDataset) -> Finding:
     """Whether the split has objects, and how many rows could not be used."""
     counts = [len(dataset.objects(index)) for index in range(len(dataset))]
     faults = [problem for problem in dataset.problems if not problem.note]
-    evidence = f"{sum(counts)} objects on {len(counts)} images, {counts.count(0)} of them empty, {len(faults)} faults"
-    if not sum(counts):
-        there = label_path(dataset.images[0])
-        cause = f"every row is faulty: {faults[0].what}" if faults else f"no label was found; they belong at {there}"
-        return Finding("labels", "broken", evidence, cause)
-    if len(faults) > sum(counts):
-        return Finding("labels", "broken", evidence, f"most rows are faulty, the first: {faults[0].what}")
-    if faults or counts.count(0) > len(counts) / 2:
-        cause = f"the first: {faults[0].what}" if faults else "most images are empty: are their labels missing?"
-        return Finding("labels", "doubtful", evidence, cause)
-    return Finding("labels", "good", evidence)
+    nothing, first = not sum(counts), f"the first fault: {faults[0].what}" if faults else ""
+    return judge(
+        "labels",
+        f"{sum(counts)} objects on {len(counts)} images, {counts.count(0)} of them empty, {len(faults)} faults",
+        (nothing and not faults, BROKEN, f"no label was found; they belong at {label_path(dataset.images[0])}"),
+        (nothing or len(faults) > sum(counts), BROKEN, f"most rows are faulty, {first}"),
+        (bool(faults), DOUBTFUL, first),
+        (counts.count(0) > len(counts) / 2, DOUBTFUL, "most images are empty: are their labels missing?"),
+    )
 
 
 def check_names(names: dict[int, str], data_names: dict[int, str], views: list[View]) -> Finding:
     """Whether model and data call the classes alike: their names, and what the network says of objects it found."""
     other = [f"{i} is '{names[i]}' and '{data_names[i]}'" for i in data_names if names.get(i) != data_names[i]]
-    true, said = [], []
+    pairs = []  # (true class, what it was called) of sure boxes on objects
     for view in views:
         if len(view.truth):
-            overlap, nearest = box_iou(as_predicted(view), view.truth).max(dim=1)
+            overlap, nearest = box_iou(as_meant(view), view.truth).max(dim=1)
             sure = (overlap >= FOUND) & (view.scores >= SHOWN)
-            true, said = true + view.classes[nearest[sure]].tolist(), said + view.labels[sure].tolist()
-    wrong = float(np.mean(np.array(true) != np.array(said))) if true else 0.0
-    evidence = (
-        f"{len(names)} classes, {len(other)} named otherwise; {wrong:.0%} of {len(true)} sure boxes on objects misname"
+            pairs += zip(view.classes[nearest[sure]].tolist(), view.labels[sure].tolist())
+    wrong = [pair for pair in pairs if pair[0] != pair[1]]
+    shifts, times = np.unique([said - true for true, said in wrong] or [0], return_counts=True)
+    shift = f"off by {shifts[times.argmax()]}" if times.max() > MOST * len(wrong) else "in another order"
+    instance = f"'{data_names[wrong[0][0]]}' is called '{data_names[wrong[0][1]]}'" if wrong else ""
+    known = len(pairs) > MOST * sum(len(view.truth) for view in views)  # few boxes on objects say little
+    return judge(
+        "class names",
+        f"{len(names)} classes, {len(other)} named otherwise; {len(wrong)} of {len(pairs)} sure boxes misname",
+        (known and len(wrong) > MOST * len(pairs), BROKEN, f"class ids are {shift}: {instance}"),
+        (bool(other), DOUBTFUL, f"model and data differ: {other[0] if other else ''}"),
     )
-    if wrong > TELLING and len(true) > TELLING * sum(
-        len(view.truth) for view in views
-    ):  # few boxes on objects say little
-        shifts, times = np.unique(np.array(said) - np.array(true), return_counts=True)
-        shift = shifts[times.argmax()]
-        pair = f"'{data_names[true[0]]}' is called '{data_names[said[0]]}'"
-        steady = times.max() > TELLING * len(true) and shift
-        cause = f"class ids are off by {shift}: {pair}" if steady else f"ids are in another order: {pair}"
-        return Finding("class names", "broken", evidence, cause)
-    if other:
-        return Finding("class names", "doubtful", evidence, f"model and data differ: {other[0]}")
-    return Finding("class names", "good", evidence)
 
 
 def check_letterbox(dataset: SegmentationDataset, views: list[View]) -> Finding:
@@ -196,26 +205,27 @@ def check_letterbox(dataset: SegmentationDataset, views: list[View]) -> Finding:
         box, (height, width) = dataset.letterbox(index), dataset.image_sizes[index]
         corners = np.array([[0, 0], [width, height]], dtype=np.float64)
         worst = max(worst, np.abs(box.points_to_image(box.points_to_letterbox(corners)) - corners).max())
-    straight, shifted = recall(views, as_predicted), recall(views, in_image_frame)
-    evidence = (
-        f"there and back within {worst:.1e} px; boxes cover {straight:.0%} of objects, {shifted:.0%} as image pixels"
+    return judge(
+        "letterbox",
+        f"there and back within {worst:.1e} px; boxes lie on {covered(views, as_meant):.0%} of objects",
+        (worst > 1e-3, BROKEN, "points do not come back: scale and border disagree"),
+        (
+            fits_better(views, as_photo_pixels),
+            BROKEN,
+            "boxes are in the photo's own pixels, not in the network's input",
+        ),
     )
-    if worst > 1e-3:
-        return Finding("letterbox", "broken", evidence, "points do not come back: scale and border disagree")
-    if shifted > TELLING and straight < shifted / 2:
-        return Finding(
-            "letterbox", "broken", evidence, "boxes are in the photo's own pixels, not in the network's input"
-        )
-    return Finding("letterbox", "good", evidence)
 
 
 def check_training(
-    network: Callable[[Tensor], RawOutput], assign: Assign, loss: Loss, batches: list[dict], device: str | torch.device
+    network: Network, assign: Callable, loss: Callable, batches: list[dict], device: str | torch.device
 ) -> list[Finding]:
     """Whether objects find anchor points to learn from, and whether every loss term is a number that can fall."""
+    rotten = False
     if isinstance(network, torch.nn.Module):
         network.eval()  # looking must not move the batch normalisation's statistics
-    lonely, objects, positives, images, sides, terms = 0, 0, 0, 0, [], []
+        rotten = not all(parameter.isfinite().all() for parameter in network.parameters())
+    lonely, positives, images, sides, terms = 0, 0, 0, [], []
     for batch in batches:
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
@@ -227,74 +237,63 @@ def check_training(
             terms.append(loss(raw, batch)[1].cpu())
         learnt = owner[owner >= 0]
         lonely += len(batch["boxes"]) - len(learnt.unique())
-        objects, positives, images = objects + len(batch["boxes"]), positives + len(learnt), images + len(owner)
+        positives, images = positives + len(learnt), images + len(owner)
         sides += (batch["boxes"][:, 2:] - batch["boxes"][:, :2]).amin(dim=1).tolist()
-    evidence = f"{positives / max(images, 1):.1f} positives an image, {lonely} of {objects} objects without any"
-    state = "broken" if objects and lonely > objects / 2 else "doubtful" if lonely > objects / 10 else "good"
-    small = f"objects are small (median side {np.median(sides):.0f} px): use a larger imgsz" if objects else ""
-    cause = small if objects and np.median(sides) < 16 else "points inside the boxes are not chosen: look at assign"
-    findings = [Finding("assignment", state, evidence, "" if state == "good" else cause)]
-
-    values = torch.stack(terms)  # (batches, 4)
-    mean = dict(zip(("box", "seg", "cls", "dfl"), values.mean(dim=0).tolist()))
-    evidence = ", ".join(f"{name} {value:.3g}" for name, value in mean.items())
-    if not values.isfinite().all():
-        rotten = isinstance(network, torch.nn.Module) and not all(p.isfinite().all() for p in network.parameters())
-        cause = (
-            "the weights hold NaN: training diverged, go back to an earlier checkpoint" if rotten else "look at loss"
-        )
-        findings.append(Finding("loss terms", "broken", evidence, cause))
-    elif positives and not values.sum(dim=0).all():
-        zero = next(name for name, value in mean.items() if value == 0)
-        findings.append(
-            Finding("loss terms", "broken", evidence, f"the {zero} term is 0, so it teaches nothing: its gain?")
-        )
-    else:
-        findings.append(Finding("loss terms", "good", evidence))
-    return findings
+    side, terms = np.median(sides) if sides else 0.0, torch.stack(terms)  # terms (batches, 4)
+    tiny = f"objects are small (median side {side:.0f} px): use a larger imgsz"
+    cause = tiny if side < 16 else "points inside the boxes are not chosen: look at assign"
+    named = dict(zip(("box", "seg", "cls", "dfl"), terms.mean(dim=0).tolist()))
+    silent = [name for name, value in named.items() if value == 0] if positives else []
+    diverged = "the weights hold NaN: training diverged, go back to an earlier checkpoint" if rotten else "look at loss"
+    return [
+        judge(
+            "assignment",
+            f"{positives / max(images, 1):.1f} positives an image, {lonely} of {len(sides)} objects without any",
+            (lonely > len(sides) / 2, BROKEN, cause),
+            (lonely > len(sides) / 10, DOUBTFUL, cause),
+        ),
+        judge(
+            "loss terms",
+            ", ".join(f"{name} {value:.3g}" for name, value in named.items()),
+            (not terms.isfinite().all(), BROKEN, diverged),
+            (bool(silent), BROKEN, f"{', '.join(silent)} is 0 and teaches nothing: what is its gain?"),
+        ),
+    ]
 
 
 def check_decoding(outputs: list[Tensor], views: list[View]) -> Finding:
     """Whether predictions are numbers, scores probabilities, and boxes centre and size in pixels of the input."""
-    finite = all(output.isfinite().all() for output in outputs)
     scores = torch.cat([output[:, 4:-COEFFICIENTS].flatten() for output in outputs])
     size = torch.cat([view.boxes[:10, 2:] for view in views]).median()
-    straight = recall(views, as_predicted)
-    evidence = f"scores {scores.min():.2g} to {scores.max():.2g}, the surest boxes' median side {size:.1f} px"
-    if not finite:
-        return Finding("decoding", "broken", evidence, "predictions hold NaN or infinity: look at the weights")
-    if scores.min() < 0 or scores.max() > 1:
-        return Finding("decoding", "broken", evidence, "scores are no probabilities: the sigmoid is missing")
-    for cause, read in MISREADINGS.items():
-        other = recall(views, read)
-        if other > TELLING and straight < other / 2:
-            return Finding("decoding", "broken", f"{evidence}; boxes cover {straight:.0%} of objects", cause)
-    return Finding("decoding", "good", evidence)
+    finite = all(output.isfinite().all() for output in outputs)
+    return judge(
+        "decoding",
+        f"scores {scores.min():.2g} to {scores.max():.2g}, the surest boxes' median side {size:.1f} px",
+        (not finite, BROKEN, "predictions hold NaN or infinity: look at the weights"),
+        (bool(scores.min() < 0 or scores.max() > 1), BROKEN, "scores are no probabilities: the sigmoid is missing"),
+        (fits_better(views, as_fractions), BROKEN, "boxes fit as fractions: multiply them by the input's size"),
+        (fits_better(views, as_corners), BROKEN, "boxes fit as corners: decode to centre and size"),
+        (fits_better(views, as_exchanged), BROKEN, "boxes fit with x and y exchanged"),
+    )
 
 
 def check_thresholds(views: list[View], config: ValidateConfig) -> Finding:
     """Whether conf, iou and max_det let the right detections through."""
-    best = max(float(view.scores[0]) for view in views)
-    most = max(len(view.truth) for view in views)
-    evidence = f"best score {best:.3f}; conf={config.conf}, iou={config.iou}, max_det={config.max_det}"
-    if best <= config.conf:
-        return Finding("thresholds", "broken", evidence, "no detection reaches conf: lower it, or train longer")
-    if config.max_det < most:
-        return Finding("thresholds", "broken", evidence, f"an image holds {most} objects: raise max_det")
-    if config.iou < 0.3:
-        return Finding("thresholds", "doubtful", evidence, "neighbours suppress each other: use iou=0.7")
-    if best < SHOWN:
-        return Finding("thresholds", "doubtful", evidence, f"predict shows nothing under {SHOWN}: train longer")
-    return Finding("thresholds", "good", evidence)
+    best, most = max(float(view.scores[0]) for view in views), max(len(view.truth) for view in views)
+    return judge(
+        "thresholds",
+        f"best score {best:.3g}; conf={config.conf}, iou={config.iou}, max_det={config.max_det}",
+        (best <= config.conf, BROKEN, "no detection reaches conf: lower it, or train longer"),
+        (config.max_det < most, BROKEN, f"an image holds {most} objects: raise max_det"),
+        (config.iou < 0.3, DOUBTFUL, "neighbours suppress each other: use iou=0.7"),
+        (best < SHOWN, DOUBTFUL, f"predict shows nothing under {SHOWN}: train longer"),
+    )
 
 
 def check_metric(
-    forward: Forward,
-    batches: list[dict],
-    dataset: SegmentationDataset,
-    config: ValidateConfig,
+    forward: Forward, batches: list[dict], dataset: SegmentationDataset, config: ValidateConfig,
     device: str | torch.device,
-) -> Finding:
+) -> Finding:  # fmt: skip
     """Whether the truth itself scores 1, and if so, what costs the network its AP."""
     itself, breakdown = CocoAccumulator(range(len(dataset.names)), "segm"), ErrorBreakdown("segm")
     for index in range(len(dataset)):
@@ -304,15 +303,11 @@ def check_metric(
         breakdown.add(*native_instances(seen, every_mask=True))
     ideal, report = itself.summarise().twelve["AP"], breakdown.summarise()
     dearest = max(report.gains, key=lambda cause: (report.gains[cause], report.counts[cause]))
-    evidence = f"the truth scores {max(ideal, 0):.3f}, the network's mask AP50 is {report.ap50:.3f}"
-    if ideal < 0.999:
-        cause = (
-            "no object counts: are all of them crowds?"
-            if ideal < 0
-            else "objects of one image cover each other exactly"
-        )
-        return Finding("metric", "broken", evidence, cause)
-    if report.ap50 < 0.1:
-        count, gain = report.counts[dearest], report.gains[dearest]
-        return Finding("metric", "doubtful", evidence, f"most is lost to: {dearest} ({count} cases, {gain:+.3f} AP50)")
-    return Finding("metric", "good", evidence)
+    loss = f"{dearest} ({report.counts[dearest]} cases, {report.gains[dearest]:+.3f} AP50)"
+    return judge(
+        "metric",
+        f"the truth scores {max(ideal, 0):.3f}, the network's mask AP50 is {report.ap50:.3f}",
+        (ideal < 0, BROKEN, "no object counts: are all of them crowds?"),
+        (ideal < 0.999, BROKEN, "the truth does not match itself: objects of a class cover each other exactly"),
+        (report.ap50 < 0.1, DOUBTFUL, f"most is lost to: {loss}"),
+    )

@@ -158,7 +158,7 @@ def test_training_that_cannot_learn(toybox, oracle, network):
         return segmentation_loss(raw, batch, LossGains(box=0))
 
     gainless = doctor(forward, toybox, toybox.names, CONFIG, "cpu", network, assign, no_box_gain).culprit
-    assert gainless.check == "loss terms" and "the box term is 0" in gainless.cause
+    assert gainless.check == "loss terms" and "box, seg is 0" in gainless.cause
 
     broken = YOLO11Seg("n", 10).eval()
     next(broken.parameters()).data[0] = float("nan")

@@ -184,7 +184,7 @@ def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, 
     for entry in entries:
         name = PurePosixPath(str(entry["file_name"]).replace("\\", "/"))
         fault = ""
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+        if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
             fault = "unsafe image name: it leads out of the folder of images"
         elif not (folder / name).is_file():
             fault = f"missing image: it is not in {folder}"
@@ -196,11 +196,9 @@ def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, 
             except SeglabError as error:
                 fault = f"unreadable image: {error}"
             else:
-                said = entry.setdefault("height", height), entry.setdefault("width", width)
-                if said != (height, width):
-                    fault = (
-                        f"another size than in the JSON: {said[1]} x {said[0]} there, {width} x {height} in the file"
-                    )
+                said = entry.setdefault("width", width), entry.setdefault("height", height)
+                if said != (width, height):
+                    fault = f"another size than in the JSON: {said} there, {(width, height)} in the file"
         if fault:
             left_out[entry["id"]] = f"{fault} (image {name})"
         else:
@@ -245,9 +243,8 @@ def _coco_annotations(
                 _coco_object(annotation, class_of, writer, report, *image)
     writer.close()
     for image_id, count in without_image.items():
-        report.lose(
-            f"{path} image id {image_id}", left_out.get(image_id, "unknown image: the JSON does not list it"), count
-        )
+        why = left_out.get(image_id, "unknown image: the JSON does not list it")
+        report.lose(f"{path} image id {image_id}", why, count)
 
 
 def _coco_object(

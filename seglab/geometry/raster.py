@@ -10,44 +10,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from seglab.geometry.polygons import Ring, ring_area
+from seglab.geometry.rle import area, decode, rings_to_rle, rle_to_crop
+
+CROWDED = 32  # an object of more than this part of the picture is drawn faster with the whole picture
 
 
 def fill(rings: Sequence[Ring], height: int, width: int) -> np.ndarray:
     """The (height, width) bool mask COCO draws for an object: the union of its solid rings, less its holes.
 
-    Every ring is drawn by pycocotools (even-odd, corners rounded to fifths of a pixel); a pixel belongs to the object
-    where more solid rings than holes cover it, so an island inside a hole is kept.
+    It is the mask of `rle.rings_to_rle`, which tells how parts, holes and islands in holes are drawn.
     """
-    signs = [1 if ring_area(ring) >= 0 else -1 for ring in rings]
-    depth = np.zeros((height, width), dtype=np.int32 if len(rings) > 127 else np.int8)
-    for ring, sign in zip(rings, signs):
-        left, top, drawn = _draw(ring, height, width)
-        part = depth[top : top + drawn.shape[0], left : left + drawn.shape[1]]
-        if sign > 0:
-            part += drawn
-        else:
-            part -= drawn
-    if min(signs, default=1) > 0 and len(rings) < 2:
-        return depth.view(bool)  # only zeros and ones: no second pass over the image
-    return depth > 0
-
-
-def _draw(ring: Ring, height: int, width: int) -> tuple[int, int, np.ndarray]:
-    """One ring drawn by pycocotools in its own window of a (height, width) image: left, top, uint8 crop.
-
-    Shifting a ring could change how its ties at half a fifth of a pixel fall, so it is rounded to fifths, as
-    pycocotools does, before the shift. Its rounding is lopsided below zero: such a ring stays where it is.
-    """
-    from pycocotools import mask as coco
-
-    left, top = 0, 0
-    right, bottom = (int(high) for high in np.ceil(ring.max(axis=0)).clip(0, (width, height)))
-    if ring.min() >= 0:
-        left, top = (int(low) for low in np.minimum(ring.min(axis=0), (right, bottom)))
-        ring = np.trunc(5 * ring + 0.5) / 5 - (left, top)
-    if left == right or top == bottom:
-        return left, top, np.zeros((0, 0), dtype=np.uint8)
-    return left, top, coco.decode(coco.frPyObjects([ring.ravel()], bottom - top, right - left)[0])
+    rle = rings_to_rle(rings, height, width)
+    if area(rle) > height * width / CROWDED:
+        return decode(rle)
+    mask = np.zeros((height, width), dtype=bool)
+    x0, y0, crop = rle_to_crop(rle)
+    mask[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
+    return mask
 
 
 def coverage(

@@ -1,7 +1,7 @@
 """COCO run-length masks: {"size": [height, width], "counts": bytes}, the currency of full-resolution masks.
 
-Runs go down the columns and start with the zeros. Only the packing of counts into a string is pycocotools' own work;
-a crop of a large picture becomes an RLE, and back, without the large picture's mask ever being made.
+Runs go down the columns and start with the zeros. A crop of a large picture becomes an RLE, and back, and polygons
+become one, without the large picture's mask ever being made.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from seglab.geometry.polygons import Ring, ring_area
-from seglab.geometry.raster import fill
 
 Rle = dict
 
@@ -31,33 +30,40 @@ def decode(rle: Rle) -> np.ndarray:
 
 
 def compress(rle: Rle) -> Rle:
-    """The RLE with counts as bytes: takes bytes, the string a JSON holds, or a plain list of counts.
+    """The RLE with counts as bytes: takes bytes, which are trusted, the string a JSON holds, or a plain list.
 
-    Errors: ValueError when a plain list does not add up to the picture's pixels.
+    Errors: ValueError when the counts of a string or list are no runs that add up to the picture's pixels.
     """
     from pycocotools import mask as coco
 
-    counts, (height, width) = rle["counts"], rle["size"]
-    if isinstance(counts, bytes):
+    if isinstance(rle["counts"], bytes):
         return rle
-    if isinstance(counts, str):
-        return {"size": [height, width], "counts": counts.encode("ascii")}
-    if sum(counts) != height * width:
-        raise ValueError(f"RLE counts add up to {sum(counts)} pixels but its size is {height} x {width}: it is damaged")
-    return coco.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width)
+    (height, width), counts = rle["size"], counts_of(rle)
+    if (counts < 0).any() or counts.sum() != height * width:
+        raise ValueError(
+            f"RLE counts add up to {counts.sum()} pixels but its size is {height} x {width}: it is damaged"
+        )
+    if isinstance(rle["counts"], str):
+        return {"size": [height, width], "counts": rle["counts"].encode("ascii")}
+    return coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
 
 
 def counts_of(rle: Rle) -> np.ndarray:
     """Plain run lengths (n,) int64 of an RLE, zeros first: COCO packs each, less the one before the previous, in 6-bit
-    groups of 5 bits, lowest first, with a flag for more to come."""
-    if isinstance(rle["counts"], list):
-        return np.array(rle["counts"], dtype=np.int64)
-    groups = np.frombuffer(compress(rle)["counts"], dtype=np.uint8).astype(np.int64) - 48
+    groups of 5 bits, lowest first, with a flag for more to come. Errors: ValueError when a string ends in the middle.
+    """
+    packed = rle["counts"]
+    if not isinstance(packed, (bytes, str)):
+        return np.array(packed, dtype=np.int64)
+    groups = np.frombuffer(packed.encode("ascii") if isinstance(packed, str) else packed, dtype=np.uint8)
+    groups = groups.astype(np.int64) - 48
     last = (groups & 32) == 0
+    if not len(groups) or not last[-1]:
+        raise ValueError("the RLE's string of counts ends in the middle: it is damaged")
     starts = np.flatnonzero(np.concatenate(([True], last[:-1])))
     number = np.cumsum(np.concatenate(([0], last[:-1])))
     place = np.arange(len(groups)) - starts[number]
-    values = np.add.reduceat((groups & 31) << (5 * place), starts) if len(groups) else groups
+    values = np.add.reduceat((groups & 31) << (5 * place), starts)
     ends = np.flatnonzero(last)
     negative = (groups[ends] & 16) != 0
     values = np.where(negative, values - (np.int64(1) << (5 * (place[ends] + 1))), values)
@@ -83,36 +89,59 @@ def crop_to_rle(x0: int, y0: int, crop: np.ndarray, height: int, width: int) -> 
     joined = edges[1:-1:2] == edges[2::2]  # a run that reaches the bottom goes on at the top of the next column
     keep = np.ones(len(edges), dtype=bool)
     keep[1:-1:2] = keep[2::2] = ~joined
-    counts = np.diff(edges[keep], prepend=0, append=height * width)
-    return compress({"size": [height, width], "counts": counts[: -1 if counts[-1] == 0 else None].tolist()})
+    return _from_edges(edges[keep], height, width)
+
+
+def _from_edges(edges: np.ndarray, height: int, width: int) -> Rle:
+    """RLE whose runs of ones start and end, in turn, at these rising places down the columns."""
+    counts = np.diff(edges, prepend=0, append=height * width)
+    return compress({"size": [height, width], "counts": counts[: -1 if counts[-1] == 0 else None]})
+
+
+def _edges(rle: Rle) -> np.ndarray:
+    """Where the runs of ones start and end, in turn, counted down the columns: (2 n,) int64."""
+    places = np.cumsum(counts_of(rle))
+    return places[: len(places) // 2 * 2]
 
 
 def rle_to_crop(rle: Rle) -> tuple[int, int, np.ndarray]:
     """RLE -> (x0, y0, bool crop (h, w)) of the mask's own bounding box; an empty mask gives a (0, 0) crop."""
     height = rle["size"][0]
-    edges = np.cumsum(counts_of(rle))
-    starts, ends = edges[0::2][: len(edges) // 2], edges[1::2]
+    edges = _edges(rle)
+    starts, ends = edges[0::2], edges[1::2]
     starts, ends = starts[starts < ends], ends[starts < ends]
     if not len(starts):
         return 0, 0, np.zeros((0, 0), dtype=bool)
-    x0, x1 = int(starts[0] // height), int((ends[-1] - 1) // height) + 1
-    across = starts // height != (ends - 1) // height  # a run over a column's end touches top and bottom
-    y0 = 0 if across.any() else int((starts % height).min())
-    y1 = height if across.any() else int(((ends - 1) % height).max()) + 1
-    steps = np.zeros((x1 - x0) * height + 1, dtype=np.int8)
-    steps[starts - x0 * height] = 1
-    steps[ends - x0 * height] -= 1
-    mask = np.cumsum(steps[:-1], dtype=np.int8).reshape(x1 - x0, height).T
-    return x0, y0, mask[y0:y1].astype(bool)
+    (first, top), (last, bottom) = np.divmod(starts, height), np.divmod(ends - 1, height)
+    x0, x1 = int(first[0]), int(last[-1]) + 1
+    across = (first != last).any()  # a run that goes on in the next column touches bottom and top
+    y0, y1 = (0, height) if across else (int(top.min()), int(bottom.max()) + 1)
+    steps = np.zeros((x1 - x0) * (y1 - y0) + 1, dtype=np.int8)
+    steps[(first - x0) * (y1 - y0) + top - y0] = 1
+    steps[(last - x0) * (y1 - y0) + bottom - y0 + 1] -= 1
+    return x0, y0, np.cumsum(steps[:-1], dtype=np.int8).view(bool).reshape(x1 - x0, y1 - y0).T
 
 
 def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
-    """An object's rings -> RLE of a (height, width) picture, the mask that `fill` draws."""
+    """The mask COCO draws for an object in a (height, width) picture: the union of its solid rings, less its holes.
+
+    Every ring is drawn by pycocotools (even-odd, vertices rounded to fifths of a pixel); a pixel belongs to the
+    object where more solid rings than holes cover it, so an island inside a hole is kept.
+    """
     from pycocotools import mask as coco
 
-    if len(rings) and all(ring_area(ring) >= 0 for ring in rings):
-        return coco.merge(coco.frPyObjects([np.ravel(ring) for ring in rings], height, width))
-    return encode(fill(rings, height, width))
+    drawn = coco.frPyObjects([np.ravel(ring) for ring in rings], height, width) if len(rings) else []
+    signs = [1 if ring_area(ring) >= 0 else -1 for ring in rings]
+    if drawn and min(signs) > 0:
+        return coco.merge(drawn)
+    edges = [_edges(rle) for rle in drawn]
+    places = np.concatenate([np.zeros(0, dtype=np.int64), *edges])
+    steps = np.concatenate([np.zeros(0, dtype=np.int64), *(np.resize((s, -s), len(e)) for s, e in zip(signs, edges))])
+    order = np.argsort(places, kind="stable")
+    places, depth = places[order], np.cumsum(steps[order])
+    settled = np.append(places[1:] != places[:-1], True)[: len(places)]  # all rings' steps at one place are taken
+    places, inside = places[settled], depth[settled] > 0
+    return _from_edges(places[np.diff(inside, prepend=False)], height, width)
 
 
 def area(rle: Rle) -> int:

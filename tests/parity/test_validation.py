@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from seglab.data.catalogue import label_path
+from seglab import YOLO
+from seglab.data.catalogue import embedded_folder, label_path, load_dataset
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.evaluation.yolo import average_precision, label_rows, quarter_detections, quarter_truth
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.suppress import suppress
+from seglab.model.weights import load_weights
 
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+from ultralytics.nn.tasks import SegmentationModel  # noqa: E402
 
 
 def imagined(batch: dict, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,3 +115,24 @@ def test_the_same_predictions_give_the_same_figures(peers_run):
             np.testing.assert_allclose(getattr(mine, name), getattr(figures, name), atol=1e-4, err_msg=name)
         for i in range(len(mine.p)):
             np.testing.assert_allclose(mine.class_result(i), figures.class_result(i), atol=1e-4)
+
+
+def test_the_course_weights_validate_to_the_figures_the_peer_prints(tmp_path):
+    """Everything apart, nothing shared but weights and pictures: loading, letterbox, network, suppression, figures."""
+    weights = embedded_folder() / "weights" / "toybox-n.safetensors"
+    if not weights.is_file():
+        pytest.skip("the course weights are not there")
+    spec = load_dataset("toybox8-seg")
+    shutil.copytree(spec.root, tmp_path / "toybox8-seg")  # the peer writes a cache beside the labels
+    data = next((tmp_path / "toybox8-seg").glob("*.yaml"))
+    data.write_text(data.read_text().replace("path: .", f"path: {data.parent}"))
+    ours = YOLO(weights).val(data=data, protocol="yolo", imgsz=640, batch=2, verbose=False)
+
+    model = peer.YOLO("yolo11n-seg.yaml", task="segment")
+    model.model = SegmentationModel("yolo11n-seg.yaml", nc=len(spec.names), verbose=False)
+    model.model.load_state_dict(load_weights(weights).state)
+    model.model.names = dict(spec.names)
+    theirs = model.val(data=data, imgsz=640, batch=2, workers=0, plots=False, verbose=False, project=str(tmp_path))
+    assert theirs.seg.map > 0.2
+    for name, figure in theirs.results_dict.items():
+        assert ours.results_dict[name] == pytest.approx(figure, abs=1e-4), name

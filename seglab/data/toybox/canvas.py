@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from seglab.data.toybox.materials import Field, Light, Part, shade, spread
+from seglab.data.toybox.materials import Field, Light, Part, shade
 
 SUB = 4  # lattice points a pixel side
 AROUND = np.ones((3, 3), np.uint8)
@@ -39,12 +39,12 @@ class Placed:
     blur: float = 0.0
     lens: np.ndarray = field(default_factory=lambda: np.eye(3))
 
-    def rings(self) -> list[list[np.ndarray]]:
-        """The rings of every part in the image frame."""
-        counts = [len(ring) for part in self.parts for ring in part.rings]
-        points = np.concatenate([ring for part in self.parts for ring in part.rings])
-        moved = iter(np.split(through(self.lens, points @ self.matrix[:, :2].T + self.matrix[:, 2]), np.cumsum(counts)))
-        return [[next(moved) for _ in part.rings] for part in self.parts]
+    def outline(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All vertices in the image frame (n, 2), how many each ring has, and how many rings each part has."""
+        rings = [ring for part in self.parts for ring in part.rings]
+        points = np.concatenate(rings) @ self.matrix[:, :2].T + self.matrix[:, 2]
+        sizes, counts = np.array([len(ring) for ring in rings]), np.array([len(part.rings) for part in self.parts])
+        return through(self.lens, points), sizes, counts
 
     def local(self) -> np.ndarray:
         """2x3 from the thing's frame to the image, the lens taken as affine about the thing's origin."""
@@ -60,26 +60,21 @@ def through(lens: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.stack([x / w, y / w], 1)
 
 
-def _fixed(rings: list[np.ndarray], x0: float, y0: float, scale: int) -> list[np.ndarray]:
-    """Rings in sixteenths of a cell, as cv2.fillPoly takes them with shift=4."""
-    return [np.rint((ring - (x0, y0)) * (scale * 16)).astype(np.int32) for ring in rings]
-
-
-def _window(rings: list[np.ndarray], limits: Window, margin: float) -> Window | None:
-    points = np.concatenate(rings)
-    low, high = np.floor(points.min(0) - margin), np.ceil(points.max(0) + margin)
-    x0, y0 = max(int(low[0]), limits[0]), max(int(low[1]), limits[1])
-    x1, y1 = min(int(high[0]), limits[2]), min(int(high[1]), limits[3])
+def _clipped(low: np.ndarray, high: np.ndarray, limits: Window, margin: float) -> Window | None:
+    """The whole pixels from `low` to `high` (x, y) and `margin` about them, within `limits`."""
+    x0, y0 = max(int(low[0] - margin), limits[0]), max(int(low[1] - margin), limits[1])
+    x1, y1 = min(int(high[0] + margin) + 1, limits[2]), min(int(high[1] + margin) + 1, limits[3])
     return (x0, y0, x1, y1) if x1 - x0 > 1 and y1 - y0 > 1 else None
 
 
 @dataclass
 class Stencil:
-    """Where a thing is: its window, the lattice points it covers (0 or 255), and the rings of its parts."""
+    """Where a thing is: its window, the lattice points it covers, and its parts' rings and boxes."""
 
     window: Window
-    points: np.ndarray  # ((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1) uint8
-    rings: list[list[np.ndarray]]
+    points: np.ndarray  # ((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1) uint8, 0 or 255
+    rings: list[list[np.ndarray]]  # of every part, in sixteenths of a pixel
+    boxes: list[tuple[np.ndarray, np.ndarray]]  # of every part: least and greatest x and y
 
     def of(self, lattice: np.ndarray) -> np.ndarray:
         """The window's view of a lattice over the whole picture."""
@@ -96,16 +91,22 @@ class Stencil:
 
 def stencil(thing: Placed, height: int, width: int) -> Stencil | None:
     """The lattice points a thing covers, or None when it lies outside the picture."""
-    rings = thing.rings()
-    shape = [(part, ring) for part, ring in zip(thing.parts, rings) if not part.inner]
-    window = _window([r for _, part_rings in shape for r in part_rings], (0, 0, width, height), 2 + 3 * thing.blur)
+    points, sizes, counts = thing.outline()
+    firsts = np.cumsum(sizes) - sizes  # of every ring; and of every part's first ring:
+    parts = firsts[np.cumsum(counts) - counts]
+    low, high = np.minimum.reduceat(points, parts), np.maximum.reduceat(points, parts)
+    window = _clipped(low.min(0), high.max(0), (0, 0, width, height), 2 + 3 * thing.blur)
     if window is None:
         return None
     x0, y0, x1, y1 = window
-    points = np.zeros(((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1), np.uint8)
-    for _, part_rings in shape:
-        cv2.fillPoly(points, _fixed(part_rings, x0, y0, SUB), 255, shift=4)
-    return Stencil(window, points, rings)
+    lattice = np.zeros(((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1), np.uint8)
+    fine = np.split(np.rint((points - (x0, y0)) * (SUB * 16)).astype(np.int32), firsts[1:])
+    coarse, last = np.split(np.rint(points * 16).astype(np.int32), firsts[1:]), np.cumsum(counts)
+    for part, end in zip(thing.parts, last):
+        if not part.inner:
+            cv2.fillPoly(lattice, fine[end - len(part.rings) : end], 255, shift=4)
+    rings = [coarse[end - count : end] for end, count in zip(last, counts)]
+    return Stencil(window, lattice, rings, list(zip(low, high)))
 
 
 def trace(points: np.ndarray, x0: float, y0: float, smallest: float = 3.0) -> list[np.ndarray]:
@@ -167,8 +168,7 @@ def cast(picture: np.ndarray, cut: Stencil, coverage: np.ndarray, shadow: Shadow
     keep = cv2.resize(dark, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)[
         : region.shape[1], : region.shape[2]
     ]
-    # The sky still shines into a shadow, so it takes less of the blue.
-    region *= spread((1.0, 0.97, 0.92)) * (keep.astype(np.float32) * np.float32(-shadow.dark / 255)) + 1
+    region *= 1 - keep.astype(np.float32) * np.float32(shadow.dark / 255)
 
 
 def paint(picture: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: np.random.Generator) -> None:
@@ -182,14 +182,15 @@ def paint(picture: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: n
     clear = any(part.finish.clear for part in thing.parts)
     layers = np.zeros((5 if clear else 4, y1 - y0, x1 - x0), np.float32)  # colour, weight, and opacity if it is not 1
     layers[3] = 1e-4
-    for part, rings in zip(thing.parts, cut.rings):
-        window = _window(rings, cut.window, 2)
-        start = tuple(rng.integers(0, 512, 2).tolist())
+    starts = rng.integers(0, 512, (len(thing.parts), 2)).tolist()
+    for part, rings, (low, high), start in zip(thing.parts, cut.rings, cut.boxes, starts):
+        window = _clipped(low, high, cut.window, 2)
         if window is None:
             continue
         px0, py0, px1, py1 = window
         alpha = np.zeros((py1 - py0, px1 - px0), np.uint8)
-        cv2.fillPoly(alpha, _fixed(rings, px0, py0, 1), 255, cv2.LINE_AA, 4)
+        corner = np.array((px0 * 16, py0 * 16), np.int32)
+        cv2.fillPoly(alpha, [ring - corner for ring in rings], 255, cv2.LINE_AA, 4)
         frame = local
         if part.frame is not None:
             frame = np.column_stack([local[:, :2] @ part.frame[:, :2], local[:, :2] @ part.frame[:, 2] + local[:, 2]])

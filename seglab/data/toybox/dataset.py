@@ -118,7 +118,8 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
         (part / "images" / split).mkdir(parents=True)
         (part / "labels" / split).mkdir(parents=True)
     if workers is None:
-        workers = os.cpu_count() if len(plan) >= WORTH_WORKERS else 0
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        workers = cores if len(plan) >= WORTH_WORKERS and cores > 1 else 0
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # OpenCV's threads do not survive the fork that starts workers on Linux
     try:

@@ -51,7 +51,7 @@ class Finish:
 
 
 PLAIN = Finish()  # what is left of any surface on so FEW pixels
-FEW = 144
+FEW = 200
 MATTE = Finish(grain=0.6)
 CERAMIC = Finish(gloss=0.5, sharp=6, mirror=0.5, grain=0.2)
 PLASTIC = Finish(gloss=0.35, sharp=5, mirror=0.2)
@@ -170,7 +170,6 @@ def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndar
     if f.alpha.size < FEW:
         finish = PLAIN
     nx, ny, nz = (part.form if finish is not PLAIN else flat())(f)
-    grain = np.float32(1)
     if finish.bump or finish.grain:
         texture = patch(finish.tile, finish.pitch * f.scale, shape, start)
         grain = 1 + np.float32(finish.grain) * texture
@@ -179,7 +178,6 @@ def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndar
             ny = ny + cv2.Sobel(texture, cv2.CV_32F, 0, 1, ksize=3, scale=0.5 * finish.bump)
     lx, ly, lz = (np.float32(v) for v in light.towards)
     lit = np.maximum((nx * lx + ny * ly + nz * lz + np.float32(0.12)) * np.float32(1 / 1.12), 0)
-    up = np.float32(0.5) - np.float32(0.5) * ny
     shine = None
     if finish.gloss:
         half = np.array([lx, ly, lz + 1.0]) / np.sqrt(float(lx * lx + ly * ly + (lz + 1) ** 2))
@@ -196,9 +194,16 @@ def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndar
         shine = (0 if shine is None else shine) + np.float32(finish.mirror) * (
             pane + np.float32(0.35) * rim * rim * (1 - ny)
         )
+    # The sky lights what faces up (ny = -1), the ground what faces down; the colour goes in where it costs least.
+    key, mean, slope = (spread(c) for c in (light.key, (light.sky + light.ground) / 2, (light.ground - light.sky) / 2))
     colour = spread(part.colour)
-    for weight, over in part.paint(f) if part.paint else ():
+    layers = part.paint(f) if part.paint else ()
+    for weight, over in layers:
         colour = colour + (spread(over) - colour) * weight
-    glow = spread(light.key) * lit + spread(light.sky - light.ground) * up + spread(light.ground)
-    glow = glow * (colour * grain)
+    if layers:
+        glow = (key * lit + slope * ny + mean) * colour
+    else:
+        glow = key * colour * lit + slope * colour * ny + mean * colour
+    if finish.grain:
+        glow = glow * grain
     return glow if shine is None else glow + spread(0.6 * light.key + light.sky) * shine

@@ -24,7 +24,7 @@ BLACK, WHITE, STEEL, BRASS = linear("161414"), linear("f2f0ea"), linear("bcc0c6"
 def pick(rng: np.random.Generator, colours: str, spread: float = 12.0) -> np.ndarray:
     """One of `colours` (sRGB in hexadecimal), a little off, as linear light."""
     choice = bytes.fromhex(colours.split()[rng.integers(len(colours.split()))])
-    return linear(np.clip(np.frombuffer(choice, np.uint8) + rng.normal(0, spread, 3), 8, 248))
+    return linear(np.minimum(np.maximum(np.frombuffer(choice, np.uint8) + rng.normal(0, spread, 3), 8), 248))
 
 
 def moved(parts: list[Part], matrix) -> list[Part]:

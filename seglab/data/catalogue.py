@@ -119,8 +119,11 @@ def write_yaml(
     annotations: dict[str, str] | None = None,
     crowds: dict[str, str] | None = None,
 ) -> None:
-    """Write a dataset YAML beside the folders it names, all paths relative, so that the dataset moves as a whole."""
-    content = {"path": ".", **splits, "names": dict(names), "annotations": annotations, "crowds": crowds}
+    """Write a dataset YAML beside the folders it names, all paths relative, so that the dataset moves as a whole.
+
+    It has no `path`: YOLO tools then start at the YAML's own folder, where `path: .` is the working directory to some.
+    """
+    content = {**splits, "names": dict(names), "annotations": annotations, "crowds": crowds}
     content = {key: value for key, value in content.items() if value}
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 

@@ -20,6 +20,7 @@ from seglab.data.catalogue import label_path, load_dataset
 from seglab.data.convert import convert, convert_coco_labels
 from seglab.data.convert_rows import faithful_row, plain_rows, same, steady
 from seglab.data.convert_stream import coco_head, stream_json
+from seglab.data.dataset import SegmentationDataset
 from seglab.data.yolo_format import read_labels
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
@@ -256,6 +257,9 @@ def test_everything_in_a_coco_json_is_converted_or_named(tmp_path, order):
         assert min(map(ring_area, each.rings)) < 0
     union = truth({"segmentation": [box(1, 1, 20, 20), box(10.3, 10.1, 30, 30)]}, HEIGHT, WIDTH)
     assert same(found["a.jpg"][1][1], union) == 1.0
+    dataset = SegmentationDataset(load_dataset(tmp_path / "out"), "train", 64)
+    crowds = [each for index in range(len(dataset)) for each in dataset.objects(index) if each.crowd]
+    assert len(crowds) == 1 and same(crowds[0].rle, encode(holed)) == 1.0, "evaluation sees the crowds"
     aside = json.loads((tmp_path / "out/annotations/crowds_train.json").read_text())
     assert [each["id"] for each in aside["annotations"]] == [4]
     assert [each["id"] for each in aside["images"]] == [7, 3, 8] and len(aside["categories"]) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,12 @@ import pytest
 
 from seglab.data.catalogue import embedded_folder, load_dataset
 from seglab.data.image import read_image
-from seglab.data.toybox.canvas import SUB, Placed, stencil, trace, visible
+from seglab.data.toybox.canvas import SUB, Placed, paint, stencil, trace, visible
 from seglab.data.toybox.dataset import generate_dataset, write_embedded
-from seglab.data.toybox.materials import Part
+from seglab.data.toybox.materials import Light, Part
 from seglab.data.toybox.outlines import box, ellipse, loop
 from seglab.data.toybox.scene import scene
-from seglab.data.toybox.things import NAMES
+from seglab.data.toybox.things import NAMES, THINGS
 from seglab.data.yolo_format import read_labels
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import bounding_box, ring_area
@@ -94,6 +95,24 @@ def test_tracing_the_lattice_is_within_a_quarter_pixel_of_the_outline():
     x0, y0, x1, y1 = cut.window
     assert np.abs(cut.coverage() / 255.0 - exact[y0:y1, x0:x1]).max() < 2.5 / SUB
     assert (cut.coverage() / 255.0).sum() == pytest.approx(exact.sum(), rel=0.02)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_painted_is_what_is_labelled(name):
+    """The same thing before black and before white: where the two pictures agree it is opaque."""
+    make, (pose, *_), _ = THINGS[name]
+    light = Light((-0.5, -0.6, 0.62), np.ones(3), np.full(3, 0.4), np.full(3, 0.2), (0.2, 0.2))
+    parts = [
+        replace(part, finish=replace(part.finish, clear=0.0)) for part in make(np.random.default_rng(1), pose, 0.3)
+    ]
+    placed = Placed(parts, np.array([[35.3, 4.1, 110.7], [-4.1, 35.3, 120.2]]), NAMES.index(name))
+    ((_, cut, rings),) = visible([placed], 240, 220)
+    black, white = np.zeros((3, 240, 220), np.float32), np.ones((3, 240, 220), np.float32)
+    for picture in (black, white):
+        paint(picture, placed, cut, light, np.random.default_rng(2))
+    opaque, exact = 1 - (white - black).mean(0), coverage(rings, 240, 220)
+    assert np.abs(opaque - exact).sum() < 0.035 * exact.sum()
+    assert np.minimum(opaque, exact).sum() > 0.97 * np.maximum(opaque, exact).sum()
 
 
 def test_a_thing_hidden_almost_wholly_is_left_out():

@@ -194,13 +194,9 @@ def paint(picture: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: n
         frame = local
         if part.frame is not None:
             frame = np.column_stack([local[:, :2] @ part.frame[:, :2], local[:, :2] @ part.frame[:, 2] + local[:, 2]])
-        (a, b, c), (d, e, g) = cv2.invertAffineTransform(frame)
-        xs, ys = np.arange(px0, px1) + 0.5, np.arange(py0, py1)[:, None] + 0.5
-        x = (a * xs).astype(np.float32) + (b * ys + c).astype(np.float32)
-        y = (d * xs).astype(np.float32) + (e * ys + g).astype(np.float32)
         if part.lift:
             _drop(layers[:3], alpha, (px0 - x0, py0 - y0), part.lift * scale, light)
-        value = shade(part, Field(x, y, alpha, scale, roll), light, start)
+        value = shade(part, Field(alpha, (px0, py0), frame, scale, roll), light, start)
         share = alpha.astype(np.float32) * np.float32(1 / 255)
         region = layers[:, py0 - y0 : py1 - y0, px0 - x0 : px1 - x0]
         region *= 1 - share

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -67,12 +68,28 @@ WOOD = Finish(gloss=0.06, sharp=3, grain=0.9, tile="wood", pitch=6.0)
 
 
 class Field:
-    """The pixels of one part. x, y: (h, w) float32 in the part's frame; alpha: (h, w) uint8 coverage; scale: pixels a
-    unit; roll: rotation from the thing to the picture."""
+    """The pixels of one part. alpha: (h, w) uint8 coverage, its first pixel at `corner` (x, y); frame: 2x3 from the
+    part's frame to the image; scale: pixels a unit of the thing; roll: rotation from the thing to the image."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, alpha: np.ndarray, scale: float, roll: float):
-        self.x, self.y, self.alpha, self.scale = x, y, alpha, scale
+    def __init__(self, alpha: np.ndarray, corner: tuple[int, int], frame: np.ndarray, scale: float, roll: float):
+        self.alpha, self.corner, self.frame, self.scale = alpha, corner, frame, scale
         self.cos, self.sin = np.float32(np.cos(roll)), np.float32(np.sin(roll))
+
+    @cached_property
+    def x(self) -> np.ndarray:
+        """(h, w) float32 x in the part's frame."""
+        return self._along(0)
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        """(h, w) float32 y in the part's frame."""
+        return self._along(1)
+
+    def _along(self, axis: int) -> np.ndarray:
+        a, b, c = cv2.invertAffineTransform(self.frame)[axis]
+        rows, columns = np.arange(self.alpha.shape[0]) + (self.corner[1] + 0.5), np.arange(self.alpha.shape[1]) + 0.5
+        across = a * (columns + self.corner[0])
+        return across.astype(np.float32) + (b * rows + c).astype(np.float32)[:, None]
 
     def turn(self, nx, ny, nz) -> tuple:
         """Normals of the thing's frame in the image frame."""

@@ -61,7 +61,7 @@ def shelf(stage: Stage) -> None:
     """Boards on a wall, seen from the front, with things side by side and some before others."""
     rng, h, w = stage.rng, stage.height, stage.width
     stage.tip(0.015, 0.08)
-    tilt, rows = rng.uniform(0.03, 0.2), int(rng.choice([1, 2, 3, 4], p=[0.46, 0.32, 0.15, 0.07]))
+    tilt, rows = rng.uniform(0.03, 0.2), int(rng.choice([1, 2, 3, 4], p=[0.46, 0.35, 0.14, 0.05]))
     spacing = h / rows * rng.uniform(0.95, 1.2)
     unit, deep = spacing / rng.uniform(2.4, 3.8), 2.0 * tilt
     wood = linear(_choose(rng, WOODS)[1] * rng.uniform(0.55, 0.95))
@@ -98,7 +98,7 @@ def _row(stage: Stage, foot: float, unit: float, tilt: float, spacing: float, be
             x0, _, x1, _ = extent(thing)
             thing.matrix[0, 2] += x - x0
             stage.drop_shadow(thing, 0.45 * unit, 0.35 * unit, 0.45)
-            stage.ground_shadow(thing, tilt)
+            stage.ground_shadow(thing, tilt, far=False)
             x += (x1 - x0) * (rng.uniform(0.97, 1.05) if books else rng.uniform(0.8, 1.1))
         x += rng.uniform(0, 0.6) * unit
 

@@ -108,19 +108,17 @@ class Stage:
         lx, ly, lz = self.light.towards
         thing.shadows.append(Shadow(np.array([[1.0, 0, -lx / lz * reach], [0, 1.0, -ly / lz * reach]]), soft, dark))
 
-    def ground_shadow(self, thing: Placed, tilt: float) -> None:
-        """What stands at its origin throws a shadow over the ground away from the light, and darkens it close by."""
+    def ground_shadow(self, thing: Placed, tilt: float, far: bool = True) -> None:
+        """What stands at its origin darkens the ground close by and, if `far`, throws a shadow away from the light."""
         lx, _, lz = self.light.towards
-        x, y = thing.matrix[:, 2]
-        scale, lean, length, touch = (
-            float(np.hypot(*thing.matrix[:, 0])),
-            lx / lz * 0.6,
-            0.2 + 0.3 * tilt,
-            0.04 + 0.1 * tilt,
-        )
-        away = np.array([[1, lean, -lean * y], [0, length, y - length * y]])
+        (x, y), scale = thing.matrix[:, 2], float(np.hypot(*thing.matrix[:, 0]))
+        if far:
+            lean, length = lx / lz * 0.6, 0.2 + 0.3 * tilt
+            away = np.array([[1, lean, -lean * y], [0, length, y - length * y]])
+            thing.shadows.append(Shadow(away, 0.22 * scale, 0.42))
+        touch = 0.04 + 0.1 * tilt
         close = np.array([[1.04, 0, -0.04 * x], [0, touch, y - touch * y]])
-        thing.shadows += [Shadow(away, 0.22 * scale, 0.42), Shadow(close, 0.07 * scale, 0.6)]
+        thing.shadows.append(Shadow(close, 0.07 * scale, 0.6))
 
     def frame(self, unit: float) -> None:
         """Now and then let a twig reach into the picture before everything else."""

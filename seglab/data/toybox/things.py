@@ -269,17 +269,20 @@ def clock(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
 
     parts.append(Part([disc(0.87, 0.12)], face, m.PAPER, flat(), dial, inner=True))
 
-    def hand(turns, start, end, width):
-        d = np.array([np.sin(turns * FULL), -np.cos(turns * FULL)]) * r
-        return tube([d * start, d * end], width * r)
+    def hands(turns, start, end, width):
+        d = np.stack([np.sin(turns * FULL), -np.cos(turns * FULL)], 1) * r
+        return sticks(d * start, d * end, width * r)
 
-    ticks = [hand(k / 12, 0.58 if k % 3 == 0 else 0.68, 0.78, 0.03 if k % 3 == 0 else 0.016) for k in range(12)]
-    minutes = [hand(k / 60, 0.76, 0.79, 0.006) for k in range(60) if k % 5] if rng.random() < 0.4 else []
-    parts.append(Part(ticks + minutes, ink, m.MATTE, inner=True))
-    hour, minute, second = rng.random(3)
-    parts.append(Part([hand(hour, -0.12, 0.42, 0.042)], ink, m.PLASTIC, rounded(0.03 * r), inner=True, lift=0.05 * r))
-    parts.append(Part([hand(minute, -0.14, 0.66, 0.028)], ink, m.PLASTIC, rounded(0.03 * r), inner=True, lift=0.05 * r))
-    parts.append(Part([hand(second, -0.2, 0.7, 0.01)], linear("c41e1a"), m.PLASTIC, inner=True, lift=0.04 * r))
+    k = np.arange(60)
+    quarters, hours, minutes = k[::15], k[(k % 5 == 0) & (k % 15 > 0)], k[k % 5 > 0]
+    ticks = hands(quarters / 60, 0.58, 0.78, 0.03) + hands(hours / 60, 0.68, 0.78, 0.016)
+    if rng.random() < 0.4:
+        ticks += hands(minutes / 60, 0.76, 0.79, 0.006)
+    parts.append(Part(ticks, ink, m.MATTE, inner=True))
+    hour, minute, second = rng.random((3, 1))
+    parts.append(Part(hands(hour, -0.12, 0.42, 0.042), ink, m.PLASTIC, rounded(0.03 * r), inner=True, lift=0.05 * r))
+    parts.append(Part(hands(minute, -0.14, 0.66, 0.028), ink, m.PLASTIC, rounded(0.03 * r), inner=True, lift=0.05 * r))
+    parts.append(Part(hands(second, -0.2, 0.7, 0.01), linear("c41e1a"), m.PLASTIC, inner=True, lift=0.04 * r))
     parts.append(Part([ellipse(0, 0, 0.06 * r, 0.06 * r, n=16)], frame, m.METAL, rounded(0.05 * r), inner=True))
     return settled(parts, pose) if pose == "stand" else parts
 

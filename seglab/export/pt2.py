@@ -32,13 +32,26 @@ def program(model: YOLO11Seg, description: Description) -> torch.export.Exported
 
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
-    """Write the exported program with its description as extra files of the archive."""
-    _save(program(model, description), path, description)
+    """Write the exported program with its description as extra files of the archive.
+
+    Left out is what the graph does not need: example inputs (a pickle), guards (Python code), paths of the writer.
+    """
+    exported = program(model, description)
+    exported._example_inputs = None
+    exported._guards_code = []
+    for node in exported.graph.nodes:
+        node.meta = {key: value for key, value in node.meta.items() if key == "val"}
+    torch.export.save(exported, path, extra_files=description.to_strings())
 
 
 def describe(path: Path, description: Description) -> None:
-    """Replace what the file says about itself."""
-    _save(torch.export.load(path), path, description)
+    """Replace what the file says about itself: a new archive with every other entry as it was."""
+    strings, fresh = description.to_strings(), path.with_name(f"fresh-{path.name}")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(fresh, "w") as new:
+        for entry in old.namelist():
+            folder, _, name = entry.rpartition("/")
+            new.writestr(entry, strings[name] if folder.endswith("/extra") else old.read(entry))
+    fresh.replace(path)
 
 
 def load(path: Path) -> Runtime:
@@ -48,15 +61,6 @@ def load(path: Path) -> Runtime:
     program = torch.export.load(path, extra_files=strings)
     strings = {key: value for key, value in strings.items() if value}
     return Runtime(path, Description.from_strings(strings, str(path)), torch.inference_mode()(program.module()))
-
-
-def _save(program: torch.export.ExportedProgram, path: Path, description: Description) -> None:
-    """Leave out what the graph does not need: example inputs (a pickle), guards (Python code), the writer's paths."""
-    program._example_inputs = None
-    program._guards_code = []
-    for node in program.graph.nodes:
-        node.meta = {key: value for key, value in node.meta.items() if key == "val"}
-    torch.export.save(program, path, extra_files=description.to_strings())
 
 
 # --- the check before reading ----------------------------------------------------------------------------------------

@@ -26,19 +26,15 @@ def dynamic_file(network, tmp_path_factory) -> Path:
     return path
 
 
-def test_it_agrees_at_other_batches_and_sizes(network, smooth, dynamic_file):
+def test_it_agrees_keeps_its_description_and_no_path_of_the_writer(network, smooth, description, dynamic_file):
+    described = replace(description, dynamic=True, parity={"mask IoU": {"value": 1.0}})
+    pt2.describe(dynamic_file, described)
     runtime = pt2.load(dynamic_file)
-    assert runtime.size is None
+    assert runtime.description == described and runtime.size is None
     for batch, size in ((1, (160, 160)), (3, (96, 224))):
         images = smooth(batch, size, seed=4)
         for given, expected in zip(runtime.forward(images), Deployed(network)(images)):
             torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-3)
-
-
-def test_it_keeps_its_description_and_no_path_of_the_writer(dynamic_file):
-    description = replace(pt2.load(dynamic_file).description, parity={"mask IoU": {"value": 1.0}})
-    pt2.describe(dynamic_file, description)
-    assert pt2.load(dynamic_file).description == description
     data = dynamic_file.read_bytes()
     assert str(Path(pt2.__file__).parent).encode() not in data and b"site-packages" not in data
 

@@ -1,0 +1,43 @@
+"""The table has a line for every format, also for those that could not be made."""
+
+from __future__ import annotations
+
+import csv
+
+import torch
+
+from seglab.export.benchmark import PUBLISHED, benchmark, interleaved, published_table
+from seglab.model.yolo11 import YOLO11Seg
+
+
+def test_one_line_a_format_with_its_status(tmp_path, capsys):
+    torch.manual_seed(0)
+    names = {index: str(index) for index in range(10)}
+    lines = benchmark(YOLO11Seg("n", 10).eval(), names, imgsz=64, formats=["torchscript", "engine"], out=tmp_path)
+    found = {(line.format, line.precision): line for line in lines}
+    assert set(found) == {
+        (name, kind) for name in ("pytorch", "torchscript", "engine") for kind in ("fp32", "fp16")
+    } - {("pytorch", "fp16")}
+    plain, traced = found["pytorch", "fp32"], found["torchscript", "fp32"]
+    assert traced.status == "ok" and traced.milliseconds > 0 and 5 < traced.megabytes < 20
+    assert (plain.box_map, plain.mask_map) == (traced.box_map, traced.mask_map)
+    if not torch.cuda.is_available():
+        assert "NVIDIA" in found["engine", "fp32"].status and found["engine", "fp32"].milliseconds is None
+    assert "| torchscript | fp32 |" in capsys.readouterr().out
+    assert (tmp_path / "benchmark.md").read_text().count("\n") == len(lines) + 2
+    assert len(list(csv.reader((tmp_path / "benchmark.csv").open()))) == len(lines) + 1
+    assert (tmp_path / "benchmark.png").stat().st_size > 1000
+
+
+def test_rounds_are_interleaved():
+    turns = []
+    forwards = {(name, ""): lambda images, name=name: turns.append(name) for name in "ab"}
+    seconds = interleaved(forwards, torch.zeros(1), rounds=4)
+    assert turns[-8:] == list("abababab") and all(len(times) == 4 for times in seconds.values())
+
+
+def test_the_published_table_counts_as_published(monkeypatch):
+    for scale in "mlx":  # counting the large ones takes seconds and shows nothing more
+        monkeypatch.delitem(PUBLISHED, scale)
+    small, medium = published_table().splitlines()[2:]
+    assert "2.9 (2.9)" in small and "10.1 (10.1)" in medium

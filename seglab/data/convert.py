@@ -140,7 +140,7 @@ def _kind(source: Path) -> tuple[str, list[Path]]:
 
 
 def _role(split: str) -> str:
-    return next((role for role in ("val", "test") if role in split), "train")
+    return next((role for role in SPLITS if role in split), "train")
 
 
 def _coco_to_yolo(
@@ -180,8 +180,10 @@ def _coco_to_yolo(
 
 def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, str]:
     """Link the pictures of COCO image entries into the dataset -> image id: why it had to be left out."""
+    from tqdm.auto import tqdm
+
     left_out, taken = {}, set()
-    for entry in entries:
+    for entry in tqdm(entries, unit="image", desc=f"place {target.name}"):
         name = PurePosixPath(str(entry["file_name"]).replace("\\", "/"))
         fault = ""
         if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
@@ -333,6 +335,8 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
     """Write one COCO JSON a split into `part` -> file written: where it belongs."""
     from tqdm.auto import tqdm
 
+    if source.suffix == ".json":
+        raise SeglabError(f"{source} is a JSON already: to=coco takes the YAML, folder or name of a YOLO-seg dataset")
     spec = load_dataset(str(source))
     splits = {split: files for split, files in spec.splits.items() if files}
     if len(set(splits.values())) == 1:

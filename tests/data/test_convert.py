@@ -310,6 +310,8 @@ def test_unknown_sources_and_targets_say_what_is_known(tmp_path):
         convert(tmp_path / "nothing", out=tmp_path / "out")
     with pytest.raises(SeglabError, match="neither 'yolo' nor 'coco'"):
         convert(tmp_path, out=tmp_path / "out", to="voc")
+    with pytest.raises(SeglabError, match="a JSON already"):
+        convert(tmp_path / "some.json", out=tmp_path / "out", to="coco")
     for name in ("instances_val_a.json", "instances_val_b.json"):
         source, _ = synthetic(tmp_path)
         source.rename(tmp_path / name)

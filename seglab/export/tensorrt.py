@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,21 +21,22 @@ LARGEST = 4  # a dynamic engine takes up to so many times the described batch, a
 
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
-    """Build an engine from the ONNX file of the same model, on the card it shall run on."""
+    """Build an engine from the ONNX file of the same model, on the card it shall run on.
+
+    The network is strongly typed: float16 is where that file says so, and nowhere else.
+    """
     trt = _package()
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
-    network = builder.create_network(0)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.onnx"
-        onnx.write(model, source, replace(description, precision="fp32"))
+        onnx.write(model, source, description)
         if not parser.parse(source.read_bytes()):
             raise SeglabError(f"TensorRT cannot read the ONNX graph: {parser.get_error(0)}")
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32
-    if description.precision == "fp16":
-        config.set_flag(trt.BuilderFlag.FP16)
     if description.dynamic:
         batch, (height, width) = description.batch, description.size
         profile = builder.create_optimization_profile()

@@ -1,0 +1,16 @@
+"""What the bare `pytest --nbval notebooks` needs, from whatever folder it is started."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).resolve().parent / "notebooks"
+
+
+def pytest_configure(config) -> None:
+    """Run lessons with this Python on one thread, and compare their outputs by the lessons' own rules."""
+    if getattr(config.option, "nbval", False):
+        config.option.nbval_current_env = True
+        config.option.nbval_sanitize_with = str(NOTEBOOKS / "sanitize.cfg")
+        os.environ["OMP_NUM_THREADS"] = "1"

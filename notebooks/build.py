@@ -1,0 +1,150 @@
+"""Build the lessons: notebooks/src/NN_name.py and src/solutions/NN_name.py -> notebooks/NN_name.ipynb, executed.
+
+    python notebooks/build.py           every lesson
+    python notebooks/build.py 01 03     these lessons
+
+The scripts are the only source that is edited. `compose` adds what is generated: the setup cell, and the exercises,
+made from the solutions by leaving the bodies of their functions out. Stored outputs come from the CPU, one thread, and
+the embedded toybox data, so that a strict comparison passes anywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import getpass
+import hashlib
+import io
+import os
+import re
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+FOLDER = Path(__file__).resolve().parent
+SOURCES, SOLUTIONS = FOLDER / "src", FOLDER / "src" / "solutions"
+REPOSITORY = ""  # "owner/name" on GitHub, from where Colab installs; without it lessons have no badge
+COLOURS = 256  # of a stored figure: enough for photographs at this size, a third of the bytes
+MACHINE = re.compile(r"(?<![\w.])/(home|root|Users|work|tmp|mnt|content|opt)/|[A-Z]:\\\\|site-packages|ipykernel_\d")
+
+
+def lessons() -> list[str]:
+    """The lessons' names, "01_masks" and so on, in order."""
+    return sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.py"))
+
+
+def compose(name: str, solved: bool = False) -> nbformat.NotebookNode:
+    """The notebook of a lesson without outputs. solved: the exercises show their solutions."""
+    cells = []
+    for cell in jupytext.read(SOURCES / f"{name}.py", fmt="py:percent").cells:
+        cells.append(_cell(cell.cell_type, cell.source, cell.metadata))
+        if len(cells) == 1:
+            cells[0].source += badge(name)
+            cells.append(_cell("code", setup(), {"tags": ["setup"]}))
+        if "## Exercises" in cell.source:
+            for each in jupytext.read(SOLUTIONS / f"{name}.py", fmt="py:percent").cells:
+                if each.cell_type == cells[-1].cell_type == "markdown":  # a task follows its heading, a hint its task
+                    cells[-1].source += "\n\n" + _shown(each, solved)
+                else:
+                    cells.append(_cell(each.cell_type, _shown(each, solved), each.metadata))
+    for number, cell in enumerate(cells):  # a cell keeps its id until its text changes
+        same = sum(other.source == cell.source for other in cells[:number])
+        cell.id = hashlib.sha256(f"{name} {same} {cell.source}".encode()).hexdigest()[:8]
+    notebook = new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata.language_info = {"name": "python"}
+    return notebook
+
+
+def badge(name: str) -> str:
+    """The line that opens a lesson on Colab."""
+    place = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{name}.ipynb"
+    return f"\n\n[Open in Colab]({place})" if REPOSITORY else ""
+
+
+def setup() -> str:
+    """The first code cell: it installs only where seglab cannot be found, and leaves torch and numpy as they are."""
+    if REPOSITORY:
+        missing = f'get_ipython().run_line_magic("pip", "install -q git+https://github.com/{REPOSITORY}")'
+    else:
+        missing = 'raise ImportError("install seglab first: pip install -e . in the course\'s folder")'
+    return (
+        "# Generated: installs the course's library where it is missing, and changes neither torch nor numpy.\n"
+        "import importlib.util\n\n"
+        'if importlib.util.find_spec("seglab") is None:\n'
+        f"    {missing}\n"
+        'print("seglab is ready")'
+    )
+
+
+def _cell(kind: str, source: str, metadata: dict) -> nbformat.NotebookNode:
+    kept = {key: value for key, value in metadata.items() if key in ("tags", "alt")}
+    return (new_code_cell if kind == "code" else new_markdown_cell)(source, metadata=kept)
+
+
+def _shown(cell: nbformat.NotebookNode, solved: bool) -> str:
+    tags = cell.metadata.get("tags", [])
+    if "hint" in tags:
+        return f"<details><summary>Hint</summary>\n\n{cell.source}\n\n</details>"
+    return stub(cell.source) if "solution" in tags and not solved else cell.source
+
+
+def stub(source: str) -> str:
+    """A solution with the body of every function replaced; signatures and docstrings stay."""
+    lines = source.splitlines()
+    for function in reversed([node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]):
+        first, *_ = function.body
+        if ast.get_docstring(function) is None:
+            raise ValueError(f"the solution {function.name} needs a docstring that says what to write")
+        lines[first.end_lineno : function.end_lineno] = ["    return ...  # your code here"]
+    return "\n".join(lines)
+
+
+def execute(notebook: nbformat.NotebookNode) -> None:
+    """Run all cells in a fresh kernel beside the lessons. Errors: RuntimeError for warnings and machine paths."""
+    from nbclient import NotebookClient
+
+    for name in [key for key in os.environ if key.startswith("SEGLAB_")]:
+        del os.environ[name]  # stored outputs show the embedded data only
+    os.environ |= {"OMP_NUM_THREADS": "1", "SEGLAB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    place = {"metadata": {"path": str(FOLDER)}}
+    NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, resources=place).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", ()):
+            text = "".join(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
+            if output.get("name") == "stderr":
+                raise RuntimeError(f"a cell warns, which strict comparison cannot bear:\n{cell.source}\n{text}")
+            if MACHINE.search(text) or getpass.getuser() in text.split():
+                raise RuntimeError(f"a cell prints what belongs to this machine:\n{cell.source}\n{text}")
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = _smaller(output.data["image/png"])
+                output.metadata = {"image/png": {"alt": cell.metadata["alt"]}}
+    notebook.metadata.language_info = {"name": "python"}
+    notebook.metadata.pop("widgets", None)
+
+
+def _smaller(encoded: str) -> str:
+    """The same PNG with a palette."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    packed = io.BytesIO()
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+    return base64.b64encode(packed.getvalue()).decode("ascii") + "\n"
+
+
+def main(wanted: list[str]) -> None:
+    for name in lessons():
+        if not wanted or name[:2] in wanted:
+            notebook = compose(name)
+            execute(notebook)
+            nbformat.write(notebook, FOLDER / f"{name}.ipynb")
+            print(f"built {name}: {len(notebook.cells)} cells, {(FOLDER / f'{name}.ipynb').stat().st_size >> 10} KB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

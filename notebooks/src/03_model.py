@@ -1,0 +1,506 @@
+# %% [markdown]
+# # 03 · The model from an empty cell
+#
+# YOLO11-seg looks at a picture once and says, for thousands of places at the same time: what is here, where are its
+# four sides, and which of its pixels are its own. This lesson writes the whole network, block by block, and checks
+# every block number for number against the library's.
+#
+# After this lesson you can
+#
+# 1. write each of its blocks yourself, and say what the block is good for,
+# 2. follow a picture's shape through backbone, neck and head, and account for every one of its 2,876,848 parameters,
+# 3. turn the head's raw numbers into boxes and masks, and say why masks are blocky.
+#
+# **Time** about 20 seconds of computing on a CPU, 10 on a T4. **Before** lesson 01; what a convolution is.
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+
+from seglab.model import blocks, head
+from seglab.model.yolo11 import YOLO11Seg, count_parameters
+
+
+def agree(mine, theirs, *inputs):
+    """Same parameters under the same names, and, given the same values, the same output."""
+    mine.load_state_dict(theirs.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(mine.eval()(*inputs), theirs.eval()(*inputs))
+    return count_parameters(mine)
+
+
+generator = torch.manual_seed(0)
+x = torch.randn(1, 64, 20, 20)
+print("a feature map:", tuple(x.shape), "= pictures, channels, rows, columns")
+
+# %% [markdown]
+# The names of attributes matter from the first class on: the official weights are stored under names such as
+# `model.0.conv.weight`, so a network with the same names can load them. Names like `cv1` are not pretty, but they are
+# the price of compatibility.
+#
+# ## Conv: the only brick
+#
+# Convolution, batch normalisation, SiLU. The convolution needs no bias, because the normalisation brings its own.
+# `padding = kernel // 2` keeps the size at stride 1 and halves it at stride 2.
+#
+# Account for its parameters: 64 · 32 kernels of 3 · 3 weights, and for each of the 32 output channels a scale and a
+# shift, 18,496 in all. Where every channel is convolved by itself (*depth-wise*, `groups`), there are far fewer.
+
+
+# %%
+class Conv(nn.Module):
+    def __init__(self, c_in, c_out, kernel=1, stride=1, groups=1, act=True):
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03)
+        self.act = nn.SiLU() if act else nn.Identity()
+
+    def forward(self, x):
+        return self.act(self.bn(self.conv(x)))
+
+
+print(tuple(Conv(64, 32, 3, 2)(x).shape), "with", agree(Conv(64, 32, 3), blocks.Conv(64, 32, 3), x), "parameters")
+depthwise = Conv(64, 64, 3, groups=64)
+print("depth-wise:", agree(depthwise, blocks.Conv(64, 64, 3, groups=64), x), "parameters")
+
+# %% [markdown]
+# ## Bottleneck: learn a correction
+#
+# Two convolutions, and the input added to the result. The block only has to learn what to *change*, and the gradient
+# has a way round it.
+
+
+# %%
+class Bottleneck(nn.Module):
+    def __init__(self, channels, expansion=0.5):
+        super().__init__()
+        hidden = int(channels * expansion)
+        self.cv1 = Conv(channels, hidden, 3)
+        self.cv2 = Conv(hidden, channels, 3)
+
+    def forward(self, x):
+        return x + self.cv2(self.cv1(x))
+
+
+print(agree(Bottleneck(64), blocks.Bottleneck(64), x), "parameters")
+
+# %% [markdown]
+# ## C3k: half goes through, half goes round
+#
+# The cross-stage partial idea: split the channels, work on one half only, merge with a 1 × 1 convolution. Half the
+# work for the expensive 3 × 3 part, and the untouched half keeps what was there.
+
+
+# %%
+class C3k(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        hidden = channels // 2
+        self.cv1 = Conv(channels, hidden)  # the half that is worked on
+        self.cv2 = Conv(channels, hidden)  # the half that goes round
+        self.cv3 = Conv(2 * hidden, channels)
+        self.m = nn.Sequential(Bottleneck(hidden, 1.0), Bottleneck(hidden, 1.0))
+
+    def forward(self, x):
+        return self.cv3(torch.cat((self.m(self.cv1(x)), self.cv2(x)), dim=1))
+
+
+print(agree(C3k(64), blocks.C3k(64), x), "parameters")
+
+# %% [markdown]
+# ## C3k2: YOLO11's workhorse
+#
+# The same idea once more, and every intermediate result goes into the merge as well. Eight of these carry the
+# network. The inner blocks are bottlenecks in fine maps and C3k in coarse ones.
+
+
+# %%
+class C3k2(nn.Module):
+    def __init__(self, c_in, c_out, depth, c3k, expansion=0.5):
+        super().__init__()
+        hidden = int(c_out * expansion)
+        self.cv1 = Conv(c_in, 2 * hidden)
+        self.cv2 = Conv((2 + depth) * hidden, c_out)
+        self.m = nn.ModuleList(C3k(hidden) if c3k else Bottleneck(hidden) for _ in range(depth))
+
+    def forward(self, x):
+        parts = list(self.cv1(x).chunk(2, dim=1))
+        for block in self.m:
+            parts.append(block(parts[-1]))
+        return self.cv2(torch.cat(parts, dim=1))
+
+
+for c3k in (False, True):
+    print(agree(C3k2(64, 128, 1, c3k), blocks.C3k2(64, 128, 1, c3k), x), "parameters,", "C3k" if c3k else "Bottleneck")
+
+# %% [markdown]
+# ## SPPF: look further at no cost
+#
+# Three poolings in a row over windows of 5, and their results side by side: a cell now knows the maximum within 5, 9
+# and 13 cells. Stacking small windows is the trick: two maxima over 5 in a row *are* the maximum over 9.
+
+# %%
+pool5, pool9 = nn.MaxPool2d(5, 1, 2), nn.MaxPool2d(9, 1, 4)
+assert torch.equal(pool5(pool5(x)), pool9(x))
+
+
+class SPPF(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.cv1, self.cv2 = Conv(channels, channels // 2), Conv(2 * channels, channels)
+
+    def forward(self, x):
+        first = self.cv1(x)
+        return self.cv2(torch.cat((first, pool5(first), pool5(pool5(first)), pool5(pool5(pool5(first)))), dim=1))
+
+
+print(agree(SPPF(64), blocks.SPPF(64), x), "parameters, none of them in the poolings")
+
+# %% [markdown]
+# ## Attention: every place may ask every other
+#
+# At stride 32 a 640-pixel picture is only 20 × 20 = 400 places, few enough to compare all with all. Each place sends
+# a *query*, offers a *key* and carries a *value*; how well query and key match decides how much of the value is taken
+# over. Order is lost in this, so a depth-wise convolution of the values (`pe`) puts a sense of position back.
+
+
+# %%
+class Attention(nn.Module):
+    def __init__(self, channels, heads):
+        super().__init__()
+        self.heads, self.width = heads, channels // heads
+        self.qkv = Conv(channels, 2 * channels, act=False)  # keys and queries are half as wide as values
+        self.proj = Conv(channels, channels, act=False)
+        self.pe = Conv(channels, channels, 3, groups=channels, act=False)
+
+    def forward(self, x):
+        half = self.width // 2
+        q, k, v = self.qkv(x).unflatten(1, (self.heads, -1)).flatten(3).split([half, half, self.width], dim=2)
+        weights = (q.transpose(2, 3) @ k / half**0.5).softmax(dim=3)  # (B, heads, HW, HW): rows sum to 1
+        mixed = (v @ weights.transpose(2, 3)).view_as(x)
+        return self.proj(mixed + self.pe(v.reshape(x.shape)))
+
+
+z = torch.randn(1, 128, 20, 20)
+print(agree(Attention(128, 2), blocks.Attention(128, 2), z), "parameters; the table of weights is", 400, "by", 400)
+
+# %% [markdown]
+# Around it stand two residual connections (`PSABlock`) and one more split in half (`C2PSA`). This is the end of the
+# backbone.
+
+
+# %%
+class PSABlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.attn = Attention(channels, channels // 64)
+        self.ffn = nn.Sequential(Conv(channels, 2 * channels), Conv(2 * channels, channels, act=False))
+
+    def forward(self, x):
+        x = x + self.attn(x)
+        return x + self.ffn(x)
+
+
+print(agree(PSABlock(128), blocks.PSABlock(128), z), "parameters")
+
+
+# %%
+class C2PSA(nn.Module):
+    def __init__(self, channels, depth):
+        super().__init__()
+        self.cv1, self.cv2 = Conv(channels, channels), Conv(channels, channels)
+        self.m = nn.Sequential(*(PSABlock(channels // 2) for _ in range(depth)))
+
+    def forward(self, x):
+        kept, attended = self.cv1(x).chunk(2, dim=1)
+        return self.cv2(torch.cat((kept, self.m(attended)), dim=1))
+
+
+print(agree(C2PSA(128, 1), blocks.C2PSA(128, 1), z), "parameters")
+
+# %% [markdown]
+# ## Backbone and neck
+#
+# The smallest network, n, has these 23 layers. The **backbone** (0 to 10) halves the picture five times and gives
+# three maps, at strides 8, 16 and 32: fine maps know *where*, coarse maps know *what*. The **neck** (11 to 22) lets
+# each tell the other: meaning goes down to the fine maps, position up to the coarse ones. Layers without parameters
+# keep their number, because weights are stored by number.
+
+# %%
+layers = nn.ModuleList(
+    [Conv(3, 16, 3, 2), Conv(16, 32, 3, 2), C3k2(32, 64, 1, False, 0.25)]  # 0, 1, 2
+    + [Conv(64, 64, 3, 2), C3k2(64, 128, 1, False, 0.25)]  # 3, 4: stride 8
+    + [Conv(128, 128, 3, 2), C3k2(128, 128, 1, True)]  # 5, 6: stride 16
+    + [Conv(128, 256, 3, 2), C3k2(256, 256, 1, True), SPPF(256), C2PSA(256, 1)]  # 7 to 10: stride 32
+    + [nn.Identity(), nn.Identity(), C3k2(384, 128, 1, False)]  # 11, 12, 13: down to stride 16
+    + [nn.Identity(), nn.Identity(), C3k2(256, 64, 1, False)]  # 14, 15, 16: down to stride 8
+    + [Conv(64, 64, 3, 2), nn.Identity(), C3k2(192, 128, 1, False)]  # 17, 18, 19: up to stride 16
+    + [Conv(128, 128, 3, 2), nn.Identity(), C3k2(384, 256, 1, True)]  # 20, 21, 22: up to stride 32
+)
+print(len(layers), "layers,", sum(map(count_parameters, layers[:11])), "parameters in the backbone,", end=" ")
+print(sum(map(count_parameters, layers[11:])), "in the neck")
+
+
+# %%
+def features(layer, images):
+    p3 = layer[4](layer[3](layer[2](layer[1](layer[0](images)))))  # stride 8
+    p4 = layer[6](layer[5](p3))  # stride 16
+    p5 = layer[10](layer[9](layer[8](layer[7](p4))))  # stride 32
+    double = nn.Upsample(scale_factor=2)
+    n4 = layer[13](torch.cat((double(p5), p4), dim=1))
+    out3 = layer[16](torch.cat((double(n4), p3), dim=1))
+    out4 = layer[19](torch.cat((layer[17](out3), n4), dim=1))
+    out5 = layer[22](torch.cat((layer[20](out4), p5), dim=1))
+    return [out3, out4, out5]
+
+
+images = torch.rand(1, 3, 256, 320)
+maps = features(layers, images)
+print([tuple(each.shape) for each in maps])
+
+# %% [markdown]
+# ## The head
+#
+# For every cell of the three maps, three small branches ask three questions. **Where are the four sides?** 4 · 16
+# numbers. **What is it?** one number a class. **Which pixels?** 32 *coefficients*. Boxes and coefficients share a
+# plan; the class branch gets by with depth-wise convolutions.
+
+
+# %%
+def branch(c_in, hidden, c_out):
+    return nn.Sequential(Conv(c_in, hidden, 3), Conv(hidden, hidden, 3), nn.Conv2d(hidden, c_out, 1))
+
+
+def class_branch(c, hidden, classes):
+    first = nn.Sequential(Conv(c, c, 3, groups=c), Conv(c, hidden))
+    second = nn.Sequential(Conv(hidden, hidden, 3, groups=hidden), Conv(hidden, hidden))
+    return nn.Sequential(first, second, nn.Conv2d(hidden, classes, 1))
+
+
+for channels in (64, 128, 256):
+    parts = branch(channels, 64, 64), class_branch(channels, 80, 80), branch(channels, 32, 32)
+    print(channels, "channels: box, class and mask branch have", [count_parameters(part) for part in parts])
+
+# %% [markdown]
+# And once for the whole picture: **prototypes**, 32 maps at twice the resolution of the finest feature map.
+
+
+# %%
+class Prototypes(nn.Module):
+    def __init__(self, c_in, hidden):
+        super().__init__()
+        self.cv1, self.cv2 = Conv(c_in, hidden, 3), Conv(hidden, hidden, 3)
+        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)  # a learnt doubling
+        self.cv3 = Conv(hidden, 32)
+
+    def forward(self, x):
+        return self.cv3(self.cv2(self.upsample(self.cv1(x))))
+
+
+print(agree(Prototypes(64, 64), head.Prototypes(64, 64), x), "parameters:", tuple(x.shape[2:]), "->", end=" ")
+print(tuple(Prototypes(64, 64)(x).shape))
+
+# %% [markdown]
+# Put together. Each branch's map is flattened, so that cells of all three strides stand in one row: for 640 × 640
+# that is 80² + 40² + 20² = 8,400 *anchor points*. (`dfl` holds the numbers 0 to 15; the official files carry them as
+# weights, so they count.)
+
+
+# %%
+class SegmentHead(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.cv2 = nn.ModuleList(branch(c, 64, 64) for c in channels)
+        self.cv3 = nn.ModuleList(class_branch(c, max(channels[0], min(classes, 100)), classes) for c in channels)
+        self.cv4 = nn.ModuleList(branch(c, 32, 32) for c in channels)
+        self.dfl, self.proto = head.Distribution(), Prototypes(channels[0], 64)
+
+    def forward(self, maps):
+        rows = [[b(x).flatten(2) for b, x in zip(own, maps)] for own in (self.cv2, self.cv3, self.cv4)]
+        return *(torch.cat(row, dim=2) for row in rows), self.proto(maps[0])
+
+
+own_head = SegmentHead((64, 128, 256), 80)
+for name, part in zip(("boxes", "classes", "coefficients", "prototypes"), own_head(maps)):
+    print(f"{name:13}", tuple(part.shape))
+
+# %% [markdown]
+# ## The whole, number for number
+#
+# Twenty-four layers. The library's model has the same names, so its parameters load into ours; then both must say the
+# same of the same picture.
+
+
+# %%
+class Mine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = nn.ModuleList([*layers, own_head])
+
+    def forward(self, images):
+        return self.model[23](features(self.model, images))
+
+
+mine, library = Mine(), YOLO11Seg("n")
+mine.load_state_dict(library.state_dict())
+with torch.no_grad():
+    ours, theirs = mine.eval()(images), library.eval()(images)
+for part, their_part in zip(ours, theirs):
+    torch.testing.assert_close(part, their_part)
+print(f"{count_parameters(mine):,} parameters, every output the same")
+
+# %% [markdown]
+# That is the published figure for YOLO11n-seg, to the last parameter. The larger models are the same plan with more
+# channels, more repeats, and C3k inside every block:
+
+# %%
+from seglab.model.yolo11 import SCALES
+
+totals = {}
+for scale in SCALES:
+    with torch.device("meta"):  # shapes without memory
+        totals[scale] = count_parameters(YOLO11Seg(scale))
+    print(f"{scale}: {totals[scale]:>10,} parameters, {SCALES[scale]}")
+assert totals["n"] == 2_876_848 and totals["x"] == 62_142_656
+
+# %% [markdown]
+# **Official weights** load by name as well. The cell below does so where the file `yolo11n-seg.pt` lies in the cache,
+# in the working folder or in `SEGLAB_DATASETS`; it downloads nothing, and where there is no file it has nothing to
+# check.
+
+# %%
+import os
+from pathlib import Path
+
+from seglab.data.assets import cache_folder
+from seglab.model.weights import load_weights
+
+places = [cache_folder(), Path.cwd(), Path(os.environ.get("SEGLAB_DATASETS") or ".")]
+for file in [place / "yolo11n-seg.pt" for place in places if (place / "yolo11n-seg.pt").is_file()][:1]:
+    official = load_weights(file).state
+    assert set(official) == set(mine.state_dict())
+    mine.load_state_dict(official), library.load_state_dict(official)
+    with torch.no_grad():
+        for part, their_part in zip(mine(images), library(images)):
+            torch.testing.assert_close(part, their_part)
+print("official weights fit wherever they are at hand")
+
+# %% [markdown]
+# ## From raw numbers to a box
+#
+# An anchor point is the centre of a cell. The four sides are given as distances from it, and each distance as a
+# distribution over 16 bins, 0 to 15, one stride wide. The distance is its mean. (Why not simply one number? Lesson
+# 04.)
+
+# %%
+logits = torch.full((4, 16), -4.0)
+logits[0, 2], logits[1, 3], logits[2, 4], logits[3, [1, 2]] = 9, 9, 9, torch.tensor([9.0, 9.0])
+probabilities = logits.softmax(dim=1)
+left, top, right, bottom = (probabilities * torch.arange(16)).sum(dim=1).tolist()
+print(f"left {left:.1f}, top {top:.1f}, right {right:.1f}, bottom {bottom:.1f} strides")
+x0, y0, stride = 100.0, 60.0, 8
+box = [x0 - left * stride, y0 - top * stride, x0 + right * stride, y0 + bottom * stride]
+print("box around (100, 60):", [round(side) for side in box])
+
+# %%
+points, strides = head.anchor_points(256, 320)
+by_library = head.boxes_from_distribution(logits.view(1, 64, 1), torch.tensor([[x0, y0]]), torch.tensor([[8.0]]))
+torch.testing.assert_close(by_library[0, 0], torch.tensor(box))
+print(
+    tuple(points.shape), "anchor points for 256 x 320; the first", points[0].tolist(), "the last", points[-1].tolist()
+)
+print("the farthest a side can be:", [15 * stride for stride in head.STRIDES], "pixels at strides", head.STRIDES)
+
+# %% [markdown]
+# ## From coefficients to a mask
+#
+# A mask is a **weighted sum of the 32 prototypes**, one sign at each cell, cut to the object's box. One matrix
+# product gives the masks of all objects. The network here is untrained, so let fixed cosine waves stand in for
+# prototypes, and ask least squares for the 32 coefficients of an object: how well can 32 numbers describe it?
+
+# %%
+from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
+
+item = SegmentationDataset(load_dataset("toybox8-seg"), "train", 640)[0]
+boxes = torch.from_numpy(item["boxes"])  # letterbox pixels; the picture fills rows 80 to 560
+whole = (boxes[:, :2] > torch.tensor([4, 84])).all(dim=1) & (boxes[:, 2:] < torch.tensor([636, 556])).all(dim=1)
+chosen = int((torch.from_numpy(item["masks"]).float().sum(dim=(1, 2)) * whole).argmax())  # the largest not cut off
+target = torch.from_numpy(item["masks"][chosen]).float()  # (160, 160), the share of each cell
+left, top, right, bottom = (item["boxes"][chosen] / 4).round().astype(int)
+waves = torch.cos(torch.pi * torch.arange(8)[:, None] * (torch.arange(160) + 0.5) / 160)  # (8, 160)
+prototypes = torch.einsum("ay,bx->abyx", waves[::2], waves).flatten(0, 1)  # (32, 160, 160)
+window = (slice(None), slice(top, bottom), slice(left, right))
+coefficients = torch.linalg.lstsq(prototypes[window].flatten(1).T, target[window[1:]].reshape(-1, 1) - 0.5).solution
+print("prototypes", tuple(prototypes.shape), "coefficients", tuple(coefficients.T.shape))
+
+# %% alt="Target mask, one cosine prototype, the weighted sum of all with the box, and the sum cut to the box and at zero."
+summed = torch.einsum("kyx,k->yx", prototypes, coefficients[:, 0])
+assembled = torch.zeros(160, 160)
+assembled[window[1:]] = (summed[window[1:]] > 0).float()
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), dpi=80)
+pictures = (target, prototypes[10], summed.clamp(-0.5, 0.5), assembled)
+for axis, picture, title in zip(axes, pictures, ("target", "one prototype", "weighted sum", "cut to its box, > 0")):
+    axis.imshow(picture, cmap="Blues" if picture.min() == 0 else "RdBu_r")
+    axis.add_patch(plt.Rectangle((left, top), right - left, bottom - top, fill=False))
+    axis.set_title(title, fontsize=10)
+    axis.set_axis_off()
+plt.show()
+print("the box is drawn on", len(pictures), "pictures of", tuple(target.shape))
+
+# %% [markdown]
+# Even waves that know nothing of the object come near, because **the box does half the work**: the sum only has to be
+# right inside. Trained prototypes follow edges in the picture and do far better.
+#
+# The library's `assemble` does the same at the photograph's own resolution, reading between the cells. Put each
+# object's own coefficients on the same prototypes and one call gives every mask:
+
+# %%
+from seglab.inference.masks import assemble
+from seglab.inference.suppress import Detections
+
+found = Detections(boxes[[chosen]], torch.ones(1), torch.zeros(1, dtype=torch.int64), coefficients.T)
+((x0, y0, crop),) = assemble(prototypes, found, item["sample"]["letterbox"])
+by_hand = nn.functional.interpolate(summed[None, None], scale_factor=4, mode="bilinear")[0, 0] > 0
+pad_top, pad_left = item["sample"]["letterbox"].pad
+rows = slice(y0 + pad_top, y0 + pad_top + crop.shape[0])
+columns = slice(x0 + pad_left, x0 + pad_left + crop.shape[1])
+different = (by_hand[rows, columns].numpy() != crop).mean()
+print(f"pixels that differ: {different:.3f}")
+assert different < 0.001
+
+# %% [markdown]
+# **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the photograph's. A
+# 4,000-pixel photo squeezed into 640 has one mask cell for 25 of its pixels a side. Enlarging cleverly afterwards
+# helps little: what was never drawn cannot be read. A larger input (`imgsz`) gives finer masks, at the price of time:
+
+# %%
+for size in (320, 640, 1280):
+    with torch.no_grad():
+        shape = tuple(library(torch.zeros(1, 3, size // 2, size)).prototypes.shape[2:])
+    print(f"input {size // 2} x {size}: prototypes {shape}, a cell is {4000 * 4 // size} pixels of a 4,000-pixel photo")
+
+# %% [markdown]
+# ## Recap
+#
+# - One brick, `Conv`; two ideas, residual connections and going round in half the channels; one look at everything at
+#   stride 32.
+# - The backbone makes meaning, the neck spreads it over three strides, the head asks three questions at 8,400 anchor
+#   points.
+# - Boxes are means of 16-bin distributions. Masks are 32 prototypes, shared by all objects, times 32 coefficients
+#   each, cut to the box.
+# - Mask detail follows the input's size, because prototypes have a quarter of it.
+#
+# ## Sources
+#
+# - Wang et al., *CSPNet*, 2020; He et al., *Spatial Pyramid Pooling*, 2015; Vaswani et al., *Attention Is All You
+#   Need*, 2017.
+# - Bolya et al., *YOLACT: Real-time Instance Segmentation*, 2019, for prototypes and coefficients; Li et al.,
+#   *Generalized Focal Loss*, 2020, for the bins.
+# - YOLO11's public table of sizes. The library: `seglab/model/blocks.py`, `head.py`, `yolo11.py`;
+#   `seglab/inference/masks.py`.
+#
+# ## Exercises
+#
+# Write the function, run the check below it.

@@ -1,0 +1,55 @@
+# %% [markdown]
+# **1. Area without pixels.** How many pixels does a mask have, given its run lengths alone? And its IoU with another
+# mask needs pixels in both: go through the runs, never making a picture.
+
+# %% [markdown] tags=["hint"]
+# Every second count is a run of ones. For the overlap, turn counts into places where runs begin and end
+# (`np.cumsum`), and take for each pair of runs `min(ends) - max(starts)`, where that is positive.
+
+# %% tags=["solution"]
+def area_and_overlap(a, b):
+    """Counts of two masks of one size -> (pixels of a, pixels in both)."""
+    (from_a, to_a), (from_b, to_b) = (np.cumsum(counts)[: len(counts) // 2 * 2].reshape(-1, 2).T for counts in (a, b))
+    both = np.minimum(to_a[:, None], to_b) - np.maximum(from_a[:, None], from_b)
+    return int((to_a - from_a).sum()), int(both.clip(min=0).sum())
+
+
+# %% tags=["check"]
+answer = area_and_overlap(to_counts(mask), to_counts(solid))
+if answer is ...:
+    print("exercise 1 is open")
+else:
+    assert tuple(answer) == (mask.sum(), (mask & solid).sum()), answer
+    big = np.roll(disc, 100, axis=1)
+    assert tuple(area_and_overlap(to_counts(disc), to_counts(big))) == (disc.sum(), (disc & big).sum())
+    print("exercise 1 is right")
+
+# %% [markdown]
+# **2. The middle of an object.** A bounding box's centre may lie outside a banana. Compute the centroid of an object
+# from its rings, holes taken into account, without drawing it.
+
+# %% [markdown] tags=["hint"]
+# For one ring the centroid is the mean of its edges' middles `(a + b) / 3`, each weighted by the edge's part of the
+# shoelace sum, over the ring's area. With signed areas, holes subtract by themselves.
+
+
+# %% tags=["solution"]
+def centroid(rings):
+    """Rings of one object, solid ones positive and holes negative -> its centroid (x, y)."""
+    moment, area = np.zeros(2), 0.0
+    for ring in rings:
+        following = np.roll(ring, -1, axis=0)
+        parts = (ring[:, 0] * following[:, 1] - following[:, 0] * ring[:, 1]) / 2  # signed, one an edge
+        moment += (parts[:, None] * (ring + following) / 3).sum(axis=0)
+        area += parts.sum()
+    return moment / area
+
+
+# %% tags=["check"]
+answer = centroid([frame, window])
+if answer is ...:
+    print("exercise 2 is open")
+else:
+    rows, columns = np.nonzero(fill([frame, window], 14, 16))
+    assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), answer
+    print("exercise 2 is right")

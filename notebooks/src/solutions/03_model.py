@@ -1,0 +1,53 @@
+# %% [markdown]
+# **1. Count without building.** How many parameters has a `C3k2` whose inner blocks are bottlenecks? Find a formula,
+# and check it on many sizes.
+
+# %% [markdown] tags=["hint"]
+# A `Conv` has `c_in * c_out * kernel ** 2 + 2 * c_out`. Inside are `depth` bottlenecks on `hidden` channels, each
+# with two 3 × 3 convolutions through `hidden // 2` channels.
+
+# %% tags=["solution"]
+def c3k2_parameters(c_in, c_out, depth, expansion):
+    """-> the number of parameters of C3k2(c_in, c_out, depth, c3k=False, expansion), by arithmetic alone."""
+    hidden = int(c_out * expansion)
+    narrow = hidden // 2
+    ends = c_in * 2 * hidden + 4 * hidden + (2 + depth) * hidden * c_out + 2 * c_out
+    return ends + depth * (2 * 9 * hidden * narrow + 2 * narrow + 2 * hidden)
+
+
+# %% tags=["check"]
+if c3k2_parameters(64, 128, 1, 0.5) is ...:
+    print("exercise 1 is open")
+else:
+    for sizes in ((64, 128, 1, 0.5), (32, 64, 2, 0.25), (384, 128, 3, 0.5)):
+        block = C3k2(*sizes[:3], False, sizes[3])
+        assert c3k2_parameters(*sizes) == count_parameters(block), sizes
+    print("exercise 1 is right")
+
+# %% [markdown]
+# **2. Fold the normalisation away.** When the network no longer learns, batch normalisation is a fixed scale and
+# shift of each channel, so it can be folded into the convolution before it. That is why published tables have two
+# parameter counts.
+
+# %% [markdown] tags=["hint"]
+# Normalisation does `(y - mean) / sqrt(var + eps) * weight + bias`. Write it as `y * scale + shift`; a convolution
+# whose weights are scaled channel by channel, with `shift` as its bias, is the same function.
+
+
+# %% tags=["solution"]
+def folded(conv):
+    """A Conv in evaluation mode -> (weight, bias) of the one convolution that does the same before the SiLU."""
+    scale = conv.bn.weight / (conv.bn.running_var + conv.bn.eps).sqrt()
+    return conv.conv.weight * scale.view(-1, 1, 1, 1), conv.bn.bias - conv.bn.running_mean * scale
+
+
+# %% tags=["check"]
+conv = Conv(64, 32, 3).eval()
+nn.init.uniform_(conv.bn.running_mean), nn.init.uniform_(conv.bn.running_var, 0.5, 2), nn.init.uniform_(conv.bn.weight)
+if folded(conv) is ...:
+    print("exercise 2 is open")
+else:
+    weight, bias = folded(conv)
+    with torch.no_grad():
+        torch.testing.assert_close(nn.functional.silu(nn.functional.conv2d(x, weight, bias, padding=1)), conv(x))
+    print("exercise 2 is right")

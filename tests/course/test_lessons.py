@@ -1,0 +1,174 @@
+"""The stored lessons: as built from their scripts, complete, comparable, and fit to be read by everyone.
+
+That their cells do what they show is tested by `pytest --nbval notebooks`; here stands what that cannot see.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jupytext", reason="the course's tests need the extra [course]")
+nbformat = pytest.importorskip("nbformat")
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+_module = importlib.util.spec_from_file_location("build_lessons", NOTEBOOKS / "build.py")
+build = importlib.util.module_from_spec(_module)
+_module.loader.exec_module(build)
+LESSONS = build.lessons()
+
+
+@pytest.fixture(params=LESSONS)
+def lesson(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def notebook(lesson: str):
+    return nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+
+
+@pytest.fixture
+def code(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def text_of(cell) -> str:
+    """The output of a cell that a strict comparison looks at."""
+    outputs = cell.outputs
+    shown = [output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    return "\n".join(text for text in shown if not text.startswith("<Figure"))
+
+
+def test_every_notebook_has_its_script_and_its_solutions():
+    assert LESSONS == sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    assert LESSONS == sorted(path.stem for path in build.SOLUTIONS.glob("*.py"))
+
+
+def test_notebook_is_what_the_script_gives_cell_by_cell(lesson, notebook):
+    made = build.compose(lesson)
+    for stored, own in zip(notebook.cells, made.cells, strict=True):
+        assert (stored.id, stored.cell_type, stored.source) == (own.id, own.cell_type, own.source)
+        assert dict(stored.metadata) == dict(own.metadata)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert notebook.metadata == made.metadata  # kernel python3, no widget state
+
+
+def test_every_cell_ran_in_order_and_most_can_be_compared(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    ignored = [cell for cell in code if "nbval-ignore-output" in cell.metadata.get("tags", ())]
+    assert len(ignored) <= 0.15 * len(code)
+    compared = [cell for cell in code if text_of(cell).strip() and cell not in ignored]
+    assert len(compared) >= 0.7 * len(code)
+    assert not [cell for cell in code if "nbval-skip" in cell.metadata.get("tags", ())]
+
+
+def test_outputs_hold_no_errors_warnings_or_machine_paths(code):
+    for cell in code:
+        for output in cell.outputs:
+            assert output.output_type != "error" and output.get("name") != "stderr", cell.source
+        assert not build.MACHINE.search(text_of(cell)), cell.source
+
+
+def test_numbers_have_three_decimals_at_most(code):
+    for cell in code:
+        assert not re.search(r"\d\.\d{4,}", text_of(cell)), cell.source
+
+
+def test_lesson_is_small(lesson, notebook, code):
+    assert len(notebook.cells) <= 50
+    assert (NOTEBOOKS / f"{lesson}.ipynb").stat().st_size <= 300_000
+    for cell in code:
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert len(lines) <= 15 or "tags" in cell.metadata, cell.source
+
+
+def test_lesson_has_its_parts(lesson, notebook):
+    first, text = notebook.cells[0].source, "\n".join(cell.source for cell in notebook.cells)
+    assert re.match(rf"# {lesson[:2]} · \w", first)
+    assert all(re.search(rf"^{number}\. ", first, re.M) for number in (1, 2, 3)), "three objectives"
+    assert "CPU" in first and "T4" in first
+    assert all(f"## {part}" in text for part in ("Recap", "Exercises", "Sources"))
+    assert notebook.cells[1].source == build.setup()
+
+
+def test_figures_say_in_words_what_they_show(code):
+    for cell in code:
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                assert len(output.metadata["image/png"]["alt"]) >= 40, cell.source
+
+
+def test_relative_links_resolve(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\(([^)#\s]+)", cell.source):
+                assert target.startswith("https://") or (NOTEBOOKS / target).exists(), target
+            for path in re.findall(r"`(seglab/[\w/]+\.py)`", cell.source):
+                assert (NOTEBOOKS.parent / path).is_file(), path
+
+
+def test_two_exercises_are_open_in_the_notebook(lesson, notebook):
+    solutions = [cell for cell in notebook.cells if "solution" in cell.metadata.get("tags", ())]
+    checks = [cell for cell in notebook.cells if "check" in cell.metadata.get("tags", ())]
+    assert len(solutions) == len(checks) == 2
+    assert all("return ...  # your code here" in cell.source for cell in solutions)
+    assert [text_of(cell).strip() for cell in checks] == ["exercise 1 is open", "exercise 2 is open"]
+    assert sum("<summary>Hint" in cell.source for cell in notebook.cells) == 2
+
+
+def test_solutions_pass_their_checks(lesson, capsys, monkeypatch):
+    """The lesson with its solutions in place, run as a script beside the notebooks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(NOTEBOOKS)
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    names = {"__name__": "__main__"}
+    for cell in build.compose(lesson, solved=True).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, f"{lesson} {cell.id}", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "exercise 1 is right" in printed and "exercise 2 is right" in printed
+
+
+@pytest.mark.parametrize("repository", ["", "somebody/seglab"])
+def test_setup_installs_only_what_is_missing(repository, monkeypatch, capsys):
+    calls = []
+
+    class Shell:
+        def run_line_magic(self, name, line):
+            calls.append((name, line))
+
+    monkeypatch.setattr(build, "REPOSITORY", repository)
+    names = {"get_ipython": Shell}
+    exec(build.setup(), names)
+    assert not calls  # seglab is here
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    if repository:
+        exec(build.setup(), names)
+        ((magic, line),) = calls
+        assert magic == "pip" and repository in line
+        assert not {"--upgrade", "-U", "--force-reinstall"} & set(line.split()) and "torch" not in line
+        assert repository in build.badge("01_masks")
+    else:
+        with pytest.raises(ImportError, match="pip install"):
+            exec(build.setup(), names)
+
+
+def test_stub_keeps_signature_and_docstring_only():
+    source = 'def area(a, b):\n    """Two numbers -> one."""\n    c = a\n    return c * b\n\n\nx = 1'
+    kept = build.stub(source).splitlines()
+    assert kept == [*source.splitlines()[:2], "    return ...  # your code here", "", "", "x = 1"]
+
+
+def test_notebooks_are_plain_json_with_one_line_end():
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        json.loads(path.read_text(encoding="utf-8"))
+        assert path.read_text(encoding="utf-8").endswith("}\n")

@@ -71,6 +71,8 @@ def build_loader(
     """
     dataset.group = batch
     workers = min(workers, os.cpu_count() or 1)
+    if workers:
+        cv2.setNumThreads(1)  # a process forked while OpenCV holds threads would wait for threads it does not have
     return DataLoader(
         dataset,
         batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world),

@@ -12,9 +12,13 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q tests --ignore=tests/parity
 	$(BIN)/python -m pytest -q tests/parity
+	$(BIN)/python -m pytest -q --nbval notebooks
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.speed
+
+lab: $(VENV)/.installed-test
+	$(BIN)/jupyter lab notebooks/01_masks.ipynb
 
 # torch and torchvision are chosen by the installer in one step, so that they come from one build
 $(VENV)/.installed-demo: pyproject.toml

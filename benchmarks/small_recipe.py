@@ -36,8 +36,8 @@ def learn_peer(data: str, folder: str) -> str:
     model = YOLO("yolo11n-seg.yaml")
     model.train(
         data=data, epochs=500, patience=500, imgsz=320, batch=2, optimizer="AdamW", lr0=1.5e-3, nbs=2, cos_lr=True,
-        mosaic=0.0, fliplr=0.0, close_mosaic=0, scale=0.1, translate=0.05, hsv_s=0.2, hsv_v=0.2, workers=0, plots=False, amp=False,
-        device="cpu", project=folder, name="peer", exist_ok=True, verbose=False,
+        mosaic=0.0, fliplr=0.0, close_mosaic=0, scale=0.1, translate=0.05, hsv_s=0.2, hsv_v=0.2, workers=0, plots=False,
+        amp=False, device="cpu", project=folder, name="peer", exist_ok=True, verbose=False,
     )  # fmt: skip
     return str(Path(folder) / "peer" / "weights" / "best.pt")
 

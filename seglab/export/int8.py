@@ -9,8 +9,9 @@ from torch import Tensor
 
 from seglab.export.formats import require
 
-# The last layer of every head branch stays in float: a box is an expectation over 16 bins, which one common 8-bit step
-# for all of them ruins (hundreds of pixels), and scores and coefficients are read off directly.
+# Only convolutions go into int8. Decoding must not: at its end boxes in pixels, probabilities and coefficients share one
+# tensor, and one 8-bit step for all of them leaves scores of 0 or 1 and no mAP at all. Of the convolutions, the last of
+# every head branch stays in float too: its outputs are logits that are read off directly, and it costs next to nothing.
 _HEAD = "/network/model.23"
 FLOAT_LAYERS = [f"{_HEAD}/{name}.{i}/{name}.{i}.2/Conv" for name in ("cv2", "cv3", "cv4") for i in range(3)]
 FLOAT_LAYERS += [f"{_HEAD}/proto/cv3/conv/Conv"]

@@ -67,9 +67,12 @@ def verify(path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str 
     """Compare an exported file with the network, print the table, keep it in the file; True when every limit holds.
 
     data: a dataset, whose validation split then also gives box and mask mAP of both; its pictures, or those of the
-    embedded default, are what is compared. Errors: SeglabError when the file was made from other weights.
+    embedded default, are what is compared. Errors: SeglabError when the file was made from other weights, or is an int8
+    file, which only mAP can judge, and there is no data.
     """
     runtime = load_runtime(path)
+    if data is None and runtime.description.precision == "int8":
+        raise SeglabError(f"{path} is an int8 file, which is judged by its mAP: give data= to verify it on")
     if runtime.description.weights not in ("", fingerprint(model)):
         raise SeglabError(f"{path} was exported from other weights than those given: give the weights it came from")
     spec = load_dataset(data or "toybox8-seg") if not isinstance(data, DatasetSpec) else data

@@ -99,9 +99,9 @@ def prepare_seglab(task: str, data: str, threads: int):
     model = YOLO(COURSE_WEIGHTS)
     if task == "predict":
         image = first_image(data)
-        return lambda: model.predict(image)
+        return lambda: model.predict(image, imgsz=640)
     if task == "val":
-        return lambda: model.val(data=data, workers=0, verbose=False)
+        return lambda: model.val(data=data, imgsz=640, workers=0, verbose=False)
 
     from seglab.training.loss import LossGains, segmentation_loss
 
@@ -143,9 +143,9 @@ def prepare_peer(task: str, data: str, threads: int):
     model.model.names = dict(spec.names)
     if task == "predict":
         image = first_image(data)
-        return lambda: model.predict(image, verbose=False)
+        return lambda: model.predict(image, imgsz=640, verbose=False)
     if task == "val":
-        return lambda: model.val(data=str(spec.yaml), workers=0, plots=False, verbose=False)
+        return lambda: model.val(data=str(spec.yaml), imgsz=640, workers=0, plots=False, verbose=False)
 
     from types import SimpleNamespace
 

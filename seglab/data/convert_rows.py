@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import tempfile
+from array import array
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from itertools import combinations
 from pathlib import Path
 
@@ -18,7 +22,6 @@ MARGIN = 1e-4  # pixels between a written coordinate and the next tie of COCO's 
 UNIT = 10**9  # fractions are written in billionths: they err by less than MARGIN up to 100,000 pixels a side
 VERTEX = 24  # characters of a written vertex
 BATCH = 1000  # objects that are made into rows together
-BUFFER = 1 << 25  # characters of rows that wait in memory
 
 
 def steady(points: np.ndarray) -> np.ndarray:
@@ -136,23 +139,28 @@ def same(a: dict, b: dict) -> float:
 
 
 class LabelWriter:
-    """Objects on their way into one folder of label files: made into rows together, rows appended file by file."""
+    """Objects on their way into one folder of label files, in whatever order they come.
+
+    Rows go to one temporary file as they are made; at the end every label file is written once, from its rows there.
+    Memory holds the files' names, a batch of objects and a few numbers a row.
+    """
 
     def __init__(self, folder: Path, report: Report):
         self.folder, self.report = folder, report
-        self.objects: list[tuple] = []
-        self.rows: dict[str, list[str]] = {}
-        self.waiting = 0
         folder.mkdir(parents=True, exist_ok=True)
+        self.number_of: dict[str, int] = {}
+        self.objects: list[tuple] = []
+        self.rows = tempfile.TemporaryFile(dir=folder)
+        self.files, self.ends = array("q"), array("q")  # of every row: the number of its file, its end in `rows`
 
     def file(self, name: str) -> None:
         """An image's label file, empty as long as no object follows. name: relative, with its suffix .txt."""
-        self.rows.setdefault(name, [])
+        self.number_of.setdefault(name, len(self.number_of))
 
     def add(self, name: str, size: tuple[int, int], class_id: int, rings, rle, pixels: float, where: str) -> None:
         """One object of an image of `size` (width, height): its solid rings or its RLE.
 
-        pixels: its area, about; where: its name in the report.
+        name: a label file given to `file`; pixels: the object's area, about; where: its name in the report.
         """
         self.objects.append((name, size, class_id, rings, rle, pixels, where))
         if len(self.objects) == BATCH:
@@ -161,6 +169,7 @@ class LabelWriter:
     def _make_rows(self) -> None:
         outlines = [(rings, size) for _, size, _, rings, rle, _, _ in self.objects if rle is None]
         plain = iter(plain_rows(outlines) if outlines else ())
+        end = self.ends[-1] if self.ends else 0
         for name, size, class_id, rings, rle, pixels, where in self.objects:
             text = next(plain) if rle is None else None
             found = (text, 1.0, 1.0) if text else faithful_row(rings, rle, *size)
@@ -168,25 +177,28 @@ class LabelWriter:
                 self.report.lose(where, "no area: the object has neither a pixel nor an outline inside the image")
                 continue
             self.report.count(pixels, *found[1:])
-            self.rows.setdefault(name, []).append(f"{class_id}{found[0]}\n")
-            self.waiting += len(found[0])
+            end += self.rows.write(f"{class_id}{found[0]}\n".encode())
+            self.files.append(self.number_of[name])
+            self.ends.append(end)
         self.objects.clear()
-        if self.waiting > BUFFER:
-            self._append()
-
-    def _append(self) -> None:
-        for name, rows in self.rows.items():
-            if len(set(rows)) < len(rows):
-                self.report.note(name, "duplicate row: the source has an object twice", "kept, though readers skip it")
-            path = f"{self.folder}/{name}"
-            if "/" in name:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "ab", buffering=0) as file:
-                file.write("".join(rows).encode())
-        self.rows.clear()
-        self.waiting = 0
 
     def close(self) -> None:
-        """Write what still waits."""
+        """Write the label files."""
+        from tqdm.auto import tqdm
+
         self._make_rows()
-        self._append()
+        self.rows.flush()
+        files, ends = np.array(self.files, dtype=np.int64), np.array(self.ends, dtype=np.int64)
+        order = np.argsort(files, kind="stable")
+        bounds = np.searchsorted(files[order], np.arange(len(self.number_of) + 1))
+        starts, ends = np.append(0, ends[:-1])[order], ends[order]
+        with self.rows, mmap.mmap(self.rows.fileno(), 0) if len(order) else nullcontext(b"") as text:
+            for number, name in enumerate(tqdm(self.number_of, unit="file", desc=f"write {self.folder.name}")):
+                own = slice(bounds[number], bounds[number + 1])
+                rows = [text[start:end] for start, end in zip(starts[own].tolist(), ends[own].tolist())]
+                if len(set(rows)) < len(rows):
+                    self.report.note(name, "duplicate row: the source has an object twice", "kept; readers skip it")
+                if "/" in name:
+                    os.makedirs(self.folder / os.path.dirname(name), exist_ok=True)
+                with open(f"{self.folder}/{name}", "wb", buffering=0) as file:
+                    file.write(b"".join(rows))

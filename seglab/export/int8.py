@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seglab.export.formats import require
 
-# Only convolutions go into int8. Decoding must not: at its end boxes in pixels, probabilities and coefficients share one
+# Only convolutions go into int8. Decoding must not: at its end boxes in pixels, scores and coefficients share one
 # tensor, and one 8-bit step for all of them leaves scores of 0 or 1 and no mAP at all. Of the convolutions, the last of
 # every head branch stays in float too: its outputs are logits that are read off directly, and it costs next to nothing.
 _HEAD = "/network/model.23"

@@ -16,11 +16,8 @@
 
 # %%
 import json
-import os
 import tempfile
 from pathlib import Path
-
-os.environ["TQDM_DISABLE"] = "1"  # no progress bars here: the course compares its outputs
 
 import cv2
 import matplotlib.pyplot as plt

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from platformdirs import user_cache_dir
 
 from seglab.errors import SeglabError
+from seglab.progress import with_progress
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 20
@@ -170,8 +171,6 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
     Refuses, before anything is written, absolute paths, `..`, links, device files and archives that grow beyond
     reason. Errors: SeglabError, naming the archive and the member.
     """
-    from tqdm.auto import tqdm
-
     archive, folder = Path(archive), Path(folder)
     unpacking = folder.with_name(folder.name + ".unpacking")
     try:
@@ -184,7 +183,7 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
             if need > free:
                 raise SeglabError(f"{archive} needs {need:,} bytes in {folder.parent}, where {free:,} are free")
             shutil.rmtree(unpacking, ignore_errors=True)
-            for member in tqdm(members, desc=f"unpack {archive.name}", unit="file"):
+            for member in with_progress(members, f"unpack {archive.name}", "file"):
                 opened.extract(member, unpacking)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         shutil.rmtree(unpacking, ignore_errors=True)

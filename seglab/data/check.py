@@ -22,6 +22,7 @@ from seglab.drawing.plots import contact_sheet
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import fill
+from seglab.progress import with_progress
 
 SMALL, LARGE = 32**2, 96**2  # COCO's size classes, square pixels
 PICTURES = 24  # on the contact sheet
@@ -83,8 +84,6 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
 
     out: folder of the contact sheet, None for no picture. Errors: SeglabError when the dataset is not found.
     """
-    from tqdm.auto import tqdm
-
     spec = load_dataset(data)
     report, seen, drawn = DatasetReport(spec), {}, []
     for name in spec.splits:
@@ -95,7 +94,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
         sides = np.array(dataset.image_sizes)
         split.shortest, split.longest = int(sides.min()), int(sides.max())
         step = max(1, len(dataset) * len(spec.splits) // PICTURES)
-        for index in tqdm(range(len(dataset)), desc=f"check {name}", unit="image", disable=len(dataset) < 200):
+        for index in with_progress(range(len(dataset)), f"check {name}"):
             try:
                 sample = dataset.sample(index)
             except SeglabError as error:

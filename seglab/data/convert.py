@@ -29,8 +29,11 @@ from seglab.data.yolo_format import LEFT_OUT, read_labels
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import Ring, bounding_box, ring_area
 from seglab.geometry.rle import area, compress, rings_to_rle
+from seglab.progress import with_progress
 
 DECIMALS = 4  # of a pixel in COCO JSON: half of the last is less than `steady` keeps coordinates off the ties
+
+WORTH_A_BAR = 1 << 24  # bytes of JSON; fewer are converted before a bar could be read
 
 
 def convert(
@@ -180,10 +183,8 @@ def _coco_to_yolo(
 
 def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, str]:
     """Link the pictures of COCO image entries into the dataset -> image id: why it had to be left out."""
-    from tqdm.auto import tqdm
-
     left_out, taken = {}, set()
-    for entry in tqdm(entries, unit="image", desc=f"place {target.name}"):
+    for entry in with_progress(entries, f"place {target.name}"):
         name = PurePosixPath(str(entry["file_name"]).replace("\\", "/"))
         fault = ""
         if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
@@ -228,7 +229,8 @@ def _coco_annotations(
         writer.file(label)
     without_image = Counter(dict.fromkeys(left_out, 0))
     separator = ""
-    with tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=f"convert {path.name}") as bar:
+    size = path.stat().st_size
+    with tqdm(total=size, unit="B", unit_scale=True, desc=f"convert {path.name}", disable=size < WORTH_A_BAR) as bar:
         for key, annotation in stream_json(path, bar.update):
             if key != "annotations":
                 continue
@@ -282,11 +284,9 @@ def _coco_object(
 
 def _pictures_to_yolo(pictures: Iterable[Picture], part: Path, report: Report) -> list[str]:
     """Write pictures with their objects -> the splits there are."""
-    from tqdm.auto import tqdm
-
     writers: dict[str, LabelWriter] = {}
     taken = set()
-    for picture in tqdm(pictures, unit="image", desc="convert"):
+    for picture in pictures:
         where = f"image {picture.name}"
         target = part / "images" / picture.split / picture.name
         label = Path(picture.name).with_suffix(".txt").name
@@ -333,8 +333,6 @@ def _link(picture: Path | bytes, target: Path) -> None:
 
 def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, Path]:
     """Write one COCO JSON a split into `part` -> file written: where it belongs."""
-    from tqdm.auto import tqdm
-
     if source.suffix == ".json":
         raise SeglabError(f"{source} is a JSON already: to=coco takes the YAML, folder or name of a YOLO-seg dataset")
     spec = load_dataset(str(source))
@@ -355,7 +353,7 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
             file.write(f'{{"images": {json.dumps(list(image_of.values()))},\n"categories": {json.dumps(categories)},\n')
             file.write('"annotations": [' + ",\n".join(map(json.dumps, crowds)))
             separator = ",\n" if crowds else ""
-            for path, image in tqdm(image_of.items(), unit="image", desc=f"convert {split}"):
+            for path, image in with_progress(image_of.items(), f"convert {split}"):
                 width, height = image["width"], image["height"]
                 objects, problems = read_labels(label_path(path), width, height, spec.names)
                 left_out = sum(problem.done == LEFT_OUT for problem in problems)

@@ -21,6 +21,7 @@ from seglab.data.sample import Object
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import orient
 from seglab.geometry.rle import crop_to_rle, merge, rings_to_rle
+from seglab.progress import with_progress
 
 CIRCLE = 72  # vertices of a Labelme circle, on a radius that keeps its area
 VOC_VOID = [255, 0xE0E0C0]  # the border around VOC's objects, as index and as colour
@@ -51,7 +52,7 @@ def read_labelme(source: Path, images: Path | None, report: Report) -> Source:
     names = sorted({str(shape["label"]) for file in files for shape in _labelme_content(file)["shapes"]})
 
     def pictures() -> Iterator[Picture]:
-        for file in files:
+        for file in with_progress(files, "convert"):
             content = _labelme_content(file)
             name = PureWindowsPath(content.get("imagePath") or file.stem + ".jpg").name  # either kind of slash
             places = [images / name] if images else [file.parent / content.get("imagePath", name), file.parent / name]
@@ -137,7 +138,7 @@ def read_masks(source: Path, images: Path | None, report: Report) -> Source:
 
     def pictures() -> Iterator[Picture]:
         found = _by_stem(images)
-        for stem, masks in by_picture.items():
+        for stem, masks in with_progress(by_picture.items(), "convert"):
             objects, size = [], None
             for file, class_id in masks:
                 ids = _read_ids(file)
@@ -168,7 +169,7 @@ def read_voc(source: Path, images: Path | None, report: Report) -> Source:
 
     def pictures() -> Iterator[Picture]:
         found = _by_stem(images or source / "JPEGImages")
-        for file in sorted((source / "SegmentationClass").glob("*.png")):
+        for file in with_progress(sorted((source / "SegmentationClass").glob("*.png")), "convert"):
             classes = _read_ids(file)
             classes[np.isin(classes, VOC_VOID)] = 0
             instances = source / "SegmentationObject" / file.name

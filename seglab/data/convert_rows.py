@@ -17,6 +17,7 @@ from seglab.data.convert_report import Report
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, orient, split_row
 from seglab.geometry.rle import area, iou, rings_to_rle, rle_to_crop
+from seglab.progress import with_progress
 
 MARGIN = 1e-4  # pixels between a written coordinate and the next tie of COCO's rounding to fifths
 UNIT = 10**9  # fractions are written in billionths: they err by less than MARGIN up to 100,000 pixels a side
@@ -184,8 +185,6 @@ class LabelWriter:
 
     def close(self) -> None:
         """Write the label files."""
-        from tqdm.auto import tqdm
-
         self._make_rows()
         self.rows.flush()
         files, ends = np.array(self.files, dtype=np.int64), np.array(self.ends, dtype=np.int64)
@@ -193,7 +192,7 @@ class LabelWriter:
         bounds = np.searchsorted(files[order], np.arange(len(self.number_of) + 1))
         starts, ends = np.append(0, ends[:-1])[order], ends[order]
         with self.rows, mmap.mmap(self.rows.fileno(), 0) if len(order) else nullcontext(b"") as text:
-            for number, name in enumerate(tqdm(self.number_of, unit="file", desc=f"write {self.folder.name}")):
+            for number, name in enumerate(with_progress(self.number_of, f"write {self.folder.name}", "file")):
                 own = slice(bounds[number], bounds[number + 1])
                 rows = [text[start:end] for start, end in zip(starts[own].tolist(), ends[own].tolist())]
                 if len(set(rows)) < len(rows):

@@ -17,9 +17,10 @@ from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
 from seglab.data.problems import problem_table
 from seglab.data.sample import Object, Sample
-from seglab.data.scan import scan, with_progress
+from seglab.data.scan import scan
 from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
+from seglab.progress import with_progress
 
 STRIDE = 32  # the network's coarsest grid: sides of its input are multiples of this
 NEAR = 64  # how many images, neighbours in the epoch's order, are mixed with each other

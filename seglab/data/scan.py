@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from seglab.data.annotations import Annotations
@@ -13,8 +13,9 @@ from seglab.data.assets import cache_folder
 from seglab.data.image import image_size
 from seglab.data.problems import Problem, raise_first
 from seglab.errors import SeglabError
+from seglab.progress import with_progress
 
-LARGE = 1000  # images from which a bar shows the progress, and the result is remembered between runs
+LARGE = 1000  # images from which the result is remembered between runs
 VERSION = 1
 
 Size = tuple[int, int]  # height, width
@@ -42,13 +43,6 @@ def scan(images: Sequence[Path], annotations: Annotations, strict: bool) -> tupl
     if strict:
         raise_first(found[1])
     return found
-
-
-def with_progress(items: Sequence[Path], what: str) -> Iterable[Path]:
-    """`items` with a progress bar, where there are enough of them to wait for."""
-    from tqdm.auto import tqdm
-
-    return tqdm(items, desc=what, unit="image", disable=len(items) < LARGE)
 
 
 def _look_at(image: Path, annotations: Annotations) -> tuple[Size | None, list[Problem]]:

@@ -19,6 +19,7 @@ from seglab.data.toybox.things import COCO_IDS, NAMES
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import bounding_box, join_rings, ring_area
 from seglab.geometry.rle import area, rings_to_rle
+from seglab.progress import with_progress
 
 QUALITY = 92  # of the JPEG files
 WORTH_WORKERS = 40  # scenes; fewer are written before worker processes would have started
@@ -107,7 +108,6 @@ class _Job:
 
 def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) -> Path:
     from torch.utils.data import DataLoader
-    from tqdm.auto import tqdm
 
     if out.exists():
         raise SeglabError(f"{out} exists already: name a new folder for the scenes, or remove that one")
@@ -125,7 +125,7 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
     try:
         # With batch_size=None the loader hands on what each item gave, in the plan's order.
         loader = DataLoader(_Job(part, plan, size), batch_size=None, num_workers=workers)
-        found = [json.loads(text) for text in tqdm(loader, desc=f"toybox {out.name}", unit="scene")]
+        found = [json.loads(text) for text in with_progress(loader, f"toybox {out.name}", "scene")]
     finally:
         cv2.setNumThreads(threads)
     (part / "annotations").mkdir()

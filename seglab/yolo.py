@@ -43,6 +43,7 @@ class YOLO:
         self.path: Path | None = None  # of the weights, where they came from a file
         self.licence = "unknown"
         self._fused: tuple[Any, YOLO11Seg] | None = None
+        self._drawn: Any = None  # what the weights were when they were drawn at random
         if Path(model).suffix in (".yaml", ".yml"):
             self._from_architecture(model)
         elif format_of(Path(model)):
@@ -62,7 +63,8 @@ class YOLO:
         scale = parse_name(Path(model).name)
         if scale is None:
             raise SeglabError(f"'{model}' is no architecture of seglab: use yolo11n-seg.yaml, s, m, l or x")
-        self.network = YOLO11Seg(scale).eval()
+        self.network = draw_network(scale, len(COCO_NAMES), seed=0)
+        self._drawn = self._weights_now()
         self.names = dict(enumerate(COCO_NAMES))
 
     def _from_weights(self, weights: Weights) -> None:
@@ -107,9 +109,11 @@ class YOLO:
         network = self._network("train it")
         spec = load_dataset(arguments.pop("data", None) or self.overrides.get("data") or DEFAULT_DATA)
         config = make_config(**arguments)
-        if network.classes != len(spec.names):
-            self.network = YOLO11Seg(network.scale, len(spec.names))
-            print(describe_transfer(transfer(self.network, network.state_dict()), self.model_name))
+        untouched = self._drawn == self._weights_now()
+        if untouched or network.classes != len(spec.names):
+            self.network = draw_network(network.scale, len(spec.names), config.seed)
+            if not untouched:
+                print(describe_transfer(transfer(self.network, network.state_dict()), self.model_name))
         self.names = dict(spec.names)
         result = train(self.network, spec, config)  # leaves the best weights in the network
         self.overrides = {**flatten(config), "data": str(spec.yaml or spec.root)}
@@ -231,11 +235,21 @@ class YOLO:
 
     def _fused_network(self) -> YOLO11Seg:
         """The network fused for speed; made anew whenever a weight has changed since."""
-        tensors = [*self.network.parameters(), *self.network.buffers()]
-        state = [(id(tensor), tensor._version) for tensor in tensors]
-        if self._fused is None or self._fused[0] != state:
-            self._fused = state, fuse(self.network).to(memory_format=torch.channels_last)
+        now = self._weights_now()
+        if self._fused is None or self._fused[0] != now:
+            self._fused = now, fuse(self.network).to(memory_format=torch.channels_last)
         return self._fused[1]
+
+    def _weights_now(self) -> list[tuple[int, int]]:
+        """Which tensors the network has and how often each was written: equal as long as no weight has changed."""
+        return [(id(tensor), tensor._version) for tensor in (*self.network.parameters(), *self.network.buffers())]
+
+
+def draw_network(scale: str, classes: int, seed: int) -> YOLO11Seg:
+    """An untrained network, the same for the same seed whatever has been drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return YOLO11Seg(scale, classes).eval()
 
 
 def find_weights(model: str | Path) -> Path:

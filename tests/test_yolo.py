@@ -30,6 +30,27 @@ def test_build_from_yaml_then_load(tmp_path, capsys):
     assert torch.equal(model.network.state_dict()["model.0.conv.weight"], expected["model.0.conv.weight"])
 
 
+def test_the_seed_decides_the_first_weights_and_loaded_ones_stay(tmp_path, monkeypatch):
+    def first_weights(model, seed):
+        taken = []
+        monkeypatch.setattr("seglab.training.trainer.train", lambda network, *_: taken.append(network) or _Nothing())
+        model.train(data="toybox8-seg", seed=seed)
+        return taken[0].state_dict()["model.0.conv.weight"]
+
+    torch.manual_seed(5)  # what was drawn before plays no part
+    zero = first_weights(YOLO("yolo11n-seg.yaml"), 0)
+    assert torch.equal(zero, first_weights(YOLO("yolo11n-seg.yaml"), 0))
+    assert not torch.equal(zero, first_weights(YOLO("yolo11n-seg.yaml"), 1))
+    model = YOLO("yolo11n-seg.yaml")
+    with torch.no_grad():
+        model.network.model[0].conv.weight.fill_(0.5)
+    assert (first_weights(model, 1) == 0.5).all()
+
+
+class _Nothing:
+    best, metrics = None, None
+
+
 def test_loading_other_classes_lists_what_does_not_fit(tmp_path, capsys):
     save_weights(tmp_path / "five.safetensors", YOLO11Seg("n", 5).state_dict(), {})
     YOLO("yolo11n-seg.yaml").load(tmp_path / "five.safetensors")

@@ -14,7 +14,8 @@ from typing import Any
 from seglab.errors import SeglabError, refuse_unknown
 
 TASK = "segment"
-BARE_WORD = {"verify": "file"}  # modes that take one word without '=', and what it means
+SWITCHES = ("resume",)  # words that mean True by themselves
+BARE_WORD = {"verify": "file", "benchmark": "what"}  # modes that take one word without '=', and what it means
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +47,8 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
                 options[bare.replace("-", "_")] = True
         elif word in MODES and mode is None:
             mode = word
+        elif word in SWITCHES:
+            options[word] = True
         elif mode in BARE_WORD and BARE_WORD[mode] not in options:
             options[BARE_WORD[mode]] = word
         elif word != TASK:
@@ -150,6 +153,19 @@ def _verify(file: str, model: str | None = None, data: str | None = None) -> int
     return 0 if verify(file, original.network, original.names, data) else 1
 
 
+def _benchmark(what: str | None = None, model: str = "yolo11n-seg.pt", **options: Any) -> None:
+    """`seglab benchmark model=... data=...` compares formats; `seglab benchmark table` is the published table."""
+    from seglab.export.benchmark import published_table
+    from seglab.yolo import YOLO
+
+    if what is None:
+        YOLO(model).benchmark(**options)
+        return
+    refuse_unknown([what], ["table"], "seglab benchmark")
+    refuse_unknown(options, ["data"], "seglab benchmark table")
+    print(published_table(**options))
+
+
 def _version() -> None:
     from seglab import __version__
 
@@ -172,6 +188,7 @@ MODES: dict[str, Callable[..., int | None]] = {
     "toybox": _toybox,
     "doctor": _doctor,
     "verify": _verify,
+    "benchmark": _benchmark,
     "demo": _demo,
     "version": _version,
     "help": _help,

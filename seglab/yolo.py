@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -43,6 +44,7 @@ class YOLO:
         self.path: Path | None = None  # of the weights, where they came from a file
         self.licence = "unknown"
         self._fused: tuple[Any, YOLO11Seg] | None = None
+        self._fast: tuple[Any, Any] | None = None
         self._drawn: Any = None  # what the weights were when they were drawn at random
         if Path(model).suffix in (".yaml", ".yml"):
             self._from_architecture(model)
@@ -108,6 +110,8 @@ class YOLO:
 
         network = self._network("train it")
         spec = load_dataset(arguments.pop("data", None) or self.overrides.get("data") or DEFAULT_DATA)
+        if arguments.get("resume") is True:  # the run these weights come from
+            arguments["resume"] = self.path or True
         config = make_config(**arguments)
         untouched = self._drawn == self._weights_now()
         if untouched or network.classes != len(spec.names):
@@ -135,7 +139,8 @@ class YOLO:
     def predict(self, source: Any = None, stream: bool = False, **arguments: Any) -> list[Results] | Iterator[Results]:
         """Find the objects on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
 
-        Returns a list, or with stream=True an iterator that holds one batch at a time.
+        Returns a list, or with stream=True an iterator that holds one batch at a time. engine="auto": on CPUs, through
+        OpenVINO or onnxruntime where one is installed and agrees with the network (see seglab.export.engine).
         """
         results = self._predict(source, arguments)
         return results if stream else list(results)
@@ -149,6 +154,18 @@ class YOLO:
         network, out = self._network("export it"), arguments.pop("out", self.path and self.path.with_suffix(""))
         arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
         return str(export(network, self.names, format=format, out=out, **arguments))
+
+    def benchmark(self, data: str | Path | None = None, **arguments: Any):
+        """Export to every format this machine has the packages for and compare size, mAP and latency in one table.
+
+        Arguments: imgsz, formats, out, as seglab.export.benchmark.benchmark takes them.
+        """
+        from seglab.export.benchmark import benchmark
+
+        refuse_unknown(arguments, ("data", "imgsz", "formats", "out"), "benchmark")
+        arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
+        data = data or self.overrides.get("data") or DEFAULT_DATA
+        return benchmark(self._network("benchmark it"), self.names, data, **arguments)
 
     def doctor(self, data: str | Path | None = None, **arguments: Any):
         """Why is my mAP zero? Every stage from labels to metric is looked at, with evidence and the likely cause."""
@@ -195,20 +212,23 @@ class YOLO:
     def _predict(self, source: Any, options: dict[str, Any]) -> Iterator[Results]:
         keep = {name: options.pop(name, False) for name in ("save", "save_txt", "save_conf", "verbose")}
         place = {name: options.pop(name, None) for name in ("project", "name")}
-        exist_ok, half = options.pop("exist_ok", False), options.get("half", False)
-        valid = [*(f.name for f in fields(PredictConfig)), *keep, *place, "exist_ok", "source", "stream"]
+        exist_ok, half, engine = options.pop("exist_ok", False), options.get("half", False), options.pop("engine", None)
+        valid = [*(f.name for f in fields(PredictConfig)), *keep, *place, "engine", "exist_ok", "source", "stream"]
         refuse_unknown(options, valid, "predict")
         device = choose_device(options.pop("device", None))
         config = PredictConfig(**{"imgsz": self._trained_size(), **options}, device=device)
-        results = predict(self._forward(device, half), pictures(source), config, self.names)
+        results = predict(self._forward(device, half, engine), pictures(source), config, self.names)
         if not (keep["save"] or keep["save_txt"] or keep["verbose"]):
             return results
         return self._report(results, keep, new_folder("predict", **place, exist_ok=exist_ok))
 
     def _report(self, results: Iterator[Results], keep: dict[str, Any], folder: Path) -> Iterator[Results]:
-        """Pass results on, writing and telling what was asked for on the way."""
-        for number, result in enumerate(results):
-            stem = Path(result.path).stem or f"image{number}"
+        """Pass results on, writing and telling what was asked for on the way; frames of a video are numbered."""
+        taken: Counter[str] = Counter()
+        for result in results:
+            stem = Path(result.path).stem or "image"
+            taken[stem] += 1
+            stem += f"_{taken[stem]}" if taken[stem] > 1 else ""
             if keep["verbose"]:
                 print(f"{result.path}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
             if keep["save"]:
@@ -219,10 +239,16 @@ class YOLO:
         if keep["save"] or keep["save_txt"]:
             print(f"Results saved to {folder}")
 
-    def _forward(self, device: str | int | torch.device | None = None, half: bool = False) -> Forward:
+    def _forward(
+        self, device: str | int | torch.device | None = None, half: bool = False, engine: str | None = None
+    ) -> Forward:
         """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, or the fused network's."""
+        if engine not in (None, "auto"):
+            raise SeglabError(f"engine must be 'auto' or left out, not '{engine}'")
         if self.runtime is not None:
             return self.runtime.forward
+        if engine and not half and choose_device(device).type == "cpu" and (fast := self._fast_engine()):
+            return fast.forward
         network = self._fused_network()
         network = network.to(choose_device(device), torch.float16 if half else torch.float32)
 
@@ -240,6 +266,16 @@ class YOLO:
             self._fused = now, fuse(self.network).to(memory_format=torch.channels_last)
         return self._fused[1]
 
+    def _fast_engine(self):
+        """The Runtime that engine="auto" stands for, or None; looked for anew whenever a weight has changed since."""
+        from seglab.export.engine import fastest
+
+        now, side = self._weights_now(), self._trained_size()
+        if self._fast is None or self._fast[0] != now:
+            size = (side, side) if isinstance(side, int) else tuple(side)
+            self._fast = now, fastest(self.network, self.names, size)
+        return self._fast[1]
+
     def _weights_now(self) -> list[tuple[int, int]]:
         """Which tensors the network has and how often each was written: equal as long as no weight has changed."""
         return [(id(tensor), tensor._version) for tensor in (*self.network.parameters(), *self.network.buffers())]
@@ -255,22 +291,25 @@ def draw_network(scale: str, classes: int, seed: int) -> YOLO11Seg:
 def find_weights(model: str | Path) -> Path:
     """The file of weights by path, by official name (fetched on first use) or by the course weights' name.
 
-    A path that ends in .pt also finds our own .safetensors of that name, for scripts that say `best.pt`.
+    A path that ends in .pt also finds our own .safetensors of that name, for scripts that say `best.pt`; the name of
+    official detection weights means those with masks, which hold the same layers.
     """
     path = Path(model)
+    official = [name.removesuffix(".pt") for name in ASSETS if name.endswith(".pt")]
     if str(model) == COURSE_WEIGHTS:
         path = embedded_folder() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
-    elif not path.exists():
+    elif not path.exists() and path.suffix in ("", ".pt"):
         own = path.with_suffix(".safetensors")
         if path.suffix == ".pt" and own.exists():
             path = own
-        elif path.name in ASSETS or f"{path.name}.pt" in ASSETS:
-            path = fetch(path.name if path.name in ASSETS else f"{path.name}.pt")
+        elif path.stem in official:
+            path = fetch(f"{path.stem}.pt")
+        elif f"{path.stem}-seg" in official:
+            print(f"{path.name} finds boxes only: taking {path.stem}-seg.pt, which has the same layers and finds masks")
+            path = fetch(f"{path.stem}-seg.pt")
         elif not path.suffix:
-            official = [name for name in ASSETS if name.endswith(".pt")]
-            raise SeglabError(
-                f"there is no model '{model}': give a file, or one of {COURSE_WEIGHTS}, {', '.join(official)}"
-            )
+            known = ", ".join([COURSE_WEIGHTS, *official])
+            raise SeglabError(f"there is no model '{model}': give a file, or one of {known}")
     return path
 
 

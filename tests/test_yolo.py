@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from seglab import YOLO
+from seglab.cli import main
 from seglab.data.catalogue import load_dataset
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.record import Record
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +162,53 @@ def test_offline_official_weights_say_what_to_do(monkeypatch, tmp_path):
         YOLO("yolo11n-seg.pt")
     for part in ("yolo11n-seg.pt", "https://", str(tmp_path), "toybox-n"):
         assert part in str(caught.value)
+
+
+@pytest.fixture
+def official(monkeypatch, tmp_path):
+    """Something under the official name: random weights of the right shapes, as nothing may be downloaded here."""
+    path = save_weights(tmp_path / "yolo11n-seg.safetensors", YOLO11Seg("n", 80).state_dict(), {})
+    asked = []
+    monkeypatch.setattr("seglab.yolo.fetch", lambda name: asked.append(name) or path)
+    monkeypatch.chdir(tmp_path)
+    return asked
+
+
+def test_detection_weights_stand_for_those_with_masks(official, capsys):
+    YOLO("yolo11n-seg.yaml").load("yolo11n.pt")
+    assert official == ["yolo11n-seg.pt"] and "taking yolo11n-seg.pt" in capsys.readouterr().out
+
+
+def test_the_ways_the_segmentation_page_builds_trains_and_validates(official):
+    for model in (YOLO("yolo11n-seg.yaml"), YOLO("yolo11n-seg.pt"), YOLO("yolo11n-seg.yaml").load("yolo11n-seg.pt")):
+        results = model.train(data="toybox8-seg.yaml", epochs=1, imgsz=64, plots=False, workers=0)
+        metrics = model.val()
+        for part in (metrics.box, metrics.seg):
+            assert part.map <= part.map50 and len(part.maps) == 10 and part.map75 >= 0
+        assert metrics.seg.map == pytest.approx(results.seg.map)
+
+
+def test_resume_goes_on_with_the_run_of_the_weights(tmp_path, monkeypatch):
+    arguments = {"data": "toybox8-seg", "imgsz": 64, "batch": 4, "workers": 0, "plots": False, "val": False}
+
+    def stop_after_one(self, good, progress, better):
+        add(self, good, progress, better)
+        raise KeyboardInterrupt
+
+    add = Record.add
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Record, "add", stop_after_one)
+        YOLO("yolo11n-seg.yaml").train(epochs=2, project=str(tmp_path), name="cut", **arguments)
+    YOLO("yolo11n-seg.yaml").train(epochs=2, project=str(tmp_path), name="whole", **arguments)
+    assert main(["train", "resume", f"model={tmp_path}/cut/weights/last.pt"]) == 0
+    cut, whole = (load_weights(tmp_path / name / "weights/last.safetensors").state for name in ("cut", "whole"))
+    assert all(torch.equal(cut[name], whole[name]) for name in whole)
+
+
+def test_every_picture_of_a_run_keeps_its_own_file(trained, tmp_path):
+    image = load_dataset("toybox8-seg").images("val")[0]
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(image, tmp_path / folder / "same.jpg")
+    trained.predict([tmp_path / "a/same.jpg", tmp_path / "b/same.jpg"], save=True, project=str(tmp_path), name="out")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.jpg")) == ["same.jpg", "same_2.jpg"]

@@ -112,6 +112,12 @@ def is_dataset_name(name: str) -> bool:
     return name in (*ARCHIVES, "coco", "toybox8-seg") or name.split(":")[0] == "toybox-seg"
 
 
+def is_here(name: str) -> bool:
+    """Whether a dataset with a YAML of its name lies on this machine, so that loading it by name downloads nothing."""
+    yamls = (Path(f"{name}.yaml"), Path(name) / f"{name}.yaml")
+    return any((place / yaml).is_file() for place in _places() for yaml in yamls)
+
+
 def write_yaml(
     path: Path,
     splits: dict[str, str],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seglab.data.assets import cache_folder
-from seglab.data.catalogue import load_dataset
+from seglab.data.catalogue import is_here, load_dataset
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
 from seglab.export.exporter import export
@@ -51,29 +51,33 @@ def benchmark(
     model: YOLO11Seg,
     names: dict[int, str],
     data: str = "toybox8-seg",
-    imgsz: int = 640,
-    formats: list[str] | None = None,
+    imgsz: int | tuple[int, int] = 640,
+    formats: list[str] | str | None = None,
     out: str | Path = "runs/benchmark",
+    licence: str = "unknown",
 ) -> list[Line]:
     """Export `model` to every format this machine has the packages for, verify, validate and time each, one table.
 
-    data: whose validation split gives the mAP; formats: some of formats.FORMATS, all by default. Latency is that of the
-    network on one image in milliseconds, all formats taking turns after a warm-up, the median of the rounds. Writes
-    benchmark.md, benchmark.csv and benchmark.png beside the files into `out`.
+    data: whose validation split gives the mAP; imgsz: side in pixels or (height, width); formats: some of
+    formats.FORMATS, as a list or "onnx,openvino", all by default; licence: of the weights. Latency is that of the
+    network on one image in milliseconds, all formats taking turns after a warm-up, the median of the rounds, on as many
+    threads as torch uses. Writes benchmark.md, benchmark.csv and benchmark.png beside the files into `out`.
     """
     from tqdm.auto import tqdm
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    formats = formats.replace(" ", "").split(",") if isinstance(formats, str) else formats
     chosen = [find_format(name)[0] for name in formats] if formats else list(FORMATS)
     variants = [(name, precision) for name in chosen for precision in FORMATS[name].precisions]
-    forwards: dict[tuple[str, str], Forward] = {
-        ("pytorch", "fp32"): Deployed(model).to(memory_format=torch.channels_last)
-    }
-    lines = {("pytorch", "fp32"): Line("pytorch", "fp32", None, None, None, None, "ok")}
+    eager = Deployed(model).to(memory_format=torch.channels_last)
+    forwards: dict[tuple[str, str], Forward] = {("pytorch", "fp32"): eager}
+    weights = sum(tensor.nbytes for tensor in eager.state_dict().values()) / 1e6
+    lines = {("pytorch", "fp32"): Line("pytorch", "fp32", weights, None, None, None, "ok")}
     for name, precision in tqdm(variants, desc="export", unit="format"):
         key = name, precision
-        options = {"half": precision == "fp16", "int8": precision == "int8", "imgsz": imgsz, "data": data}
+        options = {"half": precision == "fp16", "int8": precision == "int8"}
+        options |= {"imgsz": imgsz, "data": data, "licence": licence}
         try:
             path = export(model, names, name, out / f"model-{precision}", **options)
             runtime = load_runtime(path)
@@ -90,7 +94,9 @@ def benchmark(
         forwards[key] = runtime.forward
         own = {"box_map": parity["box mAP, network"], "mask_map": parity["mask mAP, network"]}
         lines["pytorch", "fp32"] = lines["pytorch", "fp32"]._replace(**own)
-    for key, seconds in interleaved(forwards, torch.rand(1, 3, imgsz, imgsz)).items():
+    sides = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
+    images = torch.rand(1, 3, *sides).contiguous(memory_format=torch.channels_last)  # as prediction hands them over
+    for key, seconds in interleaved(forwards, images).items():
         lines[key] = lines[key]._replace(milliseconds=1e3 * statistics.median(seconds))
     result = list(lines.values())
     write_report(result, out)
@@ -149,9 +155,10 @@ def write_report(lines: list[Line], out: Path) -> None:
 def published_table(data: str | None = None) -> str:
     """Markdown: parameters and FLOPs of the five scales beside the published figures.
 
-    data: a COCO val2017 dataset ("coco"); with it, mAP of the scales whose official weights are in the cache folder,
-    ours beside the published one, in per cent.
+    data: a COCO val2017 dataset, by default "coco" where it is on this machine; with it, mAP of the scales whose
+    official weights are in the cache folder too, ours beside the published one, in per cent.
     """
+    data = data or ("coco" if is_here("coco") else None)
     rows = ["| model | mask mAP (published) | box mAP (published) | parameters, M | FLOPs, B |", "|-|-|-|-|-|"]
     for scale, (mask, box, parameters, flops) in PUBLISHED.items():
         with torch.device("meta"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from seglab.data.assets import cache_folder
 from seglab.export.description import Description, fingerprint
@@ -15,24 +17,34 @@ PREFERRED = {"openvino": "openvino", "onnx": "onnxruntime"}  # format -> package
 
 
 def fastest(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (640, 640)) -> Runtime | None:
-    """The network through the fastest engine that is installed and agrees with it; None when there is none.
+    """The network through the fastest engine that is installed and agrees with it; None, and a line why, without one.
 
     The file is made and verified on first use and kept in the cache folder under the fingerprint of the weights. It
     takes any batch and size; `size` (height, width) is the one it is verified at.
     """
-    for name, package in PREFERRED.items():
-        if find_spec(package) is None:
-            continue
-        folder = cache_folder() / "engines"
-        path = folder / f"{fingerprint(model)[:16]}{FORMATS[name].suffix}"
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            weights = fingerprint(model)
-            module_of(FORMATS[name]).write(model, path, Description(names, size, dynamic=True, weights=weights))
-        runtime = load_runtime(path)
-        if not runtime.description.parity:
-            verify(path, model, names)
-            runtime = load_runtime(path)
+    installed = [name for name, package in PREFERRED.items() if find_spec(package)]
+    for name in installed:
+        runtime = load_runtime(_made_once(name, model, names, size))
         if all(row["ok"] for row in runtime.description.parity.values()):
             return runtime
+    if installed:
+        print(f"engine=auto: {' and '.join(installed)} differ from the network beyond the gate, so PyTorch is used")
+    else:
+        packages = " or ".join(PREFERRED.values())
+        print(f"engine=auto: no fast engine is installed, so PyTorch is used (pip install {packages})")
     return None
+
+
+def _made_once(name: str, model: YOLO11Seg, names: dict[int, str], size: tuple[int, int]) -> Path:
+    """The verified file of one format in the cache, named last, so that a cut-off run leaves no half file."""
+    weights, row = fingerprint(model), FORMATS[name]
+    path = cache_folder() / "engines" / f"{weights[:16]}{row.suffix}"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent) as folder:
+            fresh = Path(folder) / path.name
+            print(f"engine=auto: writing the network for {PREFERRED[name]}, once for these weights")
+            module_of(row).write(model, fresh, Description(names, size, dynamic=True, weights=weights))
+            verify(fresh, model, names)
+            fresh.replace(path)
+    return path

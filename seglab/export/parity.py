@@ -54,10 +54,11 @@ class Row(NamedTuple):
         return bool(self.value >= self.limit if self.at_least else self.value <= self.limit)  # NaN fails either way
 
 
-# What each precision promises. An int8 file rounds everything, so only what it is worth counts: its mAP.
+# What each precision promises. An int8 file rounds everything, so only what it is worth counts: its mAP. On the four
+# pictures of toybox8-seg two neighbouring detections that change places move box mAP by .006, hence fp16's limit.
 LIMITS = {
     "fp32": {"box, any anchor (px)": 2e-3, "detections in both": 0.99, "mask IoU": 0.999, "mAP": 0.001, "whole": 0.99},
-    "fp16": {"box, detections (px)": 1.0, "detections in both": 0.95, "mask IoU": 0.98, "mAP": 0.005, "whole": 0.95},
+    "fp16": {"box, detections (px)": 1.0, "detections in both": 0.95, "mask IoU": 0.98, "mAP": 0.01, "whole": 0.95},
     "int8": {"mAP": 0.02},
 }
 ROUNDED = 0.9  # what an end-to-end file owes on photos, whose resize differs by grey levels from cv2's

@@ -6,7 +6,10 @@ import csv
 
 import torch
 
-from seglab.export.benchmark import PUBLISHED, benchmark, interleaved, published_table
+from seglab.cli import main
+from seglab.export import benchmark as module
+from seglab.export.benchmark import PUBLISHED, benchmark, interleaved, official_map, published_table
+from seglab.model.weights import Weights
 from seglab.model.yolo11 import YOLO11Seg
 
 
@@ -40,4 +43,32 @@ def test_the_published_table_counts_as_published(monkeypatch):
     for scale in "mlx":  # counting the large ones takes seconds and shows nothing more
         monkeypatch.delitem(PUBLISHED, scale)
     small, medium = published_table().splitlines()[2:]
-    assert "2.9 (2.9)" in small and "10.1 (10.1)" in medium
+    assert "- (32.0) | - (38.9) | 2.9 (2.9)" in small and "10.1 (10.1)" in medium
+
+
+def test_the_command_line_has_both_tables(tmp_path, monkeypatch, capsys):
+    words = ["model=toybox-n", "data=toybox8-seg", "imgsz=64", "formats=engine,tensorrt", f"out={tmp_path / 'b'}"]
+    assert main(["benchmark", *words]) == 0
+    assert "| engine | fp16 |" in capsys.readouterr().out and (tmp_path / "b/benchmark.png").exists()
+    for scale in "smlx":
+        monkeypatch.delitem(PUBLISHED, scale)
+    assert main(["benchmark", "table"]) == 0
+    assert "YOLO11n-seg | - (32.0)" in capsys.readouterr().out
+    assert main(["benchmark", "tabel"]) == 2 and main(["benchmark", "model=toybox-n", "imgs=3"]) == 2
+
+
+def test_official_weights_and_coco_fill_the_table(tmp_path, monkeypatch, datasets_folder):
+    """With weights of the right shapes under the official name, on a dataset with COCO's classes, found by name."""
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    assert official_map("n", "coco8-seg") is None  # no weights, and none are fetched
+    (tmp_path / "yolo11n-seg.pt").touch()
+    monkeypatch.setattr(module, "load_weights", lambda path: Weights(YOLO11Seg("n").state_dict(), {}))
+    assert all(0 <= value <= 1 for value in official_map("n", str(datasets_folder / "coco8-seg.yaml")))
+
+    for scale in "smlx":
+        monkeypatch.delitem(PUBLISHED, scale)
+    monkeypatch.setattr(module, "official_map", lambda scale, data: (0.3204, 0.389))
+    monkeypatch.setattr(module, "is_here", lambda name: name == "coco")
+    assert "| 32.0 (32.0) | 38.9 (38.9) |" in published_table()
+    monkeypatch.setattr(module, "is_here", lambda name: False)
+    assert "| - (32.0) | - (38.9) |" in published_table()

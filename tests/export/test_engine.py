@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from seglab import YOLO
+from seglab.data.catalogue import load_dataset
+from seglab.errors import SeglabError
 from seglab.export import engine
 from seglab.export.deployed import Deployed
+from seglab.export.engine import PREFERRED
+from seglab.export.parity import LIMITS
 
 NAMES = {0: "circle", 1: "square", 2: "star"}
 
@@ -18,14 +23,49 @@ def test_it_is_made_once_and_agrees(network, smooth, tmp_path, monkeypatch):
     first = engine.fastest(network, NAMES, (96, 96))
     monkeypatch.setattr(engine, "verify", lambda *arguments: pytest.fail("verified twice"))
     again = engine.fastest(network, NAMES, (96, 96))
+    assert [file.name for file in first.path.parent.iterdir()] == [first.path.name]
     assert first.path == again.path and again.description.parity and again.size is None
     images = smooth(2, (64, 128), seed=3)
     for given, expected in zip(again.forward(images), Deployed(network)(images)):
         torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_without_an_engine_there_is_none(network, monkeypatch, tmp_path):
+def test_without_an_engine_there_is_none_and_a_line_says_so(network, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "no_such_package"})
     assert engine.fastest(network, NAMES) is None
     assert not list(tmp_path.iterdir())
+    assert "so PyTorch is used (pip install no_such_package)" in capsys.readouterr().out
+
+
+def test_an_engine_that_differs_is_not_used(network, monkeypatch, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
+    monkeypatch.setitem(LIMITS["fp32"], "box, any anchor (px)", -1.0)
+    assert engine.fastest(network, NAMES, (96, 96)) is None
+    assert "onnx differ" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", [None, *PREFERRED.values()])
+def test_prediction_takes_it_and_finds_the_same(package, monkeypatch, tmp_path):
+    """The facade with every engine that is installed, and with none."""
+    if package:
+        pytest.importorskip(package)
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(engine, "PREFERRED", {name: its for name, its in PREFERRED.items() if its == package})
+    model, pictures = YOLO("toybox-n"), list(load_dataset("toybox8-seg").images("val"))
+    expected, given = model.predict(pictures), model.predict(pictures, engine="auto")
+    assert bool(package) == (tmp_path / "engines").exists()
+    for one, other in zip(expected, given):
+        assert len(one) == len(other) > 0
+        torch.testing.assert_close(one.boxes.data, other.boxes.data, rtol=0, atol=5e-3)
+        overlap = (one.masks.data.bool() & other.masks.data.bool()).sum() / one.masks.data.bool().sum()
+        assert overlap > 0.999
+
+    with torch.no_grad():  # other weights, another engine
+        model.network.model[0].conv.weight.mul_(0.5)
+    plain, fast = model.predict(pictures[0]), model.predict(pictures[0], engine="auto")
+    torch.testing.assert_close(plain[0].boxes.data, fast[0].boxes.data, rtol=0, atol=5e-3)
+    with pytest.raises(SeglabError, match="'auto'"):
+        model.predict(pictures[0], engine="fast")

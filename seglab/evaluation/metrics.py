@@ -95,7 +95,7 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else 0.0
 
 
-@dataclass
+@dataclass(repr=False)
 class Metrics:
     """What `val` returns. names: class id -> name; speed: ms an image by stage; images, instances: (nc,) counts.
 
@@ -144,6 +144,9 @@ class Metrics:
     def class_result(self, i: int) -> tuple[float, ...]:
         """The same eight figures of the i-th class of `ap_class_index`."""
         return self.box.class_result(i) + self.seg.class_result(i)
+
+    def __repr__(self) -> str:
+        return self.table()
 
     def table(self) -> str:
         """One line a class under a line for all, as text."""

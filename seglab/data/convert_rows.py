@@ -115,6 +115,8 @@ def _outlines(rings: Sequence[Ring], target: dict, width: int, height: int) -> I
     x0, y0, crop = rle_to_crop(target)
     if crop.size:
         yield mask_to_rings(crop, x0, y0)
+    elif inside:  # a sliver without a pixel, which gains one where it is cut at the border: shrunk, it has none again
+        yield [inside[0][:1] + (inside[0] - inside[0][:1]) / 1000]
 
 
 def _billionths(points: np.ndarray, size: np.ndarray | tuple[int, int]) -> np.ndarray:

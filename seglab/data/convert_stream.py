@@ -102,7 +102,8 @@ class _Reader:
         while True:
             try:
                 value, end = _DECODE(self.text, self.at)
-                whole = end < len(self.text)  # a number at the window's edge may go on behind it
+                # A number at the window's edge may go on behind it: 1 of 1.5, or of 1e+16.
+                whole = end < len(self.text) and self.text[end] not in ".eE"
             except ValueError:
                 whole = False
             if whole:

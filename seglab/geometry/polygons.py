@@ -12,12 +12,21 @@ from collections.abc import Sequence
 import numpy as np
 
 Ring = np.ndarray  # (n, 2) float64
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 def ring_area(ring: Ring) -> float:
-    """Signed shoelace area of an (n, 2) ring: positive is solid, negative is a hole (y pointing down)."""
-    x, y = (ring - ring[:1]).T if len(ring) else np.zeros((2, 0))  # near the origin fewer digits cancel
-    return 0.5 * float(x[:-1] @ y[1:] - x[1:] @ y[:-1])
+    """Signed shoelace area of an (n, 2) ring: positive is solid, negative is a hole (y pointing down).
+
+    A figure of eight whose halves cancel has area 0, though rounding may leave a sign: what is no more than rounding is
+    given as 0, so that no ring becomes a hole by it.
+    """
+    if not len(ring):
+        return 0.0
+    x, y = (ring - ring[:1]).T  # near the origin fewer digits cancel
+    area = 0.5 * float(x[:-1] @ y[1:] - x[1:] @ y[:-1])
+    rounding = len(ring) * EPSILON * np.abs(x).max() * np.abs(y).max()
+    return area if abs(area) > rounding else 0.0
 
 
 def orient(ring: Ring, solid: bool = True) -> Ring:

@@ -75,7 +75,7 @@ def _signed_areas(ring: Ring, height: int, width: int) -> np.ndarray:
     cut = np.concatenate((np.arange(edges + 1), number % edges + share))
     cut.sort()
     middle, length = (cut[1:] + cut[:-1]) / 2, cut[1:] - cut[:-1]
-    edge = middle.astype(np.int64)
+    edge = np.minimum(middle.astype(np.int64), edges - 1)  # rounding may put a crossing of the last edge on its end
     x, y = start[:, edge] + move[:, edge] * (middle - edge)
     rise = move[1, edge] * length
     # Left of the grid counts for the whole row, right of it for nothing, above and below not at all.

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco
@@ -125,7 +125,6 @@ def test_real_coco_goes_there_and_back(coco38, tmp_path):
     assert report.crowds == 5
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 64000), min_size=1, max_size=50), st.integers(641, 5000))
 def test_steady_coordinates_keep_their_fifth_through_text_and_single_precision(hundredths, width):
     points = np.array(hundredths) / 100
@@ -152,8 +151,9 @@ def random_parts(rng: np.random.Generator) -> list[np.ndarray]:
     return parts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seeds)
+@example(1975)  # a sliver that draws no pixel reaches out of the image: cut at the border, it would draw one
 def test_any_polygons_become_one_row_with_the_same_mask(seed):
     rng = np.random.default_rng(seed)
     objects = [(random_parts(rng), (WIDTH, HEIGHT)) for _ in range(6)]
@@ -172,7 +172,7 @@ def test_any_polygons_become_one_row_with_the_same_mask(seed):
             assert careful[1:] == (1.0, 1.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds)
 def test_any_mask_becomes_one_row_with_the_same_mask(seed):
     rng = np.random.default_rng(seed)
@@ -326,8 +326,8 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), values, max_size=5), st.integers(1, 40), st.sampled_from([None, 2]))
+@example({"cut after the first digit": 1.5, "in a list": [1e16, 2]}, 1, None)
 def test_a_stream_gives_what_json_gives(tmp_path_factory, content, chunk, indent):
     path = tmp_path_factory.mktemp("stream") / "some.json"
     path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), encoding="utf-8")

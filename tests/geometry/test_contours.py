@@ -11,7 +11,7 @@ from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32 - 1))
 def test_contours_fill_to_the_same_mask(seed):
     rng = np.random.default_rng(seed)

@@ -7,6 +7,8 @@ centre of every image pixel. Interpolation is linear and separable, so inside a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,7 +19,6 @@ from seglab.inference.suppress import Detections
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
 
 
-@torch.no_grad()
 def assemble(
     prototypes: Tensor, detections: Detections, letterbox: Letterbox, threshold: float = 0.0
 ) -> list[MaskCrop]:
@@ -26,6 +27,14 @@ def assemble(
     A pixel belongs to the window of a box when the box holds its centre, and to the mask when the interpolated sum
     exceeds `threshold` (0 is probability one half). Any device and float type; arithmetic is float32.
     """
+    return [(x0, y0, sums > threshold) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox)]
+
+
+@torch.no_grad()
+def weighted_sums(
+    prototypes: Tensor, detections: Detections, letterbox: Letterbox
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """What `assemble` thresholds, object by object: left, top and the sums (h, w) float32 in the box's window."""
     logits = detections.coefficients.float() @ prototypes.float().flatten(1)  # (N, h * w)
     logits = logits.unflatten(1, prototypes.shape[1:]).cpu().numpy()  # (N, h, w)
     boxes = letterbox.boxes_to_image(detections.boxes.float()).cpu().numpy()
@@ -36,16 +45,13 @@ def assemble(
     row_cell, rows = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)
     column_cell, columns = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)
 
-    crops = []
     for logit, (x0, y0, x1, y1) in zip(logits, windows.tolist()):
         if x1 <= x0 or y1 <= y0:
-            crops.append((x0, y0, np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=bool)))
+            yield x0, y0, np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=np.float32)
             continue
         in_reach_y = slice(row_cell[y0], row_cell[y1 - 1] + 2)
         in_reach_x = slice(column_cell[x0], column_cell[x1 - 1] + 2)
-        window = rows[y0:y1, in_reach_y] @ (logit[in_reach_y, in_reach_x] @ columns[x0:x1, in_reach_x].T)
-        crops.append((x0, y0, window > threshold))
-    return crops
+        yield x0, y0, rows[y0:y1, in_reach_y] @ (logit[in_reach_y, in_reach_x] @ columns[x0:x1, in_reach_x].T)
 
 
 def interpolation(pixels: int, cells: int, scale: float, offset: float) -> tuple[np.ndarray, np.ndarray]:

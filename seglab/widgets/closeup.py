@@ -1,0 +1,41 @@
+"""A part of a picture, enlarged, with coordinates that follow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+SIDE = 480  # pixels of the enlarged square
+
+
+class Closeup(NamedTuple):
+    """A square around a box, enlarged to SIDE pixels; beyond the picture's rim it is grey."""
+
+    picture: np.ndarray  # (SIDE, SIDE, 3) uint8 RGB
+    corner: np.ndarray  # (2,) xy of its top left, in the whole picture
+    scale: float
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2 or 4) x y (x y) in the whole picture -> the same in the close-up."""
+        return (points - np.tile(self.corner, points.shape[-1] // 2)) * self.scale
+
+
+def closeup(picture: np.ndarray, box: np.ndarray, margin: float = 0.35, smallest: float = 64) -> Closeup:
+    """Enlarge the surroundings of a box (4,) xyxy: its longer side and `margin` of it all around."""
+    side = max(smallest, float(max(box[2:] - box[:2]))) * (1 + 2 * margin)
+    corner = (box[:2] + box[2:]) / 2 - side / 2
+    scale = SIDE / side
+    # warpAffine counts from pixel centres, coordinates here from corners: half a pixel on either side.
+    matrix = np.array([[scale, 0, 0], [0, scale, 0]])
+    matrix[:, 2] = (0.5 - corner) * scale - 0.5
+    around = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (230, 230, 230)}
+    return Closeup(cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, **around), corner, scale)
+
+
+def side_by_side(*pictures: np.ndarray, gap: int = 12) -> np.ndarray:
+    """Pictures in one row on white, aligned at the top."""
+    height = max(len(picture) for picture in pictures)
+    padded = [np.pad(p, ((0, height - len(p)), (0, gap), (0, 0)), constant_values=255) for p in pictures]
+    return np.concatenate(padded, axis=1)[:, :-gap]

@@ -1,0 +1,237 @@
+"""The mask explorer: thresholds, classes, truth and verdicts on pictures, redrawn at every key press."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import cv2
+import numpy as np
+
+from seglab.drawing.overlays import Colour, colour, draw_box, draw_label, draw_mask
+from seglab.inference.masks import MaskCrop
+from seglab.inference.results import Results
+from seglab.widgets.panel import Drawn, Panel, chooser, slider, toggle
+from seglab.widgets.scene import UNCOUNTED, WRONG, Scene, look, samples, scene_of
+
+RIGHT_COLOUR, WRONG_COLOUR, UNCOUNTED_COLOUR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # apart for all eyes
+LEGIBLE = 60  # labels on one picture; with more, nothing can be read, and the picture below them not seen
+GAP = 12  # pixels between prediction and truth
+MOST_CLASSES = 16  # buttons, those of the best scores
+LISTED = 0.15  # score from which a class gets a button
+
+
+def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None, split: str = "val") -> Panel:
+    """The explorer on the pictures of `images` (see `scene.samples`), or on a list of Results.
+
+    model_or_results: a `seglab.YOLO`, whose network runs once a picture, when it is first chosen; or Results of
+    predict, of which only what was predicted can be thresholded further. imgsz: the network's input size, by default
+    the one it was trained at.
+    """
+    if isinstance(model_or_results, Results) or not hasattr(model_or_results, "names"):
+        results = [model_or_results] if isinstance(model_or_results, Results) else list(model_or_results)
+        names = [result.path.replace("\\", "/").split("/")[-1] for result in results]
+        makers = [lambda result=result: scene_of(result) for result in results]
+    else:
+        listed = samples("toybox8-seg" if images is None else images, split)
+        names = [name for name, _ in listed]
+        makers = [lambda read=read: look(model_or_results, read(), imgsz) for _, read in listed]
+    scenes: dict[int, Scene] = {}
+
+    def scene(picture: int) -> Scene:
+        if picture not in scenes:
+            scenes[picture] = makers[picture]()
+        return scenes[picture]
+
+    return _panel(names, scene)
+
+
+def _panel(names: Sequence[str], scene: Any) -> Panel:
+    import ipywidgets as widgets
+
+    controls = {
+        "picture": chooser("picture", names, "Which picture"),
+        "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Lowest score that is shown"),
+        "overlap": slider("overlap (IoU)", 0.7, 0.05, 0.95, 0.05, "Above this overlap the poorer of two boxes goes"),
+        "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, "A pixel belongs to the mask above this probability"),
+        "opacity": slider("opacity", 0.45, 0.0, 1.0, 0.05, "How strongly masks are tinted"),
+        "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, best score first; 0 for none"),
+        "outlines": toggle("outlines", True, "Draw the masks' rims"),
+        "boxes": toggle("boxes", False, "Draw the boxes"),
+        "truth": toggle("truth beside", False, "Show what is truly there, beside the prediction"),
+        "verdicts": toggle("right or wrong", False, "Colour by right and wrong instead of by class"),
+    }
+    class_row = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
+    hidden: set[int] = set()
+    shown_classes: list[Scene] = []  # the scene whose classes have buttons
+
+    def draw(picture: int, object: int, **options: Any) -> Drawn:
+        current = scene(picture)
+        if shown_classes != [current]:
+            shown_classes[:] = [current]
+            class_row.children = [class_button(current, kind) for kind in listed_classes(current)]
+        drawn, count = draw_scene(current, hidden=hidden, object=object, **options)
+        controls["object"].max = max(1, count)
+        return drawn
+
+    def class_button(current: Scene, kind: int) -> Any:
+        name = current.names.get(kind, str(kind))
+        button = toggle(name, kind not in hidden, f"Show the class {name}")
+
+        def switch(change: dict) -> None:
+            (hidden.discard if change["new"] else hidden.add)(kind)
+            panel.redraw()
+
+        button.observe(switch, names="value")
+        return button
+
+    rows = [
+        [controls[name] for name in ("picture", "confidence", "overlap", "mask", "opacity", "object")],
+        [*(controls[name] for name in ("outlines", "boxes", "truth", "verdicts")), class_row],
+    ]
+    panel = Panel(f"mask explorer, {len(names)} picture{'s' * (len(names) != 1)}", controls, draw, rows)
+    panel.class_row = class_row
+    return panel
+
+
+def listed_classes(scene: Scene) -> list[int]:
+    """The classes a picture has buttons for: those that are there, and those that some box speaks for."""
+    best = {item.class_id: 1.0 for item in scene.truth}
+    for kind, score in zip(scene.classes.tolist(), scene.scores.tolist()):
+        if score >= LISTED:
+            best[kind] = max(best.get(kind, 0.0), score)
+    return sorted(sorted(best, key=lambda kind: -best[kind])[:MOST_CLASSES])
+
+
+def draw_scene(
+    scene: Scene, confidence: float = 0.25, overlap: float = 0.7, mask: float = 0.5, hidden: Iterable[int] = (),
+    opacity: float = 0.45, outlines: bool = True, boxes: bool = False, truth: bool = False, verdicts: bool = False,
+    object: int = 0,
+) -> tuple[Drawn, int]:  # fmt: skip
+    """What the explorer shows, and how many detections there are.
+
+    overlap: IoU of suppression; mask: probability a pixel needs; hidden: class ids left out; truth: the true objects
+    beside; verdicts: colours by right and wrong; object: number of the detection to point out, from 1, or 0.
+    """
+    numbers = scene.found(confidence, overlap, hidden)
+    numbers = [number for number, crop in zip(numbers, scene.crops(numbers, mask)) if crop[2].any()]
+    crops, labels = scene.crops(numbers, mask), [scene.label(number) for number in numbers]
+    judged = scene.verdicts(numbers, mask) if scene.truth else []
+    kinds = scene.classes[numbers].tolist()
+    colours = [_verdict_colour(verdict) for verdict in judged] if verdicts and judged else [*map(colour, kinds)]
+    if judged and verdicts:
+        labels = [f"{_mark(verdict)} {label}" for verdict, label in zip(judged, labels)]
+    rims = scene.edges(numbers, mask) if outlines else []
+    picture = paint(scene.image, crops, rims, colours, opacity)
+    drawn_boxes = scene.boxes[numbers]
+    shown = labels if len(numbers) <= LEGIBLE else [""] * len(numbers)
+    if boxes:
+        for box, ink in zip(drawn_boxes[::-1], colours[::-1]):
+            draw_box(picture, box, ink, 1)
+    for box, text, ink in zip(drawn_boxes[::-1], shown[::-1], colours[::-1]):
+        draw_label(picture, text, box, ink, 2)
+    chosen = object - 1 if 0 < object <= len(numbers) else None
+    if chosen is not None:
+        point_out(picture, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
+    if truth:
+        missed = [index not in judged for index in range(len(scene.truth))]
+        beside = draw_truth(scene, set(hidden), missed if verdicts else None, opacity, outlines)
+        picture = np.concatenate((picture, np.full((len(picture), GAP, 3), 255, np.uint8), beside), axis=1)
+    facts = scene.facts(numbers[chosen], mask) if chosen is not None else {}
+    text = summary(scene, kinds, judged, set(hidden)) + fact_table(object, facts)
+    return Drawn(picture, text, regions(scene, numbers, mask, labels)), len(numbers)
+
+
+def paint(
+    image: np.ndarray, crops: Sequence[MaskCrop], rims: Sequence[MaskCrop], colours: Sequence[Colour], opacity: float
+) -> np.ndarray:
+    """A copy of a picture with masks tinted, small ones over large ones, and their rims, the best on top."""
+    picture = np.ascontiguousarray(image).copy()
+    if opacity:
+        for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
+            draw_mask(picture, crops[index], colours[index], opacity)
+    for edge, ink in zip(rims[::-1], colours[::-1]):
+        draw_mask(picture, edge, ink, 1.0)
+    return picture
+
+
+def point_out(picture: np.ndarray, crop: MaskCrop, box: np.ndarray, label: str) -> None:
+    """Dim everything but one object, and name it."""
+    x0, y0, mask = crop
+    inside = np.zeros(picture.shape[:2], dtype=bool)
+    inside[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]] = mask
+    kept = picture[inside]
+    cv2.convertScaleAbs(picture, dst=picture, alpha=0.45)
+    picture[inside] = kept
+    draw_box(picture, box, (255, 255, 255), 2)
+    draw_label(picture, label, box, (255, 255, 255), 2)
+
+
+def draw_truth(
+    scene: Scene, hidden: set[int], missed: Sequence[bool] | None, opacity: float, outlines: bool
+) -> np.ndarray:
+    """The true objects on the picture, by class or, given what was missed, by found and missed."""
+    from seglab.widgets.scene import rim
+
+    kept = [i for i, item in enumerate(scene.truth) if item.class_id not in hidden]
+    crops = [scene.truth_crops[i] for i in kept]
+    labels = [scene.names.get(scene.truth[i].class_id, "?") for i in kept]
+    colours = [colour(scene.truth[i].class_id) for i in kept]
+    if missed is not None:
+        colours = [
+            UNCOUNTED_COLOUR if scene.truth[i].crowd else WRONG_COLOUR if missed[i] else RIGHT_COLOUR for i in kept
+        ]
+        labels = [f"missed {label}" if missed[i] else label for i, label in zip(kept, labels)]
+    rims = [rim(crop, 1 + (max(scene.image.shape[:2]) > 800)) for crop in crops] if outlines else []
+    picture = paint(scene.image, crops, rims, colours, opacity)
+    if len(kept) <= LEGIBLE:
+        for (x0, y0, _), label, ink in zip(crops, labels, colours):
+            draw_label(picture, label, np.array([x0, y0]), ink, 2)
+    return picture
+
+
+def _verdict_colour(verdict: int) -> Colour:
+    return {WRONG: WRONG_COLOUR, UNCOUNTED: UNCOUNTED_COLOUR}.get(verdict, RIGHT_COLOUR)
+
+
+def _mark(verdict: int) -> str:
+    return {WRONG: "\N{BALLOT X}", UNCOUNTED: "~"}.get(verdict, "\N{CHECK MARK}")
+
+
+def summary(scene: Scene, kinds: Sequence[int], judged: Sequence[int], hidden: set[int]) -> str:
+    """One line on what is shown: objects by class, and how right they are."""
+    counts = Counter(scene.names[kind] for kind in kinds)
+    listed = ", ".join(f"{count} {escape(name)}" for name, count in counts.most_common())
+    line = f"<b>{len(kinds)} object{'s' * (len(kinds) != 1)}</b>{': ' if listed else ''}{listed}"
+    if scene.truth:
+        wanted = {i for i, item in enumerate(scene.truth) if not item.crowd and item.class_id not in hidden}
+        right, wrong = sum(verdict >= 0 for verdict in judged), sum(verdict == WRONG for verdict in judged)
+        line += f"<br>{right} right, {wrong} wrong, {len(wanted - set(judged))} missed of {len(wanted)} there"
+    return line
+
+
+def fact_table(number: int, facts: dict[str, str]) -> str:
+    """The facts of the object pointed out, as a table."""
+    if not facts:
+        return ""
+    rows = "".join(f"<tr><th scope=row>{name}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
+    return f"<table aria-label='facts of object {number}'>{rows}</table>"
+
+
+def regions(scene: Scene, numbers: Sequence[int], mask: float, labels: Sequence[str]) -> str:
+    """SVG regions over the objects: pointing at one, or clicking it, tells its class, score and area."""
+    size = max(12, round(scene.image.shape[1] / 45))
+    parts = []
+    # Large ones first, so that a small object in front of a large one can be reached.
+    order = sorted(range(len(numbers)), key=lambda i: -scene.crops([numbers[i]], mask)[0][2].size)
+    outlines, crops = scene.outlines(numbers, mask), scene.crops(numbers, mask)
+    for index in order:
+        text = escape(f"{index + 1}: {labels[index]}, {np.count_nonzero(crops[index][2])} px")
+        parts.append(
+            f'<g tabindex="-1"><path fill-rule="evenodd" d="{outlines[index]}"/>'
+            f'<rect x="0" y="0" width="{0.62 * size * len(text) + size:.0f}" height="{1.7 * size:.0f}"/>'
+            f'<text x="{size / 2}" y="{1.2 * size:.0f}" font-size="{size}" fill="#fff">{text}</text></g>'
+        )
+    return "".join(parts)

@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab bench clean
+.PHONY: demo test lab bench browser clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
 
@@ -19,6 +19,21 @@ bench: $(VENV)/.installed-test
 
 lab: $(VENV)/.installed-test
 	$(BIN)/jupyter lab notebooks/01_masks.ipynb
+
+# The page that runs the exported network in a browser, whole in one folder; to see it: python -m http.server -d site/browser
+BROWSER ?= site/browser
+ORT_WEB := onnxruntime-web-1.30.0
+browser: $(VENV)/.installed-demo build/$(ORT_WEB).tgz
+	mkdir -p $(BROWSER)
+	tar -xzf build/$(ORT_WEB).tgz -C $(BROWSER) --strip-components=2 package/dist/ort.wasm.bundle.min.mjs \
+		package/dist/ort-wasm-simd-threaded.wasm
+	cp docs/browser/* $(BROWSER)
+	cp data/toybox8-seg/images/val/000016.jpg $(BROWSER)/example.jpg
+	$(BIN)/python -m seglab.cli export model=toybox-n format=onnx nms=True masks=True max_det=100 out=$(BROWSER)/toybox-n
+
+build/$(ORT_WEB).tgz:
+	mkdir -p build
+	npm pack --silent --pack-destination build $(subst web-,web@,$(ORT_WEB))
 
 # torch and torchvision are chosen by the installer in one step, so that they come from one build
 $(VENV)/.installed-demo: pyproject.toml

@@ -78,18 +78,17 @@ def benchmark(
         key = name, precision
         options = {"half": precision == "fp16", "int8": precision == "int8"}
         options |= {"imgsz": imgsz, "data": data, "licence": licence}
+        megabytes = None
         try:
             path = export(model, names, name, out / f"model-{precision}", **options)
+            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+            megabytes = sum(file.stat().st_size for file in files) / 1e6
             runtime = load_runtime(path)
-        except SeglabError as error:
-            lines[key] = Line(*key, None, None, None, None, str(error))
-            continue
         except Exception as error:  # a converter may fail in any way; that is a line of the table, not the table's end
-            lines[key] = Line(*key, None, None, None, None, f"{type(error).__name__}: {error}".splitlines()[0])
+            kind = "" if isinstance(error, SeglabError) else f"{type(error).__name__}: "
+            lines[key] = Line(*key, megabytes, None, None, None, f"{kind}{error}".splitlines()[0])
             continue
         parity = {row: entry["value"] for row, entry in runtime.description.parity.items()}
-        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-        megabytes = sum(file.stat().st_size for file in files) / 1e6
         lines[key] = Line(*key, megabytes, parity["box mAP, file"], parity["mask mAP, file"], None, "ok")
         forwards[key] = runtime.forward
         own = {"box_map": parity["box mAP, network"], "mask_map": parity["mask mAP, network"]}
@@ -134,22 +133,34 @@ def markdown(lines: list[Line]) -> str:
 
 
 def write_report(lines: list[Line], out: Path) -> None:
-    """benchmark.md, benchmark.csv and benchmark.png (mask mAP over latency) in the folder `out`."""
-    from matplotlib.figure import Figure
-
+    """benchmark.md, benchmark.csv and benchmark.png in the folder `out`."""
     (out / "benchmark.md").write_text(markdown(lines) + "\n", encoding="utf-8")
     with (out / "benchmark.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(Line._fields)
         writer.writerows(lines)
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for line in lines:
-        if line.milliseconds is not None and line.mask_map is not None:
-            axes.scatter(line.milliseconds, line.mask_map)
-            axes.annotate(f" {line.format} {line.precision}", (line.milliseconds, line.mask_map), fontsize=8)
-    axes.set(xlabel="milliseconds an image, network only", ylabel="mask mAP50-95", title="Exported formats")
-    figure.savefig(out / "benchmark.png", dpi=120)
+    draw_bars([line for line in lines if line.milliseconds is not None], out / "benchmark.png")
+
+
+def draw_bars(lines: list[Line], path: Path) -> None:
+    """A row of bars for every line that was measured, the fastest on top: latency, mask mAP, size."""
+    from matplotlib.figure import Figure
+
+    lines = sorted(lines, key=lambda line: line.milliseconds, reverse=True)
+    figure = Figure(figsize=(10, 1.5 + 0.3 * len(lines)), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    columns = (("milliseconds", "ms an image, network only", ".1f"), ("mask_map", "mask mAP50-95", ".3f"))
+    for axes, (column, title, digits) in zip(panels, (*columns, ("megabytes", "MB", ".1f"))):
+        values = [getattr(line, column) or 0 for line in lines]
+        bars = axes.barh([f"{line.format} {line.precision}" for line in lines], values, color="#5179ff")
+        axes.bar_label(bars, [format(value, digits) for value in values], padding=3, fontsize=8)
+        axes.set_title(title)
+        axes.set_xlim(right=1.2 * max(values) or 1)
+        axes.spines[["top", "right"]].set_visible(False)
+    if lines[-1].milliseconds * 20 < lines[0].milliseconds:  # one slow format must not flatten the others
+        panels[0].set_xscale("log")
+        panels[0].set_xlim(lines[-1].milliseconds / 2, 4 * lines[0].milliseconds)
+    figure.savefig(path, dpi=120)
 
 
 def published_table(data: str | None = None) -> str:

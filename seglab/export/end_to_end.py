@@ -1,6 +1,6 @@
 """End to end: letterbox, network, suppression and masks in one graph. A photo goes in, what is on it comes out.
 
-The letterbox is this library's but for the rounding inside the resize: a pixel may differ by one grey level of 255.
+The letterbox is this library's but for cv2's rounded resize weights: a pixel may differ by one grey level of 255.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class EndToEnd(nn.Module):
         after = [limit - side - first for limit, side, first in zip(limits, resized, before)]
 
         images = image.permute(2, 0, 1)[None].float()
-        images = F.interpolate(images, size=resized, mode="bilinear").round()  # (1, 3, *resized)
+        images = F.interpolate(images, size=resized, mode="bilinear")  # (1, 3, *resized)
+        images = (images + 0.5).floor()  # halves go up, as in cv2: exact where a photo is halved
         images = F.pad(images, (before[1], after[1], before[0], after[0]), value=PADDING_GREY) / 255
         predictions, prototypes = self.deployed(images)
 

@@ -68,6 +68,7 @@ def browser():
 def page(site, browser):
     """The page with its network loaded; at the end, nothing may have gone wrong or left this machine."""
     page = browser.new_page(viewport={"width": 900, "height": 1000})
+    page.set_default_timeout(120_000)  # milliseconds, for machines with much else to do
     asked, wrong = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from seglab import YOLO
+from seglab.cli import main
 from seglab.errors import SeglabError
 from seglab.export import parity
 from seglab.export.deployed import Deployed
 from seglab.export.description import Description, fingerprint
+from seglab.export.formats import FORMATS, module_of
 from seglab.export.onnx import load, write
+from seglab.export.runtime import load_runtime
 from seglab.geometry.letterbox import letterbox
 
 FP32 = parity.LIMITS["fp32"]
@@ -98,3 +102,19 @@ def test_verify_keeps_its_table_in_the_file_and_knows_the_weights(network, tmp_p
     write(network, path, Description(names, (160, 160), weights="0" * 64))
     with pytest.raises(SeglabError, match="other weights"):
         parity.verify(path, network, names)
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2", "torchscript"])
+def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    model = YOLO("toybox-n")
+    path = tmp_path / f"model.{suffix}"
+    module_of(FORMATS[suffix]).write(
+        model.network, path, Description(model.names, (64, 64), weights=fingerprint(model.network))
+    )
+    assert main(["verify", str(path), "model=toybox-n", "data=toybox8-seg"]) == 0
+    assert "mask mAP, apart" in load_runtime(path).description.parity
+    assert main(["verify", str(path)]) == 2  # no weights beside it
+    model.save(tmp_path / "model.safetensors")
+    assert main(["verify", str(path)]) == 0
+    assert "model= which weights" in capsys.readouterr().err

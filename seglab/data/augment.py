@@ -6,7 +6,6 @@ Sizes are (height, width) in pixels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from seglab.data.sample import Object, Sample
-from seglab.geometry.letterbox import PADDING_GREY, Letterbox
+from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
 
@@ -79,19 +78,10 @@ def _arrange(load, index, others, size, config, rng) -> Sample:
         sample = mosaic([load(int(number)) for number in (index, *rng.choice(others, 3))], size, rng)
     else:
         sample = load(int(index))
-        sample = place(sample, fit(sample.image.shape[:2], size, size))
+        sample = place(sample, loader_letterbox(sample.image.shape[:2], size, size))
     if config.copy_paste:
         sample = copy_paste(sample, config.copy_paste, rng)
     return random_affine(sample, size, config, rng)
-
-
-def fit(image_size: tuple[int, int], inner: tuple[int, int], outer: tuple[int, int] | None = None) -> Letterbox:
-    """Scale an image to fit into `inner`, rounding its sides up as YOLO's loaders do, and centre it in `outer`."""
-    ratio = min(inner[0] / image_size[0], inner[1] / image_size[1])
-    resized = tuple(min(math.ceil(side * ratio), limit) for side, limit in zip(image_size, inner))
-    outer = outer or resized
-    pad = tuple(round((limit - side) / 2 - 0.1) for side, limit in zip(resized, outer))
-    return Letterbox(image_size, outer, resized, pad)
 
 
 def place(sample: Sample, box: Letterbox) -> Sample:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from seglab.data.annotations import Annotations
-from seglab.data.augment import AugmentConfig, augmented, boxes_of, fit, place
+from seglab.data.augment import AugmentConfig, augmented, boxes_of, place
 from seglab.data.catalogue import DatasetSpec
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
@@ -19,7 +19,7 @@ from seglab.data.problems import problem_table
 from seglab.data.sample import Object, Sample
 from seglab.data.scan import scan
 from seglab.errors import SeglabError
-from seglab.geometry.letterbox import Letterbox
+from seglab.geometry.letterbox import Letterbox, loader_letterbox
 from seglab.progress import with_progress
 
 STRIDE = 32  # the network's coarsest grid: sides of its input are multiples of this
@@ -113,14 +113,15 @@ class SegmentationDataset(torch.utils.data.Dataset):
         """One item, ready for `collate`; crowd regions are not in it.
 
         image (H, W, 3) uint8 RGB; classes (N,) int64; boxes (N, 4) float32 xyxy in letterbox pixels; masks
-        (N, H / mask_ratio, W / mask_ratio) float16; sample: dict of index, path, image_id and letterbox, which is
-        None for augmented items.
+        (N, H / mask_ratio, W / mask_ratio) float16; sample: dict of index, path, image_id, letterbox and source, which
+        is all objects in the image frame, crowds included; the last two are None for augmented items.
         """
         if self.augment is None:
-            box = self.letterbox(index)
-            sample = place(self.sample(index), box)
+            box, sample = self.letterbox(index), self.sample(index)
+            source = sample.objects
+            sample = place(sample, box)
         else:
-            box, config = None, self.augment
+            box, source, config = None, None, self.augment
             if not self.mosaic:
                 config = replace(config, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
             rng = np.random.default_rng((self.seed, int(self._switches[0]), index))
@@ -136,6 +137,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
                 "path": str(self.images[index]),
                 "image_id": self.image_id(index),
                 "letterbox": box,
+                "source": source,
             },
         }
 
@@ -149,7 +151,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
     def letterbox(self, index: int) -> Letterbox:
         """Where a validation item has its image: scaled to the input size, within the shape its group shares."""
         size = self._group_size(index) if self.rect else self.size
-        return fit(self.image_sizes[index], self.size, size)
+        return loader_letterbox(self.image_sizes[index], self.size, size)
 
     def _group_size(self, index: int) -> tuple[int, int]:
         """The input size of a rectangular group: least padding, at least half a stride of it in all (the protocol of
@@ -178,7 +180,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         if index in self._recent:
             self._recent.move_to_end(index)
             return self._recent[index]
-        sample = place(self.sample(index), fit(self.image_sizes[index], self.size))
+        sample = place(self.sample(index), loader_letterbox(self.image_sizes[index], self.size))
         sample.objects = [object_ for object_ in sample.objects if not object_.crowd]
         self._recent[index] = sample
         while len(self._recent) * sample.image.nbytes > RECENT_BYTES:

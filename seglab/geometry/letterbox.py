@@ -6,6 +6,7 @@ numbers equal. Coordinates are continuous (a pixel's centre lies at .5), so poin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -95,8 +96,25 @@ def smallest_letterbox(image_size: tuple[int, int], longest: int, stride: int = 
     return _fit(image_size, size, ratio)
 
 
+def loader_letterbox(
+    image_size: tuple[int, int], limit: tuple[int, int], size: tuple[int, int] | None = None
+) -> Letterbox:
+    """What training and validation on a dataset use: fit into `limit`, sides rounded up, centred in `size`.
+
+    size: the common size of a batch; None leaves the image without a border. Data loaders of YOLO tools round up where
+    prediction rounds to the nearest pixel; with another rounding their figures would not be reached to the digit.
+    """
+    ratio = min(limit[0] / image_size[0], limit[1] / image_size[1])
+    resized = tuple(min(math.ceil(side * ratio), most) for side, most in zip(image_size, limit))
+    return _centre(image_size, size or resized, resized)
+
+
 def _fit(image_size: tuple[int, int], size: tuple[int, int], ratio: float) -> Letterbox:
-    resized = tuple(max(1, min(round(side * ratio), limit)) for side, limit in zip(image_size, size))
+    resized = tuple(max(1, min(round(side * ratio), most)) for side, most in zip(image_size, size))
+    return _centre(image_size, size, resized)
+
+
+def _centre(image_size: tuple[int, int], size: tuple[int, int], resized: tuple[int, int]) -> Letterbox:
     # An odd border leaves its extra pixel at the bottom and right: the small bias decides the tie so.
-    pad = tuple(max(0, round((limit - side) / 2 - 0.1)) for side, limit in zip(resized, size))
+    pad = tuple(max(0, round((outer - side) / 2 - 0.1)) for side, outer in zip(resized, size))
     return Letterbox(tuple(image_size), size, resized, pad)

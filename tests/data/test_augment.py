@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from seglab.data import augment
 from seglab.data.augment import AugmentConfig, augmented, boxes_of
 from seglab.data.sample import Object, Sample
+from seglab.geometry.letterbox import loader_letterbox
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill
 
@@ -57,7 +58,7 @@ def assert_outlines_fit(sample, tolerance=0.05):
 def run(config, seed, samples=4):
     def load(number):
         sample = painted(number)
-        return augment.place(sample, augment.fit(sample.image.shape[:2], SIZE))
+        return augment.place(sample, loader_letterbox(sample.image.shape[:2], SIZE))
 
     return augmented(load, 0, np.arange(samples), SIZE, config, np.random.default_rng(seed))
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         mode, options = parse(words)
+        _refuse_misfits(mode, options)
         return MODES[mode](**options) or 0
     except (SeglabError, FileNotFoundError) as error:
         print(f"seglab: {error}", file=sys.stderr)
@@ -30,6 +32,17 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("seglab: stopped", file=sys.stderr)
         return 130
+
+
+def _refuse_misfits(mode: str, options: dict[str, Any]) -> None:
+    """Errors: SeglabError for an option that the mode does not know, or for one that it needs and was not given."""
+    known = inspect.signature(MODES[mode]).parameters.values()
+    if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in known):
+        refuse_unknown(options, [parameter.name for parameter in known], mode)
+    for parameter in known:
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+            if options.get(parameter.name) is None:
+                raise SeglabError(f"{mode} needs {parameter.name}=: write `seglab {mode} {parameter.name}=... ...`")
 
 
 def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
@@ -112,20 +125,20 @@ def _toybox(count: int = 8, seed: int = 0, out: str = "toybox", size: Any = (480
     print(f"Wrote {generate_dataset(out, count, seed, size, val)}")
 
 
-def _convert(source: str, out: str | None = None, to: str = "yolo", **options: Any) -> int:
+def _convert(
+    source: str, images: str | None = None, out: str | None = None, to: str = "yolo", strict: float | None = None
+) -> int:
     from seglab.data.convert import convert
 
-    report = convert(source, out=out, to=to, **options)
+    report = convert(source, images, out, to, strict)
     print(report)
     return 0 if report.passed else 1
 
 
-def _check(data: str, **options: Any) -> int:
+def _check(data: str, out: str | None = "runs/check") -> None:
     from seglab.data.check import check
 
-    report = check(data, **options)
-    print(report)
-    return 0
+    print(check(data, out))
 
 
 def _evaluate(gt: str, dt: str, kind: str = "segm", json: bool = False) -> None:
@@ -166,6 +179,14 @@ def _benchmark(what: str | None = None, model: str = "yolo11n-seg.pt", **options
     print(published_table(**options))
 
 
+def _explore(model: str = "toybox-n", source: str = "toybox8-seg", html: Any = "explorer.html", **options: Any) -> None:
+    from seglab.widgets.page import explorer_page
+    from seglab.yolo import YOLO
+
+    out = "explorer.html" if html is True else html
+    print(f"Wrote {explorer_page(YOLO(model), source, out, **options)}: open it in any browser")
+
+
 def _version() -> None:
     from seglab import __version__
 
@@ -188,6 +209,7 @@ MODES: dict[str, Callable[..., int | None]] = {
     "toybox": _toybox,
     "doctor": _doctor,
     "verify": _verify,
+    "explore": _explore,
     "benchmark": _benchmark,
     "demo": _demo,
     "version": _version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -28,7 +29,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
     found = suppress(seen.predictions)[0]
     if not len(found.scores):
         raise SeglabError("nothing is found on this picture, so there is no mask to mix: choose another")
-    reach = float(np.ceil(found.coefficients.abs().max()))
+    reach = math.ceil(float(found.coefficients.abs().max()))
     mixers = {f"c{k}": slider(f"{k}", 0.0, -reach, reach, 0.05, f"Coefficient of prototype {k}") for k in range(32)}
     for mixer in mixers.values():
         mixer.layout.width, mixer.style.description_width = "230px", "24px"

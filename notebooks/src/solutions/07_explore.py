@@ -1,0 +1,57 @@
+# %% [markdown]
+# **1. The best confidence.** Which confidence serves one picture best? Take the one with the highest F1, twice the
+# right ones over detections and objects together.
+
+# %% [markdown] tags=["hint"]
+# `scene.found(confidence)` gives the detections and `scene.verdicts(numbers)` what they found, -1 for nothing. `max`
+# takes a `key`.
+
+# %% tags=["solution"]
+def best_confidence(scene, choices):
+    """A scene and confidences -> the one of them with the highest F1 (the first of equals)."""
+
+    def f1(confidence):
+        numbers = scene.found(confidence)
+        right = sum(verdict >= 0 for verdict in scene.verdicts(numbers))
+        return 2 * right / (len(numbers) + len(scene.truth))
+
+    return max(choices, key=f1)
+
+
+# %% tags=["check"]
+choices = [0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85]
+answer = best_confidence(scene, choices)
+if answer is ...:
+    print("exercise 1 is open")
+else:
+    counts = [(len(scene.found(c)), sum(v >= 0 for v in scene.verdicts(scene.found(c)))) for c in choices]
+    assert answer == choices[int(np.argmax([2 * right / (found + len(scene.truth)) for found, right in counts]))], (
+        answer
+    )
+    print("exercise 1 is right")
+
+# %% [markdown]
+# **2. How sure is a mask?** The score of a detection is about its box and class. For the mask, take the share of its
+# pixels at threshold 0.3 that are still there at 0.7: one for a mask with a sharp edge.
+
+# %% [markdown] tags=["hint"]
+# `scene.crops([number], threshold)` gives `(left, top, mask)` for each number. A higher threshold only takes pixels
+# away, so counting is enough.
+
+
+# %% tags=["solution"]
+def stability(scene, number):
+    """A scene and the number of a candidate -> the share of its mask at 0.3 that is left at 0.7."""
+    ((_, _, loose),), ((_, _, tight),) = scene.crops([number], 0.3), scene.crops([number], 0.7)
+    return tight.sum() / loose.sum()
+
+
+# %% tags=["check"]
+answer = [stability(scene, number) for number in scene.found()]
+if answer[0] is ...:
+    print("exercise 2 is open")
+else:
+    for number, share in zip(scene.found(), answer):
+        loose, tight = (scene.crops([number], threshold)[0][2] for threshold in (0.3, 0.7))
+        assert np.isclose(share, (loose & tight).sum() / loose.sum()) and 0 <= share <= 1, share
+    print("exercise 2 is right")

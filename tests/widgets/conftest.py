@@ -1,0 +1,31 @@
+"""One picture seen by the course weights, for all tests of the tools."""
+
+from __future__ import annotations
+
+import pytest
+
+from seglab import YOLO
+from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.sample import Sample
+from seglab.widgets.scene import Scene, Seen, look, see
+
+
+@pytest.fixture(scope="session")
+def model() -> YOLO:
+    return YOLO("toybox-n")
+
+
+@pytest.fixture(scope="session")
+def sample() -> Sample:
+    return SegmentationDataset(load_dataset("toybox8-seg"), "val", 320).sample(0)
+
+
+@pytest.fixture(scope="session")
+def seen(model, sample) -> Seen:
+    return see(model, sample)
+
+
+@pytest.fixture
+def scene(model, sample) -> Scene:
+    return look(model, sample)

@@ -13,7 +13,7 @@ def collate(items: Sequence[dict]) -> dict:
 
     images (B, 3, H, W) uint8 RGB, channels last in memory; classes (N,) int64; boxes (N, 4) float32 xyxy in letterbox
     pixels; image_index (N,) int64, which image an object is on; masks (N, h, w) float16 in 0..1; samples: B dicts of
-    index, path, image_id, letterbox.
+    index, path, image_id, letterbox, source.
     """
     images = torch.from_numpy(np.stack([item["image"] for item in items]))  # (B, H, W, 3)
     counts = torch.tensor([len(item["classes"]) for item in items])

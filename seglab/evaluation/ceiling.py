@@ -46,4 +46,4 @@ def perfect(dataset: SegmentationDataset, index: int) -> Observation:
     )
     prototypes = torch.from_numpy(item["masks"]).float() - 0.5
     info = item["sample"]
-    return Observation(index, index, None, info["letterbox"], dataset.objects(index), detections, prototypes)
+    return Observation(index, index, None, info["letterbox"], info["source"], detections, prototypes)

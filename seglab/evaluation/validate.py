@@ -25,19 +25,19 @@ from seglab.data.loader import build_loader
 from seglab.data.sample import Object
 from seglab.errors import SeglabError
 from seglab.evaluation import yolo
-from seglab.evaluation.coco import CocoAccumulator, Instances
+from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.polygons import bounding_box
 from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
-from seglab.inference.masks import assemble
+from seglab.inference.masks import weighted_sums
 from seglab.inference.suppress import Detections, suppress
 from seglab.runs import new_folder
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 PROTOCOLS = ("coco", "yolo")
-AT_ONCE = 1 << 28  # pixels of masks held together at most: 300 that cover a 4K picture would take 2.5 GB
+IN_CACHE = 4  # images that pass the network together on a processor: with more, its caches overflow
 
 
 @dataclass
@@ -45,7 +45,7 @@ class ValidateConfig:
     """What val may be told, under its usual names."""
 
     imgsz: int | tuple[int, int] = 640  # long side of the network's input in pixels, or (height, width)
-    batch: int = 16  # images in one run of the network
+    batch: int = 16  # images that are loaded together and share a shape; an accelerator takes them in one run
     split: str = "val"
     conf: float = 0.001  # lowest score that counts
     iou: float = 0.7  # overlap above which the poorer of two boxes goes
@@ -90,19 +90,21 @@ def observe(
     speed = {} if speed is None else speed
     labelled = dataset.split not in dataset.spec.annotations
     lap = _Lap(speed, torch.device(device).type == "cuda")
+    on_processor = torch.device(device).type == "cpu"
     for batch in batches:
-        images = batch["images"].to(device, non_blocking=True).float().div_(255)
-        lap("preprocess")
-        predictions, prototypes = forward(images)
-        lap("inference")
-        found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
-        for info, detections, own in zip(batch["samples"], found, prototypes):
-            objects = dataset.objects(info["index"])
-            key, labels = (info["index"], label_path(Path(info["path"]))) if labelled else (info["image_id"], None)
-            # A network that diverges must get its zero, not end the run.
-            detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
-            yield Observation(info["image_id"], key, labels, info["letterbox"], objects, detections, own)
-        lap("postprocess")
+        samples = iter(batch["samples"])
+        for images in batch["images"].split(IN_CACHE if on_processor else len(batch["samples"])):
+            images = images.to(device, non_blocking=True).float().div_(255)
+            lap("preprocess")
+            predictions, prototypes = forward(images)
+            lap("inference")
+            found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
+            for detections, own, info in zip(found, prototypes, samples):
+                key, labels = (info["index"], label_path(Path(info["path"]))) if labelled else (info["image_id"], None)
+                # A network that diverges must get its zero, not end the run.
+                detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
+                yield Observation(info["image_id"], key, labels, info["letterbox"], info["source"], detections, own)
+            lap("postprocess")
 
 
 class _Lap:
@@ -152,20 +154,41 @@ def validate(
 def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Instances, Instances]:
     """Truth and detections in the image frame at full resolution; areas are those of the masks.
 
-    Detections of classes that the image does not hold can match nothing: unless `every_mask`, they get no mask.
+    Most of three hundred detections are of a class that the image does not hold, or lie elsewhere: unless `every_mask`,
+    those that cannot reach the least threshold with any object get no mask. One mask is held as pixels at a time.
     """
-    truth = truth_instances(seen.objects, seen.letterbox.image_size)
-    height, width = seen.letterbox.image_size
-    classes, wanted = seen.detections.classes.cpu().numpy(), set(truth.classes.tolist())
-    areas, masks = [], []
-    for some in torch.arange(len(classes)).split(max(1, AT_ONCE // (height * width))):
-        for crop in assemble(seen.prototypes, seen.detections.pick(some.to(seen.prototypes.device)), seen.letterbox):
-            needed = every_mask or classes[len(masks)] in wanted
-            areas.append(np.count_nonzero(crop[2]))
-            masks.append(crop_to_rle(*crop, height, width) if needed else None)
+    (height, width), truth = seen.letterbox.image_size, truth_instances(seen.objects, seen.letterbox.image_size)
+    classes, scores = seen.detections.classes.cpu().numpy(), seen.detections.scores.cpu().numpy()
     boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.cpu().double()).numpy()
+    shares = most_shared(boxes, truth) * (classes[:, None] == truth.classes)
+    areas, masks = [], []
+    for most, (x0, y0, sums) in zip(shares, weighted_sums(seen.prototypes, seen.detections, seen.letterbox)):
+        crop = sums > 0
+        areas.append(np.count_nonzero(crop))
+        if every_mask or (most.any() and may_match(areas[-1], most, truth)):
+            masks.append(crop_to_rle(x0, y0, crop, height, width))
+        else:
+            masks.append(None)
     boxes[:, 2:] -= boxes[:, :2]
-    return truth, Instances(classes, np.array(areas, np.float64), boxes, masks, seen.detections.scores.cpu().numpy())
+    return truth, Instances(classes, np.array(areas, np.float64), boxes, masks, scores)
+
+
+def most_shared(boxes: np.ndarray, truth: Instances) -> np.ndarray:
+    """(N, 4) xyxy boxes that hold masks -> (N, G) the most pixels these can share with the objects' masks."""
+    from pycocotools import mask as coco_mask
+
+    corners = np.reshape(coco_mask.toBbox(list(truth.masks)), (-1, 4))  # not the outlines', which are smaller
+    reach = boxes + (-1, -1, 1, 1)  # a pixel whose centre lies in the box may stand out by half of itself
+    low, high = np.maximum(reach[:, None, :2], corners[:, :2]), reach[:, None, 2:]
+    sides = (np.minimum(high, corners[:, :2] + corners[:, 2:]) - low).clip(0)  # (N, G, 2)
+    return np.minimum(sides.prod(axis=2), truth.areas)
+
+
+def may_match(pixels: int, most: np.ndarray, truth: Instances) -> bool:
+    """Whether a mask of so many pixels, which shares at `most` (G,) with the objects, can reach the least threshold."""
+    shared = np.minimum(most, pixels)
+    whole = np.where(truth.crowd, pixels, pixels + truth.areas - shared)
+    return bool(((shared >= THRESHOLDS[0] * whole) & (shared > 0)).any())
 
 
 def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> Instances:

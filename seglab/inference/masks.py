@@ -30,12 +30,12 @@ def assemble(
     return [(x0, y0, sums > threshold) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox)]
 
 
-@torch.no_grad()
 def weighted_sums(
     prototypes: Tensor, detections: Detections, letterbox: Letterbox
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """What `assemble` thresholds, object by object: left, top and the sums (h, w) float32 in the box's window."""
-    logits = detections.coefficients.float() @ prototypes.float().flatten(1)  # (N, h * w)
+    with torch.no_grad():
+        logits = detections.coefficients.float() @ prototypes.float().flatten(1)  # (N, h * w)
     logits = logits.unflatten(1, prototypes.shape[1:]).cpu().numpy()  # (N, h, w)
     boxes = letterbox.boxes_to_image(detections.boxes.float()).cpu().numpy()
     windows = np.ceil(boxes - 0.5).astype(int)  # first and past-last pixel whose centre, at .5, lies inside

@@ -15,6 +15,7 @@ from seglab.geometry.boxes import xywh_to_xyxy
 from seglab.model.head import COEFFICIENTS
 
 MAX_CANDIDATES = 30_000  # boxes that enter suppression, best scores first
+AT_FIRST = 1000  # of them that are compared with each other at first; the cost grows with the square
 
 
 class Detections(NamedTuple):
@@ -68,9 +69,13 @@ def thin(detections: Detections, iou: float = 0.7, max_det: int = 300, agnostic:
     """
     from torchvision.ops import batched_nms, nms
 
-    boxes, scores = detections.boxes, detections.scores
-    kept = nms(boxes, scores, iou) if agnostic else batched_nms(boxes, scores, detections.classes, iou)
-    return detections.pick(kept.sort().values[:max_det])
+    first = AT_FIRST  # what is kept of the best does not depend on poorer ones, and mostly suffices
+    while True:
+        boxes, scores, classes, _ = (field[:first] for field in detections)
+        kept = nms(boxes, scores, iou) if agnostic else batched_nms(boxes, scores, classes, iou)
+        if len(kept) >= max_det or first >= len(detections.scores):
+            return detections.pick(kept.sort().values[:max_det])
+        first *= 4
 
 
 def suppress(

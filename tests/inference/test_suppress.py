@@ -86,6 +86,17 @@ def test_limits(monkeypatch):
     assert torch.equal(suppress(predictions, 0.1, iou=1.0)[0].scores, everything.scores[:9])
 
 
+@pytest.mark.parametrize("max_det", [1, 7, 20, 1000])
+def test_looking_at_the_best_first_changes_nothing(monkeypatch, max_det):
+    for seed in range(5):
+        predictions = random_predictions(seed, anchors=80)
+        whole = suppress(predictions, 0.1, 0.5, max_det, multi_label=True)[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "AT_FIRST", 2)
+            parts = suppress(predictions, 0.1, 0.5, max_det, multi_label=True)[0]
+        assert all(torch.equal(a, b) for a, b in zip(whole, parts))
+
+
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_class_filter_acts_before_suppression(multi_label):
     predictions = torch.zeros(1, 4 + 2 + 32, 1)

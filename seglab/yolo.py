@@ -106,10 +106,12 @@ class YOLO:
         Arguments: those of seglab.training.config.TrainConfig and seglab.data.augment.AugmentConfig, by name.
         """
         from seglab.training.config import flatten, make_config
+        from seglab.training.distributed import first_here
         from seglab.training.trainer import train
 
         network = self._network("train it")
-        spec = load_dataset(arguments.pop("data", None) or self.overrides.get("data") or DEFAULT_DATA)
+        data = arguments.pop("data", None) or self.overrides.get("data") or DEFAULT_DATA
+        spec = first_here(lambda: load_dataset(data))
         if arguments.get("resume") is True:  # the run these weights come from
             arguments["resume"] = self.path or True
         config = make_config(**arguments)
@@ -168,7 +170,10 @@ class YOLO:
         return benchmark(self._network("benchmark it"), self.names, data, **arguments)
 
     def doctor(self, data: str | Path | None = None, **arguments: Any):
-        """Why is my mAP zero? Every stage from labels to metric is looked at, with evidence and the likely cause."""
+        """Why is my mAP zero? Every stage from labels to metric is looked at, with evidence and the likely cause.
+
+        Arguments: those of val, and device. The loss terms are weighted as in the model's own training.
+        """
         from functools import partial
 
         from seglab.evaluation.doctor import doctor
@@ -176,12 +181,18 @@ class YOLO:
         from seglab.training.assign import assign
         from seglab.training.loss import LossGains, segmentation_loss
 
-        refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "model"], "doctor")
-        config = ValidateConfig(**{"imgsz": self._trained_size(), **arguments})
+        device = choose_device(arguments.pop("device", None))
+        refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device", "model"], "doctor")
+        arguments = {"imgsz": self._trained_size(), **arguments}
+        if self.runtime is not None and self.runtime.size:
+            arguments |= {"imgsz": self.runtime.size, "rect": False}  # the file takes no other shape
         spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
-        training = {"network": self.network, "assign": assign, "loss": partial(segmentation_loss, gains=LossGains())}
-        examined = training if self.network is not None else {}
-        return doctor(self._forward("cpu"), spec, self.names, config, **examined)
+        examined = {}
+        if self.network is not None:
+            gains = LossGains(**{f.name: self.overrides[f.name] for f in fields(LossGains) if f.name in self.overrides})
+            loss = partial(segmentation_loss, gains=gains)
+            examined = {"network": self.network.to(device), "assign": assign, "loss": loss}
+        return doctor(self._forward(device), spec, self.names, ValidateConfig(**arguments), device, **examined)
 
     # --- looking ---
 

@@ -17,7 +17,6 @@ settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("repeatable")
 
 
-
 @pytest.fixture(scope="session")
 def datasets_folder() -> Path:
     """The folder of real photographs; tests that need it are skipped where it is not there."""

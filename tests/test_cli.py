@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from seglab import __version__
 from seglab.cli import MODES, main, parse
+from seglab.data.catalogue import embedded_folder
 from seglab.errors import SeglabError
 
 
@@ -50,6 +53,60 @@ def test_problems_are_one_line_and_status_2(capsys):
     assert main(["val", "model=nowhere.safetensors"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("seglab: ") and "nowhere.safetensors" in error and len(error.strip().splitlines()) == 1
+
+
+def test_what_a_mode_needs_and_does_not_know(capsys):
+    for line, told in (
+        ("convert sauce=a.json", "did you mean 'source'"),
+        ("convert", "convert needs source="),
+        ("evaluate gt=a.json", "evaluate needs dt="),
+        ("evaluate gt=a.json dt=b.json", "no file a.json"),
+        ("check data=toybox8-seg ot=none", "did you mean 'out'"),
+        ("doctor model=toybox-n thres=3", "doctor has no argument 'thres'"),
+    ):
+        assert main(line.split()) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_convert_check_and_evaluate_from_the_command_line(tmp_path, capsys, monkeypatch):
+    """Every form: both ways, --strict that passes and one that does not, figures as a table and as JSON."""
+    monkeypatch.chdir(tmp_path)
+    truth = embedded_folder() / "toybox8-seg" / "annotations" / "instances_val.json"
+    pictures = embedded_folder() / "toybox8-seg" / "images" / "val"
+    to_yolo = f"convert source={truth} images={pictures}".split()
+    assert main([*to_yolo, "out=made", "--strict"]) == 0
+    shown = capsys.readouterr().out
+    assert "4 of 4" in shown and "as one polygon a row" in shown and "0 lost" in shown
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {"images", "labels", "annotations", "made.yaml"}
+    assert main(["convert", "source=made/made.yaml", "to=coco", "out=back.json", "strict=0.99"]) == 0
+    capsys.readouterr()
+
+    content = json.loads(truth.read_text())
+    content["annotations"][0]["category_id"] = 99
+    (tmp_path / "odd.json").write_text(json.dumps(content))
+    assert main(["convert", "source=odd.json", f"images={pictures}", "out=odd", "--strict=0.9"]) == 1
+    assert "unknown category" in capsys.readouterr().out and not (tmp_path / "odd").exists()
+
+    rows = [
+        {key: row[key] for key in ("image_id", "category_id", "segmentation", "bbox")} | {"score": 0.9}
+        for row in json.loads((tmp_path / "back.json").read_text())["annotations"]
+    ]
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    for kind in ("bbox", "segm", "boundary"):
+        assert main(["evaluate", "gt=back.json", "dt=results.json", f"kind={kind}", "json=True"]) == 0
+        figures = json.loads(capsys.readouterr().out)
+        assert len(figures) == 12 and figures["AP"] == pytest.approx(1)
+    assert main(["evaluate", "gt=back.json", "dt=results.json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 12
+    assert main(["evaluate", "gt=back.json", "dt=results.json", "kind=keypoints"]) == 2
+
+    assert main(["check", "data=made/made.yaml"]) == 0
+    assert "contact sheet" in capsys.readouterr().out and (tmp_path / "runs" / "check" / "made.jpg").is_file()
+
+
+def test_doctor_from_the_command_line(capsys):
+    assert main("doctor model=toybox-n data=toybox8-seg device=cpu imgsz=320".split()) == 0
+    assert "Verdict" in capsys.readouterr().out
 
 
 def test_version_and_help(capsys):

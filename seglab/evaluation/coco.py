@@ -18,9 +18,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from seglab.errors import SeglabError
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -33,13 +35,14 @@ class Instances(NamedTuple):
     """The objects or the detections of one image, in its own frame.
 
     classes: (N,) int; areas: (N,) float, px^2; boxes: (N, 4) float64 left, top, width, height (for "bbox");
-    masks: N RLEs of the whole image (for "segm"); scores: (N,) float, detections only; crowd: (N,) bool, objects only.
+    masks: N RLEs of the whole image (for "segm"), or None for a detection that overlaps no object of its class by the
+    least threshold; scores: (N,) float, detections only; crowd: (N,) bool, objects only.
     """
 
     classes: np.ndarray
     areas: np.ndarray
     boxes: np.ndarray | None = None
-    masks: Sequence[dict] | None = None
+    masks: Sequence[dict | None] | None = None
     scores: np.ndarray | None = None
     crowd: np.ndarray | None = None
 
@@ -101,7 +104,7 @@ class CocoAccumulator:
     def __init__(self, classes: Sequence[int], kind: str = "segm", limit: int = MAX_DETECTIONS[-1]) -> None:
         """classes: the ids to report, others are left out; limit: detections an image and class, COCO takes 100."""
         if kind not in ("bbox", "segm", "boundary"):
-            raise ValueError(f"kind is {kind!r}: choose bbox, segm or boundary")
+            raise SeglabError(f"kind is {kind!r}: choose bbox, segm or boundary")
         self.classes, self.kind, self.limit = tuple(sorted(classes)), kind, limit
         self._images: dict[int | str, tuple[np.ndarray, ...]] = {}
 
@@ -191,6 +194,8 @@ def overlapping_pairs(
     parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for class_id in np.unique(truth_class):
         found, truth = np.flatnonzero(found_class == class_id), np.flatnonzero(truth_class == class_id)
+        if kind != "bbox":
+            found = found[[detections.masks[i] is not None for i in order[found]]]
         if not len(found):
             continue
         if kind == "bbox":
@@ -267,65 +272,87 @@ def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFigures:
     """COCO's twelve figures for anyone's standard files: an instances file and a list of results.
 
-    Raises FileNotFoundError for a missing file, ValueError for a file of another form.
+    Raises FileNotFoundError for a missing file, SeglabError for a file of another form.
     """
-    truth, results = (json.loads(Path(path).read_text()) for path in (gt, dt))
+    truth, results = _read_json(gt), _read_json(dt)
     if not isinstance(truth, dict) or not {"images", "annotations", "categories"} <= truth.keys():
-        raise ValueError(f"{gt} is no COCO instances file: it needs images, annotations and categories")
+        raise SeglabError(f"{gt} is no COCO instances file: it needs images, annotations and categories")
     if not isinstance(results, list):
-        raise ValueError(f"{dt} is no COCO results file: it must be a list of detections")
-    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
-    by_image = {image_id: ([], []) for image_id in sizes}
-    for side, rows in enumerate((truth["annotations"], results)):
-        for row in rows:
-            if row["image_id"] not in by_image:
-                raise ValueError(f"{(gt, dt)[side]} speaks of image {row['image_id']}, which {gt} does not list")
-            by_image[row["image_id"]][side].append(row)
-    accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
-    # COCO's tool takes a detection's area from the box wherever the file has boxes, for masks too.
-    by_box = bool(results) and bool(results[0].get("bbox"))
-    for image_id, (objects, found) in by_image.items():
-        accumulator.add(
-            image_id, _instances(objects, sizes[image_id], kind, None), _instances(found, sizes[image_id], kind, by_box)
-        )
+        raise SeglabError(f"{dt} is no COCO results file: it must be a list of detections")
+    accumulator = CocoAccumulator([category.get("id") for category in truth["categories"]], kind)
+    side = 0
+    try:
+        sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
+        by_image = {image_id: ([], []) for image_id in sizes}
+        for side, rows in enumerate((truth["annotations"], results)):
+            for row in rows:
+                if row["image_id"] not in by_image:
+                    raise SeglabError(f"{(gt, dt)[side]} speaks of image {row['image_id']}, which {gt} does not list")
+                by_image[row["image_id"]][side].append(row)
+        # COCO's tool takes a detection's area from the box wherever the file has boxes, for masks too.
+        by_box = bool(results) and bool(results[0].get("bbox"))
+        for image_id, both in by_image.items():
+            instances = []
+            for side, rows in enumerate(both):
+                instances.append(_instances(rows, sizes[image_id], kind, by_box if side else None))
+            accumulator.add(image_id, *instances)
+    except KeyError as missing:
+        raise SeglabError(f"{(gt, dt)[side]} has a row without {missing}, which COCO's format asks for") from missing
     return accumulator.summarise()
+
+
+def _read_json(path: str | Path) -> Any:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no file {path}: give the path of a COCO JSON")
+    try:
+        return json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise SeglabError(f"{path} is no JSON ({error}): write it again") from error
 
 
 def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: bool | None) -> Instances:
     """Rows of a COCO file of one image; area_by_box is None for ground truth, whose areas are given."""
     from pycocotools import mask as coco_mask
 
-    masks = [_rle(row, size) for row in rows] if kind != "bbox" or area_by_box is False else None
+    masks = _rles(rows, size) if kind != "bbox" or area_by_box is False else None
     boxes = None
     if kind == "bbox":
         boxes = coco_mask.toBbox(masks) if masks else np.array([row["bbox"] for row in rows], dtype=np.float64)
     if area_by_box is None:
         areas = [row["area"] for row in rows]
-    else:
-        # One call a mask: pycocotools 2.0.11 under numpy 2 overflows on a list of more than 255 masks.
-        areas = [row["bbox"][2] * row["bbox"][3] for row in rows] if area_by_box else [*map(coco_mask.area, masks)]
+    elif area_by_box:
+        areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
+    else:  # in portions: pycocotools 2.0.11 under numpy 2 overflows on a list of more than 255 masks
+        portions = [coco_mask.area(masks[first : first + 255]) for first in range(0, len(masks), 255)]
+        areas = np.concatenate(portions) if portions else []
     return Instances(
         np.array([row["category_id"] for row in rows], dtype=np.int64),
         np.array(areas, dtype=np.float64),
         boxes,
         masks,
-        np.array([row.get("score", 0.0) for row in rows], dtype=np.float64),
+        np.array([0.0 if area_by_box is None else row["score"] for row in rows], dtype=np.float64),
         np.array([row.get("iscrowd", 0) for row in rows], dtype=bool),
     )
 
 
-def _rle(row: dict, size: tuple[int, int]) -> dict:
+def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
+    """The masks of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn."""
     from pycocotools import mask as coco_mask
 
-    shape = row.get("segmentation")
-    if shape == []:
-        raise ValueError(f"an object of image {row['image_id']} has an empty segmentation: give its outline or drop it")
-    if shape is None:
-        x, y, w, h = row["bbox"]
-        shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
-    if isinstance(shape, list):
-        return coco_mask.merge(coco_mask.frPyObjects(shape, *size))
-    return coco_mask.frPyObjects(shape, *size) if isinstance(shape["counts"], list) else shape
+    masks = []
+    for row in rows:
+        shape = row.get("segmentation")
+        if shape == []:
+            raise SeglabError(f"an object of image {row['image_id']} has an empty segmentation: give it an outline")
+        if shape is None:
+            x, y, w, h = row["bbox"]
+            shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
+        if isinstance(shape, list):
+            shape = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
+        elif isinstance(shape["counts"], list):
+            shape = coco_mask.frPyObjects(shape, *size)
+        masks.append(shape)
+    return masks
 
 
 def _outside(areas: np.ndarray) -> np.ndarray:

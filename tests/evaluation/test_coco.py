@@ -184,3 +184,15 @@ def test_files_of_another_form_are_named(tmp_path):
         evaluate_files(dt, dt)
     with pytest.raises(ValueError, match="choose bbox, segm"):
         CocoAccumulator([1], "keypoints")
+    rows = json.loads(dt.read_text())
+    dt.write_text(json.dumps([{"image_id": 1, "category_id": 1, "segmentation": rows[0]["segmentation"]}]))
+    with pytest.raises(ValueError, match=r"results\.json has a row without 'score'"):
+        evaluate_files(gt, dt)
+    gt.write_text(gt.read_text().replace('"area"', '"size"'))
+    with pytest.raises(ValueError, match=r"instances\.json has a row without 'area'"):
+        evaluate_files(gt, dt)
+    dt.write_text("{")
+    with pytest.raises(ValueError, match=r"results\.json is no JSON"):
+        evaluate_files(gt, dt)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
+        evaluate_files(gt, "nowhere.json")

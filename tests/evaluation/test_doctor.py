@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from seglab import YOLO
 from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.errors import SeglabError
 from seglab.evaluation.ceiling import ceiling
 from seglab.evaluation.doctor import doctor
 from seglab.evaluation.validate import ValidateConfig
@@ -171,6 +173,15 @@ def test_training_that_cannot_learn(toybox, oracle, network):
     diverged = doctor(own, toybox, toybox.names, CONFIG, "cpu", broken, assign, loss)
     states = {f.check: f for f in diverged.findings}
     assert "NaN" in states["loss terms"].cause and "NaN" in states["decoding"].cause
+
+
+def test_the_facade_takes_a_device_and_the_models_own_gains():
+    model = YOLO("toybox-n")
+    model.overrides["box"] = 0.0
+    diagnosis = model.doctor("toybox8-seg", imgsz=320, device="cpu")
+    assert diagnosis.culprit.check == "loss terms" and "box, seg is 0" in diagnosis.culprit.cause, str(diagnosis)
+    with pytest.raises(SeglabError, match="device"):
+        model.doctor("toybox8-seg", device="cuda:99")
 
 
 def test_an_untrained_network_is_told_to_train(toybox, network):

@@ -37,6 +37,7 @@ def test_fill_equals_pycocotools_on_ten_thousand_random_polygons(seed):
 
 
 def test_fill_equals_pycocotools_on_three_thousand_real_polygons(datasets_folder):
+    """The 445 polygons of coco38's 419 objects as they are, and each seven times more, mirrored, scaled and moved."""
     rng = np.random.default_rng(0)
     seen = 0
     for path in sorted((datasets_folder / "coco38/annotations").glob("*.json")):
@@ -56,7 +57,7 @@ def test_fill_equals_pycocotools_on_three_thousand_real_polygons(datasets_folder
                     moved = rings
                 np.testing.assert_array_equal(fill(moved, height, width), coco_mask(moved, height, width))
                 seen += len(moved)
-    assert seen >= 3000
+    assert seen == 8 * 445
 
 
 def test_fill_subtracts_holes_keeps_islands_and_unites_parts():

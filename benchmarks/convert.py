@@ -1,12 +1,14 @@
 """Times COCO -> YOLO-seg conversion against the peer on one JSON; watches memory on a million annotations.
 
-    python benchmarks/convert.py annotations=30000 rounds=5
-    python benchmarks/convert.py million=True
+    python -m benchmarks.convert annotations=30000 rounds=5
+    python -m benchmarks.convert source=../shared/datasets/coco38/annotations rounds=3
+    python -m benchmarks.convert million=True
 
-Every conversion runs in a fresh process, the two tools in turn; imports are not counted. The JSON is synthetic: about
-7 objects an image in random order, outlines of 4 to 60 vertices with two decimals, 6 % of them in two parts (one pair
-in twenty overlapping, as in COCO), 1 % crowds as plain RLE. Fidelity is what an outsider sees: every row of the labels
-one polygon, drawn by pycocotools. CPU seconds are steadier than the clock's where other programs run beside.
+Every conversion runs in a fresh process on one thread, the two tools in turn; imports are not counted. Without
+`source`, the JSON is synthetic: about 7 objects an image in random order, outlines of 4 to 60 vertices with two
+decimals, 6 % of them in two parts (one pair in twenty overlapping, as in COCO), 1 % crowds as plain RLE. Fidelity is
+what an outsider sees: every row of the labels one polygon, drawn by pycocotools. CPU seconds are steadier than the
+clock's where other programs run beside. The million needs 2 GB of disk.
 """
 
 from __future__ import annotations
@@ -68,7 +70,11 @@ def write_json(path: Path, annotations: int, seed: int = 0) -> None:
 
 
 def run(tool: str, source: Path, out: Path) -> None:
-    """Convert in this process; print the clock's seconds, the CPU's, and the growth of its memory's peak in MB."""
+    """Convert the JSON files of a folder in this process; print the clock's seconds, the CPU's, and the growth of its
+    memory's peak in MB."""
+    import pycocotools.mask  # noqa: F401  what the tools would import on their way
+    import tqdm.auto  # noqa: F401
+
     if tool == "peer":
         from ultralytics.data.converter import convert_coco
     else:
@@ -76,9 +82,10 @@ def run(tool: str, source: Path, out: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, busy = time.perf_counter(), time.process_time()
     if tool == "peer":
-        convert_coco(labels_dir=str(source.parent), save_dir=str(out), use_segments=True, cls91to80=True)
+        convert_coco(labels_dir=str(source), save_dir=str(out), use_segments=True, cls91to80=True)
     else:
-        convert_coco_labels(source, out / "labels")
+        for file in sorted(source.glob("*.json")):
+            convert_coco_labels(file, out / file.stem)
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"\nMEASURED {seconds} {busy} {growth}")
@@ -88,56 +95,68 @@ def measure(tool: str, source: Path, out: Path) -> list[float]:
     shutil.rmtree(out, ignore_errors=True)
     environment = os.environ | {"YOLO_OFFLINE": "1", "OMP_NUM_THREADS": "1", "YOLO_CONFIG_DIR": str(out.parent)}
     command = [sys.executable, "-W", "ignore", __file__, f"tool={tool}", f"source={source}", f"out={out}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{tool} failed:\n{done.stderr}")
     return [float(word) for word in done.stdout.rsplit("MEASURED", 1)[1].split()]
 
 
-def fidelity(source: Path, out: Path) -> str:
-    """Best IoU of any row of the image's label file, for every object that is no crowd."""
-    content = json.loads(source.read_text())
+def fidelity(source: Path, out: Path) -> np.ndarray:
+    """(N,) best IoU of any row of the image's label file, for every object that is no crowd."""
     labels = {path.stem: path for path in out.rglob("*.txt")}
-    wanted = defaultdict(list)
-    for annotation in content["annotations"]:
-        if not annotation["iscrowd"]:
-            wanted[annotation["image_id"]].append(annotation["segmentation"])
     ious = []
-    for image_id, shapes in wanted.items():
-        path = labels.get(f"{image_id:012d}")
-        rows = [np.array(row.split()[1:], float) for row in path.read_text().splitlines()] if path else []
-        rows = [(row.reshape(-1, 2) * (WIDTH, HEIGHT)).ravel().tolist() for row in rows if len(row) >= 6]
-        drawn = coco.frPyObjects(rows, HEIGHT, WIDTH) if rows else []
-        masks = [coco.merge(coco.frPyObjects(shape, HEIGHT, WIDTH)) for shape in shapes]
-        best = coco.iou(masks, drawn, [0] * len(drawn)).max(axis=1) if rows else np.zeros(len(masks))
-        ious += [1.0 if coco.area(mask) == 0 else iou for mask, iou in zip(masks, best)]
-    ious = np.array(ious)
-    return f"mean IoU {ious.mean():.6f}, worst {ious.min():.4f}, {np.sum(ious < 0.99)} of {len(ious)} under 0.99"
+    for file in source.glob("*.json"):
+        content = json.loads(file.read_text())
+        wanted = defaultdict(list)
+        for annotation in content["annotations"]:
+            if not annotation["iscrowd"]:
+                wanted[annotation["image_id"]].append(annotation["segmentation"])
+        for image in content["images"]:
+            height, width = image["height"], image["width"]
+            path, shapes = labels.get(Path(image["file_name"]).stem), wanted[image["id"]]
+            rows = [np.array(row.split()[1:], float) for row in path.read_text().splitlines()] if path else []
+            rows = [(row.reshape(-1, 2) * (width, height)).ravel().tolist() for row in rows if len(row) >= 6]
+            drawn = coco.frPyObjects(rows, height, width) if rows else []
+            masks = [coco.merge(coco.frPyObjects(shape, height, width)) for shape in shapes]
+            best = coco.iou(masks, drawn, [0] * len(drawn)).max(axis=1) if rows and masks else np.zeros(len(masks))
+            ious += [1.0 if coco.area(mask) == 0 else iou for mask, iou in zip(masks, best)]
+    return np.array(ious)
 
 
-def main(annotations: int = 30000, rounds: int = 5, million: bool = False) -> None:
+def main(annotations: int = 30000, rounds: int = 5, million: bool = False, source: str | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "json" / "instances_train2017.json"
-        source.parent.mkdir()
+        given = Path(folder) / "json"
+        given.mkdir()
+        file = given / "instances_train2017.json"
         if million:
+            print("| annotations | JSON, MB | seconds | CPU seconds | memory above the start, MB |\n|-|-|-|-|-|")
             for count in (100_000, 1_000_000):
-                write_json(source, count)
-                seconds, _, growth = measure("seglab", source, Path(folder) / "seglab")
-                size = source.stat().st_size / 1e6
-                print(f"{count:9,} annotations, {size:6.0f} MB: {seconds:6.1f} s, memory grew by {growth:6.0f} MB")
+                write_json(file, count)
+                seconds, busy, growth = measure("seglab", given, Path(folder) / "seglab")
+                size = file.stat().st_size / 1e6
+                print(f"| {count:,} | {size:.0f} | {seconds:.1f} | {busy:.1f} | {growth:.0f} |", flush=True)
             return
-        write_json(source, annotations)
+        if source is None:
+            write_json(file, annotations)
+        else:  # a copy, for the peer writes where it reads
+            for path in [Path(source)] if Path(source).is_file() else Path(source).glob("*.json"):
+                shutil.copy(path, given)
         tools = ("peer", "seglab")
         figures = {tool: [] for tool in tools}
         for number in range(rounds):
             for tool in tools if number % 2 else tools[::-1]:
-                figures[tool].append(measure(tool, source, Path(folder) / tool))
+                figures[tool].append(measure(tool, given, Path(folder) / tool))
+        print("| tool, 1 thread | seconds | CPU seconds | memory above the start, MB | objects |", end="")
+        print(" mean IoU | worst | under .99 |\n|-|-|-|-|-|-|-|-|")
         for tool in tools:
             seconds, busy, growth = (statistics.median(column) for column in zip(*figures[tool]))
-            kept = fidelity(source, Path(folder) / tool)
-            print(f"{tool:7} {seconds:6.2f} s ({busy:.2f} CPU), {growth:5.0f} MB more, {kept}")
+            kept = fidelity(given, Path(folder) / tool)
+            print(f"| {tool} | {seconds:.2f} | {busy:.2f} | {growth:.0f} | {len(kept)} ", end="")
+            print(f"| {kept.mean():.6f} | {kept.min():.4f} | {np.sum(kept < 0.99)} |")
         for place, name in enumerate(("clock", "CPU")):
             ratios = [a[place] / b[place] for a, b in zip(figures["peer"], figures["seglab"])]
             spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-            print(f"peer / seglab, {name}: median of {rounds} rounds {statistics.median(ratios):.2f} ({spread})")
+            print(f"\npeer / seglab, {name}: median of {rounds} rounds {statistics.median(ratios):.2f} ({spread})")
 
 
 if __name__ == "__main__":
@@ -145,4 +164,5 @@ if __name__ == "__main__":
     if "tool" in options:
         run(options["tool"], Path(options["source"]), Path(options["out"]))
     else:
-        main(**{name: ast.literal_eval(value) for name, value in options.items()})
+        path = options.pop("source", None)
+        main(**{name: ast.literal_eval(value) for name, value in options.items()}, source=path)

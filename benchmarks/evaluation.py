@@ -1,6 +1,7 @@
 """Times COCO evaluation: seglab, pycocotools and faster-coco-eval on the same synthetic files, interleaved in one run.
 
-    python benchmarks/evaluation.py images=5000 rounds=3 kind=segm
+    python -m benchmarks.evaluation images=5000 rounds=3 kind=segm
+    python -m benchmarks.evaluation images=5000 rounds=3 kind=bbox
 
 Every tool starts from the two JSON files and ends with the twelve figures, which must agree. Scenes are like COCO's:
 about 7 objects of 80 classes an image, 100 detections around them, masks as compressed RLE, 2 % crowds. Reading the
@@ -128,15 +129,14 @@ def main(images: int = 5000, rounds: int = 3, kind: str = "segm") -> None:
 
     ours = [whole - read for whole, read in zip(seconds["seglab"], reading)]
     print(f"reading the two files: {statistics.median(reading):.2f} s; AP {figures['seglab'][0]:.4f} in every tool")
-    print("x: time over seglab's, median of the rounds' ratios")
-    print(f"{'tool':<18}{'whole, s':>10}{'evaluation, s':>15}{'whole, x':>10}{'evaluation, x':>15}")
+    print("x: time over seglab's, median of the rounds' ratios; every tool on one thread\n")
+    print("| tool | whole, s | evaluation, s | whole, x | evaluation, x |\n|-|-|-|-|-|")
     for name, whole in seconds.items():
         after = [value - read for value, read in zip(whole, reading)]
         ratio = statistics.median(a / b for a, b in zip(whole, seconds["seglab"]))
         evaluation = statistics.median(a / b for a, b in zip(after, ours))
-        print(
-            f"{name:<18}{statistics.median(whole):>10.2f}{statistics.median(after):>15.2f}{ratio:>10.2f}{evaluation:>15.2f}"
-        )
+        print(f"| {name} | {statistics.median(whole):.2f} | {statistics.median(after):.2f} ", end="")
+        print(f"| {ratio:.2f} | {evaluation:.2f} |")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(VENV)/.browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q tests --ignore=tests/parity
@@ -45,6 +45,11 @@ $(VENV)/.installed-test: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -e ".[export,course,test,parity]"
 	touch $@ $(VENV)/.installed-demo
+
+# A Chromium for tests/browser where there is none and this user may install one; elsewhere those tests say why they skip
+$(VENV)/.browser: $(VENV)/.installed-test
+	command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq chromium; } || true
+	touch $@
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import os
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+Loaded = TypeVar("Loaded")
 
 
 class Process(NamedTuple):
@@ -39,6 +42,21 @@ def leave(process: Process) -> None:
     """Leave the group that `join` joined."""
     if process.world > 1:
         dist.destroy_process_group()
+
+
+def first_here(load: Callable[[], Loaded]) -> Loaded:
+    """`load()` on the first process of each machine, then on its others, who find what the first one fetched."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return load()
+    process = join(torch.device("cpu"))
+    try:
+        for turn in ("first", "others"):
+            if (os.environ["LOCAL_RANK"] == "0") == (turn == "first"):
+                loaded = load()
+            dist.barrier()
+    finally:
+        leave(process)
+    return loaded
 
 
 def agree(process: Process, value: Any) -> Any:

@@ -277,9 +277,10 @@ def to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str, Tens
 
 
 def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
-    """The number format of `amp` on a device; None is float32."""
+    """The number format of `amp` on a device; None is float32, also for "bf16" on a processor without such units."""
     if amp == "bf16":
-        return torch.bfloat16
+        on_cpu = device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return None if on_cpu else torch.bfloat16
     if not amp or device.type != "cuda":
         return None
     # Before compute capability 8, bf16 exists but is emulated.

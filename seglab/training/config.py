@@ -13,22 +13,26 @@ from seglab.data.augment import AugmentConfig
 from seglab.errors import SeglabError, refuse_unknown
 
 # Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
-# and the mosaic never shows a picture whole. These learn few pictures by heart, from scratch, on a CPU.
+# and the mosaic never shows a picture whole. These learn few pictures by heart, from scratch, on a CPU: many short
+# epochs that change each picture little. docs/LOG.md compares them with others.
 RECIPES: dict[str, dict[str, Any]] = {
     "small": {
         "optimizer": "AdamW",
         "lr0": 1.5e-3,
         "cos_lr": True,
-        "epochs": 500,
+        "epochs": 800,
         "batch": 2,
         "imgsz": 320,
         "nbs": 2,
         "mosaic": 0.0,
         "fliplr": 0.0,
         "translate": 0.05,
-        "scale": 0.1,
-        "hsv_s": 0.2,
-        "hsv_v": 0.2,
+        "scale": 0.05,
+        "hsv_h": 0.005,
+        "hsv_s": 0.1,
+        "hsv_v": 0.1,
+        "amp": "bf16",
+        "val": False,
     }
 }
 

@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab bench browser clean
+.PHONY: demo test lab bench browser site clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
 
@@ -18,7 +18,12 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.speed
 
 lab: $(VENV)/.installed-test
-	$(BIN)/jupyter lab notebooks/01_masks.ipynb
+	$(BIN)/jupyter lab notebooks/00_first_masks.ipynb
+
+# Course, API reference and decisions as pages that read offline; the browser demo among them where npm can fetch its runtime
+site: $(VENV)/.installed-test
+	-$(MAKE) browser
+	$(BIN)/python docs/build_site.py site
 
 # The page that runs the exported network in a browser, whole in one folder; to see it: python -m http.server -d site/browser
 BROWSER ?= site/browser

@@ -3,6 +3,8 @@
     python notebooks/build.py           every lesson
     python notebooks/build.py 01 03     these lessons
 
+Each lesson's most telling figure, made small, becomes docs/images/lesson-NN.png for the README.
+
 The scripts are the only source that is edited. `compose` adds what is generated: the setup cell, and the exercises,
 made from the solutions by leaving the bodies of their functions out. Stored outputs come from the CPU, one thread, and
 the embedded toybox data, so that a strict comparison passes anywhere.
@@ -28,6 +30,17 @@ FOLDER = Path(__file__).resolve().parent
 SOURCES, SOLUTIONS = FOLDER / "src", FOLDER / "src" / "solutions"
 REPOSITORY = ""  # "owner/name" on GitHub, from where Colab installs; without it lessons have no badge
 COLOURS = 256  # of a stored figure: enough for photographs at this size, a third of the bytes
+IMAGES = FOLDER.parent / "docs/images"
+COVERS = {
+    "01": 2,
+    "02": 1,
+    "04": 1,
+    "05": 1,
+    "06": 1,
+    "09": 3,
+    "10": 1,
+}  # which of a lesson's figures stands for it; else its first
+COVER_WIDTH, COVER_COLOURS = 360, 96
 MACHINE = re.compile(r"(?<![\w.])/(home|root|Users|work|tmp|mnt|content|opt)/|[A-Z]:\\\\|site-packages|ipykernel_\d")
 
 
@@ -68,7 +81,8 @@ def badge(name: str) -> str:
 def setup() -> str:
     """The first code cell: it installs only where seglab cannot be found, and leaves torch and numpy as they are."""
     if REPOSITORY:
-        missing = f'get_ipython().run_line_magic("pip", "install -q git+https://github.com/{REPOSITORY}")'
+        package = f"seglab[export]@git+https://github.com/{REPOSITORY}"
+        missing = f'get_ipython().run_line_magic("pip", "install -q {package}")'
     else:
         missing = 'raise ImportError("install seglab first: pip install -e . in the course\'s folder")'
     return (
@@ -137,12 +151,26 @@ def _smaller(encoded: str) -> str:
     return base64.b64encode(packed.getvalue()).decode("ascii") + "\n"
 
 
+def write_cover(name: str, notebook: nbformat.NotebookNode) -> None:
+    """The lesson's picture for the README, from its stored figures."""
+    from PIL import Image
+
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    figures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    picture = Image.open(io.BytesIO(base64.b64decode(figures[COVERS.get(name[:2], 0)]))).convert("RGB")
+    height = round(picture.height * COVER_WIDTH / picture.width)
+    picture = picture.resize((COVER_WIDTH, height), Image.Resampling.LANCZOS)
+    picture = picture.quantize(COVER_COLOURS, dither=Image.Dither.NONE)
+    picture.save(IMAGES / f"lesson-{name[:2]}.png", "PNG", optimize=True)
+
+
 def main(wanted: list[str]) -> None:
     for name in lessons():
         if not wanted or name[:2] in wanted:
             notebook = compose(name)
             execute(notebook)
             nbformat.write(notebook, FOLDER / f"{name}.ipynb")
+            write_cover(name, notebook)
             print(f"built {name}: {len(notebook.cells)} cells, {(FOLDER / f'{name}.ipynb').stat().st_size >> 10} KB")
 
 

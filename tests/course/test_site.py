@@ -1,0 +1,95 @@
+"""The static site: complete, whole without a network, every link leading somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+for package in ("pdoc", "nbconvert", "jupytext"):
+    pytest.importorskip(package, reason="the site needs the extra [course]")
+
+ROOT = Path(__file__).resolve().parents[2]
+_module = importlib.util.spec_from_file_location("build_site", ROOT / "docs/build_site.py")
+build_site = importlib.util.module_from_spec(_module)
+_module.loader.exec_module(build_site)
+LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
+
+
+class Page(HTMLParser):
+    """What a page loads, what it links to, and the places in it that can be linked to."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.loads, self.links, self.places, self.unseen = [], [], {""}, []
+        self.text = path.read_text(encoding="utf-8")
+        self.feed(self.text)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.places.add(values.get("id") or "")
+        if values.get(LOADED.get(tag)):
+            self.loads.append(values[LOADED[tag]])
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        if tag == "img" and len(values.get("alt") or "") < 10:
+            self.unseen.append(values["src"][:60])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGLAB_OFFLINE", "1")
+        build_site.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, Page]:
+    return {path: Page(path) for path in sorted(site.rglob("*.html"))}
+
+
+def test_every_lesson_document_and_module_has_its_page(site):
+    for lesson in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+        assert (site / f"notebooks/{lesson.stem}.html").is_file()
+    for document in (ROOT / "docs").rglob("*.md"):
+        assert (site / document.relative_to(ROOT).with_suffix(".html")).is_file()
+    for module in (ROOT / "seglab").rglob("*.py"):
+        place = module.relative_to(ROOT).with_suffix("")
+        place = place.parent if place.name == "__init__" else place
+        assert (site / "api" / place.with_suffix(".html")).is_file(), place
+    assert {"index.html", "explorer.html", "style.css"} <= {path.name for path in site.iterdir()}
+
+
+def test_pages_load_nothing_from_elsewhere(site, pages):
+    """Neither scripts nor styles, fonts or pictures: the site reads without a network."""
+    for path, page in pages.items():
+        assert not [address for address in page.loads if re.match(r"(https?:)?//", address)], path
+        styles = "".join(re.findall(r"<style.*?</style>", page.text, flags=re.S))
+        assert not re.search(r"url\(\s*['\"]?(https?:)?//|@import", styles), path
+        assert "mathjax" not in page.text.lower() and "cdn" not in re.sub(r"base64,[\w+/=]+", "", page.text), path
+    assert "http" not in (site / "style.css").read_text(encoding="utf-8")
+
+
+def test_links_inside_the_site_resolve(site, pages):
+    for path, page in pages.items():
+        for link in {*page.links, *page.loads}:
+            target = urlsplit(link)
+            if target.scheme or link.startswith("//"):
+                continue
+            place = (path.parent / unquote(target.path)).resolve() if target.path else path
+            place = place / "index.html" if place.is_dir() else place
+            assert place.is_file() and place.is_relative_to(site), f"{path.relative_to(site)} -> {link}"
+            if target.fragment and place in pages and "api" not in place.relative_to(site).parts:
+                assert unquote(target.fragment) in pages[place].places, f"{path.relative_to(site)} -> {link}"
+
+
+def test_every_picture_has_words(site, pages):
+    for path, page in pages.items():
+        if "api" not in path.relative_to(site).parts:
+            assert not page.unseen, path

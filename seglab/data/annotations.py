@@ -10,6 +10,8 @@ from seglab.data.problems import Problem
 from seglab.data.sample import Object
 from seglab.data.yolo_format import read_labels
 
+KEPT = 5000  # images whose objects stay in memory once read: a few kilobytes each
+
 
 class Annotations:
     """Objects and ids of the images of one split, read when asked for. files: what they are read from."""
@@ -21,6 +23,7 @@ class Annotations:
         path = spec.annotations.get(split) or spec.crowds.get(split)
         self.coco = read_coco(path) if path else None
         self.files = [path] if path else []
+        self._kept: dict[Path, tuple[list[Object], list[Problem]]] = {}
         if self.whole:
             self._number = {image: number for number, image in enumerate(listed)}
         else:
@@ -37,6 +40,15 @@ class Annotations:
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
         """The objects of an image of `size` (height, width) in its own frame, crowds included, and what is wrong."""
+        if image in self._kept:
+            objects, problems = self._kept[image]
+        else:
+            objects, problems = self._parsed(image, size)
+            if len(self._kept) < KEPT:
+                self._kept[image] = objects, problems
+        return list(objects), list(problems)
+
+    def _parsed(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
         height, width = size
         if not self.whole:
             objects, problems = read_labels(label_path(image), width, height, self.names)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from seglab.geometry.letterbox import Letterbox
@@ -34,24 +33,25 @@ def weighted_sums(
     prototypes: Tensor, detections: Detections, letterbox: Letterbox
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """What `assemble` thresholds, object by object: left, top and the sums (h, w) float32 in the box's window."""
-    with torch.no_grad():
-        logits = detections.coefficients.float() @ prototypes.float().flatten(1)  # (N, h * w)
-    logits = logits.unflatten(1, prototypes.shape[1:]).cpu().numpy()  # (N, h, w)
-    boxes = letterbox.boxes_to_image(detections.boxes.float()).cpu().numpy()
+    cells = prototypes.detach().float().cpu().permute(1, 2, 0).numpy()  # (h, w, 32), as a network leaves them in memory
+    coefficients = detections.coefficients.detach().float().cpu().numpy()
+    boxes = letterbox.boxes_to_image(detections.boxes.detach().float()).cpu().numpy()
     windows = np.ceil(boxes - 0.5).astype(int)  # first and past-last pixel whose centre, at .5, lies inside
 
     (height, width), (top, left), (scale_x, scale_y) = letterbox.image_size, letterbox.pad, letterbox.scale
     cells_y, cells_x = prototypes.shape[1] / letterbox.size[0], prototypes.shape[2] / letterbox.size[1]
     row_cell, rows = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)
     column_cell, columns = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)
+    columns = np.ascontiguousarray(columns.T)  # (w, width)
 
-    for logit, (x0, y0, x1, y1) in zip(logits, windows.tolist()):
+    for own, (x0, y0, x1, y1) in zip(coefficients, windows.tolist()):
         if x1 <= x0 or y1 <= y0:
             yield x0, y0, np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=np.float32)
             continue
         in_reach_y = slice(row_cell[y0], row_cell[y1 - 1] + 2)
         in_reach_x = slice(column_cell[x0], column_cell[x1 - 1] + 2)
-        yield x0, y0, rows[y0:y1, in_reach_y] @ (logit[in_reach_y, in_reach_x] @ columns[x0:x1, in_reach_x].T)
+        logit = cells[in_reach_y, in_reach_x] @ own
+        yield x0, y0, rows[y0:y1, in_reach_y] @ (logit @ columns[in_reach_x, x0:x1])
 
 
 def interpolation(pixels: int, cells: int, scale: float, offset: float) -> tuple[np.ndarray, np.ndarray]:

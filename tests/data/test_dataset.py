@@ -236,3 +236,18 @@ def test_real_coco38(datasets_folder):
         covered = item["masks"].astype(float).reshape(len(item["masks"]), -1).sum(axis=1)
         assert (covered > 0).all()
     assert torch.is_tensor(dataset._switches)
+
+
+def test_labels_are_parsed_once(make_shelf, monkeypatch):
+    from seglab.data import annotations
+
+    read, seen = annotations.read_labels, []
+    monkeypatch.setattr(annotations, "read_labels", lambda path, *rest: seen.append(path) or read(path, *rest))
+    dataset = SegmentationDataset(make_shelf(), "val", 64)
+    items = [dataset[index] for index in range(len(dataset))]
+    assert len(seen) == len(dataset) == len(set(seen))
+    for index, item in enumerate(items):
+        source = item["sample"]["source"]
+        assert [each.class_id for each in source] == item["classes"].tolist() == [0, 1]
+        assert source is not dataset.objects(index), "each caller has a list of its own"
+        assert all(np.array_equal(a.rings[0], b.rings[0]) for a, b in zip(source, dataset.objects(index)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import html
 import os
+import pkgutil
 import re
 import shutil
 import sys
@@ -101,9 +102,11 @@ def write_reference(out: Path) -> None:
     from seglab.inference.results import Results
     from seglab.yolo import YOLO
 
-    seglab.YOLO, seglab.Results = YOLO, Results  # pdoc looks for what the package itself loads on first use
+    # pdoc looks for what the package itself loads on first use, and follows `__all__` where there is one.
+    seglab.YOLO, seglab.Results = YOLO, Results
+    seglab.__all__ = [*seglab.__all__, *(module.name for module in pkgutil.iter_modules(seglab.__path__))]
     pdoc.render.configure(docformat="markdown", footer_text="seglab", search=True)
-    pdoc.pdoc("seglab", "!seglab.cli.main", output_directory=out / "api")
+    pdoc.pdoc("seglab", output_directory=out / "api")
 
 
 def write_page(out: Path, place: str | Path, title: str, body: str) -> None:

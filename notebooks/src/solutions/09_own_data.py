@@ -1,0 +1,58 @@
+# %% [markdown]
+# **1. A split that tears nothing apart.** Given each photo's group, choose photos for validation: whole groups only, at
+# least the share that is asked for, as few photos above it as the last group brings, and the same choice every time.
+
+# %% [markdown] tags=["hint"]
+# Put the groups in a random order (`np.random.default_rng(seed).permutation(np.unique(groups))`) and take groups from
+# it until enough photos are together. `np.isin` says which photos lie in the chosen ones.
+
+
+# %% tags=["solution"]
+def split_by_group(groups, share, seed=0):
+    """(N,) group of each photo, share in 0..1 -> (N,) bool, True for validation."""
+    chosen = []
+    for group in np.random.default_rng(seed).permutation(np.unique(groups)):
+        if np.isin(groups, chosen).sum() >= share * len(groups):
+            break
+        chosen.append(group)
+    return np.isin(groups, chosen)
+
+
+# %% tags=["check"]
+if split_by_group(groups, 0.25) is ...:
+    print("exercise 1 is open")
+else:
+    rolls = np.random.default_rng(0).integers(0, 30, 200)
+    for each, share in ((groups, 0.25), (rolls, 0.2), (rolls, 0.5)):
+        inside = split_by_group(each, share)
+        assert not set(each[inside]) & set(each[~inside]), "a group is torn"
+        largest = max(Counter(each.tolist()).values())
+        assert share * len(each) <= inside.sum() < share * len(each) + largest, "too few or too many"
+        assert np.array_equal(inside, split_by_group(each, share)), "another choice every time"
+    print("exercise 1 is right")
+
+# %% [markdown]
+# **2. What to label next.** You have a thousand unlabelled photos and an evening. Rank them by how unsure the model is:
+# a detection's doubt is 1 at a score of one half and falls evenly to 0 at scores 0 and 1; a photo's doubt is the sum.
+
+# %% [markdown] tags=["hint"]
+# Doubt of a score s: `1 - abs(2 * s - 1)`. `np.argsort(-doubts, kind="stable")` ranks photos, first ones first among
+# equals.
+
+
+# %% tags=["solution"]
+def label_next(scores, count):
+    """One array of scores for each photo -> the numbers of the `count` photos to label first, most doubtful first."""
+    doubts = np.array([np.sum(1 - np.abs(2 * np.asarray(each) - 1)) for each in scores])
+    return np.argsort(-doubts, kind="stable")[:count].tolist()
+
+
+# %% tags=["check"]
+if label_next([[0.5]], 1) is ...:
+    print("exercise 2 is open")
+else:
+    assert label_next([[0.99, 0.98], [0.5], [], [0.4, 0.6, 0.9]], 3) == [3, 1, 0]
+    seen = [result.boxes.conf.numpy() for result in model.predict(list(held_back.images), conf=0.05)]
+    ranked = label_next(seen, len(seen))
+    assert sorted(ranked) == list(range(len(seen)))
+    print("exercise 2 is right")

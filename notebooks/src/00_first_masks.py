@@ -1,0 +1,282 @@
+# %% [markdown]
+# # 00 · First masks in five minutes
+#
+# A photograph goes in; for every object on it come out its name, a box, and exactly those pixels that belong to it.
+# That is *instance segmentation*. This first lesson only uses it. The lessons after it take the machine apart, down
+# to the last number.
+#
+# After this lesson you can
+#
+# 1. find the objects on pictures, and get at their boxes, scores, masks and outlines,
+# 2. choose by confidence and by class, feed your own pictures, and save what was found,
+# 3. say how good a model is in one call, and name the five steps between a photograph and its masks.
+#
+# **Time** about 15 seconds of computing on a CPU, the same on a T4. **Before** nothing but a little Python.
+
+# %%
+from seglab import YOLO
+
+model = YOLO("toybox-n")
+print(len(model.names), "kinds of things:", ", ".join(model.names.values()))
+
+# %% [markdown]
+# `toybox-n` is a small network that comes with the course. It was trained on *toybox* scenes: pictures made by a
+# generator, so that the truth about every object is known exactly. Eight of them come with the course as well, under
+# the name `toybox8-seg`. (Official weights, `YOLO("yolo11n-seg.pt")`, know eighty kinds of things on photographs. They
+# are downloaded when you ask for them.)
+#
+# Using it is one call. `imgsz` is the size at which the network looks at a picture: larger is finer, and slower.
+
+# %%
+results = model("toybox8-seg", imgsz=640)
+result = results[0]
+print(len(results), "pictures; the first has (height, width)", result.orig_shape)
+
+# %% alt="A generated photograph of everyday things; every thing that was found has a box, a tinted mask with an outline, and its name."
+import matplotlib.pyplot as plt
+
+
+def show(picture, width=5):
+    plt.figure(figsize=(width, width * picture.shape[0] / picture.shape[1]), dpi=80)
+    plt.imshow(picture)
+    plt.axis("off")
+    plt.tight_layout(pad=0)
+    plt.show()
+
+
+show(result.plot(conf=False)[..., ::-1])
+print("plot() gives blue, green, red, as OpenCV wants it; [..., ::-1] turns that into red, green, blue")
+
+# %% [markdown]
+# ## Boxes and scores
+#
+# A `Results` object holds what was found on one picture, the surest first. A box is left, top, right, bottom in the
+# picture's own pixels. The **score** lies between 0 and 1 and says how sure the network is, of the name and of the
+# place together (lesson 04 shows how it learns that).
+
+# %% tags=["nbval-ignore-output"]
+for box, score, kind in zip(result.boxes.xyxy, result.boxes.conf, result.boxes.cls):
+    print(f"{model.names[int(kind)]:<11} score {score:.2f}   box", [round(side) for side in box.tolist()])
+
+# %%
+height, width = result.orig_shape
+left, top, right, bottom = result.boxes.xyxy.T
+scores = result.boxes.conf
+assert (scores[:-1] >= scores[1:]).all() and scores[-1] > 0.25  # less sure ones are not shown
+assert (left >= 0).all() and (right <= width).all() and (top >= 0).all() and (bottom <= height).all()
+print("the surest first, none under 0.25, every box inside the picture")
+
+# %% [markdown]
+# ## Masks
+#
+# One mask an object, at the **picture's own resolution**: 1 where the object is, 0 elsewhere. (Many tools hand out
+# masks at the size of the network's input, and leave it to you to stretch them back.)
+
+# %%
+masks = result.masks.data
+print("masks:", tuple(masks.shape[1:]), masks.dtype, "and one for every box:", len(masks) == len(result))
+for mask, (x0, y0, x1, y1) in zip(masks, result.boxes.xyxy.round().int().tolist()):
+    assert mask.sum() > 0 and mask.sum() == mask[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1].sum()
+print("every mask lies in its box")
+
+# %% [markdown]
+# With a mask you can do what no box allows: measure an object, cut it out, put it somewhere else. Here is the largest
+# of the surest:
+
+# %% alt="One object three times: cut to its box, as a black and white mask, and cut out along its outline on white."
+import numpy as np
+
+largest = int((masks.sum(dim=(1, 2)) * (scores > 0.8)).argmax())
+x0, y0, x1, y1 = result.boxes.xyxy[largest].round().int().tolist()
+window = slice(y0, y1), slice(x0, x1)
+photo, mask = result.image[window], masks[largest].numpy()[window].astype(bool)
+figure, axes = plt.subplots(1, 3, figsize=(7, 2.5), dpi=80, layout="constrained")
+for axis, picture, title in zip(axes, (photo, mask, np.where(mask[..., None], photo, 255)), ("box", "mask", "cut out")):
+    axis.imshow(picture, cmap="gray")
+    axis.set_title(title, fontsize=10)
+    axis.set_axis_off()
+plt.show()
+print("an object covers less than its box:", 0 < mask.mean() < 1)
+
+# %% [markdown]
+# **Outlines** are the same masks as lists of corner points, for programs that want vectors. `masks.rings` has all
+# rings of an object, with parts and holes; filling them gives the mask back, every pixel of it (lesson 01 does this by
+# hand). `masks.xy` has only the largest ring of each.
+
+# %%
+from seglab.geometry.raster import fill
+
+for mask, rings in zip(masks.numpy(), result.masks.rings):
+    assert np.array_equal(fill(rings, height, width), mask.astype(bool))
+print("an outline is an (n, 2) array:", result.masks.xy[largest].shape[1], "columns, x and y")
+
+# %% [markdown]
+# ## Choosing
+#
+# Results can be cut like arrays. Or say beforehand what you want; it comes to the same:
+
+# %%
+sure = result[result.boxes.conf > 0.6]
+again = model("toybox8-seg", imgsz=640, conf=0.6)[0]
+assert np.allclose(sure.boxes.xyxy, again.boxes.xyxy)
+
+kind = int(result.boxes.cls[0])  # the class of the surest
+same_kind = result[result.boxes.cls == kind]
+again = model("toybox8-seg", imgsz=640, classes=[kind])[0]
+assert np.allclose(same_kind.boxes.xyxy, again.boxes.xyxy)
+print(
+    "fewer when you ask for more certainty:",
+    len(sure) <= len(result),
+    "- one kind only:",
+    set(same_kind.boxes.cls.tolist()) == {kind},
+)
+
+# %% [markdown]
+# What is the right confidence? That depends on which mistake is worse, a miss or a false alarm; lesson 06 chooses it
+# by measurement. So much can be seen at once: there is no natural limit, only fewer and fewer.
+
+# %% alt="Four falling curves, one a picture: how many objects are found over the confidence asked for, from dozens at 0.05 to none near 1."
+eager = model("toybox8-seg", imgsz=640, conf=0.05)
+levels = np.linspace(0.05, 1, 96)
+plt.figure(figsize=(6, 2.6), dpi=80)
+for number, each in enumerate(eager):
+    plt.plot(levels, [int((each.boxes.conf > level).sum()) for level in levels], label=f"picture {number}")
+plt.axvline(0.25, color="0.7", zorder=0)
+plt.xlabel("confidence (the line: what is used when nothing is said)")
+plt.ylabel("objects found")
+plt.legend(frameon=False)
+plt.tight_layout()
+plt.show()
+print("less certainty, more objects:", all(len(a) >= len(b) for a, b in zip(eager, results)))
+
+# %% [markdown]
+# ## Your own pictures
+#
+# Give a path, a folder, a video, an address, or a picture that you have already opened. One thing goes wrong every
+# day: **an array is taken to be BGR**, as OpenCV reads it, a PIL image is RGB. Mix them up and red things turn blue.
+# Nothing fails; the results are merely worse.
+
+# %%
+import cv2
+from PIL import Image
+
+path = result.path
+from_file = model(path, imgsz=640)[0]
+from_opencv = model(cv2.imread(path), imgsz=640)[0]
+from_pil = model(Image.open(path), imgsz=640)[0]
+assert np.array_equal(from_file.boxes.data, from_opencv.boxes.data)
+assert np.array_equal(from_file.image, from_pil.image)
+print("a path, OpenCV's array and PIL's image: one result")
+
+# %% [markdown]
+# **Saving**: a drawn picture, a label file as YOLO tools read it, and COCO's format for everything else.
+
+# %%
+import json
+import tempfile
+from pathlib import Path
+
+folder = Path(tempfile.mkdtemp())
+result.save(folder / "drawn.jpg")
+result.save_txt(folder / "labels.txt")
+(folder / "coco.json").write_text(json.dumps(result.to_coco(image_id=1)))
+assert len((folder / "labels.txt").read_text().splitlines()) == len(result)
+print(sorted(file.name for file in folder.iterdir()))
+print("of one object, COCO wants", sorted(result.to_coco(image_id=1)[0]))
+
+# %% [markdown]
+# ## How good is it?
+#
+# One call compares what is found with the truth, on all validation pictures. **mAP** lies between 0 and 1; lesson 06
+# computes it by hand. The figures are stricter than they look: for scale, the smallest official network reaches .32
+# for masks on COCO's photographs, the largest .44.
+
+# %% tags=["nbval-ignore-output"]
+metrics = model.val(data="toybox8-seg", imgsz=640, verbose=False)
+print(f"mAP50-95 of boxes {metrics.box.map:.3f}, of masks {metrics.seg.map:.3f}")
+assert 0.2 < metrics.seg.map <= 1
+
+# %% [markdown]
+# A figure never replaces looking. Left the truth, right what was found:
+
+# %% alt="One scene twice: the true outlines on the left, the outlines that were found on the right."
+from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.drawing.overlays import draw_instances
+from seglab.drawing.plots import contact_sheet
+
+truth = SegmentationDataset(load_dataset("toybox8-seg"), "val", 640).sample(0)
+kinds, rings = [thing.class_id for thing in truth.objects], [thing.rings for thing in truth.objects]
+known = draw_instances(truth.image, kinds, rings=rings)
+found = draw_instances(result.image, result.boxes.cls.int().tolist(), rings=result.masks.rings)
+show(contact_sheet([known, found], ["truth", "found"], columns=2), width=7)
+print("the same picture:", np.array_equal(truth.image, result.image))
+
+# %% [markdown]
+# ## What happened inside
+#
+# Five steps, each of them a lesson. *Letterbox*: scale the photograph into the network's input. *Network*: for
+# thousands of places at once, what is here, where are its sides, which mixture of mask prototypes is it? *Decode*:
+# turn raw numbers into boxes and probabilities. *Suppress*: of several boxes on one object keep the best. *Assemble*:
+# mix the prototypes into masks, in the photograph's own pixels. By hand:
+
+# %%
+import torch
+
+from seglab.geometry.letterbox import smallest_letterbox
+from seglab.inference.decode import decode
+from seglab.inference.masks import assemble
+from seglab.inference.suppress import suppress
+
+frame = smallest_letterbox(result.orig_shape, 640)
+pixels = torch.from_numpy(frame.apply(result.image)).permute(2, 0, 1)[None].float() / 255
+with torch.inference_mode():
+    raw = model.network(pixels)
+(detections,) = suppress(decode(raw, *frame.size), conf=0.25, iou=0.7)
+crops = assemble(raw.prototypes[0], detections, frame)
+print("the network takes", tuple(pixels.shape), "and mixes", tuple(raw.prototypes.shape[1:]), "prototypes")
+
+# %%
+assert len(detections.scores) == len(result)
+assert torch.allclose(frame.boxes_to_image(detections.boxes), result.boxes.xyxy, atol=0.1)
+for (x, y, crop), whole in zip(crops, masks.numpy()):
+    by_hand = np.zeros((height, width), bool)
+    by_hand[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    assert (by_hand != whole.astype(bool)).sum() <= 2 + 0.002 * whole.sum()
+print("five steps by hand: the same boxes, the same masks")
+
+# %% [markdown]
+# ## Recap
+#
+# - `YOLO(...)` opens weights, calling it finds objects, and a `Results` holds boxes, scores, masks and outlines, all in
+#   the picture's own pixels.
+# - Confidence and class can be chosen before or after; arrays are BGR, PIL images are RGB.
+# - `val` says how good a model is. Look at pictures all the same.
+#
+# ## The way from here
+#
+# | lesson | question |
+# |-|-|
+# | [01](01_masks.ipynb) | What is a mask, and which pixels belong to it? |
+# | [02](02_conversion.ipynb) | How do datasets change their format without loss? |
+# | [03](03_model.ipynb) | What is in the network, from the first convolution to the masks? |
+# | [04](04_loss.ipynb) | Which places learn which object, and what pulls at them? |
+# | [05](05_training.ipynb) | What does training do, step by step? |
+# | [06](06_validation.ipynb) | What do the figures mean, and why do two tools disagree? |
+# | [07](07_explore.ipynb) | How do masks change under your hands? |
+# | [08](08_export.ipynb) | How does a model leave Python, and still say the same? |
+# | [09](09_own_data.ipynb) | How do your own photographs become a model? |
+# | [10](10_scaling.ipynb) | What changes with large data and several GPUs? |
+#
+# 01 comes first. After it, those who want to *use* models may go to 06 and 09, those who want to *understand* them read
+# on in order.
+#
+# ## Sources
+#
+# - Bolya et al., *YOLACT: Real-time Instance Segmentation*, 2019, where masks mixed from prototypes come from; the
+#   public page of the YOLO11 models, for their figures.
+# - The library: `seglab/yolo.py`, `seglab/inference/predictor.py`, `seglab/inference/results.py`.
+#
+# ## Exercises
+#
+# Write the function, run the check below it.

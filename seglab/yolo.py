@@ -18,6 +18,7 @@ from seglab.export.formats import format_of
 from seglab.inference.decode import decode
 from seglab.inference.predictor import Forward, PredictConfig, predict
 from seglab.inference.results import Results
+from seglab.model.packed import pack
 from seglab.model.weights import Transfer, Weights, load_weights, save_weights, transfer
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, fuse, parse_name
 from seglab.runs import choose_device, new_folder
@@ -260,8 +261,7 @@ class YOLO:
             return self.runtime.forward
         if engine and not half and choose_device(device).type == "cpu" and (fast := self._fast_engine()):
             return fast.forward
-        network = self._fused_network()
-        network = network.to(choose_device(device), torch.float16 if half else torch.float32)
+        network = self._fused_network(choose_device(device), half)
 
         @torch.inference_mode()
         def forward(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -270,11 +270,13 @@ class YOLO:
 
         return forward
 
-    def _fused_network(self) -> YOLO11Seg:
-        """The network fused for speed; made anew whenever a weight has changed since."""
-        now = self._weights_now()
+    def _fused_network(self, device: torch.device, half: bool) -> YOLO11Seg:
+        """The network fused for speed, for a device; made anew for another one or when a weight has changed since."""
+        now = self._weights_now(), device, half
         if self._fused is None or self._fused[0] != now:
-            self._fused = now, fuse(self.network).to(memory_format=torch.channels_last)
+            network = fuse(self.network).to(device, torch.float16 if half else torch.float32)
+            network = network.to(memory_format=torch.channels_last)
+            self._fused = now, pack(network) if device.type == "cpu" and not half else network
         return self._fused[1]
 
     def _fast_engine(self):

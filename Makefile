@@ -38,7 +38,7 @@ browser: $(VENV)/.installed-demo build/$(ORT_WEB).tgz
 
 build/$(ORT_WEB).tgz:
 	mkdir -p build
-	npm pack --silent --pack-destination build $(subst web-,web@,$(ORT_WEB))
+	npm pack --silent --fetch-retries=1 --pack-destination build $(subst web-,web@,$(ORT_WEB))
 
 # torch and torchvision are chosen by the installer in one step, so that they come from one build
 $(VENV)/.installed-demo: pyproject.toml

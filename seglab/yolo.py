@@ -87,17 +87,20 @@ class YOLO:
     def load(self, weights: str | Path) -> YOLO:
         """Take over every tensor that fits from other weights, and list what does not."""
         network = self._network("load weights into it")
-        report = transfer(network, load_weights(find_weights(weights)).state)
+        source = load_weights(find_weights(weights))
+        report = transfer(network, source.state)
         if not report.loaded:
             raise SeglabError(f"{weights} has no tensor that fits {self.model_name}: use weights of the same scale")
         print(describe_transfer(report, str(weights)))
+        self.licence = source.metadata.get("license", "unknown")
         self._fused = None
         return self
 
     def save(self, path: str | Path) -> Path:
-        """Write the weights as safetensors with names and training arguments beside them."""
+        """Write the weights as safetensors with names, training arguments and licence beside them."""
         network = self._network("save it as weights")
-        return save_weights(path, network.state_dict(), {"names": self.names, "train_args": self.overrides})
+        about = {"names": self.names, "train_args": self.overrides, "license": self.licence}
+        return save_weights(path, network.state_dict(), about)
 
     # --- the four verbs ---
 
@@ -122,7 +125,7 @@ class YOLO:
             if not untouched:
                 print(describe_transfer(transfer(self.network, network.state_dict()), self.model_name))
         self.names = dict(spec.names)
-        result = train(self.network, spec, config)  # leaves the best weights in the network
+        result = train(self.network, spec, config, licence=self.licence)  # leaves the best weights in the network
         self.overrides = {**flatten(config), "data": str(spec.yaml or spec.root)}
         self.path = result.best
         return result.metrics

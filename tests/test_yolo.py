@@ -27,8 +27,9 @@ def trained(tmp_path_factory) -> YOLO:
 
 
 def test_build_from_yaml_then_load(tmp_path, capsys):
-    save_weights(tmp_path / "pretrained.safetensors", YOLO11Seg("n", 80).state_dict(), {})
+    save_weights(tmp_path / "pretrained.safetensors", YOLO11Seg("n", 80).state_dict(), {"license": "AGPL-3.0"})
     model = YOLO("yolo11n-seg.yaml").load(tmp_path / "pretrained.safetensors")
+    assert model.licence == "AGPL-3.0"
     assert "561 of 561 tensors" in capsys.readouterr().out
     expected = load_weights(tmp_path / "pretrained.safetensors").state
     assert torch.equal(model.network.state_dict()["model.0.conv.weight"], expected["model.0.conv.weight"])
@@ -37,7 +38,9 @@ def test_build_from_yaml_then_load(tmp_path, capsys):
 def test_the_seed_decides_the_first_weights_and_loaded_ones_stay(tmp_path, monkeypatch):
     def first_weights(model, seed):
         taken = []
-        monkeypatch.setattr("seglab.training.trainer.train", lambda network, *_: taken.append(network) or _Nothing())
+        monkeypatch.setattr(
+            "seglab.training.trainer.train", lambda network, *_, **__: taken.append(network) or _Nothing()
+        )
         model.train(data="toybox8-seg", seed=seed)
         return taken[0].state_dict()["model.0.conv.weight"]
 
@@ -167,7 +170,7 @@ def test_offline_official_weights_say_what_to_do(monkeypatch, tmp_path):
 @pytest.fixture
 def official(monkeypatch, tmp_path):
     """Something under the official name: random weights of the right shapes, as nothing may be downloaded here."""
-    path = save_weights(tmp_path / "yolo11n-seg.safetensors", YOLO11Seg("n", 80).state_dict(), {})
+    path = save_weights(tmp_path / "yolo11n-seg.safetensors", YOLO11Seg("n", 80).state_dict(), {"license": "AGPL-3.0"})
     asked = []
     monkeypatch.setattr("seglab.yolo.fetch", lambda name: asked.append(name) or path)
     monkeypatch.chdir(tmp_path)
@@ -182,6 +185,7 @@ def test_detection_weights_stand_for_those_with_masks(official, capsys):
 def test_the_ways_the_segmentation_page_builds_trains_and_validates(official):
     for model in (YOLO("yolo11n-seg.yaml"), YOLO("yolo11n-seg.pt"), YOLO("yolo11n-seg.yaml").load("yolo11n-seg.pt")):
         results = model.train(data="toybox8-seg.yaml", epochs=1, imgsz=64, plots=False, workers=0)
+        assert load_weights(model.path).metadata["license"] == model.licence
         metrics = model.val()
         for part in (metrics.box, metrics.seg):
             assert part.map <= part.map50 and len(part.maps) == 10 and part.map75 >= 0

@@ -26,8 +26,8 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     except SeglabError:
         raise SeglabError(
             "format=litert converts with litert-torch, which wants an older torch than most: export in an environment "
-            "of its own (python -m venv litert; litert/bin/pip install seglab litert-torch); the file runs anywhere "
-            "with ai-edge-litert"
+            "of its own (in a clone: python -m venv litert; litert/bin/pip install . litert-torch); the file runs "
+            "anywhere with ai-edge-litert"
         ) from None
     example = (torch.zeros(description.batch, 3, *description.size),)
     converter.convert(Deployed(model), example).export(str(path))

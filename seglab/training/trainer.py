@@ -61,12 +61,19 @@ class TrainResult(NamedTuple):
     history: list[dict[str, float]]  # the rows of results.csv
 
 
-def train(model: YOLO11Seg, spec: DatasetSpec, config: TrainConfig, validation: Validate | None = None) -> TrainResult:
+def train(
+    model: YOLO11Seg,
+    spec: DatasetSpec,
+    config: TrainConfig,
+    validation: Validate | None = None,
+    licence: str = "unknown",
+) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
 
     After every epoch the averaged weights are validated on `val` (`validation` replaces how). Under torchrun every
-    process calls this with the same arguments. Errors: SeglabError for a model of another number of classes, a run
-    that cannot be resumed, numbers that stay non-finite.
+    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits.
+    Errors: SeglabError for a model of another number of classes, a run that cannot be resumed, numbers that stay
+    non-finite.
     """
     if model.classes != len(spec.names):
         raise SeglabError(
@@ -75,13 +82,18 @@ def train(model: YOLO11Seg, spec: DatasetSpec, config: TrainConfig, validation: 
     process = join(choose_device(config.device))
     try:
         with deterministic(config.deterministic):
-            return _train(model, spec, config, process, validation)
+            return _train(model, spec, config, process, validation, licence)
     finally:
         leave(process)
 
 
 def _train(
-    model: YOLO11Seg, spec: DatasetSpec, config: TrainConfig, process: Process, validation: Validate | None
+    model: YOLO11Seg,
+    spec: DatasetSpec,
+    config: TrainConfig,
+    process: Process,
+    validation: Validate | None,
+    licence: str,
 ) -> TrainResult:
     leads = process.rank == 0  # the first process alone validates, writes and talks
     folder = agree(process, _folder(config) if leads else None)
@@ -120,6 +132,7 @@ def _train(
     if leads:
         data = str(spec.yaml or spec.root)
         metadata = {"names": spec.names, "scale": model.scale, "train_args": {**flatten(config), "data": data}}
+        metadata["license"] = licence
         write_arguments(folder, config, data)
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
         record = Record(folder, metadata, config.epochs, config.save, config.save_period)

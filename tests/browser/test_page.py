@@ -22,10 +22,6 @@ from seglab.data.image import read_image
 from seglab.geometry.boxes import box_iou
 
 ROOT = Path(__file__).resolve().parents[2]
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
-).split()
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
@@ -50,18 +46,6 @@ def site(tmp_path_factory):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="the browser is driven by playwright")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -93,13 +77,14 @@ LATEST = """async () => {
 }"""
 
 
-def test_it_finds_what_python_finds(page, tmp_path):
+def test_it_finds_what_python_finds(page, tmp_path, keep):
     image = read_image(load_dataset("toybox8-seg").images("val")[0])
     cv2.imwrite(str(tmp_path / "scene.png"), image[..., ::-1])  # every decoder reads a PNG alike
     model = YOLO("toybox-n")
     (expected,) = model.predict(tmp_path / "scene.png", rect=False, max_det=100)
     page.set_input_files("#file", tmp_path / "scene.png")
     wait(page, f"{len(expected)} objects found")
+    page.screenshot(path=keep("detect.png"), full_page=True)
     found = page.evaluate(LATEST)
 
     assert len(expected) == len(found) > 3

@@ -54,7 +54,7 @@ def test_the_command_line_has_both_tables(tmp_path, monkeypatch, capsys):
         monkeypatch.delitem(PUBLISHED, scale)
     assert main(["benchmark", "table"]) == 0
     assert "YOLO11n-seg | - (32.0)" in capsys.readouterr().out
-    assert main(["benchmark", "tabel"]) == 2 and main(["benchmark", "model=toybox-n", "imgs=3"]) == 2
+    assert main(["benchmark", "tables"]) == 2 and main(["benchmark", "model=toybox-n", "imgs=3"]) == 2
 
 
 def test_official_weights_and_coco_fill_the_table(tmp_path, monkeypatch, datasets_folder):

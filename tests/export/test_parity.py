@@ -124,5 +124,6 @@ def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
     torch.testing.assert_close(given.boxes.data, expected.boxes.data, rtol=0, atol=1e-2)
     assert main(["verify", str(path)]) == 2  # no weights beside it
     model.save(tmp_path / "model.safetensors")
+    assert YOLO(tmp_path / "model.safetensors").licence == "Apache-2.0"
     assert main(["verify", str(path)]) == 0
     assert "model= which weights" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from seglab.widgets.panel import Drawn, Panel, slider
 from seglab.widgets.scene import Seen, one_sample, see
 
 COLUMNS, TILE, MARGIN = 8, 112, 6  # prototypes a row; pixels of one; pixels between them
+STEP = 0.05  # of a coefficient's slider
 RED, BLUE = np.array((202, 30, 40)), np.array((30, 80, 200))  # above and below zero
 
 
@@ -30,7 +31,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
     if not len(found.scores):
         raise SeglabError("nothing is found on this picture, so there is no mask to mix: choose another")
     reach = math.ceil(float(found.coefficients.abs().max()))
-    mixers = {f"c{k}": slider(f"{k}", 0.0, -reach, reach, 0.05, f"Coefficient of prototype {k}") for k in range(32)}
+    mixers = {f"c{k}": slider(f"{k}", 0.0, -reach, reach, STEP, f"Coefficient of prototype {k}") for k in range(32)}
     for mixer in mixers.values():
         mixer.layout.width, mixer.style.description_width = "230px", "24px"
     controls = {
@@ -49,7 +50,9 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
         if present != [object]:
             settle(object)
         mixed = np.array([mixer.value for mixer in mixers.values()], dtype=np.float32)
-        mixed = keep_strongest(mixed, strongest)
+        own = found.coefficients[object - 1].numpy()
+        # A browser rounds every slider to its step; a coefficient that nobody moved counts in full.
+        mixed = keep_strongest(np.where(np.abs(mixed - own) <= STEP / 2, own, mixed), strongest)
         return draw_mixture(seen, found, object - 1, mixed, model.names)
 
     again = widgets.Button(description="the network's own", tooltip="Set every coefficient back")

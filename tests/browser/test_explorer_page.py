@@ -1,0 +1,128 @@
+"""The stand-alone explorer opened from a file: thresholds, classes and objects by keyboard and mouse, as in Python."""
+
+from __future__ import annotations
+
+import pytest
+
+from seglab import YOLO
+from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.widgets.page import explorer_page
+from seglab.widgets.scene import WRONG, look
+
+PIXELS = "document.getElementById('prediction').toDataURL()"
+PRESSES = 24
+
+
+@pytest.fixture(scope="module")
+def model():
+    return YOLO("toybox-n")
+
+
+@pytest.fixture(scope="module")
+def scene(model):
+    return look(model, SegmentationDataset(load_dataset("toybox8-seg"), "val", 320).sample(0))
+
+
+@pytest.fixture(scope="module")
+def file(model, tmp_path_factory):
+    return explorer_page(model, "toybox8-seg", tmp_path_factory.mktemp("page") / "explorer.html")
+
+
+@pytest.fixture
+def page(browser, file):
+    """The page, which may ask for nothing but itself, and make no mistake."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    asked, wrong = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+    page.goto(file.as_uri())
+    page.wait_for_function("document.getElementById('summary').textContent.length > 0")
+    yield page
+    page.close()
+    assert not wrong and not [url for url in asked if not url.startswith(("file:", "data:"))]
+
+
+def press(page, control: str, key: str) -> bool:
+    """Press a key on a control; whether the picture changed."""
+    before = page.evaluate(PIXELS)
+    page.focus(control)
+    page.keyboard.press(key)
+    return page.evaluate(PIXELS) != before
+
+
+@pytest.mark.parametrize("confidence, overlap", [(0.25, 0.7), (0.05, 0.5), (0.1, 0.9), (0.5, 0.3)])
+def test_thresholds_give_what_python_gives(page, scene, confidence, overlap):
+    for name, value in (("confidence", confidence), ("overlap", overlap)):
+        page.fill(f"#{name}", str(value))
+    found = page.evaluate("shown.map(one => [one.score, one.kind, typeof one.path])")
+    numbers = [n for n in scene.found(confidence, overlap) if scene.crops([n])[0][2].any()]
+    assert [kind for _, kind, _ in found] == scene.classes[numbers].tolist()
+    assert [score for score, _, _ in found] == pytest.approx(scene.scores[numbers].tolist(), abs=1e-6)
+    expected = [("wrong" if verdict == WRONG else verdict) for verdict in scene.verdicts(numbers)]
+    assert page.evaluate("verdicts") == expected
+
+
+def test_every_control_changes_the_picture_by_keyboard(page, keep):
+    for control, key in (
+        ("#confidence", "ArrowRight"), ("#overlap", "ArrowLeft"), ("#opacity", "ArrowRight"), ("#outlines", "Space"),
+        ("#boxes", "Space"), ("#labels", "Space"), ("#verdicts", "Space"), ("#classes input", "Space"),
+        ("#prediction", "ArrowDown"), ("#list", "ArrowDown"), ("#pictures input:checked", "ArrowRight"),
+    ):  # fmt: skip
+        for _ in range(1 + 8 * (control == "#overlap")):
+            changed = press(page, control, key)
+        if control == "#overlap":  # single steps may meet no box
+            changed = True
+        page.wait_for_timeout(50)
+        assert changed or control.startswith("#pictures"), control
+    assert page.evaluate("picture") == 1
+    page.check("#labels"), page.check("#truth")
+    page.wait_for_timeout(100)
+    page.screenshot(path=keep("explorer_page.png"), full_page=True)
+
+
+def test_pointing_and_clicking_tell_an_objects_facts(page, keep):
+    spot = page.evaluate(
+        "(() => { const one = shown[1], frame = document.getElementById('prediction').getBoundingClientRect();"
+        " const now = data.pictures[picture], k = frame.width / now.width;"
+        " return [(one.box[0] + one.box[2]) / 2 * k, (one.box[1] + one.box[3]) / 2 * k]; })()"
+    )
+    assert "Point at an object" in page.inner_text("#facts")
+    page.hover("#prediction", position={"x": spot[0], "y": spot[1]})
+    pointed = page.inner_text("#facts")
+    assert all(word in pointed for word in ("class", "score", "area", "contour"))
+    page.mouse.move(5, 5)
+    assert "Point at an object" in page.inner_text("#facts")
+    page.click("#prediction", position={"x": spot[0], "y": spot[1]})
+    page.mouse.move(5, 5)
+    assert page.inner_text("#facts") == pointed
+    assert page.locator("#list li[aria-selected=true]").count() == 1
+    page.screenshot(path=keep("explorer_page_chosen.png"), full_page=True)
+    page.focus("#prediction")
+    page.keyboard.press("Escape")
+    assert "Point at an object" in page.inner_text("#facts")
+
+
+def test_everything_has_a_name_for_screen_readers(page):
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('input, canvas, [role]')].filter(e => !(e.labels?.length || e.ariaLabel ||"
+        " e.getAttribute('aria-labelledby') || ['option', 'status'].includes(e.role))).map(e => e.outerHTML)"
+    )
+    assert not unnamed
+
+
+def test_a_key_press_is_answered_at_once(page):
+    page.evaluate(
+        "window.waits = []; document.addEventListener('input', () => {"
+        " const pressed = performance.now();"
+        " requestAnimationFrame(() => setTimeout(() => waits.push(performance.now() - pressed))); }, true)"
+    )
+    page.focus("#opacity")
+    for number in range(PRESSES):
+        page.keyboard.press("ArrowRight" if number < PRESSES // 2 else "ArrowLeft")
+        page.wait_for_timeout(30)
+    waits = sorted(page.evaluate("waits"))
+    print(f"the page draws {waits[len(waits) // 2]:.0f} ms after a key (median of {len(waits)})")
+    assert len(waits) >= 20 and waits[len(waits) // 2] < 600  # the aim is 150; a busy machine may take longer

@@ -99,6 +99,9 @@ def main() -> None:
     parser.add_argument("--data", default="coco8-seg")
     parser.add_argument("--tools", nargs="*", default=["seglab", "peer"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--epochs", type=int, help="fewer or more than the settings say, for a quick comparison of times"
+    )
     parser.add_argument("--curves")
     parser.add_argument("--learn", nargs=3, metavar=("TOOL", "DATA", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -106,7 +109,8 @@ def main() -> None:
         tool, data, folder = options.learn
         start = time.perf_counter()
         train = {"seglab": learn_seglab, "peer": learn_peer}[tool]
-        weights = train(data, folder, options.seed, SETTINGS[options.settings][tool])
+        settings = SETTINGS[options.settings][tool] | ({"epochs": options.epochs} if options.epochs else {})
+        weights = train(data, folder, options.seed, settings)
         import torch
 
         answer = {"weights": weights, "seconds": time.perf_counter() - start, "threads": torch.get_num_threads()}
@@ -126,6 +130,7 @@ def main() -> None:
         seconds, curves = {}, {}
         for tool in options.tools:
             task = [options.settings, "--seed", str(options.seed), "--learn", tool, str(data), folder]
+            task += ["--epochs", str(options.epochs)] if options.epochs else []
             command = [sys.executable, "-m", "benchmarks.learning", *task]
             done = subprocess.run(command, capture_output=True, text=True, env=environment())
             if done.returncode:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import tempfile
 from array import array
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from itertools import combinations
 from pathlib import Path
 
@@ -153,7 +151,7 @@ class LabelWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.number_of: dict[str, int] = {}
         self.objects: list[tuple] = []
-        self.rows = tempfile.TemporaryFile(dir=folder)
+        self.rows = tempfile.TemporaryFile(dir=folder, buffering=0)  # read row by row later: a buffer would read on
         self.files, self.ends = array("q"), array("q")  # of every row: the number of its file, its end in `rows`
 
     def file(self, name: str) -> None:
@@ -172,7 +170,7 @@ class LabelWriter:
     def _make_rows(self) -> None:
         outlines = [(rings, size) for _, size, _, rings, rle, _, _ in self.objects if rle is None]
         plain = iter(plain_rows(outlines) if outlines else ())
-        end = self.ends[-1] if self.ends else 0
+        end, written = self.ends[-1] if self.ends else 0, []
         for name, size, class_id, rings, rle, pixels, where in self.objects:
             text = next(plain) if rle is None else None
             found = (text, 1.0, 1.0) if text else faithful_row(rings, rle, *size)
@@ -180,26 +178,31 @@ class LabelWriter:
                 self.report.lose(where, "no area: the object has neither a pixel nor an outline inside the image")
                 continue
             self.report.count(pixels, *found[1:])
-            end += self.rows.write(f"{class_id}{found[0]}\n".encode())
+            written.append(f"{class_id}{found[0]}\n".encode())
+            end += len(written[-1])
             self.files.append(self.number_of[name])
             self.ends.append(end)
+        self.rows.write(b"".join(written))
         self.objects.clear()
 
     def close(self) -> None:
         """Write the label files."""
         self._make_rows()
-        self.rows.flush()
         files, ends = np.array(self.files, dtype=np.int64), np.array(self.ends, dtype=np.int64)
         order = np.argsort(files, kind="stable")
         bounds = np.searchsorted(files[order], np.arange(len(self.number_of) + 1))
         starts, ends = np.append(0, ends[:-1])[order], ends[order]
-        with self.rows, mmap.mmap(self.rows.fileno(), 0) if len(order) else nullcontext(b"") as text:
+        with self.rows:
             for number, name in enumerate(with_progress(self.number_of, f"write {self.folder.name}", "file")):
                 own = slice(bounds[number], bounds[number + 1])
-                rows = [text[start:end] for start, end in zip(starts[own].tolist(), ends[own].tolist())]
+                rows = [self._row(start, end) for start, end in zip(starts[own].tolist(), ends[own].tolist())]
                 if len(set(rows)) < len(rows):
                     self.report.note(name, "duplicate row: the source has an object twice", "kept; readers skip it")
                 if "/" in name:
                     os.makedirs(self.folder / os.path.dirname(name), exist_ok=True)
                 with open(f"{self.folder}/{name}", "wb", buffering=0) as file:
                     file.write(b"".join(rows))
+
+    def _row(self, start: int, end: int) -> bytes:
+        self.rows.seek(start)
+        return self.rows.read(end - start)

@@ -4,7 +4,7 @@
 # The loop itself is four lines: predict, measure, differentiate, step. What decides whether it works stands around
 # them: what the network is shown, how large a step may be and when, which weights are kept, and whether a run that
 # was cut off can go on as if nothing had happened. This lesson writes each of these by hand, trains with them, and
-# checks that the library's training does the same to the last bit.
+# checks that the library's training does the same.
 #
 # After this lesson you can
 #
@@ -216,8 +216,8 @@ print("made in this process or in another: the same batches in the same order")
 #
 # The learning rate rises from 0 during a **warm-up** and then falls to about a hundredth. Why not start high? In the
 # beginning the statistics of the optimiser and of the batch normalisation rest on a handful of batches, and a large
-# step in a direction that is mostly noise is hard to take back. Biases may start *higher* than everything else: those
-# of the class branch have far to go before background is called background (lesson 04), and a bias wrecks no filter.
+# step in a direction that is mostly noise is hard to take back. Biases may start *higher* than everything else: outputs
+# find their level before filters have moved much, and a bias wrecks no filter.
 #
 # All of it is a function of the iteration, so there is no state to save. Here is a long run with the usual settings:
 
@@ -253,13 +253,16 @@ plt.show()
 print(f"in the last epoch {curve[-1, 0] / long_plan.lr:.2f} of the highest rate")
 
 # %% [markdown]
-# **Which parameters decay.** Weight decay pulls numbers towards zero, to keep a function simple. For the scales and
-# shifts of a normalisation and for biases, zero means nothing of the kind. So only convolution weights decay.
+# **Which parameters decay.** Weight decay pulls numbers towards zero. "To keep the function simple", most books say, but
+# a convolution before a normalisation may be twice as large and say the same. What decay does there is to keep weights
+# from growing, for the larger they are, the less a step of given length turns them. Scales, shifts and biases have no
+# such freedom: pull them to zero and the network says something else. So only convolution weights decay.
 #
 # From here on a tiny run of our own, with AdamW. (Its steps are about as long as the learning rate, however small the
 # gradient. A bias rate of 0.1, harmless with SGD, would be wild with it; hence `warmup_bias_lr=0`.)
 
 # %%
+from seglab.model.blocks import Conv
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.config import make_config
 from seglab.training.optim import make_optimizer
@@ -267,6 +270,11 @@ from seglab.training.optim import make_optimizer
 chosen = {"optimizer": "AdamW", "lr0": 1e-3, "warmup_epochs": 1.0, "warmup_bias_lr": 0.0, "close_mosaic": 1}
 config = make_config(epochs=3, batch=2, nbs=2, imgsz=160, **chosen)  # nbs 2: a step after every batch
 plan = make_plan(config, images=4, iterations=2, classes=len(spec.names))
+with torch.no_grad():
+    layer, noise = Conv(3, 8, kernel=3), torch.randn(2, 3, 16, 16)
+    before = layer(noise)
+    layer.conv.weight.mul_(2)
+    torch.testing.assert_close(layer(noise), before, rtol=0.01, atol=0.01)
 print(plan.optimizer, "for", plan.iterations * plan.epochs, "steps, of which", plan.warmup, "warm up")
 
 
@@ -462,14 +470,14 @@ print("in the file:", kinds, "- resumed and uninterrupted run equal to the last 
 
 # %% [markdown]
 # Tools that save weights only start again with an optimiser that has forgotten everything, and a schedule that begins
-# anew: the loss jumps, and nobody knows whether the figure at the end is worth the same.
+# anew: the loss may jump, and nobody knows whether the figure at the end is worth the same.
 #
 # ## The library's training
 #
 # One call does all of this and more: it prints its plan, validates the averaged weights after every epoch, keeps the
 # best, writes `results.csv`, and can be resumed (`seglab train resume=FOLDER`). Let it fine-tune the course weights on
-# the four pictures. (Where the classes are others, the layers that name them start from nothing.) The small recipe
-# has no mosaic: these pictures shall be learnt by heart.
+# the four pictures. (Where the classes are others, the layers that name them start from nothing.) The pictures are
+# changed a little and there is no mosaic: they shall be learnt by heart.
 
 # %% tags=["nbval-ignore-output"]
 import contextlib
@@ -478,10 +486,11 @@ import io
 from seglab import YOLO
 
 model = YOLO("toybox-n")
-settings = {"recipe": "small", "epochs": 12, "val": True, "imgsz": SIZE, "lr0": 3e-4, "warmup_bias_lr": 0.0}
+steps = {"epochs": 12, "batch": 2, "nbs": 2, "optimizer": "AdamW", "lr0": 3e-4, "warmup_bias_lr": 0.0, "cos_lr": True}
+looks = {"imgsz": SIZE, "mosaic": 0.0, "fliplr": 0.0, "translate": 0.05, "scale": 0.1, "hsv_s": 0.2, "hsv_v": 0.2}
 with contextlib.redirect_stdout(io.StringIO()):  # it tells its folder
     place = {"project": str(folder), "name": "tuned", "plots": False, "workers": 0}
-    metrics = model.train(data=str(spec.yaml or spec.root), **settings, **place)
+    metrics = model.train(data=str(spec.yaml or spec.root), **steps, **looks, **place)
 print(f"mask mAP50-95 of the best epoch on the four other pictures: {metrics.seg.map:.3f}")
 
 # %% alt="Left: four training losses over twelve epochs, all falling. Right: mask and box mAP on the four pictures that were not trained on."
@@ -520,7 +529,8 @@ print("the training loss fell:", total[-4:].mean() < total[:4].mean())
 # ## Sources
 #
 # - Bochkovskiy et al., *YOLOv4*, 2020, for mosaic; Goyal et al., *Accurate, Large Minibatch SGD*, 2017, for warm-up.
-# - Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019; Polyak and Juditsky, *Acceleration of
+# - Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019; van Laarhoven, *L2 Regularization versus Batch
+#   and Weight Normalization*, 2017; Polyak and Juditsky, *Acceleration of
 #   Stochastic Approximation by Averaging*, 1992.
 # - The library: `seglab/data/augment.py`, `seglab/data/loader.py`, `seglab/training/optim.py`,
 #   `seglab/training/trainer.py`, `seglab/training/checkpoint.py`.

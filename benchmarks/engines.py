@@ -1,7 +1,8 @@
 """Engines beside eager PyTorch and the peer: `python -m benchmarks.engines [weights=...] [imgsz=640] [threads=1,2]`.
 
 The network alone on one picture, every engine in turn, A B C A B C ...: the figure is the median of the ratios to the
-eager fused network of the same round. The peer's line is its own fused PyTorch network with the same weights.
+eager fused network of the same round; "packed" is that network as prediction runs it. The peer's line is its own fused
+PyTorch network with the same weights.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from seglab.export.deployed import Deployed
 from seglab.export.description import Description
 from seglab.export.formats import FORMATS, module_of
 from seglab.export.runtime import load_runtime
+from seglab.model.packed import pack
 from seglab.model.yolo11 import YOLO11Seg
 
 VARIANTS = [
@@ -88,6 +90,11 @@ def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rou
                     x.contiguous(memory_format=torch.channels_last)
                 )
             }
+            packed = Deployed(network).to(memory_format=torch.channels_last)
+            packed.network = pack(packed.network)
+            forwards["pytorch", "eager, packed"] = lambda x, packed=packed: packed(
+                x.contiguous(memory_format=torch.channels_last)
+            )
             if beside is not None:
                 forwards["peer", "eager, fused"] = beside
             forwards |= {key: load_runtime(path).forward for key, path in files.items()}

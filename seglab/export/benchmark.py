@@ -19,6 +19,7 @@ from seglab.export.deployed import Deployed
 from seglab.export.exporter import export
 from seglab.export.formats import FORMATS, find_format
 from seglab.export.runtime import load_runtime
+from seglab.model.packed import pack
 from seglab.model.weights import load_weights, transfer
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
 
@@ -73,6 +74,7 @@ def benchmark(
     eager = Deployed(model).to(memory_format=torch.channels_last)
     forwards: dict[tuple[str, str], Forward] = {("pytorch", "fp32"): eager}
     weights = sum(tensor.nbytes for tensor in eager.state_dict().values()) / 1e6
+    eager.network = pack(eager.network)  # as prediction runs it
     lines = {("pytorch", "fp32"): Line("pytorch", "fp32", weights, None, None, None, "ok")}
     for name, precision in tqdm(variants, desc="export", unit="format"):
         key = name, precision

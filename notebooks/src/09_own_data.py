@@ -116,7 +116,7 @@ print("now", sorted(count_labels()))
 shown = max(range(1, 28), key=lambda number: len(json.loads(page_of(number).read_text())["shapes"]))
 page = json.loads(page_of(shown).read_text())
 names = sorted(count_labels())
-figure, axis = plt.subplots(figsize=(4.8, 3.6), dpi=80)
+figure, axis = plt.subplots(figsize=(4.4, 3.3), dpi=80)
 axis.imshow(cv2.imread(str(photos / page["imagePath"]))[..., ::-1], extent=(0, 480, 360, 0))
 for shape in page["shapes"]:
     ring = np.array(shape["points"])
@@ -204,7 +204,7 @@ assert len(found.duplicates) == 1
 
 # %% alt="The contact sheet: small pictures of the dataset's photos in a grid, each with its labelled objects tinted, boxed and named."
 sheet = cv2.imread(str(found.sheet))[..., ::-1]
-figure = plt.figure(figsize=(5, 5 * sheet.shape[0] / sheet.shape[1]), dpi=80)
+figure = plt.figure(figsize=(4.8, 4.8 * sheet.shape[0] / sheet.shape[1]), dpi=80)
 axis = figure.add_axes((0, 0, 1, 1))
 axis.imshow(sheet, interpolation="antialiased")
 axis.set_axis_off()

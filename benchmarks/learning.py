@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--tools", nargs="*", default=["seglab", "peer"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--epochs", type=int, help="fewer or more than the settings say, for a quick comparison of times"
+        "--epochs", type=int, help="other than the settings say, to compare times quickly"
     )
     parser.add_argument("--curves")
     parser.add_argument("--learn", nargs=3, metavar=("TOOL", "DATA", "FOLDER"), help=argparse.SUPPRESS)

@@ -141,7 +141,7 @@ def draw_scene(
         picture = np.concatenate((picture, np.full((len(picture), GAP, 3), 255, np.uint8), beside), axis=1)
     facts = scene.facts(numbers[chosen], mask) if chosen is not None else {}
     text = summary(scene, kinds, judged, set(hidden)) + fact_table(object, facts)
-    return Drawn(picture, text, regions(scene, numbers, mask, labels)), len(numbers)
+    return Drawn(picture, text, lambda: regions(scene, numbers, mask, labels)), len(numbers)
 
 
 def paint(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-QUALITY = 92  # of the JPEG that is sent to the browser
+QUALITY = 85  # of the JPEG that is sent to the browser
 STYLE = """<style>
 .seglab-regions{display:block;width:100%;height:auto}
 .seglab-regions path{fill:transparent;stroke:none;cursor:pointer;outline:none}
@@ -27,12 +27,17 @@ STYLE = """<style>
 </style>"""
 
 
+def no_regions() -> str:
+    return ""
+
+
 class Drawn(NamedTuple):
-    """What a tool shows: a picture (H, W, 3) uint8 RGB, a text in HTML, and hover regions over the picture as SVG."""
+    """What a tool shows: a picture (H, W, 3) uint8 RGB, a text in HTML, and what makes hover regions over the picture
+    as SVG, which is called after the picture has gone out."""
 
     picture: np.ndarray
     text: str
-    regions: str = ""
+    regions: Callable[[], str] = no_regions
 
 
 class Panel:
@@ -55,7 +60,10 @@ class Panel:
         stack = widgets.GridBox([self.picture, self.regions], layout=widgets.Layout(max_width="100%"))
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         above = [widgets.Box(list(row), layout=widgets.Layout(**wrap)) for row in rows or [self.controls.values()]]
-        self.view = widgets.VBox([*above, self.text, stack])
+        style = widgets.HTML(
+            STYLE, layout=widgets.Layout(display="none")
+        )  # apart, so that no redraw makes the browser look at all its styles again
+        self.view = widgets.VBox([*above, self.text, stack, style])
         self._quiet = False
         for control in self.controls.values():
             control.observe(lambda _: self.redraw(), names="value")
@@ -76,11 +84,11 @@ class Panel:
         height, width = drawn.picture.shape[:2]
         self.picture.value = encode(drawn.picture)
         self.picture.layout.max_width = self.regions.layout.max_width = f"{width}px"
+        self.text.value = f'<div class="seglab-text" role="status" aria-live="polite">{drawn.text}</div>'
         self.regions.value = (
             f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{self.what}">'
-            f"{drawn.regions}</svg>"
+            f"{drawn.regions()}</svg>"
         )
-        self.text.value = f'{STYLE}<div class="seglab-text" role="status" aria-live="polite">{drawn.text}</div>'
 
     def __repr__(self) -> str:
         return f"<{self.what}: {', '.join(self.controls)}>"

@@ -74,7 +74,7 @@ def test_panels_name_themselves_without_addresses(model, sample):
 def test_truth_stands_beside_and_colours_say_what_was_missed(scene):
     alone, count = draw_scene(scene)
     beside, _ = draw_scene(scene, truth=True, verdicts=True)
-    assert beside.picture.shape[1] == 2 * alone.picture.shape[1] + 12 and count == alone.regions.count("<path")
+    assert beside.picture.shape[1] == 2 * alone.picture.shape[1] + 12 and count == alone.regions().count("<path")
     assert "missed of" in alone.text and f"<b>{count} objects</b>" in alone.text
     assert set(listed_classes(scene)) >= {item.class_id for item in scene.truth}
 

@@ -15,6 +15,7 @@ import pkgutil
 import re
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -31,7 +32,7 @@ body { margin: 0 auto; max-width: 54rem; padding: 0 1.2rem 4rem; font: 1.0625rem
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: .8rem 0; border-bottom: 1px solid var(--line); }
 nav a:first-child { font-weight: 700; }
 a { color: var(--link); } :focus-visible { outline: 3px solid Highlight; outline-offset: 2px; }
-h1, h2, h3 { line-height: 1.25; } h2 { margin-top: 2.2rem; }
+.anchor-link { display: none; } h1, h2, h3 { line-height: 1.25; } h2 { margin-top: 2.2rem; }
 img { max-width: 100%; height: auto; } td img { min-width: 9rem; }
 .output_png img { background: #fff; border-radius: .3rem; }
 pre { overflow-x: auto; padding: .7rem .9rem; margin: .5rem 0; border-radius: .3rem; }
@@ -95,7 +96,7 @@ def write_lessons(out: Path) -> None:
 
 
 def write_reference(out: Path) -> None:
-    """The API reference, one page a module, from docstrings."""
+    """The API reference, one page a module, from docstrings, with a way back to the course."""
     import pdoc
 
     import seglab
@@ -106,7 +107,14 @@ def write_reference(out: Path) -> None:
     seglab.YOLO, seglab.Results = YOLO, Results
     seglab.__all__ = [*seglab.__all__, *(module.name for module in pkgutil.iter_modules(seglab.__path__))]
     pdoc.render.configure(docformat="markdown", footer_text="seglab", search=True)
-    pdoc.pdoc("seglab", output_directory=out / "api")
+    with warnings.catch_warnings():  # generated __init__ of named tuples: their annotations are shown as written
+        warnings.filterwarnings("ignore", "Error parsing type annotation")
+        pdoc.pdoc("seglab", output_directory=out / "api")
+    for path in (out / "api").rglob("*.html"):
+        text, up = path.read_text(encoding="utf-8"), "../" * len(path.relative_to(out).parents[:-1])
+        search = '<input type="search"'
+        text = text.replace(search, f'<p><a href="{up}index.html">seglab, the course</a></p>{search}', 1)
+        path.write_text(text, encoding="utf-8")
 
 
 def write_page(out: Path, place: str | Path, title: str, body: str) -> None:

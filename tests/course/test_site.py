@@ -89,6 +89,12 @@ def test_links_inside_the_site_resolve(site, pages):
                 assert unquote(target.fragment) in pages[place].places, f"{path.relative_to(site)} -> {link}"
 
 
+def test_every_page_of_the_reference_leads_back_to_the_course(site, pages):
+    for path, page in pages.items():
+        if "api" in path.relative_to(site).parts and path.name != "index.html":
+            assert any((path.parent / link).resolve() == site / "index.html" for link in page.links), path
+
+
 def test_every_picture_has_words(site, pages):
     for path, page in pages.items():
         if "api" not in path.relative_to(site).parts:

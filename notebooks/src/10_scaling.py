@@ -189,8 +189,8 @@ edges = np.geomspace(1e-10, 1e2, 70)
 for name, scale in (("gradients", 1), ("loss scaled by 1,024", 1024)):
     axis.hist((flowing * scale).abs().numpy(), bins=edges, histtype="stepfilled", alpha=0.5, label=name)
 axis.axvline(2.0**-25, color="C3", label="float16 rounds to zero left of this")
-axis.set(xscale="log", xlim=(1e-10, 1e7), xlabel="size", ylabel="count")
-axis.legend(frameon=False, fontsize=8, loc="upper right")
+axis.set(xscale="log", xlabel="size", ylabel="count")
+axis.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 plt.show()
 print("scaling moves all of them by", np.log2(1024), "bits")
 

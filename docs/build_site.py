@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STYLE = """
 :root { color-scheme: light dark; --line: light-dark(#d8dce3, #3a404b); --soft: light-dark(#f5f7fa, #1d2128);
   --ink: light-dark(#1b1f27, #e4e7ec); --page: light-dark(#fff, #14171c); --link: light-dark(#0b57d0, #8ab4ff); }
-body { margin: 0 auto; max-width: 54rem; padding: 0 1.2rem 4rem; font: 1.0625rem/1.6 system-ui, sans-serif;
+body { margin: 0 auto; max-width: 64rem; padding: 0 1.2rem 4rem; font: 1.0625rem/1.6 system-ui, sans-serif;
   color: var(--ink); background: var(--page); }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: .8rem 0; border-bottom: 1px solid var(--line); }
 nav a:first-child { font-weight: 700; }
@@ -36,14 +36,14 @@ a { color: var(--link); } :focus-visible { outline: 3px solid Highlight; outline
 img { max-width: 100%; height: auto; } td img { min-width: 9rem; }
 .output_png img { background: #fff; border-radius: .3rem; }
 pre { overflow-x: auto; padding: .7rem .9rem; margin: .5rem 0; border-radius: .3rem; }
-pre { font-size: .875rem; line-height: 1.45; }
+pre { font-size: .84rem; line-height: 1.45; } p, ul, ol { max-width: 46rem; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; } code { font-size: .9em; }
 .highlight pre, main > pre { background: var(--soft); } .prompt { display: none; }
 .output_area pre { padding: .1rem .9rem; border-left: 3px solid var(--line); border-radius: 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-size: .94rem; }
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 details { margin: .5rem 0; } summary { cursor: pointer; }
-.turn { display: flex; justify-content: space-between; margin-top: 3rem; }
+.turn { max-width: none; display: flex; justify-content: space-between; margin-top: 3rem; }
 """
 DARK = "@media (prefers-color-scheme: dark) {{ {} }}"
 

@@ -152,8 +152,8 @@ def paint(
     if opacity:
         for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
             draw_mask(picture, crops[index], colours[index], opacity)
-    for edge, ink in zip(rims[::-1], colours[::-1]):
-        draw_mask(picture, edge, ink, 1.0)
+    for (x0, y0, edge), ink in zip(rims[::-1], colours[::-1]):
+        picture[y0 : y0 + edge.shape[0], x0 : x0 + edge.shape[1]][edge] = ink
     return picture
 
 

@@ -6,12 +6,14 @@ ipywidgets are used (7.7 and 8). Sliders and buttons keep their keys in JupyterL
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
 QUALITY = 85  # of the JPEG that is sent to the browser
 STYLE = """<style>
 .seglab-regions{display:block;width:100%;height:auto}
@@ -33,7 +35,7 @@ def no_regions() -> str:
 
 class Drawn(NamedTuple):
     """What a tool shows: a picture (H, W, 3) uint8 RGB, a text in HTML, and what makes hover regions over the picture
-    as SVG, which is called after the picture has gone out."""
+    as SVG, which is called after the picture has gone out, in a pause."""
 
     picture: np.ndarray
     text: str
@@ -64,7 +66,7 @@ class Panel:
             STYLE, layout=widgets.Layout(display="none")
         )  # apart, so that no redraw makes the browser look at all its styles again
         self.view = widgets.VBox([*above, self.text, stack, style])
-        self._quiet = False
+        self._quiet, self._waiting = False, None
         for control in self.controls.values():
             control.observe(lambda _: self.redraw(), names="value")
         self.redraw()
@@ -81,10 +83,19 @@ class Panel:
             drawn = self._draw(**{name: control.value for name, control in self.controls.items()})
         finally:
             self._quiet = False
-        height, width = drawn.picture.shape[:2]
         self.picture.value = encode(drawn.picture)
-        self.picture.layout.max_width = self.regions.layout.max_width = f"{width}px"
+        self.picture.layout.max_width = self.regions.layout.max_width = f"{drawn.picture.shape[1]}px"
         self.text.value = f'<div class="seglab-text" role="status" aria-live="polite">{drawn.text}</div>'
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # outside a kernel
+            return self._show_regions(drawn)
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = loop.call_later(PAUSE, self._show_regions, drawn)
+
+    def _show_regions(self, drawn: Drawn) -> None:
+        height, width = drawn.picture.shape[:2]
         self.regions.value = (
             f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{self.what}">'
             f"{drawn.regions()}</svg>"

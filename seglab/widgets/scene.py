@@ -165,9 +165,9 @@ def _count(number: int, what: str) -> str:
 def rim(crop: MaskCrop, thickness: int) -> MaskCrop:
     """The pixels of a mask within `thickness` of its contour."""
     x0, y0, mask = crop
-    square, outside = np.ones((3, 3), np.uint8), {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
-    inner = cv2.erode(mask.view(np.uint8), square, iterations=thickness, **outside)
-    return x0, y0, mask & ~inner.view(bool)
+    square = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
+    inner = cv2.erode(mask.view(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return x0, y0, mask > inner.view(bool)
 
 
 def svg_path(crop: MaskCrop) -> str:

@@ -99,9 +99,7 @@ def main() -> None:
     parser.add_argument("--data", default="coco8-seg")
     parser.add_argument("--tools", nargs="*", default=["seglab", "peer"])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--epochs", type=int, help="other than the settings say, to compare times quickly"
-    )
+    parser.add_argument("--epochs", type=int, help="other than the settings say, to compare times quickly")
     parser.add_argument("--curves")
     parser.add_argument("--learn", nargs=3, metavar=("TOOL", "DATA", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -137,8 +137,7 @@ class YOLO:
         device = choose_device(arguments.pop("device", None))
         refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device"], "val")
         arguments = {"imgsz": self._trained_size(), **arguments}
-        if self.runtime is not None and self.runtime.size:
-            arguments |= {"imgsz": self.runtime.size, "rect": False}  # the file takes no other shape
+        arguments = self._fit_file(arguments)
         spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
         return validate_dataset(self._forward(device), spec, self.names, ValidateConfig(**arguments), device)
 
@@ -187,9 +186,7 @@ class YOLO:
 
         device = choose_device(arguments.pop("device", None))
         refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device", "model"], "doctor")
-        arguments = {"imgsz": self._trained_size(), **arguments}
-        if self.runtime is not None and self.runtime.size:
-            arguments |= {"imgsz": self.runtime.size, "rect": False}  # the file takes no other shape
+        arguments = self._fit_file({"imgsz": self._trained_size(), **arguments})
         spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
         examined = {}
         if self.network is not None:
@@ -219,6 +216,12 @@ class YOLO:
         """The input size this model was made for."""
         return self.runtime.imgsz if self.runtime is not None else self.overrides.get("imgsz") or 640
 
+    def _fit_file(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with the one input size an exported file takes, where it takes one only."""
+        if self.runtime is not None and self.runtime.size:
+            return arguments | {"imgsz": self.runtime.size, "rect": False}
+        return arguments
+
     def _network(self, purpose: str) -> YOLO11Seg:
         if self.network is None:
             raise SeglabError(f"{self.model_name} is an exported file: open the weights it came from to {purpose}")
@@ -231,7 +234,7 @@ class YOLO:
         valid = [*(f.name for f in fields(PredictConfig)), *keep, *place, "engine", "exist_ok", "source", "stream"]
         refuse_unknown(options, valid, "predict")
         device = choose_device(options.pop("device", None))
-        config = PredictConfig(**{"imgsz": self._trained_size(), **options}, device=device)
+        config = PredictConfig(**self._fit_file({"imgsz": self._trained_size(), **options}), device=device)
         results = predict(self._forward(device, half, engine), pictures(source), config, self.names)
         if not (keep["save"] or keep["save_txt"] or keep["verbose"]):
             return results

@@ -140,6 +140,7 @@ def test_export_and_predict_on_the_export(trained, tmp_path):
         assert len(ours) == len(theirs)
     a, b = trained.val(rect=False), exported.val(data="toybox8-seg")
     assert a.seg.map == pytest.approx(b.seg.map, abs=1e-3) and a.box.map == pytest.approx(b.box.map, abs=1e-3)
+    assert len(exported.predict("toybox8-seg", imgsz=64)) == 4  # the file's own size is taken: it knows no other
     with pytest.raises(SeglabError, match="exported file"):
         exported.train(data="toybox8-seg")
 

@@ -136,8 +136,7 @@ class YOLO:
 
         device = choose_device(arguments.pop("device", None))
         refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device"], "val")
-        arguments = {"imgsz": self._trained_size(), **arguments}
-        arguments = self._fit_file(arguments)
+        arguments = self._fit_file({"imgsz": self._trained_size(), **arguments})
         spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
         return validate_dataset(self._forward(device), spec, self.names, ValidateConfig(**arguments), device)
 

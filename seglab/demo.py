@@ -19,7 +19,17 @@ def demo(out: str | Path = "runs/demo", epochs: int = 20, imgsz: int = 320) -> d
     folders = {"project": str(out), "exist_ok": True}
     model = YOLO(COURSE_WEIGHTS)
     # a gentle rate: four pictures should not undo what two thousand taught
-    model.train(data=DATA, epochs=epochs, imgsz=imgsz, batch=4, optimizer="AdamW", lr0=1e-4, **folders, name="train")
+    model.train(
+        data=DATA,
+        epochs=epochs,
+        imgsz=imgsz,
+        batch=4,
+        optimizer="AdamW",
+        lr0=1e-4,
+        warmup_bias_lr=0.0,
+        **folders,
+        name="train",
+    )
     metrics = model.val(data=DATA, imgsz=640, plots=True, **folders, name="val")
     found = model.predict(DATA, imgsz=640, save=True, save_txt=True, **folders, name="predict")
     exported = model.export(format="onnx", imgsz=640, dynamic=True, out=out / "model")

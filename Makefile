@@ -48,7 +48,7 @@ $(VENV)/.installed-demo: pyproject.toml
 
 $(VENV)/.installed-test: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -e ".[export,course,test,parity,openvino,ncnn]"
+	$(BIN)/python -m pip install -q -e ".[export,course,test,parity]"
 	touch $@ $(VENV)/.installed-demo
 
 # A Chromium for tests/browser where there is none and this user may install one; elsewhere those tests say why they skip

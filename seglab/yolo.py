@@ -136,7 +136,7 @@ class YOLO:
 
         device = choose_device(arguments.pop("device", None))
         refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device"], "val")
-        arguments = self._fit_file({"imgsz": self._trained_size(), **arguments})
+        arguments = self._at_its_size(arguments)
         spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
         return validate_dataset(self._forward(device), spec, self.names, ValidateConfig(**arguments), device)
 
@@ -185,7 +185,7 @@ class YOLO:
 
         device = choose_device(arguments.pop("device", None))
         refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device", "model"], "doctor")
-        arguments = self._fit_file({"imgsz": self._trained_size(), **arguments})
+        arguments = self._at_its_size(arguments)
         spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
         examined = {}
         if self.network is not None:
@@ -215,11 +215,11 @@ class YOLO:
         """The input size this model was made for."""
         return self.runtime.imgsz if self.runtime is not None else self.overrides.get("imgsz") or 640
 
-    def _fit_file(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with the one input size an exported file takes, where it takes one only."""
+    def _at_its_size(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with the trained size where they name none, and with the only size of a file that has one."""
         if self.runtime is not None and self.runtime.size:
             return arguments | {"imgsz": self.runtime.size, "rect": False}
-        return arguments
+        return {"imgsz": self._trained_size(), **arguments}
 
     def _network(self, purpose: str) -> YOLO11Seg:
         if self.network is None:
@@ -233,7 +233,7 @@ class YOLO:
         valid = [*(f.name for f in fields(PredictConfig)), *keep, *place, "engine", "exist_ok", "source", "stream"]
         refuse_unknown(options, valid, "predict")
         device = choose_device(options.pop("device", None))
-        config = PredictConfig(**self._fit_file({"imgsz": self._trained_size(), **options}), device=device)
+        config = PredictConfig(**self._at_its_size(options), device=device)
         results = predict(self._forward(device, half, engine), pictures(source), config, self.names)
         if not (keep["save"] or keep["save_txt"] or keep["verbose"]):
             return results

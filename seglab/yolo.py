@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,12 +15,14 @@ from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, 
 from seglab.errors import SeglabError, refuse_unknown
 from seglab.export.formats import format_of
 from seglab.inference.decode import decode
-from seglab.inference.predictor import Forward, PredictConfig, predict
-from seglab.inference.results import Results
 from seglab.model.packed import pack
 from seglab.model.weights import Transfer, Weights, load_weights, save_weights, transfer
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, fuse, parse_name
 from seglab.runs import choose_device, new_folder
+
+if TYPE_CHECKING:  # each verb imports what it needs when it is first called
+    from seglab.inference.predictor import Forward
+    from seglab.inference.results import Results
 
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
 DEFAULT_DATA = "coco8-seg"  # what is trained and validated on when nothing is said
@@ -227,6 +228,8 @@ class YOLO:
         return self.network
 
     def _predict(self, source: Any, options: dict[str, Any]) -> Iterator[Results]:
+        from seglab.inference.predictor import PredictConfig, predict
+
         keep = {name: options.pop(name, False) for name in ("save", "save_txt", "save_conf", "verbose")}
         place = {name: options.pop(name, None) for name in ("project", "name")}
         exist_ok, half, engine = options.pop("exist_ok", False), options.get("half", False), options.pop("engine", None)
@@ -241,17 +244,19 @@ class YOLO:
 
     def _report(self, results: Iterator[Results], keep: dict[str, Any], folder: Path) -> Iterator[Results]:
         """Pass results on, writing and telling what was asked for on the way; frames of a video are numbered."""
-        taken: Counter[str] = Counter()
+        taken: dict[str, int] = {}  # name of a file -> the last number that was put behind it
         for result in results:
-            stem = Path(result.path).stem or "image"
-            taken[stem] += 1
-            stem += f"_{taken[stem]}" if taken[stem] > 1 else ""
+            stem = name = Path(result.path).stem or "image"
+            while name in taken:
+                taken[stem] += 1
+                name = f"{stem}_{taken[stem]}"
+            taken[name] = 1
             if keep["verbose"]:
                 print(f"{result.path}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
             if keep["save"]:
-                result.save(folder / f"{stem}.jpg")
+                result.save(folder / f"{name}.jpg")
             if keep["save_txt"]:
-                result.save_txt(folder / "labels" / f"{stem}.txt", save_conf=keep["save_conf"])
+                result.save_txt(folder / "labels" / f"{name}.txt", save_conf=keep["save_conf"])
             yield result
         if keep["save"] or keep["save_txt"]:
             print(f"Results saved to {folder}")

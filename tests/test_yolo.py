@@ -215,5 +215,8 @@ def test_every_picture_of_a_run_keeps_its_own_file(trained, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         shutil.copy(image, tmp_path / folder / "same.jpg")
-    trained.predict([tmp_path / "a/same.jpg", tmp_path / "b/same.jpg"], save=True, project=str(tmp_path), name="out")
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.jpg")) == ["same.jpg", "same_2.jpg"]
+    shutil.copy(image, tmp_path / "same_2.jpg")
+    sources = [tmp_path / name for name in ("a/same.jpg", "b/same.jpg", "same_2.jpg", "a/same.jpg")]
+    trained.predict(sources, save=True, project=str(tmp_path), name="out")
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.jpg"))
+    assert names == ["same.jpg", "same_2.jpg", "same_2_2.jpg", "same_3.jpg"]

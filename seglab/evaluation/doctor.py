@@ -189,13 +189,24 @@ def check_names(names: dict[int, str], data_names: dict[int, str], views: list[V
     shifts, times = np.unique([said - true for true, said in wrong] or [0], return_counts=True)
     shift = f"off by {shifts[times.argmax()]}" if times.max() > MOST * len(wrong) else "in another order"
     instance = f"'{data_names[wrong[0][0]]}' is called '{data_names[wrong[0][1]]}'" if wrong else ""
+    swapped = exchanged_classes(pairs, len(data_names))
+    both = " and ".join(f"'{data_names[class_id]}'" for class_id in swapped)
     known = len(pairs) > MOST * sum(len(view.truth) for view in views)  # few boxes on objects say little
     return judge(
         "class names",
         f"{len(names)} classes, {len(other)} named otherwise; {len(wrong)} of {len(pairs)} sure boxes misname",
         (known and len(wrong) > MOST * len(pairs), BROKEN, f"class ids are {shift}: {instance}"),
+        (bool(swapped), BROKEN, f"{both} are exchanged: most of each are called the other"),
         (bool(other), DOUBTFUL, f"model and data differ: {other[0] if other else ''}"),
     )
+
+
+def exchanged_classes(pairs: list[tuple[int, int]], classes: int) -> list[int]:
+    """Two classes most of whose (true, called) pairs are each other's; empty when there are none."""
+    called = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(called, tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T), 1)
+    mostly = called > MOST * called.sum(axis=1, keepdims=True)  # [true, called]
+    return np.argwhere(np.triu(mostly & mostly.T, k=1))[:1].ravel().tolist()
 
 
 def check_letterbox(dataset: SegmentationDataset, views: list[View]) -> Finding:

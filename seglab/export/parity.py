@@ -24,9 +24,9 @@ from seglab.export.description import fingerprint
 from seglab.export.formats import format_of, module_of
 from seglab.export.runtime import Runtime, load_runtime
 from seglab.geometry.boxes import box_iou
-from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
+from seglab.geometry.letterbox import Letterbox, letterbox
 from seglab.inference.masks import MaskCrop, assemble
-from seglab.inference.predictor import PredictConfig, predict_batch
+from seglab.inference.predictor import PredictConfig, fit, predict_batch
 from seglab.inference.source import Frame
 from seglab.inference.suppress import Detections, suppress
 from seglab.model.head import COEFFICIENTS
@@ -178,9 +178,7 @@ def compare_map(
 
 def letterbox_of(runtime: Runtime) -> Callable[[tuple[int, int]], Letterbox]:
     """(height, width) of a picture -> its letterbox, as prediction through the file makes it."""
-    if runtime.size:
-        return lambda image_size: letterbox(image_size, runtime.size)
-    return lambda image_size: smallest_letterbox(image_size, runtime.imgsz)
+    return lambda image_size: fit([image_size], runtime.size or runtime.imgsz)[0]
 
 
 def pictures(spec: DatasetSpec) -> list[np.ndarray]:

@@ -58,6 +58,10 @@ def shifted_classes(predictions, _):
     predictions[:, 4:-32] = predictions[:, 4:-32].roll(1, dims=1)
 
 
+def two_classes_exchanged(predictions, _):
+    predictions[:, [4 + 3, 4 + 5]] = predictions[:, [4 + 5, 4 + 3]]
+
+
 def photo_pixels(predictions, _):
     predictions[:, :2] -= torch.tensor([16, 8])[None, :, None]  # the border
     predictions[:, :4] *= 2
@@ -88,6 +92,7 @@ def rotten(predictions, _):
     "change, check, word",
     [
         (shifted_classes, "class names", "off by"),
+        (two_classes_exchanged, "class names", "'clock' and 'bottle' are exchanged"),
         (photo_pixels, "letterbox", "photo's own pixels"),
         (fractions, "decoding", "fractions"),
         (corners, "decoding", "corners"),

@@ -86,7 +86,7 @@ def setup() -> str:
     else:
         missing = 'raise ImportError("install seglab first: pip install -e . in the course\'s folder")'
     return (
-        "# Generated: installs the course's library where it is missing, and changes neither torch nor numpy.\n"
+        "# Generated: makes sure that the course's library is there, and changes neither torch nor numpy.\n"
         "import importlib.util\n\n"
         'if importlib.util.find_spec("seglab") is None:\n'
         f"    {missing}\n"

@@ -11,7 +11,8 @@
 # 2. choose by confidence and by class, feed your own pictures, and save what was found,
 # 3. say how good a model is in one call, and name the five steps between a photograph and its masks.
 #
-# **Time** about 15 seconds of computing on a CPU, the same on a T4. **Before** nothing but a little Python.
+# **Time** about 15 seconds of computing on a CPU, the same on a T4. (Times on a T4, a common GPU on Colab, are
+# estimates in all these lessons.) **Before** nothing but a little Python.
 
 # %%
 from seglab import YOLO
@@ -21,11 +22,12 @@ print(len(model.names), "kinds of things:", ", ".join(model.names.values()))
 
 # %% [markdown]
 # `toybox-n` is a small network that comes with the course. It was trained on *toybox* scenes: pictures made by a
-# generator, so that the truth about every object is known exactly. Eight of them come with the course as well, under
-# the name `toybox8-seg`. (Official weights, `YOLO("yolo11n-seg.pt")`, know eighty kinds of things on photographs. They
-# are downloaded when you ask for them.)
+# generator, so that the truth about every object is known exactly. Eight others, which it has never seen, come with
+# the course under the name `toybox8-seg`: four to train with, four to check with. (Official weights,
+# `YOLO("yolo11n-seg.pt")`, know eighty kinds of things on photographs. They are downloaded when you ask for them.)
 #
-# Using it is one call. `imgsz` is the size at which the network looks at a picture: larger is finer, and slower.
+# Using it is one call. Given the name of a dataset, it looks at the pictures to check with. `imgsz` is the size at
+# which the network looks at a picture: larger is finer, and slower.
 
 # %%
 results = model("toybox8-seg", imgsz=640)
@@ -133,7 +135,8 @@ print(
 
 # %% [markdown]
 # What is the right confidence? That depends on which mistake is worse, a miss or a false alarm; lesson 06 chooses it
-# by measurement. So much can be seen at once: there is no natural limit, only fewer and fewer.
+# by measurement. One thing can be seen at once: no confidence stands out as a natural limit; the more you ask for, the
+# fewer objects are left. The grey line is the default, 0.25.
 
 # %% alt="Four falling curves, one a picture: how many objects are found over the confidence asked for, from dozens at 0.05 to none near 1."
 eager = model("toybox8-seg", imgsz=640, conf=0.05)
@@ -152,7 +155,7 @@ print("less certainty, more objects:", all(len(a) >= len(b) for a, b in zip(eage
 # %% [markdown]
 # ## Your own pictures
 #
-# Give a path, a folder, a video, an address, or a picture that you have already opened. One thing goes wrong every
+# Give a path, a folder, a video, a web address, or a picture that you have already opened. One thing goes wrong every
 # day: **an array is taken to be BGR**, as OpenCV reads it, a PIL image is RGB. Mix them up and red things turn blue.
 # Nothing fails; the results are merely worse.
 
@@ -187,9 +190,10 @@ print("of one object, COCO wants", sorted(result.to_coco(image_id=1)[0]))
 # %% [markdown]
 # ## How good is it?
 #
-# One call compares what is found with the truth, on all validation pictures. **mAP** lies between 0 and 1; lesson 06
-# computes it by hand. The figures are stricter than they look: for scale, the smallest official network reaches .32
-# for masks on COCO's photographs, the largest .44.
+# One call compares what is found with the truth, on the four pictures to check with. **mAP**, mean average precision,
+# lies between 0 and 1; lesson 06 computes it by hand. It is stricter than it looks: on COCO's photographs the smallest
+# official network reaches .32 for masks, the largest .44. (Do not compare those with the figures below: other
+# pictures, other kinds of things.)
 
 # %% tags=["nbval-ignore-output"]
 metrics = model.val(data="toybox8-seg", imgsz=640, verbose=False)
@@ -215,10 +219,10 @@ print("the same picture:", np.array_equal(truth.image, result.image))
 # %% [markdown]
 # ## What happened inside
 #
-# Five steps, each of them a lesson. *Letterbox*: scale the photograph into the network's input. *Network*: for
-# thousands of places at once, what is here, where are its sides, which mixture of mask prototypes is it? *Decode*:
-# turn raw numbers into boxes and probabilities. *Suppress*: of several boxes on one object keep the best. *Assemble*:
-# mix the prototypes into masks, in the photograph's own pixels. By hand:
+# Five steps, which the other lessons take apart. *Letterbox*: scale the photograph into the network's input.
+# *Network*: for thousands of places at once, what is here, where are its sides, which mixture of mask prototypes is
+# it? *Decode*: turn raw numbers into boxes and probabilities. *Suppress*: of several boxes on one object keep the
+# best. *Assemble*: mix the prototypes into masks, in the photograph's own pixels. By hand:
 
 # %%
 import torch
@@ -279,4 +283,5 @@ print("five steps by hand: the same boxes, the same masks")
 #
 # ## Exercises
 #
-# Write the function, run the check below it.
+# Write the function, run the check below it: it says that the exercise is right, or stops at what is not. Solutions to
+# all lessons lie in `notebooks/src/solutions/`.

@@ -75,7 +75,7 @@ def iou(a, b):
 
 solid = mask.copy()
 solid[1:4, 1:5] = True  # the same thing with its hole filled
-print(f"{iou(mask, solid):.3f}")
+print(f"the frame and the same without its hole: mask IoU {iou(mask, solid):.3f}")
 assert np.isclose(iou(mask, solid), rle.iou([rle.encode(mask)], [rle.encode(solid)])[0, 0])
 
 falling, rising = np.eye(8, dtype=bool), np.eye(8, dtype=bool)[:, ::-1]
@@ -115,9 +115,9 @@ print("the same mask again:", np.array_equal(again, mask))
 assert np.array_equal(again, rle.decode(rle.encode(mask)))
 
 # %% [markdown]
-# In a JSON file the counts are a string. Each count, **less the one two places before it** (neighbouring columns look
-# alike, so the difference is small), is cut into groups of five bits; a sixth bit says that more groups follow; and
-# 48 is added to land among printable letters.
+# In a JSON file the counts are a string. The first three stand as they are; from each later one **the count two places
+# before it is subtracted** (neighbouring columns look alike, so the difference is small). The number is cut into
+# groups of five bits, a sixth bit says that more groups follow, and 48 is added to land among printable letters.
 
 
 # %%
@@ -241,7 +241,7 @@ assert np.allclose(shares, coverage([stone], 20, 24), atol=1e-6)
 
 # %% [markdown]
 # The library's `coverage` gives the same numbers in a single pass over the edges, for any ring, with holes, at any
-# scale. Seen side by side:
+# scale. Seen side by side, with the polygon in red:
 
 # %% alt="Three grids of one heptagon: its centres rule and COCO's rule are black and white, the coverage has grey edges."
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), dpi=80)
@@ -287,7 +287,7 @@ assert truncated[4] < 0.9 < truncated[16] < truncated[32]
 #
 # ## A quarter of the resolution
 #
-# YOLO networks draw their masks on a grid four times coarser than the picture (lesson 03 shows why). So the *target*
+# YOLO networks draw their masks on a grid four times coarser than their input (lesson 03 shows why). So the *target*
 # is a coarse mask as well. A hard one asks of each cell yes or no, a soft one asks for the share.
 
 # %% alt="One small object cut out three times: at full resolution, as hard quarter cells, and as soft quarter cells."
@@ -329,7 +329,8 @@ for radius in (4, 8, 16, 32):
 
 # %% [markdown]
 # Then for every object of the course's own scenes, against the hard masks as trainers really draw them (`hard_masks`
-# truncates, as above; soft masks are `coverage` and nothing else):
+# truncates, as above; soft masks are `coverage` and nothing else). In the figure after it, objects left of the grey
+# line have less than 32² pixels, which COCO calls small:
 
 # %%
 from seglab.data.mask_targets import hard_masks, soft_masks

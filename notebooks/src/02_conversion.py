@@ -68,7 +68,7 @@ cv2.imwrite(str(folder / "still_life.png"), np.full((60, 80, 3), 235, np.uint8))
 print(json.dumps(annotations[0]))
 
 # %% [markdown]
-# The truth, as COCO draws it: this is what every conversion is measured against.
+# The truth, as COCO draws it, one colour an annotation: this is what every conversion is measured against.
 
 
 # %% alt="Four masks on a small picture: a book in two parts, a ring-shaped donut, a cup, and a crowd of books."
@@ -85,6 +85,9 @@ for number, mask in enumerate(truth, start=1):
     canvas[mask] = number
 figure, axis = plt.subplots(figsize=(4.8, 3.6), dpi=80)
 axis.imshow(np.ma.masked_equal(canvas, 0), cmap="tab10", vmin=0, vmax=9, extent=(0, 80, 60, 0))
+for x_at, y_at, name in ((22, 3, "book, two parts"), (58, 3, "donut"), (20, 36, "cup"), (64, 38, "books, a crowd")):
+    axis.text(x_at, y_at, name, ha="center", va="center", fontsize=9)
+axis.set(xlabel="x, pixels", ylabel="y, pixels")
 plt.show()
 print("pixels:", [int(mask.sum()) for mask in truth])
 
@@ -212,7 +215,7 @@ axis.plot(*np.concatenate((own, own[:1])).T, color="C1")
 i = int(((rings[0][:, None] - rings[1][None]) ** 2).sum(axis=2).min(axis=1).argmin())
 axis.plot(*own[i : i + 2].T, color="C3", linewidth=3, label="the seam, there and back")
 axis.set(xlim=(43, 73), ylim=(33, 3), aspect="equal")
-axis.legend(loc="upper left", fontsize=8)
+axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False, fontsize=9)
 plt.show()
 print("one closed polygon with", len(own), "corners")
 
@@ -270,8 +273,8 @@ print("every row, read as one polygon, gives the mask of its source")
 # `report.other` is what a reader sees that takes each row for one polygon. Both are 1 here: the labels work for
 # everyone.
 #
-# **A converter that must not lose anything** can be told so: with `strict=`, nothing is written if any object falls
-# below.
+# **A converter that must not lose anything** can be told so: with `strict=0.99`, nothing is written if any object is
+# lost or keeps an IoU of less than that.
 
 # %%
 broken = json.loads(json.dumps(content))

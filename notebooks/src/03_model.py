@@ -42,7 +42,8 @@ print("a feature map:", tuple(x.shape), "= pictures, channels, rows, columns")
 # ## Conv: the only brick
 #
 # Convolution, batch normalisation, SiLU. The convolution needs no bias, because the normalisation brings its own.
-# `padding = kernel // 2` keeps the size at stride 1 and halves it at stride 2.
+# *Stride* says how far the kernel moves: with `padding = kernel // 2`, stride 1 keeps the size and stride 2, every
+# second place, halves it.
 #
 # Account for its parameters: 64 · 32 kernels of 3 · 3 weights, and for each of the 32 output channels a scale and a
 # shift, 18,496 in all. Where every channel is convolved by itself (*depth-wise*, `groups`), there are far fewer.
@@ -88,8 +89,8 @@ print(agree(Bottleneck(64), blocks.Bottleneck(64), x), "parameters")
 # %% [markdown]
 # ## C3k: half goes through, half goes round
 #
-# The cross-stage partial idea: split the channels, work on one half only, merge with a 1 × 1 convolution. Half the
-# work for the expensive 3 × 3 part, and the untouched half keeps what was there.
+# The cross-stage partial idea: split the channels, work on one half only, merge with a 1 × 1 convolution. On half the
+# channels a 3 × 3 convolution costs a quarter, and the untouched half keeps what was there.
 
 
 # %%
@@ -112,7 +113,7 @@ print(agree(C3k(64), blocks.C3k(64), x), "parameters")
 # ## C3k2: YOLO11's workhorse
 #
 # The same idea once more, and every intermediate result goes into the merge as well. Eight of these carry the
-# network. The inner blocks are bottlenecks in fine maps and C3k in coarse ones.
+# network. In the smallest one, n, three of them have C3k inside, all on coarse maps, and the others bottlenecks.
 
 
 # %%
@@ -135,7 +136,7 @@ for c3k in (False, True):
     print(agree(C3k2(64, 128, 1, c3k), blocks.C3k2(64, 128, 1, c3k), x), "parameters,", "C3k" if c3k else "Bottleneck")
 
 # %% [markdown]
-# ## SPPF: look further at no cost
+# ## SPPF: look further at hardly any cost
 #
 # Three poolings in a row over windows of 5, and their results side by side: a cell now knows the maximum within 5, 9
 # and 13 cells. Stacking small windows is the trick: two maxima over 5 in a row *are* the maximum over 9.
@@ -160,7 +161,8 @@ print(agree(SPPF(64), blocks.SPPF(64), x), "parameters, none of them in the pool
 # %% [markdown]
 # ## Attention: every place may ask every other
 #
-# At stride 32 a 640-pixel picture is only 20 × 20 = 400 places, few enough to compare all with all. Each place sends
+# Where the size has been halved five times, one place stands for 32 × 32 pixels of the picture: this is called *stride
+# 32*. A 640-pixel picture is only 20 × 20 = 400 such places, few enough to compare all with all. Each place sends
 # a *query*, offers a *key* and carries a *value*; how well query and key match decides how much of the value is taken
 # over. Order is lost in this, so a depth-wise convolution of the values (`pe`) puts a sense of position back.
 
@@ -186,8 +188,8 @@ z = torch.randn(1, 128, 20, 20)
 print(agree(Attention(128, 2), blocks.Attention(128, 2), z), "parameters; the table of weights is", 400, "by", 400)
 
 # %% [markdown]
-# Around it stand two residual connections (`PSABlock`) and one more split in half (`C2PSA`). This is the end of the
-# backbone.
+# Around it stand two more convolutions for each place by itself, two residual connections (`PSABlock`), and one more
+# split in half (`C2PSA`). This is the end of the backbone.
 
 
 # %%
@@ -262,9 +264,9 @@ print([tuple(each.shape) for each in maps])
 # %% [markdown]
 # ## The head
 #
-# For every cell of the three maps, three small branches ask three questions. **Where are the four sides?** 4 · 16
-# numbers. **What is it?** one number a class. **Which pixels?** 32 *coefficients*. Boxes and coefficients share a
-# plan; the class branch gets by with depth-wise convolutions.
+# For every cell of the three maps, three small branches ask three questions. **Where are the four sides?** 16 numbers
+# for each; how they make a box comes further down. **What is it?** one number a class. **Which pixels?** 32
+# *coefficients*. Boxes and coefficients share a plan; the class branch gets by with depth-wise convolutions.
 
 
 # %%
@@ -415,9 +417,13 @@ print("the farthest a side can be:", [15 * stride for stride in head.STRIDES], "
 # %% [markdown]
 # ## From coefficients to a mask
 #
-# A mask is a **weighted sum of the 32 prototypes**, one sign at each cell, cut to the object's box. One matrix
-# product gives the masks of all objects. The network here is untrained, so let fixed cosine waves stand in for
-# prototypes, and ask least squares for the 32 coefficients of an object: how well can 32 numbers describe it?
+# A mask is a **weighted sum of the 32 prototypes**, cut to the object's box: where the sum is positive, the cell
+# belongs to the object. One matrix product gives the masks of all objects. The network here is untrained, so let fixed
+# cosine waves stand in for prototypes, and ask least squares for the 32 coefficients of an object: how well can 32
+# numbers describe it?
+#
+# (The dataset hands out pictures *letterboxed*: scaled to fit 640 × 640, and filled up with grey above and below. In
+# the figure after the next cell red is above zero, blue below, and the frame is the object's box.)
 
 # %%
 from seglab.data.catalogue import load_dataset
@@ -471,15 +477,16 @@ print(f"pixels that differ: {different:.3f}")
 assert different < 0.001
 
 # %% [markdown]
-# **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the photograph's. A
-# 4,000-pixel photo squeezed into 640 has one mask cell for 25 of its pixels a side. Enlarging cleverly afterwards
+# **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the photograph's. In a
+# photo 4,000 pixels wide, squeezed into 640, one mask cell covers 25 × 25 of its pixels. Enlarging cleverly afterwards
 # helps little: what was never drawn cannot be read. A larger input (`imgsz`) gives finer masks, at the price of time:
 
 # %%
 for size in (320, 640, 1280):
     with torch.no_grad():
         shape = tuple(library(torch.zeros(1, 3, size // 2, size)).prototypes.shape[2:])
-    print(f"input {size // 2} x {size}: prototypes {shape}, a cell is {4000 * 4 // size} pixels of a 4,000-pixel photo")
+    side = 4000 * 4 / size  # of a mask cell, in the photo's pixels
+    print(f"input {size // 2} x {size}: prototypes {shape}, a cell covers {side:g} x {side:g} pixels of the photo")
 
 # %% [markdown]
 # ## Recap

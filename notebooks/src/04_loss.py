@@ -31,9 +31,9 @@ print(
 # %% [markdown]
 # ## Two objects, 84 points
 #
-# Small enough to see everything. Two overlapping boxes, and a half-trained network that we make up: each point
-# proposes a box between the two, nearer to that of the nearer object and more wrongly the farther away it is, and
-# some score for each of two classes.
+# Small enough to see everything. Two overlapping boxes, and a half-trained network that we make up. Each point
+# proposes a box, a mixture of the two true ones in which the nearer object has the larger part, with an error that
+# grows with the distance; and a score for each of two classes.
 
 # %%
 boxes = torch.tensor([[10.0, 10, 38, 34], [22, 18, 52, 42]])
@@ -89,7 +89,7 @@ torch.testing.assert_close(
 )
 
 # %% [markdown]
-# The **alignment** is score^0.5 · overlap^6: a point must name the object *and* box it, and boxing counts more.
+# The **alignment** is `score**0.5 * overlap**6`: a point must name the object *and* box it, and boxing counts more.
 
 # %%
 score = class_logits[classes].sigmoid()  # (objects, points): for the object's own class
@@ -104,7 +104,10 @@ for name, a, b in (("well boxed, hardly named", 0.1, 0.9), ("well named, half bo
 #
 # **Step 5.** What score should a point be taught? Not 1. The best point of an object is asked for its own overlap,
 # the others for proportionally less. So at prediction time the score says how good the *box* is, which is what
-# suppression needs to pick the right one.
+# suppression (keeping the best of several boxes on one object, lesson 00) needs to pick the right one.
+#
+# In the figure after the next cell, small grey points learn nothing, coloured ones learn the object of their colour,
+# and the larger a point, the higher the score it is asked for.
 
 # %%
 chosen = torch.zeros_like(may_learn)
@@ -130,6 +133,7 @@ for number, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
     mine = owner == number
     axis.scatter(*points[mine].T, s=20 + 160 * ask[mine], color=f"C{number}", alpha=0.8)
 axis.set(xlim=(0, 64), ylim=(64, 0), aspect="equal", title="which points learn, and how much is asked")
+axis.set(xlabel="x, pixels", ylabel="y, pixels")
 plt.show()
 print(int((owner >= 0).sum()), "points learn")
 
@@ -173,8 +177,9 @@ plt.show()
 print("some points learn, most do not:", bool(0 < learning.sum() < len(points) / 4))
 
 # %% [markdown]
-# Objects have found the stride whose boxes fit them, because overlap to the sixth power prefers it. And as the
-# network learns, the assignment follows it: that is why it is computed anew at every step.
+# Objects have found the stride whose boxes fit them, because overlap to the sixth power prefers it. (Stride 32 has no
+# point here: nothing in this picture comes near its boxes of 480 pixels.) And as the network learns, the assignment
+# follows it: that is why it is computed anew at every step.
 #
 # ## The positives
 #
@@ -246,7 +251,7 @@ torch.testing.assert_close(by_bins, (z.softmax(0) - target_of(10.4)).detach())
 print(f"pull on bin 10: through the mean {-by_mean[10]:.3f}, by the distribution focal loss {-by_bins[10]:.3f}")
 
 # %% [markdown]
-# Let both train for a while, from the same wrong start:
+# Let both train for a while, from the same wrong start. In the figure that follows, the grey line is the truth:
 
 
 # %%
@@ -326,9 +331,9 @@ torch.testing.assert_close(class_term, by_library, atol=1e-3, rtol=1e-4)
 print("class term equal to the library's, gradient = score - asked")
 
 # %% [markdown]
-# If all scores began at one half, the first steps would do nothing but push 84,000 numbers down. So the class branch
-# begins with a bias that says how rare objects are: as if 5 were to be found on each of the three maps of a 640-pixel
-# picture.
+# If all scores began at one half, the first steps would do nothing but push 84,000 numbers down: ten classes at 8,400
+# points. So the class branch begins with a bias that says how rare objects are: as if 5 were to be found on each of
+# the three maps of a 640-pixel picture.
 
 # %%
 import math
@@ -383,7 +388,8 @@ print("prototypes learn outside of every box:", bool((touched & ~covered).any())
 #
 # Trainers often keep all masks of a picture as one image of object numbers, to save memory. One number a cell means
 # that **every cell belongs to one object only, the smallest on it**. A larger object is then taught a hole where a
-# smaller one lies on it, though its own outline has none:
+# smaller one lies on it, though its own outline has none. (The notch in the hole's corner is a cell that rounding took
+# from the smaller one.)
 
 # %% alt="A large square and a small one on it: with overlap_mask the large one's target has a hole, without it has none."
 import numpy as np
@@ -397,7 +403,7 @@ kinds["soft targets"] = soft_masks([[large], [small]], 80, 80)[0]
 figure, axes = plt.subplots(1, 3, figsize=(8, 2.6), dpi=80)
 for axis, (name, mask) in zip(axes, kinds.items()):
     axis.imshow(mask, cmap="Blues", vmin=0, vmax=1.3)
-    axis.set_title(f"large square, {name}", fontsize=9)
+    axis.set_title(f"large square\n{name}", fontsize=9)
     axis.set_axis_off()
 plt.show()
 print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells")
@@ -409,8 +415,8 @@ print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells")
 # ## All together
 #
 # Box, class and distribution terms are divided by the sum of what is asked, the mask term by the number of positives;
-# then each has its gain. The total is multiplied by the number of images, so that several small batches add up to a
-# large one.
+# then each has its *gain*, a fixed weight: 7.5 for boxes and masks, 0.5 for classes, 1.5 for distributions. The total
+# is multiplied by the number of images, so that several small batches add up to a large one.
 
 # %%
 from seglab.training.loss import LossGains, segmentation_loss

@@ -219,7 +219,9 @@ print("made in this process or in another: the same batches in the same order")
 # step in a direction that is mostly noise is hard to take back. Biases may start *higher* than everything else: outputs
 # find their level before filters have moved much, and a bias wrecks no filter.
 #
-# All of it is a function of the iteration, so there is no state to save. Here is a long run with the usual settings:
+# All of it is a function of the iteration, so there is no state to save. Here is a long run with the usual settings.
+# (The rate changes once an epoch. It would reach the hundredth after the last one; during the last of 50 it is at
+# .03.)
 
 # %%
 from seglab.training.config import TrainConfig
@@ -476,8 +478,8 @@ print("in the file:", kinds, "- resumed and uninterrupted run equal to the last 
 #
 # One call does all of this and more: it prints its plan, validates the averaged weights after every epoch, keeps the
 # best, writes `results.csv`, and can be resumed (`seglab train resume=FOLDER`). Let it fine-tune the course weights on
-# the four pictures. (Where the classes are others, the layers that name them start from nothing.) The pictures are
-# changed a little and there is no mosaic: they shall be learnt by heart.
+# the four pictures. (If the dataset has other classes than the weights, as COCO8-seg has, the layers that name them
+# start from nothing.) The pictures are changed a little and there is no mosaic: they are meant to be learnt by heart.
 
 # %% tags=["nbval-ignore-output"]
 import contextlib

@@ -35,9 +35,10 @@ print("an empty folder for photos:", not any(photos.iterdir()))
 # %% [markdown]
 # ## The photos
 #
-# Say you want to find mugs, clocks and teddies. Have you photos of your own, labelled? Copy them into `photos` and skip
-# this cell. Everyone else gets scenes from the toybox, "labelled by hand" in [Labelme](https://github.com/wkentaro/labelme),
-# a drawing program that writes one JSON a photo: corners a few pixels apart, holes ignored, as a hand does it.
+# Say you want to find mugs, clocks and teddies. Scenes from the toybox stand in for your photos, "labelled by hand" in
+# [Labelme](https://github.com/wkentaro/labelme), a drawing program that writes one JSON a photo: corners a few pixels
+# apart, holes ignored, as a hand does it. (Go through the lesson with these first. For photos of your own you will
+# then need five calls, `convert`, `check`, `train`, `val` and `doctor`, and a split by groups; they take any folder.)
 
 # %%
 from seglab.data.toybox.scene import scene
@@ -96,7 +97,8 @@ print(len(list(photos.glob("*.jpg"))), "photos now")
 # ## Reading what was drawn
 #
 # The first look at any label file should be a count of its labels. It takes a second and finds the misspelt class,
-# which no error message ever would: a class nobody meant is a class like any other.
+# which no error message ever would: a class nobody meant is a class like any other. Then look at a photo with its
+# outlines: below, clocks are blue, mugs orange and teddies green.
 
 
 # %%
@@ -198,9 +200,10 @@ print(str(found).replace(str(folder), "..."))
 assert len(found.duplicates) == 1
 
 # %% [markdown]
-# There it is: a photo in training whose twin is in validation. Read the other tables as well. Is a class rare? Are
-# most objects small (then train with a larger `imgsz`)? And look at the sheet, all of it: it shows in ten seconds
-# what no table does, outlines beside their objects, a class that was forgotten on half of the photos.
+# There it is: a photo in training whose twin is in validation. ("No problems" is said of files and rows: none is
+# faulty.) Read the other tables as well. Is a class rare? Are most objects small (then train with a larger `imgsz`)?
+# And look at the sheet, all of it: it shows in ten seconds what no table does, outlines beside their objects, a class
+# that was forgotten on half of the photos. (Here it is made small; open the file to read it.)
 
 # %% alt="The contact sheet: small pictures of the dataset's photos in a grid, each with its labelled objects tinted, boxed and named."
 sheet = cv2.imread(str(found.sheet))[..., ::-1]
@@ -272,7 +275,8 @@ for nbs in (64, 4):
 
 # %% [markdown]
 # So `nbs=4`: a step a batch. The first ten layers keep their weights (`freeze=10`), which saves time and, with so few
-# photos, harm. Mosaic is for thousands of pictures; here photos stay whole. On a CPU this takes most of a minute.
+# photos, harm. Mosaic is for thousands of pictures; here photos stay whole. On a CPU this takes most of a minute. In
+# the curves after it, `(M)` stands for masks.
 
 # %%
 import contextlib

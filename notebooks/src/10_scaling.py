@@ -2,14 +2,14 @@
 # # 10 · Scaling up: GPUs, half precision, and the published table
 #
 # Everything so far fitted a laptop. COCO does not: 118,287 photos, a hundred times and more. This lesson is about what
-# changes when work is spread over time, over number formats and over processes. The surprise is how little may
-# change: every trick here is only allowed because, up to rounding, it leaves the gradient as it was. That is what we
-# prove, trick by trick.
+# changes when work is spread over time, over number formats and over processes. The surprise is how little may change:
+# a trick is as good as it leaves the gradient what it was. How far each of them does is what we find out, trick by
+# trick.
 #
 # After this lesson you can
 #
 # 1. estimate before you start how long a training takes, and what a GPU must be fed to be busy,
-# 2. say what mixed precision, accumulation and several GPUs do to a gradient, and show by hand that it stays the same,
+# 2. say what mixed precision, accumulation and several GPUs do to a gradient, and show by hand when it stays the same,
 # 3. read a published table like an auditor: what reproduces it, what has been verified and what has not.
 #
 # **Time** about 30 seconds of computing on a CPU, the same on a T4: it computes on a GPU only where it says so.
@@ -94,7 +94,8 @@ print(f"{rate / 1e9:.0f} GFLOP/s forward, on {torch.get_num_threads()} thread(s)
 # ## A GPU
 #
 # Nothing in the code changes but the place where tensors live. `train`, `val` and `predict` take the first GPU there is;
-# `device="cpu"` or `device=1` says otherwise. The result must be the same up to rounding:
+# `device="cpu"` or `device=1` says otherwise. The result must be the same up to rounding. (Where there is no GPU, the
+# cell compares the CPU with itself.)
 
 # %%
 model = YOLO("toybox-n")
@@ -423,7 +424,7 @@ with torch.device("meta"):
 #
 # | claim | checked by | state |
 # |-|-|-|
-# | parameters of all five sizes | lesson 03 | equal, to the last one |
+# | parameters of all five sizes | lesson 03, `tests/model` | equal, to the last one |
 # | operations | the table above | within 1.5 % |
 # | the same weights give the same boxes, scores and prototypes | `tests/parity`, beside the peer | equal, to 1e-4 |
 # | the same batch gives the same four loss terms | `tests/parity` | equal, to 3e-6 |

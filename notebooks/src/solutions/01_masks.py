@@ -1,6 +1,7 @@
 # %% [markdown]
-# **1. Area without pixels.** How many pixels does a mask have, given its run lengths alone? And its IoU with another
-# mask needs pixels in both: go through the runs, never making a picture.
+# **1. Area without pixels.** From the run lengths of two masks of one size: how many pixels does the first have, and
+# how many lie in both? (Count the second as well, and you have their IoU.) Go through the runs, never making a
+# picture.
 
 # %% [markdown] tags=["hint"]
 # Every second count is a run of ones. For the overlap, turn counts into places where runs begin and end
@@ -25,12 +26,13 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. The middle of an object.** A bounding box's centre may lie outside a banana. Compute the centroid of an object
-# from its rings, holes taken into account, without drawing it.
+# **2. The middle of an object** is rarely the middle of its box. Compute its centroid, the mean place of all that
+# belongs to it, from its rings, holes taken into account, without drawing it.
 
 # %% [markdown] tags=["hint"]
-# For one ring the centroid is the mean of its edges' middles `(a + b) / 3`, each weighted by the edge's part of the
-# shoelace sum, over the ring's area. With signed areas, holes subtract by themselves.
+# An edge from a to b makes a triangle with the origin: its centroid is `(a + b) / 3`, its signed area the edge's part
+# of the shoelace sum, `0.5 * (xa * yb - xb * ya)`. A ring's centroid is the mean of its triangles' centroids, weighted
+# by those areas. Add up over all rings: holes have negative area and subtract by themselves.
 
 
 # %% tags=["solution"]

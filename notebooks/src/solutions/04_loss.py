@@ -1,6 +1,6 @@
 # %% [markdown]
-# **1. The gradient of the distribution focal loss, without autograd.** For the logits of one side and a true
-# distance, write what each logit is moved by.
+# **1. The gradient of the distribution focal loss, without autograd.** For the logits of one side and a true distance,
+# write the loss's derivative by each logit.
 
 # %% [markdown] tags=["hint"]
 # The loss is a cross-entropy with two-bin targets, and cross-entropy after a softmax has the shortest gradient in the

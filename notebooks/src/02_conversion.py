@@ -80,9 +80,7 @@ def true_mask(annotation):
 
 
 truth = [true_mask(annotation) for annotation in annotations]
-canvas = np.zeros((60, 80))
-for number, mask in enumerate(truth, start=1):
-    canvas[mask] = number
+canvas = sum(number * mask for number, mask in enumerate(truth, start=1))
 figure, axis = plt.subplots(figsize=(4.8, 3.6), dpi=80)
 axis.imshow(np.ma.masked_equal(canvas, 0), cmap="tab10", vmin=0, vmax=9, extent=(0, 80, 60, 0))
 for x_at, y_at, name in ((22, 3, "book, two parts"), (58, 3, "donut"), (20, 36, "cup"), (64, 38, "books, a crowd")):

@@ -68,9 +68,9 @@ assert np.allclose(overlap, box_iou(torch.from_numpy(found), torch.from_numpy(tr
 print(np.array2string(overlap, precision=3, suppress_small=True))
 
 # %% [markdown]
-# **Then who is right.** Detections speak in the order of their scores. Each takes the object it overlaps most, *if*
-# the overlap reaches a threshold and *if* nobody has taken that object yet. The second detection on cup A is
-# therefore a mistake, however well it lies.
+# **Then who is right.** Detections speak in the order of their scores. Of the objects that nobody has taken yet, each
+# takes the one it overlaps most, *if* that overlap reaches a threshold. The second detection on cup A is therefore a
+# mistake, however well it lies.
 #
 # **Then count, going down the list.** *Precision* is the share of the detections so far that are right; *recall* is
 # the share of the objects that have been found so far. Both are taken after every detection, as if the list ended
@@ -208,9 +208,11 @@ print({kind: round(value, 3) for kind, value in both.items()})
 # ## A real model
 #
 # The course weights on the four validation pictures of the toybox. One call gives the whole table; four pictures are
-# far too few to compare models, but enough to see how the figures are made. What happens inside: run the network,
-# suppress duplicates, and bring truth and detections of every picture into one frame, the picture's own pixels. Then
-# nothing is left but the functions from above.
+# far too few to compare models, but enough to see how the figures are made. In the table P and R are precision and
+# recall at IoU 0.5, at one confidence for all classes, chosen further down.
+#
+# What happens inside: run the network, suppress duplicates, and bring truth and detections of every picture into one
+# frame, the picture's own pixels. Then nothing is left but the functions from above.
 
 # %% tags=["nbval-ignore-output"]
 from seglab import YOLO
@@ -260,7 +262,7 @@ assert np.allclose(table, figures.seg.all_ap) and abs(table.mean() - metrics.seg
 print("every class at every threshold, by hand and by the library:", table.shape)
 
 # %% [markdown]
-# ## Where to use it
+# ## At which confidence to use it
 #
 # mAP goes over all scores. You will use the model at *one*. For that, look at precision and recall over the
 # confidence below which a detection is not shown, and at their harmonic mean F1, which is large only where both are.
@@ -291,12 +293,12 @@ for number, name in spec.names.items():
     left.plot(seg.px, seg.prec_values[number], linewidth=1, label=name)
 left.plot(seg.px, seg.prec_values.mean(axis=0), color="black", linewidth=2.5, label="mean")
 left.set(xlabel="recall", ylabel="precision", title="masks at IoU 0.5")
-left.legend(fontsize=6, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+left.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1.06), labelspacing=0.3)
 for name, curve in (("precision", seg.p_curve), ("recall", seg.r_curve), ("F1", seg.f1_curve)):
     right_axis.plot(seg.px, curve.mean(axis=0), label=name)
 right_axis.axvline(best, color="0.7", zorder=0)
 right_axis.set(xlabel="confidence", title="mean over classes; the line: best F1")
-right_axis.legend(fontsize=8, frameon=False)
+right_axis.legend(fontsize=8)
 figure.tight_layout()
 plt.show()
 print("curves of", len(seg.prec_values), "classes")
@@ -362,7 +364,7 @@ for known in (True, False):
 #
 # `val(explain=True)` prints how much each rule adds, for boxes and masks. It turns the YOLO protocol into COCO's one
 # rule at a time, so that the steps add up to the whole gap. On 239 COCO photographs the resolution alone was worth
-# 0.003 to 0.017; thin and small things, of which the toybox is full, lose more.
+# 0.003 to 0.017; thin and small things, of which the toybox is full, can lose more.
 
 # %% alt="One object and its detection twice: at the picture's own resolution with fine outlines, and on the coarse grid where both are made of blocks."
 from seglab.evaluation.validate import quarter_instances
@@ -396,8 +398,13 @@ assert np.isclose(explanation.coco["mask"], figures.seg.map)
 # ## What do the mistakes cost?
 #
 # A figure of 0.55 says that something is wrong, not what. So give every wrong detection a cause, mend all mistakes of
-# one cause the way an oracle would, and see what AP50 gains (the idea is TIDE's). On paper: strike out the duplicate,
-# or strike out the box on nothing, or stop asking for the cup that nobody found. Then the same for the model's masks.
+# one cause the way an oracle would, and see what AP50 gains (the idea is TIDE's). The causes: *localisation*, the
+# right class on the right object, but an IoU under 0.5; *classification*, well placed and wrongly named; *both*;
+# *duplicate*, a second detection of one object; *background*, on nothing; and *missed*, an object that no detection
+# came near.
+#
+# On paper: strike out the duplicate, or strike out the box on nothing, or stop asking for the cup that nobody found.
+# Then the same for the model's masks, over all its detections, the unsure ones included; hence so many.
 #
 # **Count mistakes and you would mend the wrong ones; look at what they cost.** The box on nothing, for one, costs
 # nothing: it stands at the end of the list.
@@ -474,14 +481,16 @@ culprit = doctor(slipped, spec, spec.names).culprit
 print(f"{culprit.check}: {culprit.cause}")
 
 # %% [markdown]
-# **What the doctor cannot see.** Exchange only two of the ten classes, cups and donuts. Eight classes are fine, the
-# figure is mediocre but not absurd, and the doctor finds nothing broken. Here the **confusion matrix** tells: two
-# cells off the diagonal are full, those of the two classes on it are empty.
+# **What the doctor cannot see.** It does notice two classes that were exchanged. But suppose that somebody labelled
+# every banana as a bottle. The other labels are fine, the figure is mediocre but not absurd, and the doctor finds
+# nothing broken. Here the **confusion matrix** tells: no column of bananas is left, and in the column of bottles a
+# cell beside the diagonal is filled. (A column is a label, a row what it was called, colour the share of the column.
+# The last row counts objects that were missed, the last column detections where nothing is labelled.)
 
-# %% alt="A confusion matrix: a dark diagonal except for cup and donut, which change places."
-exchanged = spoilt_copy(lambda number: {0: 1, 1: 0}.get(number, number))
-assert not [finding for finding in model.doctor(exchanged, imgsz=640).findings if finding.state == "broken"]
-confusion = model.val(data=exchanged, imgsz=640, verbose=False).confusion_matrix
+# %% alt="A confusion matrix: along the diagonal most cells are dark, but the column of bananas is empty, and many labelled bottles are called bananas."
+merged = spoilt_copy(lambda number: 5 if number == 6 else number)  # bananas are now labelled as bottles
+assert not [finding for finding in model.doctor(merged, imgsz=640).findings if finding.state == "broken"]
+confusion = model.val(data=merged, imgsz=640, verbose=False).confusion_matrix
 names, share = [*spec.names.values(), "background"], confusion / confusion.sum(axis=0).clip(1)
 figure, axis = plt.subplots(figsize=(4.6, 4.2), dpi=80)
 axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -492,7 +501,7 @@ axis.set_xticks(range(11), names, rotation=90, fontsize=8)
 axis.set_yticks(range(11), names, fontsize=8)
 axis.set(xlabel="label", ylabel="predicted")
 plt.show()
-print("cups are called donuts:", confusion[0, 1] + confusion[1, 0] > confusion[0, 0] + confusion[1, 1])
+print("labelled bottles that are called bananas:", confusion[6, 5] > 0, "- labelled bananas:", confusion[:, 6].sum())
 
 # %% [markdown]
 # ## Recap

@@ -80,8 +80,9 @@ for limit in (0.3, 0.5, 0.7, 0.9):
     print(f"overlap up to {limit}: {len(kept):2} of {len(hopeful.boxes)} boxes stay")
 
 # %% [markdown]
-# Now look at it. White boxes go; the chosen box is drawn thick, and those that it removes in orange. Lower the limit
-# until two things that stand close become one; raise it until one thing becomes three.
+# Now look at it. Boxes in colour stay, those in white are removed; the chosen box is drawn thick, and those that it
+# removes in orange. Lower the limit until one of two things that stand close is lost; raise it until one thing keeps
+# several boxes.
 
 # %%
 from seglab.widgets.overlaps import overlap_explorer
@@ -109,7 +110,8 @@ explorer = explore(model, spec)
 explorer
 
 # %% [markdown]
-# One of its pictures, for readers without a kernel: what was found, coloured by right and wrong, and the truth beside.
+# One of its pictures, for readers without a kernel. On the left what was found, right ones green and wrong ones
+# orange; on the right the truth, in orange what was missed.
 
 # %% alt="Two copies of one generated scene. Left the detections, green where right and orange where wrong; right the true objects, orange where missed."
 import matplotlib.pyplot as plt
@@ -242,7 +244,7 @@ by_hand = (enlarged[top : top + 480] > 0).numpy()
 x0, y0, library = scene.crops(scene.found()[1:2])[0]
 window = by_hand[y0 : y0 + library.shape[0], x0 : x0 + library.shape[1]]
 assert (window != library).mean() < 0.001
-print("the mask by hand equals the library's inside the box; outside lie", by_hand.sum() > window.sum(), "pixels more")
+print("inside the box the mask by hand is the library's; positive outside as well:", by_hand.sum() > window.sum())
 
 # %% [markdown]
 # The mixer shows them all. Red is above zero, blue below; the frame says how a prototype is used. Set *strongest* to a
@@ -263,7 +265,8 @@ assert len({before, some, mixer.picture.value}) == 3
 print("each setting mixes another mask")
 
 # %% [markdown]
-# Is a mask made by a few strong prototypes? Leave the weak ones out and compare with the whole:
+# Is a mask made by a few strong prototypes? Leave the weak ones out and compare with the whole. (All are cut to the
+# same box, which does much of the work by itself: lesson 03.)
 
 # %%
 detections = thin(hopeful)

@@ -13,7 +13,7 @@
 # 3. say why the original and its export disagree (the letterbox, not the floats), and choose a format by measuring.
 #
 # **Time** about 30 seconds of computing on a CPU, the same on a T4: files run on the CPU here. **Before** lessons 01
-# and 03. Besides the course's library it needs onnxruntime: `pip install onnxruntime`.
+# and 03. Besides the course's library it needs ONNX Runtime: `pip install onnxruntime`.
 
 # %%
 import contextlib
@@ -189,9 +189,12 @@ assert kept == decode_numpy.suppress(boxes, scores, classes, 0.7).tolist()
 # %% [markdown]
 # **Masks.** Coefficients times prototypes: a map of 80 × 80 for each object, positive where the object is. The photo's
 # pixels are finer, so ask for each pixel *centre* where it lies on that map, and read between the four cells around it
-# (bilinearly; a cell's centre, too, lies at a half).
-# A pixel outside the box cannot belong to the object. Then the proof: does all this agree with the decoder that the
-# library offers for copying into other projects, and with the library itself?
+# (bilinearly; a cell's centre, too, lies at a half). A pixel outside the box cannot belong to the object.
+#
+# Then the proof: does all this agree with the decoder that the library offers for copying into other projects, and
+# with the library itself? In the figure that follows, blue logits are positive and red ones negative. The map is only
+# right inside the object's box (the frame); outside it was never asked for anything (lesson 04) and may be positive on
+# other objects as well.
 
 
 # %%
@@ -239,6 +242,8 @@ logit = np.tensordot(columns[kept[largest], 14:], prototypes[0], axes=1)
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.9), dpi=80, width_ratios=(3, 3, 4))
 axes[0].imshow(canvas)
 axes[1].imshow(logit, cmap="RdBu", vmin=-12, vmax=12)
+(x0, y0), (x1, y1) = boxes[kept[largest]].reshape(2, 2) / 4
+axes[1].add_patch(plt.Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False))
 axes[2].imshow(draw_instances(photo, copied[2], crops=[(0, 0, m) for m in copied[3]], opacity=0.65))
 for axis, title in zip(axes, ("what goes in", "one object: 80 x 80 logits", "what is found, decoded by numpy")):
     axis.set_title(title, fontsize=10)
@@ -341,7 +346,7 @@ assert differ > 0.1
 # %% [markdown]
 # The floats are innocent: the gate has just shown it. What differs is the *picture*. The file takes 320 × 320 and
 # nothing else. The weights take any multiple of 32, so prediction pads as little as it can, and a 640 × 480 photo
-# becomes 320 × 256. Another border, another place on the grid of anchor points, other numbers.
+# becomes 320 × 256 (width × height). Another border, another place on the grid of anchor points, other numbers.
 
 # %% alt="The same photo twice: padded to 320 by 256 as prediction with weights does, and to 320 by 320 as the exported file demands, with much more grey."
 from seglab.geometry.letterbox import smallest_letterbox
@@ -458,8 +463,9 @@ assert step > 2 and not rounded[0, 4:14].any()
 # ## Speed
 #
 # Ask your own machine. All formats take turns, so that whatever else the machine does is fair to all; the median of
-# the rounds counts. The figures below were measured where this page was made, on one thread: yours will differ, and
-# so may the order. `seglab.export.benchmark.benchmark` makes this table with every format's size and mAP beside it.
+# the rounds counts. The figures below were measured where this page was made, on one thread, beside whatever else ran
+# there: they can be compared with each other and with nothing else, and on your machine even the order may differ.
+# `seglab.export.benchmark.benchmark` makes this table with every format's size and mAP beside it.
 
 # %% tags=["nbval-ignore-output"]
 import statistics
@@ -474,7 +480,7 @@ for (name, _), seconds in interleaved(forwards, torch.rand(1, 3, 320, 320), roun
 # %% [markdown]
 # ## Recap
 #
-# - An exported file is operations and numbers: two tensors out, 4 + classes + 32 rows a point, and 32 prototypes.
+# - An exported file is operations and numbers: two tensors out, 4 + classes + 32 numbers a point, and 32 prototypes.
 # - Decoding is five steps: bins to distances, sigmoid, threshold, suppression, coefficients times prototypes.
 # - A gate compares the same tensor through both, numbers against limits and detections as sets, and has been seen to
 #   stop something.

@@ -4,8 +4,8 @@
 # paper example?
 
 # %% [markdown] tags=["hint"]
-# Everything but the list of recalls stays as in `average_precision`. Mind `recall >= wanted`: after
-# `np.linspace(0, 1, 11)`, 0.3 may be 0.30000000000000004.
+# Everything but the list of recalls stays as in `average_precision`. Mind `recall >= wanted`: after `np.linspace(0, 1,
+# 11)`, 0.3 may be 0.30000000000000004, so leave it a little room, such as 1e-9.
 
 
 # %% tags=["solution"]

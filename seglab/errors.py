@@ -1,9 +1,13 @@
-"""The one exception class of seglab's own, and the check of argument names that every front door shares."""
+"""The one exception class of seglab's own, and the checks of arguments that every front door shares."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import numbers
+from collections.abc import Collection, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 
 class SeglabError(ValueError):
@@ -18,3 +22,35 @@ def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str) -> No
             nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
             advice = f"did you mean '{nearest[0]}'?" if nearest else f"it takes {', '.join(valid)}"
             raise SeglabError(f"{where} has no argument '{name}': {advice}")
+
+
+def fit_types(config: Any, but: Collection[str] = ()) -> None:
+    """Bring the fields of a dataclass to the types they are annotated with, all but those named in `but`.
+
+    A whole number may stand for a float, the text of a number for a float, and a number or a Path for text.
+    Errors: SeglabError for the first value that does not fit.
+    """
+    for field in fields(config):
+        if field.name not in but:
+            object.__setattr__(config, field.name, _fit(field.name, getattr(config, field.name), field.type))
+
+
+def _fit(name: str, value: Any, annotation: str) -> Any:
+    allowed = {part.partition("[")[0].strip() for part in annotation.split("|")}
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        value = int(value)  # numpy's own kinds too
+    elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+        value = float(value)
+    kind = type(value).__name__ if value is not None else "None"
+    if kind in allowed or (kind in ("list", "tuple") and allowed & {"list", "tuple"}):
+        return value
+    if kind == "int" and "float" in allowed:
+        return float(value)
+    if "str" in allowed and (isinstance(value, Path) or kind in ("int", "float")):  # a run may be called 2026
+        return str(value)
+    if kind == "str" and "float" in allowed:  # YAML, so the command line too, reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise SeglabError(f"{name}={value!r} must be of type {annotation}")

@@ -53,13 +53,13 @@ class Annotations:
         if not self.whole:
             objects, problems = read_labels(label_path(image), width, height, self.names)
             if image in self._number:
-                crowds, faults = self.coco.objects(self._number[image])
+                crowds, faults = self.coco.objects(self._number[image], size)
                 objects, problems = objects + crowds, problems + faults
             return objects, problems
         entry = self.coco.images[self._number[image]]
-        if (entry["height"], entry["width"]) != size:
-            said = f"{entry['width']} x {entry['height']}, the file has {width} x {height}"
+        if (entry.get("height", height), entry.get("width", width)) != size:
+            said = f"{entry.get('width')} x {entry.get('height')}, the file has {width} x {height}"
             return [], [
                 Problem(str(image), 0, f"another size than in the JSON: it says {said}", "its objects left out")
             ]
-        return self.coco.objects(self._number[image])
+        return self.coco.objects(self._number[image], size)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from seglab.data.sample import Object, Sample
+from seglab.errors import fit_types
 from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
@@ -43,6 +44,9 @@ class AugmentConfig:
     mixup: float = 0.0
     cutmix: float = 0.0
     copy_paste: float = 0.0
+
+    def __post_init__(self) -> None:
+        fit_types(self)
 
 
 def augmented(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +54,10 @@ class DatasetSpec:
         """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
         if not self.splits.get(split):
             has = ", ".join(f"{name} ({len(paths)})" for name, paths in self.splits.items()) or "none"
-            raise SeglabError(f"{self.yaml or self.root} has no images in its split '{split}'; its splits are: {has}")
+            raise SeglabError(
+                f"{self.yaml or self.root} has no images in its split '{split}'; its splits are: {has}; "
+                f"put images there, or name another folder for '{split}'"
+            )
         return self.splits[split]
 
 
@@ -170,6 +174,9 @@ def _from_yaml(path: Path) -> DatasetSpec:
     names = _names(path, content)
     root = _root(path, content)
     splits = {split: tuple(_list_images(path, root, content[split])) for split in SPLITS if content.get(split)}
+    for key in ("annotations", "crowds"):
+        if not isinstance(content.get(key) or {}, dict):
+            raise SeglabError(f"{path}: '{key}' must be a mapping from train, val or test to a COCO JSON, or left out")
     annotations, crowds = (
         {split: root / file for split, file in (content.get(key) or {}).items()} for key in ("annotations", "crowds")
     )
@@ -212,16 +219,29 @@ def _list_images(path: Path, root: Path, entry: str | list) -> list[Path]:
     for item in entry if isinstance(entry, list) else [entry]:
         place = root / str(item)
         if place.is_dir():
-            found = (Path(folder, name) for folder, _, names in os.walk(place) for name in names)
-            images += [image for image in found if image.suffix.lower() in IMAGE_SUFFIXES]
+            images += [image for image in _files_in(place) if image.suffix.lower() in IMAGE_SUFFIXES]
         elif place.is_file() and place.suffix.lower() == ".txt":
-            rows = place.read_text(encoding="utf-8-sig").splitlines()
+            try:
+                rows = place.read_text(encoding="utf-8-sig").splitlines()
+            except UnicodeDecodeError:
+                raise SeglabError(f"{place} is no list of images in UTF-8: save it so, one path a line") from None
             images += [place.parent / row.strip() for row in rows if row.strip()]
         elif place.is_file() and place.suffix.lower() in IMAGE_SUFFIXES:
             images.append(place)
         else:
             raise SeglabError(f"{path}: '{item}' is neither a folder, a .txt list nor an image under {root}")
     return sorted(images)
+
+
+def _files_in(place: Path) -> Iterator[Path]:
+    """Every file under a folder, through links too; a folder that links lead back to is looked through once."""
+    seen = set()
+    for folder, inside, names in os.walk(place, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:
+            inside.clear()
+        else:
+            seen.add(real)
+            yield from (Path(folder, name) for name in names)
 
 
 def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
@@ -246,7 +266,6 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
 
 
 def image_folder(path: Path, file_names: list[str]) -> Path:
-    """Where the images of a COCO JSON lie: beside it, or in one of the usual places around it."""
     """Where the images of a COCO JSON lie, if in one of the usual places. Errors: SeglabError naming these."""
     part = path.stem.removeprefix("instances_")
     here, above = path.resolve().parent, path.resolve().parent.parent

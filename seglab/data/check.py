@@ -9,12 +9,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from seglab.data.augment import boxes_of
 from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.data.image import write_image
 from seglab.data.problems import Problem, problem_table
 from seglab.data.sample import Sample
 from seglab.drawing.overlays import draw_instances
@@ -87,8 +87,13 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
     spec = load_dataset(data)
     report, seen, drawn = DatasetReport(spec), {}, []
     for name in spec.splits:
-        with contextlib.redirect_stdout(io.StringIO()):  # its problems go into this report
-            dataset = SegmentationDataset(spec, name, 640)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # its problems go into this report
+                dataset = SegmentationDataset(spec, name, 640)
+        except SeglabError as error:
+            report.splits[name] = SplitReport()
+            report.problems.append(Problem(str(spec.yaml or spec.root), 0, f"no images: {error}", "found"))
+            continue
         report.problems += dataset.problems
         split = report.splits[name] = SplitReport(len(dataset))
         sides = np.array(dataset.image_sizes)
@@ -111,9 +116,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
     report.problems = list(dict.fromkeys(report.problems))
     if out is not None and drawn:
         report.sheet = Path(out) / f"{spec.name}.jpg"
-        report.sheet.parent.mkdir(parents=True, exist_ok=True)
-        sheet = contact_sheet([image for image, _ in drawn], [title for _, title in drawn])
-        cv2.imwrite(str(report.sheet), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        write_image(report.sheet, contact_sheet([image for image, _ in drawn], [title for _, title in drawn]))
     return report
 
 

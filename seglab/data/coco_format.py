@@ -24,7 +24,7 @@ class CocoFile:
     """One JSON, indexed by image; objects are built when asked for.
 
     names: class id (0 to n-1) -> category name, in the order of the sorted category ids (which have gaps in COCO);
-    category_ids: class id -> category id; images: the JSON's image entries sorted by file name.
+    category_ids: class id -> category id; images: the JSON's image entries sorted by file name, the first of each.
     Errors: SeglabError when the file is no COCO instances JSON.
     """
 
@@ -33,7 +33,13 @@ class CocoFile:
         try:
             content = json.loads(self.path.read_bytes())
             categories = sorted(content["categories"], key=lambda category: category["id"])
-            self.images = sorted(content["images"], key=lambda image: image["file_name"])
+            images = {str(image["file_name"]): image for image in reversed(content["images"])}
+            self.file_names = sorted(images)
+            self.images = [images[name] for name in self.file_names]
+            self._listed = {image["id"] for image in self.images}
+            self.category_ids = [category["id"] for category in categories]
+            self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
+            self._class_of = {category_id: class_id for class_id, category_id in enumerate(self.category_ids)}
             self.annotations = defaultdict(list)
             for annotation in content["annotations"]:
                 self.annotations[annotation["image_id"]].append(annotation)
@@ -42,17 +48,16 @@ class CocoFile:
                 f"{path} is no COCO instances JSON ({type(error).__name__}: {error}): "
                 "it needs images, annotations and categories"
             ) from error
-        self.category_ids = [category["id"] for category in categories]
-        self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
-        self.file_names = [image["file_name"] for image in self.images]
-        self._class_of = {category_id: class_id for class_id, category_id in enumerate(self.category_ids)}
 
-    def objects(self, index: int) -> tuple[list[Object], list[Problem]]:
-        """The objects of `images[index]`, rings in its pixels, crowds included, and the problems found on the way."""
+    def objects(self, index: int, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
+        """The objects of `images[index]`, which has the `size` (height, width), and the problems found on the way.
+
+        Rings are in pixels of the image; crowds are included.
+        """
         image = self.images[index]
         objects, problems = [], []
         for annotation in self.annotations.get(image["id"], ()):
-            found, faults = self._object(annotation, image["height"], image["width"])
+            found, faults = self._object(annotation, *size)
             where = f"{self.path} image {image['file_name']} annotation {annotation.get('id', '?')}"
             problems += [Problem(where, 0, what, done) for what, done in faults]
             if found is not None:
@@ -60,24 +65,27 @@ class CocoFile:
         return objects, problems
 
     def unplaced(self) -> list[Problem]:
-        """Annotations of images that the JSON does not list."""
-        known = {image["id"] for image in self.images}
+        """Annotations of images that the JSON does not list, or lists under a file name that another has already."""
         return [
             Problem(str(self.path), 0, f"unknown image: {len(items)} annotations of image id {image_id}", LEFT_OUT)
             for image_id, items in self.annotations.items()
-            if image_id not in known
+            if image_id not in self._listed
         ]
 
     def _object(self, annotation: dict, height: int, width: int) -> tuple[Object | None, list[tuple[str, str]]]:
-        class_id = self._class_of.get(annotation.get("category_id"))
+        category = annotation.get("category_id")
+        class_id = self._class_of.get(category) if isinstance(category, (int, float, str)) else None
         if class_id is None:
-            return None, [(f"unknown category: id {annotation.get('category_id')} is not in the JSON", LEFT_OUT)]
+            return None, [(f"unknown category: id {category} is not in the JSON", LEFT_OUT)]
         shape, crowd = annotation.get("segmentation"), bool(annotation.get("iscrowd", 0))
         if isinstance(shape, dict):
             return self._object_from_rle(class_id, shape, crowd, height, width)
         rings, faults = [], []
-        for row in shape or ():
-            points = np.array(row[: len(row) // 2 * 2], dtype=np.float64).reshape(-1, 2)
+        for row in shape if isinstance(shape, list) else ():
+            try:
+                points = np.array(row[: len(row) // 2 * 2], dtype=np.float64).reshape(-1, 2)
+            except (TypeError, ValueError):
+                points = np.zeros((0, 2))
             if len(points) < 3 or not np.isfinite(points).all() or not np.ptp(points, axis=0).all():
                 faults.append(("a polygon without area: too few points, or no finite ones", "that part left out"))
             else:

@@ -107,6 +107,8 @@ def _to_yolo(source: Path, images: Path | None, part: Path, report: Report) -> N
         readers = {"Labelme": read_labelme, "VOC": read_voc, "masks": read_masks}
         names, pictures = readers[kind](source, images, report)
         splits, crowds = _pictures_to_yolo(pictures, part, report), {}
+    if not report.images_written:
+        raise SeglabError(f"no picture of {source} could be converted\n{report}")
     folders = {_role(split): f"images/{split}" for split in splits}
     if len(folders) < len(splits):
         raise SeglabError(f"{source} has several JSON files for one of train, val, test ({splits}): convert one by one")
@@ -184,6 +186,7 @@ def _coco_to_yolo(
 def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, str]:
     """Link the pictures of COCO image entries into the dataset -> image id: why it had to be left out."""
     left_out, taken = {}, set()
+    target.mkdir(parents=True)
     for entry in with_progress(entries, f"place {target.name}"):
         name = PurePosixPath(str(entry["file_name"]).replace("\\", "/"))
         fault = ""
@@ -199,7 +202,8 @@ def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, 
             except SeglabError as error:
                 fault = f"unreadable image: {error}"
             else:
-                said = entry.setdefault("width", width), entry.setdefault("height", height)
+                entry |= {key: size for key, size in (("width", width), ("height", height)) if entry.get(key) is None}
+                said = entry["width"], entry["height"]
                 if said != (width, height):
                     fault = f"another size than in the JSON: {said} there, {(width, height)} in the file"
         if fault:
@@ -235,9 +239,14 @@ def _coco_annotations(
             if key != "annotations":
                 continue
             report.objects += 1
-            image = known.get(annotation.get("image_id"))
+            try:
+                image_id = annotation.get("image_id")
+                image = known.get(image_id)
+            except (AttributeError, TypeError):
+                report.lose(f"{path} annotation {report.objects}", "no annotation: it does not name its image")
+                continue
             if image is None:
-                without_image[annotation.get("image_id")] += 1
+                without_image[image_id] += 1
             elif annotation.get("iscrowd"):
                 report.crowds += 1
                 if aside:
@@ -255,9 +264,10 @@ def _coco_object(
     annotation: dict, class_of: dict[int, int], writer: LabelWriter, report: Report, label: str, size: tuple[int, int]
 ) -> None:
     where = f"annotation {annotation.get('id')} of {label}"
-    class_id, shape = class_of.get(annotation.get("category_id")), annotation.get("segmentation")
+    category, shape = annotation.get("category_id"), annotation.get("segmentation")
+    class_id = class_of.get(category) if isinstance(category, (int, float, str)) else None
     if class_id is None:
-        return report.lose(where, f"unknown category: id {annotation.get('category_id')} is not in the JSON")
+        return report.lose(where, f"unknown category: id {category} is not in the JSON")
     rings, rle = [], None
     if isinstance(shape, dict):
         try:
@@ -267,7 +277,7 @@ def _coco_object(
         except (KeyError, TypeError, ValueError) as error:
             return report.lose(where, f"a mask that cannot be read: {error}")
     else:
-        for number, part in enumerate(shape or ()):
+        for number, part in enumerate(shape if isinstance(shape, list) else ()):
             try:
                 ring = np.array(part, dtype=np.float64)
             except (TypeError, ValueError):
@@ -278,7 +288,9 @@ def _coco_object(
                 rings.append(ring.reshape(-1, 2))
         if not rings:
             return report.lose(where, "empty segmentation: the annotation has no outline")
-    pixels = annotation.get("area") or (area(rle) if rle else sum(abs(ring_area(ring)) for ring in rings))
+    pixels = annotation.get("area")
+    if not pixels or not isinstance(pixels, (int, float)):
+        pixels = area(rle) if rle else sum(abs(ring_area(ring)) for ring in rings)
     writer.add(label, size, class_id, rings, rle, pixels, where)
 
 
@@ -315,8 +327,6 @@ def _pictures_to_yolo(pictures: Iterable[Picture], part: Path, report: Report) -
             writers[picture.split].add(label, size[::-1], found.class_id, found.rings, found.rle, pixels, place)
     for writer in writers.values():
         writer.close()
-    if not writers:
-        raise SeglabError(f"no picture of {report.source} could be converted\n{report}")
     return list(writers)
 
 

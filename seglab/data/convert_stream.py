@@ -55,8 +55,10 @@ def coco_head(path: Path) -> tuple[list[dict], list[dict]]:
         missing = " and ".join(key for key, items in found.items() if not items)
         raise SeglabError(f"{path} is no COCO instances JSON: it has no {missing}; give one with images and categories")
     for key, needed in (("images", {"id", "file_name"}), ("categories", {"id", "name"})):
-        if not all(needed <= set(item) for item in found[key]):
+        if not all(isinstance(item, dict) and needed <= set(item) for item in found[key]):
             raise SeglabError(f"{path}: its {key} need {' and '.join(sorted(needed))}; get the JSON again")
+        if len({isinstance(item["id"], str) for item in found[key]}) > 1:
+            raise SeglabError(f"{path}: some ids of its {key} are numbers and some are text; make them alike")
     return found["images"], found["categories"]
 
 

@@ -55,6 +55,8 @@ class SegmentationDataset(torch.utils.data.Dataset):
         rect: bool = False,
     ):
         self.size = (size, size) if isinstance(size, int) else tuple(size)
+        if len(self.size) != 2 or not all(isinstance(side, int) for side in self.size):
+            raise SeglabError(f"the input size must be one side or (height, width) in pixels, not {size}")
         if any(side < STRIDE or side % STRIDE for side in self.size):
             raise SeglabError(f"the input size {self.size} must be a multiple of {STRIDE}: use {_rounded(self.size)}")
         if mask_targets not in ("soft", "hard", None) or cache not in (False, True, "ram"):
@@ -70,7 +72,8 @@ class SegmentationDataset(torch.utils.data.Dataset):
         if self.problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once a process
             print(problem_table(self.problems, spec.root))
         if not kept:
-            raise SeglabError(f"none of the {len(listed)} images of {split} in {spec.root} can be read")
+            first = f"{self.problems[0].where}: {self.problems[0].what}"
+            raise SeglabError(f"none of the {len(listed)} images of {split} in {spec.root} can be read; {first}")
         if rect:
             kept.sort(key=lambda item: item[1][0] / item[1][1])
         self.images, self.image_sizes = [path for path, _ in kept], [size for _, size in kept]

@@ -1,9 +1,10 @@
-"""Image files to arrays: always (H, W, 3) uint8 RGB, upright, whatever the file holds."""
+"""Image files to arrays and back: always (H, W, 3) uint8 RGB, upright, whatever the file holds."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,6 +49,22 @@ def image_size(path: str | Path) -> tuple[int, int]:
             return read_image(path).shape[:2]
         height, width, orientation = _header(path, file)
     return (width, height) if orientation >= 5 else (height, width)
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 RGB as the kind of file its ending names, making the folder.
+
+    Errors: SeglabError for an ending OpenCV does not know, or when the place cannot be written to.
+    """
+    path = Path(path)
+    if not cv2.haveImageWriter(path.name):
+        raise SeglabError(f"cannot write a picture as {path}: use an ending such as .jpg or .png")
+    data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise SeglabError(f"cannot write the picture {path} ({error.strerror}): choose another place") from error
 
 
 def _open(path: str | Path):
@@ -102,11 +119,15 @@ def _read_with_pillow(path: str | Path, data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-            image = ImageOps.exif_transpose(image)
-            if image.mode in ("I", "F"):
-                raise ValueError(f"32-bit samples of mode {image.mode}; save it with 8 or 16 bits")
-            if image.mode.startswith("I;16"):
-                return np.repeat((np.asarray(image) / 257).round().astype(np.uint8)[..., None], 3, axis=2)
-            return np.array(image.convert("RGB"))
+            return pillow_to_array(ImageOps.exif_transpose(image))
     except Exception as error:  # Pillow raises many kinds on broken files
         raise SeglabError(f"{path} cannot be read as an image ({error}): replace or remove it") from error
+
+
+def pillow_to_array(image: Any) -> np.ndarray:
+    """A PIL image of any mode, as it stands -> (H, W, 3) uint8 RGB. Errors: ValueError for 32-bit samples."""
+    if image.mode in ("I", "F"):
+        raise ValueError(f"32-bit samples of mode {image.mode}; save it with 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        return np.repeat((np.asarray(image) / 257).round().astype(np.uint8)[..., None], 3, axis=2)
+    return np.array(image.convert("RGB"))

@@ -71,7 +71,7 @@ def build_loader(
     """
     dataset.group = batch
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = min(workers, cores or 1)  # those this process may use: torch warns about more
+    workers = max(0, min(workers, cores or 1))  # those this process may use: torch warns about more
     if workers:
         cv2.setNumThreads(1)  # a process forked while OpenCV holds threads would wait for threads it does not have
     return DataLoader(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +25,19 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
         text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
     except FileNotFoundError:
         return [], [Problem(str(path), 0, "no label file", "taken as a picture without objects", note=True)]
+    except OSError as error:
+        what = f"a label file that cannot be opened: {error.strerror}"
+        return [], [Problem(str(path), 0, what, "taken as a picture without objects")]
     objects, problems, first_line = [], [], {}
     for line, row in enumerate(text.splitlines(), start=1):
-        if not row.strip():
+        words = tuple(row.split())
+        if not words:
             continue
-        if row in first_line:
-            problems.append(Problem(str(path), line, f"duplicate row: the same as row {first_line[row]}", LEFT_OUT))
+        if words in first_line:
+            problems.append(Problem(str(path), line, f"duplicate row: the same as row {first_line[words]}", LEFT_OUT))
             continue
-        first_line[row] = line
-        found, faults = _read_row(row.split(), width, height, len(names))
+        first_line[words] = line
+        found, faults = _read_row(words, width, height, len(names))
         problems += [Problem(str(path), line, what, done) for what, done in faults]
         if found is not None:
             objects.append(found)
@@ -42,7 +46,9 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
     return objects, problems
 
 
-def _read_row(words: list[str], width: int, height: int, classes: int) -> tuple[Object | None, list[tuple[str, str]]]:
+def _read_row(
+    words: Sequence[str], width: int, height: int, classes: int
+) -> tuple[Object | None, list[tuple[str, str]]]:
     """One row -> (object or None, [(what is wrong, what was done)])."""
     faults = []
     try:

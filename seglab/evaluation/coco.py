@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seglab.errors import SeglabError
+from seglab.geometry.rle import FAR, compress
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -272,17 +273,20 @@ def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFigures:
     """COCO's twelve figures for anyone's standard files: an instances file and a list of results.
 
-    Raises FileNotFoundError for a missing file, SeglabError for a file of another form.
+    Raises FileNotFoundError for a missing file, SeglabError for a file of another form. What COCO's own tool takes for
+    a miss without a word, masks of another size than their image and scores that are no numbers, is an error too.
     """
     truth, results = _read_json(gt), _read_json(dt)
     if not isinstance(truth, dict) or not {"images", "annotations", "categories"} <= truth.keys():
         raise SeglabError(f"{gt} is no COCO instances file: it needs images, annotations and categories")
     if not isinstance(results, list):
         raise SeglabError(f"{dt} is no COCO results file: it must be a list of detections")
-    accumulator = CocoAccumulator([category.get("id") for category in truth["categories"]], kind)
-    side = 0
+    if not truth["categories"]:
+        raise SeglabError(f"{gt} has no categories, so there is nothing to average over: add them")
+    side, where = 0, ""
     try:
-        sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
+        accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
+        sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
         by_image = {image_id: ([], []) for image_id in sizes}
         for side, rows in enumerate((truth["annotations"], results)):
             for row in rows:
@@ -292,12 +296,16 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFi
         # COCO's tool takes a detection's area from the box wherever the file has boxes, for masks too.
         by_box = bool(results) and bool(results[0].get("bbox"))
         for image_id, both in by_image.items():
-            instances = []
+            instances, where = [], f" of image {image_id}"
             for side, rows in enumerate(both):
                 instances.append(_instances(rows, sizes[image_id], kind, by_box if side else None))
             accumulator.add(image_id, *instances)
     except KeyError as missing:
         raise SeglabError(f"{(gt, dt)[side]} has a row without {missing}, which COCO's format asks for") from missing
+    except SeglabError:
+        raise
+    except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
+        raise SeglabError(f"{(gt, dt)[side]} has a row{where} that cannot be read ({error}): correct it") from error
     return accumulator.summarise()
 
 
@@ -325,18 +333,25 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: 
     else:  # in portions: pycocotools 2.0.11 under numpy 2 overflows on a list of more than 255 masks
         portions = [coco_mask.area(masks[first : first + 255]) for first in range(0, len(masks), 255)]
         areas = np.concatenate(portions) if portions else []
+    scores = np.array([0.0 if area_by_box is None else row["score"] for row in rows], dtype=np.float64)
+    if not np.isfinite(scores).all():
+        raise ValueError("its score is no finite number")
     return Instances(
         np.array([row["category_id"] for row in rows], dtype=np.int64),
         np.array(areas, dtype=np.float64),
         boxes,
         masks,
-        np.array([0.0 if area_by_box is None else row["score"] for row in rows], dtype=np.float64),
+        scores,
         np.array([row.get("iscrowd", 0) for row in rows], dtype=bool),
     )
 
 
 def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
-    """The masks of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn."""
+    """The masks of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn.
+
+    Errors: ValueError and TypeError for a shape that cannot be drawn. The string of an RLE is taken at its word, since
+    looking into half a million of them would take longer than the rest.
+    """
     from pycocotools import mask as coco_mask
 
     masks = []
@@ -348,11 +363,21 @@ def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
             x, y, w, h = row["bbox"]
             shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
         if isinstance(shape, list):
+            _refuse_undrawable(shape)
             shape = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
+        elif tuple(shape["size"]) != size:
+            raise ValueError(f"its mask is of the size {shape['size']}, the image of {list(size)}")
         elif isinstance(shape["counts"], list):
-            shape = coco_mask.frPyObjects(shape, *size)
+            shape = compress(shape)
         masks.append(shape)
     return masks
+
+
+def _refuse_undrawable(parts: list[list[float]]) -> None:
+    """Errors: ValueError or TypeError for polygons that COCO's rasteriser refuses, or would walk along for hours."""
+    numbers = np.concatenate(parts)
+    if numbers.ndim != 1 or min(map(len, parts)) < 4 or not (np.abs(numbers) <= FAR).all():
+        raise ValueError(f"an outline is a list of at least 3 points x, y within {FAR:,} pixels")
 
 
 def _outside(areas: np.ndarray) -> np.ndarray:

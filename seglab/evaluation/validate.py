@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,9 +20,10 @@ from torch import Tensor
 from seglab.data.catalogue import DatasetSpec, label_path
 from seglab.data.coco_format import read_coco
 from seglab.data.dataset import SegmentationDataset
+from seglab.data.image import write_image
 from seglab.data.loader import build_loader
 from seglab.data.sample import Object
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, fit_types
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
@@ -62,11 +62,15 @@ class ValidateConfig:
     verbose: bool = True
 
     def __post_init__(self) -> None:
+        fit_types(self)
         if self.protocol not in PROTOCOLS:
             raise SeglabError(f"protocol is {self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
         for name in ("conf", "iou"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SeglabError(f"{name} must lie in 0..1, not {getattr(self, name)}")
+        for name in ("batch", "max_det"):
+            if getattr(self, name) < 1:
+                raise SeglabError(f"{name} must be at least 1, not {getattr(self, name)}")
 
 
 class Observation(NamedTuple):
@@ -284,4 +288,4 @@ def write_plots(metrics: Metrics, folder: Path) -> None:
                 task.px, table, names, f"{title} and confidence", "confidence", title.lower()
             )
     for name, picture in pictures.items():
-        cv2.imwrite(str(folder / f"{name}.png"), picture[..., ::-1])
+        write_image(folder / f"{name}.png", picture)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seglab.geometry.polygons import Ring, ring_area
+from seglab.geometry.polygons import Ring, clip_rings, ring_area
 
 Rle = dict
+FAR = 100_000  # pixels: COCO's rasteriser walks along every edge by fifths of a pixel, along one of 1e9 for hours
 
 
 def encode(mask: np.ndarray) -> Rle:
@@ -126,10 +127,13 @@ def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
     """The mask COCO draws for an object in a (height, width) picture: the union of its solid rings, less its holes.
 
     Every ring is drawn by pycocotools (even-odd, vertices rounded to fifths of a pixel); a pixel belongs to the
-    object where more solid rings than holes cover it, so an island inside a hole is kept.
+    object where more solid rings than holes cover it, so an island inside a hole is kept. Rings that reach further
+    than FAR out of the picture are cut at its border before.
     """
     from pycocotools import mask as coco
 
+    if any(ring.max() > FAR or ring.min() < -FAR for ring in rings):
+        rings = clip_rings(rings, width, height)
     drawn = coco.frPyObjects([np.ravel(ring) for ring in rings], height, width) if len(rings) else []
     signs = [1 if ring_area(ring) >= 0 else -1 for ring in rings]
     if drawn and min(signs) > 0:

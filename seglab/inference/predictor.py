@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, fit_types
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
 from seglab.inference.masks import assemble
 from seglab.inference.results import Boxes, Masks, Results
@@ -40,6 +40,7 @@ class PredictConfig:
     retina_masks: bool = True  # accepted for habit's sake: masks always have the picture's own resolution
 
     def __post_init__(self):
+        fit_types(self, but=("device", "classes"))
         for name in ("conf", "iou"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SeglabError(f"{name} must lie in 0..1, not {getattr(self, name)}")
@@ -47,12 +48,15 @@ class PredictConfig:
             if getattr(self, name) < 1:
                 raise SeglabError(f"{name} must be at least 1, not {getattr(self, name)}")
         sides = (self.imgsz,) if isinstance(self.imgsz, int) else tuple(self.imgsz)
-        if len(sides) not in (1, 2) or min(sides) < 1:
+        if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
             raise SeglabError(f"imgsz must be one size or (height, width) in pixels, not {self.imgsz}")
         sides = tuple(-(-side // STRIDE) * STRIDE for side in sides)  # rounded up to what the network takes
         self.imgsz = sides[0] if len(sides) == 1 else sides
-        if isinstance(self.classes, int):
-            self.classes = [self.classes]
+        if self.classes is not None:
+            try:
+                self.classes = [int(kind) for kind in np.atleast_1d(self.classes)]
+            except (TypeError, ValueError):
+                raise SeglabError(f"classes must be class ids, as in classes=[0, 2], not {self.classes!r}") from None
 
 
 def predict(

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import torch
 
+from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_instances
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
@@ -243,7 +244,7 @@ class Results:
     def save(self, filename: str | Path | None = None, **plot_options: Any) -> str:
         """Write the picture that `plot` draws, by default as results_NAME in the current folder; gives its path."""
         filename = Path(filename or f"results_{Path(self.path).with_suffix('.jpg').name}")
-        _write_picture(filename, self.plot(**plot_options))
+        write_image(filename, self.plot(**plot_options)[..., ::-1])
         return str(filename)
 
     def save_txt(self, path: str | Path, save_conf: bool = False) -> str:
@@ -269,8 +270,8 @@ class Results:
             written[kind] += 1
             number = "" if written[kind] == 1 else str(written[kind])
             left, top = int(x0), int(y0)
-            crop = self.image[top : max(top + 1, round(y1)), left : max(left + 1, round(x1)), ::-1]
-            _write_picture(Path(save_dir) / self.names[kind] / f"{file_name.stem}{number}{file_name.suffix}", crop)
+            crop = self.image[top : max(top + 1, round(y1)), left : max(left + 1, round(x1))]
+            write_image(Path(save_dir) / self.names[kind] / f"{file_name.stem}{number}{file_name.suffix}", crop)
 
     # Handing on
 
@@ -339,11 +340,3 @@ class Results:
             class_id=kinds,
             data={"class_name": np.array([self.names[kind] for kind in kinds], dtype=str)},
         )
-
-
-def _write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write (H, W, 3) BGR, making the folder. Errors: SeglabError when the ending is none OpenCV knows."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.haveImageWriter(path.name):
-        raise SeglabError(f"cannot write a picture as {path}: use an ending such as .jpg or .png")
-    cv2.imwrite(str(path), picture)

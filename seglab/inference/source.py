@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from seglab.data.catalogue import IMAGE_SUFFIXES
-from seglab.data.image import read_image
+from seglab.data.image import pillow_to_array, read_image
 from seglab.errors import SeglabError
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
@@ -66,8 +66,8 @@ def _load(source: Any, vid_stride: int, unnamed: Iterator[str]) -> Iterator[Fram
         for image in _from_tensor(source):
             yield Frame(next(unnamed), image)
     elif type(source).__module__.startswith("PIL."):
-        yield Frame(getattr(source, "filename", "") or next(unnamed), np.array(source.convert("RGB")))
-    elif isinstance(source, Iterable):
+        yield _from_pillow(source, unnamed)
+    elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
         for item in source:
             yield from _load(item, vid_stride, unnamed)
     else:
@@ -109,7 +109,10 @@ def _files(paths: list[Path], origin: str, vid_stride: int) -> Iterator[Frame]:
 
 def _text_list(path: Path, vid_stride: int) -> Iterator[Frame]:
     """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        raise SeglabError(f"{path} is no list of images in UTF-8: save it so, one path a line") from None
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise SeglabError(f"the list {path} names no image: write one path a line")
@@ -161,6 +164,15 @@ def _address(address: str, vid_stride: int) -> Iterator[Frame]:
             yield frame._replace(path=address)
 
 
+def _from_pillow(image: Any, unnamed: Iterator[str]) -> Frame:
+    """A PIL image as it stands: whoever opened it knows whether EXIF is to turn it."""
+    name = getattr(image, "filename", "") or next(unnamed)
+    try:
+        return Frame(str(name), pillow_to_array(image))
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow decodes when pixels are asked for
+        raise SeglabError(f"the PIL image {name} cannot be read ({error}): replace or leave it out") from error
+
+
 def _from_array(array: np.ndarray) -> np.ndarray:
     """(H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA, uint8 -> (H, W, 3) RGB."""
     channels = 1 if array.ndim == 2 else array.shape[-1]
@@ -181,7 +193,7 @@ def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
             "a tensor must hold float RGB images in 0..1 as (3, H, W) or (B, 3, H, W), "
             f"not {tensor.dtype} of shape {tuple(tensor.shape)}"
         )
-    if images.min() < 0 or images.max() > 1:
+    if not (images.min() >= 0 and images.max() <= 1):  # NaN neither
         raise SeglabError(
             f"a tensor's images must lie in 0..1, not {images.min():.3g}..{images.max():.3g}: divide by 255"
         )

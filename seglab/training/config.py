@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from seglab.data.augment import AugmentConfig
-from seglab.errors import SeglabError, refuse_unknown
+from seglab.errors import SeglabError, fit_types, refuse_unknown
 
 # Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
 # and the mosaic never shows a picture whole. These learn few pictures by heart, from scratch, on a CPU: many short
@@ -84,9 +84,11 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "imgsz", "nbs"):
-            if getattr(self, name) < 1:
-                raise SeglabError(f"{name}={getattr(self, name)} must be at least 1")
+        fit_types(self, but=("augment",))
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise SeglabError(f"{name}={value} must be at least {least}")
         if self.imgsz % 32:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of 32: use {-(-self.imgsz // 32) * 32}")
         for name, choices in _CHOICES.items():
@@ -94,6 +96,7 @@ class TrainConfig:
                 raise SeglabError(f"{name}={getattr(self, name)!r} must be one of {', '.join(map(repr, choices))}")
 
 
+_LEAST = {"epochs": 1, "batch": 1, "imgsz": 1, "nbs": 1, "seed": 0, "lr0": 0, "momentum": 0, "weight_decay": 0}
 _CHOICES = {
     "optimizer": ("auto", "SGD", "AdamW"),
     "mask_targets": ("soft", "hard"),
@@ -108,8 +111,8 @@ def make_config(**arguments: Any) -> TrainConfig:
     Later ones win: defaults, the resumed run's arguments (`resume`), the recipe's (`recipe`), those passed here.
     Errors: SeglabError for an unknown name (with the nearest valid one) or a value that does not fit.
     """
-    own = {f.name: f for f in fields(TrainConfig) if f.name != "augment"}
-    augmentation = {f.name: f for f in fields(AugmentConfig)}
+    own = [f.name for f in fields(TrainConfig) if f.name != "augment"]
+    augmentation = [f.name for f in fields(AugmentConfig)]
     refuse_unknown(arguments, [*own, *augmentation], "train")
     values: dict[str, Any] = {}
     if arguments.get("resume"):
@@ -117,7 +120,6 @@ def make_config(**arguments: Any) -> TrainConfig:
     if (recipe := arguments.get("recipe")) is not None:
         values |= RECIPES.get(recipe, {})
     values |= arguments
-    values = {name: _fit(name, value, (own | augmentation)[name].type) for name, value in values.items()}
     augment = AugmentConfig(**{name: value for name, value in values.items() if name in augmentation})
     return TrainConfig(**{name: value for name, value in values.items() if name in own}, augment=augment)
 
@@ -133,7 +135,7 @@ def run_folder(resume: str | Path | bool) -> Path:
     if resume is True:
         raise SeglabError("resume=True does not say which run: give its folder, as in resume='runs/segment/train'")
     path = Path(resume)
-    return path.parent.parent if path.suffix else path
+    return path.parent.parent if path.suffix in (".safetensors", ".pt") else path
 
 
 def write_arguments(folder: Path, config: TrainConfig, data: str) -> None:
@@ -148,21 +150,3 @@ def read_arguments(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"cannot resume from {folder}: it holds no args.yaml; give the folder of a run")
     values: Mapping[str, Any] = yaml.safe_load(path.read_text())
     return {name: value for name, value in values.items() if name != "data"}
-
-
-def _fit(name: str, value: Any, annotation: str) -> Any:
-    """`value` as the type its field is annotated with, or SeglabError."""
-    allowed = {part.strip() for part in annotation.split("|")}
-    kind = type(value).__name__ if value is not None else "None"
-    if kind == "int" and "float" in allowed and "int" not in allowed:
-        return float(value)
-    if kind in allowed or (kind == "tuple" and "list" in allowed):
-        return value
-    if isinstance(value, Path) and "str" in allowed:
-        return str(value)
-    if kind == "str" and "float" in allowed:  # YAML, so the command line too, reads 1e-3 as text
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    raise SeglabError(f"{name}={value!r} must be of type {annotation}")

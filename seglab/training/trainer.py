@@ -12,14 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from seglab.data.catalogue import DatasetSpec
 from seglab.data.dataset import SegmentationDataset
+from seglab.data.image import write_image
 from seglab.data.loader import build_loader, start_epoch
 from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
 from seglab.errors import SeglabError
@@ -79,6 +78,8 @@ def train(
         raise SeglabError(
             f"the model has {model.classes} classes and the data {len(spec.names)}: build it with as many"
         )
+    for split in ("train",) if validation else ("train", "val"):
+        spec.images(split)  # there are some, before anything is made or looked through
     process = join(choose_device(config.device))
     try:
         with deterministic(config.deterministic):
@@ -204,7 +205,7 @@ def _train(
         if config.plots:
             write_plots(metrics, folder)
             draw_predictions(model, spec, config.imgsz, folder)
-            write_picture(folder / "results.png", training_curves(folder / "results.csv"))
+            write_image(folder / "results.png", training_curves(folder / "results.csv"))
         result = result._replace(metrics=metrics, history=progress.history)
     agree(process, None)  # the others wait for the files
     return result
@@ -302,7 +303,12 @@ def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
 
 def freeze(network: YOLO11Seg, layers: int | list | None) -> list[nn.Module]:
     """Stop the weights of layers from learning, and return the layers, whose statistics should rest as well."""
-    chosen = [network.model[index] for index in (range(layers) if isinstance(layers, int) else layers or [])]
+    numbers, count = set(range(layers) if isinstance(layers, int) else layers or ()), len(network.model)
+    if not numbers <= set(range(count)) or len(numbers) == count:
+        raise SeglabError(
+            f"freeze={layers}: the model has layers 0 to {count - 1}, of which some must be left to learn"
+        )
+    chosen = [network.model[index] for index in sorted(numbers)]
     for layer in chosen:
         layer.requires_grad_(False)
     return chosen
@@ -332,7 +338,7 @@ def deterministic(on: bool) -> Iterator[None]:
 def draw_batches(loader: Iterable[dict], folder: Path, most: int = 3) -> None:
     """Write train_batch0.jpg, ...: what the network is shown."""
     for index, batch in enumerate(itertools.islice(loader, most)):
-        write_picture(folder / f"train_batch{index}.jpg", batch_mosaic(batch, loader.dataset.names))
+        write_image(folder / f"train_batch{index}.jpg", batch_mosaic(batch, loader.dataset.names))
 
 
 def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, folder: Path, most: int = 16) -> None:
@@ -344,12 +350,7 @@ def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, folder: Pa
 
     config = PredictConfig(imgsz=imgsz, device=next(model.parameters()).device)
     found = predict(forward, list(spec.images("val")[:most]), config, spec.names)
-    write_picture(folder / "val_pred.jpg", contact_sheet([result.plot()[..., ::-1] for result in found]))
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write an (H, W, 3) uint8 RGB picture."""
-    cv2.imwrite(str(path), picture[..., ::-1])
+    write_image(folder / "val_pred.jpg", contact_sheet([result.plot()[..., ::-1] for result in found]))
 
 
 def _folder(config: TrainConfig) -> Path:

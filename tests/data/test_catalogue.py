@@ -87,6 +87,28 @@ def test_names(tmp_path, names, expected):
     assert load_dataset(make_dataset(tmp_path / "shelf", names=names)).names == expected
 
 
+def test_linked_folders_are_looked_through_once(tmp_path):
+    path = make_dataset(tmp_path / "shelf")
+    make_images(tmp_path / "elsewhere", 2)
+    (tmp_path / "shelf/images/train/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/round").symlink_to(tmp_path / "shelf/images/train")
+    assert counts(load_dataset(path)) == {"train": 5, "val": 2}
+
+
+def test_a_list_in_another_encoding_is_named(tmp_path):
+    path = make_dataset(tmp_path / "shelf", val="val.txt")
+    (tmp_path / "shelf/val.txt").write_text("images/val/ü.png", encoding="latin-1")
+    with pytest.raises(SeglabError, match=r"val\.txt is no list of images in UTF-8"):
+        load_dataset(path)
+
+
+def test_annotations_that_are_no_mapping_are_refused(tmp_path):
+    path = make_dataset(tmp_path / "shelf")
+    path.write_text(path.read_text() + "\nannotations: instances.json\n")
+    with pytest.raises(SeglabError, match="'annotations' must be a mapping"):
+        load_dataset(path)
+
+
 @pytest.mark.parametrize("names", [{1: "a", 2: "b"}, {}, "person", None, {"a": 0}, -1])
 def test_names_that_leave_doubt_are_refused(tmp_path, names):
     with pytest.raises(SeglabError, match="names"):

@@ -41,6 +41,16 @@ def test_findings(make_shelf, tmp_path):
     assert sheet is not None and min(sheet.shape[:2]) > 300
 
 
+def test_a_split_without_a_readable_picture_is_a_finding(make_shelf):
+    spec = make_shelf(1)
+    spec.splits["val"][0].write_text("")
+    report = check(spec.root, out=None)
+    assert report.splits["train"].images == 1 and report.splits["val"].images == 0
+    assert "val/0.png" in str(report) and "none of the 1 images of val" in str(report)
+    spec.splits["val"][0].unlink()
+    assert "no images in its split 'val'" in str(check(spec.root, out=None))
+
+
 def test_a_clean_dataset_has_no_findings(make_shelf):
     report = check(make_shelf().root, out=None)
     assert not report.problems and not report.duplicates and report.sheet is None

@@ -13,6 +13,7 @@ from seglab.geometry.rle import decode
 
 IMAGE = {"id": 5, "file_name": "a.jpg", "height": 20, "width": 30}
 CATEGORIES = [{"id": 90, "name": "z"}, {"id": 1, "name": "a"}, {"id": 13, "name": "m"}]
+SIZE = (20, 30)
 SQUARE = [2, 3, 12, 3, 12, 13, 2, 13]
 
 
@@ -26,13 +27,13 @@ def make(tmp_path, *annotations, images=(IMAGE,)):
 def test_sparse_category_ids_are_sorted(tmp_path):
     coco = make(tmp_path, {"segmentation": [SQUARE]})
     assert coco.names == {0: "a", 1: "m", 2: "z"} and coco.category_ids == [1, 13, 90]
-    ((found,), problems) = coco.objects(0)
+    ((found,), problems) = coco.objects(0, SIZE)
     assert found.class_id == 1 and not problems and fill(found.rings, 20, 30).sum() == 100
 
 
 def test_parts_are_all_solid_whichever_way_they_turn(tmp_path):
     reverse = np.array(SQUARE).reshape(-1, 2)[::-1] + (14, 0)
-    ((found,), _) = make(tmp_path, {"segmentation": [SQUARE, reverse.ravel().tolist()]}).objects(0)
+    ((found,), _) = make(tmp_path, {"segmentation": [SQUARE, reverse.ravel().tolist()]}).objects(0, SIZE)
     assert fill(found.rings, 20, 30).sum() == 200
 
 
@@ -50,7 +51,7 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
 
         counts = coco.frPyObjects({"size": [20, 30], "counts": counts}, 20, 30)["counts"].decode()
     rle = {"size": [20, 30], "counts": counts}
-    ((found,), problems) = make(tmp_path, {"segmentation": rle, "iscrowd": crowd}).objects(0)
+    ((found,), problems) = make(tmp_path, {"segmentation": rle, "iscrowd": crowd}).objects(0, SIZE)
     assert not problems and found.crowd is bool(crowd)
     assert np.array_equal(decode(found.rle), mask) and np.array_equal(fill(found.rings, 20, 30), mask)
 
@@ -65,6 +66,11 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
         ({"segmentation": [SQUARE, [1, 2, 3, 4]]}, "part left out", True),
         ({"segmentation": [[1, 1, 5, 1, 9, 1]]}, "without area", False),
         ({"segmentation": [[-9, 3, 12, 3, 12, 13]]}, "cut at the border", True),
+        ({"segmentation": SQUARE}, "too few points", False),
+        ({"segmentation": "text"}, "no outline", False),
+        ({"segmentation": [["a"] * 6, SQUARE]}, "part left out", True),
+        ({"segmentation": 7}, "no outline", False),
+        ({"segmentation": [SQUARE], "category_id": [13]}, "unknown category", False),
         ({"segmentation": {"size": [2, 2], "counts": [4]}}, "cannot be read", False),
         ({"segmentation": {"size": [20, 30], "counts": [1, 2]}}, "cannot be read", False),
         ({"segmentation": {"size": [20, 30], "counts": [600]}}, "empty mask", False),
@@ -72,7 +78,7 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
     ],
 )
 def test_bad_annotations(tmp_path, annotation, what, kept):
-    objects, problems = make(tmp_path, {"segmentation": [SQUARE]}, annotation).objects(0)
+    objects, problems = make(tmp_path, {"segmentation": [SQUARE]}, annotation).objects(0, SIZE)
     assert len(objects) == 1 + kept
     assert any(what in f"{p.what} {p.done}" for p in problems) and all("annotation 1" in p.path for p in problems)
     with pytest.raises(SeglabError, match=r"a\.jpg annotation 1"):
@@ -81,7 +87,28 @@ def test_bad_annotations(tmp_path, annotation, what, kept):
 
 def test_annotations_of_unknown_images_are_listed(tmp_path):
     coco = make(tmp_path, {"segmentation": [SQUARE], "image_id": 77}, {"segmentation": [SQUARE]})
-    assert len(coco.objects(0)[0]) == 1 and "77" in coco.unplaced()[0].what
+    assert len(coco.objects(0, SIZE)[0]) == 1 and "77" in coco.unplaced()[0].what
+
+
+def test_of_two_entries_of_one_file_the_first_counts_and_the_others_objects_are_listed(tmp_path):
+    again = {**IMAGE, "id": 6}
+    coco = make(tmp_path, {"segmentation": [SQUARE]}, {"segmentation": [SQUARE], "image_id": 6}, images=(IMAGE, again))
+    assert coco.file_names == ["a.jpg"] and len(coco.objects(0, SIZE)[0]) == 1
+    assert "1 annotations of image id 6" in coco.unplaced()[0].what
+
+
+@pytest.mark.parametrize("part", ["images", "categories"])
+def test_entries_without_id_or_name_are_an_error_that_names_the_file(tmp_path, part):
+    make(tmp_path)
+    content = json.loads((tmp_path / "x.json").read_text())
+    for key in list(content[part][0]):
+        lacking = {**content, part: [{k: v for k, v in content[part][0].items() if k != key}]}
+        (tmp_path / "x.json").write_text(json.dumps(lacking))
+        if key in ("id", "file_name", "name"):
+            with pytest.raises(SeglabError, match=rf"x\.json is no COCO instances JSON \(KeyError: '{key}'"):
+                CocoFile(tmp_path / "x.json")
+        else:
+            CocoFile(tmp_path / "x.json")  # the picture tells its size
 
 
 def test_the_index_is_read_again_when_the_file_changes(tmp_path):
@@ -92,7 +119,7 @@ def test_the_index_is_read_again_when_the_file_changes(tmp_path):
     import os
 
     os.utime(tmp_path / "x.json", ns=(1, 1))
-    assert read_coco(tmp_path / "x.json").objects(0) == ([], [])
+    assert read_coco(tmp_path / "x.json").objects(0, SIZE) == ([], [])
 
 
 def test_real_coco_masks_equal_pycocotools(datasets_folder):
@@ -102,7 +129,7 @@ def test_real_coco_masks_equal_pycocotools(datasets_folder):
         theirs, ours = COCO(str(path)), read_coco(path)
         assert list(ours.names.values()) == [theirs.cats[i]["name"] for i in sorted(theirs.cats)]
         for index, image in enumerate(ours.images):
-            objects, problems = ours.objects(index)
+            objects, problems = ours.objects(index, (image["height"], image["width"]))
             annotations = theirs.imgToAnns[image["id"]]
             assert not problems and len(objects) == len(annotations)
             for object_, annotation in zip(objects, annotations):

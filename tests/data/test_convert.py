@@ -226,11 +226,16 @@ def synthetic(folder: Path, order=("images", "annotations", "categories")) -> tu
         (7, 2, {"size": [3, 3], "counts": [9]}, 0),  # mask of another size
         (7, 2, {"size": [HEIGHT, WIDTH], "counts": [1, 2]}, 0),  # damaged mask
         (7, 2, [box(100, 100, 120, 120)], 0),  # outside
+        ([7], 2, [box(1, 1, 9, 9)], 0),
+        (7, [2], [box(1, 1, 9, 9)], 0),
+        (7, 2, 7, 0),
+        (7, 2, [[30.0, 20.0, 1e12, 20.0, 1e12, 30.0, 30.0, 30.0]], 0),  # a slip of the decimal point
     ]
     content["annotations"] = [
         {"id": i, "image_id": image, "category_id": category, "segmentation": shape, "iscrowd": crowd, "area": 50}
         for i, (image, category, shape, crowd) in enumerate(shapes)
     ]
+    content["annotations"] += [None]
     path = folder / "instances.json"
     path.write_text(json.dumps({key: content[key] for key in ("info", *order)}, ensure_ascii=False), encoding="utf-8")
     return path, holed
@@ -240,18 +245,18 @@ def synthetic(folder: Path, order=("images", "annotations", "categories")) -> tu
 def test_everything_in_a_coco_json_is_converted_or_named(tmp_path, order):
     source, holed = synthetic(tmp_path, order)
     report = convert(source, images=tmp_path / "images", out=tmp_path / "out")
-    assert (report.objects, report.objects_written, report.crowds, report.lost) == (17, 6, 1, 10)
+    assert (report.objects, report.objects_written, report.crowds, report.lost) == (22, 7, 1, 14)
     assert (report.images, report.images_written) == (6, 3)
     told = str(report)
     for reason in (
         "empty segmentation", "unknown category", "unknown image", "missing image", "another size", "unsafe image",
-        "cannot be read", "no area", "no polygon", "no val split",
+        "cannot be read", "no area", "no polygon", "no val split", "no annotation",
     ):  # fmt: skip
         assert reason in told
     found = read_back(tmp_path / "out", "train")
     assert sorted(found) == ["a.jpg", "b.png", "empty.jpg"] and found["empty.jpg"] == []
     assert load_dataset(tmp_path / "out").names == {0: "ant", 1: "über", 2: "zebra"}
-    assert [each.class_id for each, _ in found["a.jpg"]] == [2, 0, 0, 0]
+    assert [each.class_id for each, _ in found["a.jpg"]] == [2, 0, 0, 0, 0]
     for each, mask in found["b.png"]:
         assert same(mask, encode(holed)) == 1.0
         assert min(map(ring_area, each.rings)) < 0
@@ -267,7 +272,7 @@ def test_everything_in_a_coco_json_is_converted_or_named(tmp_path, order):
     back = convert(tmp_path / "out", to="coco", out=tmp_path / "back.json", strict=1.0)
     assert back.passed
     content = json.loads((tmp_path / "back.json").read_text())
-    assert (back.objects, back.objects_written, back.crowds) == (7, 6, 1)
+    assert (back.objects, back.objects_written, back.crowds) == (8, 7, 1)
     assert {each["category_id"] for each in content["annotations"]} == {90, 33, 2}
     assert sorted((each["file_name"], each["id"]) for each in content["images"])[1] == ("empty.jpg", 8)
     for each in content["annotations"]:
@@ -281,7 +286,7 @@ def test_labels_alone_equal_the_folder(tmp_path):
     content["images"] = [{**each, "height": HEIGHT, "width": WIDTH} for each in content["images"] if each["id"] != 6]
     source.write_text(json.dumps(content))
     report = convert_coco_labels(source, tmp_path / "labels")
-    assert (report.objects, report.objects_written, report.crowds, report.lost) == (17, 8, 1, 8)
+    assert (report.objects, report.objects_written, report.crowds, report.lost) == (22, 9, 1, 12)
     assert sorted(path.name for path in tmp_path.glob("labels/**/*.txt"))[0] == "a.txt"
 
 
@@ -294,7 +299,9 @@ def test_output_is_whole_or_absent(tmp_path):
     (tmp_path / "out.part").mkdir()
     (tmp_path / "out.part/old").write_text("left by a killed run")
     report = convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.99)
-    assert not report.passed and "10 lost" in str(report) and "NOT WRITTEN" in str(report)
+    with pytest.raises(SeglabError, match=r"(?s)no picture of .*missing image"):
+        convert(source, images=tmp_path / "elsewhere", out=tmp_path / "out")
+    assert not report.passed and "14 lost" in str(report) and "NOT WRITTEN" in str(report)
     text = source.read_text()
     source.write_text(text[: text.index('"annotations"') + 500])
     with pytest.raises(SeglabError, match="damaged"):

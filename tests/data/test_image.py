@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglab.data.image import image_size, read_image
+from seglab.data.image import image_size, read_image, write_image
 from seglab.errors import SeglabError
 
 PICTURE = np.zeros((40, 60, 3), np.uint8)
@@ -91,6 +91,16 @@ def test_padding_behind_a_jpeg_does_no_harm(tmp_path):
     (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes() + bytes(5000))
     assert_close(read_image(tmp_path / "x.jpg"), PICTURE)
     assert image_size(tmp_path / "x.jpg") == (40, 60)
+
+
+def test_what_is_written_comes_back_or_is_an_error(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8)
+    write_image(tmp_path / "neu/ä b.png", image)
+    assert np.array_equal(read_image(tmp_path / "neu/ä b.png"), image)
+    with pytest.raises(SeglabError, match="use an ending"):
+        write_image(tmp_path / "a.txt", image)
+    with pytest.raises(SeglabError, match="cannot write the picture"):
+        write_image(tmp_path / "neu/ä b.png/a.png", image)
 
 
 def test_no_image(tmp_path):

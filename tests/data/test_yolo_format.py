@@ -84,6 +84,8 @@ def test_rounding_is_no_problem(tmp_path):
 def test_duplicates_are_named(tmp_path):
     objects, problems = read(tmp_path, f"0 {SQUARE}\n1 {SQUARE}\n0 {SQUARE}\n")
     assert len(objects) == 2 and problems[0].line == 3 and "row 1" in problems[0].what
+    objects, problems = read(tmp_path, f"0 {SQUARE}\n0\t{SQUARE}  \r\n")
+    assert len(objects) == 1 and "row 1" in problems[0].what
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", None])
@@ -91,6 +93,12 @@ def test_empty_and_missing_files_are_notes(tmp_path, text):
     objects, problems = read(tmp_path, text) if text is not None else read_labels(tmp_path / "b.txt", 1, 1, NAMES)
     assert objects == [] and len(problems) == 1 and problems[0].note
     raise_first(problems)
+
+
+def test_a_label_file_that_cannot_be_opened_is_told(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    objects, (problem,) = read_labels(tmp_path / "a.txt", 1, 1, NAMES)
+    assert objects == [] and "cannot be opened" in problem.what and not problem.note
 
 
 def test_byte_order_mark_and_odd_bytes(tmp_path):

@@ -14,6 +14,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from seglab.errors import SeglabError
 from seglab.evaluation.coco import FIGURES, CocoAccumulator, Instances, evaluate_files
 
 SIDE = 200
@@ -188,7 +189,31 @@ def test_files_of_another_form_are_named(tmp_path):
     dt.write_text(json.dumps([{"image_id": 1, "category_id": 1, "segmentation": rows[0]["segmentation"]}]))
     with pytest.raises(ValueError, match=r"results\.json has a row without 'score'"):
         evaluate_files(gt, dt)
-    gt.write_text(gt.read_text().replace('"area"', '"size"'))
+    for wrong, told in (
+        ({"score": None}, "no finite number"),
+        ({"score": "high"}, "cannot be read"),
+        ({"category_id": "cup"}, "cannot be read"),
+        ({"bbox": [1, 2]}, "cannot be read"),
+        ({"segmentation": [1, 2, 3, 4, 5, 6]}, "cannot be read"),
+        ({"segmentation": [["a"] * 6]}, "cannot be read"),
+        ({"segmentation": [[1, 2]]}, "at least 3 points"),
+        ({"segmentation": [[0, 0, 1e12, 0, 9, 9]]}, "within 100,000 pixels"),
+        ({"segmentation": [[0, 0, None, 0, 9, 9]]}, "cannot be read"),
+        ({"segmentation": {"size": [2, 2], "counts": [4]}}, "of the size"),
+        ({"segmentation": {"size": [SIDE, SIDE], "counts": [4]}}, "damaged"),
+    ):
+        dt.write_text(json.dumps([rows[0] | {"image_id": 1} | wrong]))
+        with pytest.raises(SeglabError, match=rf"results\.json has a row of image 1.*{told}"):
+            evaluate_files(gt, dt)
+    dt.write_text("[null]")
+    with pytest.raises(SeglabError, match=r"results\.json has a row that cannot be read"):
+        evaluate_files(gt, dt)
+    dt.write_text("[]")
+    whole = gt.read_text()
+    gt.write_text(json.dumps(json.loads(whole) | {"categories": []}))
+    with pytest.raises(SeglabError, match=r"instances\.json has no categories"):
+        evaluate_files(gt, dt)
+    gt.write_text(whole.replace('"area"', '"size"'))
     with pytest.raises(ValueError, match=r"instances\.json has a row without 'area'"):
         evaluate_files(gt, dt)
     dt.write_text("{")

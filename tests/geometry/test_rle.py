@@ -70,6 +70,15 @@ def test_a_crop_outside_the_picture_and_damaged_counts_are_refused():
             R.compress({"size": [2, 2], "counts": counts})
 
 
+def test_a_slip_of_the_decimal_point_does_not_stop_the_world():
+    square = np.array([[10.0, 10], [1e12, 10], [1e12, 30], [10, 30]])
+    mask = R.decode(R.rings_to_rle([square, square[::-1] + (5, 5)], 48, 64))
+    expected = np.zeros((48, 64), dtype=bool)
+    expected[10:30, 10:] = True
+    expected[15:35, 15:] = False
+    assert np.array_equal(mask, expected)
+
+
 def test_overlap_union_and_crowds():
     a, b = np.zeros((2, 8, 8), dtype=bool)
     a[:4, :4] = b[2:6, :4] = True

@@ -24,6 +24,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "batch": 2,
         "imgsz": 320,
         "nbs": 2,
+        "warmup_bias_lr": 0.0,
         "mosaic": 0.0,
         "fliplr": 0.0,
         "translate": 0.05,

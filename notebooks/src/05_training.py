@@ -220,8 +220,8 @@ print("made in this process or in another: the same batches in the same order")
 # find their level before filters have moved much, and a bias wrecks no filter.
 #
 # All of it is a function of the iteration, so there is no state to save. Here is a long run with the usual settings.
-# (The rate changes once an epoch. It would reach the hundredth after the last one; during the last of 50 it is at
-# .03.)
+# (The rate changes once an epoch. It would reach the hundredth after the last one; during the last of 50 it is at .03.
+# On the right, the biases begin above the frame.)
 
 # %%
 from seglab.training.config import TrainConfig
@@ -412,7 +412,7 @@ print("three epochs of two steps; every loss is a number:", bool(torch.stack(my_
 
 # %% [markdown]
 # The same with the library's `train_one_epoch`, from the same start. (The scaler is for 16-bit floats on a GPU and
-# does nothing here.) After the second epoch the state is written to a file; the next cell needs it.
+# does nothing here.) After the second epoch the state is written to a file, from which the next section resumes.
 
 # %%
 import tempfile
@@ -471,7 +471,8 @@ kinds = sorted({name.split("/")[0] for name in tensors})
 print("in the file:", kinds, "- resumed and uninterrupted run equal to the last bit, after epoch", progress.epoch)
 
 # %% [markdown]
-# Tools that save weights only start again with an optimiser that has forgotten everything, and a schedule that begins
+# Tools that save nothing but weights start again with an optimiser that has forgotten everything, and a schedule that
+# begins
 # anew: the loss may jump, and nobody knows whether the figure at the end is worth the same.
 #
 # ## The library's training

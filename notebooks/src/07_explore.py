@@ -334,7 +334,7 @@ print("the eleventh best point of an object does not learn it")
 #
 # `explorer_page` (on the command line: `seglab explore model=toybox-n source=toybox8-seg html=explorer.html`) writes
 # the explorer as one HTML file with pictures and candidates inside it. Suppression runs in the page, so its thresholds
-# work without Python and without a network; a colleague opens it from a mail.
+# work without Python, without the neural network and without the internet; a colleague opens it from a mail.
 
 # %%
 import tempfile
@@ -345,7 +345,7 @@ from seglab.widgets.page import explorer_page
 page = explorer_page(model, spec, Path(tempfile.mkdtemp()) / "explorer.html")
 text = page.read_text(encoding="utf-8")
 assert "http://" not in text and "https://" not in text
-print(page.name, "asks the network for nothing;", "smaller than two megabytes:", len(text) < 2_000_000)
+print(page.name, "loads nothing from elsewhere; smaller than two megabytes:", len(text) < 2_000_000)
 
 # %% [markdown]
 # ## Recap

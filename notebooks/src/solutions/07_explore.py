@@ -1,6 +1,6 @@
 # %% [markdown]
-# **1. The best confidence.** Which confidence serves one picture best? Take the one with the highest F1, twice the
-# right ones over detections and objects together.
+# **1. The best confidence.** Which confidence serves one picture best? Take the one with the highest F1, which is
+# twice the number of right detections, over the number of detections plus the number of true objects.
 
 # %% [markdown] tags=["hint"]
 # `scene.found(confidence)` gives the detections and `scene.verdicts(numbers)` what they found, -1 for nothing. `max`

@@ -27,6 +27,13 @@ STYLE = """<style>
 .seglab-text td,.seglab-text th{padding:1px 14px 1px 0;text-align:left;font-variant-numeric:tabular-nums}
 .seglab-text th{font-weight:600}
 </style>"""
+# ipywidgets leaves the part of a slider that has the keyboard without a name. An HTML widget runs no scripts, but it
+# runs this when its picture fails: whichever slider gets the keyboard is then called by its label and its tip.
+NAMES = """<img src="data:," alt="" onerror="document.addEventListener('focusin', event => {
+    const part = event.target, label = part.closest('.widget-slider')?.querySelector('.widget-label');
+    if (label && part.getAttribute('role') === 'slider')
+        part.setAttribute('aria-label', label.textContent + ': ' + label.title);
+})">"""
 
 
 def no_regions() -> str:
@@ -62,9 +69,8 @@ class Panel:
         stack = widgets.GridBox([self.picture, self.regions], layout=widgets.Layout(max_width="100%"))
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         above = [widgets.Box(list(row), layout=widgets.Layout(**wrap)) for row in rows or [self.controls.values()]]
-        style = widgets.HTML(
-            STYLE, layout=widgets.Layout(display="none")
-        )  # apart, so that no redraw makes the browser look at all its styles again
+        # Apart, so that no redraw makes the browser look at all its styles again.
+        style = widgets.HTML(STYLE + NAMES, layout=widgets.Layout(display="none"))
         self.view = widgets.VBox([*above, self.text, stack, style])
         self._quiet, self._waiting = False, None
         for control in self.controls.values():

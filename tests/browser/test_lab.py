@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -172,6 +173,8 @@ def test_the_lesson_runs_and_its_tools_answer_to_keys(opened, keep):
         panel = panel_of(page, tool)
         panel.scroll_into_view_if_needed()
         press(page, panel, handle(panel, control), key)
+        # What a screen reader says of the slider that has the keyboard: its label, and what it is for.
+        assert panel.get_by_role("slider", name=re.compile(f"^{control}.*: .{{10,}}")).count() == 1
         panel.screenshot(path=keep(f"lab_{tool.split(',')[0].replace(' ', '_')}.png"))
     panel = panel_of(page, "mask explorer, 4")
     for name in ("boxes", "right or wrong"):

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         mode, options = parse(words)
         _refuse_misfits(mode, options)
         return MODES[mode](**options) or 0
-    except (SeglabError, FileNotFoundError) as error:
+    except (SeglabError, OSError) as error:
         print(f"seglab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -68,8 +68,13 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
             if mode is None:
                 refuse_unknown([word], MODES, "seglab")
             raise SeglabError(f"'{word}' is no key=value: write source={word}, model={word} or what it is meant for")
-    options.pop("task", None)
-    return mode or options.pop("mode", None) or "help", options
+    if (task := options.pop("task", TASK)) != TASK:
+        raise SeglabError(f"seglab does task={TASK} only, not task={task}")
+    mode = mode or options.pop("mode", None if options else "help")
+    if mode is None:
+        raise SeglabError(f"say what to do with {', '.join(options)}: one of {', '.join(MODES)}")
+    refuse_unknown([mode], MODES, "seglab")
+    return mode, options
 
 
 def _value(text: str) -> Any:
@@ -112,10 +117,10 @@ def _export(model: str = "yolo11n-seg.pt", **options: Any) -> None:
     YOLO(model).export(**options)
 
 
-def _demo(**options: Any) -> None:
+def _demo(out: str = "runs/demo", epochs: int = 20, imgsz: int = 320) -> None:
     from seglab.demo import demo
 
-    demo(**options)
+    demo(out, epochs, imgsz)
 
 
 def _toybox(count: int = 8, seed: int = 0, out: str = "toybox", size: Any = (480, 640), val: float = 0.2) -> None:
@@ -179,12 +184,18 @@ def _benchmark(what: str | None = None, model: str = "yolo11n-seg.pt", **options
     print(published_table(**options))
 
 
-def _explore(model: str = "toybox-n", source: str = "toybox8-seg", html: Any = "explorer.html", **options: Any) -> None:
+def _explore(
+    model: str = "toybox-n",
+    source: str = "toybox8-seg",
+    html: Any = "explorer.html",
+    imgsz: int | None = None,
+    split: str = "val",
+) -> None:
     from seglab.widgets.page import explorer_page
     from seglab.yolo import YOLO
 
     out = "explorer.html" if html is True else html
-    print(f"Wrote {explorer_page(YOLO(model), source, out, **options)}: open it in any browser")
+    print(f"Wrote {explorer_page(YOLO(model), source, out, imgsz, split)}: open it in any browser")
 
 
 def _version() -> None:

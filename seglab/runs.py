@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,6 @@ def choose_device(device: Any = None) -> torch.device:
 
     Errors: SeglabError for several devices (torchrun starts one process each) and for one this machine lacks.
     """
-    if isinstance(device, torch.device):
-        return device
     name = "" if device is None else str(device).strip("[]() ").replace(" ", "").lower()
     if "," in name:
         raise SeglabError(
@@ -29,7 +29,7 @@ def choose_device(device: Any = None) -> torch.device:
     kind, _, index = name.partition(":")
     there = {
         "cpu": True,
-        "cuda": torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count(),
+        "cuda": (index or "0").isdigit() and int(index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
     if not there.get(kind):
@@ -40,14 +40,19 @@ def choose_device(device: Any = None) -> torch.device:
 
 
 def new_folder(default: str, project: str | None = None, name: str | None = None, exist_ok: bool = False) -> Path:
-    """Make and return `project`/`name`, by default runs/segment/`default`; name2, ... where it exists already."""
-    parent, name = Path(project or "runs/segment"), name or default
-    parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while True:
-        folder = parent / (name if number == 1 else f"{name}{number}")
-        try:
-            folder.mkdir(exist_ok=exist_ok)
-            return folder
-        except FileExistsError:
-            number += 1
+    """Make and return `project`/`name`, by default runs/segment/`default`; name2, ... where it exists already.
+
+    Errors: SeglabError when the place cannot be written to.
+    """
+    first = Path(str(project or "runs/segment"), str(name or default))
+    try:
+        first.parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            folder = first if number == 1 else first.with_name(f"{first.name}{number}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(exist_ok=exist_ok)
+                return folder
+    except OSError as error:
+        raise SeglabError(
+            f"cannot make the folder {first} ({error.strerror}): give another place as project= and name="
+        ) from error

@@ -110,16 +110,24 @@ class YOLO:
 
         Arguments: those of seglab.training.config.TrainConfig and seglab.data.augment.AugmentConfig, by name.
         """
-        from seglab.training.config import flatten, make_config
+        from seglab.training.config import flatten, make_config, run_folder
         from seglab.training.distributed import first_here
         from seglab.training.trainer import train
 
-        network = self._network("train it")
-        data = arguments.pop("data", None) or self.overrides.get("data") or DEFAULT_DATA
-        spec = first_here(lambda: load_dataset(data))
+        network, data = self._network("train it"), arguments.pop("data", None)
         if arguments.get("resume") is True:  # the run these weights come from
             arguments["resume"] = self.path or True
         config = make_config(**arguments)
+        if config.resume:  # the run knows its model and its data
+            self.path = run_folder(config.resume) / "weights" / "last.safetensors"
+            self._from_weights(load_weights(self.path))
+            network = self.network
+        data = data or self.overrides.get("data") or DEFAULT_DATA
+        spec = first_here(lambda: load_dataset(data))
+        if config.resume and network.classes != len(spec.names):
+            raise SeglabError(
+                f"{config.resume} learns {network.classes} classes and {data} has {len(spec.names)}: leave data= out"
+            )
         untouched = self._drawn == self._weights_now()
         if untouched or network.classes != len(spec.names):
             self.network = draw_network(network.scale, len(spec.names), config.seed)
@@ -338,7 +346,8 @@ def find_weights(model: str | Path) -> Path:
 
 def weights_beside(exported: str | Path) -> Path:
     """The weights an exported file lies beside: same name, .safetensors."""
-    path = Path(exported).with_suffix(".safetensors")
+    path, row = Path(exported), format_of(Path(exported))
+    path = path.with_name(path.name.removesuffix(row.suffix if row else path.suffix) + ".safetensors")
     if not path.is_file():
         raise SeglabError(f"no weights at {path}: say model= which weights {exported} came from")
     return path

@@ -43,8 +43,14 @@ def test_an_equals_sign_inside_a_value_stays():
 def test_a_wrong_mode_names_the_nearest_one():
     with pytest.raises(SeglabError, match="did you mean 'train'"):
         parse(["trian", "data=coco8-seg"])
+    with pytest.raises(SeglabError, match="did you mean 'train'"):
+        parse(["mode=trian", "data=coco8-seg"])
     with pytest.raises(SeglabError, match="no key=value"):
         parse(["predict", "photo.jpg"])
+    with pytest.raises(SeglabError, match="say what to do with data: one of train"):
+        parse(["data=coco8-seg"])
+    with pytest.raises(SeglabError, match="not task=detect"):
+        parse(["train", "task=detect"])
 
 
 def test_problems_are_one_line_and_status_2(capsys):
@@ -53,6 +59,11 @@ def test_problems_are_one_line_and_status_2(capsys):
     assert main(["val", "model=nowhere.safetensors"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("seglab: ") and "nowhere.safetensors" in error and len(error.strip().splitlines()) == 1
+    assert main(["evaluate", f"gt={__file__}/below", "dt=b"]) == 2  # the system's own refusals too
+    assert main(["toybox", "count=2", f"out={__file__}/below"]) == 2
+    assert "Not a directory" in capsys.readouterr().err
+    assert main(["predict", "model=toybox-n", "conf=high"]) == 2
+    assert "conf='high' must be of type float" in capsys.readouterr().err
 
 
 def test_what_a_mode_needs_and_does_not_know(capsys):
@@ -63,6 +74,8 @@ def test_what_a_mode_needs_and_does_not_know(capsys):
         ("evaluate gt=a.json dt=b.json", "no file a.json"),
         ("check data=toybox8-seg ot=none", "did you mean 'out'"),
         ("doctor model=toybox-n thres=3", "doctor has no argument 'thres'"),
+        ("demo epoch=3", "did you mean 'epochs'"),
+        ("explore sorce=a.jpg", "did you mean 'source'"),
     ):
         assert main(line.split()) == 2
         assert told in capsys.readouterr().err

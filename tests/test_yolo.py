@@ -10,11 +10,12 @@ import torch
 
 from seglab import YOLO
 from seglab.cli import main
-from seglab.data.catalogue import load_dataset
+from seglab.data.catalogue import load_dataset, write_yaml
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.record import Record
+from seglab.yolo import weights_beside
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +209,32 @@ def test_resume_goes_on_with_the_run_of_the_weights(tmp_path, monkeypatch):
     assert main(["train", "resume", f"model={tmp_path}/cut/weights/last.pt"]) == 0
     cut, whole = (load_weights(tmp_path / name / "weights/last.safetensors").state for name in ("cut", "whole"))
     assert all(torch.equal(cut[name], whole[name]) for name in whole)
+
+
+def test_a_resumed_run_brings_its_model_and_its_data(tmp_path, monkeypatch):
+    project, spec = str(tmp_path / "runs"), load_dataset("toybox8-seg")
+    small = {"imgsz": 32, "batch": 4, "workers": 0, "plots": False, "val": False, "project": project, "name": "cut"}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Record, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        YOLO("yolo11s-seg.yaml").train(data="toybox8-seg", epochs=1, **small)
+    write_yaml(
+        tmp_path / "two.yaml", {split: str(spec.root / "images" / split) for split in ("train", "val")}, {0: "a"}
+    )
+    with pytest.raises(SeglabError, match=r"learns 10 classes and .* has 1"):
+        YOLO("yolo11n-seg.yaml").train(resume=tmp_path / "runs/cut", data=tmp_path / "two.yaml")
+    assert main(["train", f"resume={project}/cut"]) == 0  # neither data nor model is the default one
+    best = YOLO(tmp_path / "runs/cut/weights/best.safetensors")
+    assert best.network.scale == "s" and best.names == spec.names
+    with pytest.raises(SeglabError, match="the run is finished"):
+        YOLO("yolo11n-seg.yaml").train(resume=tmp_path / "runs/cut")
+
+
+def test_an_exported_file_finds_its_weights(tmp_path):
+    save_weights(tmp_path / "best.safetensors", {"a": torch.zeros(1)}, {})
+    for name in ("best.onnx", "best_ncnn_model", "best.torchscript"):
+        assert weights_beside(tmp_path / name) == tmp_path / "best.safetensors"
+    with pytest.raises(SeglabError, match="say model="):
+        weights_beside(tmp_path / "last.onnx")
 
 
 def test_every_picture_of_a_run_keeps_its_own_file(trained, tmp_path):

@@ -222,6 +222,19 @@ class Results:
         )
         return np.ascontiguousarray(drawn[..., ::-1])
 
+    def show(self, **plot_options: Any) -> None:
+        """Show what `plot` draws: under the cell in a notebook, elsewhere in a window until it is closed."""
+        from matplotlib import pyplot
+
+        if pyplot.get_backend().lower() == "agg":
+            print("no window can be opened here: write the picture with save()")
+            return
+        figure, axes = pyplot.subplots(layout="constrained")
+        axes.imshow(self.plot(**plot_options)[..., ::-1])
+        axes.set_axis_off()
+        pyplot.show()
+        pyplot.close(figure)
+
     def _repr_jpeg_(self) -> bytes:
         """What notebooks show."""
         return cv2.imencode(".jpg", self.plot(), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()

@@ -7,10 +7,10 @@ import itertools
 import os
 import shutil
 import tempfile
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,12 +99,19 @@ def _named(name: str, vid_stride: int) -> Iterator[Frame]:
 
 
 def _files(paths: list[Path], origin: str, vid_stride: int) -> Iterator[Frame]:
-    """Those of `paths` that are images or videos, at least one."""
+    """Those of `paths` that are images or videos, at least one; what cannot be read is told and left out."""
     known = [path for path in paths if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
     if not known:
         raise FileNotFoundError(f"{origin} holds no image or video: check the path and the file endings")
+    unread = 0
     for path in known:
-        yield from _file(path, vid_stride)
+        try:
+            yield from _file(path, vid_stride)
+        except SeglabError as error:
+            unread += 1
+            print(f"left out: {error}")
+    if unread == len(known):
+        raise SeglabError(f"of {origin} nothing can be read: see the lines above")
 
 
 def _text_list(path: Path, vid_stride: int) -> Iterator[Frame]:
@@ -117,6 +124,8 @@ def _text_list(path: Path, vid_stride: int) -> Iterator[Frame]:
     if not lines:
         raise SeglabError(f"the list {path} names no image: write one path a line")
     for line in lines:
+        if line.lower().endswith(".txt"):
+            raise SeglabError(f"the list {path} names another list, {line}: write images and videos into it")
         yield from _named(line if "://" in line else str(path.parent / line), vid_stride)
 
 
@@ -157,7 +166,7 @@ def _address(address: str, vid_stride: int) -> Iterator[Frame]:
             with urllib.request.urlopen(request, timeout=60) as response, path.open("wb") as file:
                 shutil.copyfileobj(response, file)
                 video = response.headers.get_content_maintype() == "video"
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise SeglabError(f"cannot fetch {address} ({error}): check it, or give a local copy") from None
         frames = _video(str(path), vid_stride) if video else _file(path, vid_stride)
         for frame in frames:

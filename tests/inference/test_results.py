@@ -107,6 +107,20 @@ def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
     assert cv2.imdecode(np.frombuffer(results._repr_jpeg_(), np.uint8), 1).shape == drawn.shape
 
 
+def test_show_where_there_is_no_window(results, capsys):
+    from matplotlib import pyplot
+
+    with pyplot.rc_context({"backend": "agg"}):
+        results.show()
+    assert "save()" in capsys.readouterr().out and not pyplot.get_fignums()
+
+
+def test_a_place_that_cannot_be_written_to_is_an_error(results, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SeglabError, match="cannot write the picture"):
+        results.save(tmp_path / "file" / "a.jpg")
+
+
 def test_save_txt_rows_draw_the_masks_again(results, nothing, tmp_path):
     path = tmp_path / "labels" / "photo.txt"
     for save_conf in (False, True):

@@ -95,6 +95,27 @@ def test_video_frames_in_order_and_by_stride(video):
     assert len(images_of(video.parent)) == 10  # a folder's videos count
 
 
+def test_unreadable_pictures_of_a_folder_are_told_and_the_others_read(folder, capsys):
+    whole = len(images_of(folder))
+    (folder / "bad.png").write_bytes(b"no picture")
+    assert len(images_of(folder)) == whole
+    assert "left out" in capsys.readouterr().out
+    with pytest.raises(SeglabError, match="nothing can be read"):
+        list(load(str(folder / "bad*.png")))
+    with pytest.raises(SeglabError, match=r"bad\.png"):  # of a list every item gives its results, or an error
+        list(load([folder / "bad.png"]))
+
+
+def test_pil_images_of_sixteen_bits_are_scaled():
+    deep = Image.fromarray(np.full((4, 4), 257 * 77, np.uint16))
+    assert images_of(deep)[0].tolist() == np.full((4, 4, 3), 77).tolist()
+
+
+def test_a_list_may_start_with_a_byte_order_mark(folder):
+    (folder / "list.txt").write_text("b.png\r\n", encoding="utf-8-sig")
+    np.testing.assert_array_equal(images_of(folder / "list.txt")[0], RGB)
+
+
 def test_reading_is_lazy(folder):
     frames = load([RGB, "nowhere.jpg"])
     next(frames)
@@ -130,10 +151,15 @@ def test_addresses(address, monkeypatch):
         next(load(f"{address}/b.png"))
 
 
-def test_errors_name_the_problem(tmp_path):
+def test_errors_name_the_problem(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.txt").write_text("\n")
     (tmp_path / "broken.mp4").write_text("no video")
+    (tmp_path / "lists.txt").write_text("lists.txt\n")
+    (tmp_path / "latin.txt").write_text("ü.jpg", encoding="latin-1")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
+    monkeypatch.delenv("SEGLAB_OFFLINE", raising=False)  # the address is refused before anything is asked
     cases = [
         (tmp_path / "nowhere.jpg", FileNotFoundError, "nowhere"),
         (tmp_path / "empty", FileNotFoundError, "holds no image or video"),
@@ -145,7 +171,14 @@ def test_errors_name_the_problem(tmp_path):
         (np.zeros((0, 4, 3), np.uint8), SeglabError, "uint8"),
         (torch.zeros(4, 4), SeglabError, "tensor"),
         (torch.full((3, 4, 4), 255.0), SeglabError, "divide by 255"),
+        (torch.full((3, 4, 4), float("nan")), SeglabError, "0..1"),
         (None, TypeError, "NoneType"),
+        (b"the bytes of a file", TypeError, "bytes"),
+        (tmp_path / "lists.txt", SeglabError, "names another list"),
+        (tmp_path / "latin.txt", SeglabError, "UTF-8"),
+        ("http://host/a b.jpg", SeglabError, "cannot fetch"),
+        (Image.open(tmp_path / "cut.png"), SeglabError, r"PIL image .*cut\.png"),
+        (Image.fromarray(np.zeros((4, 4), np.int32)), SeglabError, "8 or 16 bits"),
     ]
     for source, kind, message in cases:
         with pytest.raises(kind, match=message):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from seglab.data.augment import AugmentConfig
@@ -27,11 +28,27 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
 
 
 @pytest.mark.parametrize(
-    "values", [{"epochs": "ten"}, {"epochs": 0}, {"imgsz": 100}, {"optimizer": "Adam"}, {"cos_lr": 1}, {"mosaic": "x"}]
+    "values",
+    [
+        {"epochs": "ten"},
+        {"epochs": 0},
+        {"imgsz": 100},
+        {"optimizer": "Adam"},
+        {"cos_lr": 1},
+        {"mosaic": "x"},
+        {"seed": -1},
+    ],
 )
 def test_values_that_do_not_fit_are_refused_by_name(values):
     with pytest.raises(SeglabError, match=next(iter(values))):
         make_config(**values)
+
+
+def test_the_constructors_check_too():
+    for build in (lambda: TrainConfig(epochs="ten"), lambda: AugmentConfig(mosaic="much")):
+        with pytest.raises(SeglabError, match="must be of type"):
+            build()
+    assert TrainConfig(name=2026).name == "2026" and TrainConfig(lr0=np.float32(0.5)).lr0 == 0.5
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers():
@@ -53,6 +70,10 @@ def test_a_resumed_run_keeps_its_arguments_except_those_passed(tmp_path):
     for resume in (tmp_path, str(tmp_path), tmp_path / "weights" / "last.safetensors"):
         config = make_config(resume=resume, epochs=11)
         assert (config.epochs, config.batch, config.augment.fliplr) == (11, 3, 0.1)
+    dotted = tmp_path / "v1.5"
+    dotted.mkdir()
+    write_arguments(dotted, make_config(epochs=9), data="here.yaml")
+    assert make_config(resume=dotted).epochs == 9
     assert "data" not in read_arguments(tmp_path)
     with pytest.raises(FileNotFoundError, match="no args"):
         make_config(resume=tmp_path / "elsewhere")

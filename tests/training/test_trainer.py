@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,21 @@ def test_frozen_layers_stay_as_they_were(tmp_path):
     assert [path.name for path in (result.folder / "weights").iterdir()] == ["best.safetensors"]
 
 
+@pytest.mark.parametrize("layers", [24, 99, [24], [-1], ["a"]])
+def test_layers_that_cannot_be_frozen_are_refused(layers):
+    with pytest.raises(SeglabError, match="layers 0 to 23"):
+        trainer.freeze(worker.new_model(), layers)
+
+
+def test_without_validation_images_nothing_is_made(tmp_path):
+    spec = load_dataset("toybox8-seg")
+    with pytest.raises(SeglabError, match="no images in its split 'val'"):
+        trainer.train(
+            worker.new_model(), replace(spec, splits={"train": spec.splits["train"]}), make_config(project=tmp_path)
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_real_validation_fills_the_table_and_draws(tmp_path):
     spec = load_dataset("toybox8-seg")
     config = make_config(epochs=1, imgsz=64, workers=0, device="cpu", project=str(tmp_path), amp="bf16")
@@ -250,10 +266,16 @@ def test_devices_are_named_as_users_do():
     assert choose_device("cpu") == choose_device(torch.device("cpu")) == torch.device("cpu")
     with pytest.raises(SeglabError, match="torchrun --nproc-per-node 2"):
         choose_device("0,1")
-    with pytest.raises(SeglabError, match="no such device"):
-        choose_device("cuda:99")
+    for missing in ("cuda:99", "cuda:x", torch.device("cuda:99"), "meta", -1):
+        with pytest.raises(SeglabError, match="no such device"):
+            choose_device(missing)
 
 
 def test_folders_count_up(tmp_path):
     assert [new_folder("train", str(tmp_path)).name for _ in range(3)] == ["train", "train2", "train3"]
     assert new_folder("train", str(tmp_path), "train2", exist_ok=True).name == "train2"
+    assert new_folder("train", str(tmp_path), "a/b") == tmp_path / "a/b"
+    (tmp_path / "file").write_text("")
+    for project in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(SeglabError, match="give another place as project="):
+            new_folder("train", project)

@@ -423,7 +423,8 @@ print("the farthest a side can be:", [15 * stride for stride in head.STRIDES], "
 # numbers describe it?
 #
 # (The dataset hands out pictures *letterboxed*: scaled to fit 640 × 640, and filled up with grey above and below. In
-# the figure after the next cell red is above zero, blue below, and the frame is the object's box.)
+# the figure after the next cell the frame is the object's box; in its two middle pictures red is above zero and blue
+# below.)
 
 # %%
 from seglab.data.catalogue import load_dataset

@@ -3,8 +3,8 @@
 #
 # Everything so far fitted a laptop. COCO does not: 118,287 photos, a hundred times and more. This lesson is about what
 # changes when work is spread over time, over number formats and over processes. The surprise is how little may change:
-# a trick is as good as it leaves the gradient what it was. How far each of them does is what we find out, trick by
-# trick.
+# a trick is harmless if it leaves the gradient as it was, up to rounding. Which ones do, and which only nearly, is
+# what we find out, trick by trick.
 #
 # After this lesson you can
 #

@@ -169,7 +169,7 @@ def _train(
             if progress.rewinds == MAX_REWINDS:
                 raise SeglabError(
                     f"the loss of epoch {epoch + 1} is not finite even at 1/{2**MAX_REWINDS} of the learning rate: "
-                    "give a lower lr0 or amp=False, and look at the labels"
+                    "give a lower lr0 or amp=False, and look at pictures and labels"
                 )
             progress.rewinds += 1
             restore(good, network, average, optimizer)
@@ -220,20 +220,24 @@ def make_validate(spec: DatasetSpec, config: TrainConfig, gains: LossGains) -> V
 
     def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
         network, device = fuse(network), next(network.parameters()).device
-        total, shown = torch.zeros(4, device=device), {}
+        terms: list[Tensor] = []  # (4,) of every run of the network
+        coming: dict[str, Tensor] = {}  # targets of the batch's images that the network has not seen yet
 
         def batches() -> Iterator[dict]:
             for batch in loader:
-                shown.update(to_device(batch, device)[1])
+                coming.update(to_device(batch, device)[1])
                 yield batch
 
         def forward(images: Tensor) -> tuple[Tensor, Tensor]:
             raw = network(images)
-            total.add_(segmentation_loss(raw, shown, gains)[1])
+            here = coming["image_index"] < len(images)  # a batch may come in several pieces
+            terms.append(segmentation_loss(raw, {name: value[here] for name, value in coming.items()}, gains)[1])
+            coming.update({name: value[~here] for name, value in coming.items()})
+            coming["image_index"] -= len(images)
             return decode(raw, *images.shape[2:]), raw.prototypes
 
         metrics = validate(forward, batches(), dataset, spec.names, figures_config, device)
-        losses = {f"val/{term}_loss": loss for term, loss in zip(TERMS, (total / len(loader)).tolist())}
+        losses = {f"val/{term}_loss": loss for term, loss in zip(TERMS, torch.stack(terms).mean(dim=0).tolist())}
         return metrics, {**dict(zip(metrics.keys, metrics.mean_results())), **losses}
 
     return run

@@ -19,12 +19,13 @@ import seglab.training.trainer as trainer
 from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
+from seglab.data.toybox.dataset import generate_dataset
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights
-from seglab.model.yolo11 import YOLO11Seg
+from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.runs import choose_device, new_folder
 from seglab.training.config import make_config
-from seglab.training.loss import LossGains
+from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import make_optimizer, make_plan
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -201,6 +202,19 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
     assert load_weights(result.last).metadata["epoch"] == 4
     names = {path.name for path in (result.folder / "weights").iterdir()}
     assert names == {"best.safetensors", "last.safetensors", "epoch3.safetensors"}
+
+
+def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path):
+    spec = load_dataset(generate_dataset(tmp_path / "seven", 7, size=(96, 128), val=1))
+    model = worker.new_model()
+    figures = trainer.make_validate(spec, make_config(batch=7, imgsz=128), LossGains())(model)[1]
+    terms = []
+    for batch in build_loader(SegmentationDataset(spec, "val", 128, rect=True), 4):  # 4 and 3 pictures
+        with torch.no_grad():
+            terms.append(segmentation_loss(fuse(model)(batch["images"].float() / 255), batch, LossGains())[1])
+    expected = torch.stack(terms).mean(dim=0)
+    found = torch.tensor([figures[f"val/{term}_loss"] for term in ("box", "seg", "cls", "dfl")])
+    assert torch.allclose(found, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("nbs, steps", [(2, 2), (4, 1), (64, 1)])

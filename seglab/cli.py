@@ -53,11 +53,10 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
         if "=" in bare:
             name, value = bare.split("=", 1)
             options[name] = _value(value)
+        elif word in ("-h", "--help", "--version"):
+            return "version" if word == "--version" else "help", {}  # whoever asks for help wants no training to start
         elif word.startswith("--"):
-            if bare in ("help", "version"):
-                mode = mode or bare
-            else:
-                options[bare.replace("-", "_")] = True
+            options[bare.replace("-", "_")] = True
         elif word in MODES and mode is None:
             mode = word
         elif word in SWITCHES:
@@ -168,6 +167,8 @@ def _verify(file: str, model: str | None = None, data: str | None = None) -> int
     from seglab.yolo import YOLO, weights_beside
 
     original = YOLO(model or weights_beside(file))
+    if original.network is None:
+        raise SeglabError(f"model={model} is an exported file too: give the weights that {file} came from")
     return 0 if verify(file, original.network, original.names, data) else 1
 
 

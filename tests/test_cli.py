@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,6 +121,18 @@ def test_convert_check_and_evaluate_from_the_command_line(tmp_path, capsys, monk
 def test_doctor_from_the_command_line(capsys):
     assert main("doctor model=toybox-n data=toybox8-seg device=cpu imgsz=320".split()) == 0
     assert "Verdict" in capsys.readouterr().out
+
+
+def test_whoever_asks_for_help_starts_nothing(capsys):
+    for line in ("train --help", "--help train data=coco8-seg", "train -h"):
+        assert parse(line.split()) == ("help", {})
+    assert parse(["train", "--version"]) == ("version", {})
+
+
+def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
+    monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: SimpleNamespace(names={0: "a"}))
+    assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
+    assert "give the weights that a.onnx came from" in capsys.readouterr().err
 
 
 def test_version_and_help(capsys):

@@ -56,6 +56,8 @@ def export(
     if chosen["dynamic"] and not row.dynamic:
         able = ", ".join(other for other, its in FORMATS.items() if its.dynamic)
         raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
+    if not isinstance(chosen["batch"], int) or chosen["batch"] < 1:
+        raise SeglabError(f"batch counts the images of a call, so it must be at least 1, not {chosen['batch']}")
     if precision == "int8" and chosen["data"] is None:
         raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
     _refuse_unfit_whole(name, precision, chosen)
@@ -63,7 +65,7 @@ def export(
     description = Description(
         names={int(index): str(label) for index, label in names.items()},
         size=_size(chosen["imgsz"]),
-        batch=int(chosen["batch"]),
+        batch=chosen["batch"],
         dynamic=bool(chosen["dynamic"]),
         precision=precision,
         licence=chosen["licence"],

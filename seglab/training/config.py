@@ -88,7 +88,7 @@ class TrainConfig:
         fit_types(self, but=("augment",))
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value is not None and not value >= least:  # NaN neither
                 raise SeglabError(f"{name}={value} must be at least {least}")
         if self.imgsz % 32:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of 32: use {-(-self.imgsz // 32) * 32}")

@@ -46,6 +46,7 @@ def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
         ({"format": "onxx"}, "'onxx'"),
         ({"halff": True}, "half"),
         ({"imgsz": 100}, "multiple of 32"),
+        ({"batch": 0}, "at least 1"),
         ({"int8": True}, "data="),
         ({"format": "torchscript", "int8": True}, "no int8"),
         ({"format": "ncnn", "dynamic": True}, "fixed shapes"),

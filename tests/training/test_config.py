@@ -37,6 +37,7 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
         {"cos_lr": 1},
         {"mosaic": "x"},
         {"seed": -1},
+        {"lr0": "nan"},
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_name(values):

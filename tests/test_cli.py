@@ -76,6 +76,7 @@ def test_what_a_mode_needs_and_does_not_know(capsys):
         ("check data=toybox8-seg ot=none", "did you mean 'out'"),
         ("doctor model=toybox-n thres=3", "doctor has no argument 'thres'"),
         ("demo epoch=3", "did you mean 'epochs'"),
+        ("toybox count=0", "count of at least 1"),
         ("explore sorce=a.jpg", "did you mean 'source'"),
     ):
         assert main(line.split()) == 2

@@ -49,15 +49,15 @@ Source = tuple[list[str], Iterator[Picture]]  # class names, pictures
 def read_labelme(source: Path, images: Path | None, report: Report) -> Source:
     """Labelme JSON files: polygons, rectangles, circles and masks; shapes of one label and group are one object."""
     files = [source] if source.is_file() else sorted(source.rglob("*.json"))
-    names = sorted({str(shape["label"]) for file in files for shape in _labelme_content(file)["shapes"]})
+    names = sorted({shape["label"] for file in files for shape in _labelme_content(file)["shapes"]})
 
     def pictures() -> Iterator[Picture]:
         for file in with_progress(files, "convert"):
             content = _labelme_content(file)
-            name = PureWindowsPath(content.get("imagePath") or file.stem + ".jpg").name  # either kind of slash
-            places = [images / name] if images else [file.parent / content.get("imagePath", name), file.parent / name]
+            name = PureWindowsPath(content["imagePath"]).name  # either kind of slash
+            places = [images / name] if images else [file.parent / content["imagePath"], file.parent / name]
             picture = next((place for place in places if place.is_file()), None)
-            if picture is None and content.get("imageData"):
+            if picture is None and isinstance(content.get("imageData"), str):
                 picture = base64.b64decode(content["imageData"])
             size = content["imageHeight"], content["imageWidth"]
             objects = _labelme_objects(content["shapes"], size, {name: i for i, name in enumerate(names)}, file, report)
@@ -74,7 +74,11 @@ def read_labelme(source: Path, images: Path | None, report: Report) -> Source:
 def _labelme_content(file: Path) -> dict:
     try:
         content = json.loads(file.read_bytes())
-        return content | {key: content[key] for key in ("shapes", "imageHeight", "imageWidth")}
+        for shape in content["shapes"]:
+            shape["label"] = str(shape["label"])
+            shape["points"] = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
+        content["imagePath"] = content.get("imagePath") or f"{file.stem}.jpg"
+        return content | {key: content[key] for key in ("imageHeight", "imageWidth")}
     except (ValueError, KeyError, TypeError) as error:
         raise SeglabError(f"{file} is no Labelme JSON ({error}): move it away, or save it again") from error
 
@@ -87,7 +91,7 @@ def _labelme_objects(shapes: list[dict], size, class_of: dict[str, int], file: P
     for (label, _), members in parts.items():
         rings, masks = [], []
         for number, shape in members:
-            points = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
+            points = shape["points"]
             kind = shape.get("shape_type") or "polygon"
             if kind == "mask" and shape.get("mask"):
                 masks.append(_labelme_mask(shape["mask"], points[0], size, file))
@@ -105,9 +109,9 @@ def _labelme_objects(shapes: list[dict], size, class_of: dict[str, int], file: P
                 report.lose(f"{file} shape {number}", f"no area: a {kind} of {len(points)} points")
         if masks:
             masks += [rings_to_rle(rings, *size)] if rings else []
-            objects.append(Object(class_of[str(label)], [], rle=merge(masks)))
+            objects.append(Object(class_of[label], [], rle=merge(masks)))
         elif rings:
-            objects.append(Object(class_of[str(label)], rings))
+            objects.append(Object(class_of[label], rings))
     return objects
 
 
@@ -118,7 +122,7 @@ def _labelme_mask(text: str, corner: np.ndarray, size: tuple[int, int], file: Pa
         crop = np.array(Image.open(io.BytesIO(base64.b64decode(text)))) > 0
         x0, y0 = (round(float(value)) for value in corner)
         return crop_to_rle(x0, y0, crop[: size[0] - y0, : size[1] - x0], *size)
-    except (binascii.Error, UnidentifiedImageError, ValueError) as error:
+    except (binascii.Error, UnidentifiedImageError, TypeError, ValueError) as error:
         raise SeglabError(f"{file} holds a mask that cannot be read ({error}): draw it again in Labelme") from error
 
 

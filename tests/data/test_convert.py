@@ -421,6 +421,18 @@ def ids_picture() -> np.ndarray:
     return ids
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"label": None, "points": "text"}, {"points": [[1, 2], [3]]}, {"label": "cup"}, {"points": [[1, 2]]}, None],
+)
+def test_a_damaged_labelme_file_is_named(tmp_path, wrong):
+    picture(tmp_path / "a.png")
+    content = {"imagePath": None, "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": [wrong]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(SeglabError, match=r"a\.json is no Labelme JSON"):
+        convert(tmp_path, out=tmp_path / "out")
+
+
 def test_instance_masks(tmp_path):
     ids = ids_picture()
     for name in ("a.jpg", "b.jpg"):

@@ -41,11 +41,11 @@ def generate_dataset(
     Scene i is scene((seed, i), size), whatever the number of worker processes (default: one a core, none for a few
     scenes). val: share of the scenes that goes into the validation split, the last ones; 1 puts all of them there.
     The folder appears when everything is written.
-    Errors: SeglabError when `out` exists already, ValueError for a count below 1 or a share outside 0..1.
+    Errors: SeglabError when `out` exists already, for a count below 1 and for a share outside 0..1.
     """
     if count < 1 or not 0 <= val <= 1:
-        raise ValueError(
-            f"generate_dataset needs count of at least 1 and val between 0 and 1, got count={count} and val={val}"
+        raise SeglabError(
+            f"a toybox needs count of at least 1 and val between 0 and 1, not count={count} and val={val}"
         )
     train = count - round(count * val)
     plan = [("train" if i < train else "val", f"{i:06d}", (seed, i)) for i in range(count)]

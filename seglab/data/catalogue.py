@@ -152,7 +152,7 @@ def _in_folder(folder: Path) -> DatasetSpec | None:
     entries = ARCHIVES.get(root.name, {})
     if not entries or not all((root / entry).is_dir() for entry in entries.values()):
         return None
-    splits = {split: tuple(_list_images(root, root, entry)) for split, entry in entries.items()}
+    splits = {split: tuple(_list_images(root, root, [entry])) for split, entry in entries.items()}
     return DatasetSpec(root.name, root, splits, dict(enumerate(COCO_NAMES)))
 
 
@@ -172,8 +172,15 @@ def _from_yaml(path: Path) -> DatasetSpec:
     if not isinstance(content, dict) or not (content.get("train") or content.get("val")):
         raise SeglabError(f"{path} is no dataset file: it needs 'train' and 'val' (folders of images) and 'names'")
     names = _names(path, content)
-    root = _root(path, content)
-    splits = {split: tuple(_list_images(path, root, content[split])) for split in SPLITS if content.get(split)}
+    entries = {split: content[split] for split in SPLITS if content.get(split)}
+    entries = {split: [str(item) for item in (e if isinstance(e, list) else [e])] for split, e in entries.items()}
+    first = (entries.get("val") or entries["train"])[0]
+    if not (path.parent / first).exists() and (path.parent / first.removeprefix("../")).exists():
+        # Roboflow's YAMLs say ../train/images of a folder that lies beside them.
+        entries = {split: [item.removeprefix("../") for item in items] for split, items in entries.items()}
+        first = first.removeprefix("../")
+    root = _root(path, content, first)
+    splits = {split: tuple(_list_images(path, root, items)) for split, items in entries.items()}
     for key in ("annotations", "crowds"):
         if not isinstance(content.get(key) or {}, dict):
             raise SeglabError(f"{path}: '{key}' must be a mapping from train, val or test to a COCO JSON, or left out")
@@ -194,11 +201,9 @@ def _names(path: Path, content: dict) -> dict[int, str]:
     return {index: str(names[index]) for index in range(len(names))}
 
 
-def _root(path: Path, content: dict) -> Path:
+def _root(path: Path, content: dict, entry: str) -> Path:
     """The folder that the entries of a YAML are relative to: `path` beside the YAML, or where names are searched."""
     folder = Path(str(content.get("path") or "."))
-    entry = content.get("val") or content.get("train")
-    entry = str(entry[0] if isinstance(entry, list) else entry)
     candidates = [path.parent / folder, *(place / folder for place in _places())]
     candidates += [place / folder.name for place in _places() if folder.name]
     for candidate in candidates:
@@ -213,11 +218,11 @@ def _root(path: Path, content: dict) -> Path:
     )
 
 
-def _list_images(path: Path, root: Path, entry: str | list) -> list[Path]:
-    """The images a YAML entry stands for: a folder (searched through), a text file that lists them, or several."""
+def _list_images(path: Path, root: Path, entries: list[str]) -> list[Path]:
+    """The images a split's entries stand for: folders (searched through), text files that list images, images."""
     images: list[Path] = []
-    for item in entry if isinstance(entry, list) else [entry]:
-        place = root / str(item)
+    for item in entries:
+        place = root / item
         if place.is_dir():
             images += [image for image in _files_in(place) if image.suffix.lower() in IMAGE_SUFFIXES]
         elif place.is_file() and place.suffix.lower() == ".txt":

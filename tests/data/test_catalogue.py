@@ -87,6 +87,18 @@ def test_names(tmp_path, names, expected):
     assert load_dataset(make_dataset(tmp_path / "shelf", names=names)).names == expected
 
 
+def test_folders_beside_a_yaml_that_says_above(tmp_path):
+    make_images(tmp_path / "mine/train/images", 3)
+    make_images(tmp_path / "mine/valid/images", 2)
+    (tmp_path / "mine/data.yaml").write_text("train: ../train/images\nval: ../valid/images\nnc: 1\nnames: [cup]\n")
+    spec = load_dataset(tmp_path / "mine/data.yaml")
+    assert counts(spec) == {"train": 3, "val": 2}
+    assert label_path(spec.images("train")[0]) == tmp_path / "mine/train/labels/0.txt"
+    make_images(tmp_path / "valid/images", 4)  # what the YAML says is there: it is taken at its word
+    make_images(tmp_path / "train/images", 5)
+    assert counts(load_dataset(tmp_path / "mine/data.yaml")) == {"train": 5, "val": 4}
+
+
 def test_linked_folders_are_looked_through_once(tmp_path):
     path = make_dataset(tmp_path / "shelf")
     make_images(tmp_path / "elsewhere", 2)

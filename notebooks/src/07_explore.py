@@ -26,7 +26,7 @@ from seglab.data.dataset import SegmentationDataset
 
 model = YOLO("toybox-n")
 spec = load_dataset("toybox8-seg")
-dataset = SegmentationDataset(spec, "val", 320)
+dataset = SegmentationDataset(spec, "val", 640)
 print(len(dataset), "generated pictures from toybox8-seg; classes:", ", ".join(model.names.values()))
 
 # %% [markdown]
@@ -171,8 +171,8 @@ print("no mask ever grows with the threshold:", bool((np.diff(areas, axis=0) <= 
 
 # %% [markdown]
 # Yet none of these thresholds gives a mask more detail. A mask is mixed on a grid four times coarser than the network's
-# input, and read between the cells: a larger *input* makes finer masks, a threshold does not (`imgsz=640` in
-# `explore` shows it).
+# input, and read between the cells: the size of the *input* decides how fine masks are, no threshold does (`imgsz=320`
+# in `explore` shows coarser ones).
 #
 # ## Right or wrong
 #
@@ -237,10 +237,9 @@ photos
 import torch.nn.functional as F
 
 one = thin(hopeful).pick(torch.tensor([1]))
-total = torch.einsum("k,khw->hw", one.coefficients[0], prototypes_of_it)  # (64, 80)
-enlarged = F.interpolate(total[None, None], scale_factor=8, mode="bilinear")[0, 0]  # 4 to the input, 2 to the picture
-top = 2 * seen.letterbox.pad[0]
-by_hand = (enlarged[top : top + 480] > 0).numpy()
+total = torch.einsum("k,khw->hw", one.coefficients[0], prototypes_of_it)  # (120, 160)
+enlarged = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[0, 0]  # the input's size, and the picture's
+by_hand = (enlarged > 0).numpy()
 x0, y0, library = scene.crops(scene.found()[1:2])[0]
 window = by_hand[y0 : y0 + library.shape[0], x0 : x0 + library.shape[1]]
 assert (window != library).mean() < 0.001

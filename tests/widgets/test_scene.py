@@ -116,4 +116,4 @@ def test_exported_files_can_be_explored(model, sample, tmp_path):
     from seglab import YOLO
 
     exported = YOLO(model.export(format="onnx", imgsz=320, dynamic=True, out=tmp_path / "model"))
-    assert abs(len(look(exported, sample).found()) - len(look(model, sample).found())) <= 1
+    assert abs(len(look(exported, sample, 320).found()) - len(look(model, sample, 320).found())) <= 1

@@ -32,7 +32,7 @@ def test_every_control_of_the_explorer_changes_the_picture(model):
     panel = explore(model, "toybox8-seg")
     seen = {panel.picture.value}
     for name, value in (
-        ("confidence", 0.5), ("overlap", 0.1), ("mask", 0.9), ("opacity", 0.9), ("object", 2), ("outlines", False),
+        ("confidence", 0.05), ("overlap", 0.1), ("mask", 0.9), ("opacity", 0.9), ("object", 2), ("outlines", False),
         ("boxes", True), ("truth", True), ("verdicts", True), ("picture", 2),
     ):  # fmt: skip
         panel[name].value = value

@@ -238,9 +238,7 @@ import torch.nn.functional as F
 
 one = thin(hopeful).pick(torch.tensor([1]))
 total = torch.einsum("k,khw->hw", one.coefficients[0], prototypes_of_it)  # (120, 160)
-enlarged = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[
-    0, 0
-]  # the input's size, and the picture's
+enlarged = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[0, 0]  # (480, 640), as the picture
 by_hand = (enlarged > 0).numpy()
 x0, y0, library = scene.crops(scene.found()[1:2])[0]
 window = by_hand[y0 : y0 + library.shape[0], x0 : x0 + library.shape[1]]

@@ -18,7 +18,7 @@ def demo(out: str | Path = "runs/demo", epochs: int = 20, imgsz: int = 320) -> d
     began, out = time.monotonic(), Path(out)
     folders = {"project": str(out), "exist_ok": True}
     model = YOLO(COURSE_WEIGHTS)
-    # a gentle rate: four pictures should not undo what two thousand taught
+    # a gentle rate: four pictures should not undo what thousands taught
     model.train(
         data=DATA,
         epochs=epochs,

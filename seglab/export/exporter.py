@@ -75,21 +75,34 @@ def export(
     path = Path(out or f"yolo11{model.scale}-seg")
     if not path.name.endswith(row.suffix):
         path = path.with_name(path.name + row.suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
     calibration = (_calibration(load_dataset(chosen["data"]), description),) if precision == "int8" else ()
-    module_of(row).write(model, path, description, *calibration)
-    if row.module == "coreml" and not coreml.RUNS_HERE:
+    part = path.with_name(path.name + ".part")  # made and judged in here: an earlier file stays until a better one is
+    shutil.rmtree(part, ignore_errors=True)  # what a killed export left
+    part.mkdir(parents=True)
+    try:
+        made = part / path.name
+        module_of(row).write(model, made, description, *calibration)
+        runs_here = row.module != "coreml" or coreml.RUNS_HERE
+        if runs_here and not verify(made, model, description.names, chosen["data"]):
+            failed = _move(made, path.with_name(path.name + ".failed"))
+            raise SeglabError(
+                f"the {name} file does not agree with the network, see the table above: it is now {failed}"
+            )
+        _move(made, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    if not runs_here:
         print(
             f"{path} is written but not verified, since only macOS runs it: repeat there with seglab verify {path.name}"
         )
-        return path
-    if not verify(path, model, description.names, chosen["data"]):
-        failed = path.with_name(path.name + ".failed")
-        if failed.is_dir():
-            shutil.rmtree(failed)
-        path.replace(failed)
-        raise SeglabError(f"the {name} file does not agree with the network, see the table above: it is now {failed}")
     return path
+
+
+def _move(made: Path, place: Path) -> Path:
+    """Put a file, or a folder that is a model, in the place of whatever it replaces."""
+    if made.is_dir() and place.is_dir():
+        shutil.rmtree(place)
+    return made.replace(place)
 
 
 def _refuse_unfit_whole(name: str, precision: str, chosen: dict[str, Any]) -> None:

@@ -85,7 +85,7 @@ def verify(path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str 
             rows += compare_complete(reference, runtime, pictures(spec), limits["whole"])
         if data is not None:
             rows += compare_map(reference, runtime, spec, names, limits)
-    print(table(rows, f"{runtime.path} against the network it came from"))
+    print(table(rows, f"{runtime.path.name} against the network it came from"))
     parity = {row.name: {"value": round(row.value, 6), "limit": row.limit, "ok": row.ok} for row in rows}
     module_of(format_of(runtime.path)).describe(runtime.path, replace(runtime.description, parity=parity))
     return all(row.ok for row in rows)

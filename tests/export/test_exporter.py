@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 
@@ -38,6 +40,44 @@ def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
     with pytest.raises(SeglabError, match=r"model\.onnx\.failed"):
         exporter.export(untrained, TEN, out=tmp_path / "model", imgsz=64)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx.failed"]
+
+
+@pytest.mark.parametrize("format", ["torchscript", "ncnn"])  # a file, a folder
+def test_the_file_of_an_earlier_export_stays_until_a_better_one_is(untrained, tmp_path, monkeypatch, format):
+    module = formats.module_of(formats.find_format(format)[1])
+
+    def write(model, path, description, *calibration):
+        if format == "ncnn":
+            path.mkdir()
+            path = path / "model.ncnn.bin"
+        path.write_text(written)
+
+    monkeypatch.setattr(module, "write", write)
+    monkeypatch.setattr(exporter, "verify", lambda *arguments: written != "disagrees")
+    export = functools.partial(exporter.export, untrained, TEN, format, tmp_path / "model", imgsz=64)
+    written = "good"
+    path = export()
+    written = "disagrees"
+    with pytest.raises(SeglabError, match="does not agree"):
+        export()
+    assert next(kept(path)).read_text() == "good"
+    written = "better"
+    assert next(kept(export())).read_text() == "better"
+
+    def write(model, path, description, *calibration):
+        path.write_text("half a file")
+        raise RuntimeError("the converter fails")
+
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+    monkeypatch.setattr(module, "write", write)
+    with pytest.raises(RuntimeError, match="converter"):
+        export()
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+
+
+def kept(path):
+    """The files of an export."""
+    return (file for file in [path, *path.rglob("*")] if file.is_file())
 
 
 @pytest.mark.parametrize(

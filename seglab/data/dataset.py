@@ -63,6 +63,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
             raise SeglabError(f"mask_targets is 'soft' or 'hard', cache is 'ram' or False: {mask_targets!r}, {cache!r}")
         self.spec, self.split, self.names = spec, split, spec.names
         self.augment, self.seed = augment, seed
+        self._unmixed = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
         self.rect, self.group = rect, 1
         self._annotations = Annotations(spec, split)
@@ -124,9 +125,8 @@ class SegmentationDataset(torch.utils.data.Dataset):
             source = sample.objects
             sample = place(sample, box)
         else:
-            box, source, config = None, None, self.augment
-            if not self.mosaic:
-                config = replace(config, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
+            box, source = None, None
+            config = self.augment if self.mosaic else self._unmixed
             rng = np.random.default_rng((self.seed, int(self._switches[0]), index))
             sample = augmented(self._fitted, index, self._neighbours(index), self.size, config, rng)
         objects = [object_ for object_ in sample.objects if not object_.crowd]

@@ -90,6 +90,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value >= least:  # NaN neither
                 raise SeglabError(f"{name}={value} must be at least {least}")
+        if self.momentum is not None and not self.momentum < 1:
+            raise SeglabError(f"momentum={self.momentum} must be less than 1")
         if self.imgsz % 32:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of 32: use {-(-self.imgsz // 32) * 32}")
         for name, choices in _CHOICES.items():

@@ -38,6 +38,7 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
         {"mosaic": "x"},
         {"seed": -1},
         {"lr0": "nan"},
+        {"momentum": 2, "optimizer": "AdamW"},
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_name(values):

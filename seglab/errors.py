@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 import numbers
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,18 @@ def fit_types(config: Any, but: Collection[str] = ()) -> None:
     for field in fields(config):
         if field.name not in but:
             object.__setattr__(config, field.name, _fit(field.name, getattr(config, field.name), field.type))
+
+
+def keep_within(config: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse numbers of a dataclass outside their bounds (least, most), both allowed; None is no number.
+
+    Errors: SeglabError for the first one outside, which NaN always is.
+    """
+    for name, (least, most) in bounds.items():
+        value = getattr(config, name)
+        if value is not None and not least <= value <= most:
+            wanted = f"at least {least}" if most == math.inf else f"in {least}..{most}"
+            raise SeglabError(f"{name}={value} must be {wanted}")
 
 
 def _fit(name: str, value: Any, annotation: str) -> Any:

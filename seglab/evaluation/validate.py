@@ -23,7 +23,7 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader
 from seglab.data.sample import Object
-from seglab.errors import SeglabError, fit_types
+from seglab.errors import SeglabError, fit_types, keep_within
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
@@ -32,6 +32,7 @@ from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.polygons import bounding_box
 from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import weighted_sums
+from seglab.inference.predictor import BOUNDS
 from seglab.inference.suppress import Detections, suppress
 from seglab.runs import new_folder
 
@@ -65,12 +66,7 @@ class ValidateConfig:
         fit_types(self)
         if self.protocol not in PROTOCOLS:
             raise SeglabError(f"protocol is {self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
-        for name in ("conf", "iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SeglabError(f"{name} must lie in 0..1, not {getattr(self, name)}")
-        for name in ("batch", "max_det"):
-            if getattr(self, name) < 1:
-                raise SeglabError(f"{name} must be at least 1, not {getattr(self, name)}")
+        keep_within(self, BOUNDS)
 
 
 class Observation(NamedTuple):

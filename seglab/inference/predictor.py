@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.errors import SeglabError, fit_types
+from seglab.errors import SeglabError, fit_types, keep_within
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
 from seglab.inference.masks import assemble
 from seglab.inference.results import Boxes, Masks, Results
@@ -20,6 +21,7 @@ from seglab.inference.suppress import Detections, suppress
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
 STRIDE = 32  # the network takes sides that are multiples of this
+BOUNDS = {"conf": (0, 1), "iou": (0, 1), "max_det": (1, inf), "batch": (1, inf)}
 
 
 @dataclass
@@ -41,12 +43,7 @@ class PredictConfig:
 
     def __post_init__(self):
         fit_types(self, but=("device", "classes"))
-        for name in ("conf", "iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SeglabError(f"{name} must lie in 0..1, not {getattr(self, name)}")
-        for name in ("max_det", "batch", "vid_stride"):
-            if getattr(self, name) < 1:
-                raise SeglabError(f"{name} must be at least 1, not {getattr(self, name)}")
+        keep_within(self, {**BOUNDS, "vid_stride": (1, inf)})
         sides = (self.imgsz,) if isinstance(self.imgsz, int) else tuple(self.imgsz)
         if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
             raise SeglabError(f"imgsz must be one size or (height, width) in pixels, not {self.imgsz}")

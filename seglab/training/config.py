@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from seglab.data.augment import AugmentConfig
-from seglab.errors import SeglabError, fit_types, refuse_unknown
+from seglab.errors import SeglabError, fit_types, keep_within, refuse_unknown
 
 # Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
 # and the mosaic never shows a picture whole. These learn few pictures by heart, from scratch, on a CPU: many short
@@ -86,12 +87,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         fit_types(self, but=("augment",))
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and not value >= least:  # NaN neither
-                raise SeglabError(f"{name}={value} must be at least {least}")
-        if self.momentum is not None and not self.momentum < 1:
-            raise SeglabError(f"momentum={self.momentum} must be less than 1")
+        keep_within(self, _BOUNDS)
         if self.imgsz % 32:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of 32: use {-(-self.imgsz // 32) * 32}")
         for name, choices in _CHOICES.items():
@@ -99,7 +95,11 @@ class TrainConfig:
                 raise SeglabError(f"{name}={getattr(self, name)!r} must be one of {', '.join(map(repr, choices))}")
 
 
-_LEAST = {"epochs": 1, "batch": 1, "imgsz": 1, "nbs": 1, "seed": 0, "lr0": 0, "momentum": 0, "weight_decay": 0}
+_BOUNDS = {
+    **dict.fromkeys(("epochs", "batch", "imgsz", "nbs"), (1, inf)),
+    **dict.fromkeys(("seed", "lr0", "weight_decay"), (0, inf)),
+    "momentum": (0, 0.9999),
+}
 _CHOICES = {
     "optimizer": ("auto", "SGD", "AdamW"),
     "mask_targets": ("soft", "hard"),

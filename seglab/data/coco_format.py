@@ -77,7 +77,7 @@ class CocoFile:
         class_id = self._class_of.get(category) if isinstance(category, (int, float, str)) else None
         if class_id is None:
             return None, [(f"unknown category: id {category} is not in the JSON", LEFT_OUT)]
-        shape, crowd = annotation.get("segmentation"), bool(annotation.get("iscrowd", 0))
+        shape, crowd = annotation.get("segmentation"), is_crowd(annotation)
         if isinstance(shape, dict):
             return self._object_from_rle(class_id, shape, crowd, height, width)
         rings, faults = [], []
@@ -110,6 +110,12 @@ class CocoFile:
         if not crop.size:
             return None, [("an empty mask", LEFT_OUT)]
         return Object(class_id, mask_to_rings(crop, x0, y0), crowd, rle), []
+
+
+def is_crowd(annotation: dict) -> bool:
+    """What a COCO annotation's `iscrowd` means; some tools write it as text, where "0" is true to Python."""
+    said = annotation.get("iscrowd")
+    return said.strip().lower() not in ("", "0", "0.0", "false") if isinstance(said, str) else bool(said)
 
 
 def read_coco(path: str | Path) -> CocoFile:

@@ -10,20 +10,20 @@ import json
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 import numpy as np
 
 from seglab.data.catalogue import SPLITS, DatasetSpec, image_folder, label_path, load_dataset, write_yaml
-from seglab.data.coco_format import read_coco
+from seglab.data.coco_format import is_crowd, read_coco
+from seglab.data.convert_images import ImageTable
 from seglab.data.convert_readers import Picture, read_labelme, read_masks, read_voc
 from seglab.data.convert_report import Report
 from seglab.data.convert_rows import LabelWriter, same, steady
-from seglab.data.convert_stream import coco_head, stream_json
+from seglab.data.convert_stream import coco_categories, coco_images, stream_json
 from seglab.data.image import image_size
 from seglab.data.yolo_format import LEFT_OUT, read_labels
 from seglab.errors import SeglabError
@@ -72,12 +72,8 @@ def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
     """A COCO JSON -> the new folder `labels` of YOLO-seg label files, all or nothing; pictures are not looked at."""
     report = Report(Path(annotations), Path(labels))
     with _unfinished(report.out, report) as part:
-        images, categories = coco_head(report.source)
-        report.images = report.images_written = len(images)
-        if not all({"width", "height"} <= set(image) for image in images):
-            raise SeglabError(f"{annotations}: its images need width and height; convert it with images= instead")
-        class_of = {category: index for index, category in enumerate(sorted(item["id"] for item in categories))}
-        _coco_annotations(report.source, images, class_of, LabelWriter(part, report), report, None, {})
+        class_of = _class_of(category["id"] for category in coco_categories(report.source))
+        _coco_file(report.source, class_of, part, report)
         os.replace(part, report.out)
     return report
 
@@ -152,116 +148,135 @@ def _coco_to_yolo(
     files: list[Path], images: Path | None, part: Path, report: Report
 ) -> tuple[list[str], dict[str, str]]:
     """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
-    heads = {file: coco_head(file) for file in files}
+    categories = {file: coco_categories(file) for file in files}
     names: dict[int, str] = {}
-    for file, (_, categories) in heads.items():
-        for category in categories:
+    for file in files:
+        for category in categories[file]:
             if names.setdefault(category["id"], str(category["name"])) != str(category["name"]):
                 raise SeglabError(
                     f"{file} calls category {category['id']} '{category['name']}' and another JSON "
                     f"'{names[category['id']]}': convert them one by one"
                 )
-    class_of = {category: index for index, category in enumerate(sorted(names))}
     crowds = {}
     (part / "annotations").mkdir()
-    for file, (entries, categories) in heads.items():
+    for file in files:
         split = file.stem.removeprefix("instances_") if len(files) > 1 else _role(file.stem)
-        if images is None:
-            folder = image_folder(file, [entry["file_name"] for entry in entries])
-        else:
-            folder = images / split if (images / split).is_dir() else images
-        left_out = _place_images(entries, folder, part / "images" / split)
-        kept = [entry for entry in entries if entry["id"] not in left_out]
-        report.images += len(entries)
-        report.images_written += len(kept)
+        folder = images / split if images and (images / split).is_dir() else images
+        folder = folder or image_folder(file, [str(next(coco_images(file))["file_name"])])
         crowds[split] = f"annotations/crowds_{split}.json"
         with open(part / crowds[split], "w", encoding="utf-8") as aside:
-            aside.write('{"annotations": [')
-            writer = LabelWriter(part / "labels" / split, report)
-            _coco_annotations(file, kept, class_of, writer, report, aside, left_out)
-            aside.write(f'],\n"images": {json.dumps(kept)},\n"categories": {json.dumps(categories)}}}')
+            aside.write('{"images": [')
+            _coco_file(file, _class_of(names), part / "labels" / split, report, folder, part / "images" / split, aside)
+            aside.write(f'],\n"categories": {json.dumps(categories[file])}}}')
     return [names[category] for category in sorted(names)], crowds
 
 
-def _place_images(entries: list[dict], folder: Path, target: Path) -> dict[int, str]:
-    """Link the pictures of COCO image entries into the dataset -> image id: why it had to be left out."""
-    left_out, taken = {}, set()
-    target.mkdir(parents=True)
-    for entry in with_progress(entries, f"place {target.name}"):
-        name = PurePosixPath(str(entry["file_name"]).replace("\\", "/"))
-        fault = ""
-        if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-            fault = "unsafe image name: it leads out of the folder of images"
-        elif not (folder / name).is_file():
-            fault = f"missing image: it is not in {folder}"
-        elif name.with_suffix("") in taken:
-            fault = "name already taken: another image would share its label file"
-        else:
-            try:
-                height, width = image_size(folder / name)
-            except SeglabError as error:
-                fault = f"unreadable image: {error}"
-            else:
-                entry |= {key: size for key, size in (("width", width), ("height", height)) if entry.get(key) is None}
-                said = entry["width"], entry["height"]
-                if said != (width, height):
-                    fault = f"another size than in the JSON: {said} there, {(width, height)} in the file"
-        if fault:
-            left_out[entry["id"]] = f"{fault} (image {name})"
-        else:
-            taken.add(name.with_suffix(""))
-            _link(folder / name, target / name)
-    return left_out
+def _class_of(category_ids: Iterable[int | str]) -> dict[int | str, int]:
+    return {category: class_id for class_id, category in enumerate(sorted(category_ids))}
+
+
+def _coco_file(
+    path: Path,
+    class_of: dict[int | str, int],
+    labels: Path,
+    report: Report,
+    folder: Path | None = None,
+    target: Path | None = None,
+    aside: TextIO | None = None,
+) -> None:
+    """One COCO JSON -> the folder `labels`; its pictures are linked from `folder` into `target`, if there is one, and
+    its images and crowds written to `aside`. Images and annotations pass one by one, the images first."""
+    from tqdm.auto import tqdm
+
+    writer, table, separator = LabelWriter(labels, report), ImageTable(), "\n"
+    large = path.stat().st_size >= WORTH_A_BAR
+    with closing(table.database):
+        for entry in tqdm(coco_images(path), desc=f"place {labels.name}", unit="image", disable=not large):
+            report.images += 1
+            # Halves of surrogate pairs, which JSON can hold, are in no file's name.
+            name = PurePosixPath(str(entry["file_name"]).replace("\\", "/").encode(errors="replace").decode())
+            fault = _image_fault(path, entry, name, folder)
+            label = "" if fault else str(name.with_suffix(".txt"))
+            fault = fault or table.add(entry["id"], label, entry["width"], entry["height"])
+            if fault:
+                table.leave_out(entry["id"], f"{fault} (image {name})")
+                continue
+            report.images_written += 1
+            writer.file(label)
+            if folder:
+                _link(folder / name, target / name)
+            if aside:
+                aside.write(separator + json.dumps(entry))
+                separator = ",\n"
+        if aside:
+            aside.write('],\n"annotations": [')
+        _coco_annotations(path, class_of, table, writer, report, aside)
+        writer.close()
+        for image_id, fault, lost in table.left_out():
+            report.lose(f"{path} image id {image_id}", fault, lost)
+
+
+def _image_fault(path: Path, entry: dict, name: PurePosixPath, folder: Path | None) -> str:
+    """Why an image of a COCO JSON has to be left out, or ""; a size that the JSON does not say is put into `entry`."""
+    if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\0" in str(name):
+        return "unsafe image name: it leads out of the folder of images"
+    if folder is None:
+        if not all(isinstance(entry.get(key), (int, float)) and entry[key] > 0 for key in ("width", "height")):
+            raise SeglabError(f"{path}: its images need width and height; convert it with images= instead")
+        return ""
+    if not (folder / name).is_file():
+        return f"missing image: it is not in {folder}"
+    try:
+        height, width = image_size(folder / name)
+    except SeglabError as error:
+        return f"unreadable image: {error}"
+    entry |= {key: size for key, size in (("width", width), ("height", height)) if entry.get(key) is None}
+    if (said := (entry["width"], entry["height"])) != (width, height):
+        return f"another size than in the JSON: {said} there, {width, height} in the file"
+    return ""
 
 
 def _coco_annotations(
     path: Path,
-    entries: list[dict],
-    class_of: dict[int, int],
+    class_of: dict[int | str, int],
+    table: ImageTable,
     writer: LabelWriter,
     report: Report,
     aside: TextIO | None,
-    left_out: dict[int, str],
 ) -> None:
     """Stream the annotations of a COCO JSON into label files, crowds into `aside`."""
     from tqdm.auto import tqdm
 
-    known = {}
-    for entry in entries:
-        label = str(PurePosixPath(str(entry["file_name"]).replace("\\", "/")).with_suffix(".txt"))
-        known[entry["id"]] = label, (entry["width"], entry["height"])
-        writer.file(label)
-    without_image = Counter(dict.fromkeys(left_out, 0))
-    separator = ""
+    separator = "\n"
     size = path.stat().st_size
     with tqdm(total=size, unit="B", unit_scale=True, desc=f"convert {path.name}", disable=size < WORTH_A_BAR) as bar:
         for key, annotation in stream_json(path, bar.update):
             if key != "annotations":
                 continue
             report.objects += 1
-            try:
-                image_id = annotation.get("image_id")
-                image = known.get(image_id)
-            except (AttributeError, TypeError):
+            image_id = annotation.get("image_id") if isinstance(annotation, dict) else []
+            if isinstance(image_id, (dict, list)):
                 report.lose(f"{path} annotation {report.objects}", "no annotation: it does not name its image")
                 continue
-            if image is None:
-                without_image[image_id] += 1
-            elif annotation.get("iscrowd"):
+            label, width, height = table.find(image_id) or (None, 0, 0)
+            if label is None:
+                table.lose(image_id)
+            elif is_crowd(annotation):
                 report.crowds += 1
                 if aside:
                     aside.write(separator + json.dumps(annotation))
                     separator = ",\n"
             else:
-                _coco_object(annotation, class_of, writer, report, *image)
-    writer.close()
-    for image_id, count in without_image.items():
-        why = left_out.get(image_id, "unknown image: the JSON does not list it")
-        report.lose(f"{path} image id {image_id}", why, count)
+                _coco_object(annotation, class_of, writer, report, label, (width, height))
 
 
 def _coco_object(
-    annotation: dict, class_of: dict[int, int], writer: LabelWriter, report: Report, label: str, size: tuple[int, int]
+    annotation: dict,
+    class_of: dict[int | str, int],
+    writer: LabelWriter,
+    report: Report,
+    label: str,
+    size: tuple[float, float],
 ) -> None:
     where = f"annotation {annotation.get('id')} of {label}"
     category, shape = annotation.get("category_id"), annotation.get("segmentation")
@@ -367,7 +382,8 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
                 width, height = image["width"], image["height"]
                 objects, problems = read_labels(label_path(path), width, height, spec.names)
                 left_out = sum(problem.done == LEFT_OUT for problem in problems)
-                report.problems += problems
+                for problem in problems:
+                    report.add(problem)
                 report.objects += len(objects) + left_out
                 report.lost += left_out
                 for found in objects:
@@ -392,7 +408,7 @@ def _ids(
     known = read_coco(aside) if aside else None
     if known:
         ids = {image["file_name"]: image["id"] for image in known.images}
-        crowds = [each for group in known.annotations.values() for each in group if each.get("iscrowd")]
+        crowds = [each for group in known.annotations.values() for each in group if is_crowd(each)]
         category_ids = known.category_ids
     else:
         numbered = all(file.stem.isdecimal() for file in files) and len({file.stem for file in files}) == len(files)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seglab.data.problems import Problem, problem_table
+from seglab.data.problems import ROWS_SHOWN, Problem, problem_table
 
 SIZES = ("small", "medium", "large")  # COCO's: areas below 32 x 32 and 96 x 96 pixels
 NEARLY_WHOLE = 0.99
@@ -36,9 +37,9 @@ class Report:
     """The account of one conversion; `str(report)` is a table.
 
     strict: the IoU that was asked for. Images and objects counted in the source and as written; crowds: regions kept
-    in a JSON of their own; lost: objects that could not be written, each explained in `problems`. own and other:
-    fidelity by size when this library reads the result, and when a reader takes each row for one polygon and draws it
-    as COCO does.
+    in a JSON of their own; lost: objects that could not be written. problems: why, and what else was found; of each
+    kind as many as the table shows and one more, while `kinds` counts all. own and other: fidelity by size when this
+    library reads the result, and when a reader takes each row for one polygon and draws it as COCO does.
     """
 
     source: Path
@@ -52,6 +53,7 @@ class Report:
     lost: int = 0
     seconds: float = 0.0
     problems: list[Problem] = field(default_factory=list)
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
     own: dict[str, Fidelity] = field(default_factory=lambda: {size: Fidelity() for size in SIZES})
     other: dict[str, Fidelity] = field(default_factory=lambda: {size: Fidelity() for size in SIZES})
 
@@ -65,11 +67,17 @@ class Report:
     def lose(self, where: str, what: str, objects: int = 1) -> None:
         """Note objects that are not in the output, and why."""
         self.lost += objects
-        self.problems.append(Problem(where, 0, what, f"{objects} object{'s' * (objects != 1)} left out"))
+        self.add(Problem(where, 0, what, f"{objects} object{'s' * (objects != 1)} left out"))
 
     def note(self, where: str, what: str, done: str) -> None:
         """Note what is worth knowing though no object is lost by it."""
-        self.problems.append(Problem(where, 0, what, done, note=True))
+        self.add(Problem(where, 0, what, done, note=True))
+
+    def add(self, problem: Problem) -> None:
+        """Count a problem, and keep it if it is among the first of its kind."""
+        self.kinds[problem.kind] += 1
+        if self.kinds[problem.kind] <= ROWS_SHOWN + 1:
+            self.problems.append(problem)
 
     @property
     def worst(self) -> float:
@@ -95,4 +103,4 @@ class Report:
                     lines.append(f"    {reader:20} {size:6} {figures}")
         if not self.passed:
             lines.append(f"  NOT WRITTEN: with strict={self.strict} no object may be lost or lie under that IoU")
-        return "\n".join([*lines, *filter(None, [problem_table(self.problems)])])
+        return "\n".join([*lines, *filter(None, [problem_table(self.problems, counts=self.kinds)])])

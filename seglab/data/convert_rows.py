@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from array import array
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -21,6 +22,8 @@ MARGIN = 1e-4  # pixels between a written coordinate and the next tie of COCO's 
 UNIT = 10**9  # fractions are written in billionths: they err by less than MARGIN up to 100,000 pixels a side
 VERTEX = 24  # characters of a written vertex
 BATCH = 1000  # objects that are made into rows together
+BUCKETS = 256  # of a million objects, one holds some three megabytes
+WAITING = 1 << 22  # bytes of rows that are kept in memory
 
 
 def steady(points: np.ndarray) -> np.ndarray:
@@ -142,21 +145,23 @@ def same(a: dict, b: dict) -> float:
 class LabelWriter:
     """Objects on their way into one folder of label files, in whatever order they come.
 
-    Rows go to one temporary file as they are made; at the end every label file is written once, from its rows there.
-    Memory holds the files' names, a batch of objects and a few numbers a row.
+    Rows wait in buckets, by the name of their file, which go to disk when they hold WAITING bytes together; at the end
+    bucket after bucket is read and every label file written once. Memory holds a batch of objects and one bucket.
     """
 
     def __init__(self, folder: Path, report: Report):
         self.folder, self.report = folder, report
         folder.mkdir(parents=True, exist_ok=True)
-        self.number_of: dict[str, int] = {}
+        self.files = 0
         self.objects: list[tuple] = []
-        self.rows = tempfile.TemporaryFile(dir=folder, buffering=0)  # read row by row later: a buffer would read on
-        self.files, self.ends = array("q"), array("q")  # of every row: the number of its file, its end in `rows`
+        self.disk = tempfile.TemporaryDirectory(dir=folder)
+        self.buckets: list[list[bytes]] = [[] for _ in range(BUCKETS)]  # name, row, name, row, ...
+        self.waiting = 0  # bytes in them
 
     def file(self, name: str) -> None:
         """An image's label file, empty as long as no object follows. name: relative, with its suffix .txt."""
-        self.number_of.setdefault(name, len(self.number_of))
+        self.files += 1
+        self._put(name, b"")
 
     def add(self, name: str, size: tuple[int, int], class_id: int, rings, rle, pixels: float, where: str) -> None:
         """One object of an image of `size` (width, height): its solid rings or its RLE.
@@ -170,7 +175,6 @@ class LabelWriter:
     def _make_rows(self) -> None:
         outlines = [(rings, size) for _, size, _, rings, rle, _, _ in self.objects if rle is None]
         plain = iter(plain_rows(outlines) if outlines else ())
-        end, written = self.ends[-1] if self.ends else 0, []
         for name, size, class_id, rings, rle, pixels, where in self.objects:
             text = next(plain) if rle is None else None
             found = (text, 1.0, 1.0) if text else faithful_row(rings, rle, *size)
@@ -178,24 +182,25 @@ class LabelWriter:
                 self.report.lose(where, "no area: the object has neither a pixel nor an outline inside the image")
                 continue
             self.report.count(pixels, *found[1:])
-            written.append(f"{class_id}{found[0]}\n".encode())
-            end += len(written[-1])
-            self.files.append(self.number_of[name])
-            self.ends.append(end)
-        self.rows.write(b"".join(written))
+            self._put(name, f"{class_id}{found[0]}\n".encode())
         self.objects.clear()
+
+    def _put(self, name: str, row: bytes) -> None:
+        key = os.fsencode(name)
+        self.buckets[crc32(key) % BUCKETS] += key, row
+        self.waiting += len(key) + len(row)
+        if self.waiting > WAITING:
+            for number, records in enumerate(self.buckets):
+                with open(f"{self.disk.name}/{number}", "ab", buffering=0) as file:
+                    file.write(b"".join(record + b"\0" for record in records))
+                records.clear()
+            self.waiting = 0
 
     def close(self) -> None:
         """Write the label files."""
         self._make_rows()
-        files, ends = np.array(self.files, dtype=np.int64), np.array(self.ends, dtype=np.int64)
-        order = np.argsort(files, kind="stable")
-        bounds = np.searchsorted(files[order], np.arange(len(self.number_of) + 1))
-        starts, ends = np.append(0, ends[:-1])[order], ends[order]
-        with self.rows:
-            for number, name in enumerate(with_progress(self.number_of, f"write {self.folder.name}", "file")):
-                own = slice(bounds[number], bounds[number + 1])
-                rows = [self._row(start, end) for start, end in zip(starts[own].tolist(), ends[own].tolist())]
+        with self.disk:
+            for name, rows in with_progress(self._files(), f"write {self.folder.name}", "file", self.files):
                 if len(set(rows)) < len(rows):
                     self.report.note(name, "duplicate row: the source has an object twice", "kept; readers skip it")
                 if "/" in name:
@@ -203,6 +208,14 @@ class LabelWriter:
                 with open(f"{self.folder}/{name}", "wb", buffering=0) as file:
                     file.write(b"".join(rows))
 
-    def _row(self, start: int, end: int) -> bytes:
-        self.rows.seek(start)
-        return self.rows.read(end - start)
+    def _files(self) -> Iterator[tuple[str, list[bytes]]]:
+        """Every label file's name and rows, bucket by bucket."""
+        for number, records in enumerate(self.buckets):
+            spilled = Path(self.disk.name, str(number))
+            if spilled.exists():
+                records[:0] = spilled.read_bytes().split(b"\0")[:-1]
+            files = defaultdict(list)
+            for key, row in zip(records[::2], records[1::2]):
+                files[key] += [row] if row else []
+            records.clear()
+            yield from ((os.fsdecode(key), rows) for key, rows in files.items())

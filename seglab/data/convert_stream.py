@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +37,52 @@ def stream_json(path: Path, progress: Callable[[int], None] = lambda characters:
                 yield key, reader.value()
 
 
-def coco_head(path: Path) -> tuple[list[dict], list[dict]]:
-    """(images, categories) of a COCO JSON, without its annotations where that can be.
+def coco_categories(path: Path) -> list[dict]:
+    """The categories of a COCO JSON, from the file's last TAIL bytes where they stand there, as in COCO's own files.
 
-    COCO's own files have the images before the annotations and the categories after them: these are then read from
-    the file's end. A file in another order is read through once.
+    Errors: SeglabError when there are none, or one lacks its id or name.
     """
-    found: dict[str, list] = {"images": [], "categories": []}
-    for key, item in stream_json(path):
-        if key in found:
-            found[key].append(item)
-        elif key == "annotations" and found["images"]:
-            found["categories"] = found["categories"] or _categories_at_the_end(path)
-            if found["categories"]:
+    categories = _categories_at_the_end(path)
+    if not categories:
+        for key, item in stream_json(path):
+            if key == "categories":
+                categories.append(item)
+            elif categories:
                 break
-    if not found["images"] or not found["categories"]:
-        missing = " and ".join(key for key, items in found.items() if not items)
-        raise SeglabError(f"{path} is no COCO instances JSON: it has no {missing}; give one with images and categories")
-    for key, needed in (("images", {"id", "file_name"}), ("categories", {"id", "name"})):
-        if not all(isinstance(item, dict) and needed <= set(item) for item in found[key]):
-            raise SeglabError(f"{path}: its {key} need {' and '.join(sorted(needed))}; get the JSON again")
-        if len({isinstance(item["id"], str) for item in found[key]}) > 1:
+    return list(_checked(path, "categories", ("id", "name"), categories))
+
+
+def coco_images(path: Path) -> Iterator[dict]:
+    """Yield the images of a COCO JSON; where they come first, as in COCO's own files, the annotations stay unread.
+
+    Errors: SeglabError when there are none, or one lacks its id or file name.
+    """
+
+    def images() -> Iterator[Any]:
+        found = False
+        for key, item in stream_json(path):
+            if key == "images":
+                found = True
+                yield item
+            elif found and key == "annotations":
+                break
+
+    return _checked(path, "images", ("file_name", "id"), images())
+
+
+def _checked(path: Path, key: str, needed: tuple[str, str], items: Iterable[Any]) -> Iterator[dict]:
+    kinds = set()
+    for item in items:
+        if not isinstance(item, dict) or not item.keys() >= set(needed):
+            raise SeglabError(f"{path}: its {key} need {' and '.join(needed)}; get the JSON again")
+        if isinstance(item["id"], (dict, list)):
+            raise SeglabError(f"{path}: among its {key} is the id {item['id']}; ids are numbers or text")
+        kinds.add(isinstance(item["id"], str))
+        if len(kinds) > 1:
             raise SeglabError(f"{path}: some ids of its {key} are numbers and some are text; make them alike")
-    return found["images"], found["categories"]
+        yield item
+    if not kinds:
+        raise SeglabError(f"{path} is no COCO instances JSON: it has no {key}; give one with images and categories")
 
 
 def _categories_at_the_end(path: Path) -> list[dict]:

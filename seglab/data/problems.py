@@ -29,6 +29,11 @@ class Problem:
     def where(self) -> str:
         return f"{self.path}:{self.line}" if self.line else self.path
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """The fault without its particulars, and what was done."""
+        return self.what.split(":")[0], self.done
+
 
 def raise_first(problems: Iterable[Problem]) -> None:
     """Strict reading. Errors: SeglabError for the first problem that is no mere note."""
@@ -37,21 +42,21 @@ def raise_first(problems: Iterable[Problem]) -> None:
             raise SeglabError(f"{problem.where}: {problem.what}; correct it, or read without strict=True")
 
 
-def problem_table(problems: Iterable[Problem], root: str | Path = "") -> str:
+def problem_table(problems: Iterable[Problem], root: str | Path = "", counts: Counter | None = None) -> str:
     """A printable table: how often each fault occurs, then where, file by file ("" when there is none).
 
     Paths are shown relative to `root`. Of each fault the first few rows are shown, so that ten thousand of one kind
-    cannot hide a single one of another.
+    cannot hide a single one of another. counts: of each kind, where `problems` has but the first ROWS_SHOWN + 1.
     """
     problems = list(problems)
-    kinds = Counter((problem.what.split(":")[0], problem.done) for problem in problems)
+    counts = Counter(problem.kind for problem in problems) if counts is None else counts
     lines, shown = [], Counter()
     for problem in problems:
-        kind = (problem.what.split(":")[0], problem.done)
-        shown[kind] += 1
-        if shown[kind] <= ROWS_SHOWN:
+        shown[problem.kind] += 1
+        if shown[problem.kind] <= ROWS_SHOWN:
             where = problem.where.removeprefix(str(root)).lstrip("/\\") if str(root) else problem.where
             lines.append(f"  {where}  {problem.what} -> {problem.done}")
-        if shown[kind] == ROWS_SHOWN + 1:
-            lines.append(f"  ... {kinds[kind] - ROWS_SHOWN} more: {kind[0]} -> {kind[1]}")
-    return "\n".join([f"{len(problems)} finding{'s' * (len(problems) != 1)} in the data:"] + lines) if lines else ""
+        if shown[problem.kind] == ROWS_SHOWN + 1:
+            lines.append(f"  ... {counts[problem.kind] - ROWS_SHOWN} more: {problem.kind[0]} -> {problem.done}")
+    found = sum(counts.values())
+    return "\n".join([f"{found} finding{'s' * (found != 1)} in the data:"] + lines) if lines else ""

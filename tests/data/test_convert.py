@@ -19,7 +19,7 @@ from seglab.data import convert_stream
 from seglab.data.catalogue import label_path, load_dataset
 from seglab.data.convert import convert, convert_coco_labels
 from seglab.data.convert_rows import faithful_row, plain_rows, same, steady
-from seglab.data.convert_stream import coco_head, stream_json
+from seglab.data.convert_stream import coco_categories, coco_images, stream_json
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.yolo_format import read_labels
 from seglab.errors import SeglabError
@@ -362,13 +362,22 @@ def test_the_head_is_found_in_any_order(tmp_path):
     parts = {"images": [image], "annotations": [{"id": 2}], "categories": [category]}
     for order in (("images", "annotations", "categories"), ("categories", "annotations", "images")):
         path.write_text(json.dumps({key: parts[key] for key in order}))
-        assert coco_head(path) == ([image], [category])
+        assert (list(coco_images(path)), coco_categories(path)) == ([image], [category])
     path.write_text(json.dumps({"images": [image], "annotations": [{"id": 2}], "more": {"categories": [category]}}))
     with pytest.raises(SeglabError, match="no categories"):
-        coco_head(path)
+        coco_categories(path)
     path.write_text(json.dumps(parts | {"images": [{"id": 1}]}))
     with pytest.raises(SeglabError, match="images need file_name and id"):
-        coco_head(path)
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"images": []}))
+    with pytest.raises(SeglabError, match="no images"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"images": [image, {"id": "2", "file_name": "b.jpg"}]}))
+    with pytest.raises(SeglabError, match="some are text"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"categories": [{"id": [3], "name": "ant"}]}))
+    with pytest.raises(SeglabError, match="ids are numbers or text"):
+        coco_categories(path)
 
 
 def png(array: np.ndarray) -> str:

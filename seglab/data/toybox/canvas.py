@@ -6,15 +6,20 @@ belong to it. What a thing hides of another is its interior, so neighbours share
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 
 import cv2
 import numpy as np
 
-from seglab.data.toybox.materials import Field, Light, Part, shade
+from seglab.data.toybox.materials import LEVELS, Field, Light, Part, shade
+from seglab.data.toybox.outlines import affine, chained, vertices
 
 SUB = 4  # lattice points a pixel side
 AROUND = np.ones((3, 3), np.uint8)
+SHARE = LEVELS * np.float32(1 / 255)  # of a pixel, by its coverage in 8 bits
+DROP = 1 - LEVELS * np.float32(0.55 / 255)  # light left by the shadow of a part, by its darkness in 8 bits
 Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
@@ -50,17 +55,16 @@ class Placed:
         """2x3 from the thing's frame to the image, the lens taken as affine about the thing's origin."""
         x, y = self.matrix[:, 2]
         corners = through(self.lens, np.array([[x, y], [x + 1, y], [x, y + 1]]))
-        jacobian = np.stack([corners[1] - corners[0], corners[2] - corners[0]], 1)
-        return np.column_stack([jacobian @ self.matrix[:, :2], corners[0]])
+        return affine((corners[1:] - corners[0]).T @ self.matrix[:, :2], corners[0])
 
 
 def through(lens: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points (n, 2) under a homography (3, 3)."""
     x, y, w = (points @ lens[:, :2].T + lens[:, 2]).T
-    return np.stack([x / w, y / w], 1)
+    return vertices(x / w, y / w)
 
 
-def _clipped(low: np.ndarray, high: np.ndarray, limits: Window, margin: float) -> Window | None:
+def _clipped(low: Sequence[float], high: Sequence[float], limits: Window, margin: float) -> Window | None:
     """The whole pixels from `low` to `high` (x, y) and `margin` about them, within `limits`."""
     x0, y0 = max(int(low[0] - margin), limits[0]), max(int(low[1] - margin), limits[1])
     x1, y1 = min(int(high[0] + margin) + 1, limits[2]), min(int(high[1] + margin) + 1, limits[3])
@@ -74,7 +78,7 @@ class Stencil:
     window: Window
     points: np.ndarray  # ((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1) uint8, 0 or 255
     rings: list[list[np.ndarray]]  # of every part, in sixteenths of a pixel
-    boxes: list[tuple[np.ndarray, np.ndarray]]  # of every part: least and greatest x and y
+    boxes: list[tuple[list[float], list[float]]]  # of every part: least and greatest x and y
 
     def of(self, lattice: np.ndarray) -> np.ndarray:
         """The window's view of a lattice over the whole picture."""
@@ -92,21 +96,23 @@ class Stencil:
 def stencil(thing: Placed, height: int, width: int) -> Stencil | None:
     """The lattice points a thing covers, or None when it lies outside the picture."""
     points, sizes, counts = thing.outline()
-    firsts = np.cumsum(sizes) - sizes  # of every ring; and of every part's first ring:
-    parts = firsts[np.cumsum(counts) - counts]
+    ends, last = np.cumsum(sizes), np.cumsum(counts)
+    firsts = ends - sizes  # of every ring; and of every part's first ring:
+    parts = firsts[last - counts]
     low, high = np.minimum.reduceat(points, parts), np.maximum.reduceat(points, parts)
     window = _clipped(low.min(0), high.max(0), (0, 0, width, height), 2 + 3 * thing.blur)
     if window is None:
         return None
     x0, y0, x1, y1 = window
     lattice = np.zeros(((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1), np.uint8)
-    fine = np.split(np.rint((points - (x0, y0)) * (SUB * 16)).astype(np.int32), firsts[1:])
-    coarse, last = np.split(np.rint(points * 16).astype(np.int32), firsts[1:]), np.cumsum(counts)
-    for part, end in zip(thing.parts, last):
+    fine, coarse = np.rint((points - (x0, y0)) * (SUB * 16)).astype(np.int32), np.rint(points * 16).astype(np.int32)
+    spans, rings = [slice(*span) for span in zip(firsts.tolist(), ends.tolist())], []
+    for part, end in zip(thing.parts, last.tolist()):
+        own = spans[end - len(part.rings) : end]
         if not part.inner:
-            cv2.fillPoly(lattice, fine[end - len(part.rings) : end], 255, shift=4)
-    rings = [coarse[end - count : end] for end, count in zip(last, counts)]
-    return Stencil(window, lattice, rings, list(zip(low, high)))
+            cv2.fillPoly(lattice, [fine[span] for span in own], 255, shift=4)
+        rings.append([coarse[span] for span in own])
+    return Stencil(window, lattice, rings, list(zip(low.tolist(), high.tolist())))
 
 
 def trace(points: np.ndarray, x0: float, y0: float, smallest: float = 3.0) -> list[np.ndarray]:
@@ -129,8 +135,8 @@ def visible(things: list[Placed], height: int, width: int) -> list[tuple[Placed,
     Named things of which less than 18 % or 40 square pixels would show are taken out, so nothing goes unnamed.
     """
     cover = np.zeros((height * SUB + 1, width * SUB + 1), np.uint8)
-    kept = []
-    for thing in reversed(things):
+    kept, rearmost = [], next((i for i, thing in enumerate(things) if thing.class_id >= 0), len(things))
+    for i, thing in reversed(list(enumerate(things))):
         cut = stencil(thing, height, width)
         if cut is None:
             continue
@@ -143,7 +149,8 @@ def visible(things: list[Placed], height: int, width: int) -> list[tuple[Placed,
             rings = trace(seen, *cut.window[:2])
             if not rings:
                 continue
-        cv2.bitwise_or(hidden, cv2.erode(cut.points, AROUND), dst=hidden)
+        if i > rearmost:  # else nothing behind it has a name
+            cv2.bitwise_or(hidden, cv2.erode(cut.points, AROUND), dst=hidden)
         kept.append((thing, cut, rings))
     return kept[::-1]
 
@@ -154,21 +161,32 @@ def cast(picture: np.ndarray, cut: Stencil, coverage: np.ndarray, shadow: Shadow
     step = 2 if shadow.soft < 8 else 4
     x0, y0, x1, y1 = cut.window
     m, pad = shadow.matrix, 2 * shadow.soft + step
-    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ m[:, :2].T + m[:, 2]
-    low = np.maximum((corners.min(0) - pad) // step, 0).astype(int)
-    high = np.minimum((corners.max(0) + pad) // step + 1, (-(-width // step), -(-height // step))).astype(int)
-    if (high - low).min() < 1:
+    xs, ys = (np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ m[:, :2].T + m[:, 2]).T.tolist()
+    left, top = (max(int((min(ends) - pad) // step), 0) for ends in (xs, ys))
+    right = min(int((max(xs) + pad) // step) + 1, -(-width // step))
+    bottom = min(int((max(ys) + pad) // step) + 1, -(-height // step))
+    if left >= right or top >= bottom:
         return
     small = cv2.resize(coverage, (-((x0 - x1) // step), -((y0 - y1) // step)), interpolation=cv2.INTER_AREA)
-    shrunk = np.column_stack([m[:, :2], (m[:, :2] @ (x0, y0) + m[:, 2]) / step - low])
-    dark = cv2.warpAffine(small, shrunk, tuple((high - low).tolist()))
+    shrunk = affine(m[:, :2], (m[:, :2] @ (x0, y0) + m[:, 2]) / step - (left, top))
+    dark = cv2.warpAffine(small, shrunk, (right - left, bottom - top))
     k = int(max(shadow.soft / step, 1)) | 1
     dark = cv2.blur(cv2.blur(dark, (k, k)), (k, k))
-    region = picture[:, step * low[1] : step * high[1], step * low[0] : step * high[0]]
-    keep = cv2.resize(dark, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)[
-        : region.shape[1], : region.shape[2]
-    ]
-    region *= 1 - keep.astype(np.float32) * np.float32(shadow.dark / 255)
+    x, y, w, h = cv2.boundingRect(dark)
+    if not w:
+        return
+    dark = dark[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1]  # with one pixel of light around it
+    left, top = (left + max(x - 1, 0)) * step, (top + max(y - 1, 0)) * step
+    keep = cv2.resize(dark, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
+    region = picture[:, top : top + keep.shape[0], left : left + keep.shape[1]]
+    keep = keep[: region.shape[1], : region.shape[2]]
+    _dim(region, cv2.LUT(keep, 1 - LEVELS * np.float32(shadow.dark / 255)))
+
+
+def _dim(planes: np.ndarray, share: np.ndarray) -> None:
+    """Multiply planes (n, h, w), a view of a larger picture, by one (h, w): OpenCV is faster here than numpy."""
+    for plane in planes:
+        cv2.multiply(plane, share, dst=plane)
 
 
 def paint(picture: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: np.random.Generator) -> None:
@@ -178,7 +196,9 @@ def paint(picture: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: n
     for shadow in thing.shadows:
         cast(picture, cut, coverage, shadow)
     local = thing.local()
-    scale, roll = float(np.sqrt(abs(np.linalg.det(local[:, :2])))), float(np.arctan2(local[1, 0], local[0, 0]))
+    (a, b, _), (c, d, _) = local.tolist()
+    scale, roll = sqrt(abs(a * d - b * c)), np.arctan2(c, a)
+    turned_by = np.float32(np.cos(roll)), np.float32(np.sin(roll))
     clear = any(part.finish.clear for part in thing.parts)
     layers = np.zeros((5 if clear else 4, y1 - y0, x1 - x0), np.float32)  # colour, weight, and opacity if it is not 1
     layers[3] = 1e-4
@@ -189,29 +209,26 @@ def paint(picture: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: n
             continue
         px0, py0, px1, py1 = window
         alpha = np.zeros((py1 - py0, px1 - px0), np.uint8)
-        corner = np.array((px0 * 16, py0 * 16), np.int32)
-        cv2.fillPoly(alpha, [ring - corner for ring in rings], 255, cv2.LINE_AA, 4)
-        frame = local
-        if part.frame is not None:
-            frame = np.column_stack([local[:, :2] @ part.frame[:, :2], local[:, :2] @ part.frame[:, 2] + local[:, 2]])
+        cv2.fillPoly(alpha, rings, 255, cv2.LINE_AA, 4, (-px0 * 16, -py0 * 16))
+        frame = local if part.frame is None else chained(local, part.frame)
         if part.lift:
             _drop(layers[:3], alpha, (px0 - x0, py0 - y0), part.lift * scale, light)
-        value = shade(part, Field(alpha, (px0, py0), frame, scale, roll), light, start)
-        share = alpha.astype(np.float32) * np.float32(1 / 255)
+        value = shade(part, Field(alpha, (px0, py0), frame, scale, turned_by), light, start)
+        share = cv2.LUT(alpha, SHARE)
         region = layers[:, py0 - y0 : py1 - y0, px0 - x0 : px1 - x0]
         region *= 1 - share
         region[:3] += value * share
         region[3] += share
         if clear:
             region[4] += share * np.float32(1 - part.finish.clear)
-    opaque = coverage.astype(np.float32) * np.float32(1 / 255)
-    layers *= opaque / layers[3]  # takes the weight out: at seams between parts no background shines through
+    opaque = cv2.LUT(coverage, SHARE)
+    _dim(layers, opaque / layers[3])  # takes the weight out: at seams between parts no background shines through
     layers[3] = layers[4] if clear else opaque
     if thing.blur > 0.3:
         for layer in layers[:4]:
             cv2.GaussianBlur(layer, (0, 0), thing.blur, dst=layer)
     view = picture[:, y0:y1, x0:x1]
-    view *= 1 - layers[3]
+    _dim(view, 1 - layers[3])
     view += layers[:3]
 
 
@@ -224,4 +241,4 @@ def _drop(colour: np.ndarray, alpha: np.ndarray, corner: tuple[int, int], reach:
     left, top = corner[0] - k, corner[1] - k
     region = colour[:, max(top, 0) : top + dark.shape[0], max(left, 0) : left + dark.shape[1]]
     dark = dark[max(-top, 0) :, max(-left, 0) :][: region.shape[1], : region.shape[2]]
-    region *= 1 - dark.astype(np.float32) * np.float32(0.55 / 255)
+    _dim(region, cv2.LUT(dark, DROP))

@@ -64,7 +64,7 @@ def label_rows(sample: Sample) -> str:
     rows = []
     for thing in sample.objects:
         row = join_rings(thing.rings) / (width, height)
-        rows.append(f"{thing.class_id} " + " ".join(f"{value:.5f}" for value in row.ravel()) + "\n")
+        rows.append(f"{thing.class_id} " + " ".join(f"{value:.5f}" for value in row.ravel().tolist()) + "\n")
     return "".join(rows)
 
 
@@ -100,7 +100,8 @@ class _Job:
         """Write picture and label; the scene's COCO annotations as JSON."""
         split, stem, seed = self.plan[index]
         sample = scene(seed, self.size)
-        encoded = cv2.imencode(".jpg", sample.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        picture = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
+        encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
         (self.folder / "images" / split / f"{stem}.jpg").write_bytes(encoded.tobytes())
         (self.folder / "labels" / split / f"{stem}.txt").write_text(label_rows(sample), encoding="ascii")
         return json.dumps([coco_annotation(thing.rings, thing.class_id, *self.size) for thing in sample.objects])

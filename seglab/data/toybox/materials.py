@@ -15,10 +15,12 @@ import numpy as np
 
 from seglab.data.toybox.tiles import patch
 
+LEVELS = np.arange(256, dtype=np.float32)  # what 8 bits can say
+
 
 def clamp(values, low: float = 0.0, high: float = 1.0):
-    """np.clip for arrays, without its toll on small ones."""
-    return np.minimum(np.maximum(values, np.float32(low)), np.float32(high))
+    """np.clip without its toll on small arrays; on large ones much faster than np.minimum and np.maximum."""
+    return values.clip(np.float32(low), np.float32(high))
 
 
 def linear(colour) -> np.ndarray:
@@ -69,11 +71,12 @@ WOOD = Finish(gloss=0.06, sharp=3, grain=0.9, tile="wood", pitch=6.0)
 
 class Field:
     """The pixels of one part. alpha: (h, w) uint8 coverage, its first pixel at `corner` (x, y); frame: 2x3 from the
-    part's frame to the image; scale: pixels a unit of the thing; roll: rotation from the thing to the image."""
+    part's frame to the image; scale: pixels a unit of the thing; turn: cosine and sine of the rotation from the
+    thing to the image."""
 
-    def __init__(self, alpha: np.ndarray, corner: tuple[int, int], frame: np.ndarray, scale: float, roll: float):
+    def __init__(self, alpha: np.ndarray, corner: tuple[int, int], frame: np.ndarray, scale: float, turn: tuple):
         self.alpha, self.corner, self.frame, self.scale = alpha, corner, frame, scale
-        self.cos, self.sin = np.float32(np.cos(roll)), np.float32(np.sin(roll))
+        self.cos, self.sin = turn
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -120,7 +123,7 @@ def rounded(radius: float, nx: float = 0.0, ny: float = 0.0, soft: float = 0.25)
         fall = clamp(1 - depth * np.float32(1 / (radius * f.scale)), 0, 0.96)
         gx = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3, scale=-1 / 8) * fall
         gy = cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3, scale=-1 / 8) * fall
-        nz = np.sqrt(1 - fall * fall)
+        nz = cv2.sqrt(1 - fall * fall)
         if nx or ny:
             bx, by, _ = f.turn(np.float32(nx), np.float32(ny), 0)
             gx, gy = gx + bx, gy + by
@@ -141,9 +144,9 @@ def lathe(radii: np.ndarray, heights: np.ndarray, tilt: float) -> Form:
         radius = np.interp(rows, np.arange(len(y)), r).astype(np.float32)[at]
         lean = np.interp(rows, np.arange(len(y)), slope).astype(np.float32)[at]
         u = clamp(f.x / radius, -0.97, 0.97)
-        front = np.sqrt(1 - u * u)
+        front = cv2.sqrt(1 - u * u)
         ny = -(lean + np.float32(tilt) * front)
-        length = 1 / np.sqrt(1 + ny * ny)
+        length = 1 / cv2.sqrt(1 + ny * ny)
         return f.turn(u * length, ny * length, front * length)
 
     return form
@@ -180,6 +183,19 @@ class Light:
     ground: np.ndarray
     window: tuple[float, float]
 
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """(2, 3) float32: unit vectors towards the light, and half way between it and the viewer."""
+        lx, ly, lz = np.array(self.towards, np.float32)
+        half = np.array([lx, ly, lz + 1.0]) / np.sqrt(float(lx * lx + ly * ly + (lz + 1) ** 2))
+        return np.array([self.towards, half], np.float32)
+
+    @cached_property
+    def spreads(self) -> tuple[np.ndarray, ...]:
+        """The key, what comes from all around, how that changes downwards, and what shines in highlights."""
+        around, slope = (self.sky + self.ground) / 2, (self.ground - self.sky) / 2
+        return tuple(spread(c) for c in (self.key, around, slope, 0.6 * self.key + self.sky))
+
 
 def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndarray:
     """Radiance of a part's pixels, (3, h, w) or (3, 1, 1) float32. start: where in the tile its texture begins."""
@@ -193,17 +209,17 @@ def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndar
         if finish.bump:
             nx = nx + cv2.Sobel(texture, cv2.CV_32F, 1, 0, ksize=3, scale=0.5 * finish.bump)
             ny = ny + cv2.Sobel(texture, cv2.CV_32F, 0, 1, ksize=3, scale=0.5 * finish.bump)
-    lx, ly, lz = (np.float32(v) for v in light.towards)
-    lit = np.maximum((nx * lx + ny * ly + nz * lz + np.float32(0.12)) * np.float32(1 / 1.12), 0)
+    (lx, ly, lz), (hx, hy, hz) = light.directions
+    lit = clamp((nx * lx + ny * ly + nz * lz + np.float32(0.12)) * np.float32(1 / 1.12), 0, np.inf)
     shine = None
     if finish.gloss:
-        half = np.array([lx, ly, lz + 1.0]) / np.sqrt(float(lx * lx + ly * ly + (lz + 1) ** 2))
-        shine = np.maximum(nx * np.float32(half[0]) + ny * np.float32(half[1]) + nz * np.float32(half[2]), 0)
+        shine = clamp(nx * hx + ny * hy + nz * hz, 0, np.inf)
         for _ in range(finish.sharp):
-            shine = shine * shine
-        shine = shine * np.float32(finish.gloss)
+            shine *= shine
+        shine *= np.float32(finish.gloss)
     if finish.mirror:
-        across, down = np.abs(2 * nz * nx - lx), np.abs(2 * nz * ny - ly)
+        twice = 2 * nz
+        across, down = np.abs(twice * nx - lx), np.abs(twice * ny - ly)
         wide, high = np.float32(light.window[0]), np.float32(light.window[1])
         pane = clamp((wide - across) * 9) * clamp((high - down) * 9)
         pane = pane * (1 - np.float32(0.7) * clamp(1 - across * 30))  # the window's bar
@@ -212,7 +228,7 @@ def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndar
             pane + np.float32(0.35) * rim * rim * (1 - ny)
         )
     # The sky lights what faces up (ny = -1), the ground what faces down; the colour goes in where it costs least.
-    key, mean, slope = (spread(c) for c in (light.key, (light.sky + light.ground) / 2, (light.ground - light.sky) / 2))
+    key, mean, slope, bright = light.spreads
     colour = spread(part.colour)
     layers = part.paint(f) if part.paint else ()
     for weight, over in layers:
@@ -223,4 +239,4 @@ def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndar
         glow = key * colour * lit + slope * colour * ny + mean * colour
     if finish.grain:
         glow = glow * grain
-    return glow if shine is None else glow + spread(0.6 * light.key + light.sky) * shine
+    return glow if shine is None else glow + bright * shine

@@ -10,12 +10,19 @@ import numpy as np
 FULL = 2 * np.pi
 
 
+def vertices(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(n, 2) from the two coordinates: np.stack without its toll on short arrays."""
+    points = np.empty((len(x), 2))
+    points[:, 0], points[:, 1] = x, y
+    return points
+
+
 def ellipse(
     x: float, y: float, rx: float, ry: float, start: float = 0.0, stop: float = FULL, n: int = 40
 ) -> np.ndarray:
     """Arc of an ellipse between two angles (radians, clockwise on the screen); the whole ring by default."""
     angle = start + (stop - start) * np.arange(n) / (n if stop - start == FULL else n - 1)
-    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
+    return vertices(x + rx * np.cos(angle), y + ry * np.sin(angle))
 
 
 def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> np.ndarray:
@@ -54,10 +61,11 @@ def _sides(line: np.ndarray, radius, closed: bool) -> np.ndarray:
     else:
         along = np.concatenate([line[1:], line[-1:]]) - np.concatenate([line[:1], line[:-1]])
     along = along * (radius / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9))[:, None]
-    return np.stack([along[:, 1], -along[:, 0]], 1)
+    return vertices(along[:, 1], -along[:, 0])
 
 
-CAP = np.linspace(0, FULL / 2, 7)[1:-1]
+CAP = np.linspace(0, FULL / 2, 7)[1:-1, None]
+AHEAD, ASIDE = np.cos(CAP), np.sin(CAP)
 
 
 def tube(line, radius) -> np.ndarray:
@@ -66,7 +74,7 @@ def tube(line, radius) -> np.ndarray:
     side = _sides(line, radius, closed=False)
 
     def cap(end, first):
-        return end + np.outer(np.cos(CAP), first) + np.outer(np.sin(CAP), (-first[1], first[0]))
+        return end + AHEAD * first + ASIDE * np.array((-first[1], first[0]))
 
     return np.concatenate([line + side, cap(line[-1], side[-1]), (line - side)[::-1], cap(line[0], -side[0])])
 
@@ -75,7 +83,7 @@ def sticks(starts, ends, radius: float) -> list[np.ndarray]:
     """Many straight bars with round ends at once: from `starts` to `ends`, both (k, 2)."""
     starts, ends = np.asarray(starts, float), np.asarray(ends, float)
     along = (ends - starts) * (radius / np.maximum(np.hypot(*(ends - starts).T), 1e-9))[:, None]
-    side = np.stack([along[:, 1], -along[:, 0]], 1)
+    side = vertices(along[:, 1], -along[:, 0])
     corners = (
         starts + side,
         ends + side,
@@ -105,7 +113,19 @@ def turned(radii: np.ndarray, heights: np.ndarray, tilt: float) -> np.ndarray:
     y = -heights * np.sqrt(1 - tilt * tilt)
     top = ellipse(0, y[-1], radii[-1], radii[-1] * tilt, FULL, FULL / 2, 17)
     foot = ellipse(0, y[0], radii[0], radii[0] * tilt, FULL / 2, 0, 17)
-    return np.concatenate([np.stack([radii, y], 1), top, np.stack([-radii, y], 1)[::-1], foot])
+    return np.concatenate([vertices(radii, y), top, vertices(-radii, y)[::-1], foot])
+
+
+def affine(square: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """2x3 from its 2x2 part and its last column."""
+    matrix = np.empty((2, 3))
+    matrix[:, :2], matrix[:, 2] = square, offset
+    return matrix
+
+
+def chained(after: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The 2x3 affine map that does `first` and then `after`, both 2x3."""
+    return affine(after[:, :2] @ first[:, :2], after[:, :2] @ first[:, 2] + after[:, 2])
 
 
 def turn(points: np.ndarray, angle: float) -> np.ndarray:
@@ -123,4 +143,4 @@ def project(points, yaw: float, elevation: float, distance: float = 14.0) -> np.
     x, z = x * np.cos(yaw) + z * np.sin(yaw), z * np.cos(yaw) - x * np.sin(yaw)
     y, z = y * np.cos(elevation) - z * np.sin(elevation), z * np.cos(elevation) + y * np.sin(elevation)
     near = distance / (distance - z)
-    return np.stack([x * near, -y * near], 1)
+    return vertices(x * near, -y * near)

@@ -130,7 +130,10 @@ def _room(stage: Stage) -> np.ndarray:
         cv2.circle(lamp, centre, int(w * rng.uniform(0.012, 0.035)), 255, -1)
         small += lamp * spread(np.array([1.3, 1.0, 0.6]) * rng.uniform(0.2, 0.9) / 255)
     sigma, size = rng.uniform(1.0, 4.0) * w / 160, (stage.width, stage.height)
-    return np.stack([cv2.resize(cv2.GaussianBlur(plane, (0, 0), sigma), size) for plane in small])
+    picture = np.empty((3, stage.height, stage.width), np.float32)
+    for plane, large in zip(small, picture):
+        cv2.resize(cv2.GaussianBlur(plane, (0, 0), sigma), size, dst=large)
+    return picture
 
 
 def table(stage: Stage) -> None:
@@ -141,9 +144,10 @@ def table(stage: Stage) -> None:
     horizon = h * (0.5 - 0.75 * tilt) * rng.uniform(0.7, 1.2)
     first, top = stage.level(*_cloth(rng, TOPS), horizon, rng.uniform(1.0, 2.0), rng.uniform(-0.5, 0.5))
     sheen = np.linspace(rng.uniform(0.1, 0.6), 0, h - first, dtype=np.float32)[:, None] ** 2
-    mirrored = stage.picture[:, first - 4 : first - 3] if first > 4 else np.float32(0.3)
     stage.picture[:, max(first - 3, 0) : first] *= np.float32(0.5)
-    stage.picture[:, first:] = top + sheen * (mirrored - top)
+    for plane, ground in zip(stage.picture, top):
+        mirrored = plane[first - 4 : first - 3] if first > 4 else np.float32(0.3)
+        np.add(ground, sheen * (mirrored - ground), out=plane[first:])
     near, far = w / rng.choice([rng.uniform(2.6, 6.5), rng.uniform(6.5, 16.0)]), rng.uniform(0.3, 0.6)
     focus, strength = rng.uniform(0.4, 1.0), rng.uniform(0, 2.2) * w / 640
     taken: list[tuple[float, float]] = []
@@ -199,18 +203,20 @@ def outdoor(stage: Stage) -> None:
     x, y = rng.uniform(0, 150, 2)
     cloud = stage.surface("clouds", np.array([[0.7, 0, x], [0.1, 1.2, y], [0, 0, 1]]), ((0, 0, 0), (250, 250, 250)))[0]
     cloud = clamp((cloud - np.float32(rng.uniform(0.25, 0.6))) * np.float32(2.2))
-    rows = np.arange(h, dtype=np.float32)[:, None]
-    picture = spread(zenith) + spread(haze - zenith) * np.minimum(rows * np.float32(1 / horizon), 1)
-    picture = picture + (np.float32(0.95) - picture) * cloud
+    picture, rows = np.empty((3, h, w), np.float32), np.arange(horizon, dtype=np.float32)[:, None]
+    sky = spread(zenith) + spread(haze - zenith) * np.minimum(rows * np.float32(1 / horizon), 1)
+    np.add(sky, (np.float32(0.95) - sky) * cloud[:horizon], out=picture[:, :horizon])
     ridge = (
         np.abs(noise(rng, 1, w, ((1, 5), (1, 11), (1, 40), (1, 90)))[0]) * np.float32(h * (0.012 if sand else 0.07)) + 2
     )
     distant = linear("42809e" if sand else "486254")
-    picture += (spread(distant) - picture) * clamp(rows - (np.float32(horizon) - ridge))
+    peak = max(int(horizon - ridge.max()), 0)
+    hills = picture[:, peak:horizon]
+    hills += (spread(distant) - hills) * clamp(rows[peak:] - (np.float32(horizon) - ridge))
     tones = ((176, 146, 104), (244, 222, 180)) if sand else ((34, 62, 20), (156, 184, 74))
     first, lawn = stage.level("plaster" if sand else "grass", tones, horizon, 3.0, 0.0)
     mist = np.linspace(0.7, 0, h - first, dtype=np.float32)[:, None] ** 2
-    picture[:, first:] = lawn + mist * (spread(haze) - lawn)
+    np.add(lawn, mist * (spread(haze) - lawn), out=picture[:, first:])
     strings, flying = np.zeros((h, w), np.uint8), [name for name in NAMES if name != "kite"]
     t = np.linspace(0, 1, 12)
     for _ in range(int(rng.integers(1, 7))):
@@ -219,8 +225,11 @@ def outdoor(stage: Stage) -> None:
         cv2.polylines(strings, [np.rint(line * 16).astype(np.int32)], False, 90, 1, cv2.LINE_AA, 4)
         class_id, _, _, parts = stage.draw(("hang",), tilt, without=flying)
         stage.put(parts, x, y, w / rng.uniform(8, 44), rng.normal(0, 0.4), class_id)
-    picture += (np.float32(0.6) - picture) * (strings.astype(np.float32) * np.float32(1 / 255))
-    stage.picture = np.stack([cv2.GaussianBlur(plane, (5, 5), 1.1) for plane in picture])
+    strung = strings.astype(np.float32) * np.float32(1 / 255)
+    for plane in picture:
+        plane += (np.float32(0.6) - plane) * strung
+        cv2.GaussianBlur(plane, (5, 5), 1.1, dst=plane)
+    stage.picture = picture
     if rng.random() < 0.4:
         cloth = stage.put(
             blanket(linear(_choose(rng, CLOTHS[:2] + CLOTHS[3:]))),

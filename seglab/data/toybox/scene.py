@@ -26,7 +26,8 @@ def scene(seed: int | Sequence[int], size: tuple[int, int] = (480, 640)) -> Samp
     place = list(PLACES)[rng.choice(len(PLACES), p=list(PLACES.values()))]
     stage = Stage(rng, *size, outdoor=place is outdoor)
     place(stage)
-    picture = stage.picture * spread(0.75 * stage.light.key + 0.3 * stage.light.sky)
+    picture = stage.picture
+    picture *= spread(0.75 * stage.light.key + 0.3 * stage.light.sky)
     objects = []
     for thing, cut, rings in visible(stage.things, *size):
         paint(picture, thing, cut, stage.light, rng)
@@ -36,22 +37,28 @@ def scene(seed: int | Sequence[int], size: tuple[int, int] = (480, 640)) -> Samp
 
 
 def _expose(picture: np.ndarray, rng: np.random.Generator, outdoor: bool) -> np.ndarray:
-    """Linear light (3, H, W) to a photograph (H, W, 3) uint8: illumination, vignette, lens, exposure, noise, tones."""
+    """Linear light (3, H, W), overwritten, to a photograph (H, W, 3) uint8: illumination, vignette, lens, exposure,
+    noise, tones."""
     height, width = picture.shape[1:]
     v, u = (np.linspace(-1, 1, n, dtype=np.float32) ** 2 * np.float32(0.6) for n in (height, width))
     field = _illumination(rng, height, width, outdoor)
-    field *= 1 - np.float32(rng.uniform(0.05, 0.35)) * np.minimum(v[:, None] + u, 1)
+    field *= 1 - np.float32(rng.uniform(0.05, 0.35)) * clamp(v[:, None] + u)
     mean = float((picture[:, ::8, ::8] * field[::8, ::8]).mean())
     gains = rng.uniform(0.94, 1.06, 3) * rng.uniform(0.24, 0.42) / max(mean, 0.05)
     sigma, strength = rng.uniform(0.35, 0.75), np.float32(rng.uniform(0.003, 0.014))
     grain = _grain(height + 256, width + 256)
-    channels = []
+    channels, noise = [], np.empty_like(field)
     for plane, gain in zip(picture, gains):
         top, left = rng.integers(0, 256, 2)
-        plane = cv2.GaussianBlur(plane, (3, 3), sigma) * field
-        root = cv2.sqrt(np.maximum(plane, 0) * np.float32(gain))  # in which photon noise is even
-        root += grain[top : top + height, left : left + width] * strength
-        channels.append(np.take(_tones(), clamp(root * np.float32(4095 / 2), 0, 4095).astype(np.uint16)))
+        cv2.GaussianBlur(plane, (3, 3), sigma, dst=plane)
+        plane *= field
+        plane.clip(0, np.inf, out=plane)
+        plane *= np.float32(gain)
+        cv2.sqrt(plane, dst=plane)  # the root, in which photon noise is even
+        plane += np.multiply(grain[top : top + height, left : left + width], strength, out=noise)
+        plane *= np.float32(4095 / 2)
+        plane.clip(0, 4095, out=plane)
+        channels.append(np.take(_tones(), plane.astype(np.uint16)))
     return cv2.merge(channels)
 
 

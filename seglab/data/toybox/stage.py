@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from seglab.data.toybox.canvas import Placed, Shadow
-from seglab.data.toybox.materials import Light, Part, linear, spread
+from seglab.data.toybox.materials import LEVELS, Light, Part, linear
 from seglab.data.toybox.props import twig
 from seglab.data.toybox.things import NAMES, THINGS
 from seglab.data.toybox.tiles import TILE, tile
@@ -30,7 +30,7 @@ class Stage:
     def __init__(self, rng: np.random.Generator, height: int, width: int, outdoor: bool):
         self.rng, self.height, self.width, self.outdoor = rng, height, width, outdoor
         self.light = _light(rng, outdoor)
-        self.picture = np.zeros((3, height, width), np.float32)
+        self.picture: np.ndarray  # the place sets it
         self.things: list[Placed] = []
         self.lens = np.eye(3)
 
@@ -51,7 +51,10 @@ class Stage:
         flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (self.width, self.height - top)
         grey = cv2.warpPerspective(tile(kind), matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
         dark, light = (linear(np.minimum(tone, 250)) for tone in tones)
-        return grey.astype(np.float32) * spread((light - dark) / 255) + spread(dark)
+        picture = np.empty((3, *grey.shape), np.float32)
+        for plane, low, range_ in zip(picture, dark.astype(np.float32), ((light - dark) / 255).astype(np.float32)):
+            cv2.LUT(grey, LEVELS * range_ + low, dst=plane)
+        return picture
 
     def upright(self, kind: str, tones: Sequence, angle: float = 0.0) -> np.ndarray:
         """(3, H, W): a surface that faces the camera."""

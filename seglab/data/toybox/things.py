@@ -12,7 +12,21 @@ import numpy as np
 
 from seglab.data.toybox import materials as m
 from seglab.data.toybox.materials import Field, Part, clamp, flat, lathe, linear, rounded
-from seglab.data.toybox.outlines import FULL, box, ellipse, loop, project, smooth, sticks, tube, turn, turned
+from seglab.data.toybox.outlines import (
+    FULL,
+    affine,
+    box,
+    chained,
+    ellipse,
+    loop,
+    project,
+    smooth,
+    sticks,
+    tube,
+    turn,
+    turned,
+    vertices,
+)
 
 BRIGHT = "cc2824 e8781e f0c028 46983c 167c7c 245cb0 623a92 d45486"
 CALM = "f0ece2 d4e0e4 eed6c2 bacebe e6bebc 688098 343e4e b09274"
@@ -23,23 +37,35 @@ BLACK, WHITE, STEEL, BRASS = linear("161414"), linear("f2f0ea"), linear("bcc0c6"
 
 def pick(rng: np.random.Generator, colours: str, spread: float = 12.0) -> np.ndarray:
     """One of `colours` (sRGB in hexadecimal), a little off, as linear light."""
-    choice = bytes.fromhex(colours.split()[rng.integers(len(colours.split()))])
-    return linear(np.minimum(np.maximum(np.frombuffer(choice, np.uint8) + rng.normal(0, spread, 3), 8), 248))
+    choices = colours.split()
+    choice = bytes.fromhex(choices[rng.integers(len(choices))])
+    return linear(np.minimum(np.maximum(list(choice) + rng.normal(0, spread, 3), 8), 248))
 
 
 def moved(parts: list[Part], matrix) -> list[Part]:
     """Parts under a 2x3 affine, what is painted on them too."""
     a = np.asarray(matrix, float)
-    result = []
-    for part in parts:
-        f = np.eye(2, 3) if part.frame is None else part.frame
-        frame = np.column_stack([a[:, :2] @ f[:, :2], a[:, :2] @ f[:, 2] + a[:, 2]])
-        result.append(replace(part, rings=[ring @ a[:, :2].T + a[:, 2] for ring in part.rings], frame=frame))
-    return result
+    turned_by, offset = a[:, :2].T, a[:, 2]
+    return [
+        replace(
+            part,
+            rings=[ring @ turned_by + offset for ring in part.rings],
+            frame=a if part.frame is None else chained(a, part.frame),
+        )
+        for part in parts
+    ]
 
 
 def shifted(parts: list[Part], x: float, y: float) -> list[Part]:
-    return moved(parts, [[1, 0, x], [0, 1, y]])
+    offset = np.array((x, y))
+    return [
+        replace(
+            part,
+            rings=[ring + offset for ring in part.rings],
+            frame=affine(np.eye(2), offset) if part.frame is None else part.frame + ((0, 0, x), (0, 0, y)),
+        )
+        for part in parts
+    ]
 
 
 def settled(parts: list[Part], pose: str) -> list[Part]:
@@ -126,7 +152,7 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     tilt = 1.0 if pose == "hang" else max(tilt, 0.35)
     rise, big, small = np.sqrt(1 - tilt * tilt), rng.uniform(0.32, 0.38), rng.uniform(0.16, 0.2)
     angle = np.arange(72) * FULL / 72
-    around = np.stack([np.cos(angle), np.sin(angle) * tilt], 1)
+    around = vertices(np.cos(angle), np.sin(angle) * tilt)
     centre = around * big - (0, small * rise)
     dough = pick(rng, "ce924e ba783c e0ac68", 6)
     body = loop(centre, small)
@@ -141,7 +167,7 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     glaze = pick(rng, "ee8cac 5c321c f2eade 8ccae0 f0c854 b884cc 3a1e12", 8)
     wave = sum(rng.uniform(0.02, 0.06) * np.sin(k * angle + rng.uniform(0, FULL)) for k in (3, 5, 8, 11))
     low = np.deg2rad(28) + wave * 2
-    front = around * (big + small * np.cos(low))[:, None] - np.stack([0 * angle, small * rise * (1 + np.sin(low))], 1)
+    front = around * (big + small * np.cos(low))[:, None] - vertices(0 * angle, small * rise * (1 + np.sin(low)))
     back = centre + (body[0] - centre) * (0.93 + wave * 0.4)[:, None]
     hidden = clamp(0.5 - np.sin(angle) * 2.5, 0, 1)[:, None] * min(rise * 3, 1)
     icing = [front * (1 - hidden) + back * hidden]
@@ -156,14 +182,14 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         for _ in range(4):
             k, across, swing = rng.integers(0, 72, 9), rng.uniform(-0.5, 0.5, 9), rng.uniform(0, np.pi, 9)
             at = centre[k] + out[k] * across[:, None] - top
-            half = np.stack([np.cos(swing), np.sin(swing) * (0.4 + 0.6 * tilt)], 1) * 0.034
+            half = vertices(np.cos(swing), np.sin(swing) * (0.4 + 0.6 * tilt)) * 0.034
             grains = sticks(at - half, at + half, 0.014)
             parts.append(Part(grains, pick(rng, BRIGHT), m.PLASTIC, flat(-0.2, -0.4), inner=True, lift=0.01))
     elif style == 2:  # drizzle
         lines = []
         for x in np.arange(-0.95, 0.95, rng.uniform(0.13, 0.2)):
             t = np.linspace(-1, 1, 24)
-            line = np.stack([(x + 0.12 * t) * (big + small), t * (big + small) * tilt], 1)
+            line = vertices((x + 0.12 * t) * (big + small), t * (big + small) * tilt)
             far = np.hypot(line[:, 0], line[:, 1] / tilt)
             for side in (t < 0, t >= 0):
                 on = side & (np.abs(far - big) < small * 0.6)
@@ -196,8 +222,8 @@ def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     if rng.random() < 0.85:
         lh = np.linspace(rng.uniform(0.08, 0.2), rng.uniform(0.38, shoulder - 0.04), 12) * height
         lr, y0, y1 = np.interp(lh, heights, radii), -lh[0] * rise, -lh[-1] * rise
-        ring = [np.stack([lr, -lh * rise], 1), ellipse(0, y1, lr[-1], lr[-1] * tilt, 0, np.pi, 15)]
-        ring += [np.stack([-lr, -lh * rise], 1)[::-1], ellipse(0, y0, lr[0], lr[0] * tilt, np.pi, 0, 15)]
+        ring = [vertices(lr, -lh * rise), ellipse(0, y1, lr[-1], lr[-1] * tilt, 0, np.pi, 15)]
+        ring += [vertices(-lr, -lh * rise)[::-1], ellipse(0, y0, lr[0], lr[0] * tilt, np.pi, 0, 15)]
         ink, style, turned_by, words = pick(rng, ANY), rng.integers(3), rng.uniform(-0.6, 0.6), rng.uniform(0, 99)
 
         def label(f):
@@ -270,7 +296,7 @@ def clock(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     parts.append(Part([disc(0.87, 0.12)], face, m.PAPER, flat(), dial, inner=True))
 
     def hands(turns, start, end, width):
-        d = np.stack([np.sin(turns * FULL), -np.cos(turns * FULL)], 1) * r
+        d = vertices(np.sin(turns * FULL), -np.cos(turns * FULL)) * r
         return sticks(d * start, d * end, width * r)
 
     k = np.arange(60)
@@ -309,7 +335,7 @@ def kite(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     t = np.linspace(0, 1, 26)
     sway, length = rng.uniform(-1, 1), rng.uniform(1.5, 2.6)
     wave = 0.25 * t * np.sin(t * rng.uniform(6, 10) + rng.uniform(0, FULL))
-    line = tail + np.stack([sway * t + wave, t * length], 1)
+    line = tail + vertices(sway * t + wave, t * length)
     parts = [Part([tube(line, 0.045)], colours[1], m.FABRIC, rounded(0.05))]
     wing = np.array([[0, 0], [0.24, -0.13], [0.24, 0.13]])
     for k in range(5, 26, 5):
@@ -338,7 +364,7 @@ def banana(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     t = np.linspace(-1, 1, 30)
     along, thick = [-1, -0.95, -0.85, -0.6, 0, 0.55, 0.8, 0.86, 1], [50, 70, 130, 175, 190, 165, 90, 60, 55]
     girth, circle = np.interp(t, along, thick) / 1000, length / 2 / np.sin(bend)
-    arc = np.stack([np.sin(t * bend), np.cos(bend) - np.cos(t * bend)], 1) * circle
+    arc = vertices(np.sin(t * bend), np.cos(bend) - np.cos(t * bend)) * circle
     parts = []
     for i in range(count):
         spots = rng.random((6 if ripe > 0.6 else 0, 2))
@@ -469,17 +495,19 @@ def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) 
     ]
     yaw = rng.uniform(0, FULL) if pose == "lie" else rng.uniform(1.32, 1.67) if spine else rng.uniform(-0.5, 1.5)
     elevation = float(np.arcsin(min(tilt, 0.98)))
+    c, u, v = (np.array([face[:3] for face in faces]) * (wide / 2, high / 2, thick / 2)).transpose(1, 0, 2)
+    outwards = np.cross(v, u)
+    outwards /= np.linalg.norm(outwards, axis=1)[:, None]
+    points = np.concatenate([c, c + u, c + u + v, c + v, outwards])
+    if pose == "lie":  # on its back, the cover up
+        points = points[:, [0, 2, 1]] * (1, 1, -1)
+    rings = project(points[:24], yaw, elevation).reshape(4, 6, 2).transpose(1, 0, 2)
     parts = []
-    for corner, right, down, colour, ink in faces:
-        c, u, v = np.array((corner, right, down)) * (wide / 2, high / 2, thick / 2)
-        points = np.stack([c, c + u, c + u + v, c + v, np.cross(v, u) / np.linalg.norm(np.cross(v, u))])
-        if pose == "lie":  # on its back, the cover up
-            points = points[:, [0, 2, 1]] * (1, 1, -1)
-        ring, ((nx, ny),) = project(points[:4], yaw, elevation), project(points[4:], yaw, elevation, 1e9)
+    for ring, (nx, ny), (*_, colour, ink) in zip(rings, project(points[24:], yaw, elevation, 1e9), faces):
         a, b = ring[1] - ring[0], ring[3] - ring[0]
         if a[0] * b[1] - a[1] * b[0] > 1e-3:  # else it is turned away
             finish = m.MATTE if ink is pages else m.PAPER
-            parts.append(Part([ring], colour, finish, flat(nx * 0.98, ny * 0.98), ink, np.stack([a, b, ring[0]], 1)))
+            parts.append(Part([ring], colour, finish, flat(nx * 0.98, ny * 0.98), ink, np.array([a, b, ring[0]]).T))
     return settled(parts, pose)
 
 

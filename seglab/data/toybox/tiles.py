@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from math import log2
 
 import cv2
 import numpy as np
 
 TILE = 512
+SIGNED = np.arange(256, dtype=np.float32) * np.float32(1 / 128) - 1  # 8 bits as -1..1
 KINDS = (
     "wood",
     "planks",
@@ -112,10 +114,12 @@ def _shrunk(kind: str, side: int) -> np.ndarray:
 
 def patch(kind: str, side: float, shape: tuple[int, int], start: tuple[int, int]) -> np.ndarray:
     """(h, w) float32 -1..1 cut from the tile repeated at about `side` pixels (to the next half octave)."""
-    side = int(2 ** (np.round(np.clip(np.log2(side), 4, 10) * 2) / 2))
+    side = int(2 ** (round(min(max(log2(side), 4), 10) * 2) / 2))
     grey = _shrunk(kind, side)
     top, left = start[0] % side, start[1] % side
-    down, right = top + shape[0] - side, left + shape[1] - side
-    if down > 0 or right > 0:
-        grey = cv2.copyMakeBorder(grey, 0, max(down, 0), 0, max(right, 0), cv2.BORDER_REFLECT)
-    return grey[top : top + shape[0], left : left + shape[1]].astype(np.float32) * np.float32(1 / 128) - 1
+    down, right = max(top + shape[0] - side, 0), max(left + shape[1] - side, 0)
+    if down or right:
+        y, x = max(min(top, side - down), 0), max(min(left, side - right), 0)  # before it, nothing is mirrored
+        grey = cv2.copyMakeBorder(grey[y:, x:], 0, down, 0, right, cv2.BORDER_REFLECT | cv2.BORDER_ISOLATED)
+        top, left = top - y, left - x
+    return cv2.LUT(grey[top : top + shape[0], left : left + shape[1]], SIGNED)

@@ -115,7 +115,7 @@ def join_rings(rings: Sequence[Ring]) -> Ring:
 
 def _without_repeats(row: Ring) -> Ring:
     """Drop every vertex that equals the next one, the last compared with the first."""
-    return row[(row != np.roll(row, -1, axis=0)).any(axis=1)]
+    return row[(row != np.concatenate((row[1:], row[:1]))).any(axis=1)]
 
 
 def _nearest(ring: Ring, placed: Ring) -> tuple[np.ndarray, np.ndarray]:

@@ -39,7 +39,7 @@ class DatasetSpec:
     splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so.
     annotations: split -> COCO JSON. Where a split has one, its objects come from there (exact RLE masks and crowd
     regions included); elsewhere they come from the YOLO label file of each image. crowds: split -> COCO JSON of the
-    crowd regions that label files cannot hold, kept for evaluation.
+    crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
     """
 
     name: str
@@ -49,9 +49,12 @@ class DatasetSpec:
     yaml: Path | None = None
     annotations: dict[str, Path] = field(default_factory=dict)
     crowds: dict[str, Path] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
 
     def images(self, split: str) -> tuple[Path, ...]:
         """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
+        if split in self.faults:
+            raise SeglabError(self.faults[split])
         if not self.splits.get(split):
             has = ", ".join(f"{name} ({len(paths)})" for name, paths in self.splits.items()) or "none"
             raise SeglabError(
@@ -180,14 +183,21 @@ def _from_yaml(path: Path) -> DatasetSpec:
         entries = {split: [item.removeprefix("../") for item in items] for split, items in entries.items()}
         first = first.removeprefix("../")
     root = _root(path, content, first)
-    splits = {split: tuple(_list_images(path, root, items)) for split, items in entries.items()}
+    splits, faults = {}, {}
+    for split, items in entries.items():
+        try:
+            splits[split] = tuple(_list_images(path, root, items))
+        except SeglabError as error:
+            if split != "test":
+                raise
+            faults[split] = str(error)  # training asks for train and val alone
     for key in ("annotations", "crowds"):
         if not isinstance(content.get(key) or {}, dict):
             raise SeglabError(f"{path}: '{key}' must be a mapping from train, val or test to a COCO JSON, or left out")
     annotations, crowds = (
         {split: root / file for split, file in (content.get(key) or {}).items()} for key in ("annotations", "crowds")
     )
-    return DatasetSpec(path.stem, root, splits, names, path, annotations, crowds)
+    return DatasetSpec(path.stem, root, splits, names, path, annotations, crowds, faults)
 
 
 def _names(path: Path, content: dict) -> dict[int, str]:
@@ -218,6 +228,15 @@ def _root(path: Path, content: dict, entry: str) -> Path:
     )
 
 
+def read_list(path: Path) -> list[str]:
+    """The rows of a text file that lists images, without the empty ones. Errors: SeglabError if it is not in UTF-8."""
+    try:
+        rows = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise SeglabError(f"{path} is no list of images in UTF-8: save it so, one path a line") from None
+    return [row.strip() for row in rows if row.strip()]
+
+
 def _list_images(path: Path, root: Path, entries: list[str]) -> list[Path]:
     """The images a split's entries stand for: folders (searched through), text files that list images, images."""
     images: list[Path] = []
@@ -226,11 +245,7 @@ def _list_images(path: Path, root: Path, entries: list[str]) -> list[Path]:
         if place.is_dir():
             images += [image for image in _files_in(place) if image.suffix.lower() in IMAGE_SUFFIXES]
         elif place.is_file() and place.suffix.lower() == ".txt":
-            try:
-                rows = place.read_text(encoding="utf-8-sig").splitlines()
-            except UnicodeDecodeError:
-                raise SeglabError(f"{place} is no list of images in UTF-8: save it so, one path a line") from None
-            images += [place.parent / row.strip() for row in rows if row.strip()]
+            images += [place.parent / row for row in read_list(place)]
         elif place.is_file() and place.suffix.lower() in IMAGE_SUFFIXES:
             images.append(place)
         else:

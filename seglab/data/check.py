@@ -23,6 +23,7 @@ from seglab.errors import SeglabError
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import fill
 from seglab.progress import with_progress
+from seglab.wording import counted
 
 SMALL, LARGE = 32**2, 96**2  # COCO's size classes, square pixels
 PICTURES = 24  # on the contact sheet
@@ -52,7 +53,7 @@ class DatasetReport:
     sheet: Path | None = None
 
     def __str__(self) -> str:
-        lines = [f"{self.spec.name}: {len(self.spec.names)} classes in {self.spec.root}", ""]
+        lines = [f"{self.spec.name}: {counted(len(self.spec.names), 'class')} in {self.spec.root}", ""]
         lines.append(
             f"{'split':8}{'images':>8}{'unlabelled':>12}{'objects':>9}{'small':>8}{'medium':>8}{'large':>8}"
             f"{'crowds':>8}  sides of images"
@@ -69,9 +70,9 @@ class DatasetReport:
             counts = "".join(f"{split.objects[class_id]:9}" for split in self.splits.values())
             lines.append(f"{self.spec.names[class_id]:20}{counts}")
         if len(present) < len(self.spec.names):
-            lines.append(f"{len(self.spec.names) - len(present)} classes have no object")
+            lines.append(f"{counted(len(self.spec.names) - len(present), 'class')} without an object")
         if self.duplicates:
-            lines += ["", f"{len(self.duplicates)} pairs of images with the same pixels:"]
+            lines += ["", f"{counted(len(self.duplicates), 'pair')} of images with the same pixels:"]
             lines += [f"  {a} {one} = {b} {other}" for a, one, b, other in self.duplicates[:10]]
             leaks = sum(a != b for a, _, b, _ in self.duplicates)
             lines += [f"  {leaks} of them across splits: validation would measure memory"] if leaks else []
@@ -86,7 +87,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
     """
     spec = load_dataset(data)
     report, seen, drawn = DatasetReport(spec), {}, []
-    for name in spec.splits:
+    for name in (*spec.splits, *spec.faults):
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # its problems go into this report
                 dataset = SegmentationDataset(spec, name, 640)

@@ -15,6 +15,7 @@ from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import bounding_box, clip_rings, orient
 from seglab.geometry.rle import compress, rle_to_crop
+from seglab.wording import counted
 
 BORDER = 1.0  # COCO's own polygons reach this many pixels outside their images
 LEFT_OUT = "annotation left out"
@@ -66,9 +67,10 @@ class CocoFile:
 
     def unplaced(self) -> list[Problem]:
         """Annotations of images that the JSON does not list, or lists under a file name that another has already."""
+        unknown = {key: counted(len(rows), "annotation") for key, rows in self.annotations.items()}
         return [
-            Problem(str(self.path), 0, f"unknown image: {len(items)} annotations of image id {image_id}", LEFT_OUT)
-            for image_id, items in self.annotations.items()
+            Problem(str(self.path), 0, f"unknown image: {count} of image id {image_id}", LEFT_OUT)
+            for image_id, count in unknown.items()
             if image_id not in self._listed
         ]
 

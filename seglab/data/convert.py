@@ -361,7 +361,7 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
     if source.suffix == ".json":
         raise SeglabError(f"{source} is a JSON already: to=coco takes the YAML, folder or name of a YOLO-seg dataset")
     spec = load_dataset(str(source))
-    splits = {split: files for split, files in spec.splits.items() if files}
+    splits = {split: spec.images(split) for split in (*spec.splits, *spec.faults) if spec.splits.get(split, True)}
     if len(set(splits.values())) == 1:
         splits = dict(list(splits.items())[:1])  # train and val are the same images
     made = {}

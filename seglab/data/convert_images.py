@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
+
+KEPT = 10_000  # images that were looked for last and need no asking again; they take some 3 MB
 
 
 class ImageTable:
@@ -16,10 +19,11 @@ class ImageTable:
         self.database.execute("BEGIN")  # and never an end: a transaction for every row would take most of the time
         self.database.execute("CREATE TABLE image (id, label UNIQUE, width, height, fault, lost DEFAULT 0)")
         self.database.execute("CREATE INDEX by_id ON image (id)")
+        self.find = lru_cache(KEPT)(self._find)  # once all images are added: what is found does not change then
 
     def add(self, image_id: Any, label: str, width: float, height: float) -> str:
         """An image and its label file -> "", or what speaks against it: its id or its label file is another's."""
-        if self.find(image_id):
+        if self._find(image_id):
             return "id already taken: another image has it"
         row = _key(image_id), label, width, height
         if self.database.execute("INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, '', 0)", row).rowcount:
@@ -31,8 +35,8 @@ class ImageTable:
         row = _key(image_id), _text(fault), lost
         self.database.execute("INSERT INTO image VALUES (?, NULL, 0, 0, ?, ?)", row)
 
-    def find(self, image_id: Any) -> tuple[str | None, float, float] | None:
-        """(label file or None, width, height) of the first image of that id; None for an unknown one."""
+    def _find(self, image_id: Any) -> tuple[str | None, float, float] | None:
+        """`find`: (label file or None, width, height) of the first image of that id; None for an unknown one."""
         command = "SELECT label, width, height FROM image WHERE id = ? LIMIT 1"
         return self.database.execute(command, (_key(image_id),)).fetchone()
 

@@ -22,6 +22,7 @@ from seglab.errors import SeglabError
 from seglab.geometry.polygons import orient
 from seglab.geometry.rle import crop_to_rle, merge, rings_to_rle
 from seglab.progress import with_progress
+from seglab.wording import counted
 
 CIRCLE = 72  # vertices of a Labelme circle, on a radius that keeps its area
 VOC_VOID = [255, 0xE0E0C0]  # the border around VOC's objects, as index and as colour
@@ -106,7 +107,7 @@ def _labelme_objects(shapes: list[dict], size, class_of: dict[str, int], file: P
                 rings.append(points[0] + radius * np.stack((np.cos(angle), np.sin(angle)), axis=1))
             else:
                 report.objects += 1
-                report.lose(f"{file} shape {number}", f"no area: a {kind} of {len(points)} points")
+                report.lose(f"{file} shape {number}", f"no area: a {kind} of {counted(len(points), 'point')}")
         if masks:
             masks += [rings_to_rle(rings, *size)] if rings else []
             objects.append(Object(class_of[label], [], rle=merge(masks)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seglab.data.problems import ROWS_SHOWN, Problem, problem_table
+from seglab.wording import counted
 
 SIZES = ("small", "medium", "large")  # COCO's: areas below 32 x 32 and 96 x 96 pixels
 NEARLY_WHOLE = 0.99
@@ -67,7 +68,7 @@ class Report:
     def lose(self, where: str, what: str, objects: int = 1) -> None:
         """Note objects that are not in the output, and why."""
         self.lost += objects
-        self.add(Problem(where, 0, what, f"{objects} object{'s' * (objects != 1)} left out"))
+        self.add(Problem(where, 0, what, f"{counted(objects, 'object')} left out"))
 
     def note(self, where: str, what: str, done: str) -> None:
         """Note what is worth knowing though no object is lost by it."""
@@ -90,10 +91,11 @@ class Report:
         return self.strict is None or self.worst >= self.strict
 
     def __str__(self) -> str:
+        crowds = counted(self.crowds, "crowd")
         lines = [
             f"{self.source} -> {self.out} in {self.seconds:.1f} s",
             f"  images   {self.images_written} of {self.images}",
-            f"  objects  {self.objects_written} of {self.objects}: {self.crowds} crowds kept aside, {self.lost} lost",
+            f"  objects  {self.objects_written} of {self.objects}: {crowds} kept aside, {self.lost} lost",
             f"  mask IoU against the source  {'objects':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
         ]
         for reader, sizes in (("read by seglab", self.own), ("as one polygon a row", self.other)):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seglab.errors import SeglabError
+from seglab.wording import counted
 
 ROWS_SHOWN = 5  # of each kind
 
@@ -59,4 +60,4 @@ def problem_table(problems: Iterable[Problem], root: str | Path = "", counts: Co
         if shown[problem.kind] == ROWS_SHOWN + 1:
             lines.append(f"  ... {counts[problem.kind] - ROWS_SHOWN} more: {problem.kind[0]} -> {problem.done}")
     found = sum(counts.values())
-    return "\n".join([f"{found} finding{'s' * (found != 1)} in the data:"] + lines) if lines else ""
+    return "\n".join([f"{counted(found, 'finding')} in the data:"] + lines) if lines else ""

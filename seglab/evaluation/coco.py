@@ -14,16 +14,18 @@ detection of each image, which makes a hundred numpy steps out of a million Pyth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from seglab.data.coco_format import is_crowd
 from seglab.errors import SeglabError
-from seglab.geometry.rle import FAR, compress
+from seglab.geometry.rle import FAR, compress, find_damaged
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -274,7 +276,8 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFi
     """COCO's twelve figures for anyone's standard files: an instances file and a list of results.
 
     Raises FileNotFoundError for a missing file, SeglabError for a file of another form. What COCO's own tool takes for
-    a miss without a word, masks of another size than their image and scores that are no numbers, is an error too.
+    a miss without a word, masks of another size than their image and scores that are no numbers, is an error too, and
+    so is a damaged RLE, which may end it, or lend it any number.
     """
     truth, results = _read_json(gt), _read_json(dt)
     if not isinstance(truth, dict) or not {"images", "annotations", "categories"} <= truth.keys():
@@ -283,7 +286,7 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFi
         raise SeglabError(f"{dt} is no COCO results file: it must be a list of detections")
     if not truth["categories"]:
         raise SeglabError(f"{gt} has no categories, so there is nothing to average over: add them")
-    side, where = 0, ""
+    side, rows, read = 0, [], None
     try:
         accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
         sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
@@ -296,17 +299,30 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFi
         # COCO's tool takes a detection's area from the box wherever the file has boxes, for masks too.
         by_box = bool(results) and bool(results[0].get("bbox"))
         for image_id, both in by_image.items():
-            instances, where = [], f" of image {image_id}"
+            instances = []
             for side, rows in enumerate(both):
-                instances.append(_instances(rows, sizes[image_id], kind, by_box if side else None))
+                read = partial(_instances, size=sizes[image_id], kind=kind, area_by_box=by_box if side else None)
+                instances.append(read(rows))
             accumulator.add(image_id, *instances)
     except KeyError as missing:
         raise SeglabError(f"{(gt, dt)[side]} has a row without {missing}, which COCO's format asks for") from missing
     except SeglabError:
         raise
     except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
+        where = _unreadable(rows, (truth["annotations"], results)[side], read) if read else ""
         raise SeglabError(f"{(gt, dt)[side]} has a row{where} that cannot be read ({error}): correct it") from error
     return accumulator.summarise()
+
+
+def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]], Instances]) -> str:
+    """Which of the `rows` of an image it is that `read` cannot take, with its place among all rows of the file."""
+    for row in rows:
+        try:
+            read([row])
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+            number = next(number for number, each in enumerate(every, start=1) if each is row)
+            return f" of image {row['image_id']}, number {number} of its {len(every)},"
+    return ""
 
 
 def _read_json(path: str | Path) -> Any:
@@ -342,19 +358,18 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: 
         boxes,
         masks,
         scores,
-        np.array([row.get("iscrowd", 0) for row in rows], dtype=bool),
+        np.array([is_crowd(row) for row in rows], dtype=bool),
     )
 
 
 def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
     """The masks of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn.
 
-    Errors: ValueError and TypeError for a shape that cannot be drawn. The string of an RLE is taken at its word, since
-    looking into half a million of them would take longer than the rest.
+    Errors: ValueError and TypeError for a shape that cannot be drawn, and for an RLE that is damaged.
     """
     from pycocotools import mask as coco_mask
 
-    masks = []
+    masks, strings = [], []
     for row in rows:
         shape = row.get("segmentation")
         if shape == []:
@@ -367,9 +382,13 @@ def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
             shape = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
         elif tuple(shape["size"]) != size:
             raise ValueError(f"its mask is of the size {shape['size']}, the image of {list(size)}")
-        elif isinstance(shape["counts"], list):
+        elif isinstance(shape["counts"], str):
+            strings.append(shape["counts"])
+        else:
             shape = compress(shape)
         masks.append(shape)
+    if find_damaged(strings, size[0] * size[1]) is not None:
+        raise ValueError(f"the counts of its RLE are no runs that add up to {size[0]} x {size[1]} pixels")
     return masks
 
 

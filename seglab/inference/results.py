@@ -20,6 +20,7 @@ from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import join_rings, ring_area
 from seglab.geometry.rle import crop_to_rle
 from seglab.inference.masks import MaskCrop
+from seglab.wording import counted
 
 Array = torch.Tensor | np.ndarray
 
@@ -242,11 +243,7 @@ class Results:
     def verbose(self) -> str:
         """One line, such as "2 persons, 1 bus"."""
         counts = Counter(kind for kind, _, _ in self._rows())
-        found = []
-        for kind, count in sorted(counts.items()):
-            ending = "es" if self.names[kind].endswith(("s", "x", "ch", "sh")) else "s"
-            found.append(f"{count} {self.names[kind]}{ending * (count > 1)}")
-        return ", ".join(found) or "(no detections)"
+        return ", ".join(counted(counts[kind], self.names[kind]) for kind in sorted(counts)) or "(no detections)"
 
     def __repr__(self) -> str:
         height, width = self.orig_shape

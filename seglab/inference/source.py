@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import torch
 
-from seglab.data.catalogue import IMAGE_SUFFIXES
+from seglab.data.catalogue import IMAGE_SUFFIXES, read_list
 from seglab.data.image import pillow_to_array, read_image
 from seglab.errors import SeglabError
 
@@ -116,11 +116,7 @@ def _files(paths: list[Path], origin: str, vid_stride: int) -> Iterator[Frame]:
 
 def _text_list(path: Path, vid_stride: int) -> Iterator[Frame]:
     """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped."""
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except UnicodeDecodeError:
-        raise SeglabError(f"{path} is no list of images in UTF-8: save it so, one path a line") from None
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [line for line in read_list(path) if not line.startswith("#")]
     if not lines:
         raise SeglabError(f"the list {path} names no image: write one path a line")
     for line in lines:

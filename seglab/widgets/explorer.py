@@ -15,6 +15,7 @@ from seglab.inference.masks import MaskCrop
 from seglab.inference.results import Results
 from seglab.widgets.panel import Drawn, Panel, chooser, slider, toggle
 from seglab.widgets.scene import UNCOUNTED, WRONG, Scene, look, samples, scene_of
+from seglab.wording import counted
 
 RIGHT_COLOUR, WRONG_COLOUR, UNCOUNTED_COLOUR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # apart for all eyes
 LEGIBLE = 60  # labels on one picture; with more, nothing can be read, and the picture below them not seen
@@ -91,7 +92,7 @@ def _panel(names: Sequence[str], scene: Any) -> Panel:
         [controls[name] for name in ("picture", "confidence", "overlap", "mask", "opacity", "object")],
         [*(controls[name] for name in ("outlines", "boxes", "truth", "verdicts")), class_row],
     ]
-    panel = Panel(f"mask explorer, {len(names)} picture{'s' * (len(names) != 1)}", controls, draw, rows)
+    panel = Panel(f"mask explorer, {counted(len(names), 'picture')}", controls, draw, rows)
     panel.class_row = class_row
     return panel
 
@@ -204,7 +205,7 @@ def summary(scene: Scene, kinds: Sequence[int], judged: Sequence[int], hidden: s
     """One line on what is shown: objects by class, and how right they are."""
     counts = Counter(scene.names[kind] for kind in kinds)
     listed = ", ".join(f"{count} {escape(name)}" for name, count in counts.most_common())
-    line = f"<b>{len(kinds)} object{'s' * (len(kinds) != 1)}</b>{': ' if listed else ''}{listed}"
+    line = f"<b>{counted(len(kinds), 'object')}</b>{': ' if listed else ''}{listed}"
     if scene.truth:
         wanted = {i for i, item in enumerate(scene.truth) if not item.crowd and item.class_id not in hidden}
         right, wrong = sum(verdict >= 0 for verdict in judged), sum(verdict == WRONG for verdict in judged)

@@ -15,6 +15,7 @@ from seglab.geometry.polygons import Ring, ring_area
 from seglab.inference.masks import MaskCrop
 from seglab.widgets.panel import encode
 from seglab.widgets.scene import MAX_DETECTIONS, Scene, look, samples
+from seglab.wording import counted
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MOST = 1000  # candidates of a picture that travel, best scores first
@@ -29,7 +30,7 @@ def explorer_page(
     Thresholds work on every candidate of a score above 0.05, as in the explorer; masks are those of probability 0.5.
     """
     pictures = [picture_data(look(model, read(), imgsz), name) for name, read in samples(images, split)]
-    count = f"{len(pictures)} picture{'s' * (len(pictures) != 1)}"
+    count = counted(len(pictures), "picture")
     data = {
         "about": f"{count}, every candidate kept: thresholds work here, without the network",
         "names": model.names,

@@ -30,6 +30,7 @@ from seglab.inference.results import Results
 from seglab.inference.source import load
 from seglab.inference.suppress import Detections, candidates, suppress, thin
 from seglab.model.head import COEFFICIENTS, RawOutput
+from seglab.wording import counted
 
 SHOWN = 1280  # pixels of the longest side; a larger picture is scaled down to this before it is explored
 LOWEST = 0.05  # score from which boxes are candidates
@@ -138,7 +139,7 @@ class Scene:
             "score": f"{self.scores[number]:.3f}",
             "box": f"x {x[0]:.0f} to {x[2]:.0f}, y {x[1]:.0f} to {x[3]:.0f}",
             "area": f"{crop.sum()} px, {100 * crop.sum() / self.image[..., 0].size:.1f} % of the picture",
-            "contour": f"{edge} px long, {_count(len(rings) - holes, 'part')}, {_count(holes, 'hole')}",
+            "contour": f"{edge} px long, {counted(len(rings) - holes, 'part')}, {counted(holes, 'hole')}",
         }
         if self.truth:
             overlap = self.overlaps([number], mask)[0]
@@ -156,10 +157,6 @@ class Scene:
 
 def _above(sums: tuple[int, int, np.ndarray], logit: np.float32) -> MaskCrop:
     return sums[0], sums[1], sums[2] > logit
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def rim(crop: MaskCrop, thickness: int) -> MaskCrop:

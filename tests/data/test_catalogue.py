@@ -9,6 +9,8 @@ from PIL import Image
 
 from seglab.data import catalogue
 from seglab.data.catalogue import COCO_NAMES, label_path, load_dataset, write_yaml
+from seglab.data.check import check
+from seglab.data.convert import convert
 from seglab.errors import SeglabError
 
 
@@ -187,6 +189,14 @@ def test_empty_and_missing_splits_are_named(tmp_path):
     path = make_dataset(tmp_path / "shelf")
     with pytest.raises(SeglabError, match=r"'test'.*train \(3\), val \(2\)"):
         load_dataset(path).images("test")
+    path.write_text(path.read_text() + "\ntest: images/nowhere\n")
+    spec = load_dataset(path)
+    assert len(spec.images("train")) == 3 and len(spec.images("val")) == 2
+    with pytest.raises(SeglabError, match="'images/nowhere' is neither a folder"):
+        spec.images("test")
+    assert "'images/nowhere' is neither a folder" in str(check(path, out=None))
+    with pytest.raises(SeglabError, match="'images/nowhere' is neither a folder"):
+        convert(path, to="coco", out=tmp_path / "out.json")
 
 
 def write_json(path, files, categories=((3, "cup"), (7, "kite"))):

@@ -94,7 +94,7 @@ def test_of_two_entries_of_one_file_the_first_counts_and_the_others_objects_are_
     again = {**IMAGE, "id": 6}
     coco = make(tmp_path, {"segmentation": [SQUARE]}, {"segmentation": [SQUARE], "image_id": 6}, images=(IMAGE, again))
     assert coco.file_names == ["a.jpg"] and len(coco.objects(0, SIZE)[0]) == 1
-    assert "1 annotations of image id 6" in coco.unplaced()[0].what
+    assert "1 annotation of image id 6" in coco.unplaced()[0].what
 
 
 @pytest.mark.parametrize("part", ["images", "categories"])

@@ -177,6 +177,50 @@ def test_images_may_come_in_any_order_but_only_once():
         orders[0].add(*scenes[0])
 
 
+def test_a_damaged_mask_string_is_named_wherever_it_stands(tmp_path):
+    gt, dt = files(tmp_path, [(1, 1, (0, 0, 9, 9), False)] * 3, [(1, 1, (0, 0, 9, 9), 0.5)] * 3)
+    mask = np.zeros((SIDE, SIDE), np.uint8, order="F")
+    mask[3:40, 5:50] = 1
+    good = coco_mask.encode(mask)["counts"].decode()
+    other = coco_mask.encode(np.asfortranarray(mask[:, :-1]))["counts"].decode()
+    cut = good[: len(good) // 2]
+    damaged = (
+        cut,
+        "",
+        other,
+        good + "1",
+        good[:-1] + "~",
+        good[:-1] + "\u20ac",
+        good[:-1] + "\0",
+        "o" * 40 + "0",
+        good + "P",
+    )
+    for path, name in ((gt, "instances"), (dt, "results")):
+        content = json.loads(path.read_text())
+        rows = content["annotations"] if path is gt else content
+        for counts in (good, *damaged):
+            for row in rows:
+                row["segmentation"] = {"size": [SIDE, SIDE], "counts": good}
+            rows[1]["segmentation"] = {"size": [SIDE, SIDE], "counts": counts}
+            path.write_text(json.dumps(content))
+            if counts == good:
+                evaluate_files(gt, dt)
+                continue
+            with pytest.raises(SeglabError, match=rf"{name}\.json has a row of image 1, number 2 of its 3, .*its RLE"):
+                evaluate_files(gt, dt)
+        rows[1]["segmentation"] = rows[0]["segmentation"]
+        path.write_text(json.dumps(content))
+
+
+def test_crowds_are_what_is_meant_by_text(tmp_path):
+    gt, dt = files(tmp_path, [(1, 1, (0, 0, 9, 9), False)], [(1, 1, (0, 0, 9, 9), 0.5)])
+    content = json.loads(gt.read_text())
+    for said, expected in (("0", 1.0), ("1", -1.0), (None, 1.0)):
+        content["annotations"][0]["iscrowd"] = said
+        gt.write_text(json.dumps(content))
+        assert evaluate_files(gt, dt).twelve["AP"] == pytest.approx(expected)
+
+
 def test_files_of_another_form_are_named(tmp_path):
     gt, dt = files(tmp_path, [(1, 1, (0, 0, 9, 9), False)], [(7, 1, (0, 0, 9, 9), 0.5)])
     with pytest.raises(ValueError, match="image 7"):
@@ -201,9 +245,10 @@ def test_files_of_another_form_are_named(tmp_path):
         ({"segmentation": [[0, 0, None, 0, 9, 9]]}, "cannot be read"),
         ({"segmentation": {"size": [2, 2], "counts": [4]}}, "of the size"),
         ({"segmentation": {"size": [SIDE, SIDE], "counts": [4]}}, "damaged"),
+        ({"segmentation": {"size": [SIDE, SIDE], "counts": None}}, "cannot be read"),
     ):
         dt.write_text(json.dumps([rows[0] | {"image_id": 1} | wrong]))
-        with pytest.raises(SeglabError, match=rf"results\.json has a row of image 1.*{told}"):
+        with pytest.raises(SeglabError, match=rf"results\.json has a row of image 1, number 1 of its 1,.*{told}"):
             evaluate_files(gt, dt)
     dt.write_text("[null]")
     with pytest.raises(SeglabError, match=r"results\.json has a row that cannot be read"):

@@ -88,3 +88,31 @@ def test_overlap_union_and_crowds():
     assert R.iou([], [first]).shape == (0, 1)
     np.testing.assert_array_equal(R.decode(R.merge([first, second])), a | b)
     np.testing.assert_array_equal(R.decode(R.merge([first, second], intersect=True)), a & b)
+
+
+@given(seeds)
+def test_damaged_strings_are_found_among_many(seed):
+    """One look at all strings and one at each agree on which hold runs of the picture's size."""
+    rng = np.random.default_rng(seed)
+    height, width = (int(side) for side in rng.integers(1, 40, 2))
+    strings = []
+    for _ in range(rng.integers(0, 6)):
+        mask = rng.random((height, width)) > rng.random()
+        text = R.encode(mask)["counts"].decode()
+        place, kind = rng.integers(len(text)), rng.random()
+        if kind < 0.15:
+            text = text[:place] + chr(rng.integers(30, 130)) + text[place + 1 :]
+        elif kind < 0.2:
+            text = text[:place]
+        elif kind < 0.25:
+            text = "".join(map(chr, rng.integers(48, 112, 12)))
+        strings.append(text)
+
+    def whole(text):
+        try:
+            return bool(R.compress({"size": [height, width], "counts": text}))
+        except ValueError:
+            return False
+
+    found = R.find_damaged(strings, height * width)
+    assert found is None if all(map(whole, strings)) else not whole(strings[found])

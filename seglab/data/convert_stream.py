@@ -113,7 +113,7 @@ class _Reader:
             self.at = _GAP.match(self.text, self.at).end()
             if self.at < len(self.text):
                 return self.text[self.at]
-            if not self._more():
+            if not self._more(CHUNK):
                 self.fail("more: the file is cut short")
 
     def expect(self, character: str) -> None:
@@ -143,7 +143,7 @@ class _Reader:
             f"{self.path} is damaged: at character {self.before + self.at} there should be {expected}; get it again"
         )
 
-    def _more(self, size: int = CHUNK) -> bool:
+    def _more(self, size: int) -> bool:
         chunk = self.file.read(size)
         self.before += self.at
         self.text, self.at = self.text[self.at :] + chunk, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco
 
-from seglab.data import convert_stream
+from seglab.data import convert_images, convert_rows, convert_stream
 from seglab.data.catalogue import label_path, load_dataset
 from seglab.data.convert import convert, convert_coco_labels
 from seglab.data.convert_rows import faithful_row, plain_rows, same, steady
@@ -290,6 +291,102 @@ def test_labels_alone_equal_the_folder(tmp_path):
     assert sorted(path.name for path in tmp_path.glob("labels/**/*.txt"))[0] == "a.txt"
 
 
+SIZE = {"height": HEIGHT, "width": WIDTH}
+
+
+def write_coco(path: Path, images: list[dict], annotations: list[dict]) -> Path:
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cup"}]}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def labels_of(folder: Path) -> dict[str, int]:
+    return {path.relative_to(folder).as_posix(): len(path.read_text().splitlines()) for path in folder.rglob("*.txt")}
+
+
+@pytest.mark.parametrize(
+    ("kept", "unknown"),
+    [
+        ([1, 2, -7], [3, "1", 1.5, None, 10**30, float("nan"), float("inf"), ""]),
+        (["1", "", "\ud800", "ü"], [1, None, "2", 1.5]),
+        ([2**64 - 1, 10**30, 2**63, 0], [2**64, "0", None]),
+        ([1.5, None, True], [2, "None", "1", "1.5"]),
+    ],
+)
+def test_every_id_finds_its_own_image_or_is_named(tmp_path, kept, unknown):
+    images = [{"id": id_, "file_name": f"{number}.jpg", **SIZE} for number, id_ in enumerate(kept)]
+    rows = [{"id": 1, "image_id": id_, "category_id": 1, "segmentation": [box(1, 1, 9, 9)]} for id_ in kept + unknown]
+    strange = [{"image_id": [1]}, {"image_id": {"id": 1}}, None, 7, [1]]
+    report = convert_coco_labels(write_coco(tmp_path / "a.json", images, rows + strange), tmp_path / "out")
+    assert labels_of(tmp_path / "out") == {f"{number}.txt": 1 for number in range(len(kept))}
+    assert (report.objects_written, report.lost) == (len(kept), len(unknown) + len(strange))
+    assert report.kinds["unknown image", "1 object left out"] == len(unknown)
+    assert report.kinds["no annotation", "1 object left out"] == len(strange) and str(report)
+
+
+def test_of_images_that_share_an_id_or_a_label_file_the_first_is_kept(tmp_path):
+    names = ["a.jpg", "b.jpg", "a.png", "sub/a.jpg", "../c.jpg", "/d.jpg", "sub\\a.jpg", "\0.jpg", ""]
+    images = [{"id": number, "file_name": name, **SIZE} for number, name in enumerate(names)]
+    images.append({"id": 0, "file_name": "e.jpg", **SIZE})
+    rows = [{"image_id": number, "category_id": 1, "segmentation": [box(1, 1, 9, 9)]} for number in range(len(names))]
+    report = convert_coco_labels(write_coco(tmp_path / "a.json", images, rows), tmp_path / "out")
+    assert labels_of(tmp_path / "out") == {"a.txt": 1, "b.txt": 1, "sub/a.txt": 1}
+    assert (report.images, report.images_written, report.objects_written, report.lost) == (10, 3, 3, 6)
+    assert report.kinds["name already taken", "1 object left out"] == 2
+    assert report.kinds["unsafe image name", "1 object left out"] == 4
+    assert report.kinds["id already taken", "0 objects left out"] == 1
+    assert not [path for path in tmp_path.rglob("*") if path.suffix not in (".json", ".txt", "")]
+
+
+def test_rows_that_wait_on_disk_come_back_in_their_order(tmp_path, monkeypatch):
+    source = tmp_path / "a.json"
+    images = [{"id": number, "file_name": f"{number}.jpg", **SIZE} for number in range(40)]
+    rows = [
+        {"image_id": n * 7 % 40, "category_id": 1, "segmentation": [box(1, 1, 2 + n % 50, 9)], "iscrowd": "0"}
+        for n in range(3000)
+    ]
+    write_coco(source, images, rows)
+    convert_coco_labels(source, tmp_path / "kept")
+    monkeypatch.setattr(convert_rows, "WAITING", 20_000)
+    monkeypatch.setattr(convert_rows, "BUCKETS", 3)
+    report = convert_coco_labels(source, tmp_path / "spilled")
+    assert report.objects_written == 3000 and not report.crowds, "text that means no crowd"
+    for number in range(40):
+        name = f"{number}.txt"
+        assert (tmp_path / "kept" / name).read_bytes() == (tmp_path / "spilled" / name).read_bytes()
+    assert len(list((tmp_path / "spilled").iterdir())) == 40
+
+
+def test_memory_does_not_grow_with_annotations_images_or_faults(tmp_path, monkeypatch):
+    """Five times the images, objects and faulty annotations, the same peak of Python's own memory."""
+    for module, name, value in (
+        (convert_stream, "CHUNK", 1 << 14),
+        (convert_stream, "TAIL", 1 << 14),
+        (convert_rows, "WAITING", 1 << 17),
+        (convert_rows, "BATCH", 200),
+        (convert_images, "KEPT", 200),
+    ):
+        monkeypatch.setattr(module, name, value)
+    peaks = []
+    for count in (100, 2000, 10000):  # the first loads what is loaded on the way
+        source = tmp_path / f"{count}.json"
+        images = [{"id": number, "file_name": f"{number:012d}.jpg", **SIZE} for number in range(count // 5)]
+        shapes = ([box(1, 1, 30, 20)], [box(1, 1, 30, 20)], [], [[1, 2]])
+        rows = [
+            {"id": n, "image_id": n % (count // 4), "category_id": 1, "segmentation": shapes[n % 4]}
+            for n in range(count)
+        ]
+        write_coco(source, images, rows)
+        del images, rows
+        tracemalloc.start()
+        report = convert_coco_labels(source, tmp_path / str(count))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert report.objects_written == count * 2 // 5 and report.lost == count - report.objects_written
+        assert len(report.problems) < 60 and f"{sum(report.kinds.values())} findings" in str(report)
+    assert peaks[2] - peaks[1] < 300_000, peaks
+
+
 def test_output_is_whole_or_absent(tmp_path):
     source, _ = synthetic(tmp_path)
     with pytest.raises(SeglabError, match="must name something new"):
@@ -406,7 +503,7 @@ def test_labelme(tmp_path):
     (tmp_path / "in/c.json").write_text(json.dumps(content | {"imagePath": "c.jpg"}))
     report = convert(tmp_path / "in", out=tmp_path / "out")
     assert (report.images, report.images_written, report.objects, report.lost) == (3, 2, 15, 7)
-    assert "a point of 1 points" in str(report) and "missing image" in str(report)
+    assert "a point of 1 point ->" in str(report) and "missing image" in str(report)
     found = read_back(tmp_path / "out", "train")
     assert sorted(found) == ["a.jpg", "b.png"]
     assert load_dataset(tmp_path / "out").names == {0: "ball", 1: "cup", 2: "dot", 3: "frame"}

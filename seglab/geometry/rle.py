@@ -53,8 +53,8 @@ def compress(rle: Rle) -> Rle:
 
 def counts_of(rle: Rle) -> np.ndarray:
     """Plain run lengths (n,) int64 of an RLE, zeros first: COCO packs each, less the one before the previous, in 6-bit
-    groups of 5 bits, lowest first, with a flag for more to come. Errors: ValueError when a string ends in the middle, or
-    holds other characters or longer numbers.
+    groups of 5 bits, lowest first, with a flag for more to come. Errors: ValueError when a string ends in the middle
+    or holds other characters or longer numbers.
     """
     packed = rle["counts"]
     if not isinstance(packed, (bytes, str)):

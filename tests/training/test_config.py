@@ -62,7 +62,7 @@ def test_a_recipe_changes_defaults_and_yields_to_arguments():
     config = make_config(recipe="small", epochs=9)
     assert config.epochs == 9
     assert config.lr0 == RECIPES["small"]["lr0"]
-    assert config.augment.mosaic == 0
+    assert config.augment.fliplr == RECIPES["small"]["fliplr"] != AugmentConfig().fliplr
     with pytest.raises(SeglabError, match="recipe"):
         make_config(recipe="tiny")
 

@@ -25,6 +25,7 @@ from seglab.evaluation.validate import Forward, ValidateConfig, native_instances
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
+from seglab.wording import counted
 
 BATCHES, BATCH = 8, 4  # how much of the split the network is run on
 LOOKED_AT = 300  # boxes of an image, the surest ones
@@ -94,7 +95,7 @@ def doctor(
         return Diagnosis((Finding("labels", BROKEN, str(error), "correct the paths in the dataset's YAML"),))
     findings = [check_labels(dataset)]
     if len(names) != len(spec.names):
-        evidence = f"the model knows {len(names)} classes, the data {len(spec.names)}"
+        evidence = f"the model knows {counted(len(names), 'class')}, the data {len(spec.names)}"
         return Diagnosis((*findings, Finding("class names", BROKEN, evidence, "train or fine-tune on this data first")))
     batches = list(islice(build_loader(dataset, BATCH), BATCHES))
     with torch.inference_mode():
@@ -194,7 +195,7 @@ def check_names(names: dict[int, str], data_names: dict[int, str], views: list[V
     known = len(pairs) > MOST * sum(len(view.truth) for view in views)  # few boxes on objects say little
     return judge(
         "class names",
-        f"{len(names)} classes, {len(other)} named otherwise; {len(wrong)} of {len(pairs)} sure boxes misname",
+        f"{counted(len(names), 'class')}, {len(other)} named otherwise; {len(wrong)} of {len(pairs)} sure boxes misname",
         (known and len(wrong) > MOST * len(pairs), BROKEN, f"class ids are {shift}: {instance}"),
         (bool(swapped), BROKEN, f"{both} are exchanged: most of each are called the other"),
         (bool(other), DOUBTFUL, f"model and data differ: {other[0] if other else ''}"),

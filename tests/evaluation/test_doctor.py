@@ -118,7 +118,7 @@ def test_thresholds_that_let_nothing_through(toybox, oracle, settings, word):
 
 def test_names_that_do_not_fit(toybox, oracle):
     few = doctor(healthy(toybox, oracle), toybox, {0: "cup"}, CONFIG)
-    assert few.culprit.check == "class names" and "1 classes" in few.culprit.evidence
+    assert few.culprit.check == "class names" and "knows 1 class, the data 10" in few.culprit.evidence
     renamed = {**toybox.names, 3: "cow"}
     other = doctor(healthy(toybox, oracle), toybox, renamed, CONFIG)
     assert (other.culprit.check, other.culprit.state) == ("class names", "doubtful") and "cow" in other.culprit.cause

@@ -195,7 +195,8 @@ def check_names(names: dict[int, str], data_names: dict[int, str], views: list[V
     known = len(pairs) > MOST * sum(len(view.truth) for view in views)  # few boxes on objects say little
     return judge(
         "class names",
-        f"{counted(len(names), 'class')}, {len(other)} named otherwise; {len(wrong)} of {len(pairs)} sure boxes misname",
+        f"{counted(len(names), 'class')}, {len(other)} named otherwise; "
+        f"{len(wrong)} of {len(pairs)} sure boxes misname",
         (known and len(wrong) > MOST * len(pairs), BROKEN, f"class ids are {shift}: {instance}"),
         (bool(swapped), BROKEN, f"{both} are exchanged: most of each are called the other"),
         (bool(other), DOUBTFUL, f"model and data differ: {other[0] if other else ''}"),

@@ -42,7 +42,7 @@ def test_an_engine_that_differs_is_not_used(network, monkeypatch, tmp_path, caps
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
-    monkeypatch.setitem(LIMITS["fp32"], "box, any anchor (px)", -1.0)
+    monkeypatch.setitem(LIMITS["fp32"], "box, relative", -1.0)
     assert engine.fastest(network, NAMES, (96, 96)) is None
     assert "onnx differ" in capsys.readouterr().out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import os
 from collections.abc import Callable
@@ -25,7 +26,9 @@ class Process(NamedTuple):
 def join(device: torch.device) -> Process:
     """Join the group that torchrun describes in the environment; alone where there is none.
 
-    On CUDA each process takes the GPU of its local rank (NCCL); elsewhere processes talk through gloo.
+    On CUDA each process takes the GPU of its local rank (NCCL); elsewhere processes talk through gloo. A process joins
+    once and stays until it ends or says `leave`: members of a second group may find each other's addresses of the first
+    one, where nobody listens any more.
     """
     world = int(os.environ.get("WORLD_SIZE", 1))
     if world == 1:
@@ -33,14 +36,17 @@ def join(device: torch.device) -> Process:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    patience = datetime.timedelta(hours=3)  # the others wait while one process validates
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
-    return Process(dist.get_rank(), world, device)
+    process = Process(int(os.environ["RANK"]), world, device)
+    if not dist.is_initialized():
+        patience = datetime.timedelta(hours=3)  # the others wait while one process validates
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=patience)
+        atexit.register(leave, process)
+    return process
 
 
 def leave(process: Process) -> None:
-    """Leave the group that `join` joined."""
-    if process.world > 1:
+    """Leave the group that `join` joined, if it has not been left yet."""
+    if process.world > 1 and dist.is_initialized():
         dist.destroy_process_group()
 
 
@@ -48,14 +54,11 @@ def first_here(load: Callable[[], Loaded]) -> Loaded:
     """`load()` on the first process of each machine, then on its others, who find what the first one fetched."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return load()
-    process = join(torch.device("cpu"))
-    try:
-        for turn in ("first", "others"):
-            if (os.environ["LOCAL_RANK"] == "0") == (turn == "first"):
-                loaded = load()
-            dist.barrier()
-    finally:
-        leave(process)
+    join(torch.device("cpu"))
+    for turn in ("first", "others"):
+        if (os.environ["LOCAL_RANK"] == "0") == (turn == "first"):
+            loaded = load()
+        dist.barrier()
     return loaded
 
 

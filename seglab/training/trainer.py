@@ -31,7 +31,7 @@ from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.runs import choose_device, new_folder
 from seglab.training.checkpoint import Progress, capture, read_state, restore
 from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
-from seglab.training.distributed import Process, agree, join, leave, mean, same_start, share_batch_statistics
+from seglab.training.distributed import Process, agree, join, mean, same_start, share_batch_statistics
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import (
     MAX_GRADIENT_NORM,
@@ -80,12 +80,8 @@ def train(
         )
     for split in ("train",) if validation else ("train", "val"):
         spec.images(split)  # there are some, before anything is made or looked through
-    process = join(choose_device(config.device))
-    try:
-        with deterministic(config.deterministic):
-            return _train(model, spec, config, process, validation, licence)
-    finally:
-        leave(process)
+    with deterministic(config.deterministic):
+        return _train(model, spec, config, join(choose_device(config.device)), validation, licence)
 
 
 def _train(

@@ -25,6 +25,7 @@ from seglab.data.convert_report import Report
 from seglab.data.convert_rows import LabelWriter, same, steady
 from seglab.data.convert_stream import coco_categories, coco_images, stream_json
 from seglab.data.image import image_size
+from seglab.data.unfinished import unfinished
 from seglab.data.yolo_format import LEFT_OUT, read_labels
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import Ring, bounding_box, ring_area
@@ -84,13 +85,10 @@ def _unfinished(out: Path, report: Report) -> Iterator[Path]:
     if out == Path() or out.exists():
         raise SeglabError(f"out='{out}' must name something new: choose another place, or delete what is there")
     started = time.perf_counter()
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)  # what a killed conversion left
-    part.mkdir(parents=True)
     try:
-        yield part
+        with unfinished(out) as part:
+            yield part
     finally:
-        shutil.rmtree(part, ignore_errors=True)
         report.seconds = time.perf_counter() - started
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.image import read_image
+from seglab.data.unfinished import unfinished
 from seglab.errors import SeglabError, refuse_unknown
 from seglab.export import coreml
 from seglab.export.description import Description, fingerprint
@@ -76,10 +77,7 @@ def export(
     if not path.name.endswith(row.suffix):
         path = path.with_name(path.name + row.suffix)
     calibration = (_calibration(load_dataset(chosen["data"]), description),) if precision == "int8" else ()
-    part = path.with_name(path.name + ".part")  # made and judged in here: an earlier file stays until a better one is
-    shutil.rmtree(part, ignore_errors=True)  # what a killed export left
-    part.mkdir(parents=True)
-    try:
+    with unfinished(path) as part:  # made and judged in there: an earlier file stays until a better one is
         made = part / path.name
         module_of(row).write(model, made, description, *calibration)
         runs_here = row.module != "coreml" or coreml.RUNS_HERE
@@ -89,8 +87,6 @@ def export(
                 f"the {name} file does not agree with the network, see the table above: it is now {failed}"
             )
         _move(made, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     if not runs_here:
         print(
             f"{path} is written but not verified, since only macOS runs it: repeat there with seglab verify {path.name}"

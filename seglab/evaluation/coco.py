@@ -25,7 +25,7 @@ import numpy as np
 
 from seglab.data.coco_format import is_crowd
 from seglab.errors import SeglabError
-from seglab.geometry.rle import FAR, compress, find_damaged
+from seglab.geometry.rle import FAR, compress, refuse_damaged
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -387,8 +387,7 @@ def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
         else:
             shape = compress(shape)
         masks.append(shape)
-    if find_damaged(strings, size[0] * size[1]) is not None:
-        raise ValueError(f"the counts of its RLE are no runs that add up to {size[0]} x {size[1]} pixels")
+    refuse_damaged(strings, size[0] * size[1])
     return masks
 
 

@@ -52,83 +52,64 @@ def compress(rle: Rle) -> Rle:
 
 
 def counts_of(rle: Rle) -> np.ndarray:
-    """Plain run lengths (n,) int64 of an RLE, zeros first: COCO packs each, less the one before the previous, in 6-bit
-    groups of 5 bits, lowest first, with a flag for more to come. Errors: ValueError when a string ends in the middle
-    or holds other characters or longer numbers.
-    """
-    packed = rle["counts"]
-    if not isinstance(packed, (bytes, str)):
-        return np.array(packed, dtype=np.int64)
-    groups = np.frombuffer(_bytes(packed), dtype=np.uint8) - np.uint8(ZERO)  # what is less than ZERO becomes large
-    last = (groups & 32) == 0
-    if not len(groups) or not last[-1] or groups.max() > 63:
-        raise ValueError("the RLE's string of counts ends in the middle, or has wrong characters: it is damaged")
-    groups = groups.astype(np.int64)
-    starts = np.flatnonzero(np.concatenate(([True], last[:-1])))
-    number = np.cumsum(np.concatenate(([0], last[:-1])))
-    place = np.arange(len(groups)) - starts[number]
-    if place.max() >= LONGEST:
-        raise ValueError("the RLE's string of counts holds a number of more than 35 bits: it is damaged")
-    values = np.add.reduceat((groups & 31) << (5 * place), starts)
-    ends = np.flatnonzero(last)
-    negative = (groups[ends] & 16) != 0
-    values = np.where(negative, values - (np.int64(1) << (5 * (place[ends] + 1))), values)
-    # From the fourth count on, a value is the difference from the count two places before.
-    counts = values.copy()
-    counts[1::2] = np.cumsum(values[1::2])
-    counts[2::2] = np.cumsum(values[2::2])
+    """Plain run lengths (n,) int64 of an RLE, zeros first. Errors: ValueError for a string as in `_packed_numbers`."""
+    if not isinstance(rle["counts"], (bytes, str)):
+        return np.array(rle["counts"], dtype=np.int64)
+    numbers, _ = _packed_numbers([rle["counts"]])
+    counts = numbers.copy()
+    counts[1::2] = np.cumsum(numbers[1::2])  # from the fourth on, a number is the difference to the count before the
+    counts[2::2] = np.cumsum(numbers[2::2])  # previous one
     return counts
 
 
-def find_damaged(strings: Sequence[str | bytes], pixels: int) -> int | None:
-    """The place of one of many packed RLEs whose counts are no runs that add up to `pixels`; None if all are.
+def refuse_damaged(strings: Sequence[str | bytes], pixels: int) -> None:
+    """Looks at packed RLEs all at once: one by one, half a million take longer than their evaluation.
 
-    All at once: one by one, as `compress` looks at them, half a million take longer than their evaluation.
+    Errors: ValueError when the counts of one are no runs that add up to `pixels`.
     """
-    packed = [_bytes(each) for each in strings]
-    if not all(packed):
-        return packed.index(b"")
-    if not packed:
-        return None
+    if not len(strings):
+        return
+    numbers, ends = _packed_numbers(strings)
+    starts = np.append(0, ends[:-1])
+    first = numbers[starts]
+    numbers[starts] = 0  # the third count is no difference to the first
+    least, total = first, first.copy()
+    for parity in (0, 1):  # every second number, of all strings in a row, is the step from one count to the next
+        running = np.append(0, np.cumsum(numbers[parity::2]))
+        start, end = (starts + 1 - parity) // 2, (ends + 1 - parity) // 2
+        some = start < end
+        start, end = start[some], end[some]
+        before = running[start]  # what the strings before have left in the sum
+        least = least.copy()
+        least[some] = np.minimum(least[some], np.minimum.reduceat(running, start + 1) - before)
+        total[some] += np.add.reduceat(running, start + 1) - before * (end - start)
+    if (least < 0).any() or (total != pixels).any():
+        raise ValueError(f"the counts of its RLE are no runs that add up to {pixels} pixels: it is damaged")
+
+
+def _packed_numbers(strings: Sequence[str | bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers (n,) int64 that COCO's strings hold, all in a row, and where those of each string end (strings,).
+
+    COCO packs each count, from the fourth on less the one before the previous, in 6-bit groups of 5 bits, lowest first,
+    with a flag for more to come; the highest bit is the sign. Errors: ValueError when a string is empty, ends in the
+    middle or holds other characters or longer numbers.
+    """
+    packed = [each.encode(errors="replace") if isinstance(each, str) else each for each in strings]
     string_ends = np.cumsum([len(each) for each in packed])
-    groups = np.frombuffer(b"".join(packed), dtype=np.uint8) - np.uint8(ZERO)
+    groups = np.frombuffer(b"".join(packed), dtype=np.uint8) - np.uint8(ZERO)  # what is less than ZERO becomes large
     last = groups < 32
-    whole = last[string_ends - 1]
-    if not whole.all():
-        return int(whole.argmin())
+    if not all(packed) or not last[string_ends - 1].all() or groups.max() > 63:
+        raise ValueError("its RLE's string of counts ends in the middle, or has wrong characters: it is damaged")
     ends = np.flatnonzero(last)
-    sizes = np.diff(ends, prepend=-1)
-    stops = np.searchsorted(ends, string_ends)  # in counts: where those of each string end
-    wrong = np.concatenate((np.flatnonzero(groups > 63), ends[sizes > LONGEST]))
-    if len(wrong):
-        return int(np.searchsorted(string_ends, wrong[0], side="right"))
-    values = (groups[ends] & 31).astype(np.int64)
-    values -= (values & 16) << 1  # the highest bit is the sign
-    for back in range(1, sizes.max()):
-        longer = np.flatnonzero(sizes > back)
-        values[longer] = (values[longer] << 5) + (groups[ends[longer] - back] & 31)
-    # Every string's counts begin at an even place, so that sums of every second value can be taken of all at once.
-    number = np.diff(stops, prepend=0)
-    room = number + number % 2
-    starts = np.cumsum(room) - room
-    spread = np.zeros(starts[-1] + room[-1], dtype=np.int64)
-    spread[np.arange(len(values)) + np.repeat(starts - stops + number, number)] = values
-    first = spread[starts]
-    spread[starts] = 0  # the third count is no difference
-    sums = np.cumsum(spread.reshape(-1, 2), axis=0)
-    starts, half = starts // 2, room // 2
-    before = np.append(np.zeros((1, 2), np.int64), sums, axis=0)[starts]
-    counts = sums - np.repeat(before, half, axis=0)
-    counts[starts, 0] = first
-    odd = number % 2 == 1
-    counts[(starts + half - 1)[odd], 1] = 0  # a place that no count fills
-    damaged = np.minimum.reduceat(counts.min(axis=1), starts) < 0
-    damaged |= np.add.reduceat(counts.sum(axis=1), starts) != pixels
-    return int(damaged.argmax()) if damaged.any() else None
-
-
-def _bytes(packed: str | bytes) -> bytes:
-    return packed.encode(errors="surrogatepass") if isinstance(packed, str) else packed
+    lengths = np.diff(ends, prepend=-1)
+    if lengths.max() > LONGEST:
+        raise ValueError("its RLE's string of counts holds a number of more than 35 bits: it is damaged")
+    numbers = (groups[ends] & 31).astype(np.int64)
+    numbers -= (numbers & 16) << 1
+    for back in range(1, lengths.max()):
+        longer = np.flatnonzero(lengths > back)
+        numbers[longer] = (numbers[longer] << 5) + (groups[ends[longer] - back] & 31)
+    return numbers, np.searchsorted(ends, string_ends)
 
 
 def crop_to_rle(x0: int, y0: int, crop: np.ndarray, height: int, width: int) -> Rle:

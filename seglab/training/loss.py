@@ -33,7 +33,7 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     """Loss of a batch -> total, the scalar to backpropagate, and terms (4,), detached: box, seg, cls, dfl.
 
     `batch` holds "classes" (N,) int64, "boxes" (N, 4) xyxy in letterbox pixels, "image_index" (N,) int64 ascending and
-    "masks" (N, H/4, W/4) in [0, 1], on the device of `raw`. Box, class and distribution terms are divided by the sum
+    "masks" (N, h, w) in [0, 1] of 1/4, 1/2 or all of H and W, on the device of `raw`. Box, class and distribution terms are divided by the sum
     of assigned scores, the mask term by the number of positives, and all are weighted by `gains`. The total is
     their sum times the number of images, so that of the batches accumulated into one step each weighs by its images.
 
@@ -42,15 +42,15 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     average of `terms`, are those of one process that sees the whole batch. Without gradients, as in validation,
     nothing is exchanged.
 
-    Errors: ValueError when the masks do not have the prototypes' resolution.
+    Errors: ValueError when the masks have neither the prototypes' resolution nor a multiple of it.
     """
     with torch.autocast(raw.boxes.device.type, enabled=False):
         raw = RawOutput(*(tensor.float() for tensor in raw))
         classes, boxes, masks = batch["classes"], batch["boxes"].float(), batch["masks"]
-        if masks.shape[1:] != raw.prototypes.shape[2:]:
+        if masks.shape[1:] not in [torch.Size(n * side for side in raw.prototypes.shape[2:]) for n in (1, 2, 4)]:
             raise ValueError(
                 f"batch['masks'] are {tuple(masks.shape[1:])} and the prototypes {tuple(raw.prototypes.shape[2:])}: "
-                f"masks of a batch must have 1/{PROTOTYPE_STRIDE} of the images' height and width"
+                f"masks of a batch must have 1/4, 1/2 or all of the images' height and width"
             )
         height, width = (PROTOTYPE_STRIDE * side for side in raw.prototypes.shape[2:])
         points, strides = anchor_points(height, width, raw.boxes.device)
@@ -131,13 +131,18 @@ def mask_loss(
     """Sum over positives of the mask's binary cross-entropy inside the object's box, divided by the box's area.
 
     prototypes (B, 32, h, w), coefficients (P, 32) of positives that learn the objects object_index (P,); the objects'
-    masks (N, h, w) in [0, 1], boxes (N, 4) xyxy in letterbox pixels and image_index (N,). Logits are
-    coefficients @ prototypes (Bolya et al., "YOLACT", 2019). A mask pixel counts when its upper left corner is in the
-    box; the area is the box's own, in mask pixels.
+    masks (N, n * h, n * w) in [0, 1], boxes (N, 4) xyxy in letterbox pixels and image_index (N,). Logits are
+    coefficients @ prototypes (Bolya et al., "YOLACT", 2019), enlarged n times as prediction enlarges them: what is
+    learnt is then the mask that will be read, and not its own reduced picture. A mask pixel counts when its upper left
+    corner is in the box; the area is the box's own, in mask pixels.
 
     A dense version needs several (P, h, w) tensors. Here only windows are visited, and each window is read once for
     all the positives of its object.
     """
+    finer = masks.shape[1] // prototypes.shape[2]
+    if finer > 1:  # the sum of enlarged prototypes is the enlarged sum
+        prototypes = F.interpolate(prototypes, scale_factor=finer, mode="bilinear")  # (B, 32, n * h, n * w)
+    boxes = boxes * (finer / PROTOTYPE_STRIDE)  # in mask pixels
     count = torch.bincount(object_index, minlength=len(boxes))  # (N,)
     order = object_index.argsort(stable=True)
     owner = object_index[order]
@@ -145,7 +150,7 @@ def mask_loss(
     most = int(count.max()) if len(order) else 0
     table = coefficients.new_zeros(len(boxes), most, coefficients.shape[1])  # (N, K, 32)
     table = table.index_put((owner, rank), coefficients[order])
-    return _WindowedMaskLoss.apply(prototypes, table, count, masks, boxes / PROTOTYPE_STRIDE, image_index)
+    return _WindowedMaskLoss.apply(prototypes, table, count, masks, boxes, image_index)
 
 
 class _WindowedMaskLoss(torch.autograd.Function):

@@ -101,10 +101,9 @@ def _train(
         config.imgsz,
         augment=config.augment,
         seed=config.seed,
-        mask_targets=config.mask_targets,
-        overlap=config.overlap_mask,
         strict=config.strict,
         cache=config.cache,
+        **_targets(config),
     )
     loader = build_loader(dataset, config.batch, config.workers, True, config.seed, process.rank, process.world)
     plan = make_plan(config, len(dataset), len(loader), model.classes)
@@ -207,11 +206,17 @@ def _train(
     return result
 
 
+def _targets(config: TrainConfig) -> dict:
+    """How the masks to learn are drawn: arguments of SegmentationDataset."""
+    return {"mask_targets": config.mask_targets, "overlap": config.overlap_mask, "mask_ratio": config.mask_ratio}
+
+
 def make_validate(spec: DatasetSpec, config: TrainConfig, gains: LossGains) -> Validate:
     """The usual validation: a network -> its figures on the `val` split, and a row with them and the mean losses."""
     figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch)
-    targets = {"mask_targets": config.mask_targets, "overlap": config.overlap_mask}
-    dataset = SegmentationDataset(spec, "val", config.imgsz, rect=figures_config.rect, cache=config.cache, **targets)
+    dataset = SegmentationDataset(
+        spec, "val", config.imgsz, rect=figures_config.rect, cache=config.cache, **_targets(config)
+    )
     loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
 
     def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:

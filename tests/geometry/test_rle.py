@@ -110,9 +110,13 @@ def test_damaged_strings_are_found_among_many(seed):
 
     def whole(text):
         try:
-            return bool(R.compress({"size": [height, width], "counts": text}))
+            counts = R.counts_of({"size": [height, width], "counts": text})
         except ValueError:
             return False
+        return counts.min() >= 0 and counts.sum() == height * width
 
-    found = R.find_damaged(strings, height * width)
-    assert found is None if all(map(whole, strings)) else not whole(strings[found])
+    if all(map(whole, strings)):
+        R.refuse_damaged(strings, height * width)
+    else:
+        with pytest.raises(ValueError, match="damaged"):
+            R.refuse_damaged(strings, height * width)

@@ -86,6 +86,25 @@ def test_mask_loss_and_gradient_equal_the_dense_ones(seed, objects, positives, a
         torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.parametrize("finer", [2, 4])
+def test_finer_masks_ask_for_what_prediction_will_enlarge(finer):
+    """mask_loss on finer masks equals the dense one on logits that are enlarged first, and so do its gradients."""
+    leaves, (masks, boxes, image_index, object_index) = mask_case(7, 3, 20)
+    prototypes, coefficients = leaves
+    masks = torch.rand(len(masks), finer * HEIGHT // 4, finer * WIDTH // 4, generator=torch.Generator().manual_seed(1))
+    value = mask_loss(prototypes, coefficients, masks, boxes, image_index, object_index)
+    logits = torch.einsum("pk,pkhw->phw", coefficients, prototypes[image_index[object_index]])
+    logits = F.interpolate(logits[None], size=masks.shape[1:], mode="bilinear", align_corners=False)[0]  # (P, nh, nw)
+    one_each = torch.arange(len(object_index))
+    identity = torch.eye(len(object_index), dtype=torch.float64)
+    expected = dense_mask_loss(
+        logits[None], identity, masks[object_index], finer * boxes[object_index], torch.zeros_like(one_each), one_each
+    )
+    torch.testing.assert_close(value, expected)
+    for found, wanted in zip(torch.autograd.grad(value, leaves), torch.autograd.grad(expected, leaves)):
+        torch.testing.assert_close(found, wanted)
+
+
 def test_mask_loss_gradient_is_its_slope():
     (prototypes, coefficients), rest = mask_case(5, 2, 4)
     prototypes = prototypes.detach()[:, :, ::4, ::4].contiguous().requires_grad_()

@@ -25,7 +25,7 @@ import numpy as np
 
 from seglab.data.coco_format import is_crowd
 from seglab.errors import SeglabError
-from seglab.geometry.rle import FAR, compress, refuse_damaged
+from seglab.geometry.rle import FAR, compress, packed_areas
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -338,7 +338,7 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: 
     """Rows of a COCO file of one image; area_by_box is None for ground truth, whose areas are given."""
     from pycocotools import mask as coco_mask
 
-    masks = _rles(rows, size) if kind != "bbox" or area_by_box is False else None
+    masks, areas = _rles(rows, size) if kind != "bbox" or area_by_box is False else (None, None)
     boxes = None
     if kind == "bbox":
         boxes = coco_mask.toBbox(masks) if masks else np.array([row["bbox"] for row in rows], dtype=np.float64)
@@ -346,9 +346,6 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: 
         areas = [row["area"] for row in rows]
     elif area_by_box:
         areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
-    else:  # in portions: pycocotools 2.0.11 under numpy 2 overflows on a list of more than 255 masks
-        portions = [coco_mask.area(masks[first : first + 255]) for first in range(0, len(masks), 255)]
-        areas = np.concatenate(portions) if portions else []
     scores = np.array([0.0 if area_by_box is None else row["score"] for row in rows], dtype=np.float64)
     if not np.isfinite(scores).all():
         raise ValueError("its score is no finite number")
@@ -362,15 +359,15 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: 
     )
 
 
-def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
-    """The masks of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn.
+def _rles(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.ndarray]:
+    """Masks and areas (N,) of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn.
 
     Errors: ValueError and TypeError for a shape that cannot be drawn, and for an RLE that is damaged.
     """
     from pycocotools import mask as coco_mask
 
-    masks, strings = [], []
-    for row in rows:
+    masks, areas, strings = [], np.zeros(len(rows)), {}
+    for place, row in enumerate(rows):
         shape = row.get("segmentation")
         if shape == []:
             raise SeglabError(f"an object of image {row['image_id']} has an empty segmentation: give it an outline")
@@ -383,12 +380,14 @@ def _rles(rows: list[dict], size: tuple[int, int]) -> list[dict]:
         elif tuple(shape["size"]) != size:
             raise ValueError(f"its mask is of the size {shape['size']}, the image of {list(size)}")
         elif isinstance(shape["counts"], str):
-            strings.append(shape["counts"])
+            strings[place] = shape["counts"]
         else:
             shape = compress(shape)
+        if place not in strings:
+            areas[place] = coco_mask.area(shape)
         masks.append(shape)
-    refuse_damaged(strings, size[0] * size[1])
-    return masks
+    areas[list(strings)] = packed_areas(list(strings.values()), size[0] * size[1])
+    return masks, areas
 
 
 def _refuse_undrawable(parts: list[list[float]]) -> None:

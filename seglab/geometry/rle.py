@@ -53,52 +53,56 @@ def compress(rle: Rle) -> Rle:
 
 def counts_of(rle: Rle) -> np.ndarray:
     """Plain run lengths (n,) int64 of an RLE, zeros first. Errors: ValueError for a string as in `_packed_numbers`."""
-    if not isinstance(rle["counts"], (bytes, str)):
-        return np.array(rle["counts"], dtype=np.int64)
-    numbers, _ = _packed_numbers([rle["counts"]])
+    packed = rle["counts"].decode("latin-1") if isinstance(rle["counts"], bytes) else rle["counts"]
+    if not isinstance(packed, str):
+        return np.array(packed, dtype=np.int64)
+    numbers, _ = _packed_numbers([packed])
     counts = numbers.copy()
     counts[1::2] = np.cumsum(numbers[1::2])  # from the fourth on, a number is the difference to the count before the
     counts[2::2] = np.cumsum(numbers[2::2])  # previous one
     return counts
 
 
-def refuse_damaged(strings: Sequence[str | bytes], pixels: int) -> None:
-    """Looks at packed RLEs all at once: one by one, half a million take longer than their evaluation.
+def packed_areas(strings: Sequence[str], pixels: int) -> np.ndarray:
+    """Areas (strings,) int64 of packed RLEs, all at once: one by one, half a million take longer than their evaluation.
 
     Errors: ValueError when the counts of one are no runs that add up to `pixels`.
     """
     if not len(strings):
-        return
+        return np.zeros(0, dtype=np.int64)
     numbers, ends = _packed_numbers(strings)
     starts = np.append(0, ends[:-1])
     first = numbers[starts]
     numbers[starts] = 0  # the third count is no difference to the first
-    least, total = first, first.copy()
-    for parity in (0, 1):  # every second number, of all strings in a row, is the step from one count to the next
-        running = np.append(0, np.cumsum(numbers[parity::2]))
-        start, end = (starts + 1 - parity) // 2, (ends + 1 - parity) // 2
+    least, sums = first.copy(), np.zeros((2, len(strings)), dtype=np.int64)
+    for place in (0, 1):  # every second number, of all strings in a row, is the step from one count to the next
+        # One of the two rows of numbers holds the even counts of a string that starts at an even place, and the odd
+        # ones of another.
+        running = np.append(0, np.cumsum(numbers[place::2]))
+        start, end = (starts + 1 - place) // 2, (ends + 1 - place) // 2
         some = start < end
         start, end = start[some], end[some]
         before = running[start]  # what the strings before have left in the sum
-        least = least.copy()
         least[some] = np.minimum(least[some], np.minimum.reduceat(running, start + 1) - before)
-        total[some] += np.add.reduceat(running, start + 1) - before * (end - start)
-    if (least < 0).any() or (total != pixels).any():
+        odd = (starts[some] + place) % 2
+        sums[odd, np.flatnonzero(some)] = np.add.reduceat(running, start + 1) - before * (end - start)
+    if (least < 0).any() or (first + sums.sum(axis=0) != pixels).any():
         raise ValueError(f"the counts of its RLE are no runs that add up to {pixels} pixels: it is damaged")
+    return sums[1]
 
 
-def _packed_numbers(strings: Sequence[str | bytes]) -> tuple[np.ndarray, np.ndarray]:
+def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """The numbers (n,) int64 that COCO's strings hold, all in a row, and where those of each string end (strings,).
 
     COCO packs each count, from the fourth on less the one before the previous, in 6-bit groups of 5 bits, lowest first,
     with a flag for more to come; the highest bit is the sign. Errors: ValueError when a string is empty, ends in the
     middle or holds other characters or longer numbers.
     """
-    packed = [each.encode(errors="replace") if isinstance(each, str) else each for each in strings]
-    string_ends = np.cumsum([len(each) for each in packed])
-    groups = np.frombuffer(b"".join(packed), dtype=np.uint8) - np.uint8(ZERO)  # what is less than ZERO becomes large
+    string_ends = np.cumsum([len(each) for each in strings])
+    groups = np.frombuffer("".join(strings).encode(errors="surrogatepass"), np.uint8)
+    groups = groups - np.uint8(ZERO)  # what is less than ZERO becomes large, and so does what is no ASCII
     last = groups < 32
-    if not all(packed) or not last[string_ends - 1].all() or groups.max() > 63:
+    if not all(strings) or not last[string_ends - 1].all() or groups.max() > 63:
         raise ValueError("its RLE's string of counts ends in the middle, or has wrong characters: it is damaged")
     ends = np.flatnonzero(last)
     lengths = np.diff(ends, prepend=-1)

@@ -220,8 +220,9 @@ def test_a_truth_of_crowds_alone_cannot_be_measured(datasets_folder, tmp_path):
 
 
 def test_the_ceiling_of_soft_targets_is_higher(toybox, datasets_folder):
-    """The order of the options, as measured on 239 COCO images: overlapping hard, hard, soft, soft at half size."""
+    """The order of the options: overlapping hard, hard, soft, soft at half size on coarse prototypes and on fine ones."""
     specs = [toybox, load_dataset(datasets_folder / "coco38" / "annotations" / "instances_val2017.json")]
     for spec in specs:
         figures = [figure.twelve["AP"] for figure in ceiling(spec, "val").values()]
-        assert figures == sorted(figures) and figures[2] > figures[0] + 0.05 and figures[3] > 0.95
+        assert figures == sorted(figures) and figures[2] > figures[0] + 0.05
+        assert figures[3] > figures[2] + 0.01 and figures[4] > 0.95

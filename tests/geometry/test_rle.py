@@ -116,7 +116,8 @@ def test_damaged_strings_are_found_among_many(seed):
         return counts.min() >= 0 and counts.sum() == height * width
 
     if all(map(whole, strings)):
-        R.refuse_damaged(strings, height * width)
+        areas = [R.area({"size": [height, width], "counts": text}) for text in strings]
+        assert R.packed_areas(strings, height * width).tolist() == areas
     else:
         with pytest.raises(ValueError, match="damaged"):
-            R.refuse_damaged(strings, height * width)
+            R.packed_areas(strings, height * width)

@@ -4,8 +4,8 @@
     python -m benchmarks.toybox ceiling out=FOLDER [data=toybox-seg:10000]
 
 learn: YOLO11n-seg from scratch, each run shown the same number of pictures: 8, 80, 800 and 8,000 different scenes, hard
-mask targets, finer ones, copy-paste. Every run adds a line to FOLDER/learn.csv, and runs that have one are not repeated; in the end
-FOLDER/learn.png is drawn. About a quarter of an hour a run on one core at 160 px.
+mask targets, finer ones, copy-paste. Every run adds a line to FOLDER/learn.csv, and runs that have one are not
+repeated; in the end FOLDER/learn.png is drawn. About a quarter of an hour a run on one core at 160 px.
 ceiling: the mask AP that perfect prototypes would reach at each input size, at a quarter and at half its resolution,
 printed and drawn as FOLDER/ceiling.png.
 """

@@ -33,9 +33,10 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     """Loss of a batch -> total, the scalar to backpropagate, and terms (4,), detached: box, seg, cls, dfl.
 
     `batch` holds "classes" (N,) int64, "boxes" (N, 4) xyxy in letterbox pixels, "image_index" (N,) int64 ascending and
-    "masks" (N, h, w) in [0, 1] of 1/4, 1/2 or all of H and W, on the device of `raw`. Box, class and distribution terms are divided by the sum
-    of assigned scores, the mask term by the number of positives, and all are weighted by `gains`. The total is
-    their sum times the number of images, so that of the batches accumulated into one step each weighs by its images.
+    "masks" (N, h, w) in [0, 1] of 1/4, 1/2 or all of H and W, on the device of `raw`. Box, class and distribution terms
+    are divided by the sum of assigned scores, the mask term by the number of positives, and all are weighted by
+    `gains`. The total is their sum times the number of images, so that of the batches accumulated into one step each
+    weighs by its images.
 
     When torch.distributed is initialised and gradients are on, every process must call this together: normalisers are
     summed over all processes, and scaled such that the gradients that DistributedDataParallel averages, and the

@@ -220,7 +220,7 @@ def test_a_truth_of_crowds_alone_cannot_be_measured(datasets_folder, tmp_path):
 
 
 def test_the_ceiling_of_soft_targets_is_higher(toybox, datasets_folder):
-    """The order of the options: overlapping hard, hard, soft, soft at half size on coarse prototypes and on fine ones."""
+    """The order of the options: overlapping hard, hard, soft, soft at half size on coarse and on fine prototypes."""
     specs = [toybox, load_dataset(datasets_folder / "coco38" / "annotations" / "instances_val2017.json")]
     for spec in specs:
         figures = [figure.twelve["AP"] for figure in ceiling(spec, "val").values()]

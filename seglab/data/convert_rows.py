@@ -145,8 +145,9 @@ def same(a: dict, b: dict) -> float:
 class LabelWriter:
     """Objects on their way into one folder of label files, in whatever order they come.
 
-    Rows wait in buckets, by the name of their file, which go to disk when they hold WAITING bytes together; at the end
-    bucket after bucket is read and every label file written once. Memory holds a batch of objects and one bucket.
+    Rows wait in buckets, by the name of their file, which go to a file on disk when they hold WAITING bytes together;
+    at the end bucket after bucket is read back and every label file written once. Memory holds a batch of objects and
+    one bucket.
     """
 
     def __init__(self, folder: Path, report: Report):
@@ -154,14 +155,15 @@ class LabelWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.files = 0
         self.objects: list[tuple] = []
-        self.disk = tempfile.TemporaryDirectory(dir=folder)
-        self.buckets: list[list[bytes]] = [[] for _ in range(BUCKETS)]  # name, row, name, row, ...
-        self.waiting = 0  # bytes in them
+        self.disk = tempfile.TemporaryFile(dir=folder)
+        self.bounds: list[np.ndarray] = []  # (BUCKETS + 1,) of every time: where on disk each bucket starts
+        self.buckets: list[list[str]] = [[] for _ in range(BUCKETS)]  # name, row, name, row, ...
+        self.waiting = 0  # characters in them
 
     def file(self, name: str) -> None:
         """An image's label file, empty as long as no object follows. name: relative, with its suffix .txt."""
         self.files += 1
-        self._put(name, b"")
+        self._put(name, "")
 
     def add(self, name: str, size: tuple[int, int], class_id: int, rings, rle, pixels: float, where: str) -> None:
         """One object of an image of `size` (width, height): its solid rings or its RLE.
@@ -182,18 +184,18 @@ class LabelWriter:
                 self.report.lose(where, "no area: the object has neither a pixel nor an outline inside the image")
                 continue
             self.report.count(pixels, *found[1:])
-            self._put(name, f"{class_id}{found[0]}\n".encode())
+            self._put(name, f"{class_id}{found[0]}\n")
         self.objects.clear()
 
-    def _put(self, name: str, row: bytes) -> None:
-        key = os.fsencode(name)
-        self.buckets[crc32(key) % BUCKETS] += key, row
-        self.waiting += len(key) + len(row)
+    def _put(self, name: str, row: str) -> None:
+        self.buckets[crc32(os.fsencode(name)) % BUCKETS] += name, row
+        self.waiting += len(name) + len(row)
         if self.waiting > WAITING:
-            for number, records in enumerate(self.buckets):
-                with open(f"{self.disk.name}/{number}", "ab", buffering=0) as file:
-                    file.write(b"".join(record + b"\0" for record in records))
+            bounds = [self.disk.tell()]
+            for records in self.buckets:
+                bounds.append(bounds[-1] + self.disk.write("\0".join(records).encode(errors="surrogateescape")))
                 records.clear()
+            self.bounds.append(np.array(bounds))
             self.waiting = 0
 
     def close(self) -> None:
@@ -205,17 +207,21 @@ class LabelWriter:
                     self.report.note(name, "duplicate row: the source has an object twice", "kept; readers skip it")
                 if "/" in name:
                     os.makedirs(self.folder / os.path.dirname(name), exist_ok=True)
-                with open(f"{self.folder}/{name}", "wb", buffering=0) as file:
-                    file.write(b"".join(rows))
+                with open(f"{self.folder}/{name}", "wb") as file:
+                    file.write("".join(rows).encode())
 
-    def _files(self) -> Iterator[tuple[str, list[bytes]]]:
+    def _files(self) -> Iterator[tuple[str, list[str]]]:
         """Every label file's name and rows, bucket by bucket."""
-        for number, records in enumerate(self.buckets):
-            spilled = Path(self.disk.name, str(number))
-            if spilled.exists():
-                records[:0] = spilled.read_bytes().split(b"\0")[:-1]
+        for number, waiting in enumerate(self.buckets):
+            records = []
+            for bounds in self.bounds:
+                start, end = bounds[number : number + 2].tolist()
+                if start < end:
+                    self.disk.seek(start)
+                    records += self.disk.read(end - start).decode(errors="surrogateescape").split("\0")
+            records += waiting
+            waiting.clear()
             files = defaultdict(list)
-            for key, row in zip(records[::2], records[1::2]):
-                files[key] += [row] if row else []
-            records.clear()
-            yield from ((os.fsdecode(key), rows) for key, rows in files.items())
+            for name, row in zip(records[::2], records[1::2]):
+                files[name] += [row] if row else []
+            yield from files.items()

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from matplotlib import get_data_path
+from matplotlib.ft2font import FT2Font
+from matplotlib.path import Path
 from pycocotools import mask as coco
 
 from seglab.geometry.polygons import clip_rings, orient, ring_area, transform_rings
@@ -34,6 +37,21 @@ def test_fill_equals_pycocotools_on_ten_thousand_random_polygons(seed):
         height, width = rng.integers(1, 60, 2)
         rings = [orient(random_ring(rng, height, width)) for _ in range(rng.integers(1, 3))]
         np.testing.assert_array_equal(fill(rings, height, width), coco_mask(rings, height, width))
+
+
+def test_fill_equals_pycocotools_on_three_thousand_outlines_drawn_by_hand():
+    """The letters of a font: curves, holes, hairlines and far more vertices than random polygons have."""
+    font = FT2Font(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf")
+    font.set_size(40, 72)
+    seen = 0
+    for letter in sorted(font.get_charmap())[:2000]:
+        font.load_char(letter)
+        rings = Path(*font.get_path()).to_polygons(closed_only=False) if len(font.get_path()[0]) else []
+        rings = [orient(np.array(ring[:-1])) for ring in rings if len(ring) > 3]
+        if rings:
+            np.testing.assert_array_equal(fill(rings, 44, 60), coco_mask(rings, 44, 60), err_msg=chr(letter))
+        seen += len(rings)
+    assert seen > 3000
 
 
 def test_fill_equals_pycocotools_on_three_thousand_real_polygons(datasets_folder):

@@ -280,18 +280,18 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
         raise SeglabError(f"{', '.join(map(str, files.values()))} name different categories: use one of them at a time")
     splits = {}
     for split, file in files.items():
-        folder = images or image_folder(file, readers[split].file_names)
+        folder = images or image_folder(file, next(iter(readers[split].file_names), None))
         splits[split] = tuple(folder / name for name in readers[split].file_names)
     return DatasetSpec(path.stem, path.parent.resolve(), splits, readers[own].names, path, files)
 
 
-def image_folder(path: Path, file_names: list[str]) -> Path:
-    """Where the images of a COCO JSON lie, if in one of the usual places. Errors: SeglabError naming these."""
+def image_folder(path: Path, first: str | None) -> Path:
+    """Where the images of a COCO JSON lie, the `first` of them in a usual place. Errors: SeglabError naming these."""
     part = path.stem.removeprefix("instances_")
     here, above = path.resolve().parent, path.resolve().parent.parent
     places = [here, here / "images", here / part, above / "images" / part, above / part, above / "images", above]
     for place in places:
-        if file_names and (place / file_names[0]).is_file():
+        if first and (place / first).is_file():
             return place
     raise SeglabError(f"{path}: its images are in none of {', '.join(map(str, places))}; give their folder as images=")
 

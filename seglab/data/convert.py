@@ -160,7 +160,7 @@ def _coco_to_yolo(
     for file in files:
         split = file.stem.removeprefix("instances_") if len(files) > 1 else _role(file.stem)
         folder = images / split if images and (images / split).is_dir() else images
-        folder = folder or image_folder(file, [str(next(coco_images(file))["file_name"])])
+        folder = folder or image_folder(file, str(next(coco_images(file))["file_name"]))
         crowds[split] = f"annotations/crowds_{split}.json"
         with open(part / crowds[split], "w", encoding="utf-8") as aside:
             aside.write('{"images": [')

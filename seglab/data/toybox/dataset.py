@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from seglab.data.catalogue import write_yaml
 from seglab.data.sample import Sample
 from seglab.data.toybox.scene import scene
 from seglab.data.toybox.things import COCO_IDS, NAMES
+from seglab.data.unfinished import unfinished
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import bounding_box, join_rings, ring_area
 from seglab.geometry.rle import area, rings_to_rle
@@ -108,16 +108,26 @@ class _Job:
 
 
 def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) -> Path:
-    from torch.utils.data import DataLoader
-
     if out.exists():
         raise SeglabError(f"{out} exists already: name a new folder for the scenes, or remove that one")
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
     splits = list(dict.fromkeys(split for split, _, _ in plan))
-    for split in splits:
-        (part / "images" / split).mkdir(parents=True)
-        (part / "labels" / split).mkdir(parents=True)
+    with unfinished(out) as part:
+        for split in splits:
+            (part / "images" / split).mkdir(parents=True)
+            (part / "labels" / split).mkdir(parents=True)
+        (part / "annotations").mkdir()
+        found = _write_scenes(part, plan, size, workers, f"toybox {out.name}")
+        for split in splits:
+            _write_json(part / "annotations" / f"instances_{split}.json", split, plan, found, size)
+        write_yaml(part / f"{out.name}.yaml", {split: f"images/{split}" for split in splits}, dict(enumerate(NAMES)))
+        os.replace(part, out)
+    return out / f"{out.name}.yaml"
+
+
+def _write_scenes(folder: Path, plan: Plan, size: tuple[int, int], workers: int | None, title: str) -> list[list[dict]]:
+    """Write pictures and labels into `folder` -> COCO annotations of every scene of the plan."""
+    from torch.utils.data import DataLoader
+
     if workers is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         workers = cores if len(plan) >= WORTH_WORKERS and cores > 1 else 0
@@ -125,16 +135,10 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
     cv2.setNumThreads(1)  # OpenCV's threads do not survive the fork that starts workers on Linux
     try:
         # With batch_size=None the loader hands on what each item gave, in the plan's order.
-        loader = DataLoader(_Job(part, plan, size), batch_size=None, num_workers=workers)
-        found = [json.loads(text) for text in with_progress(loader, f"toybox {out.name}", "scene")]
+        loader = DataLoader(_Job(folder, plan, size), batch_size=None, num_workers=workers)
+        return [json.loads(text) for text in with_progress(loader, title, "scene")]
     finally:
         cv2.setNumThreads(threads)
-    (part / "annotations").mkdir()
-    for split in splits:
-        _write_json(part / "annotations" / f"instances_{split}.json", split, plan, found, size)
-    write_yaml(part / f"{out.name}.yaml", {split: f"images/{split}" for split in splits}, dict(enumerate(NAMES)))
-    os.replace(part, out)
-    return out / f"{out.name}.yaml"
 
 
 def _write_json(path: Path, split: str, plan: Plan, found: Sequence[list[dict]], size: tuple[int, int]) -> None:

@@ -444,7 +444,7 @@ plt.show()
 assert shares["mask_ratio=4"] < shares["mask_ratio=2"] - 0.1
 
 # %% [markdown]
-# On toybox this raises what perfect training could reach from mask AP .92 to .96 at 640 pixels, and the last steps of
+# On toybox this raises what perfect training could reach from mask AP .91 to .95 at 640 pixels, and the last steps of
 # the course weights' training made use of it. A step takes about a tenth longer, so 4 is the library's default too.
 #
 # ## All together

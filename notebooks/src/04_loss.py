@@ -184,7 +184,8 @@ print("some points learn, most do not:", bool(0 < learning.sum() < len(points) /
 # ## The positives
 #
 # From here on only the points that learn something matter for three of the four terms. Gather what they predict and
-# what is asked of them:
+# what is asked of them, and begin with **the box term**: 1 − complete IoU, weighted by the score that is asked, so
+# good points count more.
 
 # %%
 image, anchor = (assignment.object_index >= 0).nonzero(as_tuple=True)  # (P,) each
@@ -194,10 +195,6 @@ logits = raw.boxes[image, :, anchor]  # (P, 64)
 true_boxes, at, stride = batch["boxes"][learnt], points[anchor], strides[anchor]
 print("all of one length:", len(image) == len(learnt) == len(asked) == len(logits) == len(true_boxes))
 
-# %% [markdown]
-# **The box term** is 1 − complete IoU, weighted by the score that is asked, so good points count more.
-
-# %%
 distances = (logits.view(-1, 4, 16).softmax(dim=2) * torch.arange(16)).sum(dim=2) * stride  # (P, 4) pixels
 guess = torch.cat((at - distances[:, :2], at + distances[:, 2:]), dim=1)
 box_term = ((1 - ciou(guess, true_boxes)) * asked).sum()

@@ -316,8 +316,14 @@ print("distribution term equal to the library's")
 #
 # Binary cross-entropy on every point and class, positives and background alike. Its gradient is the plainest there
 # is: **score minus what is asked**. Background is asked for 0, in thousands of places.
+#
+# If all scores began at one half, the first steps would do nothing but push 84,000 numbers down: ten classes at 8,400
+# points. So the class branch begins with a bias that says how rare objects are: as if 5 were to be found on each of
+# the three maps of a 640-pixel picture.
 
 # %%
+import math
+
 target = torch.zeros_like(raw.classes)
 target[image, batch["classes"][learnt], anchor] = asked
 class_term = F.binary_cross_entropy_with_logits(raw.classes, target, reduction="sum")
@@ -326,14 +332,6 @@ torch.testing.assert_close(gradient, (raw.classes.sigmoid() - target).detach())
 by_library = losses.class_loss(raw.classes, image, batch["classes"][learnt], anchor, asked)
 torch.testing.assert_close(class_term, by_library, atol=1e-3, rtol=1e-4)
 print("class term equal to the library's, gradient = score - asked")
-
-# %% [markdown]
-# If all scores began at one half, the first steps would do nothing but push 84,000 numbers down: ten classes at 8,400
-# points. So the class branch begins with a bias that says how rare objects are: as if 5 were to be found on each of
-# the three maps of a 640-pixel picture.
-
-# %%
-import math
 
 for start, name in ((lambda s: 0.0, "bias 0"), (lambda s: math.log(5 / 10 / (640 / s) ** 2), "the library's bias")):
     pushes = sum((640 // s) ** 2 * 10 / (1 + math.exp(-start(s))) for s in (8, 16, 32))
@@ -418,7 +416,7 @@ print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells")
 # same, with the same prototypes; it is asked for the mask that will be read. Here are the best prototypes for both
 # questions (`reduced` finds the second by gradient descent), enlarged as prediction does it.
 
-# %% alt="A thin wavy band: learnt at a quarter of the resolution it comes back in pieces, learnt at half whole."
+# %%
 from seglab.evaluation.ceiling import reduced
 
 x = np.linspace(6, 90, 80)
@@ -431,14 +429,16 @@ quarter, half = (torch.from_numpy(soft_masks([[tail]], 96, 96, ratio)).float() f
 found = {"the truth": truth}
 for name, logits in (("mask_ratio=4", quarter - 0.5), ("mask_ratio=2", reduced(half))):  # (1, 24, 24) each
     found[name] = F.interpolate(logits[None], size=truth.shape, mode="bilinear")[0, 0] > 0
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), dpi=80)
 shares = {name: float((mask & truth).sum() / (mask | truth).sum()) for name, mask in found.items()}
+assert shares["mask_ratio=4"] < shares["mask_ratio=2"] - 0.1
+
+# %% alt="A thin wavy band: learnt at a quarter of the resolution it comes back in pieces, learnt at half whole."
+figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), dpi=80)
 for axis, (name, mask) in zip(axes, found.items()):
     axis.imshow(mask, cmap="Blues", vmin=0, vmax=1.3)
     axis.set_title(f"{name}, IoU {shares[name]:.2f}", fontsize=9)
     axis.set_axis_off()
 plt.show()
-assert shares["mask_ratio=4"] < shares["mask_ratio=2"] - 0.1
 
 # %% [markdown]
 # On toybox this raises what perfect training could reach from mask AP .91 to .95 at 640 pixels, and the last steps of

@@ -74,9 +74,7 @@ class TrainConfig:
     dfl: float = 1.5
     mask_targets: str = "soft"  # "soft": exact area coverage; "hard": pixels in or out, as usual elsewhere
     overlap_mask: bool = True  # where hard targets overlap, the smaller object owns the pixel
-    mask_ratio: int = (
-        4  # input pixels a cell of the mask targets: 2 is a tenth slower and learns finer masks, 1 finer yet
-    )
+    mask_ratio: int = 4  # input pixels a cell of the mask targets: 2 learns finer masks, a tenth slower; 1 finer yet
     close_mosaic: int = 10  # last epochs without mosaic
     freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
     val: bool = True  # validate after every epoch; else once, and the last weights are the result

@@ -204,12 +204,15 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
     assert names == {"best.safetensors", "last.safetensors", "epoch3.safetensors"}
 
 
-def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path):
+@pytest.mark.parametrize("ratio", [4, 2])
+def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path, ratio):
     spec = load_dataset(generate_dataset(tmp_path / "seven", 7, size=(96, 128), val=1))
     model = worker.new_model()
-    figures = trainer.make_validate(spec, make_config(batch=7, imgsz=128), LossGains())(model)[1]
+    figures = trainer.make_validate(spec, make_config(batch=7, imgsz=128, mask_ratio=ratio), LossGains())(model)[1]
     terms = []
-    for batch in build_loader(SegmentationDataset(spec, "val", 128, rect=True), 4):  # 4 and 3 pictures
+    for batch in build_loader(
+        SegmentationDataset(spec, "val", 128, rect=True, mask_ratio=ratio), 4
+    ):  # 4 and 3 pictures
         with torch.no_grad():
             terms.append(segmentation_loss(fuse(model)(batch["images"].float() / 255), batch, LossGains())[1])
     expected = torch.stack(terms).mean(dim=0)
@@ -257,9 +260,11 @@ def test_without_validation_images_nothing_is_made(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_real_validation_fills_the_table_and_draws(tmp_path):
+@pytest.mark.parametrize("ratio", [4, 1])
+def test_real_validation_fills_the_table_and_draws(tmp_path, ratio):
     spec = load_dataset("toybox8-seg")
-    config = make_config(epochs=1, imgsz=64, workers=0, device="cpu", project=str(tmp_path), amp="bf16")
+    place = {"device": "cpu", "project": str(tmp_path)}
+    config = make_config(epochs=1, imgsz=64, workers=0, amp="bf16", mask_ratio=ratio, **place)
     result = trainer.train(worker.new_model(), spec, config)
     (row,) = table(result)
     expected = [f"metrics/{key}({part})" for part in "BM" for key in ("precision", "recall", "mAP50", "mAP50-95")]

@@ -391,16 +391,21 @@ import numpy as np
 
 from seglab.data.mask_targets import hard_masks, soft_masks
 
+
+def side_by_side(masks):
+    _, axes = plt.subplots(1, len(masks), figsize=(8, 2.7), dpi=80)
+    for axis, (title, mask) in zip(axes, masks.items()):
+        axis.imshow(mask, cmap="Blues", vmin=0, vmax=1.3)
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
+    plt.show()
+
+
 large, small = (np.array([[a, a], [b, a], [b, b], [a, b]], dtype=float) for a, b in ((8, 72), (30, 50)))
 kinds = {"overlap_mask=True": hard_masks([[large], [small]], 80, 80, overlap=True)[0]}
 kinds["overlap_mask=False"] = hard_masks([[large], [small]], 80, 80, overlap=False)[0]
 kinds["soft targets"] = soft_masks([[large], [small]], 80, 80)[0]
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.6), dpi=80)
-for axis, (name, mask) in zip(axes, kinds.items()):
-    axis.imshow(mask, cmap="Blues", vmin=0, vmax=1.3)
-    axis.set_title(f"large square\n{name}", fontsize=9)
-    axis.set_axis_off()
-plt.show()
+side_by_side({f"large square\n{name}": mask for name, mask in kinds.items()})
 print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells")
 
 # %% [markdown]
@@ -433,12 +438,7 @@ shares = {name: float((mask & truth).sum() / (mask | truth).sum()) for name, mas
 assert shares["mask_ratio=4"] < shares["mask_ratio=2"] - 0.1
 
 # %% alt="A thin wavy band: learnt at a quarter of the resolution it comes back in pieces, learnt at half whole."
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.8), dpi=80)
-for axis, (name, mask) in zip(axes, found.items()):
-    axis.imshow(mask, cmap="Blues", vmin=0, vmax=1.3)
-    axis.set_title(f"{name}, IoU {shares[name]:.2f}", fontsize=9)
-    axis.set_axis_off()
-plt.show()
+side_by_side({f"{name}, IoU {shares[name]:.2f}": mask for name, mask in found.items()})
 
 # %% [markdown]
 # On toybox this raises what perfect training could reach from mask AP .91 to .95 at 640 pixels, and the last steps of

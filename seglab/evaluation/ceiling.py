@@ -6,6 +6,8 @@ What is missing to 1 was lost when the targets were drawn, and no training bring
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,29 +18,36 @@ from seglab.evaluation.coco import CocoAccumulator, CocoFigures
 from seglab.evaluation.validate import Observation, native_instances
 from seglab.inference.suppress import Detections
 
-# How masks can be learnt, by name: arguments of SegmentationDataset; and whether prototypes of a quarter of the input's
-# resolution have to learn the finer masks, as they do in training with mask_ratio=2, or prototypes as fine as these.
+
+class Target(NamedTuple):
+    """A way to draw the masks that a network learns."""
+
+    arguments: dict[str, Any]  # of SegmentationDataset
+    # Whether prototypes of a quarter of the input's resolution have to learn masks of half of it by their enlargement,
+    # as in training with mask_ratio=2; else the prototypes are as fine as the masks.
+    enlarged: bool = False
+
+
 TARGETS = {
-    "hard 1/4, overlap": {"mask_targets": "hard", "overlap": True},
-    "hard 1/4": {"mask_targets": "hard", "overlap": False},
-    "soft 1/4": {"mask_targets": "soft"},
-    "soft 1/2 on 1/4": {"mask_targets": "soft", "mask_ratio": 2, "reduced": True},
-    "soft 1/2": {"mask_targets": "soft", "mask_ratio": 2},
+    "hard 1/4, overlap": Target({"mask_targets": "hard", "overlap": True}),
+    "hard 1/4": Target({"mask_targets": "hard", "overlap": False}),
+    "soft 1/4": Target({"mask_targets": "soft"}),
+    "soft 1/2 on 1/4": Target({"mask_targets": "soft", "mask_ratio": 2}, enlarged=True),
+    "soft 1/2": Target({"mask_targets": "soft", "mask_ratio": 2}),
 }
 
 
 def ceiling(
-    spec: DatasetSpec, split: str = "val", imgsz: int = 640, targets: dict[str, dict] | None = None
+    spec: DatasetSpec, split: str = "val", imgsz: int = 640, targets: dict[str, Target] | None = None
 ) -> dict[str, CocoFigures]:
     """COCO mask figures of perfect predictions under each kind of target (by default TARGETS)."""
     figures = {}
-    for name, given in (targets or TARGETS).items():
-        arguments = {key: value for key, value in given.items() if key != "reduced"}
-        dataset = SegmentationDataset(spec, split, imgsz, rect=True, **arguments)
+    for name, target in (targets or TARGETS).items():
+        dataset = SegmentationDataset(spec, split, imgsz, rect=True, **target.arguments)
         accumulator = CocoAccumulator(range(len(dataset.names)), "segm")
         for index in range(len(dataset)):
             seen = perfect(dataset, index)
-            if given.get("reduced"):
+            if target.enlarged:
                 seen = seen._replace(prototypes=reduced(seen.prototypes + 0.5))
             accumulator.add(index, *native_instances(seen))
         figures[name] = accumulator.summarise()

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
@@ -30,11 +31,9 @@ from seglab.data.yolo_format import LEFT_OUT, read_labels
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import Ring, bounding_box, ring_area
 from seglab.geometry.rle import area, compress, rings_to_rle
-from seglab.progress import with_progress
+from seglab.progress import LARGE_FILE, byte_progress, with_progress
 
 DECIMALS = 4  # of a pixel in COCO JSON: half of the last is less than `steady` keeps coordinates off the ties
-
-WORTH_A_BAR = 1 << 24  # bytes of JSON; fewer are converted before a bar could be read
 
 
 def convert(
@@ -103,18 +102,18 @@ def _to_yolo(source: Path, images: Path | None, part: Path, report: Report) -> N
         splits, crowds = _pictures_to_yolo(pictures, part, report), {}
     if not report.images_written:
         raise SeglabError(f"no picture of {source} could be converted\n{report}")
-    folders = {_role(split): f"images/{split}" for split in splits}
-    if len(folders) < len(splits):
+    chosen = {_role(split): split for split in splits}
+    if len(chosen) < len(splits):
         raise SeglabError(f"{source} has several JSON files for one of train, val, test ({splits}): convert one by one")
     for role in ("train", "val"):  # trainers ask for both
-        if role not in folders:
-            folders[role] = next(iter(folders.values()))
-            report.note(str(report.out), f"no {role} split in the source", f"{role} stands for {folders[role]}")
+        if role not in chosen:
+            chosen[role] = next(iter(chosen.values()))
+            report.note(str(report.out), f"no {role} split in the source", f"{role} stands for images/{chosen[role]}")
     write_yaml(
         part / f"{report.out.name}.yaml",
-        {role: folders[role] for role in SPLITS if role in folders},
+        {role: f"images/{chosen[role]}" for role in SPLITS if role in chosen},
         dict(enumerate(names)),
-        crowds={_role(split): file for split, file in crowds.items()},
+        crowds={role: crowds[split] for role, split in chosen.items() if split in crowds},
     )
 
 
@@ -184,12 +183,10 @@ def _coco_file(
 ) -> None:
     """One COCO JSON -> the folder `labels`; its pictures are linked from `folder` into `target`, if there is one, and
     its images and crowds written to `aside`. Images and annotations pass one by one, the images first."""
-    from tqdm.auto import tqdm
-
     writer, table, separator = LabelWriter(labels, report), ImageTable(), "\n"
-    large = path.stat().st_size >= WORTH_A_BAR
+    count = inf if path.stat().st_size >= LARGE_FILE else 0
     with closing(table.database):
-        for entry in tqdm(coco_images(path), desc=f"place {labels.name}", unit="image", disable=not large):
+        for entry in with_progress(coco_images(path), f"place {labels.name}", count=count):
             report.images += 1
             # Halves of surrogate pairs, which JSON can hold, are in no file's name.
             name = PurePosixPath(str(entry["file_name"]).replace("\\", "/").encode(errors="replace").decode())
@@ -243,12 +240,9 @@ def _coco_annotations(
     aside: TextIO | None,
 ) -> None:
     """Stream the annotations of a COCO JSON into label files, crowds into `aside`."""
-    from tqdm.auto import tqdm
-
     separator = "\n"
-    size = path.stat().st_size
-    with tqdm(total=size, unit="B", unit_scale=True, desc=f"convert {path.name}", disable=size < WORTH_A_BAR) as bar:
-        for key, annotation in stream_json(path, bar.update):
+    with byte_progress(f"convert {path.name}", path.stat().st_size) as progress:
+        for key, annotation in stream_json(path, progress):
             if key != "annotations":
                 continue
             report.objects += 1

@@ -35,6 +35,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "hsv_h": 0.005,
         "hsv_s": 0.1,
         "hsv_v": 0.1,
+        "mask_ratio": 2,
         "amp": "bf16",
         "val": False,
     }

@@ -95,7 +95,7 @@ def draw_learning(table: Path, path: Path) -> None:
 
     rows = list(csv.DictReader(table.open()))
     plain = [row for row in rows if "," not in row["run"]]
-    figure, axis = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
+    figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
     scenes = [int(row["scenes"]) for row in plain]
     axis.plot(scenes, [float(row["val mask"]) for row in plain], "o-", label="mask AP, unseen scenes")
     axis.plot(scenes, [float(row["val box"]) for row in plain], "s-", label="box AP, unseen scenes")
@@ -107,7 +107,7 @@ def draw_learning(table: Path, path: Path) -> None:
             axis.plot(int(row["scenes"]), float(row["val mask"]), "x", label=f"mask AP, {row['run'].split(', ')[1]}")
     axis.set(xscale="log", xlabel="different training scenes (the same number of steps)", ylabel="AP, COCO protocol")
     axis.set_ylim(0, None)
-    axis.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     figure.savefig(path, dpi=100)
 
 

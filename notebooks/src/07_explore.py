@@ -259,7 +259,7 @@ mixer
 before = mixer.picture.value
 mixer["strongest"].value = 8
 some = mixer.picture.value
-mixer["c0"].value = 2.0
+mixer["c0"].value = mixer["c0"].max
 assert len({before, some, mixer.picture.value}) == 3
 print("each setting mixes another mask")
 

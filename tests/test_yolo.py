@@ -194,8 +194,9 @@ def test_the_ways_the_segmentation_page_builds_trains_and_validates(official):
         assert metrics.seg.map == pytest.approx(results.seg.map)
 
 
-def test_resume_goes_on_with_the_run_of_the_weights(tmp_path, monkeypatch):
-    arguments = {"data": "toybox8-seg", "imgsz": 64, "batch": 4, "workers": 0, "plots": False, "val": False}
+@pytest.mark.parametrize("data", ["toybox8-seg", "toybox-fresh:3"])  # files, and pictures made when needed
+def test_resume_goes_on_with_the_run_of_the_weights(tmp_path, monkeypatch, data):
+    arguments = {"data": data, "imgsz": 64, "batch": 4, "workers": 0, "plots": False, "val": False}
 
     def stop_after_one(self, good, progress, better):
         add(self, good, progress, better)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,13 @@ import yaml
 
 import seglab
 from seglab.data.assets import cache_folder, extract_zip, fetch
+from seglab.data.sample import Sample
 from seglab.errors import SeglabError
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SPLITS = ("train", "val", "test")
-TOYBOX_SCENES = 1000  # what "toybox-seg" without a number generates
+TOYBOXES = ("toybox-seg", "toybox-fresh")  # names that may end in a number of scenes, as in toybox-seg:2000
+TOYBOX_SCENES = 1000  # what "toybox-seg" and "toybox-fresh" mean without a number
 COCO_NAMES = (
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
     "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, "
@@ -40,6 +42,8 @@ class DatasetSpec:
     annotations: split -> COCO JSON. Where a split has one, its objects come from there (exact RLE masks and crowd
     regions included); elsewhere they come from the YOLO label file of each image. crowds: split -> COCO JSON of the
     crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
+    draw: (epoch, number) -> a training picture, for training pictures that are no files but made when they are needed,
+    others in every epoch and all of one size; `splits` lists a name for each.
     """
 
     name: str
@@ -50,6 +54,7 @@ class DatasetSpec:
     annotations: dict[str, Path] = field(default_factory=dict)
     crowds: dict[str, Path] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    draw: Callable[[int, int], Sample] | None = None
 
     def images(self, split: str) -> tuple[Path, ...]:
         """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
@@ -85,8 +90,9 @@ def load_dataset(source: str | Path, images: str | Path | None = None) -> Datase
 
     A name ("coco8-seg", with or without `.yaml`) is searched in the working directory, SEGLAB_DATASETS, the embedded
     data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and
-    "toybox-seg:2000" generate that many scenes into the cache. images: the image folder of a COCO JSON, where it is
-    not in one of the usual places. Errors: SeglabError that says what was searched, and what to do.
+    "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
+    train on so many new ones in every epoch and validate on those of toybox8-seg. images: the image folder of a COCO
+    JSON, where it is not in one of the usual places. Errors: SeglabError that says what was searched, and what to do.
     """
     path = Path(source)
     if path.suffix.lower() == ".json":
@@ -104,10 +110,12 @@ def load_dataset(source: str | Path, images: str | Path | None = None) -> Datase
             return found
     if name.split(":")[0] == "toybox-seg":
         return _from_yaml(_generate_toybox(name))
+    if name.split(":")[0] == "toybox-fresh":
+        return _fresh_toybox(name)
     root = _known(name)  # a mistyped path to coco.yaml has a folder in it, and starts no download
     if root is not None:
         return _in_folder(root)
-    known = ", ".join([*ARCHIVES, "coco", "toybox8-seg", "toybox-seg"])
+    known = ", ".join([*ARCHIVES, "coco", "toybox8-seg", *TOYBOXES])
     raise SeglabError(
         f"no dataset '{source}': no such file, and no '{name}.yaml' or folder '{name}' with a YAML in "
         f"{', '.join(map(str, _places()))}; give the path of a YAML file, or a known name ({known})"
@@ -116,7 +124,7 @@ def load_dataset(source: str | Path, images: str | Path | None = None) -> Datase
 
 def is_dataset_name(name: str) -> bool:
     """Whether `load_dataset` knows this bare name without being told a path."""
-    return name in (*ARCHIVES, "coco", "toybox8-seg") or name.split(":")[0] == "toybox-seg"
+    return name in (*ARCHIVES, "coco", "toybox8-seg") or name.split(":")[0] in TOYBOXES
 
 
 def is_here(name: str) -> bool:
@@ -331,10 +339,25 @@ def _generate_toybox(name: str) -> Path:
     """ "toybox-seg" or "toybox-seg:2000" -> the YAML of that many generated scenes in the cache, made on first use."""
     from seglab.data.toybox.dataset import generate_dataset
 
-    count = name.partition(":")[2] or str(TOYBOX_SCENES)
-    if not count.isdigit() or int(count) < 2:
-        raise SeglabError(f"'{name}': after the colon comes the number of scenes, at least 2, as in toybox-seg:2000")
-    folder = cache_folder() / "datasets" / f"toybox-seg-{int(count)}"
+    count = _scenes(name)
+    folder = cache_folder() / "datasets" / f"toybox-seg-{count}"
     if not (folder.is_dir() and _yaml_in(folder)):
-        generate_dataset(out=folder, count=int(count))
+        generate_dataset(out=folder, count=count)
     return _yaml_in(folder)
+
+
+def _fresh_toybox(name: str) -> DatasetSpec:
+    """ "toybox-fresh" or "toybox-fresh:2000": so many new scenes an epoch, none of them written."""
+    from seglab.data.toybox.dataset import fresh_scene
+
+    embedded, root = _in_folder(embedded_folder() / "toybox8-seg"), Path(name)  # a resumed run asks for that name
+    splits = {"train": tuple(root / f"{number:06d}" for number in range(_scenes(name))), "val": embedded.images("val")}
+    return DatasetSpec("toybox-fresh", root, splits, embedded.names, draw=fresh_scene)
+
+
+def _scenes(name: str) -> int:
+    kind, _, count = name.partition(":")
+    count = count or str(TOYBOX_SCENES)
+    if not count.isdecimal() or int(count) < 2:
+        raise SeglabError(f"'{name}': after the colon comes the number of scenes, at least 2, as in {kind}:2000")
+    return int(count)

@@ -66,9 +66,15 @@ class SegmentationDataset(torch.utils.data.Dataset):
         self._unmixed = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
         self.rect, self.group = rect, 1
-        self._annotations = Annotations(spec, split)
         listed = spec.images(split)
-        sizes, self.problems = scan(listed, self._annotations, strict)
+        self._draw = spec.draw if split == "train" else None
+        if self._draw:
+            if cache:
+                raise SeglabError(f"{spec.name} has new pictures in every epoch: leave cache={cache!r} out")
+            sizes, self.problems = [self._draw(0, 0).image.shape[:2]] * len(listed), []
+        else:
+            self._annotations = Annotations(spec, split)
+            sizes, self.problems = scan(listed, self._annotations, strict)
         kept = [(path, size) for path, size in zip(listed, sizes) if size]
         if self.problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once a process
             print(problem_table(self.problems, spec.root))
@@ -80,7 +86,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         self.images, self.image_sizes = [path for path, _ in kept], [size for _, size in kept]
         self._switches = torch.tensor([0, 1]).share_memory_()  # epoch, mosaic
         self._order = (-1, np.zeros(0, int), np.zeros(0, int))  # epoch, its order, the place of each index in it
-        self._recent: OrderedDict[int, Sample] = OrderedDict()
+        self._recent: OrderedDict[tuple[int, int], Sample] = OrderedDict()
         self._kept = [read_image(path) for path in with_progress(self.images, "read")] if cache else None
 
     def __len__(self) -> int:
@@ -99,10 +105,14 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def objects(self, index: int) -> list[Object]:
         """All objects of an image in its own frame, crowds included; its pixels are not read."""
+        if self._draw:
+            return self.sample(index).objects
         return self._annotations.read(self.images[index], self.image_sizes[index])[0]
 
     def sample(self, index: int) -> Sample:
         """The image as it is, with all its objects. Errors: SeglabError naming an image that cannot be read."""
+        if self._draw:
+            return self._draw(int(self._switches[0]), index)
         path = self.images[index]
         image = self._kept[index] if self._kept else read_image(path)
         if image.shape[:2] != self.image_sizes[index]:
@@ -111,7 +121,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def image_id(self, index: int) -> int | str:
         """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
-        return self._annotations.image_id(self.images[index])
+        return index if self._draw else self._annotations.image_id(self.images[index])
 
     def __getitem__(self, index: int) -> dict:
         """One item, ready for `collate`; crowd regions are not in it.
@@ -180,12 +190,13 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def _fitted(self, index: int) -> Sample:
         """A sample scaled to fit into the input size, without padding or crowds; the recent ones stay at hand."""
-        if index in self._recent:
-            self._recent.move_to_end(index)
-            return self._recent[index]
+        key = int(self._switches[0]) if self._draw else 0, index  # files are the same in every epoch
+        if key in self._recent:
+            self._recent.move_to_end(key)
+            return self._recent[key]
         sample = place(self.sample(index), loader_letterbox(self.image_sizes[index], self.size))
         sample.objects = [object_ for object_ in sample.objects if not object_.crowd]
-        self._recent[index] = sample
+        self._recent[key] = sample
         while len(self._recent) * sample.image.nbytes > RECENT_BYTES:
             self._recent.popitem(last=False)
         return sample

@@ -9,9 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from seglab.data.augment import AugmentConfig
 from seglab.data.catalogue import embedded_folder, load_dataset
+from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
+from seglab.data.loader import build_loader, start_epoch
 from seglab.data.toybox.canvas import SUB, Placed, paint, stencil, trace, visible
 from seglab.data.toybox.dataset import generate_dataset, write_embedded
 from seglab.data.toybox.materials import Light, Part
@@ -198,3 +202,48 @@ def test_the_embedded_scenes_show_every_name_in_both_splits():
         content = json.loads((embedded_folder() / "toybox8-seg/annotations" / f"instances_{split}.json").read_text())
         assert len({row["category_id"] for row in content["annotations"]}) == len(NAMES)
         assert len(content["images"]) == 4
+
+
+def test_fresh_scenes_are_others_in_every_epoch_and_are_never_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    spec = load_dataset("toybox-fresh:5")
+    assert len(spec.images("train")) == 5 and spec.images("val") == load_dataset("toybox8-seg").images("val")
+    config = AugmentConfig(mosaic=1.0)
+    dataset = SegmentationDataset(spec, "train", 96, config)
+    loader = build_loader(dataset, 2, workers=2, shuffle=True)
+    pictures = {}
+    for epoch in (0, 1, 0):
+        start_epoch(loader, epoch)
+        for batch in loader:
+            for image, item in zip(batch["images"], batch["samples"]):
+                before = pictures.setdefault((epoch, item["index"]), image)
+                assert torch.equal(
+                    before, image
+                )  # when an epoch comes back, as after an interruption, so do its scenes
+        start_epoch(loader, epoch)
+        raw = [dataset.sample(index).image for index in range(5)]
+        assert all((raw[index] == scene((index, epoch, 1)).image).all() for index in (0, 4))
+    assert len({image.numpy().tobytes() for image in pictures.values()}) == 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mosaic_of_fresh_scenes_has_none_of_an_earlier_epoch():
+    straight, late = (
+        SegmentationDataset(load_dataset("toybox-fresh:2"), "train", 96, AugmentConfig(mosaic=1.0)) for _ in range(2)
+    )
+    straight[0], straight[1]
+    straight.set_epoch(1)
+    late.set_epoch(1)
+    assert (straight[0]["image"] == late[0]["image"]).all()
+
+
+@pytest.mark.parametrize("name", ["toybox-fresh:1", "toybox-fresh:many", "toybox-seg:-3"])
+def test_a_number_of_scenes_that_is_none_is_refused(name):
+    with pytest.raises(SeglabError, match="number of scenes"):
+        load_dataset(name)
+
+
+def test_fresh_scenes_cannot_be_cached():
+    with pytest.raises(SeglabError, match="new pictures in every epoch"):
+        SegmentationDataset(load_dataset("toybox-fresh:2"), "train", 96, AugmentConfig(), cache="ram")

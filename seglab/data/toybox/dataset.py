@@ -58,6 +58,11 @@ def write_embedded(out: str | Path) -> Path:
     return _write(Path(out), plan, (480, 640), None)
 
 
+def fresh_scene(epoch: int, number: int) -> Sample:
+    """A scene that belongs to one epoch of training and is in no dataset that `generate_dataset` writes."""
+    return scene((number, epoch, 1))  # three numbers, where those have two
+
+
 def label_rows(sample: Sample) -> str:
     """YOLO-seg label text: a row an object, class and vertices as fractions; parts and holes are joined by seams."""
     height, width = sample.image.shape[:2]

@@ -23,7 +23,7 @@ from seglab.export.deployed import Deployed
 from seglab.export.description import fingerprint
 from seglab.export.formats import format_of, module_of
 from seglab.export.runtime import Runtime, load_runtime
-from seglab.geometry.boxes import box_iou
+from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox, letterbox
 from seglab.inference.masks import MaskCrop, assemble
 from seglab.inference.predictor import PredictConfig, fit, predict_batch
@@ -127,7 +127,10 @@ def compare(
 
         found_a, found_b = best(a), best(b)
         here, there = pairs(found_a, found_b)
-        note("box, detections (px)", found_a.boxes[here], found_b.boxes[there])
+        # Near-tied scores may make suppression keep a neighbour's box: numbers are compared at the same anchor.
+        corners_a, corners_b = (xywh_to_xyxy(each[0, :4].T) for each in (a, b))  # (A, 4)
+        anchors = (found_a.boxes[:, None] == corners_a).all(dim=2).int().argmax(dim=1)
+        note("box, detections (px)", found_a.boxes, corners_b[anchors])
         # The last of the best may just miss the other's list, so each side is looked up in a longer list of the other.
         in_both += len(pairs(found_a, best(b, 2 * DETECTIONS))[0]) + len(pairs(found_b, best(a, 2 * DETECTIONS))[0])
         of_all += len(found_a.boxes) + len(found_b.boxes)

@@ -61,6 +61,25 @@ def test_one_shifted_box_fails(network, photos):
     assert "box, relative" in failed(rows_for(network, photos, shift)) <= {"box, relative", "box, detections (px)"}
 
 
+def test_a_neighbour_that_wins_by_rounding_is_no_error_of_a_box(photos):
+    """Two boxes of one thing, a pixel apart: whichever suppression keeps, each is where the network put it."""
+    predictions, prototypes = torch.zeros(1, 4 + 3 + 32, 2), torch.ones(1, 32, 40, 40)
+    predictions[0, :4] = torch.tensor([[50.0, 51.0], [50.0, 50.0], [40.0, 40.0], [40.0, 40.0]])
+    predictions[0, 4], predictions[0, 7] = torch.tensor([0.9, 0.89]), 1.0
+    swapped, moved = predictions.clone(), predictions.clone()
+    swapped[0, 4] = predictions[0, 4].flip(0)
+    moved[0, 0] += 0.01
+
+    def rows(file):
+        pair = [lambda images, given=given: (given, prototypes) for given in (predictions, file)]
+        found = parity.compare(*pair, photos, lambda size: letterbox(size, (160, 160)), FP32)
+        return {row.name: row for row in found}
+
+    assert parity.best(predictions).boxes.shape == parity.best(swapped).boxes.shape == (1, 4)
+    assert not failed(rows(swapped)) - {"mask IoU"} and rows(swapped)["detections in both"].value == 1
+    assert "box, detections (px)" in failed(rows(moved))
+
+
 def test_other_masks_fail_though_boxes_agree(network, photos):
     rows = rows_for(network, photos, lambda predictions, prototypes: (predictions, -prototypes))
     assert failed(rows) == {"mask IoU"}

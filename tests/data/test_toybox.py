@@ -217,10 +217,8 @@ def test_fresh_scenes_are_others_in_every_epoch_and_are_never_written(tmp_path, 
         start_epoch(loader, epoch)
         for batch in loader:
             for image, item in zip(batch["images"], batch["samples"]):
-                before = pictures.setdefault((epoch, item["index"]), image)
-                assert torch.equal(
-                    before, image
-                )  # when an epoch comes back, as after an interruption, so do its scenes
+                # When an epoch comes back, as after an interruption, so do its scenes.
+                assert torch.equal(pictures.setdefault((epoch, item["index"]), image), image)
         start_epoch(loader, epoch)
         raw = [dataset.sample(index).image for index in range(5)]
         assert all((raw[index] == scene((index, epoch, 1)).image).all() for index in (0, 4))

@@ -210,9 +210,8 @@ def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path
     model = worker.new_model()
     figures = trainer.make_validate(spec, make_config(batch=7, imgsz=128, mask_ratio=ratio), LossGains())(model)[1]
     terms = []
-    for batch in build_loader(
-        SegmentationDataset(spec, "val", 128, rect=True, mask_ratio=ratio), 4
-    ):  # 4 and 3 pictures
+    dataset = SegmentationDataset(spec, "val", 128, rect=True, mask_ratio=ratio)
+    for batch in build_loader(dataset, 4):  # 4 and 3 pictures
         with torch.no_grad():
             terms.append(segmentation_loss(fuse(model)(batch["images"].float() / 255), batch, LossGains())[1])
     expected = torch.stack(terms).mean(dim=0)

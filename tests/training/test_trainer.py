@@ -1,5 +1,6 @@
 import copy
 import csv
+import functools
 import importlib.util
 import json
 import os
@@ -24,6 +25,7 @@ from seglab.errors import SeglabError
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.runs import choose_device, new_folder
+from seglab.training.checkpoint import read_state
 from seglab.training.config import make_config
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import make_optimizer, make_plan
@@ -182,6 +184,36 @@ def test_numbers_that_are_not_finite_lead_back_to_the_last_good_state(tmp_path, 
     monkeypatch.setattr(trainer, "segmentation_loss", lambda *a: tuple(v * float("nan") for v in loss(*a)))
     with pytest.raises(SeglabError, match="not finite even at 1/8"):
         worker.run(**arguments)
+
+
+def test_half_precision_scales_its_loss_and_continues_bit_for_bit(tmp_path, monkeypatch):
+    """fp16 is CUDA's, but processors compute in it too, so the scaled loss and what is kept of it are seen here."""
+    monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: torch.float16)
+    scaler = functools.partial(torch.amp.GradScaler, init_scale=2.0**10)  # too much here: first steps are skipped
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+    arguments = {"epochs": 3, "batch": 2, "nbs": 2, "warmup_epochs": 0, "val": True, "project": str(tmp_path)}
+    whole, model = worker.run(name="whole", **arguments)
+    assert trainer.is_finite(model) and [row["epoch"] for row in whole.history] == [1, 2, 3]
+    with pytest.raises(KeyboardInterrupt):
+        worker.run(name="cut", validation=interrupted_in_epoch(2), **arguments)
+    tensors, progress = read_state(tmp_path / "cut")
+    assert progress.epoch == 1 and progress.scaler["scale"] < 2**10
+    assert all(tensor.dtype != torch.float16 for tensor in tensors.values())  # weights and averages stay float32
+    resumed, _ = worker.run(resume=str(tmp_path / "cut"), val=True)
+    assert_same(whole.last, resumed.last)
+    assert_same(whole.best, resumed.best)
+
+
+def interrupted_in_epoch(number):
+    seen = []
+
+    def validation(model):
+        seen.append(1)
+        if len(seen) == number:
+            raise KeyboardInterrupt
+        return worker.Figures(), {}
+
+    return validation
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):

@@ -245,10 +245,11 @@ def main() -> None:
         options.data = str(generate_dataset(Path(folder.name) / "speed", 48, seed=7, val=0.75))
     else:
         options.data = str(copied(options.data, Path(folder.name) / "speed"))
-    times = {name: [import_seconds(line) for _ in range(7)] for name, line in IMPORTS.items()}
+    rounds = [{name: import_seconds(line) for name, line in IMPORTS.items()} for _ in range(9)]
     print("| import | median s | against `import torch` |\n|-|-|-|")
-    for name, seconds in times.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, times["torch"]))
+    for name in IMPORTS:
+        seconds = [times[name] for times in rounds]
+        ratio = statistics.median(times[name] / times["torch"] for times in rounds)
         print(f"| {name} | {statistics.median(seconds):.2f} | {ratio:.2f} |")
     print("\n| task | threads (seglab and peer) | seglab ms | peer ms | faster by | peak MB, seglab | peak MB, peer |")
     print("|-|-|-|-|-|-|-|")

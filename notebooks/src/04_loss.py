@@ -11,7 +11,8 @@
 # 2. write the four terms (box, distribution, class, mask) and derive what their gradients do,
 # 3. say what the distribution focal loss is really for, and what `overlap_mask` really does.
 #
-# **Time** about 20 seconds of computing on a CPU, 10 on a T4. **Before** lessons 01 and 03.
+# **Time** about 20 seconds of computing on a CPU, the same on a T4: everything stays on the CPU here. **Before**
+# lessons 01 and 03.
 
 # %%
 import matplotlib.pyplot as plt
@@ -65,8 +66,8 @@ assert torch.equal(may_learn, assigning.points_inside(points, boxes))
 
 # %% [markdown]
 # **Step 2.** How good is each candidate *already*? The overlap is the **complete IoU**: IoU, less a penalty for
-# distant centres, less one for another aspect ratio. Unlike plain IoU it has something to say when two boxes do not
-# touch.
+# distant centres, less one for another aspect ratio. Unlike plain IoU it says how far apart two boxes are that do not
+# touch. The box term will need that; assignment does not, and cuts it off at 0.
 
 
 # %%
@@ -77,7 +78,7 @@ def ciou(a, b):
     hull = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
     apart = ((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2).pow(2).sum(-1) / hull.pow(2).sum(-1)
     shape = 4 / torch.pi**2 * (torch.atan(width_b / height_b) - torch.atan(width_a / height_a)) ** 2
-    with torch.no_grad():
+    with torch.no_grad():  # as in the paper: the weight takes no gradient
         weight = shape / (1 - iou + shape + 1e-9)
     return iou - apart - weight * shape
 
@@ -90,6 +91,8 @@ torch.testing.assert_close(
 
 # %% [markdown]
 # The **alignment** is `score**0.5 * overlap**6`: a point must name the object *and* box it, and boxing counts more.
+# Choosing points by it is called *task-aligned assignment*. (The paper takes score · overlap⁶ with plain IoU, and
+# thirteen points; YOLO11 takes the root of the score, complete IoU, and ten.)
 
 # %%
 score = class_logits[classes].sigmoid()  # (objects, points): for the object's own class
@@ -102,12 +105,13 @@ for name, a, b in (("well boxed, hardly named", 0.1, 0.9), ("well named, half bo
 # **Step 3.** Each object takes its ten best. **Step 4.** A point that two objects want goes to the one its box
 # overlaps more.
 #
-# **Step 5.** What score should a point be taught? Not 1. The best point of an object is asked for its own overlap,
-# the others for proportionally less. So at prediction time the score says how good the *box* is, which is what
-# suppression (keeping the best of several boxes on one object, lesson 00) needs to pick the right one.
+# **Step 5.** What score should a point be taught? Not 1. An object's best-aligned point is asked for the highest
+# overlap that any of the object's points reaches, the others for less, in proportion to their alignment. (Papers call
+# it the *target score*.) So at prediction time the score says how good the *box* is, which is what suppression
+# (keeping the best of several boxes on one object, lesson 00) needs to pick the right one.
 #
 # In the figure after the next cell, small grey points learn nothing, coloured ones learn the object of their colour,
-# and the larger a point, the higher the score it is asked for.
+# and the larger a point, the higher the score it is asked for. Each object's best-aligned proposal is dotted.
 
 # %%
 chosen = torch.zeros_like(may_learn)
@@ -125,13 +129,15 @@ assert torch.equal(owner, theirs.object_index[0])
 torch.testing.assert_close(ask, theirs.scores[0], atol=1e-4, rtol=1e-4)
 print("same owners, same scores as the library; the best is asked for", [f"{v:.3f}" for v in kept_overlap.amax(1)])
 
-# %% alt="Two overlapping boxes on the grid of anchor points; learning points are coloured, larger where more is asked."
+# %% alt="Two overlapping boxes on the grid of anchor points; learning points are coloured, larger where more is asked; the best proposal of each object is dotted."
 figure, axis = plt.subplots(figsize=(4.6, 4.6), dpi=80)
 axis.scatter(*points.T, s=8, color="0.8")
 for number, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
     axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=f"C{number}"))
     mine = owner == number
     axis.scatter(*points[mine].T, s=20 + 160 * ask[mine], color=f"C{number}", alpha=0.8)
+    x0, y0, x1, y1 = predicted[(alignment[number] * mine).argmax()].tolist()
+    axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=f"C{number}", linestyle=":"))
 axis.set(xlim=(0, 64), ylim=(64, 0), aspect="equal", title="which points learn, and how much is asked")
 axis.set(xlabel="x, pixels", ylabel="y, pixels")
 plt.show()
@@ -183,9 +189,9 @@ print("some points learn, most do not:", bool(0 < learning.sum() < len(points) /
 #
 # ## The positives
 #
-# From here on only the points that learn something matter for three of the four terms. Gather what they predict and
-# what is asked of them, and begin with **the box term**: 1 − complete IoU, weighted by the score that is asked, so
-# good points count more.
+# Points that learn an object are called *positives*, all others *background*. From here on only positives matter for
+# three of the four terms. Gather what they predict and what is asked of them, and begin with **the box term**:
+# 1 − complete IoU, weighted by the score that is asked, so good points count more.
 
 # %%
 image, anchor = (assignment.object_index >= 0).nonzero(as_tuple=True)  # (P,) each
@@ -224,7 +230,7 @@ print("the gradient of the mean is p * (k - mean)")
 # Now suppose the network is sure of a wrong distance: nearly everything in bin 2, truth 10.4. Bins 10 and 11 have
 # almost no probability, so almost nothing pulls them up. The **distribution focal loss** asks for the two neighbours
 # of the truth directly: 0.6 in bin 10 and 0.4 in bin 11. Its gradient is p minus what is asked, and does not care how
-# small p is.
+# small p is. (Nothing in it is focal, the name is inherited: it is cross-entropy with two target bins.)
 
 
 # %%
@@ -267,9 +273,9 @@ arrival = [next(i for i, m in enumerate(means) if abs(m - 10.4) < 1) for _, mean
 print("more than five times the steps through the mean alone:", arrival[0] > 5 * arrival[1])
 assert abs(through_mean[1][-1] - 10.4) < 0.5 and abs(through_bins[1][-1] - 10.4) < 0.5
 
-# %% alt="Left, distance over steps: right at once by the focal loss, late through the mean. Right, final probabilities: two neighbouring bins by the focal loss, smeared over all of them through the mean."
+# %% alt="Left, distance over steps: right at once by the distribution loss, late through the mean. Right, final probabilities: two neighbouring bins by the distribution loss, smeared over all of them through the mean."
 figure, (left_axis, right_axis) = plt.subplots(1, 2, figsize=(9, 2.8), dpi=80)
-for number, (name, (p, means)) in enumerate((("mean only", through_mean), ("focal loss", through_bins))):
+for number, (name, (p, means)) in enumerate((("mean only", through_mean), ("distribution focal", through_bins))):
     left_axis.plot(means, color=f"C{1 - number}", label=name)
     right_axis.bar(bins + 0.4 * number - 0.2, p, width=0.4, color=f"C{1 - number}", label=name)
 left_axis.axhline(10.4, color="0.7", zorder=0)
@@ -277,7 +283,8 @@ left_axis.set(xlabel="step", ylabel="distance in strides")
 right_axis.set(xlabel="bin", ylabel="probability", xticks=range(0, 16, 2))
 left_axis.legend(frameon=False)
 plt.show()
-print(f"in bins 10 and 11: focal loss {through_bins[0][10:12].sum():.2f}, mean only {through_mean[0][10:12].sum():.2f}")
+both = [f"{p[10:12].sum():.2f}" for p, _ in (through_bins, through_mean)]
+print("in bins 10 and 11: distribution focal", both[0], "- mean only", both[1])
 
 # %% [markdown]
 # The mean alone arrives as well, much later, and with its probability smeared over every bin. So that is what the
@@ -344,7 +351,8 @@ assert torch.allclose(bias, torch.tensor(math.log(5 / 10 / 80**2)))
 #
 # For each positive: coefficients times prototypes gives a logit in each mask cell, compared with the target by binary
 # cross-entropy, **only inside the object's box**, and divided by the box's area. Hence a small object weighs as much
-# as a large one.
+# as a large one. A cell counts when its upper left corner is in the box. And unlike in the other terms every positive
+# counts alike, whatever score is asked of it.
 
 
 # %%
@@ -367,8 +375,8 @@ print("mask term equal to the library's")
 
 # %% [markdown]
 # Its gradient reaches the prototypes inside boxes only. Outside, they are free to be anything: prediction cuts masks
-# to the box, so nobody will ever look. This is how YOLACT's trick, half of the work done by the box, is paid for in
-# training.
+# to the box, so nobody will ever look. This is the other side of YOLACT's trick of letting the box do half of the work
+# (lesson 03).
 
 # %%
 (gradient,) = torch.autograd.grad(mask_term, raw.prototypes, retain_graph=True)
@@ -384,9 +392,10 @@ print("prototypes learn outside of every box:", bool((touched & ~covered).any())
 # Trainers often keep all masks of a picture as one image of object numbers, to save memory. One number a cell means
 # that **every cell belongs to one object only, the smallest on it**. A larger object is then taught a hole where a
 # smaller one lies on it, though its own outline has none. (The notch in the hole's corner is a cell that rounding took
-# from the smaller one.)
+# from the smaller one.) The setting exists for hard targets only, `mask_targets="hard"`. With the library's soft ones
+# every object keeps its own mask, and a cell on its edge says how much of it is covered.
 
-# %% alt="A large square and a small one on it: with overlap_mask the large one's target has a hole, without it has none."
+# %% alt="A large square and a small one on it: with overlap_mask the large one's target has a hole, without it has none; the soft target has none either, and a pale rim."
 import numpy as np
 
 from seglab.data.mask_targets import hard_masks, soft_masks
@@ -401,12 +410,12 @@ def side_by_side(masks):
     plt.show()
 
 
-large, small = (np.array([[a, a], [b, a], [b, b], [a, b]], dtype=float) for a, b in ((8, 72), (30, 50)))
+large, small = (np.array([[a, a], [b, a], [b, b], [a, b]], dtype=float) for a, b in ((9, 71), (30, 50)))
 kinds = {"overlap_mask=True": hard_masks([[large], [small]], 80, 80, overlap=True)[0]}
 kinds["overlap_mask=False"] = hard_masks([[large], [small]], 80, 80, overlap=False)[0]
 kinds["soft targets"] = soft_masks([[large], [small]], 80, 80)[0]
 side_by_side({f"large square\n{name}": mask for name, mask in kinds.items()})
-print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells")
+print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells; its area:", (71 - 9) ** 2 / 4**2)
 
 # %% [markdown]
 # That is all it does; it is a way of storing targets, not a loss and not a kind of suppression. With it, the best
@@ -414,12 +423,13 @@ print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells")
 #
 # ## Finer masks from the same prototypes
 #
-# A kite's tail is three pixels wide and a mask cell four. The tail covers half a cell or less, a soft target asks for
-# just that, and prediction, which keeps what is above one half, tears it to pieces. But prediction first *enlarges* the
-# sum of prototypes to the photo's resolution; nobody forces the loss to look before that. With `mask_ratio=2` the loss
-# enlarges the prototypes twice and compares at half of the input's resolution instead of a quarter. The network is the
-# same, with the same prototypes; it is asked for the mask that will be read. Here are the best prototypes for both
-# questions (`reduced` finds the second by gradient descent), enlarged as prediction does it.
+# A kite's tail is three pixels wide and a mask cell four. Where the tail lies across two cells it covers less than half
+# of each. A soft target asks for just that, and prediction, which keeps what is above one half, loses the tail there.
+# But prediction first *enlarges* the sum of prototypes to the photo's resolution; nobody forces the loss to look before
+# that. With `mask_ratio=2` the loss enlarges the prototypes twice and compares at half of the input's resolution
+# instead of a quarter. The network is the same, with the same prototypes; it is asked for the mask that will be read.
+# Here are prototypes that answer each question, enlarged as prediction does it: for the first the share less one half,
+# which has the right sign in every cell, and for the second what gradient descent finds (`reduced`).
 
 # %%
 from seglab.evaluation.ceiling import reduced
@@ -442,13 +452,17 @@ side_by_side({f"{name}, IoU {shares[name]:.2f}": mask for name, mask in found.it
 
 # %% [markdown]
 # On toybox this raises what perfect training could reach from mask AP .91 to .95 at 640 pixels, and the last steps of
-# the course weights' training made use of it. A step takes about a tenth longer, so 4 is the library's default too.
+# the course weights' training made use of it. A step takes about a tenth longer; the default is 4, as in other YOLO
+# trainers.
 #
 # ## All together
 #
 # Box, class and distribution terms are divided by the sum of what is asked, the mask term by the number of positives;
 # then each has its *gain*, a fixed weight: 7.5 for boxes and masks, 0.5 for classes, 1.5 for distributions. The total
 # is multiplied by the number of images, so that several small batches add up to a large one.
+#
+# Two of the four can be foretold for any untrained network. Sixteen equally likely bins cost ln 16 a side, times 1.5
+# is 4.2; a mask logit near 0 costs ln 2, times 7.5 is 5.2. If yours begins far from there, look for a bug.
 
 # %%
 from seglab.training.loss import LossGains, segmentation_loss
@@ -459,7 +473,8 @@ by_hand = [7.5 * box_term / all_asked, 7.5 * mask_term / positives, 0.5 * class_
 by_hand = torch.stack([*by_hand, 1.5 * dfl_term / all_asked])
 torch.testing.assert_close(by_hand.detach(), terms, atol=1e-3, rtol=1e-4)
 torch.testing.assert_close(by_hand.sum() * 2, total, atol=1e-3, rtol=1e-4)
-print("four terms (box, mask, class, distribution) and the total: equal to the library's")
+print("equal to the library's:", {name: f"{t:.1f}" for name, t in zip(("box", "mask", "class", "distribution"), terms)})
+assert abs(terms[3] - 1.5 * math.log(16)) < 0.1 and abs(terms[1] - 7.5 * math.log(2)) < 0.2
 
 # %% [markdown]
 # ## Recap

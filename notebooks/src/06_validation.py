@@ -11,7 +11,8 @@
 # 2. read precision-recall curves, and choose the confidence at which to use a model,
 # 3. say why two tools disagree, what a model's mistakes cost, and where to look when the figure makes no sense.
 #
-# **Time** about 20 seconds of computing on a CPU, about the same on a T4: four pictures are too few for a GPU to help.
+# **Time** about 20 seconds of computing on a CPU, about the same on a T4 (estimated): four pictures are too few for a
+# GPU to help.
 # **Before** lesson 01.
 
 # %%
@@ -47,7 +48,10 @@ for number, (x, y) in enumerate([(12, 47), (31, 7), (80, 48), (113, 12)]):  # wh
 axis.set(xlim=(0, 140), ylim=(54, 0), aspect="equal")
 axis.set_axis_off()
 plt.show()
-print("grey: the truth; outlines: detections with their scores")
+print(
+    "detections that touch an object:",
+    sum((np.minimum(f[2:], truth[:, 2:]) > np.maximum(f[:2], truth[:, :2])).all(1).any() for f in found),
+)
 
 # %% [markdown]
 # **Overlap first.** Intersection over union of every detection with every object:
@@ -95,8 +99,8 @@ for row in zip(scores, right, precision, recall):
     print("score {:.1f}  right {:d}  precision {:.3f}  recall {:.3f}".format(*row))
 
 # %% [markdown]
-# Recall only rises, precision goes up and down. At recall ⅓ precision is 1, falls to ½ after the duplicate, and is ⅔
-# again when cup B comes. Nobody would stop in the dip, because going on gives more of both. So COCO asks at every
+# Recall only rises, precision goes up and down. At recall ⅓ precision is 1, falls to ½ after the duplicate, and climbs
+# to ⅔ when cup B comes. Nobody would stop in the dip, because going on gives more of both. So COCO asks at every
 # recall for the best precision **at that recall or a higher one**. This *envelope* only ever falls.
 #
 # **Average precision** is the mean of the envelope at 101 recalls, 0.00, 0.01 … 1.00; at recalls that are never
@@ -120,7 +124,7 @@ assert np.isclose(average_precision(right, len(truth)), (34 * 1 + 33 * 2 / 3 + 3
 figure, axis = plt.subplots(figsize=(6, 3), dpi=80)
 wanted = np.linspace(0, 1, 101)
 steps = np.select([wanted <= 1 / 3, wanted <= 2 / 3], [1, 2 / 3], 0)
-axis.plot(np.append(0, recall), np.append(1, precision), "o:", color="0.5", label="after each detection")
+axis.plot(recall, precision, "o:", color="0.5", label="after each detection")
 axis.plot(wanted, steps, ".", color="C0", markersize=4, label="envelope at 101 recalls")
 axis.set(xlabel="recall", ylabel="precision", ylim=(-0.05, 1.1))
 axis.legend(frameon=False)
@@ -131,8 +135,9 @@ print("the dots' mean height is the AP:", np.isclose(steps.mean(), average_preci
 # The figure everyone quotes, **mAP50-95**, asks all this at ten thresholds, 0.50, 0.55 … 0.95, and takes the mean.
 # Reaching 0.5 is easy; only neat outlines reach 0.9. "mAP50" stops at the first threshold.
 #
-# The library's accumulator must say the same; and in the cell after that COCO's own tool, in all its twelve figures (the
-# others are averages over small, medium and large objects, and recalls with 1, 10 or 100 detections a picture).
+# The library's accumulator must say the same; and in the cell after that COCO's own tool, in all its twelve figures: AP,
+# AP50 and AP75; AP of small, medium and large objects; the mean recall with at most 1, 10 or 100 detections per picture
+# and class; and that recall by size.
 
 # %%
 ap = np.array([average_precision(match(overlap, threshold), len(truth)) for threshold in THRESHOLDS])
@@ -209,7 +214,10 @@ print({kind: round(value, 3) for kind, value in both.items()})
 #
 # The course weights on the four validation pictures of the toybox. One call gives the whole table; four pictures are
 # far too few to compare models, but enough to see how the figures are made. In the table P and R are precision and
-# recall at IoU 0.5, at one confidence for all classes, chosen further down.
+# recall at IoU 0.5, at one confidence for all classes, chosen further down. (They are read from curves that join the
+# detections by straight lines, as YOLO tools do, so three cups can have a recall that is no third. AP has no such
+# lines.) Look at the kites: their boxes are good and their masks are not. A kite's tail is thinner than a mask cell
+# (lesson 04).
 #
 # What happens inside: run the network, suppress duplicates, and bring truth and detections of every picture into one
 # frame, the picture's own pixels. Then nothing is left but the functions from above.
@@ -265,7 +273,8 @@ print("every class at every threshold, by hand and by the library:", table.shape
 # ## At which confidence to use it
 #
 # mAP goes over all scores. You will use the model at *one*. For that, look at precision and recall over the
-# confidence below which a detection is not shown, and at their harmonic mean F1, which is large only where both are.
+# confidence below which a detection is not shown, and at their harmonic mean F1, which is high only where both are
+# high. (`np.interp` draws the straight lines.)
 
 
 # %%
@@ -283,37 +292,44 @@ def confidence_curves(values, right, objects):
 for class_id in spec.names:
     one = listed(class_id, 0.5)
     assert np.allclose(confidence_curves(*one), class_curves(*one)[:3])
-best = figures.seg.best_confidence
+seg, best = figures.seg, figures.seg.best_confidence
+low, high = (np.abs(GRID - confidence).argmin() for confidence in (0.25, 0.8))
+assert seg.r_curve[:, low].mean() > 0.9 and seg.p_curve[:, high].mean() > 0.95
 print("the mean F1 is best somewhere between all and nothing:", 0 < best < 1)
 
-# %% alt="Left: precision-recall curves of the ten classes, thin, and their mean, thick. Right: precision falling from right to left, recall rising, and F1 with its best confidence marked."
+# %% alt="Left: precision-recall curves of the ten classes, most of them one line at the top, scissors falling early; the mean is thick. Right: precision falling from right to left, recall rising, and F1, flat, with its best confidence marked."
 figure, (left, right_axis) = plt.subplots(1, 2, figsize=(9.5, 3.2), dpi=80)
-seg = figures.seg
+worst = seg.prec_values.mean(axis=1).argmin()
 for number, name in spec.names.items():
-    left.plot(seg.px, seg.prec_values[number], linewidth=1, label=name)
+    known = {"color": "C3", "label": name} if number == worst else {"color": "0.75"}
+    left.plot(seg.px, seg.prec_values[number], linewidth=1, **known)
 left.plot(seg.px, seg.prec_values.mean(axis=0), color="black", linewidth=2.5, label="mean")
 left.set(xlabel="recall", ylabel="precision", title="masks at IoU 0.5")
-left.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1.06), labelspacing=0.3)
+left.legend(fontsize=8, frameon=False, loc="lower left")
 for name, curve in (("precision", seg.p_curve), ("recall", seg.r_curve), ("F1", seg.f1_curve)):
     right_axis.plot(seg.px, curve.mean(axis=0), label=name)
 right_axis.axvline(best, color="0.7", zorder=0)
 right_axis.set(xlabel="confidence", title="mean over classes; the line: best F1")
 right_axis.legend(fontsize=8)
-figure.tight_layout()
 plt.show()
-print("curves of", len(seg.prec_values), "classes")
+print("hardest of", len(seg.prec_values), "classes:", spec.names[worst])
 
 # %% [markdown]
+# On the left most classes lie on one another at the top; scissors fall early, because the last of them are found only
+# among false alarms. On the right F1 is nearly flat over half of the range, so it hardly decides. At 0.25 most objects
+# are found, at 0.8 next to nothing is wrong: choose by which mistake is dearer.
+#
 # ## Why two tools disagree
 #
-# YOLO tools print an mAP of their own, which differs from COCO's in four rules. Neither is wrong; but figures made by
+# YOLO tools print an mAP of their own, which differs from COCO's in four rules that matter. (A fifth, whether a detection
+# whose best object is taken may have its second best, hardly ever does.) Neither is wrong; but figures made by
 # different rules must not stand in one table. Each rule on its own, on paper:
 #
 # **The AP rule.** COCO takes the mean of 101 heights. The YOLO protocol takes the area under straight lines between
 # the same heights, and lets the last one, at recall 1, fall to zero. That moves a figure by a few thousandths, and has
 # one visible effect: where everything is found without a mistake, COCO says 1 and YOLO tools say 0.995.
 #
-# **The cap.** COCO looks at 100 detections a picture *and class*, the YOLO protocol at 300 a picture. Where 150 cups
+# **The cap.** COCO looks at 100 detections per picture *and class*, the YOLO protocol at 300 per picture. Where 150 cups
 # stand on a shelf and a perfect detector finds them all, COCO sees two thirds of them.
 
 # %%
@@ -382,7 +398,7 @@ for axis, (real, guess), title in zip(axes, worlds, ("the picture's own pixels",
     axis.imshow((a + 2.0 * b)[y0:y1, x0:x1], cmap=colours, vmin=0, vmax=3)
     axis.set(title=f"{title}: IoU {(a & b).sum() / (a | b).sum():.2f}", xticks=[], yticks=[])
 plt.show()
-print("blue: both; red: missed; yellow: too much")
+print(f"one {spec.names[int(real.classes[thing])]}; blue: both; red: missed; yellow: too much")
 
 # %% tags=["nbval-ignore-output"]
 from seglab.evaluation.explain import explain
@@ -399,9 +415,10 @@ assert np.isclose(explanation.coco["mask"], figures.seg.map)
 #
 # A figure of 0.55 says that something is wrong, not what. So give every wrong detection a cause, mend all mistakes of
 # one cause the way an oracle would, and see what AP50 gains (the idea is TIDE's). The causes: *localisation*, the
-# right class on the right object, but an IoU under 0.5; *classification*, well placed and wrongly named; *both*;
-# *duplicate*, a second detection of one object; *background*, on nothing; and *missed*, an object that no detection
-# came near.
+# right class on an object, IoU 0.1 to 0.5; *classification*, IoU at least 0.5 with an object of another class; *both*,
+# IoU 0.1 to 0.5 with an object of another class; *duplicate*, a second detection of one object; *background*, IoU under
+# 0.1 with everything; and *missed*, an object that none of these explains. Gains do not add up to what is lacking:
+# mistakes hide one another.
 #
 # On paper: strike out the duplicate, or strike out the box on nothing, or stop asking for the cup that nobody found.
 # Then the same for the model's masks, over all its detections, the unsure ones included; hence so many.
@@ -435,8 +452,8 @@ for cause, count in explanation.errors.counts.items():
 # Sometimes the figure is not poor but absurd, and the fault is in the data, not in the network. A classic: class
 # numbers that are off by one. Plant it: copy the dataset, and write every label with the next class number. Then ask
 # the doctor, who goes through every stage between the label files and the figure, and says what was seen and what
-# likely lies behind it. Broken stages come before doubtful ones, earlier ones before later ones: here the metric is
-# bad too, but only because of the names.
+# likely lies behind it. Stages are listed in the order of the data's way; the verdict names the first broken one, or
+# else the first doubtful one. Here the metric is bad too, but only because of the names.
 
 # %%
 import shutil
@@ -484,7 +501,8 @@ print(f"{culprit.check}: {culprit.cause}")
 # **What the doctor cannot see.** It does notice two classes that were exchanged. But suppose that somebody labelled
 # every banana as a bottle. The other labels are fine, the figure is mediocre but not absurd, and the doctor finds
 # nothing broken. Here the **confusion matrix** tells: no column of bananas is left, and in the column of bottles a
-# cell beside the diagonal is filled. (A column is a label, a row what it was called, colour the share of the column.
+# cell beside the diagonal is filled. (Counted are detections above confidence 0.25, paired with objects by a box IoU of
+# at least 0.45, whatever their classes. A column is a label, a row what it was called, colour the share of the column.
 # The last row counts objects that were missed, the last column detections where nothing is labelled.)
 
 # %% alt="A confusion matrix: along the diagonal most cells are dark, but the column of bananas is empty, and many labelled bottles are called bananas."

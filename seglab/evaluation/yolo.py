@@ -4,7 +4,8 @@ It differs in four ways. Masks are compared in the letterbox at a quarter of its
 a hard picture in which small objects cover large ones. All 300 detections of an image count, COCO stops at 100 a class.
 Crowd regions are unknown, so detections on them are wrong. And AP is the trapezoid under the precision envelope at 101
 recalls, with a straight line down to the curve's start, where COCO takes the mean of 101 precisions.
-Matching is the greedy one of COCO, so one accumulator serves both.
+Matching is the greedy one of COCO, so one accumulator serves both; YOLO tools let a detection whose best object is
+taken have no second best, which hardly ever matters.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ else:
 
 # %% [markdown]
 # **2. The best the box can be.** A side can be at most 15 strides away. Given an anchor point, its stride and a true
-# box, what is the best IoU that this point can ever reach? (This is what decides that a stride-8 point cannot learn a
+# box, what is the best IoU that this point can ever reach? (This is what decides that a stride-8 point cannot box a
 # picture-filling object.)
 
 # %% [markdown] tags=["hint"]

@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab bench browser site toybox8 clean
+.PHONY: demo test lab wheel bench browser site toybox8 clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
 
@@ -17,8 +17,13 @@ test: $(VENV)/.installed-test $(VENV)/.browser
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.speed
 
-lab: $(VENV)/.installed-test
-	$(BIN)/jupyter lab notebooks/00_first_masks.ipynb
+lab: $(VENV)/.installed-lab
+	$(BIN)/jupyter lab notebooks/00_first_masks.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
+
+# seglab with its data and course weights in one file, to upload beside a lesson where it cannot be cloned, as on Colab
+wheel: $(VENV)/.installed-demo
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+	@ls dist/*.whl
 
 # Course, API reference and decisions as pages that read offline; the browser demo among them where npm can fetch its runtime
 site: $(VENV)/.installed-test
@@ -46,15 +51,21 @@ $(VENV)/.installed-demo: pyproject.toml
 	$(BIN)/python -m pip install -q -e ".[export]"
 	touch $@
 
+$(VENV)/.installed-lab: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -e ".[export,course]"
+	touch $@ $(VENV)/.installed-demo
+
 $(VENV)/.installed-test: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -e ".[export,course,test,parity]"
-	touch $@ $(VENV)/.installed-demo
+	touch $@ $(VENV)/.installed-demo $(VENV)/.installed-lab
 
-# A Chromium for tests/browser where there is none and this user may install one; elsewhere those tests say why they skip
+# A Chromium for tests/browser where there is none: the system's, or else Playwright's own; failing both, those tests say
+# why they skip, and the next run tries again
 $(VENV)/.browser: $(VENV)/.installed-test
-	command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq chromium; } || true
-	touch $@
+	{ command -v chromium || command -v google-chrome || { apt-get update -qq && apt-get install -y -qq chromium; } \
+		|| $(BIN)/python -m playwright install chromium; } && touch $@ || true
 
 # The eight embedded scenes once more: byte for byte the same, unless their generator has changed
 toybox8: $(VENV)/.installed-demo

@@ -81,15 +81,18 @@ def badge(name: str) -> str:
 def setup() -> str:
     """The first code cell: it installs only where seglab cannot be found, and leaves torch and numpy as they are."""
     if REPOSITORY:
-        package = f"seglab[export]@git+https://github.com/{REPOSITORY}"
-        missing = f'get_ipython().run_line_magic("pip", "install -q {package}")'
-    else:
-        missing = 'raise ImportError("install seglab first: pip install -e . in the course\'s folder")'
+        found = f'["seglab[export]@git+https://github.com/{REPOSITORY}"]'
+    else:  # on Colab, the wheel that `make wheel` writes, uploaded beside the lesson
+        found = '[f"{wheel}[export]" for wheel in pathlib.Path().glob("seglab-*.whl")]'
     return (
         "# Generated: makes sure that the course's library is there, and changes neither torch nor numpy.\n"
-        "import importlib.util\n\n"
+        "import importlib.util\n"
+        "import pathlib\n\n"
         'if importlib.util.find_spec("seglab") is None:\n'
-        f"    {missing}\n"
+        f"    packages = {found}\n"
+        "    if not packages:\n"
+        '        raise ImportError("install seglab: `make lab` in a clone, or put the file of `make wheel` here")\n'
+        '    get_ipython().run_line_magic("pip", f"install -q {packages[-1]}")\n'
         'print("seglab is ready")'
     )
 

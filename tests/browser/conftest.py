@@ -19,9 +19,10 @@ KEPT = Path(__file__).resolve().parents[2] / "runs" / "browser"  # screenshots, 
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="browsers are driven by playwright, of [test]")
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium is installed, and `make test` could not install one")
     with playwright.sync_playwright() as driver:
+        program = program or driver.chromium.executable_path  # Playwright's own
+        if not Path(program).exists():
+            pytest.skip("no Chromium is installed, and `make test` could not install one")
         running = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield running
         running.close()

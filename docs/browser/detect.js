@@ -158,6 +158,7 @@ async function act(action) {
 
 async function look(blob) {
   const photo = await createImageBitmap(blob); // turned upright as its EXIF says
+  stopCamera();
   const canvas = part("picture");
   const pixels = show(photo, canvas);
   say("Looking ...");
@@ -185,13 +186,16 @@ async function camera() {
     say("The camera is on.");
     return;
   }
-  const photo = await createImageBitmap(preview);
-  preview.srcObject.getTracks().forEach((track) => track.stop());
+  await look(await createImageBitmap(preview));
+}
+
+function stopCamera() {
+  const preview = part("preview");
+  preview.srcObject?.getTracks().forEach((track) => track.stop());
   preview.srcObject = null;
   preview.hidden = true;
   part("picture").hidden = false;
   part("camera").textContent = "Start camera";
-  await look(photo);
 }
 
 const model = loadModel(MODEL);

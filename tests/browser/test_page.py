@@ -127,14 +127,24 @@ def test_a_photo_may_be_dropped(page):
       document.getElementById('drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer }));
     }""")
     wait(page, "found in")
+    dropped = page.evaluate(LATEST)
+    page.reload()
+    wait(page, "Ready.")
+    page.click("#example")
+    wait(page, "found in")
+    assert len(dropped) > 3 and page.evaluate(LATEST) == dropped
 
 
-def test_the_camera_takes_a_photo(page):
+@pytest.mark.parametrize("then", ["#camera", "#example"])
+def test_the_camera_takes_a_photo_and_gives_way_to_another(page, then):
     page.click("#camera")
     wait(page, "The camera is on.")
-    page.click("#camera")
+    assert page.locator("#preview").is_visible()
+    page.click(then)
     wait(page, "found in")
     assert page.locator("#preview").is_hidden() and page.locator("#picture").is_visible()
+    assert page.evaluate("document.getElementById('preview').srcObject") is None
+    assert page.inner_text("#camera") == "Start camera"
 
 
 def test_what_is_no_photo_is_said_and_harms_nothing(page, tmp_path):

@@ -41,6 +41,7 @@ COVERS = {
     "10": 1,
 }  # which of a lesson's figures stands for it; else its first
 COVER_WIDTH, COVER_COLOURS = 360, 96
+VIEW = "application/vnd.jupyter.widget-view+json"
 MACHINE = re.compile(r"(?<![\w.])/(home|root|Users|work|tmp|mnt|content|opt)/|[A-Z]:\\\\|site-packages|ipykernel_\d")
 
 
@@ -137,21 +138,27 @@ def execute(notebook: nbformat.NotebookNode) -> None:
                 raise RuntimeError(f"a cell warns, which strict comparison cannot bear:\n{cell.source}\n{text}")
             if MACHINE.search(text) or getpass.getuser() in text.split():
                 raise RuntimeError(f"a cell prints what belongs to this machine:\n{cell.source}\n{text}")
-            if "image/png" in output.get("data", {}):
-                output.data["image/png"] = _smaller(output.data["image/png"])
-                output.metadata = {"image/png": {"alt": cell.metadata["alt"]}}
+            data = output.get("data", {})
+            if "image/png" in data:
+                kind, packed = _smaller(data.pop("image/png"))
+                data[kind] = packed
+            for kind in {"image/png", "image/jpeg"} & data.keys():
+                output.metadata = {kind: {"alt": cell.metadata["alt"]}}
+                data.pop(VIEW, None)  # which is an error until its cell is run; the still beside it is shown instead
     notebook.metadata.language_info = {"name": "python"}
     notebook.metadata.pop("widgets", None)
 
 
-def _smaller(encoded: str) -> str:
-    """The same PNG with a palette."""
+def _smaller(encoded: str) -> tuple[str, str]:
+    """A PNG's kind and content in fewer bytes: drawings as a PNG with a palette, photographs as a JPEG."""
     from PIL import Image
 
     picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
-    packed = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
-    return base64.b64encode(packed.getvalue()).decode("ascii") + "\n"
+    png, jpeg = io.BytesIO(), io.BytesIO()
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
+    picture.save(jpeg, "JPEG", quality=85, optimize=True)
+    kind, packed = min((("image/png", png.getvalue()), ("image/jpeg", jpeg.getvalue())), key=lambda one: len(one[1]))
+    return kind, base64.b64encode(packed).decode("ascii") + "\n"
 
 
 def write_cover(name: str, notebook: nbformat.NotebookNode) -> None:
@@ -159,7 +166,8 @@ def write_cover(name: str, notebook: nbformat.NotebookNode) -> None:
     from PIL import Image
 
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    figures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    drawn = [output.data for output in outputs if output.get("data", {}).get("text/plain", "").startswith("<Figure")]
+    figures = [data.get("image/png") or data["image/jpeg"] for data in drawn]
     picture = Image.open(io.BytesIO(base64.b64decode(figures[COVERS.get(name[:2], 0)]))).convert("RGB")
     height = round(picture.height * COVER_WIDTH / picture.width)
     picture = picture.resize((COVER_WIDTH, height), Image.Resampling.LANCZOS)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from seglab.data.sample import Sample
 from seglab.drawing.overlays import Colour, colour, draw_box, draw_label, draw_mask
+from seglab.errors import SeglabError
 from seglab.inference.masks import MaskCrop
 from seglab.inference.results import Results
-from seglab.widgets.panel import Drawn, Panel, chooser, slider, toggle
-from seglab.widgets.scene import UNCOUNTED, WRONG, Scene, look, samples, scene_of
+from seglab.widgets.panel import Drawn, Panel, chooser, permit, slider, toggle
+from seglab.widgets.scene import UNCOUNTED, WRONG, Scene, contour_words, look, rim, samples, scene_of, svg_path
 from seglab.wording import counted
 
 RIGHT_COLOUR, WRONG_COLOUR, UNCOUNTED_COLOUR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # apart for all eyes
@@ -22,19 +25,29 @@ LEGIBLE = 60  # labels on one picture; with more, nothing can be read, and the p
 GAP = 12  # pixels between prediction and truth
 MOST_CLASSES = 16  # buttons, those of the best scores
 LISTED = 0.15  # score from which a class gets a button
+TIPS = {
+    "mask": "A pixel belongs to the mask above this probability",
+    "truth": "Show what is truly there, beside the prediction",
+    "verdicts": "Colour by right and wrong instead of by class",
+}
+SETTLED = "Masks of results were cut when they were predicted: explore the model to move their threshold"
+NO_TRUTH = "Nobody has said what is truly on this picture"
 
 
 def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None, split: str = "val") -> Panel:
     """The explorer on the pictures of `images` (see `scene.samples`), or on a list of Results.
 
     model_or_results: a `seglab.YOLO`, whose network runs once a picture, when it is first chosen; or Results of
-    predict, of which only what was predicted can be thresholded further. imgsz: the network's input size, by default
-    the one it was trained at.
+    predict, of which only what was predicted can be thresholded further. With Results, `images` give the truth, to the
+    results of the same file name (its suffix aside). imgsz: the network's input size, by default the one it was trained
+    at.
+
+    Errors: SeglabError when `images` has none of the pictures that the Results are of.
     """
     if isinstance(model_or_results, Results) or not hasattr(model_or_results, "names"):
         results = [model_or_results] if isinstance(model_or_results, Results) else list(model_or_results)
         names = [result.path.replace("\\", "/").split("/")[-1] for result in results]
-        makers = [lambda result=result: scene_of(result) for result in results]
+        makers = _with_truth(results, names, [] if images is None else samples(images, split))
     else:
         listed = samples("toybox8-seg" if images is None else images, split)
         names = [name for name, _ in listed]
@@ -49,30 +62,44 @@ def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None,
     return _panel(names, scene)
 
 
-def _panel(names: Sequence[str], scene: Any) -> Panel:
+def _with_truth(
+    results: Sequence[Results], names: Sequence[str], listed: Sequence[tuple[str, Callable[[], Sample]]]
+) -> list[Callable[[], Scene]]:
+    """What makes the scene of each result, with the truth of the listed picture of that name, where there is one."""
+    known = {Path(name).stem: read for name, read in listed}
+    reads = [known.get(Path(name).stem) for name in names]
+    if known and not any(reads):
+        raise SeglabError(f"none of the results is of a picture in `images`, which has no {names[0]}, for example")
+    return [lambda one=one, read=read: scene_of(one, read() if read else None) for one, read in zip(results, reads)]
+
+
+def _panel(names: Sequence[str], scene: Callable[[int], Scene]) -> Panel:
     import ipywidgets as widgets
 
     controls = {
         "picture": chooser("picture", names, "Which picture"),
         "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Lowest score that is shown"),
         "overlap": slider("overlap (IoU)", 0.7, 0.05, 0.95, 0.05, "Above this overlap the poorer of two boxes goes"),
-        "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, "A pixel belongs to the mask above this probability"),
+        "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, TIPS["mask"]),
         "opacity": slider("opacity", 0.45, 0.0, 1.0, 0.05, "How strongly masks are tinted"),
         "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, best score first; 0 for none"),
         "outlines": toggle("outlines", True, "Draw the masks' rims"),
         "boxes": toggle("boxes", False, "Draw the boxes"),
-        "truth": toggle("truth beside", False, "Show what is truly there, beside the prediction"),
-        "verdicts": toggle("right or wrong", False, "Colour by right and wrong instead of by class"),
+        "truth": toggle("truth beside", False, TIPS["truth"]),
+        "verdicts": toggle("right or wrong", False, TIPS["verdicts"]),
     }
     class_row = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
     hidden: set[int] = set()
-    shown_classes: list[Scene] = []  # the scene whose classes have buttons
+    present: list[Scene] = []  # the scene that the controls are set for
 
     def draw(picture: int, object: int, **options: Any) -> Drawn:
         current = scene(picture)
-        if shown_classes != [current]:
-            shown_classes[:] = [current]
+        if present != [current]:
+            present[:] = [current]
             class_row.children = [class_button(current, kind) for kind in listed_classes(current)]
+            permit(controls["mask"], TIPS["mask"], SETTLED if current.settled else "")
+            for name in ("truth", "verdicts"):
+                permit(controls[name], TIPS[name], "" if current.truth else NO_TRUTH)
         drawn, count = draw_scene(current, hidden=hidden, object=object, **options)
         controls["object"].max = max(1, count)
         return drawn
@@ -114,7 +141,8 @@ def draw_scene(
     """What the explorer shows, and how many detections there are.
 
     overlap: IoU of suppression; mask: probability a pixel needs; hidden: class ids left out; truth: the true objects
-    beside; verdicts: colours by right and wrong; object: number of the detection to point out, from 1, or 0.
+    beside, where they are known; verdicts: colours by right and wrong; object: number of the detection to point out,
+    from 1, or 0.
     """
     numbers = scene.found(confidence, overlap, hidden)
     numbers = [number for number, crop in zip(numbers, scene.crops(numbers, mask)) if crop[2].any()]
@@ -136,13 +164,18 @@ def draw_scene(
     chosen = object - 1 if 0 < object <= len(numbers) else None
     if chosen is not None:
         point_out(picture, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
-    if truth:
+    beside = truth and bool(scene.truth)
+    if beside:
         missed = [index not in judged for index in range(len(scene.truth))]
-        beside = draw_truth(scene, set(hidden), missed if verdicts else None, opacity, outlines)
-        picture = np.concatenate((picture, np.full((len(picture), GAP, 3), 255, np.uint8), beside), axis=1)
+        other = draw_truth(scene, set(hidden), missed if verdicts else None, opacity, outlines)
+        picture = np.concatenate((picture, np.full((len(picture), GAP, 3), 255, np.uint8), other), axis=1)
     facts = scene.facts(numbers[chosen], mask) if chosen is not None else {}
     text = summary(scene, kinds, judged, set(hidden)) + fact_table(object, facts)
-    return Drawn(picture, text, lambda: regions(scene, numbers, mask, labels)), len(numbers)
+
+    def all_regions() -> str:
+        return regions(scene, numbers, mask, labels) + (truth_regions(scene, set(hidden)) if beside else "")
+
+    return Drawn(picture, text, all_regions), len(numbers)
 
 
 def paint(
@@ -174,8 +207,6 @@ def draw_truth(
     scene: Scene, hidden: set[int], missed: Sequence[bool] | None, opacity: float, outlines: bool
 ) -> np.ndarray:
     """The true objects on the picture, by class or, given what was missed, by found and missed."""
-    from seglab.widgets.scene import rim
-
     kept = [i for i, item in enumerate(scene.truth) if item.class_id not in hidden]
     crops = [scene.truth_crops[i] for i in kept]
     labels = [scene.names.get(scene.truth[i].class_id, "?") for i in kept]
@@ -222,17 +253,39 @@ def fact_table(number: int, facts: dict[str, str]) -> str:
 
 
 def regions(scene: Scene, numbers: Sequence[int], mask: float, labels: Sequence[str]) -> str:
-    """SVG regions over the objects: pointing at one, or clicking it, tells its class, score and area."""
+    """SVG regions over the detections: pointing at one, or clicking it, tells its class, score, area and contour."""
+    crops, contours = scene.crops(numbers, mask), scene.contours(numbers, mask)
+    words = [
+        (f"{index}: {label}, {np.count_nonzero(crop[2])} px", f"contour {contour}")
+        for index, (label, crop, contour) in enumerate(zip(labels, crops, contours), 1)
+    ]
+    return _svg(scene, crops, scene.outlines(numbers, mask), words)
+
+
+def truth_regions(scene: Scene, hidden: set[int]) -> str:
+    """The same over the true objects, on the copy of the picture that stands beside."""
+    kept = [i for i, item in enumerate(scene.truth) if item.class_id not in hidden]
+    crops = [scene.truth_crops[i] for i in kept]
+    names = [scene.names.get(scene.truth[i].class_id, "?") for i in kept]
+    words = [
+        (f"truly there: {name}, {np.count_nonzero(crop[2])} px", f"contour {contour_words(crop[2])}")
+        for name, crop in zip(names, crops)
+    ]
+    shapes = _svg(scene, crops, [svg_path(crop) for crop in crops], words)
+    return f'<g transform="translate({scene.image.shape[1] + GAP} 0)">{shapes}</g>'
+
+
+def _svg(scene: Scene, crops: Sequence[MaskCrop], outlines: Sequence[str], words: Sequence[tuple[str, str]]) -> str:
+    """Outlines that show two lines of text each, at the picture's upper left."""
     size = max(12, round(scene.image.shape[1] / 45))
     parts = []
     # Large ones first, so that a small object in front of a large one can be reached.
-    order = sorted(range(len(numbers)), key=lambda i: -scene.crops([numbers[i]], mask)[0][2].size)
-    outlines, crops = scene.outlines(numbers, mask), scene.crops(numbers, mask)
-    for index in order:
-        text = escape(f"{index + 1}: {labels[index]}, {np.count_nonzero(crops[index][2])} px")
+    for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
+        width = 0.62 * size * max(map(len, words[index])) + size
+        lines = "".join(f'<tspan x="{size / 2}" dy="{1.3 * size:.0f}">{escape(line)} </tspan>' for line in words[index])
         parts.append(
-            f'<g tabindex="-1"><path fill-rule="evenodd" d="{outlines[index]}"/>'
-            f'<rect x="0" y="0" width="{0.62 * size * len(text) + size:.0f}" height="{1.7 * size:.0f}"/>'
-            f'<text x="{size / 2}" y="{1.2 * size:.0f}" font-size="{size}" fill="#fff">{text}</text></g>'
+            f'<g class="seglab-region" tabindex="-1"><path fill-rule="evenodd" d="{outlines[index]}"/>'
+            f'<rect x="0" y="0" width="{width:.0f}" height="{3.2 * size:.0f}"/>'
+            f'<text font-size="{size}" fill="#fff">{lines}</text></g>'
         )
     return "".join(parts)

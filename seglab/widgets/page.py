@@ -11,7 +11,7 @@ import numpy as np
 
 from seglab.drawing.overlays import PALETTE
 from seglab.geometry.contours import mask_to_rings
-from seglab.geometry.polygons import Ring, ring_area
+from seglab.geometry.polygons import Ring
 from seglab.inference.masks import MaskCrop
 from seglab.widgets.panel import encode
 from seglab.widgets.scene import MAX_DETECTIONS, Scene, look, samples
@@ -19,6 +19,8 @@ from seglab.wording import counted
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MOST = 1000  # candidates of a picture that travel, best scores first
+LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # thresholds of mask probability that travel
+LONGEST = 26  # pixels in one letter of an outline
 
 
 def explorer_page(
@@ -27,7 +29,7 @@ def explorer_page(
 ) -> Path:  # fmt: skip
     """Run the network over pictures and write the page; gives its path. Arguments as for `explore`.
 
-    Thresholds work on every candidate of a score above 0.05, as in the explorer; masks are those of probability 0.5.
+    Thresholds work on every candidate of a score above 0.05, as in the explorer; masks can be cut at LEVELS.
     """
     pictures = [picture_data(look(model, read(), imgsz), name) for name, read in samples(images, split)]
     count = counted(len(pictures), "picture")
@@ -35,6 +37,7 @@ def explorer_page(
         "about": f"{count}, every candidate kept: thresholds work here, without the network",
         "names": model.names,
         "colours": PALETTE,
+        "levels": LEVELS,
         "most": MAX_DETECTIONS,
         "pictures": pictures,
     }
@@ -46,22 +49,26 @@ def explorer_page(
 
 
 def picture_data(scene: Scene, name: str) -> dict[str, Any]:
-    """A scene as what JSON can hold; boxes in the letterbox frame ("net", for suppression) and in the image's."""
+    """A scene as what JSON can hold; boxes in the letterbox frame ("net", for suppression) and in the image's. A
+    candidate has an outline and its overlaps with true objects for each of LEVELS, a true object has one outline."""
     numbers = list(range(min(len(scene), MOST)))
-    overlaps = scene.overlaps(numbers)
+    outlines, overlaps = [], []
+    for level in LEVELS:  # in turn, since a scene keeps what belongs to one threshold
+        outlines.append([outline_code(crop) for crop in scene.crops(numbers, level)])
+        overlaps.append([overlap_pairs(row) for row in scene.overlaps(numbers, level)])
     found = [
         {
             "score": round(float(scene.scores[number]), 6),
             "kind": int(scene.classes[number]),
             "net": np.round(scene.candidates.boxes[number].double().numpy(), 3).tolist(),
             "box": np.round(scene.boxes[number].astype(float), 1).tolist(),
-            "overlaps": [[int(i), round(float(overlaps[number, i]), 3)] for i in np.flatnonzero(overlaps[number])],
-            **shape_data(crop),
+            "outlines": [codes[number] for codes in outlines],
+            "pairs": [pairs[number] for pairs in overlaps],
         }
-        for number, crop in zip(numbers, scene.crops(numbers))
+        for number in numbers
     ]
     truth = [
-        {"kind": item.class_id, "crowd": item.crowd, "box": [crop[0], crop[1]], **shape_data(crop)}
+        {"kind": item.class_id, "crowd": item.crowd, "box": box_of(crop), "outlines": [outline_code(crop)]}
         for item, crop in zip(scene.truth, scene.truth_crops)
     ]
     height, width = scene.image.shape[:2]
@@ -69,18 +76,36 @@ def picture_data(scene: Scene, name: str) -> dict[str, Any]:
     return {"name": name, "width": width, "height": height, "jpeg": jpeg, "found": found, "truth": truth}
 
 
-def shape_data(crop: MaskCrop) -> dict[str, Any]:
-    """A mask as an exact SVG path, and what is told of it."""
+def box_of(crop: MaskCrop) -> list[int]:
+    """xyxy of a crop's window."""
     x0, y0, mask = crop
-    rings = mask_to_rings(mask, x0, y0)
-    holes = sum(ring_area(ring) < 0 for ring in rings)
-    edge = sum(int(np.abs(np.roll(ring, -1, axis=0) - ring).sum()) for ring in rings)
-    path = "".join(map(ring_path, rings))
-    return {"path": path, "area": int(mask.sum()), "edge": edge, "parts": len(rings) - holes, "holes": int(holes)}
+    return [x0, y0, x0 + mask.shape[1], y0 + mask.shape[0]]
 
 
-def ring_path(ring: Ring) -> str:
-    """A ring along pixel edges as an SVG path of relative steps: "M3 4h2v2h-2z"."""
-    steps = np.diff(ring, axis=0).astype(int).tolist()
-    moves = "".join(f"h{x}" if x else f"v{y}" for x, y in steps)
-    return f"M{int(ring[0, 0])} {int(ring[0, 1])}{moves}z"
+def overlap_pairs(row: np.ndarray) -> list[list[float]]:
+    """Overlaps with all true objects (M,) -> [object, IoU] for those that are overlapped."""
+    return [[int(i), round(float(row[i]), 3)] for i in np.flatnonzero(row)]
+
+
+def outline_code(crop: MaskCrop) -> str:
+    """A mask's outline, exactly, in few bytes: what `ring_code` gives, ring after ring."""
+    x0, y0, mask = crop
+    return "".join(map(ring_code, mask_to_rings(mask, x0, y0)))
+
+
+def ring_code(ring: Ring) -> str:
+    """A ring along pixel edges: where it starts, then its steps by turns across and down, a letter each.
+
+    "3 4Bab" starts at x 3, y 4 and goes 2 right, 1 up, 2 left; what is left closes it. Capitals go right and down.
+    """
+    if ring[0, 0] == ring[1, 0]:
+        ring = np.roll(ring, -1, axis=0)  # the first step shall be across
+    steps = np.diff(ring, axis=0).sum(axis=1).astype(int).tolist()
+    return f"{int(ring[0, 0])} {int(ring[0, 1])}" + "".join(map(step_code, steps))
+
+
+def step_code(step: int) -> str:
+    """A step that is not zero as a letter, A for 1, a for -1; a longer one in parts, with steps of none between."""
+    first = ord("A" if step > 0 else "a") - 1
+    parts, rest = divmod(abs(step) - 1, LONGEST)
+    return (chr(first + LONGEST) + ".") * parts + chr(first + rest + 1)

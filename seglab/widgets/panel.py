@@ -7,7 +7,10 @@ ipywidgets are used (7.7 and 8). Sliders and buttons keep their keys in JupyterL
 from __future__ import annotations
 
 import asyncio
+import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
+from html import escape, unescape
 from typing import Any, NamedTuple
 
 import cv2
@@ -15,25 +18,45 @@ import numpy as np
 
 PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
 QUALITY = 85  # of the JPEG that is sent to the browser
+STILL_WIDTH, STILL_QUALITY = 480, 60  # of the picture that a stored notebook keeps: six of them in a small lesson
 STYLE = """<style>
 .seglab-regions{display:block;width:100%;height:auto}
 .seglab-regions path{fill:transparent;stroke:none;cursor:pointer;outline:none}
-.seglab-regions g:hover path,.seglab-regions g:focus path{stroke:#fff;stroke-width:3;fill:rgba(255,255,255,.18)}
-.seglab-regions g{outline:none}
-.seglab-regions text,.seglab-regions rect{display:none;pointer-events:none}
-.seglab-regions g:hover text,.seglab-regions g:hover rect{display:block}
-.seglab-regions g:focus text,.seglab-regions g:focus rect{display:block}
+.seglab-region:hover path,.seglab-region:focus path{stroke:#fff;stroke-width:3;fill:rgba(255,255,255,.18)}
+.seglab-region{outline:none}
+.seglab-region text,.seglab-region rect{display:none;pointer-events:none}
+.seglab-region:hover text,.seglab-region:hover rect{display:block}
+.seglab-region:focus text,.seglab-region:focus rect{display:block}
 .seglab-text{line-height:1.5} .seglab-text table{border-collapse:collapse;margin:4px 0}
 .seglab-text td,.seglab-text th{padding:1px 14px 1px 0;text-align:left;font-variant-numeric:tabular-nums}
 .seglab-text th{font-weight:600}
 </style>"""
-# ipywidgets leaves the part of a slider that has the keyboard without a name. An HTML widget runs no scripts, but it
-# runs this when its picture fails: whichever slider gets the keyboard is then called by its label and its tip.
-NAMES = """<img src="data:," alt="" onerror="document.addEventListener('focusin', event => {
-    const part = event.target, label = part.closest('.widget-slider')?.querySelector('.widget-label');
-    if (label && part.getAttribute('role') === 'slider')
-        part.setAttribute('aria-label', label.textContent + ': ' + label.title);
-})">"""
+# What ipywidgets leaves out for screen readers. An HTML widget runs no scripts, but it runs this when its picture
+# fails; from then on it is looked after when the focus has moved, something was pressed, or a new picture has come.
+# - The part of a slider that has the keyboard has no name, and in ipywidgets 7 no role: it gets label, tip and value.
+# - Buttons that stay down do not say so.
+# - The text is told when it changes: the element that says this must stay while what is in it is replaced.
+# - The picture is told by the shapes over it, and no second time.
+NAMES = """<img src="data:," alt="" onerror="
+if (document.seglabNames) return;
+document.seglabNames = true;
+const say = (part, words) => Object.entries(words).forEach(word => part.setAttribute(...word));
+const name = () => document.querySelectorAll('.seglab-panel').forEach(panel => {
+    const all = (parts, words) => panel.querySelectorAll(parts).forEach(part => say(part, words(part)));
+    all('.noUi-handle, .ui-slider-handle', part => {
+        const row = part.closest('.widget-slider'), label = row.querySelector('.widget-label');
+        return { 'role': 'slider', 'aria-label': label.textContent + ': ' + label.title,
+                 'aria-valuetext': row.querySelector('.widget-readout').textContent };
+    });
+    all('.ui-slider-handle', part => ({ 'aria-valuenow': parseFloat(part.style.left) || 0 }));
+    all('.widget-toggle-button', part => ({ 'aria-pressed': part.classList.contains('mod-active') }));
+    all('.seglab-text', () => ({ 'role': 'status', 'aria-live': 'polite' }));
+    all('.seglab-picture', () => ({ 'alt': '' }));
+});
+const soon = () => requestAnimationFrame(name);
+['focusin', 'click', 'keyup', 'load'].forEach(kind => document.addEventListener(kind, soon, true));
+soon();
+">"""
 
 
 def no_regions() -> str:
@@ -63,15 +86,15 @@ class Panel:
         import ipywidgets as widgets
 
         self.what, self.controls, self._draw = what, dict(controls), draw
-        self.picture = widgets.Image(format="jpeg", layout=_cell(widgets))
+        self.picture = widgets.Image(format="jpeg", layout=_cell(widgets)).add_class("seglab-picture")
         self.regions = widgets.HTML(layout=_cell(widgets))
-        self.text = widgets.HTML()
+        self.text = widgets.HTML().add_class("seglab-text")
         stack = widgets.GridBox([self.picture, self.regions], layout=widgets.Layout(max_width="100%"))
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         above = [widgets.Box(list(row), layout=widgets.Layout(**wrap)) for row in rows or [self.controls.values()]]
         # Apart, so that no redraw makes the browser look at all its styles again.
         style = widgets.HTML(STYLE + NAMES, layout=widgets.Layout(display="none"))
-        self.view = widgets.VBox([*above, self.text, stack, style])
+        self.view = widgets.VBox([*above, self.text, stack, style]).add_class("seglab-panel")
         self._quiet, self._waiting = False, None
         for control in self.controls.values():
             control.observe(lambda _: self.redraw(), names="value")
@@ -91,7 +114,7 @@ class Panel:
             self._quiet = False
         self.picture.value = encode(drawn.picture)
         self.picture.layout.max_width = self.regions.layout.max_width = f"{drawn.picture.shape[1]}px"
-        self.text.value = f'<div class="seglab-text" role="status" aria-live="polite">{drawn.text}</div>'
+        self.text.value = drawn.text
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # outside a kernel
@@ -102,8 +125,9 @@ class Panel:
 
     def _show_regions(self, drawn: Drawn) -> None:
         height, width = drawn.picture.shape[:2]
+        words = escape(f"{self.what}: {plain(drawn.text)}")
         self.regions.value = (
-            f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{self.what}">'
+            f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{words}">'
             f"{drawn.regions()}</svg>"
         )
 
@@ -111,9 +135,11 @@ class Panel:
         return f"<{self.what}: {', '.join(self.controls)}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """The view as notebooks show it, with a text beside it that is the same everywhere."""
+        """The view as notebooks show it, with a text beside it that is the same everywhere, and a small still of the
+        picture: a view needs a running kernel, and a notebook that is only read has nothing else to show."""
         reference = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
-        return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": reference}
+        still = base64.b64encode(shrunk(self.picture.value)).decode("ascii")
+        return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": reference, "image/jpeg": still}
 
 
 def _cell(widgets: Any) -> Any:
@@ -126,6 +152,19 @@ def encode(picture: np.ndarray) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+
+
+def shrunk(jpeg: bytes) -> bytes:
+    """A JPEG as another of a few tens of KB."""
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    share = min(1.0, STILL_WIDTH / picture.shape[1])
+    small = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, STILL_QUALITY])[1].tobytes()
+
+
+def plain(text: str) -> str:
+    """HTML as words in one line."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", re.sub(r"</?b>", "", text))).split())
 
 
 def slider(name: str, value: float, low: float, high: float, step: float, tip: str) -> Any:
@@ -153,8 +192,15 @@ def toggle(name: str, value: bool, tip: str) -> Any:
 
 
 def labelled(widget: Any, tip: str) -> Any:
-    """Say what a control does, to the mouse and to screen readers. ipywidgets 7 calls it otherwise on some controls."""
-    setattr(widget, "tooltip" if widget.has_trait("tooltip") else "description_tooltip", tip)
+    """Say what a control does, to the mouse and to screen readers."""
     if hasattr(widget.style, "description_width"):
         widget.style.description_width = "110px"
+    permit(widget, tip)
     return widget
+
+
+def permit(widget: Any, tip: str, obstacle: str = "") -> None:
+    """Let a control be used, or not while there is an obstacle; its tip says what it does, or what the obstacle is."""
+    widget.disabled = bool(obstacle)
+    # ipywidgets 7 has another name for it on some controls.
+    setattr(widget, "tooltip" if widget.has_trait("tooltip") else "description_tooltip", obstacle or tip)

@@ -44,14 +44,15 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
     def settle(number: int) -> None:
         present[:] = [number]
         for mixer, value in zip(mixers.values(), found.coefficients[number - 1].tolist()):
-            mixer.value = value
+            # Rounded as a browser does: what it rounds it sends back, over what was set in the meantime.
+            mixer.value = round(round(value / STEP) * STEP, 2)
 
     def draw(object: int, strongest: int, **_: float) -> Drawn:
         if present != [object]:
             settle(object)
         mixed = np.array([mixer.value for mixer in mixers.values()], dtype=np.float32)
         own = found.coefficients[object - 1].numpy()
-        # A browser rounds every slider to its step; a coefficient that nobody moved counts in full.
+        # Sliders go in steps; a coefficient that nobody moved counts in full.
         mixed = keep_strongest(np.where(np.abs(mixed - own) <= STEP / 2, own, mixed), strongest)
         return draw_mixture(seen, found, object - 1, mixed, model.names)
 

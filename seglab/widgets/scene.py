@@ -47,11 +47,12 @@ class Scene:
 
     def __init__(
         self, image: np.ndarray, found: Detections, boxes: np.ndarray, sums: Sums, names: dict[int, str],
-        truth: Sequence[Object] = (), path: str = "",
+        truth: Sequence[Object] = (), path: str = "", settled: bool = False,
     ):  # fmt: skip
         """image: (H, W, 3) uint8 RGB; found: N candidates, suppressed in the frame their boxes have; boxes: the same
-        boxes (N, 4) xyxy in the image frame; sums: weighted sums of the masks; truth: objects in the image frame."""
-        self.image, self.names, self.path = image, names, path
+        boxes (N, 4) xyxy in the image frame; sums: weighted sums of the masks; truth: objects in the image frame;
+        settled: no threshold changes the masks."""
+        self.image, self.names, self.path, self.settled = image, names, path, settled
         self.candidates, self.boxes, self._make_sums = found, boxes, sums
         self.scores, self.classes = found.scores.numpy(), found.classes.numpy()
         self.truth = list(truth)
@@ -96,6 +97,11 @@ class Scene:
         crops = dict(zip(numbers, self.crops(numbers, mask)))
         return [self._once("outline", number, lambda n: svg_path(crops[n])) for number in numbers]
 
+    def contours(self, numbers: Sequence[int], mask: float = 0.5) -> list[str]:
+        """What is told of the masks' contours."""
+        crops = dict(zip(numbers, self.crops(numbers, mask)))
+        return [self._once("contour", number, lambda n: contour_words(crops[n][2])) for number in numbers]
+
     def overlaps(self, numbers: Sequence[int], mask: float = 0.5) -> np.ndarray:
         """IoU of the masks of candidates with every true object (N, M); over the candidate alone for a crowd."""
         size, crowd = self.image.shape[:2], [item.crowd for item in self.truth]
@@ -131,15 +137,12 @@ class Scene:
     def facts(self, number: int, mask: float = 0.5) -> dict[str, str]:
         """What is known of a candidate: class, score, box, area and contour; its overlap with the truth."""
         (_, _, crop), x = self.crops([number], mask)[0], self.boxes[number]
-        rings = mask_to_rings(crop)
-        holes = sum(ring_area(ring) < 0 for ring in rings)
-        edge = sum(int(np.abs(np.roll(ring, -1, axis=0) - ring).sum()) for ring in rings)
         facts = {
             "class": self.names[int(self.classes[number])],
             "score": f"{self.scores[number]:.3f}",
             "box": f"x {x[0]:.0f} to {x[2]:.0f}, y {x[1]:.0f} to {x[3]:.0f}",
             "area": f"{crop.sum()} px, {100 * crop.sum() / self.image[..., 0].size:.1f} % of the picture",
-            "contour": f"{edge} px long, {counted(len(rings) - holes, 'part')}, {counted(holes, 'hole')}",
+            "contour": self.contours([number], mask)[0],
         }
         if self.truth:
             overlap = self.overlaps([number], mask)[0]
@@ -157,6 +160,14 @@ class Scene:
 
 def _above(sums: tuple[int, int, np.ndarray], logit: np.float32) -> MaskCrop:
     return sums[0], sums[1], sums[2] > logit
+
+
+def contour_words(mask: np.ndarray) -> str:
+    """How long the contour of a (h, w) bool mask is along its pixels' edges, and of what it consists."""
+    rings = mask_to_rings(mask)
+    holes = sum(ring_area(ring) < 0 for ring in rings)
+    edge = sum(int(np.abs(np.roll(ring, -1, axis=0) - ring).sum()) for ring in rings)
+    return f"{edge} px long, {counted(len(rings) - holes, 'part')}, {counted(holes, 'hole')}"
 
 
 def rim(crop: MaskCrop, thickness: int) -> MaskCrop:
@@ -232,8 +243,14 @@ def detected_anchors(seen: Seen, confidence: float = 0.25, overlap: float = 0.7)
     return suppress(predictions, confidence, overlap)[0].coefficients[:, 0].long()
 
 
-def scene_of(results: Results) -> Scene:
-    """A scene of what was predicted before: its candidates are the results, and its masks are settled."""
+def scene_of(results: Results, sample: Sample | None = None) -> Scene:
+    """A scene of what was predicted before: its candidates are the results, and its masks are settled.
+
+    sample: the same picture, with the objects that are truly on it.
+    """
+    if sample is not None and sample.image.shape != results.image.shape:
+        sizes = " and ".join("{1}x{0}".format(*image.shape) for image in (results.image, sample.image))
+        raise SeglabError(f"results and truth of {results.path} are of pictures that differ in size: {sizes}")
     boxes = results.boxes.cpu().data.float()
     found = Detections(boxes[:, :4], boxes[:, 4], boxes[:, 5].long(), boxes[:, :0])
     crops = results.masks.crops if results.masks else []
@@ -242,7 +259,8 @@ def scene_of(results: Results) -> Scene:
         # certain, so that no threshold changes them
         return ((x0, y0, np.where(crop, np.inf, -np.inf)) for x0, y0, crop in map(crops.__getitem__, numbers))
 
-    return Scene(results.image, found, boxes[:, :4].numpy(), sums, results.names, path=results.path)
+    truth = sample.objects if sample else ()
+    return Scene(results.image, found, boxes[:, :4].numpy(), sums, results.names, truth, results.path, settled=True)
 
 
 def shown(sample: Sample) -> tuple[np.ndarray, list[Object]]:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from seglab.widgets.panel import NAMES
+
 nbformat = pytest.importorskip("nbformat", reason="JupyterLab comes with the extra [course]")
 pytest.importorskip("jupyterlab", reason="JupyterLab comes with the extra [course]")
 
@@ -39,6 +41,13 @@ panel["overlap"].value, panel["confidence"].value = 0.9, 0.05
 assert crowd.shape == (1280, 1280, 3) and panel["object"].max == 300
 panel
 """
+# A slider and a button as ipywidgets 7 makes them.
+OLD = """<div class="seglab-panel"><div class="widget-slider">
+<label class="widget-label" title="Lowest score that is shown">confidence</label>
+<div class="slider-container"><div class="slider ui-slider">
+<span class="ui-slider-handle" tabindex="0" style="display: block; height: 9px; left: 25%"></span></div></div>
+<div class="widget-readout" contenteditable="true">0.25</div></div>
+<button class="widget-toggle-button" onclick="this.classList.toggle('mod-active')">boxes</button></div>"""
 # Notes when a key goes down, and when the picture that follows has been decoded and shown.
 STOPWATCH = """panel => {
     window.pressed = null; window.waits = [];
@@ -102,10 +111,10 @@ def _wait_until_up(address: str, server: subprocess.Popen, log: Path, seconds: f
 
 @pytest.fixture
 def opened(browser, lab):
-    """Opens a notebook, runs all its cells, and gives the page; nothing outside this machine may be asked for."""
+    """Opens a notebook, runs all its cells if so told, and gives the page, which may ask for nothing elsewhere."""
     pages, asked = [], []
 
-    def open_and_run(name: str):
+    def open_and_run(name: str, run: bool = True):
         page = browser.new_page(viewport={"width": 1500, "height": 1200})
         page.set_default_timeout(60_000)  # milliseconds, for machines with much else to do
         page.on("request", lambda request: asked.append(request.url))
@@ -113,6 +122,8 @@ def opened(browser, lab):
         page.goto(lab(name))
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel != null")
+        if not run:
+            return page
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait_for_function(
             "window.jupyterapp.shell.currentWidget.content.widgets.every(cell => cell.model.type !== 'code'"
@@ -137,7 +148,8 @@ def panel_of(page, name: str):
 
 def handle(panel, name: str):
     """The part of a slider that has the keyboard."""
-    return panel.locator(".widget-slider", has_text=name).first.locator(".noUi-handle").first
+    label = panel.page.locator(".widget-label", has_text=re.compile(f"^{name}$"))
+    return panel.locator(".widget-slider", has=label).first.locator(".noUi-handle").first
 
 
 def source(panel) -> str:
@@ -154,6 +166,16 @@ def press(page, panel, control, key: str) -> None:
     ])  # fmt: skip
 
 
+def test_tools_are_pictures_until_they_are_run(opened, keep):
+    page = opened("07_explore.ipynb", run=False)
+    stills = page.locator('.jp-OutputArea-output img[src^="data:image/jpeg"]')
+    stills.first.wait_for()
+    stills.first.scroll_into_view_if_needed()
+    page.screenshot(path=keep("lab_stored.png"))
+    assert stills.count() >= 6
+    assert page.get_by_text("Error displaying widget").count() == 0
+
+
 def test_the_lesson_runs_and_its_tools_answer_to_keys(opened, keep):
     page = opened("07_explore.ipynb")
     cells = page.evaluate(
@@ -168,6 +190,7 @@ def test_the_lesson_runs_and_its_tools_answer_to_keys(opened, keep):
         ("mask explorer, 4", "mask", "ArrowRight"),
         ("mask explorer, 4", "picture", "ArrowRight"),
         ("prototype mixer", "strongest", "ArrowRight"),
+        ("prototype mixer", "0", "Home"),  # which makes it one of the strongest
         ("sides as distributions", "object", "ArrowLeft"),
         ("assignment", "point", "ArrowLeft"),
     ):
@@ -178,9 +201,50 @@ def test_the_lesson_runs_and_its_tools_answer_to_keys(opened, keep):
         assert panel.get_by_role("slider", name=re.compile(f"^{control}.*: .{{10,}}")).count() == 1
         panel.screenshot(path=keep(f"lab_{tool.split(',')[0].replace(' ', '_')}.png"))
     panel = panel_of(page, "mask explorer, 4")
-    for name in ("boxes", "right or wrong"):
+    for name in ("boxes", "right or wrong", "teddy bear"):
         press(page, panel, panel.locator("button", has_text=name).first, "Space")
     page.screenshot(path=keep("lab.png"))
+
+
+def test_screen_readers_are_told_what_the_tools_show(opened):
+    page = opened("07_explore.ipynb")
+    panel = panel_of(page, "mask explorer, 4")
+    panel.scroll_into_view_if_needed()
+    page.wait_for_function("panel => panel.querySelector('[aria-pressed]')", arg=panel.element_handle())
+
+    for name in ("boxes", "clock"):  # a switch, and a class
+        button = panel.locator("button", has_text=name).first
+        was = button.get_attribute("aria-pressed")
+        press(page, panel, button, "Space")
+        assert {was, button.get_attribute("aria-pressed")} == {"true", "false"}
+    assert panel.get_by_role("button", name="boxes", pressed=True).count() == 1
+
+    status = panel.get_by_role("status").element_handle()
+    before = status.text_content()
+    assert re.match(r"\d+ objects", before) and status.get_attribute("aria-live") == "polite"
+    press(page, panel, handle(panel, "confidence"), "End")
+    page.wait_for_function("([status, before]) => status.textContent !== before", arg=[status, before])
+    assert status.evaluate("status => status.isConnected") and panel.get_by_role("status").count() == 1
+
+    count = status.text_content().split(":")[0]  # "3 objects"
+    panel.locator(f'svg[role=img][aria-label^="mask explorer, 4 pictures: {count}"]').wait_for()
+    assert panel.locator("img").first.get_attribute("alt") == ""
+
+
+def test_sliders_of_ipywidgets_7_have_role_name_and_value(browser):
+    page = browser.new_page()
+    page.set_content(OLD + NAMES)
+    slider = page.get_by_role("slider", name="confidence: Lowest score that is shown")
+    slider.wait_for()
+    slider.focus()
+    assert (slider.get_attribute("aria-valuenow"), slider.get_attribute("aria-valuetext")) == ("25", "0.25")
+    page.evaluate("document.querySelector('.widget-readout').textContent = '0.30'")  # as a key does there
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('[role=slider]').getAttribute('aria-valuetext') === '0.30'")
+    button = page.get_by_role("button", pressed=False)
+    button.click()
+    page.get_by_role("button", name="boxes", pressed=True).wait_for()
+    page.close()
 
 
 def test_pointing_at_an_object_names_it(opened, keep):

@@ -111,8 +111,9 @@ def test_lesson_has_its_parts(lesson, notebook):
 def test_figures_say_in_words_what_they_show(code):
     for cell in code:
         for output in cell.outputs:
-            if "image/png" in output.get("data", {}):
-                assert len(output.metadata["image/png"]["alt"]) >= 40, cell.source
+            for kind in {"image/png", "image/jpeg"} & set(output.get("data", {})):
+                assert len(output.metadata[kind]["alt"]) >= 40, cell.source
+                assert "application/vnd.jupyter.widget-view+json" not in output.data, "an error until it is run"
 
 
 def test_relative_links_resolve(notebook):

@@ -10,26 +10,47 @@ import pytest
 
 from seglab.cli import main
 from seglab.geometry.raster import fill
-from seglab.widgets.page import explorer_page, picture_data, shape_data
+from seglab.widgets.page import LEVELS, explorer_page, outline_code, picture_data
 
 
-def rings_of(path: str) -> list[np.ndarray]:
-    """An SVG path of M, h, v and z, read back."""
+def rings_of(code: str) -> list[np.ndarray]:
+    """An outline's code, read back."""
     rings = []
-    for part in re.findall(r"M(-?\d+) (-?\d+)([^M]*)z", path):
-        ring = [np.array(part[:2], dtype=float)]
-        for axis, step in re.findall(r"([hv])(-?\d+)", part[2]):
-            ring.append(ring[-1] + (np.array([float(step), 0]) if axis == "h" else np.array([0, float(step)])))
-        rings.append(np.array(ring))
+    for left, top, letters in re.findall(r"(\d+) (\d+)([A-Za-z.]+)", code):
+        steps = [0 if a == "." else ord(a) - 64 if a < "a" else 96 - ord(a) for a in letters]
+        moves = [(0, step) if number % 2 else (step, 0) for number, step in enumerate(steps)]
+        rings.append(np.cumsum([(float(left), float(top)), *moves], axis=0))
     return rings
 
 
-def test_paths_are_the_masks_exactly():
+def test_outlines_are_the_masks_exactly():
     rng = np.random.default_rng(0)
     for _ in range(20):
         mask = rng.random((7, 9)) < 0.6
-        data = shape_data((2, 3, mask))
-        assert np.array_equal(fill(rings_of(data["path"]), 12, 12)[3:10, 2:11], mask) and data["area"] == mask.sum()
+        assert np.array_equal(fill(rings_of(outline_code((2, 3, mask))), 12, 12)[3:10, 2:11], mask)
+
+
+@pytest.mark.parametrize("side", [1, 25, 26, 27, 52, 53, 200])
+def test_outlines_may_have_long_sides(side):
+    mask = np.ones((side, side), bool)
+    mask[side // 3 : side // 2, side // 3 : side // 2] = False  # a hole, whose ring starts downwards
+    assert np.array_equal(fill(rings_of(outline_code((0, 0, mask))), side, side), mask)
+
+
+def test_the_page_cuts_masks_as_the_scene_does(scene):
+    data = picture_data(scene, "a.jpg")
+    size = scene.image.shape[:2]
+    for place, level in enumerate(LEVELS):
+        for item, (x0, y0, mask) in zip(data["found"], scene.crops(range(len(data["found"])), level)):
+            drawn = fill(rings_of(item["outlines"][place]), *size)
+            assert np.array_equal(drawn[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]], mask)
+            assert drawn.sum() == mask.sum()
+
+
+def test_true_boxes_go_around_the_true_objects(scene):
+    for item in picture_data(scene, "a.jpg")["truth"]:
+        corners = np.concatenate(rings_of(item["outlines"][0]))
+        assert item["box"] == [*corners.min(axis=0), *corners.max(axis=0)]
 
 
 def test_the_page_holds_every_candidate(scene):

@@ -87,6 +87,16 @@ def test_results_become_a_scene(model, sample):
             assert np.array_equal(ours[2], theirs[2])
 
 
+def test_results_are_judged_by_the_truth_of_their_picture(model, sample, scene):
+    (result,) = model.predict(sample.image[..., ::-1])
+    judged = scene_of(result, sample)
+    assert judged.settled and not scene.settled
+    numbers = judged.found(0.25, 0.7)
+    assert judged.verdicts(numbers) == scene.verdicts(scene.found()) and 0 in judged.verdicts(numbers)
+    with pytest.raises(SeglabError, match="differ in size: 640x480 and 64x48"):
+        scene_of(result, Sample(sample.image[:48, :64]))
+
+
 def test_large_pictures_are_scaled_with_their_objects(model):
     image = np.zeros((400, 2 * SHOWN, 3), np.uint8)
     scene = look(model, Sample(image, [square(100, 100, 200)]))

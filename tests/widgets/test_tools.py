@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -18,10 +21,11 @@ from seglab.training.assign import assign
 from seglab.widgets.assignment import assignment
 from seglab.widgets.closeup import closeup
 from seglab.widgets.distribution import distribution, sides_of
-from seglab.widgets.explorer import draw_scene, explore, listed_classes
+from seglab.widgets.explorer import draw_scene, explore, listed_classes, regions, truth_regions
 from seglab.widgets.overlaps import overlap_explorer, removers
+from seglab.widgets.panel import plain
 from seglab.widgets.prototypes import keep_strongest, mixed_sums, prototypes
-from seglab.widgets.scene import detected_anchors
+from seglab.widgets.scene import detected_anchors, look
 
 
 def picture_of(panel) -> np.ndarray:
@@ -61,6 +65,31 @@ def test_the_explorer_takes_results(model, sample):
     assert explore(model.predict(sample.image[..., ::-1])[0])["picture"].value == 0
 
 
+def test_results_take_their_truth_from_images_of_the_same_name(model, sample):
+    spec = load_dataset("toybox8-seg")
+    known, other = spec.images("val")[0], spec.images("train")[0]
+    panel = explore(model.predict([str(known), str(other)]), "toybox8-seg")
+    assert not panel["truth"].disabled and not panel["verdicts"].disabled and "missed of" in panel.text.value
+    panel["truth"].value = True
+    assert picture_of(panel).shape[1] > 2 * sample.image.shape[1]
+    panel["picture"].value = 1  # a training picture: not among the images, so its truth is not known
+    assert picture_of(panel).shape[1] == sample.image.shape[1] and "missed of" not in panel.text.value
+    for name in ("truth", "verdicts"):
+        assert panel[name].disabled and panel[name].tooltip == "Nobody has said what is truly on this picture"
+    panel["picture"].value = 0
+    assert not panel["truth"].disabled and panel["truth"].tooltip.startswith("Show what is truly there")
+    with pytest.raises(SeglabError, match=f"has no {Path(other).name}"):
+        explore(model.predict(str(other)), "toybox8-seg")
+
+
+def test_what_can_change_nothing_cannot_be_moved(model, sample):
+    settled = explore(model.predict(sample.image[..., ::-1]), None)
+    assert settled["mask"].disabled and "when they were predicted" in settled["mask"].tooltip
+    assert settled["truth"].disabled and settled["verdicts"].disabled
+    live = explore(model, sample)
+    assert not any(control.disabled for control in live.controls.values())
+
+
 def test_panels_name_themselves_without_addresses(model, sample):
     panel = explore(model, sample)
     bundle = panel._repr_mimebundle_()
@@ -68,7 +97,25 @@ def test_panels_name_themselves_without_addresses(model, sample):
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.view.model_id
     for control in panel.controls.values():
         assert control.description and (getattr(control, "tooltip", None) or control.description_tooltip)
-    assert 'aria-label="mask explorer' in panel.regions.value and 'role="status"' in panel.text.value
+    words = panel.regions.value.split('aria-label="')[1].split('"')[0]
+    assert words.startswith(f"mask explorer, 1 picture: {panel['object'].max} objects: ") and " missed of " in words
+    assert "<" not in words
+
+
+def test_a_panel_carries_a_small_still(model, sample):
+    panel = explore(model, sample)
+    still = base64.b64decode(panel._repr_mimebundle_()["image/jpeg"])
+    picture = cv2.imdecode(np.frombuffer(still, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[:2] == (360, 480) and len(still) < 50_000
+    now = cv2.resize(picture_of(panel), (480, 360), interpolation=cv2.INTER_AREA)
+    assert np.abs(picture.astype(int) - now).mean() < 12  # another picture differs by 40
+    panel["confidence"].value = 0.9
+    assert base64.b64decode(panel._repr_mimebundle_()["image/jpeg"]) != still
+
+
+def test_html_is_read_as_words():
+    text = "<b>2 objects</b>: 1 cup<br>1 right<table><tr><th>a</th><td>x &amp; y</td></tr></table>"
+    assert plain(text) == "2 objects: 1 cup 1 right a x & y"
 
 
 def test_truth_stands_beside_and_colours_say_what_was_missed(scene):
@@ -77,6 +124,27 @@ def test_truth_stands_beside_and_colours_say_what_was_missed(scene):
     assert beside.picture.shape[1] == 2 * alone.picture.shape[1] + 12 and count == alone.regions().count("<path")
     assert "missed of" in alone.text and f"<b>{count} objects</b>" in alone.text
     assert set(listed_classes(scene)) >= {item.class_id for item in scene.truth}
+
+
+def test_regions_tell_what_is_under_them(scene):
+    numbers = scene.found()
+    told = regions(scene, numbers, 0.5, [scene.label(number) for number in numbers])
+    assert told.count("<path") == told.count("<rect") == len(numbers)
+    for number in numbers:
+        facts = scene.facts(number)
+        assert scene.label(number) in told and f"contour {facts['contour']} <" in told
+        assert f", {facts['area'].split(' px')[0]} px <" in told
+    true = truth_regions(scene, {scene.truth[0].class_id})
+    left = [item for item in scene.truth if item.class_id != scene.truth[0].class_id]
+    assert true.count("<path") == true.count("truly there: ") == true.count("contour ") == len(left) < len(scene.truth)
+    beside, _ = draw_scene(scene, truth=True)
+    assert beside.regions().count("<path") == len(numbers) + len(scene.truth)
+    assert f"translate({beside.picture.shape[1] - scene.image.shape[1]} 0)" in beside.regions()
+
+
+def test_nothing_stands_beside_where_the_truth_is_not_known(model, sample):
+    drawn, _ = draw_scene(look(model, Sample(sample.image)), truth=True, verdicts=True)
+    assert drawn.picture.shape == sample.image.shape and "truly there" not in drawn.regions()
 
 
 def test_without_masks_outlines_and_labels_the_picture_is_the_picture(scene):
@@ -101,6 +169,7 @@ def test_the_mixer_starts_with_the_networks_own_mask(model, sample, seen, scene)
     crop = scene.crops(scene.found()[1:2])[0]
     assert (x0, y0) == crop[:2] and np.array_equal(sums > 0, crop[2])
     own = picture_of(panel)
+    assert all(round(panel[f"c{k}"].value / 0.05, 6).is_integer() for k in range(32))  # a browser changes none
     panel["c0"].value += 3.0
     assert not np.array_equal(picture_of(panel), own)
     panel["object"].value = 1

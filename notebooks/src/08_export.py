@@ -2,18 +2,18 @@
 # # 08 · Export: one file, the same numbers
 #
 # A trained network leaves home: into a phone, a browser, a camera, a program without Python. What leaves is a file, and
-# around the file somebody writes the code that feeds it and reads its output. Nearly everything that goes wrong, goes
-# wrong there. This lesson exports the course's network, reads the raw tensors with numpy and nothing else, and finds
-# out by measurement why the exported file so often "gives other results".
+# around the file somebody writes the code that feeds it and reads its output. Nearly everything that goes wrong goes
+# wrong there. This lesson exports the course's network, feeds the file and decodes its raw tensors with numpy and cv2,
+# and finds out by measurement why the exported file so often "gives other results".
 #
 # After this lesson you can
 #
-# 1. feed an exported file and decode what it says with numpy alone, equal to the library to the last mask pixel,
+# 1. export a network, feed the file, and decode what it says with numpy and cv2 into the library's boxes and masks,
 # 2. tell float error from a real fault, and write a gate that lets a file pass or stops it,
 # 3. say why the original and its export disagree (the letterbox, not the floats), and choose a format by measuring.
 #
-# **Time** about 30 seconds of computing on a CPU, the same on a T4: files run on the CPU here. **Before** lessons 01
-# and 03. Besides the course's library it needs ONNX Runtime: `pip install onnxruntime`.
+# **Time** about 30 seconds of computing on a CPU, the same on a T4: everything here runs on the CPU. **Before** lessons
+# 01 and 03. Besides the course's library it needs ONNX and ONNX Runtime: `pip install onnx onnxruntime`.
 
 # %%
 import contextlib
@@ -39,8 +39,13 @@ print(len(model.names), "classes,", len(photos), "photos of", photos[0].shape)
 # ## What leaves
 #
 # ONNX is a list of operations and the numbers they need. Exporting means: run the network once and write down every
-# operation that happens. The library checks each file before it hands it over (that is the second half of this
-# lesson) and prints what it found; here we keep that to ourselves for the moment.
+# operation that happens. First with the library, which checks each file before it hands it over (that is the second
+# half of this lesson) and prints what it found; here we keep that to ourselves for the moment.
+#
+# Then by hand. What is exported is the network with the decoding of its boxes, and with batch normalisation folded
+# away: in a network that no longer learns it is a fixed scale and shift, which go into the convolution before it
+# (lesson 03, exercise 2). torch has two exporters. The one used here traces, as described; `dynamo=True` is the newer
+# one. The third cell looks into the library's file: no batch normalisation is left, nor a trace of Python.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -54,9 +59,20 @@ def export(name, **options):
 file = export("toybox", format="onnx")
 print(file.name, "is larger than 5 MB:", file.stat().st_size > 5_000_000)
 
-# %% [markdown]
-# In a network that no longer learns, batch normalisation is a fixed scale and shift, folded into the convolution before
-# it (lesson 03, exercise 2): the file has none left, nor a trace of Python. What goes in and out is this:
+# %%
+import inspect
+import warnings
+
+from seglab.export.deployed import Deployed  # the network, folded, and the decoding of its boxes
+
+own_file, example = folder / "own.onnx", torch.zeros(1, 3, 320, 320)
+options = {"input_names": ["images"], "output_names": ["predictions", "prototypes"], "opset_version": 17}
+if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # where torch knows two exporters: the one that traces
+    options["dynamo"] = False
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it announces its age
+    torch.onnx.export(Deployed(model.network), (example,), str(own_file), **options)
+print(own_file.name, "is larger than 5 MB:", own_file.stat().st_size > 5_000_000)
 
 # %%
 import json
@@ -65,6 +81,7 @@ import onnx
 
 operations = [node.op_type for node in onnx.load(file).graph.node]
 print(operations.count("Conv"), "convolutions,", operations.count("BatchNormalization"), "batch normalisations")
+assert operations == [node.op_type for node in onnx.load(own_file).graph.node]
 session = onnxruntime.InferenceSession(str(file))
 for tensor in (*session.get_inputs(), *session.get_outputs()):
     print(f"{tensor.name:12}", tensor.shape)
@@ -102,9 +119,12 @@ from seglab.export import decode_numpy
 from seglab.geometry.letterbox import letterbox
 
 assert np.array_equal(canvas, letterbox(photo.shape[:2], (320, 320)).apply(photo))
-images, placement = decode_numpy.preprocess(photo, (320, 320))
+images, placement = decode_numpy.preprocess(photo, (320, 320))  # placement: how it was scaled and where it was placed
 assert np.array_equal(images, to_input(canvas))
 predictions, prototypes = session.run(None, {"images": images})
+own = onnxruntime.InferenceSession(str(own_file)).run(None, {"images": images})
+assert np.array_equal(own[0], predictions) and np.array_equal(own[1], prototypes)
+print("the file exported by hand says the same, to the last bit:", np.array_equal(own[0], predictions))
 print("predictions", predictions.shape, "prototypes", prototypes.shape)
 
 # %% [markdown]
@@ -114,9 +134,12 @@ print("predictions", predictions.shape, "prototypes", prototypes.shape)
 # ## Decoding, first half: from the head's raw numbers
 #
 # The file gives finished boxes, because their arithmetic was exported along with the network. Some devices stop
-# earlier, at the head's raw output, and the arithmetic is yours. Here it is, on plain arrays: 64 numbers a point (four
+# earlier, at the head's raw output, and the arithmetic is yours. Here it is, on plain arrays: 64 numbers per point (four
 # sides, 16 bins each), class *logits*, coefficients. A point is the centre of its cell; strides 8, 16 and 32 come one
 # after the other, each row by row.
+#
+# Softmax over the 16 bins, their mean, times the stride: the distances to left, top, right and bottom. (Subtracting
+# the maximum first changes nothing but keeps `exp` from overflowing.)
 
 # %%
 from seglab.model.yolo11 import fuse
@@ -133,10 +156,6 @@ for stride in (8, 16, 32):
     strides.append(np.full((len(points[-1]), 1), stride))
 points, strides = np.concatenate(points), np.concatenate(strides)
 print("first point:", points[0].tolist(), "last:", points[-1].tolist())
-
-# %% [markdown]
-# Softmax over the 16 bins, their mean, times the stride: the distances to left, top, right and bottom. (Subtracting
-# the maximum first changes nothing but keeps `exp` from overflowing.)
 
 # %%
 b = bins.reshape(4, 16, -1)
@@ -192,9 +211,7 @@ assert kept == decode_numpy.suppress(boxes, scores, classes, 0.7).tolist()
 # (bilinearly; a cell's centre, too, lies at a half). A pixel outside the box cannot belong to the object.
 #
 # Then the proof: does all this agree with the decoder that the library offers for copying into other projects, and
-# with the library itself? In the figure that follows, blue logits are positive and red ones negative. The map is only
-# right inside the object's box (the frame); outside it was never asked for anything (lesson 04) and may be positive on
-# other objects as well.
+# with the library itself?
 
 
 # %%
@@ -229,10 +246,14 @@ def same_masks(mine, theirs):
 
 masks = [mask for mask in masks if mask.any()]  # a mask without a pixel is no object
 copied = decode_numpy.decode(predictions[0], prototypes[0], placement)
-(result,) = YOLO(file).predict(photo[..., ::-1])  # the facade takes arrays as cv2 gives them, BGR
+(result,) = YOLO(file).predict(photo[..., ::-1], device="cpu")  # the facade takes arrays as cv2 gives them, BGR
 print("lowest IoU with decode_numpy.py above .999:", same_masks(masks, copied[3]) > 0.999)
 print("lowest IoU with YOLO(file).predict above .999:", same_masks(masks, result.masks.numpy().data > 0) > 0.999)
 assert min(same_masks(masks, copied[3]), same_masks(masks, result.masks.numpy().data > 0)) > 0.999
+
+# %% [markdown]
+# In the figure that follows, red logits are positive and blue ones negative. The map is only right inside the object's
+# box (the frame); outside it was never asked for anything (lesson 04) and may be positive on other objects as well.
 
 # %% alt="The letterboxed photo with its grey border, one object's mask as a coarse map of logits, and the photo with every decoded mask in colour."
 from seglab.drawing.overlays import draw_instances
@@ -241,7 +262,7 @@ largest = max(range(len(kept)), key=lambda i: np.prod(boxes[kept[i], 2:] - boxes
 logit = np.tensordot(columns[kept[largest], 14:], prototypes[0], axes=1)
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.9), dpi=80, width_ratios=(3, 3, 4))
 axes[0].imshow(canvas)
-axes[1].imshow(logit, cmap="RdBu", vmin=-12, vmax=12)
+axes[1].imshow(logit, cmap="RdBu_r", vmin=-12, vmax=12)
 (x0, y0), (x1, y1) = boxes[kept[largest]].reshape(2, 2) / 4
 axes[1].add_patch(plt.Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False))
 axes[2].imshow(draw_instances(photo, copied[2], crops=[(0, 0, m) for m in copied[3]], opacity=0.65))
@@ -250,7 +271,7 @@ for axis, title in zip(axes, ("what goes in", "one object: 80 x 80 logits", "wha
     axis.set_axis_off()
 figure.tight_layout()
 plt.show()
-print("every object has a colour:", len(copied[3]) == len(masks))
+print("coloured by class:", ", ".join(sorted({model.names[int(kind)] for kind in copied[2]})))
 
 # %% [markdown]
 # ## The gate
@@ -265,8 +286,6 @@ print("every object has a colour:", len(copied[3]) == len(masks))
 # masks. Its figures differ from processor to processor in their last digits; here are its limits and its verdicts.
 
 # %%
-from seglab.export.deployed import Deployed
-
 reference, forward = Deployed(model.network), YOLO(file).runtime.forward
 with torch.inference_mode():
     (ours, our_prototypes), (theirs, their_prototypes) = (f(torch.from_numpy(images)) for f in (reference, forward))
@@ -292,7 +311,7 @@ def stopped_by(change):
         return change(*(part.clone() for part in forward(images)))
 
     with torch.inference_mode():
-        rows = compare(reference, broken, photos[:2], lambda size: letterbox(size, (320, 320)), LIMITS["fp32"])
+        rows = compare(reference, broken, photos[:2], (320, 320), LIMITS["fp32"])
     return [row.name for row in rows if not row.ok]
 
 
@@ -301,9 +320,9 @@ faults = {
     "prototypes one cell too low": lambda p, q: (p, q.roll(1, dims=2)),
     "classes in another order": lambda p, q: (torch.cat((p[:, :4], p[:, 4:14].flip(1), p[:, 14:]), dim=1), q),
 }
-assert not stopped_by(lambda p, q: (p, q))  # without a fault it passes
+assert not stopped_by(lambda p, q: (p, q)) and all(stopped_by(change) for change in faults.values())
 for name, change in faults.items():
-    print(f"{name:32}", "stopped" if stopped_by(change) else "passes")
+    print(f"{name:32} stopped by", " and ".join(stopped_by(change)[:2]))  # it may break more limits than two
 
 # %% [markdown]
 # ## Why `.pt` and export can disagree
@@ -312,6 +331,8 @@ for name, change in faults.items():
 # file, and the results differ. Not in the seventh digit: scores differ in the second, and now and then an object is
 # found by one and not by the other. The usual explanation is "float error in the export". Measure: a detection has an
 # *equal* on the other side if one of the same class lies on the same box (IoU .99) with the same score (within .01).
+# That is strict on purpose: a small shift counts as a difference. With IoU .5 and any score, only what was gained, lost
+# or renamed is left.
 
 
 # %%
@@ -334,14 +355,16 @@ print("share without an equal:", without_equal([one], [one]), "- when surer:", w
 
 # %%
 def results(source, **options):
-    return [source.predict(photo[..., ::-1], **options)[0].boxes.numpy().data for photo in photos]
+    return [source.predict(photo[..., ::-1], device="cpu", **options)[0].boxes.numpy().data for photo in photos]
 
 
 exported = YOLO(file)
 from_weights, from_file = results(model, imgsz=320), results(exported)  # the file knows its size
 differ = without_equal(from_weights, from_file)
+lost = without_equal(from_weights, from_file, overlap=0.5, score=1)  # nothing of the class overlaps it by half
 print("more than one detection in ten differs between weights and file:", differ > 0.1)
-assert differ > 0.1
+print("no counterpart at all, whatever the score: fewer than one in twenty:", 0 < lost < 0.05)
+assert differ > 0.1 and 0 < lost < 0.05
 
 # %% [markdown]
 # The floats are innocent: the gate has just shown it. What differs is the *picture*. The file takes 320 × 320 and
@@ -358,7 +381,7 @@ for axis, box, name in zip(axes, boxed, ("weights", "exported file")):
     axis.set_title(f"{name}: {box.size[1]} x {box.size[0]}", fontsize=10)
     axis.set_axis_off()
 plt.show()
-print([(box.size, "photo begins at row", box.pad[0]) for box in boxed])
+print([f"{box.size[1]} x {box.size[0]}: the photo begins at row {box.pad[0]}" for box in boxed])
 
 # %% [markdown]
 # Take the difference away, and the disagreement is gone. Either side can give in: let the weights pad to the square,
@@ -384,10 +407,11 @@ assert square == dynamic == 0
 def fed(prepare):
     found = []
     for photo in photos:
-        boxed, scale = prepare(photo)
+        boxed, resized = prepare(photo)  # the canvas, and (height, width) of the photo on it
         said, its_prototypes = session.run(None, {"images": to_input(boxed)})
-        same_place = placement._replace(resized=scale, corner=((320 - scale[0]) // 2, (320 - scale[1]) // 2))
-        boxes, scores, classes, _ = decode_numpy.decode(said[0], its_prototypes[0], same_place)
+        corner = (320 - resized[0]) // 2, (320 - resized[1]) // 2
+        place = placement._replace(resized=resized, corner=corner)  # decoding goes back the same way
+        boxes, scores, classes, _ = decode_numpy.decode(said[0], its_prototypes[0], place)
         found.append(np.column_stack((boxes, scores, classes)))
     return found
 
@@ -396,22 +420,28 @@ right = fed(lambda photo: (letterboxed(photo)[0], (240, 320)))
 print("fed as it should be, the same detections:", without_equal(right, from_file) == 0)
 assert without_equal(right, from_file) == 0
 
-# %% alt="Bars: share of detections that differ. By the floats of the export: none. By the other letterbox, a black border, exchanged colours or stretching: many to nearly all."
-ways = {
-    "border black, not grey": lambda photo: (letterboxed(photo, grey=0)[0], (240, 320)),
-    "blue and red exchanged": lambda photo: (letterboxed(photo[..., ::-1])[0], (240, 320)),
-    "stretched to a square": lambda photo: (cv2.resize(photo, (320, 320)), (320, 320)),
+# %% alt="Bars: share of detections that differ, and in another colour the few without any counterpart. By the floats of the export: none. By the other letterbox, a black border, exchanged colours or stretching: many to all differ, one in eight at most has no counterpart."
+sides = {
+    "the export's floats": results(model, imgsz=320, rect=False),
+    "the other letterbox": from_weights,
+    "border black, not grey": fed(lambda photo: (letterboxed(photo, grey=0)[0], (240, 320))),
+    "blue and red exchanged": fed(lambda photo: (letterboxed(photo[..., ::-1])[0], (240, 320))),
+    "stretched to a square": fed(lambda photo: (cv2.resize(photo, (320, 320)), (320, 320))),
 }
-bars = {"the export's floats": square, "the other letterbox": differ}
-bars |= {name: without_equal(fed(way), from_file) for name, way in ways.items()}
-figure, axis = plt.subplots(figsize=(7, 2.4), dpi=80)
-axis.barh(list(bars)[::-1], [100 * share for share in bars.values()][::-1], color="C0")
-axis.set(xlabel="detections without an equal, %", xlim=(0, 100))
-axis.spines[["top", "right"]].set_visible(False)
+figure, axis = plt.subplots(figsize=(7, 2.6), dpi=80)
+for name, limits in (("no equal", (0.99, 0.01)), ("no counterpart at all", (0.5, 1))):
+    shares = [without_equal(found, from_file, *limits) for found in sides.values()]
+    axis.barh(list(sides)[::-1], [100 * share for share in shares[::-1]], label=name)
+axis.set(xlabel="share of the detections, %", xlim=(0, 100))
+axis.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 plt.show()
-print([name for name, share in bars.items() if share == 0], "changes nothing, everything else does")
+print("nothing by the floats, fewer than one in seven by the rest:", shares[0] == 0 and max(shares) < 1 / 7)
 
 # %% [markdown]
+# Most of what these bars count is the same object with a shifted box or another score. Gained, lost or renamed are only
+# a few in a hundred by the other letterbox or a black border, and about one in ten by exchanged colours or stretching.
+# Lesson 06's mAP says what they cost.
+#
 # ## Other formats
 #
 # Every runtime has its own file, but nothing else changes: the same two tensors, the same decoder, the same gate.
@@ -431,20 +461,24 @@ print("every file that could be made here passes the gate:", all(passed))
 
 # %% [markdown]
 # With `nms=True, masks=True` the whole of this lesson goes into the graph: letterbox, suppression, masks. A photo of any
-# size goes in, objects come out, and whoever runs the file writes no code around it. The price: thresholds are fixed in
-# the file, and not every runtime can run it.
+# size goes in, objects come out, and whoever runs the file writes no code around it. (Last come `predictions` and
+# `prototypes` as before, so that the file also serves a decoder of your own.) The price: thresholds are fixed in the
+# file, and not every runtime can run it.
 
 # %%
 whole = onnxruntime.InferenceSession(str(export("whole", format="onnx", nms=True, masks=True)))
 print([tensor.name for tensor in (*whole.get_inputs(), *whole.get_outputs())])
-found_boxes, found_scores, found_classes, found_masks = whole.run(None, {"image": photo})[:4]
-found = np.column_stack((found_boxes, found_scores, found_classes))
-alone = without_equal([found], from_file[:1], overlap=0.8, score=0.1)
-print("nine of ten objects or more as decoded by hand:", alone <= 0.1)
-assert found_masks.shape[1:] == photo.shape[:2] and alone <= 0.1
+found = []
+for each in photos:
+    *columns_of_it, found_masks = whole.run(["boxes", "scores", "classes", "masks"], {"image": each})
+    found.append(np.column_stack(columns_of_it))
+    assert found_masks.shape == (len(found[-1]), *each.shape[:2])
+alone = without_equal(found, from_file)
+print("every object as decoded by hand:", alone == 0)
+assert alone == 0
 
 # %% [markdown]
-# (Not ten of ten in every case: the graph's own resize may round a grey level differently from cv2's.)
+# (Exactly, because these photos are halved. At other ratios the graph's resize may differ from cv2's by a grey level.)
 #
 # **Eight bits** are another matter. An int8 tensor has 256 values and *one* step for all of them. Boxes in pixels and
 # scores between 0 and 1 share a tensor here, so the step is that of the pixels:
@@ -475,12 +509,12 @@ from seglab.export.benchmark import interleaved
 forwards = {(name, ""): YOLO(path).runtime.forward for name, path in files.items()}
 forwards = {("PyTorch", ""): Deployed(model.network).to(memory_format=torch.channels_last), **forwards}
 for (name, _), seconds in interleaved(forwards, torch.rand(1, 3, 320, 320), rounds=8).items():
-    print(f"{name:12} {1000 * statistics.median(seconds):5.0f} ms a picture of 320 x 320")
+    print(f"{name:12} {1000 * statistics.median(seconds):5.0f} ms per picture of 320 x 320")
 
 # %% [markdown]
 # ## Recap
 #
-# - An exported file is operations and numbers: two tensors out, 4 + classes + 32 numbers a point, and 32 prototypes.
+# - An exported file is operations and numbers: two tensors out, 4 + classes + 32 numbers per point, and 32 prototypes.
 # - Decoding is five steps: bins to distances, sigmoid, threshold, suppression, coefficients times prototypes.
 # - A gate compares the same tensor through both, numbers against limits and detections as sets, and has been seen to
 #   stop something.

@@ -32,7 +32,8 @@ else:
 
 # %% [markdown]
 # **2. How sure is a mask?** The score of a detection is about its box and class. For the mask, take the share of its
-# pixels at threshold 0.3 that are still there at 0.7: one for a mask with a sharp edge.
+# pixels at threshold 0.3 that are still there at 0.7: one for a mask with a sharp edge. Compare things of like shape:
+# the thinner a thing, the more of it is edge, and the more it loses.
 
 # %% [markdown] tags=["hint"]
 # `scene.crops([number], threshold)` gives `(left, top, mask)` for each number. A higher threshold only takes pixels

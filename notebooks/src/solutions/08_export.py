@@ -27,10 +27,11 @@ else:
 
 # %% [markdown]
 # **2. A step of its own.** Round a tensor to eight bits so that scores survive: every row gets its own step. Then the
-# largest number of each row sets that row's step, and pixels no longer spoil probabilities.
+# largest number of each row sets that row's step, and pixels no longer spoil probabilities. Runtimes do this for
+# *weights*; an output tensor usually has one step for all rows. Hence the library's way: leave the last layers in float.
 
 # %% [markdown] tags=["hint"]
-# `np.abs(rows).max(axis=1, keepdims=True) / 127` is a column of steps, one a row. A row of zeros would divide by zero:
+# `np.abs(rows).max(axis=1, keepdims=True) / 127` is a column of steps, one per row. A row of zeros would divide by zero:
 # give it any step.
 
 

@@ -37,8 +37,8 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. Statistics of unequal shares.** The last batch of an epoch may give three pictures to one process and two to
-# another. Join the statistics of any number of shares, each with its own count.
+# **2. Statistics of unequal shares.** One process may have three pictures and another two. (Never in seglab's training:
+# the sampler fills the order up.) Join the statistics of any number of shares, each with its own count.
 
 # %% [markdown] tags=["hint"]
 # The mean is the mean of means weighted by counts. The variance is the weighted mean of `variance + (mean - joint) ** 2`.

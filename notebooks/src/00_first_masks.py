@@ -23,8 +23,9 @@ print(len(model.names), "kinds of things:", ", ".join(model.names.values()))
 # %% [markdown]
 # `toybox-n` is a small network that comes with the course. It was trained on *toybox* scenes: pictures made by a
 # generator, so that the truth about every object is known exactly. Eight others, which it has never seen, come with
-# the course under the name `toybox8-seg`: four to train with, four to check with. (Official weights,
-# `YOLO("yolo11n-seg.pt")`, know eighty kinds of things on photographs. They are downloaded when you ask for them.)
+# the course under the name `toybox8-seg`: four to train with, and four to check with (the *validation* split, `val` for
+# short). (Official weights, `YOLO("yolo11n-seg.pt")`, know eighty kinds of things on photographs. They are downloaded
+# when you ask for them.)
 #
 # Using it is one call. Given the name of a dataset, it looks at the pictures to check with. `imgsz` is the size at
 # which the network looks at a picture: larger is finer, and slower.
@@ -38,7 +39,7 @@ print(len(results), "pictures; the first has (height, width)", result.orig_shape
 import matplotlib.pyplot as plt
 
 
-def show(picture, width=5):
+def show(picture, width=6):
     plt.figure(figsize=(width, width * picture.shape[0] / picture.shape[1]), dpi=80)
     plt.imshow(picture)
     plt.axis("off")
@@ -46,8 +47,9 @@ def show(picture, width=5):
     plt.show()
 
 
-show(result.plot(conf=False)[..., ::-1])
-print("plot() gives blue, green, red, as OpenCV wants it; [..., ::-1] turns that into red, green, blue")
+drawn = result.plot(conf=False)  # blue, green, red, as OpenCV wants it
+show(drawn[..., ::-1])  # red, green, blue, as matplotlib wants it
+print("drawn on a picture of the same size:", drawn.shape == result.image.shape)
 
 # %% [markdown]
 # ## Boxes and scores
@@ -60,26 +62,38 @@ print("plot() gives blue, green, red, as OpenCV wants it; [..., ::-1] turns that
 for box, score, kind in zip(result.boxes.xyxy, result.boxes.conf, result.boxes.cls):
     print(f"{model.names[int(kind)]:<11} score {score:.2f}   box", [round(side) for side in box.tolist()])
 
+# %% [markdown]
+# Look at the list's end. Near (405, 276) the network sees a book *and* an umbrella: duplicates are removed within one
+# kind only. Three of the last six rows are mistakes, this umbrella among them; all rows above are right. But the very
+# last row, the banana on the teddy's head, is right as well. A low score says unsure, not wrong.
+
 # %%
+from torchvision.ops import box_iou
+
 height, width = result.orig_shape
 left, top, right, bottom = result.boxes.xyxy.T
-scores = result.boxes.conf
+scores, kinds = result.boxes.conf, result.boxes.cls
 assert (scores[:-1] >= scores[1:]).all() and scores[-1] > 0.25  # less sure ones are not shown
 assert (left >= 0).all() and (right <= width).all() and (top >= 0).all() and (bottom <= height).all()
-print("the surest first, none under 0.25, every box inside the picture")
+pairs = (box_iou(result.boxes.xyxy, result.boxes.xyxy) > 0.8).triu(diagonal=1).nonzero().tolist()
+print("nearly the same box:", [[model.names[int(kinds[index])] for index in pair] for pair in pairs])
+assert pairs and all(kinds[one] != kinds[other] for one, other in pairs)
 
 # %% [markdown]
 # ## Masks
 #
-# One mask an object, at the **picture's own resolution**: 1 where the object is, 0 elsewhere. (Many tools hand out
+# One mask per object, at the **picture's own resolution**: 1 where the object is, 0 elsewhere. (Many tools hand out
 # masks at the size of the network's input, and leave it to you to stretch them back.)
 
 # %%
 masks = result.masks.data
 print("masks:", tuple(masks.shape[1:]), masks.dtype, "and one for every box:", len(masks) == len(result))
+outside = 0
 for mask, (x0, y0, x1, y1) in zip(masks, result.boxes.xyxy.round().int().tolist()):
-    assert mask.sum() > 0 and mask.sum() == mask[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1].sum()
-print("every mask lies in its box")
+    assert mask.any()
+    outside += int(mask.sum() - mask[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1].sum())
+print("pixels more than one pixel outside their box:", outside)
+assert outside == 0
 
 # %% [markdown]
 # With a mask you can do what no box allows: measure an object, cut it out, put it somewhere else. Here is the largest
@@ -101,6 +115,9 @@ plt.show()
 print("an object covers less than its box:", 0 < mask.mean() < 1)
 
 # %% [markdown]
+# The right edge is frayed where the book meets the bottle and a banana. Lesson 03 shows one reason: the grid that the
+# network draws masks on is coarse.
+#
 # **Outlines** are the same masks as lists of corner points, for programs that want vectors. `masks.rings` has all
 # rings of an object, with parts and holes; filling them gives the mask back, every pixel of it (lesson 01 does this by
 # hand). `masks.xy` has only the largest ring of each.
@@ -110,7 +127,8 @@ from seglab.geometry.raster import fill
 
 for mask, rings in zip(masks.numpy(), result.masks.rings):
     assert np.array_equal(fill(rings, height, width), mask.astype(bool))
-print("an outline is an (n, 2) array:", result.masks.xy[largest].shape[1], "columns, x and y")
+rings = result.masks.rings[0]  # of the surest
+print("the", model.names[int(kinds[0])], "has", len(rings), "rings, arrays of", rings[0].shape[1], "columns, x and y")
 
 # %% [markdown]
 # ## Choosing
@@ -135,29 +153,38 @@ print(
 
 # %% [markdown]
 # What is the right confidence? That depends on which mistake is worse, a miss or a false alarm; lesson 06 chooses it
-# by measurement. One thing can be seen at once: no confidence stands out as a natural limit; the more you ask for, the
-# fewer objects are left. The grey line is the default, 0.25.
+# by measurement. Here is how much the choice changes:
 
-# %% alt="Four falling curves, one a picture: how many objects are found over the confidence asked for, from dozens at 0.05 to none near 1."
+# %% alt="Four falling curves, one for each picture: how many objects are found over the confidence asked for; nearly flat in the middle, steep beyond 0.85."
 eager = model("toybox8-seg", imgsz=640, conf=0.05)
 levels = np.linspace(0.05, 1, 96)
 plt.figure(figsize=(6, 2.6), dpi=80)
 for number, each in enumerate(eager):
     plt.plot(levels, [int((each.boxes.conf > level).sum()) for level in levels], label=f"picture {number}")
 plt.axvline(0.25, color="0.7", zorder=0)
-plt.xlabel("confidence (the line: what is used when nothing is said)")
+plt.xlabel("confidence asked for (grey line: the default)")
 plt.ylabel("objects found")
 plt.legend(frameon=False)
 plt.tight_layout()
 plt.show()
 print("less certainty, more objects:", all(len(a) >= len(b) for a, b in zip(eager, results)))
 
+# %%
+lost = [((each.boxes.conf > 0.2) & (each.boxes.conf < 0.6)).sum() for each in eager]
+sure = np.concatenate([each.boxes.conf for each in results])
+print("more than half of all scores lie between 0.85 and 0.95:", ((sure > 0.85) & (sure < 0.95)).sum() > len(sure) / 2)
+assert max(lost) < 6 and (sure > 0.95).sum() < 6
+
+# %% [markdown]
+# Between 0.2 and 0.6 the curves are nearly flat: there the exact choice hardly matters. Beyond 0.85 they drop steeply:
+# most scores lie there, and hardly any beyond 0.95. No curve says by itself where to cut.
+
 # %% [markdown]
 # ## Your own pictures
 #
 # Give a path, a folder, a video, a web address, or a picture that you have already opened. One thing goes wrong every
-# day: **an array is taken to be BGR**, as OpenCV reads it, a PIL image is RGB. Mix them up and red things turn blue.
-# Nothing fails; the results are merely worse.
+# day: **an array is taken to be BGR**, as OpenCV reads it, while a PIL image is RGB. Mix them up and red things turn
+# blue. Nothing fails; the results are merely worse.
 
 # %%
 import cv2
@@ -167,9 +194,19 @@ path = result.path
 from_file = model(path, imgsz=640)[0]
 from_opencv = model(cv2.imread(path), imgsz=640)[0]
 from_pil = model(Image.open(path), imgsz=640)[0]
-assert np.array_equal(from_file.boxes.data, from_opencv.boxes.data)
 assert np.array_equal(from_file.image, from_pil.image)
-print("a path, OpenCV's array and PIL's image: one result")
+same = [np.array_equal(from_file.boxes.data, each.boxes.data) for each in (from_opencv, from_pil)]
+print("the same boxes from a path, from OpenCV's array and from PIL's image:", all(same))
+
+# %% tags=["nbval-ignore-output"]
+wrong = model(cv2.imread(path)[..., ::-1], imgsz=640)[0]  # RGB, taken for BGR
+for name in ("banana", "bottle"):
+    before, after = ([model.names[int(kind)] for kind in each.boxes.cls].count(name) for each in (from_file, wrong))
+    print(f"{name}: {before} with the right colours, {after} with red and blue mixed up")
+assert len(wrong) != len(from_file)
+
+# %% [markdown]
+# No banana is left: blue bananas are bottles to it.
 
 # %% [markdown]
 # **Saving**: a drawn picture, a label file as YOLO tools read it, and COCO's format for everything else.
@@ -201,28 +238,34 @@ print(f"mAP50-95 of boxes {metrics.box.map:.3f}, of masks {metrics.seg.map:.3f}"
 assert 0.2 < metrics.seg.map <= 1
 
 # %% [markdown]
-# A figure never replaces looking. Left the truth, right what was found:
+# A figure never replaces looking. A part of the first picture, left the truth, right what was found:
 
-# %% alt="One scene twice: the true outlines on the left, the outlines that were found on the right."
+# %% alt="A part of one scene twice, tinted: on the left the true masks, on the right those found, where a donut stands in for scissors before a book."
 from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.drawing.overlays import draw_instances
 from seglab.drawing.plots import contact_sheet
 
 truth = SegmentationDataset(load_dataset("toybox8-seg"), "val", 640).sample(0)
-kinds, rings = [thing.class_id for thing in truth.objects], [thing.rings for thing in truth.objects]
-known = draw_instances(truth.image, kinds, rings=rings)
-found = draw_instances(result.image, result.boxes.cls.int().tolist(), rings=result.masks.rings)
-show(contact_sheet([known, found], ["truth", "found"], columns=2), width=7)
+true_rings = [thing.rings for thing in truth.objects]
+drawn = []
+for classes, many in (([t.class_id for t in truth.objects], true_rings), (kinds.int().tolist(), result.masks.rings)):
+    crops = [(0, 0, fill(rings, height, width)) for rings in many]
+    drawn.append(draw_instances(result.image, classes, crops=crops, opacity=0.6)[190:400, 220:560])
+show(contact_sheet(drawn, ["truth", "found"], columns=2, cell=340), width=8)
 print("the same picture:", np.array_equal(truth.image, result.image))
 
 # %% [markdown]
+# The scissors before the book were taken for a donut: two rings, after all. And the green book wears a
+# second name: the umbrella's colour lies over the book's.
+#
 # ## What happened inside
 #
 # Five steps, which the other lessons take apart. *Letterbox*: scale the photograph into the network's input.
 # *Network*: for thousands of places at once, what is here, where are its sides, which mixture of mask prototypes is
-# it? *Decode*: turn raw numbers into boxes and probabilities. *Suppress*: of several boxes on one object keep the
-# best. *Assemble*: mix the prototypes into masks, in the photograph's own pixels. By hand:
+# it? *Decode*: turn raw numbers into boxes and probabilities. *Suppress*: of several boxes **of one kind** that overlap
+# by more than `iou` (lesson 01), keep the surest. *Assemble*: mix the prototypes into masks, in the photograph's own
+# pixels. By hand:
 
 # %%
 import torch
@@ -243,11 +286,13 @@ print("the network takes", tuple(pixels.shape), "and mixes", tuple(raw.prototype
 # %%
 assert len(detections.scores) == len(result)
 assert torch.allclose(frame.boxes_to_image(detections.boxes), result.boxes.xyxy, atol=0.1)
+same = []
 for (x, y, crop), whole in zip(crops, masks.numpy()):
     by_hand = np.zeros((height, width), bool)
     by_hand[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
-    assert (by_hand != whole.astype(bool)).sum() <= 2 + 0.002 * whole.sum()
-print("five steps by hand: the same boxes, the same masks")
+    same.append((by_hand != whole.astype(bool)).sum() <= 2 + 0.002 * whole.sum())
+print("by hand the same boxes, and the same masks but for rounding:", all(same))
+assert all(same)
 
 # %% [markdown]
 # ## Recap
@@ -272,8 +317,8 @@ print("five steps by hand: the same boxes, the same masks")
 # | [09](09_own_data.ipynb) | How do your own photographs become a model? |
 # | [10](10_scaling.ipynb) | What changes with large data and several GPUs? |
 #
-# 01 comes first. After it, those who want to *use* models may go to 06 and 09, those who want to *understand* them read
-# on in order.
+# 01 comes first. After it, those who want to *use* models may go on with 02, 06 and 09 and look things up in 05; those
+# who want to *understand* them read on in order.
 #
 # ## Sources
 #
@@ -284,4 +329,5 @@ print("five steps by hand: the same boxes, the same masks")
 # ## Exercises
 #
 # Write the function, run the check below it: it says that the exercise is right, or stops at what is not. Solutions to
-# all lessons lie in `notebooks/src/solutions/`.
+# all lessons lie in `notebooks/src/solutions/`. (If you also run the repository's tests, solve the exercises in a copy
+# of the notebook: the tests compare each lesson with its stored form.)

@@ -79,7 +79,8 @@ print(f"the frame and the same without its hole: mask IoU {iou(mask, solid):.3f}
 assert np.isclose(iou(mask, solid), rle.iou([rle.encode(mask)], [rle.encode(solid)])[0, 0])
 
 falling, rising = np.eye(8, dtype=bool), np.eye(8, dtype=bool)[:, ::-1]
-print(f"two diagonal sticks in one box: box IoU 1.000, mask IoU {iou(falling, rising):.3f}")
+boxes = [stick.any(axis=1)[:, None] & stick.any(axis=0) for stick in (falling, rising)]
+print(f"two diagonal sticks in one box: box IoU {iou(*boxes):.3f}, mask IoU {iou(falling, rising):.3f}")
 
 # %% [markdown]
 # ## Run lengths
@@ -189,8 +190,8 @@ print(by_hand.sum(), "pixels")
 
 # %% [markdown]
 # COCO's tool, which the library's `fill` goes by, walks along the outline in steps of a fifth of a pixel instead of
-# asking for centres. On whole coordinates both agree. On any others they may differ, by pixels on the outline and no
-# others.
+# asking for centres. Where all edges run along the grid both agree, as for our frame. Slanted edges may differ, even
+# between whole-number corners, by pixels on the outline and no others.
 
 # %%
 from seglab.geometry.raster import coverage, fill
@@ -241,23 +242,22 @@ assert np.allclose(shares, coverage([stone], 20, 24), atol=1e-6)
 
 # %% [markdown]
 # The library's `coverage` gives the same numbers in a single pass over the edges, for any ring, with holes, at any
-# scale. Seen side by side, with the polygon in red:
+# scale. Here is the left half of the stone, side by side, with the polygon in red and a dot where the two fillers
+# differ:
 
-# %% alt="Three grids of one heptagon: its centres rule and COCO's rule are black and white, the coverage has grey edges."
-figure, axes = plt.subplots(1, 3, figsize=(9, 2.8), dpi=80)
+# %% alt="The left half of one heptagon on three grids: two black and white ones, an orange dot on each of the two pixels in which they differ, and one with grey edges."
+figure, axes = plt.subplots(1, 3, figsize=(8, 3.5), dpi=80, layout="constrained")
 titles = ("centre inside?", "COCO's fill", "share of the pixel")
+rows, columns = np.nonzero(ours != coco)
 for axis, grid, title in zip(axes, (ours, coco, shares), titles):
     axis.imshow(grid, cmap="Blues", vmin=0, vmax=1.3, extent=(0, 24, 20, 0))
     axis.fill(*stone.T, facecolor="none", edgecolor="C3", linewidth=1.5)
+    axis.plot(columns + 0.5, rows + 0.5, "o", color="C1")
+    axis.set(xlim=(2, 14), ylim=(19, 3), xticks=[], yticks=[])
     axis.set_title(title, fontsize=10)
-    axis.set_axis_off()
 plt.show()
 grey = (shares > 1e-9) & (shares < 1 - 1e-9)
-print(
-    grey.sum(),
-    "pixels are neither in nor out; only there the two fillers disagree:",
-    not ((ours != coco) & ~grey).any(),
-)
+print(grey.sum(), "pixels are neither in nor out; all that differ are among them:", grey[ours != coco].all())
 
 # %% [markdown]
 # ## The filler that most training code uses
@@ -330,7 +330,7 @@ for radius in (4, 8, 16, 32):
 # %% [markdown]
 # Then for every object of the course's own scenes, against the hard masks as trainers really draw them (`hard_masks`
 # truncates, as above; soft masks are `coverage` and nothing else). In the figure after it, objects left of the grey
-# line have less than 32² pixels, which COCO calls small:
+# line have fewer than 32² pixels, which COCO calls small:
 
 # %%
 from seglab.data.mask_targets import hard_masks, soft_masks
@@ -343,20 +343,25 @@ assert np.array_equal(soft[0], coverage(ring_sets[0], 120, 160, 1 / 4).astype(np
 assert from_soft.mean() > from_hard.mean()
 print("soft targets keep more of the objects, on average:", from_soft.mean() > from_hard.mean())
 
-# %% alt="IoU that a perfect network could reach for every object over its size: soft targets lie above hard ones."
+# %% alt="IoU that a perfect network could reach for every object over its size, two dots joined by a line each: the soft target's lies above the hard one's."
 figure, axis = plt.subplots(figsize=(6.5, 3.2), dpi=80)
 pixels = [truth.sum() for truth in truths]
+axis.vlines(pixels, from_hard, from_soft, color="0.85", zorder=0)
 axis.scatter(pixels, from_hard, s=18, color="C1", label="hard targets")
 axis.scatter(pixels, from_soft, s=18, color="C0", label="soft targets")
 axis.axvline(32**2, color="0.8", zorder=0)
 axis.set(xscale="log", xlabel="pixels of the object (the line: COCO's 'small')", ylabel="best IoU possible")
 axis.legend(frameon=False)
 plt.show()
-print("every object twice:", len(from_hard) == len(from_soft) == len(ring_sets))
+print("soft is better for every object:", (from_soft > from_hard).all())
+names, kinds = dataset.names, [thing.class_id for index in range(len(dataset)) for thing in dataset.objects(index)]
+print("and yet one of them keeps less than .75, a", names[kinds[int(from_soft.argmin())]])
 
 # %% [markdown]
-# On 239 photographs of COCO the same measurement gives a ceiling of .73 AP for the usual hard targets and .88 for
-# soft ones (`seglab.evaluation.ceiling`; lesson 06 explains AP). Soft targets cost nothing at prediction time.
+# On 239 photographs of COCO, perfect predictions of hard targets would reach .76 AP, .73 where objects share one map,
+# as is usual, and perfect soft ones .88 (`seglab.evaluation.ceiling`; AP, a score from 0 to 1, is explained in lesson
+# 06). Soft targets cost nothing at prediction time. They have a limit too: what covers no cell by half, such as the
+# thin tail of a kite, still vanishes.
 #
 # ## Back from mask to polygon
 #
@@ -408,11 +413,13 @@ assert sorted(areas) == sorted(map(ring_area, mask_to_rings(mask)))
 assert np.array_equal(fill(mask_to_rings(mask), 6, 8), mask)
 for truth in truths:
     assert np.array_equal(fill(mask_to_rings(truth), 480, 640), truth)
-print("mask -> rings -> mask gives every pixel back, holes included")
+print("mask -> rings -> mask gives every pixel back, for", len(truths), "objects, holes included")
 
 # %% [markdown]
-# The library's version keeps corners only, treats pixels that touch at a corner as separate, and is fast. Beware of
-# the usual shortcut: `cv2.findContours` runs through pixel *centres*, which takes half a pixel off on every side.
+# Ours fails where two pixels touch only at a corner: two edges start there, and a dict keeps one of them (try
+# `trace(np.eye(2, dtype=bool))`). The library's version treats such pixels as separate, keeps only true corners, and
+# is fast. Beware of the usual shortcut: `cv2.findContours` runs through pixel *centres*, which takes half a pixel off
+# on every side.
 
 # %%
 square = np.zeros((8, 8), np.uint8)
@@ -427,8 +434,8 @@ print("edges give", ring_area(mask_to_rings(square.astype(bool))[0]))
 # - A pixel is a square with its centre at ½; coordinates are places. Half of all off-by-one bugs end here.
 # - IoU compares two masks; run lengths store them, column by column, zeros first; polygons store them with corners.
 # - Rings of positive area are solid, rings of negative area are holes, and edges of pixels give both without loss.
-# - Coverage is the exact share of each cell. As a training target it keeps what a hard mask at a quarter of the
-#   resolution throws away, most of all for small objects.
+# - Coverage is the exact share of each cell. As a training target it keeps much of what a hard mask at a quarter of
+#   the resolution throws away.
 #
 # ## Sources
 #

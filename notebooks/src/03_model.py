@@ -2,7 +2,7 @@
 # # 03 · The model from an empty cell
 #
 # YOLO11-seg looks at a picture once and says, for thousands of places at the same time: what is here, where are its
-# four sides, and which of its pixels are its own. This lesson writes the whole network, block by block, and checks
+# four sides, and which pixels belong to it. This lesson writes the whole network, block by block, and checks
 # every block number for number against the library's.
 #
 # After this lesson you can
@@ -11,7 +11,8 @@
 # 2. follow a picture's shape through backbone, neck and head, and account for every one of its 2,876,848 parameters,
 # 3. turn the head's raw numbers into boxes and masks, and say why masks are blocky.
 #
-# **Time** about 20 seconds of computing on a CPU, 10 on a T4. **Before** lesson 01; what a convolution is.
+# **Time** about 20 seconds of computing on a CPU, the same on a T4, since everything stays on the CPU. **Before**
+# lesson 01; what a convolution is.
 
 # %%
 import matplotlib.pyplot as plt
@@ -42,8 +43,8 @@ print("a feature map:", tuple(x.shape), "= pictures, channels, rows, columns")
 # ## Conv: the only brick
 #
 # Convolution, batch normalisation, SiLU. The convolution needs no bias, because the normalisation brings its own.
-# *Stride* says how far the kernel moves: with `padding = kernel // 2`, stride 1 keeps the size and stride 2, every
-# second place, halves it.
+# *Stride* says how far the kernel moves: with `padding = kernel // 2`, stride 1 keeps the size; stride 2 visits every
+# second place and halves it.
 #
 # Account for its parameters: 64 · 32 kernels of 3 · 3 weights, and for each of the 32 output channels a scale and a
 # shift, 18,496 in all. Where every channel is convolved by itself (*depth-wise*, `groups`), there are far fewer.
@@ -89,8 +90,9 @@ print(agree(Bottleneck(64), blocks.Bottleneck(64), x), "parameters")
 # %% [markdown]
 # ## C3k: half goes through, half goes round
 #
-# The cross-stage partial idea: split the channels, work on one half only, merge with a 1 × 1 convolution. On half the
-# channels a 3 × 3 convolution costs a quarter, and the untouched half keeps what was there.
+# The cross-stage partial idea: two 1 × 1 convolutions squeeze the input into two maps of half the channels. Only the
+# first is worked on; the second goes round, and a third 1 × 1 convolution merges both. On half the channels a 3 × 3
+# convolution costs a quarter.
 
 
 # %%
@@ -185,11 +187,11 @@ class Attention(nn.Module):
 
 
 z = torch.randn(1, 128, 20, 20)
-print(agree(Attention(128, 2), blocks.Attention(128, 2), z), "parameters; the table of weights is", 400, "by", 400)
+print(agree(Attention(128, 2), blocks.Attention(128, 2), z), "parameters; pairs of places:", z[0, 0].numel() ** 2)
 
 # %% [markdown]
-# Around it stand two more convolutions for each place by itself, two residual connections (`PSABlock`), and one more
-# split in half (`C2PSA`). This is the end of the backbone.
+# Around it stand two 1 × 1 convolutions, which treat every place by itself, two residual connections (`PSABlock`), and
+# one more split in half (`C2PSA`). This is the end of the backbone.
 
 
 # %%
@@ -226,8 +228,22 @@ print(agree(C2PSA(128, 1), blocks.C2PSA(128, 1), z), "parameters")
 #
 # The smallest network, n, has these 23 layers. The **backbone** (0 to 10) halves the picture five times and gives
 # three maps, at strides 8, 16 and 32: fine maps know *where*, coarse maps know *what*. The **neck** (11 to 22) lets
-# each tell the other: meaning goes down to the fine maps, position up to the coarse ones. Layers without parameters
-# keep their number, because weights are stored by number.
+# each tell the other: meaning goes down to the fine maps, position up to the coarse ones.
+#
+# ```text
+# stride 8     0-4 --------------------> concat --> 16 --------------------> out3
+#               |                          ^         |
+#               |                       up |         17
+#               v                          |         v
+# stride 16    5, 6 ---> concat --> 13 ----+----> concat --> 19 -----------> out4
+#               |          ^                                  |
+#               |       up |                                  20
+#               v          |                                  v
+# stride 32    7-10 -------+-------------------------------> concat --> 22 --> out5
+# ```
+#
+# *concat* puts channels side by side, *up* doubles height and width. These layers (11, 12, 14, 15, 18 and 21) have no
+# parameters, but they keep their numbers, because weights are stored by number.
 
 # %%
 layers = nn.ModuleList(
@@ -265,7 +281,7 @@ print([tuple(each.shape) for each in maps])
 # ## The head
 #
 # For every cell of the three maps, three small branches ask three questions. **Where are the four sides?** 16 numbers
-# for each; how they make a box comes further down. **What is it?** one number a class. **Which pixels?** 32
+# for each; how they make a box comes further down. **What is it?** one number per class. **Which pixels?** 32
 # *coefficients*. Boxes and coefficients share a plan; the class branch gets by with depth-wise convolutions.
 
 
@@ -350,11 +366,13 @@ with torch.no_grad():
     ours, theirs = mine.eval()(images), library.eval()(images)
 for part, their_part in zip(ours, theirs):
     torch.testing.assert_close(part, their_part)
-print(f"{count_parameters(mine):,} parameters, every output the same")
+parts = [sum(map(count_parameters, group)) for group in (layers[:11], layers[11:], [own_head])]
+print(" + ".join(f"{part:,}" for part in parts), f"= {count_parameters(mine):,} parameters, every output the same")
 
 # %% [markdown]
-# That is the published figure for YOLO11n-seg, to the last parameter. The larger models are the same plan with more
-# channels, more repeats, and C3k inside every block:
+# Backbone, neck and head. The tool that published the model prints the same number. The larger ones follow the same
+# plan: s has more channels, m more still and C3k inside every block, l two inner blocks in each `C3k2` and in `C2PSA`
+# instead of one, and x has these too and the most channels.
 
 # %%
 from seglab.model.yolo11 import SCALES
@@ -367,26 +385,26 @@ for scale in SCALES:
 assert totals["n"] == 2_876_848 and totals["x"] == 62_142_656
 
 # %% [markdown]
-# **Official weights** load by name as well. The cell below does so where the file `yolo11n-seg.pt` lies in the cache,
-# in the working folder or in `SEGLAB_DATASETS`; it downloads nothing, and where there is no file it has nothing to
-# check.
+# **Trained weights** load by name as well. Let our network have those of `toybox-n`. It knows ten classes, and the
+# class branch depends on their number, so a new head comes first. Then let both networks look at a picture of the
+# course. (The dataset hands out pictures *letterboxed*: scaled to fit 640 × 640, and filled up with grey above and
+# below. Official weights are read by `seglab.model.weights.load_weights("yolo11n-seg.pt")`; their eighty classes fit
+# the head that we had before.)
 
 # %%
-import os
-from pathlib import Path
+from seglab import YOLO
+from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
 
-from seglab.data.assets import cache_folder
-from seglab.model.weights import load_weights
-
-places = [cache_folder(), Path.cwd(), Path(os.environ.get("SEGLAB_DATASETS") or ".")]
-for file in [place / "yolo11n-seg.pt" for place in places if (place / "yolo11n-seg.pt").is_file()][:1]:
-    official = load_weights(file).state
-    assert set(official) == set(mine.state_dict())
-    mine.load_state_dict(official), library.load_state_dict(official)
-    with torch.no_grad():
-        for part, their_part in zip(mine(images), library(images)):
-            torch.testing.assert_close(part, their_part)
-print("official weights fit wherever they are at hand")
+toybox = YOLO("toybox-n")
+mine.model[23] = SegmentHead((64, 128, 256), len(toybox.names))
+mine.eval().load_state_dict(toybox.network.state_dict())
+item = SegmentationDataset(load_dataset("toybox8-seg"), "train", 640)[0]
+pixels = torch.from_numpy(item["image"]).permute(2, 0, 1)[None] / 255
+with torch.no_grad():
+    for part, their_part in zip(mine(pixels), toybox.network(pixels)):
+        torch.testing.assert_close(part, their_part, rtol=1e-4, atol=1e-4)
+print("trained on", len(toybox.names), "classes:", tuple(their_part.shape), "prototypes, and every output the same")
 
 # %% [markdown]
 # ## From raw numbers to a box
@@ -404,38 +422,35 @@ print(f"left {left:.1f}, top {top:.1f}, right {right:.1f}, bottom {bottom:.1f} s
 x0, y0, stride = 100.0, 60.0, 8
 box = [x0 - left * stride, y0 - top * stride, x0 + right * stride, y0 + bottom * stride]
 print("box around (100, 60):", [round(side) for side in box])
-
-# %%
-points, strides = head.anchor_points(256, 320)
 by_library = head.boxes_from_distribution(logits.view(1, 64, 1), torch.tensor([[x0, y0]]), torch.tensor([[8.0]]))
 torch.testing.assert_close(by_library[0, 0], torch.tensor(box))
-print(
-    tuple(points.shape), "anchor points for 256 x 320; the first", points[0].tolist(), "the last", points[-1].tolist()
-)
+points, strides = head.anchor_points(256, 320)
+print(len(points), "anchor points for 256 x 320; the first", points[0].tolist(), "the last", points[-1].tolist())
 print("the farthest a side can be:", [15 * stride for stride in head.STRIDES], "pixels at strides", head.STRIDES)
 
 # %% [markdown]
 # ## From coefficients to a mask
 #
 # A mask is a **weighted sum of the 32 prototypes**, cut to the object's box: where the sum is positive, the cell
-# belongs to the object. One matrix product gives the masks of all objects. The network here is untrained, so let fixed
-# cosine waves stand in for prototypes, and ask least squares for the 32 coefficients of an object: how well can 32
-# numbers describe it?
+# belongs to the object. One matrix product gives the masks of all objects. How well can 32 numbers describe an object?
+# First without any learning: let fixed cosine waves stand in for prototypes, and ask least squares for the 32
+# coefficients that fit it best inside its box. Then (`look`) with the trained network's own prototypes and
+# coefficients.
 #
-# (The dataset hands out pictures *letterboxed*: scaled to fit 640 × 640, and filled up with grey above and below. In
-# the figure after the next cell the frame is the object's box; in its two middle pictures red is above zero and blue
-# below.)
+# In the figures the frame is the object's box; in sums and prototypes red is above zero and blue below.
 
 # %%
-from seglab.data.catalogue import load_dataset
-from seglab.data.dataset import SegmentationDataset
-
-item = SegmentationDataset(load_dataset("toybox8-seg"), "train", 640)[0]
 boxes = torch.from_numpy(item["boxes"])  # letterbox pixels; the picture fills rows 80 to 560
 whole = (boxes[:, :2] > torch.tensor([4, 84])).all(dim=1) & (boxes[:, 2:] < torch.tensor([636, 556])).all(dim=1)
 chosen = int((torch.from_numpy(item["masks"]).float().sum(dim=(1, 2)) * whole).argmax())  # the largest not cut off
 target = torch.from_numpy(item["masks"][chosen]).float()  # (160, 160), the share of each cell
 left, top, right, bottom = (item["boxes"][chosen] / 4).round().astype(int)
+
+
+def iou(a, b):
+    return ((a > 0.5) & (b > 0.5)).sum() / ((a > 0.5) | (b > 0.5)).sum()
+
+
 waves = torch.cos(torch.pi * torch.arange(8)[:, None] * (torch.arange(160) + 0.5) / 160)  # (8, 160)
 prototypes = torch.einsum("ay,bx->abyx", waves[::2], waves).flatten(0, 1)  # (32, 160, 160)
 window = (slice(None), slice(top, bottom), slice(left, right))
@@ -454,11 +469,49 @@ for axis, picture, title in zip(axes, pictures, ("target", "one prototype", "wei
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()
 plt.show()
-print("the box is drawn on", len(pictures), "pictures of", tuple(target.shape))
+box_only = torch.zeros(160, 160)
+box_only[window[1:]] = 1
+print(f"IoU with the target: the box alone {iou(box_only, target):.2f}, waves in it {iou(assembled, target):.2f}")
+
+# %%
+from torchvision.ops import box_iou
+
+
+def look(size, index):
+    """The trained network at an input size -> prototypes; coefficients and box of its surest anchor on an object."""
+    with torch.no_grad():
+        parts = head.RawOutput(*mine(nn.functional.interpolate(pixels, (size, size), mode="area")))
+    found = head.boxes_from_distribution(parts.boxes, *head.anchor_points(size, size))[0] * (640 / size)
+    near = box_iou(boxes[[index]], found)[0] > 0.7
+    best = int((parts.classes[0].amax(dim=0).sigmoid() * near).argmax())
+    return parts.prototypes[0], parts.coefficients[0, :, best], found[best]
+
+
+learnt, weights, own_box = look(640, chosen)
+print("prototypes", tuple(learnt.shape), "coefficients", tuple(weights.shape), "box", tuple(own_box.shape))
+
+# %% alt="Three of the network's prototypes, each times its coefficient, and the sum of all 32, with the book's box: the book is red in the sum, what lies around it blue."
+products = weights[:, None, None] * learnt
+total = products.sum(dim=0)
+x0, y0, x1, y1 = (own_box / 4).round().int().tolist()
+inside = (slice(None), slice(y0, y1), slice(x0, x1))
+strongest = products[inside].abs().mean(dim=(1, 2)).argsort(descending=True)[:3].tolist()
+panels = {f"{weights[k]:.1f} x prototype {k}": products[k] for k in strongest} | {"sum of all 32": total}
+figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), dpi=80)
+for axis, (title, panel) in zip(axes, panels.items()):
+    axis.imshow(panel, cmap="RdBu_r", vmin=-5, vmax=5)
+    axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False))
+    axis.set(title=title, xticks=[], yticks=[])
+plt.show()
+own_mask = torch.zeros(160, 160)
+own_mask[inside[1:]] = (total[inside[1:]] > 0).float()
+print("IoU of the network's own mask above .97:", bool(iou(own_mask, target) > 0.97))
 
 # %% [markdown]
 # Even waves that know nothing of the object come near, because **the box does half the work**: the sum only has to be
-# right inside. Trained prototypes follow edges in the picture and do far better.
+# right inside. The trained prototypes follow the picture. The strongest one is red on this book, stops at its edges,
+# and is red on other things too. No prototype stands for a single object; in the sum, most of what surrounds the book
+# is blue, and the red far away from it is cut off by the box.
 #
 # The library's `assemble` does the same at the photograph's own resolution, reading between the cells. Put each
 # object's own coefficients on the same prototypes and one call gives every mask:
@@ -480,30 +533,38 @@ assert different < 0.001
 # %% [markdown]
 # **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the photograph's. In a
 # photo 4,000 pixels wide, squeezed into 640, one mask cell covers 25 × 25 of its pixels. Enlarging cleverly afterwards
-# helps little: what was never drawn cannot be read. A larger input (`imgsz`) gives finer masks, at the price of time:
+# helps little: what was never drawn cannot be read. A larger input (`imgsz`) gives finer masks, at the price of time.
+# A small clock of our picture, and the mask cells that three sizes of input have for it:
 
-# %%
-for size in (320, 640, 1280):
-    with torch.no_grad():
-        shape = tuple(library(torch.zeros(1, 3, size // 2, size)).prototypes.shape[2:])
-    side = 4000 * 4 / size  # of a mask cell, in the photo's pixels
-    print(f"input {size // 2} x {size}: prototypes {shape}, a cell covers {side:g} x {side:g} pixels of the photo")
+# %% alt="A small alarm clock three times under its mask cells: a few large blocks, then smaller ones, and at last cells fine enough to show feet and bells."
+clock = int((item["classes"] == 3).argmax())
+left, top, right, bottom = item["boxes"][clock]
+figure, axes = plt.subplots(1, 3, figsize=(7.5, 3.1), dpi=80, layout="constrained")
+for axis, size in zip(axes, (160, 320, 640)):
+    learnt, weights, _ = look(size, clock)
+    cells = torch.einsum("kyx,k->yx", learnt, weights) > 0
+    axis.imshow(item["image"], extent=(0, 640, 640, 0))
+    axis.imshow(cells, cmap="Blues", vmin=0, vmax=1.5, alpha=0.7, extent=(0, 640, 640, 0))
+    axis.set(title=f"input {size}", xlim=(left - 6, right + 6), ylim=(bottom + 6, top - 6), xticks=[], yticks=[])
+    print(f"input {size}: a cell covers {640 // len(cells)} x {640 // len(cells)} pixels of the picture")
+plt.show()
 
 # %% [markdown]
 # ## Recap
 #
 # - One brick, `Conv`; two ideas, residual connections and going round in half the channels; one look at everything at
 #   stride 32.
-# - The backbone makes meaning, the neck spreads it over three strides, the head asks three questions at 8,400 anchor
-#   points.
+# - The backbone finds out what is there, the neck spreads it over three strides, the head asks three questions at 8,400
+#   anchor points.
 # - Boxes are means of 16-bin distributions. Masks are 32 prototypes, shared by all objects, times 32 coefficients
 #   each, cut to the box.
 # - Mask detail follows the input's size, because prototypes have a quarter of it.
 #
 # ## Sources
 #
-# - Wang et al., *CSPNet*, 2020; He et al., *Spatial Pyramid Pooling*, 2015; Vaswani et al., *Attention Is All You
-#   Need*, 2017.
+# - He et al., *Deep Residual Learning*, 2016; Wang et al., *CSPNet*, 2020; He et al., *Spatial Pyramid Pooling*, 2015;
+#   Vaswani et al., *Attention Is All You Need*, 2017; Wang et al., *YOLOv10*, 2024, for partial self-attention.
+# - Lin et al., *Feature Pyramid Networks*, 2017, and Liu et al., *Path Aggregation Network*, 2018, for the neck.
 # - Bolya et al., *YOLACT: Real-time Instance Segmentation*, 2019, for prototypes and coefficients; Li et al.,
 #   *Generalized Focal Loss*, 2020, for the bins.
 # - YOLO11's public table of sizes. The library: `seglab/model/blocks.py`, `head.py`, `yolo11.py`;

@@ -41,7 +41,7 @@ def centroid(rings):
     moment, area = np.zeros(2), 0.0
     for ring in rings:
         following = np.roll(ring, -1, axis=0)
-        parts = (ring[:, 0] * following[:, 1] - following[:, 0] * ring[:, 1]) / 2  # signed, one an edge
+        parts = (ring[:, 0] * following[:, 1] - following[:, 0] * ring[:, 1]) / 2  # signed, one per edge
         moment += (parts[:, None] * (ring + following) / 3).sum(axis=0)
         area += parts.sum()
     return moment / area
@@ -54,4 +54,7 @@ if answer is ...:
 else:
     rows, columns = np.nonzero(fill([frame, window], 14, 16))
     assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), answer
+    rows, columns = np.nonzero(truths[0])
+    answer = centroid(mask_to_rings(truths[0]))
+    assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), "right for rectangles only"
     print("exercise 2 is right")

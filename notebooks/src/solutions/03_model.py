@@ -26,8 +26,8 @@ else:
 
 # %% [markdown]
 # **2. Fold the normalisation away.** When the network no longer learns, batch normalisation is a fixed scale and
-# shift of each channel, so it can be folded into the convolution before it. That is why published tables have two
-# parameter counts.
+# shift of each channel, so it can be folded into the convolution before it. That is why tools report two
+# parameter counts for one model, before and after folding.
 
 # %% [markdown] tags=["hint"]
 # Normalisation does `(y - mean) / sqrt(var + eps) * weight + bias`. Write it as `y * scale + shift`; a convolution
@@ -43,7 +43,8 @@ def folded(conv):
 
 # %% tags=["check"]
 conv = Conv(64, 32, 3).eval()
-nn.init.uniform_(conv.bn.running_mean), nn.init.uniform_(conv.bn.running_var, 0.5, 2), nn.init.uniform_(conv.bn.weight)
+nn.init.uniform_(conv.bn.running_mean), nn.init.uniform_(conv.bn.running_var, 0.5, 2)
+nn.init.uniform_(conv.bn.weight), nn.init.uniform_(conv.bn.bias)
 if folded(conv) is ...:
     print("exercise 2 is open")
 else:

@@ -34,6 +34,7 @@ IMAGES = FOLDER.parent / "docs/images"
 COVERS = {
     "01": 2,
     "02": 1,
+    "03": 1,
     "04": 1,
     "05": 1,
     "06": 1,

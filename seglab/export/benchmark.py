@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from seglab.export.deployed import Deployed
 from seglab.export.exporter import export
 from seglab.export.formats import FORMATS, find_format
 from seglab.export.runtime import load_runtime
+from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
 from seglab.model.weights import load_weights, transfer
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
@@ -32,8 +32,6 @@ PUBLISHED = {
     "l": (42.9, 53.4, 27.6, 132.2),
     "x": (43.8, 54.7, 62.1, 296.4),
 }
-
-Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Line(NamedTuple):

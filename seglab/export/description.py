@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from seglab.model.yolo11 import YOLO11Seg
 NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
 KEY = "seglab"  # the key whose value is JSON with everything the common keys have no place for
 BESIDE = "metadata.yaml"
-KEYS = ("names", "stride", "task", "imgsz", "batch", "channels", "license", KEY)
+OWN = ("dynamic", "precision", "weights", "end_to_end", "parity")  # fields that go there
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,8 @@ class Description:
 
     def to_strings(self) -> dict[str, str]:
         """Text under the keys common among YOLO tools (values are JSON), and the rest as JSON under `seglab`."""
-        own = {
-            "version": seglab.__version__,
-            "dynamic": self.dynamic,
-            "precision": self.precision,
-            "normalisation": NORMALISATION,
-            "weights": self.weights,
-            "end_to_end": self.end_to_end,
-            "parity": self.parity,
-        }
+        own = {"version": seglab.__version__, "normalisation": NORMALISATION}
+        own |= {name: getattr(self, name) for name in OWN}
         return {
             "names": json.dumps(self.names),
             "stride": str(max(STRIDES)),
@@ -78,21 +72,15 @@ class Description:
         try:
             names = {int(key): str(name) for key, name in _literal(strings["names"]).items()}
             height, width = (int(side) for side in _literal(strings["imgsz"]))
-            own = json.loads(strings.get(KEY, "{}"))
+            given = json.loads(strings.get(KEY, "{}"))
+            own = {name: given[name] for name in OWN if name in given}
             batch = int(strings.get("batch", 1))
         except (ValueError, TypeError, SyntaxError, AttributeError) as error:
             raise SeglabError(f"{source} has damaged metadata ({error}): export it again") from None
-        return cls(
-            names=names,
-            size=(height, width),
-            batch=batch,
-            dynamic=bool(own.get("dynamic", False)),
-            precision=own.get("precision", "fp32"),
-            licence=strings.get("license", "unknown"),
-            weights=own.get("weights", ""),
-            end_to_end=own.get("end_to_end", {}),
-            parity=own.get("parity", {}),
-        )
+        return cls(names, (height, width), batch, licence=strings.get("license", "unknown"), **own)
+
+
+KEYS = tuple(Description({}).to_strings())
 
 
 def fingerprint(model: YOLO11Seg) -> str:
@@ -119,6 +107,16 @@ def read_beside(folder: Path) -> Description:
     except (OSError, ValueError):
         raise SeglabError(f"{folder} has no readable {BESIDE}, which says what the model is: export it again") from None
     return Description.from_strings(strings, str(folder))
+
+
+def write_inside(archive: Path, description: Description) -> None:
+    """Replace the description among the extra files of an archive of PyTorch's; every other entry stays as it was."""
+    strings, fresh = description.to_strings(), archive.with_name(f"fresh-{archive.name}")
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(fresh, "w") as new:
+        for entry in old.infolist():
+            folder, _, name = entry.filename.rpartition("/")
+            new.writestr(entry, strings[name] if folder.endswith("/extra") else old.read(entry))
+    fresh.replace(archive)
 
 
 def _literal(text: str) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from seglab.data.assets import cache_folder
+from seglab.errors import SeglabError
 from seglab.export.description import Description, fingerprint
 from seglab.export.formats import FORMATS, module_of
 from seglab.export.parity import verify
@@ -23,16 +24,21 @@ def fastest(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (64
     The file is made and verified on first use and kept in the cache folder under the fingerprint of the weights. It
     takes any batch and size; `size` (height, width) is the one it is verified at.
     """
-    installed = [name for name, package in PREFERRED.items() if find_spec(package)]
-    for name in installed:
-        runtime = load_runtime(_made_once(name, model, names, size))
+    reasons = []
+    for name, package in PREFERRED.items():
+        if not find_spec(package):
+            reasons.append(f"{package} is not installed (pip install {package})")
+            continue
+        path = _made_once(name, model, names, size)
+        try:
+            runtime = load_runtime(path)
+        except SeglabError:
+            reasons.append(f"{path} is damaged (delete it, and it is made anew)")
+            continue
         if all(row["ok"] for row in runtime.description.parity.values()):
             return runtime
-    if installed:
-        print(f"engine=auto: {' and '.join(installed)} differ from the network beyond the gate, so PyTorch is used")
-    else:
-        packages = " or ".join(PREFERRED.values())
-        print(f"engine=auto: no fast engine is installed, so PyTorch is used (pip install {packages})")
+        reasons.append(f"{name} differs from the network beyond the gate")
+    print(f"engine=auto: PyTorch is used, since {' and '.join(reasons)}")
     return None
 
 

@@ -14,6 +14,7 @@ from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
 PIP = "executorch==1.5.1"
+describe = write_beside
 
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
@@ -28,24 +29,18 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     describe(path, description)
 
 
-def describe(path: Path, description: Description) -> None:
-    """Replace what the folder says about itself."""
-    write_beside(path, description)
-
-
 def load(path: Path) -> Runtime:
     """Run the folder through ExecuTorch's Python runtime."""
     require("executorch", PIP)
     from executorch.runtime import Runtime as Engine
 
-    folder = path if path.is_dir() else path.parent
     try:
-        method = Engine.get().load_program(folder / "model.pte").load_method("forward")
+        method = Engine.get().load_program(path / "model.pte").load_method("forward")
     except RuntimeError as error:
-        raise SeglabError(f"executorch cannot read {folder} ({error}): export it again") from None
+        raise SeglabError(f"executorch cannot read {path} ({error}): export it again") from None
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         predictions, prototypes = method.execute([images])
         return predictions.clone(), prototypes.clone()
 
-    return Runtime(folder, read_beside(folder), run)
+    return Runtime(path, read_beside(path), run)

@@ -4,38 +4,57 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.image import read_image
 from seglab.data.unfinished import unfinished
-from seglab.errors import SeglabError, refuse_unknown
+from seglab.errors import SeglabError, fit_types, keep_within, refuse_unknown
 from seglab.export import coreml
 from seglab.export.description import Description, fingerprint
-from seglab.export.formats import FORMATS, find_format, module_of
+from seglab.export.formats import FORMATS, Format, find_format, module_of
 from seglab.export.parity import verify
 from seglab.geometry.letterbox import letterbox
+from seglab.inference.predictor import BOUNDS, STRIDE, to_tensor
 from seglab.model.yolo11 import YOLO11Seg
 
 CALIBRATION_PICTURES = 64
-DEFAULTS: dict[str, Any] = {
-    "imgsz": 640,  # side in pixels or (height, width), multiples of 32
-    "batch": 1,  # images a call
-    "dynamic": False,  # batch and size may differ from call to call
-    "half": False,  # compute in float16
-    "int8": False,  # compute in int8 but for the head's last layers, calibrated on `data`
-    "nms": False,  # onnx only: a whole graph, photo in, boxes, scores and classes out
-    "masks": False,  # with nms: masks at the photo's own resolution too
-    "conf": 0.25,  # with nms: lowest score
-    "iou": 0.7,  # with nms: overlap above which the poorer of two boxes goes
-    "max_det": 300,  # with nms: most detections
-    "data": None,  # dataset whose validation split gives the gate box and mask mAP
-    "licence": "unknown",  # of the weights; goes into the file
-}
+
+
+@dataclass
+class ExportConfig:
+    """What export may be told, under its usual names."""
+
+    imgsz: int | tuple[int, int] = 640  # side in pixels or (height, width), multiples of 32
+    batch: int = 1  # images a call
+    dynamic: bool = False  # batch and size may differ from call to call
+    half: bool = False  # compute in float16
+    int8: bool = False  # compute in int8 but for the head's last layers, calibrated on `data`
+    nms: bool = False  # onnx only: a whole graph, photo in, boxes, scores and classes out
+    masks: bool = False  # with nms: masks at the photo's own resolution too
+    conf: float = 0.25  # with nms: lowest score
+    iou: float = 0.7  # with nms: overlap above which the poorer of two boxes goes
+    max_det: int = 300  # with nms: most detections
+    data: str | None = None  # dataset whose validation split gives the gate box and mask mAP
+    licence: str = "unknown"  # of the weights; goes into the file
+
+    def __post_init__(self):
+        fit_types(self)
+        keep_within(self, BOUNDS)
+        sides = (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else tuple(self.imgsz)
+        if len(sides) != 2 or not all(isinstance(side, int) and side > 0 and side % STRIDE == 0 for side in sides):
+            raise SeglabError(f"imgsz must be a multiple of 32 or a pair (height, width) of such, not {self.imgsz}")
+        self.imgsz = sides
+
+    @property
+    def precision(self) -> str:
+        """fp32, fp16 or int8."""
+        return "int8" if self.int8 else "fp16" if self.half else "fp32"
 
 
 def export(
@@ -43,45 +62,33 @@ def export(
 ) -> Path:
     """Write `model` as `format` (see formats.FORMATS), verify it (see parity.verify), return its path.
 
-    out: where to, by default yolo11<scale>-seg in the working directory, with the format's suffix; options: DEFAULTS.
-    Errors: SeglabError for what a format cannot do, a missing package, or a file that does not agree (it is kept, with
-    `.failed` after its name, to be looked at).
+    out: where to, by default yolo11<scale>-seg in the working directory, with the format's suffix; options: those of
+    ExportConfig. Errors: SeglabError for what a format cannot do, a missing package, or a file that does not agree (it
+    is kept, with `.failed` after its name, to be looked at).
     """
     name, row = find_format(format)
-    refuse_unknown(options, DEFAULTS, "export")
-    chosen = {**DEFAULTS, **options}
-    precision = "int8" if chosen["int8"] else "fp16" if chosen["half"] else "fp32"
-    if precision not in row.precisions:
-        able = ", ".join(other for other, its in FORMATS.items() if precision in its.precisions)
-        raise SeglabError(f"format={name} has no {precision}: export without it, or use one of {able}")
-    if chosen["dynamic"] and not row.dynamic:
-        able = ", ".join(other for other, its in FORMATS.items() if its.dynamic)
-        raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
-    if not isinstance(chosen["batch"], int) or chosen["batch"] < 1:
-        raise SeglabError(f"batch counts the images of a call, so it must be at least 1, not {chosen['batch']}")
-    if precision == "int8" and chosen["data"] is None:
-        raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
-    _refuse_unfit_whole(name, precision, chosen)
-    whole = {key: chosen[key] for key in ("conf", "iou", "max_det", "masks")} if chosen["nms"] else {}
+    refuse_unknown(options, [field.name for field in fields(ExportConfig)], "export")
+    config = ExportConfig(**options)
+    _refuse_unfit(name, row, config)
     description = Description(
         names={int(index): str(label) for index, label in names.items()},
-        size=_size(chosen["imgsz"]),
-        batch=chosen["batch"],
-        dynamic=bool(chosen["dynamic"]),
-        precision=precision,
-        licence=chosen["licence"],
+        size=config.imgsz,
+        batch=config.batch,
+        dynamic=config.dynamic,
+        precision=config.precision,
+        licence=config.licence,
         weights=fingerprint(model),
-        end_to_end=whole,
+        end_to_end={key: getattr(config, key) for key in ("conf", "iou", "max_det", "masks")} if config.nms else {},
     )
     path = Path(out or f"yolo11{model.scale}-seg")
     if not path.name.endswith(row.suffix):
         path = path.with_name(path.name + row.suffix)
-    calibration = (_calibration(load_dataset(chosen["data"]), description),) if precision == "int8" else ()
+    calibration = (_calibration(load_dataset(config.data), description),) if config.int8 else ()
     with unfinished(path) as part:  # made and judged in there: an earlier file stays until a better one is
         made = part / path.name
         module_of(row).write(model, made, description, *calibration)
         runs_here = row.module != "coreml" or coreml.RUNS_HERE
-        if runs_here and not verify(made, model, description.names, chosen["data"]):
+        if runs_here and not verify(made, model, description.names, config.data):
             failed = _move(made, path.with_name(path.name + ".failed"))
             raise SeglabError(
                 f"the {name} file does not agree with the network, see the table above: it is now {failed}"
@@ -101,10 +108,19 @@ def _move(made: Path, place: Path) -> Path:
     return made.replace(place)
 
 
-def _refuse_unfit_whole(name: str, precision: str, chosen: dict[str, Any]) -> None:
-    if chosen["masks"] and not chosen["nms"]:
+def _refuse_unfit(name: str, row: Format, config: ExportConfig) -> None:
+    """Raise SeglabError for what the format cannot do, and for options that do not go together."""
+    if config.precision not in row.precisions:
+        able = ", ".join(other for other, its in FORMATS.items() if config.precision in its.precisions)
+        raise SeglabError(f"format={name} has no {config.precision}: export without it, or use one of {able}")
+    if config.dynamic and not row.dynamic:
+        able = ", ".join(other for other, its in FORMATS.items() if its.dynamic)
+        raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
+    if config.int8 and config.data is None:
+        raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
+    if config.masks and not config.nms:
         raise SeglabError("masks=True puts masks into an end-to-end file: add nms=True")
-    if chosen["nms"] and (name != "onnx" or precision == "int8" or chosen["dynamic"] or chosen["batch"] != 1):
+    if config.nms and (name != "onnx" or config.int8 or config.dynamic or config.batch != 1):
         raise SeglabError(
             "nms=True makes a file that takes one photo of any size: it goes with format=onnx in fp32 or fp16, without "
             "dynamic and batch"
@@ -114,19 +130,7 @@ def _refuse_unfit_whole(name: str, precision: str, chosen: dict[str, Any]) -> No
 def _calibration(spec: DatasetSpec, description: Description) -> Iterator[Tensor]:
     """Training pictures, letterboxed, in the file's batch size; validation stays unseen where there is a choice."""
     paths = spec.images("train" if spec.splits.get("train") else "val")[:CALIBRATION_PICTURES]
-    batch = []
-    for path in paths:
-        image = read_image(path)
-        boxed = letterbox(image.shape[:2], description.size).apply(image)
-        batch.append(torch.from_numpy(boxed.copy()).permute(2, 0, 1).float() / 255)
-        if len(batch) == description.batch:
-            yield torch.stack(batch)
-            batch = []
-
-
-def _size(imgsz: int | list[int] | tuple[int, int]) -> tuple[int, int]:
-    """A side or (height, width) -> (height, width). Errors: SeglabError when they are no multiples of 32."""
-    sides = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
-    if len(sides) != 2 or any(side < 32 or side % 32 for side in sides):
-        raise SeglabError(f"imgsz must be a multiple of 32 or a pair (height, width) of such, not {imgsz}")
-    return sides
+    images = map(read_image, cycle(paths))  # again from the first where a batch takes more than there are
+    for _ in range(max(1, len(paths) // description.batch)):
+        group = islice(images, description.batch)
+        yield to_tensor([letterbox(image.shape[:2], description.size).apply(image) for image in group])

@@ -1,4 +1,4 @@
-"""The table of formats: what each is called, what its files look like, what it can do and which package it needs."""
+"""The table of formats: what each is called, what its files look like, and what it can do."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ class Format(NamedTuple):
 
     module: str
     suffix: str  # what is put after the model's name; those without a dot are folders
-    packages: str  # what pip installs for it, beside seglab
     precisions: tuple[str, ...] = ("fp32",)
     dynamic: bool = False
 
 
 FORMATS = {
-    "torchscript": Format("torchscript", ".torchscript", "", ("fp32", "fp16"), dynamic=True),
-    "pt2": Format("pt2", ".pt2", "", ("fp32", "fp16"), dynamic=True),
-    "onnx": Format("onnx", ".onnx", "onnxruntime", ("fp32", "fp16", "int8"), dynamic=True),
-    "openvino": Format("openvino", "_openvino_model", "openvino", ("fp32", "fp16", "int8"), dynamic=True),
-    "ncnn": Format("ncnn", "_ncnn_model", "pnnx ncnn", ("fp32", "fp16")),
-    "executorch": Format("executorch", "_executorch_model", "executorch==1.5.1"),
-    "coreml": Format("coreml", ".mlpackage", "coremltools", ("fp32", "fp16")),
-    "engine": Format("tensorrt", ".engine", "tensorrt", ("fp32", "fp16")),
-    "litert": Format("litert", ".tflite", "ai-edge-litert"),
+    "torchscript": Format("torchscript", ".torchscript", ("fp32", "fp16"), dynamic=True),
+    "pt2": Format("pt2", ".pt2", ("fp32", "fp16"), dynamic=True),
+    "onnx": Format("onnx", ".onnx", ("fp32", "fp16", "int8"), dynamic=True),
+    "openvino": Format("openvino", "_openvino_model", ("fp32", "fp16", "int8"), dynamic=True),
+    "ncnn": Format("ncnn", "_ncnn_model", ("fp32", "fp16")),
+    "executorch": Format("executorch", "_executorch_model"),
+    "coreml": Format("coreml", ".mlpackage", ("fp32", "fp16")),
+    "engine": Format("tensorrt", ".engine", ("fp32", "fp16")),
+    "litert": Format("litert", ".tflite"),
 }
 ALIASES = {"tensorrt": "engine", "tflite": "litert", "exported_program": "pt2"}
 
@@ -42,12 +41,16 @@ def find_format(name: str) -> tuple[str, Format]:
     return name, FORMATS[name]
 
 
+def model_path(path: Path) -> Path:
+    """Where the exported model is that `path` means: a file inside a format's folder stands for the folder."""
+    folders = tuple(row.suffix for row in FORMATS.values() if "." not in row.suffix)
+    return path.parent if path.parent.name.endswith(folders) else path
+
+
 def format_of(path: Path) -> Format | None:
     """The format of an exported file, folder, or file inside such a folder, judged by the name."""
-    for row in FORMATS.values():
-        if path.name.endswith(row.suffix) or ("." not in row.suffix and path.parent.name.endswith(row.suffix)):
-            return row
-    return None
+    name = model_path(path).name
+    return next((row for row in FORMATS.values() if name.endswith(row.suffix)), None)
 
 
 def module_of(row: Format) -> ModuleType:

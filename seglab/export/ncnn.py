@@ -17,6 +17,8 @@ from seglab.export.formats import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
+describe = write_beside
+
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     """Translate a trace of `model` with pnnx, which is a program of its own and works in a temporary folder.
@@ -49,22 +51,16 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     describe(path, description)
 
 
-def describe(path: Path, description: Description) -> None:
-    """Replace what the folder says about itself."""
-    write_beside(path, description)
-
-
 def load(path: Path) -> Runtime:
     """Run the folder on the CPU on as many threads as torch uses; fp32 files are computed in float32 throughout."""
     ncnn = require("ncnn", "ncnn")
-    folder = path if path.is_dir() else path.parent
-    description = read_beside(folder)
+    description = read_beside(path)
     net = ncnn.Net()
     net.opt.num_threads = torch.get_num_threads()
     for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
         setattr(net.opt, option, description.precision == "fp16" and "fp16" in option)
-    if net.load_param(str(folder / "model.ncnn.param")) or net.load_model(str(folder / "model.ncnn.bin")):
-        raise SeglabError(f"ncnn cannot read {folder}: export it again")
+    if net.load_param(str(path / "model.ncnn.param")) or net.load_model(str(path / "model.ncnn.bin")):
+        raise SeglabError(f"ncnn cannot read {path}: export it again")
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         with net.create_extractor() as extractor:
@@ -72,4 +68,4 @@ def load(path: Path) -> Runtime:
             outputs = [np.array(extractor.extract(name)[1]) for name in ("out0", "out1")]
         return torch.from_numpy(outputs[0])[None], torch.from_numpy(outputs[1])[None]
 
-    return Runtime(folder, description, run)
+    return Runtime(path, description, run)

@@ -19,6 +19,8 @@ from seglab.export.formats import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
+describe = write_beside
+
 
 def write(model: YOLO11Seg, path: Path, description: Description, calibration: Iterable[Tensor] = ()) -> None:
     """Translate the ONNX file of the same model; its int8 version when the description says so."""
@@ -33,11 +35,6 @@ def write(model: YOLO11Seg, path: Path, description: Description, calibration: I
     describe(path, description)
 
 
-def describe(path: Path, description: Description) -> None:
-    """Replace what the folder says about itself."""
-    write_beside(path, description)
-
-
 def load(path: Path) -> Runtime:
     """Run the folder on the CPU on as many threads as torch uses.
 
@@ -45,22 +42,21 @@ def load(path: Path) -> Runtime:
     off by tens of pixels without a word.
     """
     package = _package()
-    folder = path if path.is_dir() else path.parent
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
     try:
-        compiled = package.Core().compile_model(folder / "model.xml", "CPU", settings)
+        compiled = package.Core().compile_model(path / "model.xml", "CPU", settings)
     except RuntimeError as error:
-        raise SeglabError(f"openvino cannot read {folder} ({str(error).splitlines()[0]}): export it again") from None
+        raise SeglabError(f"openvino cannot read {path} ({str(error).splitlines()[0]}): export it again") from None
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         outputs = compiled([images.numpy()])
         return torch.from_numpy(outputs[0].copy()), torch.from_numpy(outputs[1].copy())
 
-    return Runtime(folder, read_beside(folder), run)
+    return Runtime(path, read_beside(path), run)
 
 
 def _package() -> ModuleType:

@@ -13,9 +13,11 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
-from seglab.export.description import KEYS, Description
+from seglab.export.description import KEYS, Description, write_inside
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
+
+describe = write_inside
 
 
 def program(model: YOLO11Seg, description: Description) -> torch.export.ExportedProgram:
@@ -42,16 +44,6 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     for node in exported.graph.nodes:
         node.meta = {key: value for key, value in node.meta.items() if key == "val"}
     torch.export.save(exported, path, extra_files=description.to_strings())
-
-
-def describe(path: Path, description: Description) -> None:
-    """Replace what the file says about itself: a new archive with every other entry as it was."""
-    strings, fresh = description.to_strings(), path.with_name(f"fresh-{path.name}")
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(fresh, "w") as new:
-        for entry in old.namelist():
-            folder, _, name = entry.rpartition("/")
-            new.writestr(entry, strings[name] if folder.endswith("/extra") else old.read(entry))
-    fresh.replace(path)
 
 
 def load(path: Path) -> Runtime:

@@ -11,22 +11,23 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export.description import Description
-from seglab.export.formats import FORMATS, format_of, module_of
+from seglab.export.formats import FORMATS, format_of, model_path, module_of
+from seglab.inference.predictor import Forward
 
 Complete = Callable[[np.ndarray], tuple[np.ndarray, ...]]
-Run = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Runtime:
     """An exported file, loaded. `run` is the format's own call; `forward` adds what all formats need around it.
 
-    names: class id -> name. size: the only (height, width) the file takes, or None when any multiple of 32 will do.
+    names: class id -> name. batch: images a call, where shapes are fixed. size: the only (height, width) the file
+    takes, or None when any multiple of 32 will do.
     complete: of an end-to-end file, image (h, w, 3) uint8 RGB -> boxes, scores, classes and masks; None of others.
     """
 
-    def __init__(self, path: str | Path, description: Description, run: Run, complete: Complete | None = None):
+    def __init__(self, path: str | Path, description: Description, run: Forward, complete: Complete | None = None):
         self.path, self.description, self.run, self.complete = Path(path), description, run, complete
-        self.names = description.names
+        self.names, self.batch = description.names, description.batch
         self.size = None if description.dynamic else description.size
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,16 +47,10 @@ class Runtime:
             outputs = tuple(torch.cat(parts) for parts in zip(*map(self._run_padded, inputs.split(self.batch))))
         return tuple(output.to(images.device, torch.float32) for output in outputs)
 
-    __call__ = forward
-
     @property
     def imgsz(self) -> int | tuple[int, int]:
         """What prediction and validation letterbox to: the only size, or the long side where any size will do."""
         return self.size or max(self.description.size)
-
-    @property
-    def batch(self) -> int:
-        return self.description.batch
 
     def _run_padded(self, images: Tensor) -> tuple[Tensor, ...]:
         """At most `batch` images through a file that takes exactly `batch`."""
@@ -76,4 +71,4 @@ def load_runtime(path: str | Path) -> Runtime:
     if row is None:
         known = ", ".join(f"*{row.suffix}" for row in FORMATS.values())
         raise SeglabError(f"{path} has no name of an exported model: seglab runs {known}")
-    return module_of(row).load(path)
+    return module_of(row).load(model_path(path))

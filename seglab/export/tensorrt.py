@@ -17,7 +17,7 @@ from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
 LENGTH_BYTES = 4  # the file begins with the length of the description, then its JSON, then the engine
-LARGEST = 4  # a dynamic engine takes up to so many times the described batch, and sides up to twice as long
+LARGEST = 4  # a dynamic engine takes up to so many times the described batch a call, and sides up to twice as long
 
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
@@ -55,7 +55,10 @@ def describe(path: Path, description: Description) -> None:
 
 
 def load(path: Path) -> Runtime:
-    """Run the engine on the first card. Errors: SeglabError when it was built for another card or version."""
+    """Run the engine on the first card. Errors: SeglabError when it was built for another card or version.
+
+    So does the call, for sides that a dynamic engine was not built for.
+    """
     trt = _package()
     description, engine_bytes = _read(path)
     engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(engine_bytes)
@@ -63,18 +66,29 @@ def load(path: Path) -> Runtime:
         raise SeglabError(f"{path} was built for another card or TensorRT version: export it again on this machine")
     context = engine.create_execution_context()
 
-    def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        images = images.cuda()
-        context.set_input_shape("images", tuple(images.shape))
+    def call(images: Tensor) -> list[Tensor]:
+        if not context.set_input_shape("images", tuple(images.shape)):
+            height, width = description.size
+            raise SeglabError(
+                f"{path} takes up to {2 * height} x {2 * width} pixels, not {images.shape[2]} x {images.shape[3]}: "
+                "predict with a smaller imgsz, or export with a larger one"
+            )
         context.set_tensor_address("images", images.data_ptr())
         outputs = []
         for name in ("predictions", "prototypes"):
             outputs.append(torch.empty(tuple(context.get_tensor_shape(name)), device="cuda"))
             context.set_tensor_address(name, outputs[-1].data_ptr())
         stream = torch.cuda.current_stream()
-        context.execute_async_v3(stream.cuda_stream)
+        done = context.execute_async_v3(stream.cuda_stream)
         stream.synchronize()
-        return outputs[0], outputs[1]
+        if not done:
+            raise SeglabError(f"TensorRT could not run {path}, its messages above say why: export it again")
+        return outputs
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        calls = map(call, images.cuda().split(LARGEST * description.batch))
+        predictions, prototypes = map(torch.cat, zip(*calls))
+        return predictions, prototypes
 
     return Runtime(path, description, run)
 

@@ -9,9 +9,11 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
-from seglab.export.description import KEYS, Description
+from seglab.export.description import KEYS, Description, write_inside
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
+
+describe = write_inside
 
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
@@ -21,13 +23,6 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
         warnings.simplefilter("ignore")  # the size check is a Python condition and the tracer announces its age
         traced = torch.jit.trace(deployed, torch.zeros(description.batch, 3, *description.size), check_trace=False)
         torch.jit.save(traced, path, _extra_files=description.to_strings())
-
-
-def describe(path: Path, description: Description) -> None:
-    """Replace what the file says about itself."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.load(path, map_location="cpu"), path, _extra_files=description.to_strings())
 
 
 def load(path: Path) -> Runtime:

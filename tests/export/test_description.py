@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.export.description import Description, fingerprint, read_beside, write_beside
+from seglab.export.description import Description, fingerprint, read_beside, write_beside, write_inside
 from seglab.model.yolo11 import YOLO11Seg
 
 SIDES = st.integers(1, 40).map(lambda n: 32 * n)
@@ -63,6 +64,26 @@ def test_beside_a_folder_it_is_yaml_too(tmp_path):
     assert json.loads(yaml.safe_load((tmp_path / "metadata.yaml").read_text())["names"]) == {"0": "a"}
     with pytest.raises(SeglabError, match="metadata"):
         read_beside(tmp_path / "elsewhere")
+
+
+def test_inside_an_archive_all_else_stays_as_it_was(tmp_path):
+    path, before = tmp_path / "model.pt2", Description(names={0: "a"})
+    code = zipfile.ZipInfo("model/code/x.py")
+    code.compress_type = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data/0", b"weights")
+        archive.writestr(code, b"code " * 99)
+        for key, text in before.to_strings().items():
+            archive.writestr(f"model/extra/{key}", text)
+    after = Description(names={0: "b"}, batch=3)
+    write_inside(path, after)
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: (archive.read(entry), entry.compress_type) for entry in archive.infolist()}
+    assert entries.pop("model/data/0") == (b"weights", zipfile.ZIP_STORED)
+    assert entries.pop("model/code/x.py") == (b"code " * 99, zipfile.ZIP_DEFLATED)
+    strings = {name.removeprefix("model/extra/"): data.decode() for name, (data, _) in entries.items()}
+    assert Description.from_strings(strings, "file") == after
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_the_fingerprint_knows_one_changed_weight():

@@ -35,7 +35,10 @@ def test_without_an_engine_there_is_none_and_a_line_says_so(network, monkeypatch
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "no_such_package"})
     assert engine.fastest(network, NAMES) is None
     assert not list(tmp_path.iterdir())
-    assert "so PyTorch is used (pip install no_such_package)" in capsys.readouterr().out
+    assert (
+        "PyTorch is used, since no_such_package is not installed (pip install no_such_package)"
+        in capsys.readouterr().out
+    )
 
 
 def test_an_engine_that_differs_is_not_used(network, monkeypatch, tmp_path, capsys):
@@ -44,7 +47,20 @@ def test_an_engine_that_differs_is_not_used(network, monkeypatch, tmp_path, caps
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
     monkeypatch.setitem(LIMITS["fp32"], "box, relative", -1.0)
     assert engine.fastest(network, NAMES, (96, 96)) is None
-    assert "onnx differ" in capsys.readouterr().out
+    assert "onnx differs" in capsys.readouterr().out
+
+
+def test_a_damaged_file_in_the_cache_is_not_used_and_a_line_says_which(network, monkeypatch, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
+    monkeypatch.setattr(engine, "verify", lambda *arguments: True)
+    path = engine.fastest(network, NAMES, (96, 96)).path
+    path.write_bytes(path.read_bytes()[:1000])
+    assert engine.fastest(network, NAMES, (96, 96)) is None
+    assert f"PyTorch is used, since {path} is damaged" in capsys.readouterr().out
+    path.unlink()
+    assert engine.fastest(network, NAMES, (96, 96)).path == path
 
 
 @pytest.mark.parametrize("package", [None, *PREFERRED.values()])

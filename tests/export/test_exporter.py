@@ -7,9 +7,14 @@ import functools
 import pytest
 import torch
 
+from seglab import YOLO
+from seglab.data.catalogue import load_dataset
+from seglab.data.image import read_image
 from seglab.errors import SeglabError
 from seglab.export import exporter, formats
+from seglab.export.description import Description
 from seglab.export.runtime import load_runtime
+from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
 
 TEN = {index: f"thing{index}" for index in range(10)}
@@ -32,6 +37,30 @@ def test_export_verifies_and_describes(untrained, tmp_path, capsys):
     assert (description.size, description.licence, description.names) == ((64, 96), "CC0-1.0", TEN)
     assert {"box mAP, apart", "mask mAP, apart"} <= description.parity.keys()
     assert all(row["ok"] for row in description.parity.values())
+
+
+def test_validation_of_the_file_is_validation_of_the_weights(tmp_path):
+    """Both through one letterbox: the file's only size is a square, so the weights pad to it too."""
+    pytest.importorskip("onnxruntime")
+    model = YOLO("toybox-n")
+    exported = YOLO(model.export(imgsz=320, out=tmp_path / "model"))
+    expected = model.val("toybox8-seg", imgsz=320, rect=False, verbose=False)
+    given = exported.val("toybox8-seg", verbose=False)
+    assert expected.box.map > 0.4 and expected.seg.map > 0.4
+    assert given.box.map == pytest.approx(expected.box.map, abs=1e-3)
+    assert given.seg.map == pytest.approx(expected.seg.map, abs=1e-3)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 9])  # four pictures: one by one, three of them, all of them twice and one more
+def test_calibration_takes_whole_batches_of_pictures(batch):
+    spec = load_dataset("toybox8-seg")
+    groups = list(exporter._calibration(spec, Description(TEN, (64, 96), batch)))
+    assert [tuple(group.shape) for group in groups] == [(batch, 3, 64, 96)] * max(1, 4 // batch)
+    pictures = torch.cat(groups)
+    for index, picture in enumerate(pictures):
+        image = read_image(spec.images("train")[index % 4])
+        boxed = letterbox(image.shape[:2], (64, 96)).apply(image)
+        assert (picture.permute(1, 2, 0) * 255).round().byte().numpy().tobytes() == boxed.tobytes()
 
 
 def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
@@ -86,7 +115,15 @@ def kept(path):
         ({"format": "onxx"}, "'onxx'"),
         ({"halff": True}, "half"),
         ({"imgsz": 100}, "multiple of 32"),
+        ({"imgsz": 64.0}, "of type int"),
+        ({"imgsz": "64"}, "of type int"),
+        ({"imgsz": [64.0, 64.0]}, "multiple of 32"),
+        ({"imgsz": True}, "of type int"),
         ({"batch": 0}, "at least 1"),
+        ({"batch": 1.5}, "of type int"),
+        ({"half": "no"}, "of type bool"),
+        ({"conf": "high"}, "of type float"),
+        ({"iou": 1.2}, r"in 0\.\.1"),
         ({"int8": True}, "data="),
         ({"format": "torchscript", "int8": True}, "no int8"),
         ({"format": "ncnn", "dynamic": True}, "fixed shapes"),
@@ -110,8 +147,19 @@ def test_names_find_their_format(tmp_path):
     for name, row in formats.FORMATS.items():
         assert formats.find_format(name) == (name, row)
         assert formats.format_of(tmp_path / f"best{row.suffix}") == row
-    assert formats.format_of(tmp_path / "best_openvino_model" / "model.xml") == formats.FORMATS["openvino"]
+        assert formats.model_path(tmp_path / f"best{row.suffix}") == tmp_path / f"best{row.suffix}"
+    folder = tmp_path / "best_openvino_model"
+    assert formats.format_of(folder / "model.xml") == formats.FORMATS["openvino"]
+    assert formats.model_path(folder / "model.xml") == folder
     assert formats.format_of(tmp_path / "best.safetensors") is None
+
+
+def test_a_file_inside_a_folder_is_that_model(network, description, images, tmp_path):
+    pytest.importorskip("openvino")
+    folder = tmp_path / "best_openvino_model"
+    formats.module_of(formats.FORMATS["openvino"]).write(network, folder, description)
+    assert load_runtime(folder / "model.xml").path == folder
+    torch.testing.assert_close(load_runtime(folder / "model.xml").forward(images), load_runtime(folder).forward(images))
 
 
 def test_files_that_are_no_models_are_refused(tmp_path):

@@ -59,10 +59,10 @@ def test_it_agrees_and_says_what_it_is(name, precision, network, images, descrip
     torch.testing.assert_close(again.forward(images)[0], given)
 
 
-@pytest.mark.parametrize("name", ["torchscript", "openvino"])
+@pytest.mark.parametrize("name", ["torchscript", "openvino", "engine"])
 def test_dynamic_files_take_other_shapes(name, network, smooth, description, tmp_path):
     runtime = load_runtime(written(name, network, replace(description, dynamic=True), tmp_path))
-    for batch, size in ((1, (160, 160)), (2, (96, 224))):
+    for batch, size in ((1, (160, 160)), (2, (96, 224)), (5, (64, 64))):
         images = smooth(batch, size, seed=4)
         (expected, _), (given, _) = Deployed(network)(images), runtime.forward(images)
         assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3

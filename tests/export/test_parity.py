@@ -16,7 +16,6 @@ from seglab.export.description import Description, fingerprint
 from seglab.export.formats import FORMATS, module_of
 from seglab.export.onnx import load, write
 from seglab.export.runtime import load_runtime
-from seglab.geometry.letterbox import letterbox
 
 FP32 = parity.LIMITS["fp32"]
 
@@ -34,7 +33,7 @@ def rows_for(network, photos, spoil) -> dict[str, parity.Row]:
     def forward(images):
         return spoil(*(output.clone() for output in reference(images)))
 
-    rows = parity.compare(reference, forward, photos, lambda size: letterbox(size, (160, 160)), FP32)
+    rows = parity.compare(reference, forward, photos, (160, 160), FP32)
     return {row.name: row for row in rows}
 
 
@@ -68,11 +67,11 @@ def test_a_neighbour_that_wins_by_rounding_is_no_error_of_a_box(photos):
     predictions[0, 4], predictions[0, 7] = torch.tensor([0.9, 0.89]), 1.0
     swapped, moved = predictions.clone(), predictions.clone()
     swapped[0, 4] = predictions[0, 4].flip(0)
-    moved[0, 0] += 0.01
+    moved[0, 0] += 0.0015
 
     def rows(file):
         pair = [lambda images, given=given: (given, prototypes) for given in (predictions, file)]
-        found = parity.compare(*pair, photos, lambda size: letterbox(size, (160, 160)), FP32)
+        found = parity.compare(*pair, photos, (160, 160), FP32)
         return {row.name: row for row in found}
 
     assert parity.best(predictions).boxes.shape == parity.best(swapped).boxes.shape == (1, 4)
@@ -120,6 +119,11 @@ def test_verify_keeps_its_table_in_the_file_and_knows_the_weights(network, tmp_p
     for row in ("box, relative", "box, detections (px)"):
         assert kept[row]["ok"] and kept[row]["limit"] == FP32[row]
 
+    earlier = {"mask mAP, file": {"value": 0.5, "limit": None, "ok": True}, "mask IoU": {"value": 0.1, "ok": False}}
+    write(network, path, Description(names, (160, 160), weights=fingerprint(network), parity=earlier))
+    assert parity.verify(path, network, names)
+    assert load(path).description.parity == {**earlier, **kept}
+
     write(network, path, Description(names, (160, 160), weights="0" * 64))
     with pytest.raises(SeglabError, match="other weights"):
         parity.verify(path, network, names)
@@ -147,3 +151,14 @@ def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
     assert YOLO(tmp_path / "model.safetensors").licence == "Apache-2.0"
     assert main(["verify", str(path)]) == 0
     assert "model= which weights" in capsys.readouterr().err
+
+
+def test_a_file_inside_a_folder_is_verified_as_that_folder(tmp_path):
+    pytest.importorskip("openvino")
+    model, folder = YOLO("toybox-n"), tmp_path / "best_openvino_model"
+    module_of(FORMATS["openvino"]).write(
+        model.network, folder, Description(model.names, (64, 64), weights=fingerprint(model.network))
+    )
+    model.save(tmp_path / "best.safetensors")
+    assert main(["verify", str(folder / "model.xml")]) == 0
+    assert load_runtime(folder).description.parity["mask IoU"]["ok"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -23,6 +25,7 @@ from seglab.progress import with_progress
 
 QUALITY = 92  # of the JPEG files
 WORTH_WORKERS = 40  # scenes; fewer are written before worker processes would have started
+MOST_WORKERS = 60  # Windows cannot wait for more
 EMBEDDED_SEEDS = {"train": (115, 7, 64, 50), "val": (119, 88, 16, 62)}  # of data/toybox8-seg: one of each place
 
 Plan = Sequence[tuple[str, str, object]]  # (split, file stem, seed of the scene)
@@ -90,26 +93,15 @@ def coco_annotation(rings: Sequence[np.ndarray], class_id: int, height: int, wid
     }
 
 
-@dataclass
-class _Job:
-    """Writes scene after scene of a plan: a map-style dataset, so that a DataLoader's workers share the work."""
-
-    folder: Path
-    plan: Plan
-    size: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.plan)
-
-    def __getitem__(self, index: int) -> str:
-        """Write picture and label; the scene's COCO annotations as JSON."""
-        split, stem, seed = self.plan[index]
-        sample = scene(seed, self.size)
-        picture = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
-        encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-        (self.folder / "images" / split / f"{stem}.jpg").write_bytes(encoded.tobytes())
-        (self.folder / "labels" / split / f"{stem}.txt").write_text(label_rows(sample), encoding="ascii")
-        return json.dumps([coco_annotation(thing.rings, thing.class_id, *self.size) for thing in sample.objects])
+def _write_scene(folder: Path, size: tuple[int, int], planned: tuple[str, str, object]) -> list[dict]:
+    """Write picture and label of one entry of a plan into `folder` -> the scene's COCO annotations."""
+    split, stem, seed = planned
+    sample = scene(seed, size)
+    picture = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    (folder / "images" / split / f"{stem}.jpg").write_bytes(encoded.tobytes())
+    (folder / "labels" / split / f"{stem}.txt").write_text(label_rows(sample), encoding="ascii")
+    return [coco_annotation(thing.rings, thing.class_id, *size) for thing in sample.objects]
 
 
 def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) -> Path:
@@ -130,18 +122,17 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
 
 
 def _write_scenes(folder: Path, plan: Plan, size: tuple[int, int], workers: int | None, title: str) -> list[list[dict]]:
-    """Write pictures and labels into `folder` -> COCO annotations of every scene of the plan."""
-    from torch.utils.data import DataLoader
-
+    """Write pictures and labels into `folder` -> COCO annotations of every scene of the plan, in its order."""
     if workers is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        workers = cores if len(plan) >= WORTH_WORKERS and cores > 1 else 0
+        workers = min(cores, MOST_WORKERS) if len(plan) >= WORTH_WORKERS and cores > 1 else 0
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # OpenCV's threads do not survive the fork that starts workers on Linux
     try:
-        # With batch_size=None the loader hands on what each item gave, in the plan's order.
-        loader = DataLoader(_Job(folder, plan, size), batch_size=None, num_workers=workers)
-        return [json.loads(text) for text in with_progress(loader, title, "scene")]
+        write = partial(_write_scene, folder, size)
+        with ProcessPoolExecutor(workers) if workers else nullcontext() as pool:
+            found = pool.map(write, plan) if pool else map(write, plan)
+            return list(with_progress(found, title, "scene", len(plan)))
     finally:
         cv2.setNumThreads(threads)
 

@@ -13,32 +13,15 @@ from seglab.data.toybox.stage import Stage, extent
 from seglab.data.toybox.things import NAMES, book
 from seglab.data.toybox.tiles import noise
 
-WOODS = [
-    ((84, 50, 28), (158, 104, 60)),
-    ((150, 112, 74), (216, 178, 128)),
-    ((56, 36, 26), (108, 72, 48)),
-    ((180, 150, 116), (238, 216, 184)),
-]
-PAINTS = [
-    (222, 212, 196),
-    (186, 200, 204),
-    (116, 138, 142),
-    (84, 102, 122),
-    (206, 182, 152),
-    (150, 164, 142),
-    (236, 234, 228),
-    (184, 134, 116),
-]
-CLOTHS = [
-    (206, 62, 54),
-    (60, 96, 140),
-    (234, 226, 208),
-    (116, 142, 108),
-    (212, 168, 70),
-    (84, 86, 96),
-    (228, 180, 180),
-    (90, 60, 110),
-]
+
+def _colours(text: str) -> list[tuple[int, int, int]]:
+    """sRGB, 0 to 255, of colours in hexadecimal."""
+    return [tuple(bytes.fromhex(colour)) for colour in text.split()]
+
+
+WOODS = [_colours(tones) for tones in ("54321c 9e683c", "96704a d8b280", "38241a 6c4830", "b49674 eed8b8")]
+PAINTS = _colours("ded4c4 bac8cc 748a8e 54667a ceb698 96a48e eceae4 b88674")
+CLOTHS = _colours("ce3e36 3c608c eae2d0 748e6c d4a846 545660 e4b4b4 5a3c6e")
 
 
 def _choose(rng: np.random.Generator, colours: Sequence) -> np.ndarray:

@@ -14,7 +14,6 @@ from seglab.data.toybox import materials as m
 from seglab.data.toybox.materials import Field, Part, clamp, flat, lathe, linear, rounded
 from seglab.data.toybox.outlines import (
     FULL,
-    affine,
     box,
     chained,
     ellipse,
@@ -57,15 +56,7 @@ def moved(parts: list[Part], matrix) -> list[Part]:
 
 
 def shifted(parts: list[Part], x: float, y: float) -> list[Part]:
-    offset = np.array((x, y))
-    return [
-        replace(
-            part,
-            rings=[ring + offset for ring in part.rings],
-            frame=affine(np.eye(2), offset) if part.frame is None else part.frame + ((0, 0, x), (0, 0, y)),
-        )
-        for part in parts
-    ]
+    return moved(parts, [[1, 0, x], [0, 1, y]])
 
 
 def settled(parts: list[Part], pose: str) -> list[Part]:

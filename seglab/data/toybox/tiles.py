@@ -10,20 +10,7 @@ import numpy as np
 
 TILE = 512
 SIGNED = np.arange(256, dtype=np.float32) * np.float32(1 / 128) - 1  # 8 bits as -1..1
-KINDS = (
-    "wood",
-    "planks",
-    "weave",
-    "plaster",
-    "marble",
-    "plush",
-    "paper",
-    "clouds",
-    "grass",
-    "gingham",
-    "brushed",
-    "peel",
-)
+KINDS = "wood planks weave plaster marble plush paper clouds grass gingham brushed peel".split()
 
 
 def noise(rng: np.random.Generator, height: int, width: int, cells, gain: float = 0.5) -> np.ndarray:

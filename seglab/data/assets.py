@@ -63,9 +63,10 @@ def cache_folder() -> Path:
 
 
 def fetch(name: str) -> Path:
-    """The verified local copy of a named asset, downloaded on first use (progress bar, resumed after a cut).
+    """The local copy of a named asset, downloaded on first use (progress bar, resumed after a cut) and verified.
 
-    A file put into the cache by hand is as good as a downloaded one. Errors: SeglabError for an unknown name, for a
+    A file put into the cache by hand is as good as a downloaded one. Of an asset without published figures nothing can
+    be verified, which is said when it is downloaded. Errors: SeglabError for an unknown name, for a
     file that is not the official one, and when the file is missing and the network is off or out of reach.
     """
     if name not in ASSETS:
@@ -76,6 +77,8 @@ def fetch(name: str) -> Path:
         return path
     if os.environ.get("SEGLAB_OFFLINE", "") not in ("", "0"):
         raise _unreachable(name, path, "SEGLAB_OFFLINE is set")
+    if not asset.sha256:
+        print(f"{name} cannot be verified: no size or SHA-256 of it is published, so {asset.address} is taken as it is")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part{os.environ.get('LOCAL_RANK', '')}")  # torchrun: each process its own
     try:

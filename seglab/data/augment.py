@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from seglab.data.sample import Object, Sample
-from seglab.errors import fit_types
+from seglab.errors import fit_types, keep_within
 from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
@@ -47,6 +47,16 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         fit_types(self)
+        keep_within(self, _BOUNDS)
+
+
+_BOUNDS = {
+    **dict.fromkeys(("flipud", "fliplr", "bgr", "mosaic", "mixup", "cutmix", "copy_paste"), (0, 1)),
+    **dict.fromkeys(("hsv_h", "hsv_s", "hsv_v", "translate", "scale"), (0, 1)),  # beyond, factors turn negative
+    "degrees": (0, 180),
+    "shear": (0, 60),  # at 90 nothing is left
+    "perspective": (0, 0.001),  # beyond, much of a picture comes to lie behind the viewer
+}
 
 
 def augmented(

@@ -38,7 +38,8 @@ ARCHIVES = {
 class DatasetSpec:
     """A dataset, listed but not read.
 
-    splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so.
+    splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so, its
+    path absolute like those of the images, since weights keep it to be validated from wherever they are used.
     annotations: split -> COCO JSON. Where a split has one, its objects come from there (exact RLE masks and crowd
     regions included); elsewhere they come from the YOLO label file of each image. crowds: split -> COCO JSON of the
     crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
@@ -205,7 +206,7 @@ def _from_yaml(path: Path) -> DatasetSpec:
     annotations, crowds = (
         {split: root / file for split, file in (content.get(key) or {}).items()} for key in ("annotations", "crowds")
     )
-    return DatasetSpec(path.stem, root, splits, names, path, annotations, crowds, faults)
+    return DatasetSpec(path.stem, root, splits, names, path.absolute(), annotations, crowds, faults)
 
 
 def _names(path: Path, content: dict) -> dict[int, str]:
@@ -290,7 +291,7 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
     for split, file in files.items():
         folder = images or image_folder(file, next(iter(readers[split].file_names), None))
         splits[split] = tuple(folder / name for name in readers[split].file_names)
-    return DatasetSpec(path.stem, path.parent.resolve(), splits, readers[own].names, path, files)
+    return DatasetSpec(path.stem, path.parent.resolve(), splits, readers[own].names, path.absolute(), files)
 
 
 def image_folder(path: Path, first: str | None) -> Path:

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from seglab.data.augment import boxes_of
 from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
-from seglab.data.problems import Problem, problem_table
+from seglab.data.problems import ROWS_SHOWN, Problem, problem_table, write_rest
 from seglab.data.sample import Sample
 from seglab.drawing.overlays import draw_instances
 from seglab.drawing.plots import contact_sheet
@@ -50,6 +51,7 @@ class DatasetReport:
     splits: dict[str, SplitReport] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     duplicates: list[tuple[str, str, str, str]] = field(default_factory=list)  # split, file, split, file
+    listing: Path | None = None  # a file of all problems, where they are too many for a table
     sheet: Path | None = None
 
     def __str__(self) -> str:
@@ -76,14 +78,17 @@ class DatasetReport:
             lines += [f"  {a} {one} = {b} {other}" for a, one, b, other in self.duplicates[:10]]
             leaks = sum(a != b for a, _, b, _ in self.duplicates)
             lines += [f"  {leaks} of them across splits: validation would measure memory"] if leaks else []
-        lines += ["", problem_table(self.problems, self.spec.root) or "no problems found"]
+        rows = ROWS_SHOWN if self.listing else inf
+        lines += ["", problem_table(self.problems, self.spec.root, rows=rows) or "no problems found"]
+        lines += [f"  all of them: {self.listing}"] if self.listing else []
         return "\n".join([*lines, f"contact sheet: {self.sheet}"] if self.sheet else lines)
 
 
 def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetReport:
     """Read every image and label of every split, count, compare, and draw some.
 
-    out: folder of the contact sheet, None for no picture. Errors: SeglabError when the dataset is not found.
+    out: folder of the contact sheet, and of a list of the problems if they are many; None for neither, and a report
+    that names every one. Errors: SeglabError when the dataset is not found.
     """
     spec = load_dataset(data)
     report, seen, drawn = DatasetReport(spec), {}, []
@@ -115,6 +120,8 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
             if index % step == 0 and len(drawn) < PICTURES:
                 drawn.append((_draw(sample, spec), f"{name} {dataset.images[index].name}"))
     report.problems = list(dict.fromkeys(report.problems))
+    if out is not None:
+        report.listing = write_rest(report.problems, Path(out) / f"{spec.name}-problems.csv")
     if out is not None and drawn:
         report.sheet = Path(out) / f"{spec.name}.jpg"
         write_image(report.sheet, contact_sheet([image for image, _ in drawn], [title for _, title in drawn]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seglab.data.problems import Problem
+from seglab.data.problems import Problem, one_problem
 from seglab.data.sample import Object
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
@@ -60,7 +60,8 @@ class CocoFile:
         for annotation in self.annotations.get(image["id"], ()):
             found, faults = self._object(annotation, *size)
             where = f"{self.path} image {image['file_name']} annotation {annotation.get('id', '?')}"
-            problems += [Problem(where, 0, what, done) for what, done in faults]
+            if faults:
+                problems.append(one_problem(where, 0, faults, found is not None))
             if found is not None:
                 objects.append(found)
         return objects, problems

@@ -59,8 +59,10 @@ class SegmentationDataset(torch.utils.data.Dataset):
             raise SeglabError(f"the input size must be one side or (height, width) in pixels, not {size}")
         if any(side < STRIDE or side % STRIDE for side in self.size):
             raise SeglabError(f"the input size {self.size} must be a multiple of {STRIDE}: use {_rounded(self.size)}")
-        if mask_targets not in ("soft", "hard", None) or cache not in (False, True, "ram"):
-            raise SeglabError(f"mask_targets is 'soft' or 'hard', cache is 'ram' or False: {mask_targets!r}, {cache!r}")
+        if mask_targets not in ("soft", "hard", None):
+            raise SeglabError(f"mask_targets={mask_targets!r} must be 'soft', 'hard' or None")
+        if cache not in (False, True, "ram"):
+            raise SeglabError(f"cache={cache!r} must be 'ram' or False: pictures are kept in memory or read anew")
         self.spec, self.split, self.names = spec, split, spec.names
         self.augment, self.seed = augment, seed
         self._unmixed = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seglab.errors import SeglabError
 from seglab.wording import counted
 
-ROWS_SHOWN = 5  # of each kind
+ROWS_SHOWN = 10  # of each kind
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,16 @@ class Problem:
         return self.what.split(":")[0], self.done
 
 
+def one_problem(path: str, line: int, faults: Sequence[tuple[str, str]], used: bool) -> Problem:
+    """What is wrong with one row, which may be several things, as (fault, what was done) in the order of reading.
+
+    used: something of the row is; else the last fault is why it was left out, and comes first.
+    """
+    kinds, dones = zip(*faults)
+    done = ", ".join(dict.fromkeys(dones)) if used else dones[-1]
+    return Problem(path, line, "; ".join(dict.fromkeys(kinds if used else kinds[::-1])), done)
+
+
 def raise_first(problems: Iterable[Problem]) -> None:
     """Strict reading. Errors: SeglabError for the first problem that is no mere note."""
     for problem in problems:
@@ -43,10 +54,12 @@ def raise_first(problems: Iterable[Problem]) -> None:
             raise SeglabError(f"{problem.where}: {problem.what}; correct it, or read without strict=True")
 
 
-def problem_table(problems: Iterable[Problem], root: str | Path = "", counts: Counter | None = None) -> str:
+def problem_table(
+    problems: Iterable[Problem], root: str | Path = "", counts: Counter | None = None, rows: float = ROWS_SHOWN
+) -> str:
     """A printable table: how often each fault occurs, then where, file by file ("" when there is none).
 
-    Paths are shown relative to `root`. Of each fault the first few rows are shown, so that ten thousand of one kind
+    Paths are shown relative to `root`. Of each kind of fault the first `rows` are shown, so that ten thousand of one
     cannot hide a single one of another. counts: of each kind, where `problems` has but the first ROWS_SHOWN + 1.
     """
     problems = list(problems)
@@ -54,10 +67,22 @@ def problem_table(problems: Iterable[Problem], root: str | Path = "", counts: Co
     lines, shown = [], Counter()
     for problem in problems:
         shown[problem.kind] += 1
-        if shown[problem.kind] <= ROWS_SHOWN:
+        if shown[problem.kind] <= rows:
             where = problem.where.removeprefix(str(root)).lstrip("/\\") if str(root) else problem.where
             lines.append(f"  {where}  {problem.what} -> {problem.done}")
-        if shown[problem.kind] == ROWS_SHOWN + 1:
-            lines.append(f"  ... {counts[problem.kind] - ROWS_SHOWN} more: {problem.kind[0]} -> {problem.done}")
+        if shown[problem.kind] == rows + 1:
+            lines.append(f"  ... {counts[problem.kind] - rows} more: {problem.kind[0]} -> {problem.done}")
     found = sum(counts.values())
     return "\n".join([f"{counted(found, 'finding')} in the data:"] + lines) if lines else ""
+
+
+def write_rest(problems: Sequence[Problem], path: Path) -> Path | None:
+    """Write all of them as CSV, if `problem_table` shows but the first of some kind; None where it shows all."""
+    if max(Counter(problem.kind for problem in problems).values(), default=0) <= ROWS_SHOWN:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "line", "what", "done"))
+        writer.writerows((p.path, p.line or "", p.what, p.done) for p in problems)
+    return path

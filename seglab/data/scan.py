@@ -16,7 +16,7 @@ from seglab.errors import SeglabError
 from seglab.progress import with_progress
 
 LARGE = 1000  # images from which the result is remembered between runs
-VERSION = 1
+VERSION = 2
 
 Size = tuple[int, int]  # height, width
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seglab.data.problems import Problem
+from seglab.data.problems import Problem, one_problem
 from seglab.data.sample import Object
 from seglab.geometry.polygons import clip_rings, split_row
 
@@ -19,7 +19,7 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
     """Read one label file -> (objects with rings in pixels of a width x height image, problems found on the way).
 
     A missing file means a picture without objects. Nothing raises here: what can be used is used, and every row that
-    had to be mended or left out gives a Problem with file and line.
+    had to be mended or left out gives one Problem with file and line.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
@@ -38,7 +38,8 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
             continue
         first_line[words] = line
         found, faults = _read_row(words, width, height, len(names))
-        problems += [Problem(str(path), line, what, done) for what, done in faults]
+        if faults:
+            problems.append(one_problem(str(path), line, faults, found is not None))
         if found is not None:
             objects.append(found)
     if not first_line:

@@ -90,9 +90,9 @@ def doctor(
     """
     config = config or ValidateConfig()
     try:
-        dataset = SegmentationDataset(spec, config.split, config.imgsz, rect=config.rect)
+        dataset = SegmentationDataset(spec, config.split, config.imgsz, strict=config.strict, rect=config.rect)
     except SeglabError as error:
-        return Diagnosis((Finding("labels", BROKEN, str(error), "correct the paths in the dataset's YAML"),))
+        return Diagnosis((Finding("labels", BROKEN, str(error), "correct the dataset's YAML or the file"),))
     findings = [check_labels(dataset)]
     if len(names) != len(spec.names):
         evidence = f"the model knows {counted(len(names), 'class')}, the data {len(spec.names)}"

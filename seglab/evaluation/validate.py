@@ -55,6 +55,7 @@ class ValidateConfig:
     protocol: str = "coco"  # "coco": native resolution, COCO's rules; "yolo": the figures YOLO tools print
     explain: bool = False  # print both protocols' figures, what makes the gap, and what each kind of mistake costs
     workers: int = 8  # loading processes, for datasets of more than a hundred images
+    strict: bool = False  # stop at the first problem in the data instead of listing them
     plots: bool = False  # write curves and the confusion matrix
     save_json: bool = False  # write predictions.json in COCO's results format
     project: str | None = None
@@ -89,7 +90,7 @@ def observe(
     """Run the network over `batches` of `dataset`; adds the seconds of each stage to `speed`."""
     speed = {} if speed is None else speed
     labelled = dataset.split not in dataset.spec.annotations
-    lap = _Lap(speed, torch.device(device).type == "cuda")
+    lap = _Lap(speed, torch.device(device))
     on_processor = torch.device(device).type == "cpu"
     for batch in batches:
         samples = iter(batch["samples"])
@@ -110,12 +111,12 @@ def observe(
 class _Lap:
     """Adds the seconds since the last call to a stage; work queued on a GPU counts where it belongs."""
 
-    def __init__(self, speed: dict[str, float], on_cuda: bool):
-        self.speed, self.on_cuda, self.last = speed, on_cuda, time.perf_counter()
+    def __init__(self, speed: dict[str, float], device: torch.device):
+        self.speed, self.device, self.last = speed, device, time.perf_counter()
 
     def __call__(self, stage: str) -> None:
-        if self.on_cuda:
-            torch.cuda.synchronize()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # which need not be the current one
         before, self.last = self.last, time.perf_counter()
         self.speed[stage] = self.speed.get(stage, 0.0) + self.last - before
 
@@ -244,7 +245,9 @@ def validate_dataset(
             f"the model knows {len(names)} classes and {spec.name} has {len(spec.names)}: validate it on data with the "
             "classes it was trained on"
         )
-    dataset = SegmentationDataset(spec, config.split, config.imgsz, mask_targets=None, rect=config.rect)
+    dataset = SegmentationDataset(
+        spec, config.split, config.imgsz, mask_targets=None, strict=config.strict, rect=config.rect
+    )
     loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
     results = [] if config.save_json else None
     progress = tqdm(loader, desc="validate", unit="batch", disable=not config.verbose)

@@ -2,7 +2,7 @@
 
 An official .pt file is a zip archive around a pickle, and unpickling runs whatever the file asks for. `read_checkpoint`
 interprets that pickle with a reader that knows tensors and plain containers only: other classes become inert data, and
-a request to call anything else ends in an error before it is carried out.
+a request for anything else ends in an error. Nothing that the file names is ever imported, called or changed.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ import json
 import math
 import os
 import pickle
+import sys
 import tempfile
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seglab.errors import SeglabError
 
 METADATA_KEY = "seglab"  # the one key of the safetensors header; its value is JSON
+MOST_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
+LONGEST_LIST = 100  # values of one training argument of a foreign checkpoint
+MOST_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
+LONGEST_LIST = 100  # values of one training argument of a foreign checkpoint
 
 
 class Weights(NamedTuple):
@@ -99,32 +106,16 @@ def read_checkpoint(path: str | Path) -> Weights:
         with zipfile.ZipFile(path) as archive:
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(pickles) != 1:
-                raise SeglabError(f"{path} is not a PyTorch checkpoint: it holds {len(pickles)} data.pkl, not one")
-            content = _InertUnpickler(archive, pickles[0].removesuffix("data.pkl")).load()
+                raise SeglabError(f"it is not a PyTorch checkpoint: it holds {len(pickles)} data.pkl, not one")
+            return _take_weights(_Reader(archive, pickles[0].removesuffix("data.pkl")))
     except SeglabError as error:
         raise SeglabError(f"cannot read {path}: {error}") from None
     except zipfile.BadZipFile:
         raise SeglabError(
             f"cannot read {path}: it is no zip archive, so it is cut short or older than PyTorch 1.6; get it again"
         ) from None
-    except (
-        Exception
-    ) as error:  # a damaged pickle can fail anywhere in the reader, and none of it is the user's to debug
+    except Exception as error:  # a damaged pickle can fail anywhere, and none of it is the user's to debug
         raise SeglabError(f"cannot read {path}: the checkpoint is damaged ({error}); get it again") from None
-
-    content = content if isinstance(content, dict) else {"model": content}
-    source = content.get("ema") or content.get("model") or content
-    if isinstance(source, _Inert):
-        state = OrderedDict(_module_tensors(source))
-        names = source.attributes().get("names")
-    else:
-        state = OrderedDict((k, v) for k, v in source.items() if isinstance(k, str) and isinstance(v, Tensor))
-        names = content.get("names")
-    if not state:
-        raise SeglabError(f"cannot read {path}: it holds no weights; give a model checkpoint")
-    metadata = {"names": _plain(names), "train_args": _plain(content.get("train_args")), "license": "AGPL-3.0"}
-    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-    return Weights(state, {k: v for k, v in metadata.items() if v})
 
 
 def _read_safetensors(path: Path) -> Weights:
@@ -134,7 +125,9 @@ def _read_safetensors(path: Path) -> Weights:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             state = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, json.JSONDecodeError) as error:
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata are no mapping")
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise SeglabError(f"cannot read {path}: not a readable safetensors file ({error}); get it again") from None
     return Weights({k: v.float() if v.is_floating_point() else v for k, v in state.items()}, metadata)
 
@@ -143,23 +136,34 @@ def _read_safetensors(path: Path) -> Weights:
 
 
 class _Inert:
-    """Stands for an object of a class that is not ours to run: it keeps what the file gave it and does nothing."""
+    """Stands for whatever a file builds of a class or a function: it keeps what it was given and does nothing."""
 
-    def __init__(self, *arguments: Any):
-        self.arguments = arguments
-        self.state: Any = None
+    def __new__(cls, *arguments: Any, **_: Any) -> _Inert:
+        self = super().__new__(cls)
+        self.arguments, self.state = arguments, None
+        return self
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Of a kind of dict: what it holds is of no use here."""
+
+    def extend(self, items: Any) -> None:
+        """Of a kind of list, likewise."""
 
     def attributes(self) -> dict:
         return self.state if isinstance(self.state, dict) else {}
 
 
-# Packages whose classes a checkpoint may mention as data. Their names decide nothing but the wording of an error:
-# whatever is named becomes an _Inert, so a wrong guess here could hide a file's intent but never run it.
-_DATA_PACKAGES = ("ultralytics.", "models.", "torch.nn.modules.", "torch.nn.parallel.")
-_DATA_CLASSES = {"pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib._local.PosixPath"}
+class _InertTensor(_Inert):
+    """arguments: storage, offset, size and stride, and what training needs."""
+
+
+class _InertParameter(_Inert):
+    """arguments: an inert tensor, and what training needs."""
+
+
 _DTYPES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -172,54 +176,88 @@ _DTYPES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-
-
-def _rebuild_tensor(storage: Tensor, offset: int, size: tuple, stride: tuple, *_: Any) -> Tensor:
-    if math.prod(size) > storage.numel():  # a stride of 0 could unfold a few bytes into all the memory there is
-        raise SeglabError(f"it declares a tensor of shape {tuple(size)} over {storage.numel()} numbers")
-    return storage.as_strided(size, stride, offset).clone()
-
-
-def _rebuild_parameter(data: Tensor, *_: Any) -> Tensor:
-    return data
-
-
-_KNOWN: dict[str, Any] = {
-    "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
-    "torch._utils._rebuild_parameter": _rebuild_parameter,
+_KNOWN: dict[str, type | torch.dtype] = {
+    "torch._utils._rebuild_tensor_v2": _InertTensor,
+    "torch._utils._rebuild_parameter": _InertParameter,
     "collections.OrderedDict": OrderedDict,
     "torch.Size": tuple,
     "builtins.set": set,
-    "__builtin__.set": set,
     "builtins.frozenset": frozenset,
     **{f"torch.{name}": dtype for name, dtype in _DTYPES.items()},
-    **{f"torch.{str(dtype).removeprefix('torch.')}": dtype for dtype in _DTYPES.values()},
+    **{f"torch.{name}": dtype for name, dtype in vars(torch).items() if isinstance(dtype, torch.dtype)},
+}
+# Modules of the standard library whose classes are data, and single names of data: in small letters, or among others.
+_DATA_MODULES = {"argparse", "builtins", "collections", "datetime", "decimal", "enum", "fractions", "pathlib", "uuid"}
+_DATA_NAMES = {
+    f"{module}.{name}"
+    for modules, names in (
+        ("builtins", "bool bytearray bytes complex dict float int list object range slice str tuple type"),
+        ("_codecs", "encode"),
+        ("collections", "defaultdict deque"),
+        ("copyreg", "_reconstructor"),
+        ("datetime", "date datetime time timedelta timezone"),
+        ("numpy", "dtype ndarray " + " ".join(name for name in np.sctypeDict if isinstance(name, str))),
+        ("numpy.core.multiarray numpy._core.multiarray", "scalar _reconstruct"),
+        ("torch", "device"),
+        ("types", "SimpleNamespace"),
+    )
+    for module in modules.split()
+    for name in names.split()
 }
 
 
-class _InertUnpickler(pickle.Unpickler):
-    """The standard pickle machine with its only two doors to the outside, classes and persistent ids, replaced."""
+def _is_data(module: str, name: str) -> bool:
+    """Whether a name stands for data: a listed one, or one written like a class, with a capital letter, that is not of
+    those modules of the standard library that act.
+
+    Nothing is run either way: a wrong guess may keep quiet about what a file is after, or refuse a harmless one.
+    """
+    package = module.split(".")[0]
+    like_a_class = all(part != part.lower() for part in name.split("."))
+    harmless = package in _DATA_MODULES or package not in sys.stdlib_module_names
+    return f"{module}.{name}" in _DATA_NAMES or (like_a_class and harmless)
+
+
+class _Reader(pickle.Unpickler):
+    """The standard pickle machine with its only two doors to the outside, names and persistent ids, replaced.
+
+    It hands out nothing that can be called with an effect or changed for good: tensors too are made afterwards.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, prefix: str):
         super().__init__(io.BytesIO(archive.read(prefix + "data.pkl")))
         self.archive, self.prefix = archive, prefix
         self.storages: dict[str, Tensor] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}"
-        if full in _KNOWN:
-            return _KNOWN[full]
-        if "." not in name and (full.startswith(_DATA_PACKAGES) or full in _DATA_CLASSES):
-            return type(name, (_Inert,), {})
+    def find_class(self, module: str, name: str) -> type | torch.dtype:
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # from Python 2's
+        if known := _KNOWN.get(f"{module}.{name}"):
+            return known
+        if _is_data(module, name):
+            return _Inert
         raise SeglabError(
-            f"it asks to load '{full}', which is neither a tensor nor plain data and may run code; nothing was run, "
-            "do not open this file with other tools"
+            f"it asks to load '{module}.{name}', which is neither a tensor nor plain data and may run code; nothing "
+            "was run, do not open this file with other tools"
         )
 
-    def persistent_load(self, identifier: Any) -> Tensor:
-        kind, dtype, key, _, count = identifier
-        if kind != "storage" or not isinstance(dtype, torch.dtype):
-            raise SeglabError(f"it refers to a storage of an unknown kind ({kind}, {dtype})")
+    def persistent_load(self, identifier: Any) -> Any:
+        return identifier
+
+    def tensor(self, inert: _InertTensor | _InertParameter) -> Tensor:
+        """The tensor that an inert one describes. Errors: SeglabError if it is more than its storage holds."""
+        if isinstance(inert, _InertParameter):
+            inert = inert.arguments[0]
+        identifier, offset, size, stride, *_ = inert.arguments
+        storage, size = self._storage(*identifier), torch.Size(size)
+        if math.prod(size) > storage.numel():  # a stride of 0 could unfold a few bytes into all the memory there is
+            raise SeglabError(f"it declares a tensor of shape {tuple(size)} over {storage.numel()} numbers")
+        return storage.as_strided(size, stride, offset).clone()
+
+    def _storage(self, kind: str, dtype: torch.dtype, key: str, _: str, count: int) -> Tensor:
+        if kind != "storage" or not (
+            isinstance(dtype, torch.dtype) and isinstance(key, str) and isinstance(count, int)
+        ):
+            raise SeglabError("it refers to a storage of an unknown kind")
         if key not in self.storages:
             entry = self.archive.getinfo(f"{self.prefix}data/{key}")
             if entry.file_size != count * dtype.itemsize:
@@ -231,22 +269,60 @@ class _InertUnpickler(pickle.Unpickler):
         return self.storages[key]
 
 
-def _module_tensors(module: _Inert, prefix: str = "") -> list[tuple[str, Tensor]]:
-    """The tensors of an inert nn.Module in the order and under the names of its state dict."""
-    attributes = module.attributes()
-    own = {**(attributes.get("_parameters") or {}), **(attributes.get("_buffers") or {})}
-    transient = attributes.get("_non_persistent_buffers_set") or ()
-    tensors = [(prefix + k, v) for k, v in own.items() if isinstance(v, Tensor) and k not in transient]
-    for name, child in (attributes.get("_modules") or {}).items():
-        if isinstance(child, _Inert):
-            tensors += _module_tensors(child, f"{prefix}{name}.")
-    return tensors
+def _take_weights(reader: _Reader) -> Weights:
+    """What `read_checkpoint` gives, of a reader at its start."""
+    content = reader.load()
+    content = content if isinstance(content, dict) else {"model": content}
+    source = content.get("ema") or content.get("model") or content
+    found, names = {}, content.get("names")
+    if isinstance(source, dict):
+        found = {name: value for name, value in source.items() if isinstance(name, str)}
+    elif isinstance(source, _Inert):
+        found, names = _module_values(source), source.attributes().get("names")
+    found = {name: value for name, value in found.items() if isinstance(value, (_InertTensor, _InertParameter))}
+    if not found:
+        raise SeglabError("it holds no weights; give a model checkpoint")
+    state = {name: reader.tensor(value) for name, value in found.items()}
+    metadata = {"names": _names(names), "train_args": _arguments(content.get("train_args")), "license": "AGPL-3.0"}
+    state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    return Weights(state, {key: value for key, value in metadata.items() if value})
 
 
-def _plain(value: Any) -> Any:
-    """Keep what JSON can say, in the same shape; drop the rest."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+def _module_values(module: _Inert) -> dict[str, Any]:
+    """Parameters and buffers of an inert nn.Module, in the order and under the names of its state dict."""
+    values, waiting = {}, [("", module)]
+    for _ in range(MOST_PARTS):
+        if not waiting:
+            return values
+        prefix, module = waiting.pop()
+        attributes = module.attributes()
+        own = {**(attributes.get("_parameters") or {}), **(attributes.get("_buffers") or {})}
+        transient = attributes.get("_non_persistent_buffers_set") or ()
+        values |= {prefix + name: value for name, value in own.items() if name not in transient}
+        children = (attributes.get("_modules") or {}).items()
+        waiting += [(f"{prefix}{name}.", child) for name, child in reversed(children) if isinstance(child, _Inert)]
+        if len(values) + len(waiting) > MOST_PARTS:  # a module that holds itself, or one that is everywhere
+            break
+    raise SeglabError(f"its model has more than {MOST_PARTS} parts; give a YOLO11-seg checkpoint")
+
+
+def _names(value: Any) -> dict[str, str]:
+    """Class names from a list or a mapping from class id, without what is neither."""
+    rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    rows = [(str(number), name) for number, name in rows if isinstance(number, (int, str)) and isinstance(name, str)]
+    return {number: name for number, name in rows if number.isdecimal()}
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    """Those training arguments that are plain: single values, and short lists of them."""
+    rows = value.items() if isinstance(value, dict) else ()
+    return {name: given for name, given in rows if isinstance(name, str) and _is_plain(given)}
+
+
+_SINGLE = (str, int, float, type(None))  # what JSON can say in a word
+
+
+def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, (str, int, float, bool)) else None
+        return len(value) <= LONGEST_LIST and all(isinstance(one, _SINGLE) for one in value)
+    return isinstance(value, _SINGLE)

@@ -90,7 +90,13 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
+        if isinstance(self.imgsz, (list, tuple)):
+            raise SeglabError(f"imgsz={self.imgsz}: training pictures are square, so give one side, as in imgsz=640")
+        if isinstance(self.batch, (int, float)) and self.batch < 1:
+            raise SeglabError(f"batch={self.batch}: it is not chosen for you, so give a number, as in batch=16")
         fit_types(self, but=("augment",))
+        written = {choice.lower(): choice for choice in _CHOICES["optimizer"]}  # sgd, SGD, adamw, ...
+        object.__setattr__(self, "optimizer", written.get(self.optimizer.lower(), self.optimizer))
         keep_within(self, _BOUNDS)
         if self.imgsz % 32:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of 32: use {-(-self.imgsz // 32) * 32}")
@@ -101,10 +107,14 @@ class TrainConfig:
 
 _BOUNDS = {
     **dict.fromkeys(("epochs", "batch", "imgsz", "nbs"), (1, inf)),
-    **dict.fromkeys(("seed", "lr0", "weight_decay"), (0, inf)),
-    "momentum": (0, 0.9999),
+    **dict.fromkeys(("seed", "workers", "patience", "close_mosaic", "warmup_epochs"), (0, inf)),
+    **dict.fromkeys(("lr0", "weight_decay", "warmup_bias_lr", "box", "cls", "dfl"), (0, inf)),
+    **dict.fromkeys(("momentum", "warmup_momentum"), (0, 0.9999)),
+    "lrf": (0, 1),
+    "save_period": (-1, inf),
 }
 _CHOICES = {
+    "cache": (False, True, "ram"),
     "optimizer": ("auto", "SGD", "AdamW"),
     "mask_targets": ("soft", "hard"),
     "mask_ratio": (1, 2, 4),

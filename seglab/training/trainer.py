@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from seglab.data.catalogue import DatasetSpec
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader, start_epoch
+from seglab.data.problems import write_rest
 from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
@@ -93,21 +94,16 @@ def _train(
     licence: str,
 ) -> TrainResult:
     leads = process.rank == 0  # the first process alone validates, writes and talks
-    folder = agree(process, _folder(config) if leads else None)
+    dataset = _dataset(spec, "train", config, augment=config.augment, seed=config.seed)
+    problems, gains = dataset.problems, LossGains(config.box, config.cls, config.dfl)
+    if leads and validation is None:
+        held_back = _dataset(spec, "val", config, rect=ValidateConfig.rect)
+        problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
+        validation = make_validate(held_back, config, gains)
+    folder = agree(process, _folder(config) if leads else None)  # all data have been looked through by now
     result = TrainResult(folder, folder / "weights/best.safetensors", folder / "weights/last.safetensors", None, [])
-    dataset = SegmentationDataset(
-        spec,
-        "train",
-        config.imgsz,
-        augment=config.augment,
-        seed=config.seed,
-        strict=config.strict,
-        cache=config.cache,
-        **_targets(config),
-    )
     loader = build_loader(dataset, config.batch, config.workers, True, config.seed, process.rank, process.world)
     plan = make_plan(config, len(dataset), len(loader), model.classes)
-    gains = LossGains(config.box, config.cls, config.dfl)
     dtype = autocast_dtype(config.amp, process.device)
 
     average = model.to(process.device, memory_format=torch.channels_last).eval()  # training happens in a copy
@@ -130,10 +126,11 @@ def _train(
         metadata = {"names": spec.names, "scale": model.scale, "train_args": {**flatten(config), "data": data}}
         metadata["license"] = licence
         write_arguments(folder, config, data)
+        if listing := write_rest(problems, folder / "problems.csv"):
+            print(f"  all findings: {listing}")
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
         record = Record(folder, metadata, config.epochs, config.save, config.save_period)
         record.begin(good, progress)
-        validation = validation or make_validate(spec, config, gains)
         if config.plots and progress.epoch == 0:
             draw_batches(loader, folder)
     began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
@@ -206,17 +203,24 @@ def _train(
     return result
 
 
-def _targets(config: TrainConfig) -> dict:
-    """How the masks to learn are drawn: arguments of SegmentationDataset."""
-    return {"mask_targets": config.mask_targets, "overlap": config.overlap_mask, "mask_ratio": config.mask_ratio}
-
-
-def make_validate(spec: DatasetSpec, config: TrainConfig, gains: LossGains) -> Validate:
-    """The usual validation: a network -> its figures on the `val` split, and a row with them and the mean losses."""
-    figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch)
-    dataset = SegmentationDataset(
-        spec, "val", config.imgsz, rect=figures_config.rect, cache=config.cache, **_targets(config)
+def _dataset(spec: DatasetSpec, split: str, config: TrainConfig, **options: Any) -> SegmentationDataset:
+    """A split as the run wants it, whether to learn from or to compare with."""
+    return SegmentationDataset(
+        spec,
+        split,
+        config.imgsz,
+        mask_targets=config.mask_targets,
+        overlap=config.overlap_mask,
+        mask_ratio=config.mask_ratio,
+        strict=config.strict,
+        cache=config.cache,
+        **options,
     )
+
+
+def make_validate(dataset: SegmentationDataset, config: TrainConfig, gains: LossGains) -> Validate:
+    """The usual validation: a network -> its figures on `dataset`, and a row with them and the mean losses."""
+    figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch)
     loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
 
     def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
@@ -237,7 +241,7 @@ def make_validate(spec: DatasetSpec, config: TrainConfig, gains: LossGains) -> V
             coming["image_index"] -= len(images)
             return decode(raw, *images.shape[2:]), raw.prototypes
 
-        metrics = validate(forward, batches(), dataset, spec.names, figures_config, device)
+        metrics = validate(forward, batches(), dataset, dataset.names, figures_config, device)
         losses = {f"val/{term}_loss": loss for term, loss in zip(TERMS, torch.stack(terms).mean(dim=0).tolist())}
         return metrics, {**dict(zip(metrics.keys, metrics.mean_results())), **losses}
 
@@ -260,7 +264,7 @@ def train_one_epoch(
 
     iteration: batches of earlier epochs; updates: optimiser steps of earlier epochs; dtype: for autocast, None is
     float32. An epoch ends with a step, whatever has been accumulated by then, so nothing lives from epoch to epoch
-    but weights, average and optimiser. Nothing waits for the device before the epoch ends.
+    but weights, average and optimiser. Nothing but the loss waits for the device before the epoch ends.
     """
     bare = network.module if isinstance(network, DistributedDataParallel) else network
     device = next(bare.parameters()).device

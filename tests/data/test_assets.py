@@ -96,9 +96,14 @@ def test_a_server_without_ranges_starts_over(server, tmp_path):
     assert fetch("thing.pt").read_bytes() == CONTENT
 
 
-def test_unknown_size_is_taken_from_the_answer(server):
+def test_what_cannot_be_verified_is_fetched_and_said(server, capsys):
+    """No figures of it are published: its size is taken from the answer, and its content as it is."""
     server.cuts = [2_000_000]
     assert fetch("loose.zip").read_bytes() == CONTENT
+    assert "loose.zip cannot be verified" in capsys.readouterr().out
+    fetch("thing.pt")
+    assert "verified" not in capsys.readouterr().out
+    assert [name for name in ASSETS if not ASSETS[name].sha256] == ["coco128-seg.zip", "loose.zip"]
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1] + b"x", CONTENT + b"x", b"<html>404</html>"])

@@ -292,3 +292,16 @@ def test_coco_is_put_together_from_its_archives(tmp_path, monkeypatch):
             assert [len(dataset.objects(index)) for index in range(2)] == [0, 1]
             assert dataset.objects(1)[0].class_id == 1
         monkeypatch.setattr(catalogue, "fetch", None)
+
+
+def test_a_dataset_found_by_a_relative_path_is_known_by_its_absolute_one(tmp_path, monkeypatch):
+    """Weights keep it, to be validated from whatever folder they are used in."""
+    own = make_dataset(tmp_path / "work" / "shelf")
+    content = {"images": [{"id": 1, "file_name": "0.png"}], "annotations": [], "categories": [{"id": 1, "name": "cup"}]}
+    (own.parent / "images/val/instances_val.json").write_text(json.dumps(content))
+    for relative in ("shelf", "shelf/shelf.yaml", "shelf/images/val/instances_val.json"):
+        found = load_dataset(relative)
+        assert found.yaml.is_absolute() and found.yaml.is_relative_to(tmp_path)
+        monkeypatch.chdir(tmp_path)
+        assert load_dataset(found.yaml).splits == found.splits
+        monkeypatch.chdir(tmp_path / "work")

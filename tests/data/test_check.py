@@ -51,6 +51,16 @@ def test_a_split_without_a_readable_picture_is_a_finding(make_shelf):
     assert "no images in its split 'val'" in str(check(spec.root, out=None))
 
 
+def test_many_findings_are_listed_in_a_file_or_all_shown(make_shelf, tmp_path):
+    spec = make_shelf(1)
+    (spec.root / "labels/train/0.txt").write_text("".join(f"0 {n}\n" for n in range(30)))
+    report = check(spec.root, tmp_path / "out")
+    assert len(report.problems) == 30 and report.listing == tmp_path / "out" / "shelf-problems.csv"
+    assert str(report.listing) in str(report) and "0.txt:30" not in str(report)
+    assert "0.txt,30,too few points" in report.listing.read_text()
+    assert "0.txt:30" in str(check(spec.root, out=None))
+
+
 def test_a_clean_dataset_has_no_findings(make_shelf):
     report = check(make_shelf().root, out=None)
     assert not report.problems and not report.duplicates and report.sheet is None

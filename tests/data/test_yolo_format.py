@@ -1,11 +1,13 @@
 """Label files: what is good is read, what is bad is told with file and line, nothing raises."""
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.data.problems import Problem, problem_table, raise_first
+from seglab.data.problems import ROWS_SHOWN, Problem, problem_table, raise_first, write_rest
 from seglab.data.yolo_format import read_labels
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import join_rings, ring_area
@@ -67,13 +69,23 @@ def test_parts_and_holes_come_back(tmp_path):
 def test_bad_rows(tmp_path, row, what, kept):
     objects, problems = read(tmp_path, f"1 {SQUARE}\n{row}\n1 0 0 1 0 1 1")
     assert len(objects) == 2 + kept
-    assert any(what in f"{p.what} {p.done}" for p in problems)
-    assert all(p.line == 2 and p.path.endswith("a.txt") and p.done and not p.note for p in problems)
+    (problem,) = problems
+    assert what in f"{problem.what} {problem.done}"
+    assert problem.line == 2 and problem.path.endswith("a.txt") and problem.done and not problem.note
     for object_ in objects:
         points = np.concatenate(object_.rings)
         assert np.isfinite(points).all() and (points >= 0).all() and (points <= (100, 200)).all()
     with pytest.raises(SeglabError, match=r"a\.txt:2"):
         raise_first(problems)
+
+
+def test_a_row_with_several_faults_is_one_problem(tmp_path):
+    _, (problem,) = read(tmp_path, "0 nan 0.1 0.2 0.2 0.3 0.3 0.4")
+    assert problem.kind == ("too few points", "row left out")  # what decided comes first
+    assert problem.what.endswith("no finite numbers; an x without its y: the row has an odd count of coordinates")
+    objects, (problem,) = read(tmp_path, f"0 {SQUARE} nan 0.5 1.5 0.6 0.7")
+    assert len(objects) == 1
+    assert problem.done == "last number left out, those points left out, cut at the border"
 
 
 def test_rounding_is_no_problem(tmp_path):
@@ -120,8 +132,18 @@ def test_table_counts_kinds_and_hides_no_rare_one():
     problems = [Problem(f"/d/{n}.txt", 1, "duplicate row: the same as row 1", "row left out") for n in range(1000)]
     problems.append(Problem("/d/x.jpg", 0, "unreadable image: cut", "image left out"))
     table = problem_table(problems, "/d")
-    assert "1001 findings" in table and "995 more" in table and "x.jpg" in table and len(table.splitlines()) < 12
+    assert "1001 findings" in table and f"{1000 - ROWS_SHOWN} more" in table and "x.jpg" in table
+    assert len(table.splitlines()) == ROWS_SHOWN + 3
     assert problem_table([]) == ""
+
+
+def test_what_the_table_leaves_out_is_written(tmp_path):
+    problems = [Problem(f"/d/{n}.txt", n, "duplicate row: the same", "left, out") for n in range(ROWS_SHOWN + 1)]
+    assert write_rest(problems[1:], tmp_path / "none.csv") is None and not list(tmp_path.iterdir())
+    path = write_rest(problems, tmp_path / "new" / "problems.csv")
+    header, *rows = csv.reader(path.read_text().splitlines())
+    assert header == ["file", "line", "what", "done"] and len(rows) == ROWS_SHOWN + 1
+    assert rows[0] == ["/d/0.txt", "", "duplicate row: the same", "left, out"] and rows[-1][1] == str(ROWS_SHOWN)
 
 
 def test_real_labels(datasets_folder):

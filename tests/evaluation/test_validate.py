@@ -15,6 +15,7 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.data.sample import Object
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import evaluate_files
+from seglab.evaluation.doctor import doctor
 from seglab.evaluation.explain import explain
 from seglab.evaluation.validate import Observation, ValidateConfig, native_instances, validate, validate_dataset
 from seglab.geometry.letterbox import letterbox
@@ -103,6 +104,18 @@ def test_labels_that_had_to_be_mended_count_in_both_protocols(toybox, oracle, tm
     for protocol, best in (("coco", 1.0), ("yolo", 0.995)):
         metrics = validate(perfect.forward, perfect, dataset, dataset.names, ValidateConfig(protocol=protocol))
         assert metrics.box.map == pytest.approx(best)
+
+
+def test_strict_validation_stops_at_the_first_fault(toybox, tmp_path, capsys):
+    shutil.copytree(toybox.root, tmp_path / "toybox8-seg")
+    path = min((tmp_path / "toybox8-seg" / "labels" / "val").iterdir())
+    path.write_text(path.read_text() + "\n3 0.1 0.1 0.2\n")
+    spec = load_dataset(tmp_path / "toybox8-seg")
+    with pytest.raises(SeglabError, match=rf"{path.name}:\d+: too few points"):
+        validate_dataset(None, spec, spec.names, ValidateConfig(imgsz=64, strict=True))
+    diagnosis = doctor(None, spec, spec.names, ValidateConfig(imgsz=64, strict=True))
+    assert diagnosis.culprit.check == "labels" and path.name in str(diagnosis)
+    assert "finding" not in capsys.readouterr().out
 
 
 def test_file_names_may_repeat_and_mix_words_with_numbers(toybox, oracle, tmp_path):

@@ -32,6 +32,7 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
     [
         {"epochs": "ten"},
         {"epochs": 0},
+        {"batch": 0},
         {"imgsz": 100},
         {"optimizer": "Adam"},
         {"cos_lr": 1},
@@ -39,11 +40,56 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
         {"seed": -1},
         {"lr0": "nan"},
         {"momentum": 2, "optimizer": "AdamW"},
+        {"warmup_momentum": -1},
+        {"warmup_epochs": -3},
+        {"warmup_bias_lr": -0.1},
+        {"lrf": -1},
+        {"box": -2},
+        {"patience": -3},
+        {"workers": -4},
+        {"close_mosaic": -1},
+        {"save_period": -2},
+        {"cache": "disk"},
+        {"translate": -4},
+        {"scale": 3},
+        {"mosaic": 2},
+        {"mixup": float("nan")},
+        {"hsv_s": 5},
+        {"perspective": 1},
+        {"shear": 90},
+        {"degrees": 400},
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_name(values):
     with pytest.raises(SeglabError, match=next(iter(values))):
         make_config(**values)
+
+
+@pytest.mark.parametrize(
+    "values, advice",
+    [
+        ({"optimizer": "Adam"}, "'AdamW'"),
+        ({"batch": -1}, "as in batch=16"),
+        ({"batch": 0.7}, "as in batch=16"),
+        ({"imgsz": [320, 320]}, "as in imgsz=640"),
+        ({"cache": "disk"}, "'ram'"),
+        ({"scale": 3}, "0..1"),
+    ],
+)
+def test_what_other_tools_take_is_met_with_what_to_give(values, advice):
+    with pytest.raises(SeglabError, match=advice):
+        make_config(**values)
+
+
+@pytest.mark.parametrize("written", ["sgd", "SGD", "adamw", "ADAMW", "Auto"])
+def test_the_optimizer_may_be_written_as_it_comes(written):
+    assert make_config(optimizer=written).optimizer.lower() == written.lower()
+    assert make_config(optimizer=written) == make_config(optimizer=written.upper())
+
+
+def test_the_limits_themselves_are_allowed():
+    make_config(translate=1, scale=1, mosaic=0, mixup=1, perspective=0.001, shear=60, degrees=180, lrf=1, workers=0)
+    make_config(patience=0, warmup_epochs=0, box=0, close_mosaic=0, save_period=-1, cache=True)
 
 
 def test_the_constructors_check_too():

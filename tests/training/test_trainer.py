@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -114,6 +115,26 @@ def test_a_killed_run_continues_bit_for_bit(reference, tmp_path):
     assert losses[0] == losses[1]
     with pytest.raises(SeglabError, match="finished"):
         worker.run(resume=folder)
+
+
+def test_a_killed_run_keeps_its_best_epoch_and_its_patience(tmp_path, capsys):
+    """AdamW, whose moments and counts are more than SGD keeps, and an epoch before the cut that none after it beats."""
+    fitness = [0.1, 0.4, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3]
+    arguments = {"epochs": 8, "batch": 2, "nbs": 2, "optimizer": "AdamW", "val": True, "patience": 3}
+    arguments["project"] = str(tmp_path)
+    whole, _ = worker.run(name="whole", validation=worker.planned(fitness), **arguments)
+    assert "no better epoch than 2 in 3" in capsys.readouterr().out and len(whole.history) == 5
+    step = random.SystemRandom().randint(5, 8)  # in the third or fourth epoch
+    killed = start({**arguments, "name": "cut", "fitness": fitness, "dies_at": ["step", step]})
+    assert killed.wait() == -signal.SIGKILL
+    resumed, _ = worker.run(resume=str(tmp_path / "cut"), validation=worker.planned(fitness), val=True)
+    print(f"killed at batch {step}")
+    assert "no better epoch than 2 in 3" in capsys.readouterr().out
+    assert_same(whole.last, resumed.last)
+    assert_same(whole.best, resumed.best)
+    assert load_weights(resumed.best).metadata["epoch"] == 2
+    rows = [[{k: v for k, v in row.items() if k != "time"} for row in table(run)] for run in (whole, resumed)]
+    assert rows[0] == rows[1] and len(rows[0]) == 5
 
 
 def test_two_processes_train_as_one(tmp_path):
@@ -240,9 +261,9 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
 def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path, ratio):
     spec = load_dataset(generate_dataset(tmp_path / "seven", 7, size=(96, 128), val=1))
     model = worker.new_model()
-    figures = trainer.make_validate(spec, make_config(batch=7, imgsz=128, mask_ratio=ratio), LossGains())(model)[1]
-    terms = []
     dataset = SegmentationDataset(spec, "val", 128, rect=True, mask_ratio=ratio)
+    figures = trainer.make_validate(dataset, make_config(batch=7, imgsz=128, mask_ratio=ratio), LossGains())(model)[1]
+    terms = []
     for batch in build_loader(dataset, 4):  # 4 and 3 pictures
         with torch.no_grad():
             terms.append(segmentation_loss(fuse(model)(batch["images"].float() / 255), batch, LossGains())[1])
@@ -251,19 +272,40 @@ def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path
     assert torch.allclose(found, expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("nbs, steps", [(2, 2), (4, 1), (64, 1)])
-def test_batches_accumulate_to_the_nominal_batch_and_an_epoch_ends_with_a_step(nbs, steps):
-    config = make_config(batch=2, nbs=nbs, imgsz=64, warmup_epochs=0, lr0=1e-3)
+def one_epoch(config, gains=LossGains()):  # noqa: B008
+    """(losses, updates) of an epoch of two batches, five updates done before, and the norm of each step's gradient."""
     loader = build_loader(SegmentationDataset(load_dataset("toybox8-seg"), "train", 64), 2)
     model = worker.new_model()
     average = copy.deepcopy(model)
     plan = make_plan(config, images=4, iterations=2, classes=10)
-    optimizer = make_optimizer(model, plan)
+    optimizer, norms = make_optimizer(model, plan), []
+
+    def note(optimizer, *_):
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        norms.append(torch.nn.utils.get_total_norm(gradients).item())
+
+    optimizer.register_step_pre_hook(note)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
-    losses, updates = trainer.train_one_epoch(
-        model.train(), average, loader, optimizer, scaler, plan, 0, 5, LossGains(), dtype=None
-    )
-    assert updates - 5 == steps
+    result = trainer.train_one_epoch(model.train(), average, loader, optimizer, scaler, plan, 0, 5, gains, dtype=None)
+    return *result, norms
+
+
+def test_gradients_are_cut_to_a_norm_of_ten(monkeypatch):
+    config = make_config(batch=2, nbs=2, imgsz=64, warmup_epochs=0, lr0=1e-6)
+    _, _, small = one_epoch(config, LossGains(0.01, 0.01, 0.01))
+    _, _, cut = one_epoch(config, LossGains(100, 100, 100))
+    monkeypatch.setattr(trainer, "MAX_GRADIENT_NORM", float("inf"))
+    _, _, whole = one_epoch(config, LossGains(100, 100, 100))
+    assert len(small) == len(cut) == len(whole) == 2
+    assert max(small) < 9 and min(whole) > 11  # what needs no cutting, and what does
+    assert cut == pytest.approx([10, 10], rel=1e-3)
+    assert small == pytest.approx(one_epoch(config, LossGains(0.01, 0.01, 0.01))[2])  # left as they are
+
+
+@pytest.mark.parametrize("nbs, steps", [(2, 2), (4, 1), (64, 1)])
+def test_batches_accumulate_to_the_nominal_batch_and_an_epoch_ends_with_a_step(nbs, steps):
+    losses, updates, norms = one_epoch(make_config(batch=2, nbs=nbs, imgsz=64, warmup_epochs=0, lr0=1e-3))
+    assert updates - 5 == steps == len(norms)
     assert losses.shape == (4,) and losses.isfinite().all()
 
 
@@ -289,6 +331,47 @@ def test_without_validation_images_nothing_is_made(tmp_path):
             worker.new_model(), replace(spec, splits={"train": spec.splits["train"]}), make_config(project=tmp_path)
         )
     assert not list(tmp_path.iterdir())
+
+
+def shelf(tmp_path) -> Path:
+    """A copy of the embedded dataset that a test may spoil."""
+    return Path(shutil.copytree(load_dataset("toybox8-seg").root, tmp_path / "shelf")) / "toybox8-seg.yaml"
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_strict_training_looks_at_both_splits_before_anything_is_made(tmp_path, split):
+    data = shelf(tmp_path)
+    label = min((data.parent / "labels" / split).iterdir())
+    label.write_text(label.read_text() + "0 0.1 0.1\n")
+    config = make_config(strict=True, imgsz=64, device="cpu", workers=0, project=str(tmp_path / "runs"))
+    with pytest.raises(SeglabError, match=rf"{label.name}:\d+: too few points"):
+        trainer.train(worker.new_model(), load_dataset(data), config)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_findings_that_the_table_leaves_out_are_listed_in_the_run(tmp_path, capsys):
+    data = shelf(tmp_path)
+    for split, rows in (("train", 20), ("val", 1)):
+        label = min((data.parent / "labels" / split).iterdir())
+        label.write_text(label.read_text() + "".join(f"0 {n}\n" for n in range(rows)))
+    config = make_config(epochs=1, imgsz=64, device="cpu", workers=0, plots=False, val=False, project=str(tmp_path))
+    result = trainer.train(worker.new_model(), load_dataset(data), config)
+    listing = result.folder / "problems.csv"
+    assert len(listing.read_text().splitlines()) == 1 + 21
+    assert f"all findings: {listing}" in capsys.readouterr().out
+
+
+def test_a_run_names_its_data_for_any_working_folder(tmp_path, monkeypatch):
+    name = shelf(tmp_path).relative_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    config = make_config(epochs=1, imgsz=64, device="cpu", workers=0, plots=False, val=False, project="runs")
+    spec = load_dataset(str(name))
+    result = trainer.train(worker.new_model(), spec, config, lambda model: (worker.Figures(), {}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    data = load_weights(tmp_path / result.best).metadata["train_args"]["data"]
+    assert load_dataset(data).images("val") == spec.images("val")
+    assert yaml.safe_load((tmp_path / result.folder / "args.yaml").read_text())["data"] == data
 
 
 @pytest.mark.parametrize("ratio", [4, 1])

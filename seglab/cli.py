@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from seglab.errors import SeglabError, refuse_unknown
+import seglab
+from seglab.errors import SeglabError, fit_type, refuse_unknown
 
 TASK = "segment"
+LEAST_SIDE = 32  # of a toybox picture: fewer pixels show nothing
 SWITCHES = ("resume",)  # words that mean True by themselves
 BARE_WORD = {"verify": "file", "benchmark": "what"}  # modes that take one word without '=', and what it means
 
@@ -24,8 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         mode, options = parse(words)
-        _refuse_misfits(mode, options)
-        return MODES[mode](**options) or 0
+        return MODES[mode](**fitted(mode, options)) or 0
     except (SeglabError, OSError) as error:
         print(f"seglab: {error}", file=sys.stderr)
         return 2
@@ -34,15 +35,22 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _refuse_misfits(mode: str, options: dict[str, Any]) -> None:
-    """Errors: SeglabError for an option that the mode does not know, or for one that it needs and was not given."""
-    known = inspect.signature(MODES[mode]).parameters.values()
-    if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in known):
-        refuse_unknown(options, [parameter.name for parameter in known], mode)
-    for parameter in known:
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
-            if options.get(parameter.name) is None:
-                raise SeglabError(f"{mode} needs {parameter.name}=: write `seglab {mode} {parameter.name}=... ...`")
+def fitted(mode: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a mode, brought to the types of its own parameters: a folder may be called 2024.
+
+    Errors: SeglabError for one that the mode does not know or that does not fit, and for one it needs and lacks.
+    """
+    parameters = inspect.signature(MODES[mode]).parameters.values()
+    own = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+    if len(own) == len(parameters):
+        refuse_unknown(options, [parameter.name for parameter in own], mode)
+    for parameter in own:
+        name = parameter.name
+        if parameter.default is parameter.empty and options.get(name) is None:
+            raise SeglabError(f"{mode} needs {name}=: write `seglab {mode} {name}=... ...`")
+        if name in options:
+            options = options | {name: fit_type(name, options[name], parameter.annotation)}
+    return options
 
 
 def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
@@ -88,32 +96,21 @@ def _value(text: str) -> Any:
     return value if isinstance(value, (int, float, str, list, tuple)) else text
 
 
-def _train(model: str = "yolo11n-seg.yaml", pretrained: Any = None, **options: Any) -> None:
-    from seglab.yolo import YOLO
-
-    network = YOLO(model)
-    if isinstance(pretrained, str):
-        network.load(pretrained)
-    network.train(**options)
+def _train(model: str = "yolo11n-seg.yaml", data: str | None = None, **options: Any) -> None:
+    seglab.YOLO(model).train(data=data, **options)
 
 
-def _val(model: str = "yolo11n-seg.pt", **options: Any) -> None:
-    from seglab.yolo import YOLO
-
-    YOLO(model).val(**options)
+def _val(model: str = "yolo11n-seg.pt", data: str | None = None, **options: Any) -> None:
+    seglab.YOLO(model).val(data, **options)
 
 
-def _predict(model: str = "yolo11n-seg.pt", source: Any = None, **options: Any) -> None:
-    from seglab.yolo import YOLO
-
-    for result in YOLO(model).predict(source, stream=True, **{"save": True, "verbose": True, **options}):
+def _predict(model: str = "yolo11n-seg.pt", source: str | list | None = None, **options: Any) -> None:
+    for result in seglab.YOLO(model).predict(source, stream=True, **{"save": True, "verbose": True, **options}):
         del result  # written as it comes; a stream never gathers in memory
 
 
 def _export(model: str = "yolo11n-seg.pt", **options: Any) -> None:
-    from seglab.yolo import YOLO
-
-    YOLO(model).export(**options)
+    seglab.YOLO(model).export(**options)
 
 
 def _demo(out: str = "runs/demo", epochs: int = 20, imgsz: int = 320) -> None:
@@ -122,15 +119,25 @@ def _demo(out: str = "runs/demo", epochs: int = 20, imgsz: int = 320) -> None:
     demo(out, epochs, imgsz)
 
 
-def _toybox(count: int = 8, seed: int = 0, out: str = "toybox", size: Any = (480, 640), val: float = 0.2) -> None:
+def _toybox(
+    count: int = 8, seed: int = 0, out: str = "toybox", size: int | list | tuple = (480, 640), val: float = 0.2
+) -> None:
     from seglab.data.toybox.dataset import generate_dataset
 
-    size = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
-    print(f"Wrote {generate_dataset(out, count, seed, size, val)}")
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= LEAST_SIDE for side in sides):
+        raise SeglabError(f"size={size} must be a side or [height, width] in pixels, {LEAST_SIDE} at least")
+    if seed < 0:
+        raise SeglabError(f"seed={seed} must be 0 or more")
+    print(f"Wrote {generate_dataset(out, count, seed, sides, val)}")
 
 
 def _convert(
-    source: str, images: str | None = None, out: str | None = None, to: str = "yolo", strict: float | None = None
+    source: str,
+    images: str | None = None,
+    out: str | None = None,
+    to: str = "yolo",
+    strict: bool | float | None = None,
 ) -> int:
     from seglab.data.convert import convert
 
@@ -155,54 +162,48 @@ def _evaluate(gt: str, dt: str, kind: str = "segm", json: bool = False) -> None:
 
 
 def _doctor(model: str, data: str | None = None, **options: Any) -> int:
-    from seglab.yolo import YOLO
-
-    diagnosis = YOLO(model).doctor(data, **options)
+    diagnosis = seglab.YOLO(model).doctor(data, **options)
     print(diagnosis)
     return 1 if diagnosis.culprit and diagnosis.culprit.state == "broken" else 0
 
 
 def _verify(file: str, model: str | None = None, data: str | None = None) -> int:
     from seglab.export.parity import verify
-    from seglab.yolo import YOLO, weights_beside
+    from seglab.yolo import weights_beside
 
-    original = YOLO(model or weights_beside(file))
+    original = seglab.YOLO(model or weights_beside(file))
     if original.network is None:
         raise SeglabError(f"model={model} is an exported file too: give the weights that {file} came from")
     return 0 if verify(file, original.network, original.names, data) else 1
 
 
-def _benchmark(what: str | None = None, model: str = "yolo11n-seg.pt", **options: Any) -> None:
+def _benchmark(what: str | None = None, model: str = "yolo11n-seg.pt", data: str | None = None, **options: Any) -> None:
     """`seglab benchmark model=... data=...` compares formats; `seglab benchmark table` is the published table."""
     from seglab.export.benchmark import published_table
-    from seglab.yolo import YOLO
 
     if what is None:
-        YOLO(model).benchmark(**options)
+        seglab.YOLO(model).benchmark(data, **options)
         return
     refuse_unknown([what], ["table"], "seglab benchmark")
     refuse_unknown(options, ["data"], "seglab benchmark table")
-    print(published_table(**options))
+    print(published_table(data))
 
 
 def _explore(
     model: str = "toybox-n",
     source: str = "toybox8-seg",
-    html: Any = "explorer.html",
+    html: str | bool = "explorer.html",
     imgsz: int | None = None,
     split: str = "val",
 ) -> None:
     from seglab.widgets.page import explorer_page
-    from seglab.yolo import YOLO
 
-    out = "explorer.html" if html is True else html
-    print(f"Wrote {explorer_page(YOLO(model), source, out, imgsz, split)}: open it in any browser")
+    out = "explorer.html" if isinstance(html, bool) else html
+    print(f"Wrote {explorer_page(seglab.YOLO(model), source, out, imgsz, split)}: open it in any browser")
 
 
 def _version() -> None:
-    from seglab import __version__
-
-    print(__version__)
+    print(seglab.__version__)
 
 
 def _help() -> None:

@@ -20,35 +20,17 @@ def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str) -> No
     valid = sorted(valid)
     for name in given:
         if name not in valid:
-            nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+            nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.7)  # below, advice misleads
             advice = f"did you mean '{nearest[0]}'?" if nearest else f"it takes {', '.join(valid)}"
             raise SeglabError(f"{where} has no argument '{name}': {advice}")
 
 
-def fit_types(config: Any, but: Collection[str] = ()) -> None:
-    """Bring the fields of a dataclass to the types they are annotated with, all but those named in `but`.
+def fit_type(name: str, value: Any, annotation: str) -> Any:
+    """The value of the argument `name`, brought to one of the types that its annotation names.
 
     A whole number may stand for a float, the text of a number for a float, and a number or a Path for text.
-    Errors: SeglabError for the first value that does not fit.
+    Errors: SeglabError when it does not fit.
     """
-    for field in fields(config):
-        if field.name not in but:
-            object.__setattr__(config, field.name, _fit(field.name, getattr(config, field.name), field.type))
-
-
-def keep_within(config: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
-    """Refuse numbers of a dataclass outside their bounds (least, most), both allowed; None is no number.
-
-    Errors: SeglabError for the first one outside, which NaN always is.
-    """
-    for name, (least, most) in bounds.items():
-        value = getattr(config, name)
-        if value is not None and not least <= value <= most:
-            wanted = f"at least {least}" if most == math.inf else f"in {least}..{most}"
-            raise SeglabError(f"{name}={value} must be {wanted}")
-
-
-def _fit(name: str, value: Any, annotation: str) -> Any:
     allowed = {part.partition("[")[0].strip() for part in annotation.split("|")}
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = int(value)  # numpy's own kinds too
@@ -67,3 +49,25 @@ def _fit(name: str, value: Any, annotation: str) -> Any:
         except ValueError:
             pass
     raise SeglabError(f"{name}={value!r} must be of type {annotation}")
+
+
+def fit_types(config: Any, but: Collection[str] = ()) -> None:
+    """Bring the fields of a dataclass to the types they are annotated with (see fit_type), but for those in `but`.
+
+    Errors: SeglabError for the first value that does not fit.
+    """
+    for field in fields(config):
+        if field.name not in but:
+            object.__setattr__(config, field.name, fit_type(field.name, getattr(config, field.name), field.type))
+
+
+def keep_within(config: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse numbers of a dataclass outside their bounds (least, most), both allowed; None is no number.
+
+    Errors: SeglabError for the first one outside, which NaN always is.
+    """
+    for name, (least, most) in bounds.items():
+        value = getattr(config, name)
+        if value is not None and not least <= value <= most:
+            wanted = f"at least {least}" if most == math.inf else f"in {least}..{most}"
+            raise SeglabError(f"{name}={value} must be {wanted}")

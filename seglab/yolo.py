@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from seglab.data.assets import ASSETS, fetch
+from seglab.data.assets import ASSETS, cache_folder, fetch
 from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, load_dataset
-from seglab.errors import SeglabError, refuse_unknown
-from seglab.export.formats import format_of
-from seglab.inference.decode import decode
+from seglab.errors import SeglabError, fit_type, refuse_unknown
+from seglab.export.deployed import Deployed
+from seglab.export.formats import format_of, model_path
+from seglab.habits import absent, without_habits
 from seglab.model.packed import pack
 from seglab.model.weights import Transfer, Weights, load_weights, save_weights, transfer
-from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, fuse, parse_name
-from seglab.runs import choose_device, new_folder
+from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, parse_name
+from seglab.runs import choose_device
+from seglab.wording import counted
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.inference.predictor import Forward
     from seglab.inference.results import Results
 
+CHECKPOINTS = (".pt", ".pth")  # endings of other tools' weights
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
 DEFAULT_DATA = "coco8-seg"  # what is trained and validated on when nothing is said
 
@@ -45,7 +49,8 @@ class YOLO:
         self.overrides: dict[str, Any] = {}
         self.path: Path | None = None  # of the weights, where they came from a file
         self.licence = "unknown"
-        self._fused: tuple[Any, YOLO11Seg] | None = None
+        self._placed: torch.device | None = None  # where `to` put the network
+        self._fused: tuple[Any, Deployed] | None = None
         self._fast: tuple[Any, Any] | None = None
         self._drawn: Any = None  # what the weights were when they were drawn at random
         if Path(model).suffix in (".yaml", ".yml"):
@@ -82,8 +87,23 @@ class YOLO:
         items = names.items() if isinstance(names, dict) else enumerate(names)
         self.names = {int(index): str(name) for index, name in items}
         self.overrides = dict(weights.metadata.get("train_args") or {})
+        if data := self.overrides.get("data"):
+            self.overrides["data"] = self._data_here(str(data))
         self.licence = weights.metadata.get("license", "unknown")
         self.network.eval()
+
+    def _data_here(self, trained_on: str) -> str:
+        """The dataset of a training that may have been elsewhere: the known one of its name where it is not here.
+
+        COCO under another name is the default; anything else stays, for the error to say what is missing.
+        """
+        name = Path(trained_on).stem
+        if not Path(trained_on).exists():
+            if is_dataset_name(name):
+                return name
+            if list(self.names.values()) == COCO_NAMES:
+                return DEFAULT_DATA
+        return trained_on
 
     def load(self, weights: str | Path) -> YOLO:
         """Take over every tensor that fits from other weights, and list what does not."""
@@ -94,12 +114,21 @@ class YOLO:
             raise SeglabError(f"{weights} has no tensor that fits {self.model_name}: use weights of the same scale")
         print(describe_transfer(report, str(weights)))
         self.licence = source.metadata.get("license", "unknown")
-        self._fused = None
         return self
 
     def save(self, path: str | Path) -> Path:
-        """Write the weights as safetensors with names, training arguments and licence beside them."""
-        network = self._network("save it as weights")
+        """Write the weights as safetensors with names, training arguments and licence beside them, and return the path.
+
+        A name that ends in .pt gets the ending .safetensors; YOLO("y.pt") then finds y.safetensors.
+        Errors: SeglabError when there is a file of the former name, which would be opened instead.
+        """
+        network, path = self._network("save it as weights"), Path(path)
+        if path.suffix in CHECKPOINTS:
+            own = path.with_suffix(".safetensors")
+            if path.exists():
+                raise SeglabError(f"{path} is another tool's checkpoint, which seglab does not write: save as {own}")
+            print(f"Weights saved to {own}: seglab writes safetensors")
+            path = own
         about = {"names": self.names, "train_args": self.overrides, "license": self.licence}
         return save_weights(path, network.state_dict(), about)
 
@@ -109,12 +138,17 @@ class YOLO:
         """Train on `data` and return the metrics of the best weights, which the model then holds.
 
         Arguments: those of seglab.training.config.TrainConfig and seglab.data.augment.AugmentConfig, by name.
+        pretrained: weights to load first, or False to start from drawn ones whatever the model holds.
         """
         from seglab.training.config import flatten, make_config, run_folder
         from seglab.training.distributed import first_here
         from seglab.training.trainer import train
 
         network, data = self._network("train it"), arguments.pop("data", None)
+        pretrained = fit_type("pretrained", arguments.pop("pretrained", True), "bool | str")
+        arguments = without_habits("train", arguments)
+        if self._placed:
+            arguments.setdefault("device", str(self._placed))
         if arguments.get("resume") is True:  # the run these weights come from
             arguments["resume"] = self.path or True
         config = make_config(**arguments)
@@ -122,16 +156,20 @@ class YOLO:
             self.path = run_folder(config.resume) / "weights" / "last.safetensors"
             self._from_weights(load_weights(self.path))
             network = self.network
+        elif isinstance(pretrained, str):
+            self.load(pretrained)
         data = data or self.overrides.get("data") or DEFAULT_DATA
         spec = first_here(lambda: load_dataset(data))
         if config.resume and network.classes != len(spec.names):
             raise SeglabError(
                 f"{config.resume} learns {network.classes} classes and {data} has {len(spec.names)}: leave data= out"
             )
-        untouched = self._drawn == self._weights_now()
-        if untouched or network.classes != len(spec.names):
+        fresh = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
+        if fresh or network.classes != len(spec.names):
             self.network = draw_network(network.scale, len(spec.names), config.seed)
-            if not untouched:
+            if fresh:
+                self.licence = "unknown"
+            else:
                 print(describe_transfer(transfer(self.network, network.state_dict()), self.model_name))
         self.names = dict(spec.names)
         result = train(self.network, spec, config, licence=self.licence)  # leaves the best weights in the network
@@ -141,32 +179,47 @@ class YOLO:
 
     def val(self, data: str | Path | None = None, **arguments: Any):
         """Box and mask mAP on a dataset; without arguments, on the validation split of the data it was trained on."""
-        from seglab.evaluation.validate import ValidateConfig, validate_dataset
+        from seglab.evaluation.validate import validate_dataset
 
-        device = choose_device(arguments.pop("device", None))
-        refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device"], "val")
-        arguments = self._at_its_size(arguments)
-        spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
-        return validate_dataset(self._forward(device), spec, self.names, ValidateConfig(**arguments), device)
+        return validate_dataset(*self._examination("val", data, without_habits("val", arguments)))
 
     def predict(self, source: Any = None, stream: bool = False, **arguments: Any) -> list[Results] | Iterator[Results]:
         """Find the objects on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
 
-        Returns a list, or with stream=True an iterator that holds one batch at a time. engine="auto": on CPUs, through
-        OpenVINO or onnxruntime where one is installed and agrees with the network (see seglab.export.engine).
+        Returns a list, or with stream=True an iterator that holds one batch at a time. Arguments: those of
+        seglab.inference.predictor.PredictConfig and seglab.inference.saving.SaveConfig, by name. engine="auto": on
+        CPUs, through OpenVINO or onnxruntime where one is installed and agrees with the network (see
+        seglab.export.engine).
         """
-        results = self._predict(source, arguments)
+        from seglab.inference.predictor import PredictConfig, predict
+        from seglab.inference.saving import SaveConfig, save_results
+
+        arguments = without_habits("predict", arguments)
+        saving = names_of(SaveConfig)
+        refuse_unknown(arguments, [*names_of(PredictConfig), *saving, "engine", "source", "stream"], "predict")
+        saved = SaveConfig(**{name: arguments.pop(name) for name in saving if name in arguments})
+        device, engine = self._device(arguments), arguments.pop("engine", None)
+        config = PredictConfig(**self._at_its_size(arguments), device=device)
+        found = predict(self._forward(device, config.half, engine), pictures(source), config, self.names)
+        results = save_results(found, saved, config.vid_stride)
         return results if stream else list(results)
 
     __call__ = predict
 
     def export(self, format: str = "onnx", **arguments: Any) -> str:
-        """Write the model in another format, check that it agrees, and return the file's path."""
+        """Write the model in another format, check that it agrees, and return the file's path.
+
+        It comes to lie beside the file of the weights, or in the working directory where the model was given by name.
+        Arguments: those of seglab.export.exporter.ExportConfig, and out=, another place.
+        """
         from seglab.export.exporter import export
 
-        network, out = self._network("export it"), arguments.pop("out", self.path and self.path.with_suffix(""))
-        arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
-        return str(export(network, self.names, format=format, out=out, **arguments))
+        network, out = self._network("export it"), self.path and self.path.with_suffix("")
+        if out and out.parent in (embedded_folder() / "weights", cache_folder()):
+            out = out.name
+        arguments = without_habits("export", arguments)
+        arguments = {"imgsz": self._trained_size(), "licence": self.licence, "out": out, **arguments}
+        return str(export(network, self.names, format=format, **arguments))
 
     def benchmark(self, data: str | Path | None = None, **arguments: Any):
         """Export to every format this machine has the packages for and compare size, mAP and latency in one table.
@@ -188,20 +241,41 @@ class YOLO:
         from functools import partial
 
         from seglab.evaluation.doctor import doctor
-        from seglab.evaluation.validate import ValidateConfig
         from seglab.training.assign import assign
         from seglab.training.loss import LossGains, segmentation_loss
 
-        device = choose_device(arguments.pop("device", None))
-        refuse_unknown(arguments, [*(f.name for f in fields(ValidateConfig)), "data", "device", "model"], "doctor")
-        arguments = self._at_its_size(arguments)
-        spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
+        *examination, device = self._examination("doctor", data, arguments)
         examined = {}
         if self.network is not None:
-            gains = LossGains(**{f.name: self.overrides[f.name] for f in fields(LossGains) if f.name in self.overrides})
-            loss = partial(segmentation_loss, gains=gains)
-            examined = {"network": self.network.to(device), "assign": assign, "loss": loss}
-        return doctor(self._forward(device), spec, self.names, ValidateConfig(**arguments), device, **examined)
+            gains = {name: self.overrides[name] for name in names_of(LossGains) if name in self.overrides}
+            loss = partial(segmentation_loss, gains=LossGains(**gains))
+            network = copy.deepcopy(self.network).to(device)  # the user's own stays where it is
+            examined = {"network": network, "assign": assign, "loss": loss}
+        return doctor(*examination, device, **examined)
+
+    track = absent("track", "it follows no objects from frame to frame; predict finds them on each")
+    tune = absent("tune", "train with the settings to compare and read their results.csv")
+    add_callback = absent("add_callback", "results.csv and TensorBoard follow a run, and the loop is there to be read")
+
+    # --- where it runs ---
+
+    def to(self, device: str | int | torch.device) -> YOLO:
+        """Move the network to a device, where the verbs then run unless they are told another."""
+        network, drawn = self._network("move it"), self._drawn == self._weights_now()
+        self._placed = choose_device(device)
+        network.to(self._placed)
+        if drawn:
+            self._drawn = self._weights_now()
+        return self
+
+    def fuse(self) -> YOLO:
+        """Nothing to do: the verbs run a fused copy by themselves."""
+        return self
+
+    def _device(self, arguments: dict[str, Any]) -> torch.device:
+        """The device that the arguments name, which is taken out, else where `to` put the network, else the best."""
+        device = arguments.pop("device", None)
+        return choose_device(self._placed if device is None else device)
 
     # --- looking ---
 
@@ -211,6 +285,11 @@ class YOLO:
         figures = count_parameters(network), count_flops(network)
         print(f"YOLO11{network.scale}-seg: {figures[0]:,} parameters, {figures[1] / 1e9:.1f} GFLOPs at 640 px")
         return figures
+
+    @property
+    def model(self) -> YOLO11Seg | None:
+        """The network, under the name it has elsewhere."""
+        return self.network
 
     @property
     def task(self) -> str:
@@ -235,66 +314,34 @@ class YOLO:
             raise SeglabError(f"{self.model_name} is an exported file: open the weights it came from to {purpose}")
         return self.network
 
-    def _predict(self, source: Any, options: dict[str, Any]) -> Iterator[Results]:
-        from seglab.inference.predictor import PredictConfig, predict
+    def _examination(self, verb: str, data: str | Path | None, arguments: dict[str, Any]) -> tuple:
+        """What val and doctor look at: network, dataset, class names, settings and device."""
+        from seglab.evaluation.validate import ValidateConfig
 
-        keep = {name: options.pop(name, False) for name in ("save", "save_txt", "save_conf", "verbose")}
-        place = {name: options.pop(name, None) for name in ("project", "name")}
-        exist_ok, half, engine = options.pop("exist_ok", False), options.get("half", False), options.pop("engine", None)
-        valid = [*(f.name for f in fields(PredictConfig)), *keep, *place, "engine", "exist_ok", "source", "stream"]
-        refuse_unknown(options, valid, "predict")
-        device = choose_device(options.pop("device", None))
-        config = PredictConfig(**self._at_its_size(options), device=device)
-        results = predict(self._forward(device, half, engine), pictures(source), config, self.names)
-        if not (keep["save"] or keep["save_txt"] or keep["verbose"]):
-            return results
-        return self._report(results, keep, new_folder("predict", **place, exist_ok=exist_ok))
+        device = self._device(arguments)
+        refuse_unknown(arguments, [*names_of(ValidateConfig), "data", "device"], verb)
+        config = ValidateConfig(**self._at_its_size(arguments))
+        spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
+        return self._forward(device), spec, self.names, config, device
 
-    def _report(self, results: Iterator[Results], keep: dict[str, Any], folder: Path) -> Iterator[Results]:
-        """Pass results on, writing and telling what was asked for on the way; frames of a video are numbered."""
-        taken: dict[str, int] = {}  # name of a file -> the last number that was put behind it
-        for result in results:
-            stem = name = Path(result.path).stem or "image"
-            while name in taken:
-                taken[stem] += 1
-                name = f"{stem}_{taken[stem]}"
-            taken[name] = 1
-            if keep["verbose"]:
-                print(f"{result.path}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
-            if keep["save"]:
-                result.save(folder / f"{name}.jpg")
-            if keep["save_txt"]:
-                result.save_txt(folder / "labels" / f"{name}.txt", save_conf=keep["save_conf"])
-            yield result
-        if keep["save"] or keep["save_txt"]:
-            print(f"Results saved to {folder}")
+    def _forward(self, device: str | int | torch.device, half: bool = False, engine: str | None = None) -> Forward:
+        """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, an engine's, or the fused network's.
 
-    def _forward(
-        self, device: str | int | torch.device | None = None, half: bool = False, engine: str | None = None
-    ) -> Forward:
-        """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, or the fused network's."""
+        The network is fused anew for another device, and when a weight has changed since.
+        """
         if engine not in (None, "auto"):
             raise SeglabError(f"engine must be 'auto' or left out, not '{engine}'")
         if self.runtime is not None:
             return self.runtime.forward
-        if engine and not half and choose_device(device).type == "cpu" and (fast := self._fast_engine()):
+        device = choose_device(device)
+        if engine and not half and device.type == "cpu" and (fast := self._fast_engine()):
             return fast.forward
-        network = self._fused_network(choose_device(device), half)
-
-        @torch.inference_mode()
-        def forward(images: Tensor) -> tuple[Tensor, Tensor]:
-            raw = network(images)
-            return decode(raw, *images.shape[-2:]), raw.prototypes
-
-        return forward
-
-    def _fused_network(self, device: torch.device, half: bool) -> YOLO11Seg:
-        """The network fused for speed, for a device; made anew for another one or when a weight has changed since."""
         now = self._weights_now(), device, half
         if self._fused is None or self._fused[0] != now:
-            network = fuse(self.network).to(device, torch.float16 if half else torch.float32)
-            network = network.to(memory_format=torch.channels_last)
-            self._fused = now, pack(network) if device.type == "cpu" and not half else network
+            whole = Deployed(self.network, half).to(device, memory_format=torch.channels_last)
+            if device.type == "cpu" and not half:
+                pack(whole.network)
+            self._fused = now, whole
         return self._fused[1]
 
     def _fast_engine(self):
@@ -324,29 +371,28 @@ def find_weights(model: str | Path) -> Path:
 
     A path that ends in .pt also finds our own .safetensors of that name, for scripts that say `best.pt`; the name of
     official detection weights means those with masks, which hold the same layers.
+    Errors: SeglabError that lists the names there are.
     """
     path = Path(model)
+    if path.is_file() or path.suffix not in ("", *CHECKPOINTS):
+        return path
+    if path.suffix and (own := path.with_suffix(".safetensors")).is_file():
+        return own
+    if str(model).removesuffix(".pt") == COURSE_WEIGHTS:
+        return embedded_folder() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
     official = [name.removesuffix(".pt") for name in ASSETS if name.endswith(".pt")]
-    if str(model) == COURSE_WEIGHTS:
-        path = embedded_folder() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
-    elif not path.exists() and path.suffix in ("", ".pt"):
-        own = path.with_suffix(".safetensors")
-        if path.suffix == ".pt" and own.exists():
-            path = own
-        elif path.stem in official:
-            path = fetch(f"{path.stem}.pt")
-        elif f"{path.stem}-seg" in official:
-            print(f"{path.name} finds boxes only: taking {path.stem}-seg.pt, which has the same layers and finds masks")
-            path = fetch(f"{path.stem}-seg.pt")
-        elif not path.suffix:
-            known = ", ".join([COURSE_WEIGHTS, *official])
-            raise SeglabError(f"there is no model '{model}': give a file, or one of {known}")
-    return path
+    if path.stem in official:
+        return fetch(f"{path.stem}.pt")
+    if f"{path.stem}-seg" in official:
+        print(f"{path.name} finds boxes only: taking {path.stem}-seg.pt, which has the same layers and finds masks")
+        return fetch(f"{path.stem}-seg.pt")
+    known = ", ".join([COURSE_WEIGHTS, *official])
+    raise SeglabError(f"there is no model '{model}': give a file, or one of {known}")
 
 
 def weights_beside(exported: str | Path) -> Path:
     """The weights an exported file lies beside: same name, .safetensors."""
-    path, row = Path(exported), format_of(Path(exported))
+    path, row = model_path(Path(exported)), format_of(Path(exported))
     path = path.with_name(path.name.removesuffix(row.suffix if row else path.suffix) + ".safetensors")
     if not path.is_file():
         raise SeglabError(f"no weights at {path}: say model= which weights {exported} came from")
@@ -354,7 +400,7 @@ def weights_beside(exported: str | Path) -> Path:
 
 
 def describe_transfer(report: Transfer, source: str) -> str:
-    """What was taken over from other weights, in words."""
+    """What was taken over from other weights, in words; what was not, branch by branch."""
     total = len(report.loaded) + len(report.mismatched) + len(report.missing)
     lines = [f"{len(report.loaded)} of {total} tensors taken from {source}"]
     for label, names in (
@@ -363,8 +409,9 @@ def describe_transfer(report: Transfer, source: str) -> str:
         ("not in the model, unused", report.unused),
     ):
         if names:
-            shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-            lines.append(f"  {label}: {shown}")
+            branches = Counter(".".join(name.split(".")[:3]) for name in names)
+            shown = (f"{branch}.* ({counted(count, 'tensor')})" for branch, count in branches.items())
+            lines.append(f"  {label}: {', '.join(shown)}")
     return "\n".join(lines)
 
 
@@ -375,3 +422,8 @@ def pictures(source: Any) -> Any:
     if isinstance(source, str) and not Path(source).exists() and is_dataset_name(source):
         return list(load_dataset(source).images("val"))
     return source
+
+
+def names_of(config: type) -> list[str]:
+    """The arguments that a configuration takes."""
+    return [field.name for field in fields(config)]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from seglab import __version__
 from seglab.cli import MODES, main, parse
 from seglab.data.catalogue import embedded_folder
 from seglab.errors import SeglabError
+from seglab.model.weights import load_weights
+from seglab.yolo import find_weights
 
 
 @pytest.mark.parametrize(
@@ -65,6 +71,90 @@ def test_problems_are_one_line_and_status_2(capsys):
     assert "Not a directory" in capsys.readouterr().err
     assert main(["predict", "model=toybox-n", "conf=high"]) == 2
     assert "conf='high' must be of type float" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("val model=11", "there is no model '11'"),
+        ("train data=2024", "no dataset '2024'"),
+        ("val model=toybox-n data=2024", "no dataset '2024'"),
+        ("check data=2024", "no dataset '2024'"),
+        ("convert source=2025 out=made", "2025 is no COCO or Labelme JSON"),
+        ("evaluate gt=1 dt=2", "no file 1"),
+        ("predict model=toybox-n source=1.5", "no image, video or folder at 1.5"),
+        ("predict model=", "model=None must be of type str"),
+        ("toybox count=many", "count='many' must be of type int"),
+        ("toybox count=2.0", "count=2.0 must be of type int"),
+        ("toybox size=0", "size=0 must be a side or [height, width]"),
+        ("toybox size=-64", "size=-64 must be a side or [height, width]"),
+        ("toybox size=[320,320,3]", "size=[320, 320, 3] must be a side or [height, width]"),
+        ("toybox size=[320,64.0]", "size=[320, 64.0] must be a side or [height, width]"),
+        ("toybox seed=-1", "seed=-1 must be 0 or more"),
+        ("demo epochs=x", "epochs='x' must be of type int"),
+        ("explore imgsz=big", "imgsz='big' must be of type int | None"),
+        ("verify 3", "no weights at 3.safetensors: say model="),
+    ],
+)
+def test_what_does_not_fit_is_told(line, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(line.split()) == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error and len(error.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_folder_may_be_called_2024(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(embedded_folder() / "toybox8-seg/images/val", "2024")
+    assert main("predict model=toybox-n source=2024 imgsz=64".split()) == 0
+    assert len(list(Path("runs/segment/predict").glob("*.jpg"))) == 4
+    shutil.copytree(embedded_folder() / "toybox8-seg", "2025")
+    assert main("val model=toybox-n data=2025 imgsz=64 verbose=False".split()) == 0
+
+
+def test_every_line_of_the_segmentation_page(tmp_path, monkeypatch, capsys):
+    """With toybox8-seg for its data, fewer and smaller steps, and the course weights in a file of the official name."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGLAB_OFFLINE", "1")
+    weights = load_weights(find_weights("toybox-n"))
+    content = {"model": dict(weights.state), "names": weights.metadata["names"]}
+    torch.save(content | {"train_args": {"data": "/there/toybox8-seg.yaml"}}, "yolo11n-seg.pt")
+    tiny = "data=toybox8-seg.yaml epochs=1 imgsz=64 workers=0 plots=False"
+    picture = embedded_folder() / "toybox8-seg/images/val/000016.jpg"
+    best = "runs/segment/train/weights/best.pt"
+    for line, status in (
+        (f"segment train model=yolo11n-seg.yaml {tiny}", 0),
+        (f"segment train model=yolo11n-seg.pt {tiny}", 0),
+        (f"segment train model=yolo11n-seg.yaml pretrained=yolo11n-seg.pt {tiny}", 0),
+        ("segment val model=yolo11n-seg.pt", 0),
+        (f"segment val model={best}", 0),
+        ("val segment model=yolo11n-seg.pt data=toybox8-seg.yaml batch=1 device=cpu", 0),
+        (f"segment predict model=yolo11n-seg.pt source={picture}", 0),
+        (f"segment predict model={best} source={picture}", 0),
+        ("segment predict model=yolo11n-seg.pt source='https://ultralytics.com/images/bus.jpg'", 2),
+        ("export model=yolo11n-seg.pt format=onnx", 0),
+        (f"export model={best} format=onnx", 0),
+        (f"predict model=yolo11n-seg.onnx source={picture}", 0),
+    ):
+        assert main(shlex.split(line)) == status, line
+        error = capsys.readouterr().err
+        assert status == 0 or "SEGLAB_OFFLINE is set, which forbids fetching https://ultralytics.com" in error
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.suffix in (".jpg", ".onnx")}
+    pictures = {f"runs/segment/predict{number}/000016.jpg" for number in ("", 2, 3)}
+    assert made == {"yolo11n-seg.onnx", best.replace(".pt", ".onnx"), *pictures}
+
+
+def test_the_demo_leaves_what_its_table_says(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    assert main(["demo", "epochs=1", "imgsz=96", f"out={tmp_path}/demo"]) == 0
+    told = capsys.readouterr().out.split("seglab demo\n")[-1]
+    table = dict(line.strip().split("  ", 1) for line in told.splitlines())
+    for what in ("weights", "training curves", "ONNX file"):
+        assert Path(table[what].strip()).is_file()
+    assert len(list(Path(table["annotated pictures"].strip()).glob("*.jpg"))) == 4
+    assert Path(table["validation curves"].strip(), "MaskPR_curve.png").is_file()
+    assert 0.2 < float(table["mask mAP50-95"]) <= 1
 
 
 def test_what_a_mode_needs_and_does_not_know(capsys):

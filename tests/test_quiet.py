@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
+
+README = Path(__file__).parents[1] / "README.md"
 
 SCRIPT = """
 import sys
@@ -35,6 +39,13 @@ print("quiet")
 def test_the_whole_main_job_is_quiet(tmp_path):
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and done.stdout.strip().endswith("quiet"), done.stdout[-2000:] + done.stderr[-3000:]
+
+
+def test_the_readme_works_as_pasted(tmp_path):
+    (script,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    assert len(script.splitlines()) == 10 and (tmp_path / "prediction.jpg").stat().st_size > 10_000
 
 
 def test_importing_is_light():

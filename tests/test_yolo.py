@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ import torch
 
 from seglab import YOLO
 from seglab.cli import main
-from seglab.data.catalogue import load_dataset, write_yaml
+from seglab.data.catalogue import COCO_NAMES, load_dataset, write_yaml
 from seglab.errors import SeglabError
-from seglab.model.weights import load_weights, save_weights
+from seglab.model.weights import Transfer, load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.record import Record
-from seglab.yolo import weights_beside
+from seglab.yolo import describe_transfer, draw_network, find_weights, weights_beside
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,27 @@ def test_build_from_yaml_then_load(tmp_path, capsys):
     assert torch.equal(model.network.state_dict()["model.0.conv.weight"], expected["model.0.conv.weight"])
 
 
-def test_the_seed_decides_the_first_weights_and_loaded_ones_stay(tmp_path, monkeypatch):
+class _Nothing:
+    best, metrics = None, None
+
+
+@pytest.fixture
+def given_to_training(monkeypatch):
+    """First weights, arguments and licence of every training, which then does nothing."""
+    given = []
+
+    def train(network, spec, config, licence):
+        given.append((network.state_dict()["model.0.conv.weight"].clone(), config, licence))
+        return _Nothing()
+
+    monkeypatch.setattr("seglab.training.trainer.train", train)
+    return given
+
+
+def test_the_seed_decides_the_first_weights_and_loaded_ones_stay(given_to_training):
     def first_weights(model, seed):
-        taken = []
-        monkeypatch.setattr(
-            "seglab.training.trainer.train", lambda network, *_, **__: taken.append(network) or _Nothing()
-        )
         model.train(data="toybox8-seg", seed=seed)
-        return taken[0].state_dict()["model.0.conv.weight"]
+        return given_to_training[-1][0]
 
     torch.manual_seed(5)  # what was drawn before plays no part
     zero = first_weights(YOLO("yolo11n-seg.yaml"), 0)
@@ -55,15 +68,162 @@ def test_the_seed_decides_the_first_weights_and_loaded_ones_stay(tmp_path, monke
     assert (first_weights(model, 1) == 0.5).all()
 
 
-class _Nothing:
-    best, metrics = None, None
+def test_pretrained_says_where_training_starts(given_to_training, tmp_path, capsys):
+    started = load_weights(find_weights("toybox-n")).state["model.0.conv.weight"]
+    drawn = YOLO("yolo11n-seg.yaml").network.state_dict()["model.0.conv.weight"]
+    other = save_weights(tmp_path / "other.safetensors", YOLO11Seg("n", 10).state_dict(), {"license": "MIT"})
+    for model, pretrained, expected, licence in (
+        ("toybox-n", True, started, "Apache-2.0"),
+        ("toybox-n", False, drawn, "unknown"),
+        ("toybox-n", other, load_weights(other).state["model.0.conv.weight"], "MIT"),
+        ("yolo11n-seg.yaml", str(other), load_weights(other).state["model.0.conv.weight"], "MIT"),
+        ("yolo11n-seg.yaml", True, drawn, "unknown"),
+    ):
+        YOLO(model).train(data="toybox8-seg", pretrained=pretrained)
+        assert main(["train", f"model={model}", "data=toybox8-seg", f"pretrained={pretrained}"]) == 0
+        for first, config, told in given_to_training[-2:]:
+            assert torch.equal(first, expected) and told == licence and config.optimizer == "auto"
+    with pytest.raises(SeglabError, match="there is no model 'nowhere'"):
+        YOLO("toybox-n").train(data="toybox8-seg", pretrained="nowhere")
+    with pytest.raises(SeglabError, match="pretrained=None must be of type"):
+        YOLO("toybox-n").train(data="toybox8-seg", pretrained=None)
+
+
+def test_to_says_where_the_verbs_run(given_to_training, monkeypatch):
+    model = YOLO("yolo11n-seg.yaml")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # what would be chosen
+    assert model.to("cpu") is model and model.fuse() is model and model.model is model.network
+    assert len(model.predict(np.zeros((64, 64, 3), np.uint8), imgsz=64)) == 1
+    model.train(data="toybox8-seg")
+    model.train(data="toybox8-seg", device=0)
+    assert [config.device for _, config, _ in given_to_training] == ["cpu", 0]
+
+    monkeypatch.setattr("seglab.yolo.choose_device", torch.device)
+    moved = YOLO("yolo11n-seg.yaml").to("meta")  # a place without memory, where the weights become others
+    assert moved.device.type == "meta"
+    moved.train(data="toybox8-seg", seed=1)  # still untrained, so the seed draws them
+    assert torch.equal(given_to_training[-1][0], draw_network("n", 10, 1).state_dict()["model.0.conv.weight"])
 
 
 def test_loading_other_classes_lists_what_does_not_fit(tmp_path, capsys):
     save_weights(tmp_path / "five.safetensors", YOLO11Seg("n", 5).state_dict(), {})
     YOLO("yolo11n-seg.yaml").load(tmp_path / "five.safetensors")
     printed = capsys.readouterr().out
-    assert "another shape, left as initialised: model.23.cv3" in printed
+    assert "another shape, left as initialised: model.23.cv3.* (51 tensors)\n" in printed
+
+
+def test_a_transfer_lists_everything_by_branch():
+    names = [f"model.{layer}.cv1.{part}" for layer in range(9) for part in ("conv.weight", "bn.weight")]
+    text = describe_transfer(Transfer(["a"], names, ["model.23.dfl.conv.weight"], []), "x.pt")
+    listed = ", ".join(f"model.{layer}.cv1.* (2 tensors)" for layer in range(9))
+    assert text.splitlines()[1:] == [
+        f"  another shape, left as initialised: {listed}",
+        "  not in the weights, left as initialised: model.23.dfl.* (1 tensor)",
+    ]
+
+
+def test_the_doctor_leaves_the_network_where_and_as_it_is(trained, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("seglab.evaluation.doctor.doctor", lambda *_, network, **__: seen.update(network=network))
+    trained.doctor("toybox8-seg", device="cpu")
+    assert seen["network"] is not trained.network
+    own, examined = trained.network.state_dict(), seen["network"].state_dict()
+    assert all(torch.equal(own[name], examined[name]) and own[name] is not examined[name] for name in own)
+    with pytest.raises(SeglabError, match="doctor has no argument 'model'"):
+        trained.doctor(model="x")
+
+
+def write_checkpoint(path, weights: str, **train_args):
+    """A file as the peer writes it, with the tensors and names of `weights`."""
+    found = load_weights(find_weights(weights))
+    content = {"model": dict(found.state), "names": found.metadata["names"], "train_args": train_args}
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "classes", "expected"),
+    [
+        ("/usr/src/ultralytics/ultralytics/cfg/datasets/coco.yaml", 80, "coco"),
+        ("/gone/coco128-seg.yaml", 80, "coco128-seg"),
+        ("/gone/coco-private.yaml", 80, "coco8-seg"),
+        ("C:\\gone\\coco.yaml", 80, "coco8-seg"),
+        ("/gone/toybox8-seg.yaml", 10, "toybox8-seg"),
+        ("/gone/pizza.yaml", 10, "/gone/pizza.yaml"),  # its classes are nobody else's: the error must name it
+        (None, 10, None),
+    ],
+)
+def test_the_data_of_a_training_elsewhere(tmp_path, data, classes, expected):
+    names = dict(enumerate(COCO_NAMES if classes == 80 else map(str, range(10))))
+    content = {"model": YOLO11Seg("n", classes).state_dict(), "names": names, "train_args": {"data": data, "box": 3.0}}
+    torch.save(content, tmp_path / "y.pt")
+    overrides = YOLO(tmp_path / "y.pt").overrides
+    assert overrides.get("data") == expected and overrides["box"] == 3.0
+
+
+def test_data_that_is_here_stays(tmp_path):
+    spec = load_dataset("toybox8-seg")
+    write_yaml(tmp_path / "coco.yaml", {"train": str(spec.root / "images/train")}, spec.names)
+    path = write_checkpoint(tmp_path / "y.pt", "toybox-n", data=str(tmp_path / "coco.yaml"))
+    assert YOLO(path).overrides["data"] == str(tmp_path / "coco.yaml")
+
+
+def test_what_is_saved_as_pt_opens_as_pt(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = YOLO("toybox-n")
+    for name, written in (("y.pt", "y.safetensors"), ("z.pth", "z.safetensors"), ("x.safetensors", "x.safetensors")):
+        assert model.save(name) == Path(written) and Path(written).is_file() and not Path("y.pt").exists()
+        assert (f"saved to {written}" in capsys.readouterr().out) == (name != written)
+        again = YOLO(name)
+        assert again.names == model.names and again.licence == "Apache-2.0"
+        assert torch.equal(again.network.state_dict()["model.0.conv.weight"], model.network.model[0].conv.weight)
+    write_checkpoint("old.pt", "toybox-n")
+    with pytest.raises(SeglabError, match=r"save as old\.safetensors"):  # YOLO("old.pt") would open the old file
+        model.save("old.pt")
+
+
+def test_models_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("toybox-n").mkdir()  # a folder of that name is no file of weights
+    assert YOLO("toybox-n.pt").names == YOLO("toybox-n").names
+    for wrong in ("yolov8n-seg.pt", "yolo11n-pose.pt", "yolo11n-pose", "runs/best.pt", "", "11"):
+        with pytest.raises(SeglabError, match="give a file, or one of toybox-n, yolo11n-seg, yolo11s-seg"):
+            YOLO(wrong)
+
+
+def test_an_export_lands_beside_the_file_or_here(tmp_path, monkeypatch):
+    places = []
+
+    def export(network, names, format, out, imgsz, licence):
+        places.append(out)
+
+    monkeypatch.setattr("seglab.export.exporter.export", export)
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    write_checkpoint(tmp_path / "cache/yolo11n-seg.pt", "toybox-n")
+    monkeypatch.setattr("seglab.yolo.fetch", lambda name: tmp_path / "cache" / name)
+    own = YOLO("toybox-n").save(tmp_path / "best.safetensors")
+    for model in ("toybox-n", "yolo11n-seg.pt", own, "yolo11n-seg.yaml"):
+        YOLO(model).export(simplify=True, device="cpu", opset=17)
+    YOLO("toybox-n").export(out="there")
+    assert [place and str(place) for place in places] == [
+        "toybox-n", "yolo11n-seg", str(tmp_path / "best"), None, "there"
+    ]  # fmt: skip
+
+
+def test_what_only_the_peer_has_is_said(trained):
+    for call in (trained.track, trained.tune, lambda: trained.add_callback("on_train_end", print)):
+        with pytest.raises(SeglabError, match="seglab has no"):
+            call()
+    trained.predict("toybox8-seg", retina_masks=True, augment=False, visualize=False)
+    with pytest.raises(SeglabError, match=r"call show\(\) on each result"):
+        trained.predict("toybox8-seg", show=True)
+    with pytest.raises(SeglabError, match="say it to predict"):
+        trained.val(save_txt=True)
+    with pytest.raises(SeglabError, match="opset 17"):
+        trained.export(opset=12)
+    with pytest.raises(SeglabError, match="say how long in epochs="):
+        trained.train(data="toybox8-seg", time=2)
 
 
 def test_weights_of_another_scale_that_do_not_fit_are_refused(tmp_path):
@@ -115,7 +275,7 @@ def test_numpy_is_bgr_and_pil_is_rgb(trained):
     assert np.array_equal(from_numpy.image, rgb) and torch.equal(from_numpy.boxes.data, from_pil.boxes.data)
 
 
-def test_changed_weights_are_used_at_once(trained):
+def test_changed_weights_are_used_at_once(trained, tmp_path):
     def best_score() -> float:
         predictions, _ = trained._forward("cpu")(torch.full((1, 3, 96, 96), 0.5))
         return float(predictions[:, 4:14].max())
@@ -126,6 +286,11 @@ def test_changed_weights_are_used_at_once(trained):
                 branch[-1].bias += amount
 
     before = best_score()
+    weights = trained.save(tmp_path / "now.safetensors")
+    shift(1.0)
+    assert best_score() > before
+    trained.load(weights)
+    assert best_score() == before
     shift(1.0)
     raised = best_score()
     shift(-1.0)
@@ -184,14 +349,45 @@ def test_detection_weights_stand_for_those_with_masks(official, capsys):
     assert official == ["yolo11n-seg.pt"] and "taking yolo11n-seg.pt" in capsys.readouterr().out
 
 
-def test_the_ways_the_segmentation_page_builds_trains_and_validates(official):
+@pytest.fixture
+def stand_in(monkeypatch, tmp_path):
+    """A folder with a yolo11n-seg.pt as the peer writes it: the course weights, as nothing may be downloaded here."""
+    monkeypatch.chdir(tmp_path)
+    where = "/usr/src/ultralytics/ultralytics/cfg/datasets/toybox8-seg.yaml"
+    return write_checkpoint(tmp_path / "yolo11n-seg.pt", "toybox-n", data=where, imgsz=320)
+
+
+def test_the_segmentation_page_builds_and_trains(stand_in):
     for model in (YOLO("yolo11n-seg.yaml"), YOLO("yolo11n-seg.pt"), YOLO("yolo11n-seg.yaml").load("yolo11n-seg.pt")):
         results = model.train(data="toybox8-seg.yaml", epochs=1, imgsz=64, plots=False, workers=0)
         assert load_weights(model.path).metadata["license"] == model.licence
-        metrics = model.val()
-        for part in (metrics.box, metrics.seg):
-            assert part.map <= part.map50 and len(part.maps) == 10 and part.map75 >= 0
-        assert metrics.seg.map == pytest.approx(results.seg.map)
+        assert model.val().seg.map == pytest.approx(results.seg.map)
+
+
+def test_the_segmentation_page_validates_predicts_and_exports(stand_in, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    model = YOLO("yolo11n-seg.pt")
+    metrics = model.val()  # no arguments needed, dataset and size remembered
+    for part in (metrics.box, metrics.seg):
+        assert 0.2 < part.map <= part.map75 <= part.map50 <= 1
+        assert len(part.maps) == 10 and np.mean(part.maps) == pytest.approx(part.map, abs=0.05)
+
+    picture = load_dataset("toybox8-seg").images("val")[0]
+    results = model(str(picture))
+    for result in results:
+        assert len(result.masks.xy) == len(result.masks.xyn) == len(result.masks.data) == len(result) > 0
+        height, width = result.orig_shape
+        for polygon, shares, mask in zip(result.masks.xy, result.masks.xyn, result.masks.data):
+            assert mask.shape == (height, width) and polygon.shape[1] == 2
+            np.testing.assert_allclose(shares * [width, height], polygon, rtol=1e-5)
+    monkeypatch.setenv("SEGLAB_OFFLINE", "1")
+    with pytest.raises(SeglabError, match=r"forbids fetching https://ultralytics\.com/images/bus\.jpg"):
+        model("https://ultralytics.com/images/bus.jpg")
+
+    exported = model.export(format="onnx")
+    assert exported == "yolo11n-seg.onnx"
+    (again,) = YOLO(exported)(str(picture), conf=0.5)
+    assert len(again) == len(model(str(picture), conf=0.5, rect=False)[0]) > 0
 
 
 @pytest.mark.parametrize("data", ["toybox8-seg", "toybox-fresh:3"])  # files, and pictures made when needed
@@ -238,13 +434,14 @@ def test_an_exported_file_finds_its_weights(tmp_path):
         weights_beside(tmp_path / "last.onnx")
 
 
-def test_every_picture_of_a_run_keeps_its_own_file(trained, tmp_path):
-    image = load_dataset("toybox8-seg").images("val")[0]
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        shutil.copy(image, tmp_path / folder / "same.jpg")
-    shutil.copy(image, tmp_path / "same_2.jpg")
-    sources = [tmp_path / name for name in ("a/same.jpg", "b/same.jpg", "same_2.jpg", "a/same.jpg")]
-    trained.predict(sources, save=True, project=str(tmp_path), name="out")
-    names = sorted(path.name for path in (tmp_path / "out").glob("*.jpg"))
-    assert names == ["same.jpg", "same_2.jpg", "same_2_2.jpg", "same_3.jpg"]
+def test_a_prediction_saves_what_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = YOLO("toybox-n")
+    list(model.predict("toybox8-seg", imgsz=64, verbose=True, stream=True))
+    assert not Path("runs").exists()
+    results = model.predict("toybox8-seg", save=True, save_crop=True, show_labels=False, imgsz=320)
+    assert {result.save_dir for result in results} == {"runs/segment/predict"}
+    assert len(list(Path("runs/segment/predict").glob("*.jpg"))) == 4
+    assert len(list(Path("runs/segment/predict/crops").rglob("*.jpg"))) == sum(map(len, results)) > 20
+    with pytest.raises(SeglabError, match="save='yes' must be of type bool"):
+        model.predict("toybox8-seg", save="yes", stream=True)  # at once, not with the first picture

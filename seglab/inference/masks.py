@@ -18,15 +18,13 @@ from seglab.inference.suppress import Detections
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
 
 
-def assemble(
-    prototypes: Tensor, detections: Detections, letterbox: Letterbox, threshold: float = 0.0
-) -> list[MaskCrop]:
+def assemble(prototypes: Tensor, detections: Detections, letterbox: Letterbox) -> list[MaskCrop]:
     """Prototypes (32, h, w) and N detections of one image -> N mask crops in the image frame.
 
     A pixel belongs to the window of a box when the box holds its centre, and to the mask when the interpolated sum
-    exceeds `threshold` (0 is probability one half). Any device and float type; arithmetic is float32.
+    is positive (probability one half). Any device and float type; arithmetic is float32.
     """
-    return [(x0, y0, sums > threshold) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox)]
+    return [(x0, y0, sums > 0) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox)]
 
 
 def weighted_sums(

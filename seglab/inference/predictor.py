@@ -39,7 +39,6 @@ class PredictConfig:
     half: bool = False  # give the network float16
     device: str | torch.device = "cpu"  # where the network expects its images
     vid_stride: int = 1  # of a video, every how many-th frame
-    retina_masks: bool = True  # accepted for habit's sake: masks always have the picture's own resolution
 
     def __post_init__(self):
         fit_types(self, but=("device", "classes"))

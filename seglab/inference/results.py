@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -15,7 +18,7 @@ import torch
 
 from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_instances
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, refuse_unknown
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import join_rings, ring_area
 from seglab.geometry.rle import crop_to_rle
@@ -25,11 +28,26 @@ from seglab.wording import counted
 Array = torch.Tensor | np.ndarray
 
 
+def numbers_of(index: Any, count: int) -> np.ndarray:
+    """Which of `count` things an index means: a number, slice, list, numbers or a boolean choice -> (n,) int.
+
+    Errors: IndexError beyond the end, or for a choice of another length.
+    """
+    return np.atleast_1d(np.arange(count)[index.cpu() if isinstance(index, torch.Tensor) else index])
+
+
 class Boxes:
     """(N, 6) rows of left, top, right, bottom in the image frame, score, class: a tensor, or numpy after .numpy()."""
 
+    id, is_track = None, False  # of objects that are followed from frame to frame, which seglab does not do
+
     def __init__(self, data: Array, orig_shape: tuple[int, int]):
         self.data, self.orig_shape = data, orig_shape
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 6)."""
+        return tuple(self.data.shape)
 
     @property
     def xyxy(self) -> Array:
@@ -81,13 +99,15 @@ class Boxes:
         """The same boxes in tensors on the CPU."""
         return self.to("cpu")
 
+    def cuda(self) -> Boxes:
+        """The same boxes in tensors on the GPU."""
+        return self.to("cuda")
+
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: Any) -> Boxes:
-        if isinstance(index, (int, np.integer)):
-            index = [range(len(self))[index]]  # one box keeps its row; beyond the end it is an IndexError
-        return Boxes(self.data[index], self.orig_shape)
+        return Boxes(self.data[numbers_of(index, len(self))], self.orig_shape)
 
 
 class Masks:
@@ -96,6 +116,11 @@ class Masks:
     def __init__(self, crops: Sequence[MaskCrop], orig_shape: tuple[int, int], device: str | None = "cpu"):
         """device: where `data` shall lie; None makes it a numpy array."""
         self.crops, self.orig_shape, self.device = list(crops), orig_shape, device
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, H, W), of `data`."""
+        return len(self), *self.orig_shape
 
     @cached_property
     def data(self) -> Array:
@@ -137,25 +162,32 @@ class Masks:
         """The same masks, with `data` on the CPU."""
         return self.to("cpu")
 
+    def cuda(self) -> Masks:
+        """The same masks, with `data` on the GPU."""
+        return self.to("cuda")
+
     def __len__(self) -> int:
         return len(self.crops)
 
     def __getitem__(self, index: Any) -> Masks:
-        chosen = np.atleast_1d(np.arange(len(self))[index])
-        return Masks([self.crops[i] for i in chosen], self.orig_shape, self.device)
+        return Masks([self.crops[i] for i in numbers_of(index, len(self))], self.orig_shape, self.device)
 
 
 class Results:
     """The instances on one picture, best score first.
 
     image: (H, W, 3) uint8 RGB; names: class id -> name; boxes: Boxes; masks: Masks, None when nothing was found;
-    speed: milliseconds this picture took to preprocess, inference and postprocess.
+    speed: milliseconds this picture took to preprocess, inference and postprocess; save_dir: the folder that predict
+    wrote into, if it did.
     """
+
+    probs = keypoints = obb = None  # what other tasks find
 
     def __init__(
         self, image: np.ndarray, path: str, names: dict[int, str], boxes: Boxes, masks: Masks | None, speed: dict
     ):
         self.image, self.path, self.names, self.boxes, self.masks, self.speed = image, path, names, boxes, masks, speed
+        self.save_dir: str | None = None
 
     @property
     def orig_img(self) -> np.ndarray:
@@ -190,6 +222,10 @@ class Results:
         """The same results with tensors on the CPU."""
         return self.to("cpu")
 
+    def cuda(self) -> Results:
+        """The same results with tensors on the GPU."""
+        return self.to("cuda")
+
     def _converted(self, convert: Any) -> Results:
         masks = None if self.masks is None else convert(self.masks)
         return Results(self.image, self.path, self.names, convert(self.boxes), masks, self.speed)
@@ -207,8 +243,10 @@ class Results:
         boxes: bool = True,
         masks: bool = True,
         line_width: float | None = None,
+        **unknown: Any,
     ) -> np.ndarray:
         """The picture with the instances on it -> (H, W, 3) uint8 BGR. labels and conf write names and scores."""
+        refuse_unknown(unknown, ("conf", "labels", "boxes", "masks", "line_width"), "plot")
         rows = self._rows()
         texts = [f"{self.names[kind]} {score:.2f}" if conf else self.names[kind] for kind, score, _ in rows]
         shown = self.masks if masks else None
@@ -273,7 +311,10 @@ class Results:
         return str(path)
 
     def save_crop(self, save_dir: str | Path, file_name: str | Path = "im.jpg") -> None:
-        """Cut every box out of the picture into save_dir/CLASS/file_name, numbered from the second of a class on."""
+        """Cut every box out of the picture into save_dir/CLASS/file_name, numbered from the second of a class on.
+
+        Signs of a class name that mean something in a path become underscores: names come with the weights.
+        """
         file_name = Path(file_name).with_suffix(Path(file_name).suffix or ".jpg")
         written: Counter[int] = Counter()
         for kind, _, (x0, y0, x1, y1) in self._rows():
@@ -281,7 +322,8 @@ class Results:
             number = "" if written[kind] == 1 else str(written[kind])
             left, top = int(x0), int(y0)
             crop = self.image[top : max(top + 1, round(y1)), left : max(left + 1, round(x1))]
-            write_image(Path(save_dir) / self.names[kind] / f"{file_name.stem}{number}{file_name.suffix}", crop)
+            folder = Path(save_dir) / re.sub(r'[<>:"/\\|?*]|^\.+', "_", self.names[kind])
+            write_image(folder / f"{file_name.stem}{number}{file_name.suffix}", crop)
 
     # Handing on
 
@@ -319,6 +361,15 @@ class Results:
             except ImportError:
                 raise SeglabError("to_df needs pandas or polars: install one, or take summary()") from None
         return DataFrame(self.summary(normalize, decimals))
+
+    def to_csv(self, normalize: bool = False, decimals: int = 5) -> str:
+        """`summary` as CSV, box and segments as JSON in their columns."""
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(("name", "class", "confidence", "box", "segments"))
+        for item in self.summary(normalize, decimals):
+            rows.writerow([json.dumps(value) if isinstance(value, dict) else value for value in item.values()])
+        return text.getvalue()
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict]:
         """COCO's result format with masks as RLE, ready for JSON. category_ids: COCO's id of every class."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torchvision.ops import batched_nms, nms
 
 from seglab.geometry.boxes import xywh_to_xyxy
 from seglab.model.head import COEFFICIENTS
@@ -67,8 +68,6 @@ def thin(detections: Detections, iou: float = 0.7, max_det: int = 300, agnostic:
 
     Keeps the best `max_det`. Takes detections sorted by score, as `candidates` gives them.
     """
-    from torchvision.ops import batched_nms, nms
-
     first = AT_FIRST  # what is kept of the best does not depend on poorer ones, and mostly suffices
     while True:
         boxes, scores, classes, _ = (field[:first] for field in detections)

@@ -126,7 +126,7 @@ def test_three_hundred_objects_on_a_large_photo_fit_in_memory():
     assert sum(crop.nbytes for _, _, crop in crops) < peak < 150e6
 
 
-def test_half_precision_and_threshold():
+def test_half_precision():
     frame = smallest_letterbox((60, 64), 64)
     prototypes, boxes = torch.randn(32, 16, 16), torch.tensor([[3.0, 3, 60, 60]])
     prototypes = prototypes.bfloat16()
@@ -134,8 +134,6 @@ def test_half_precision_and_threshold():
     exact = assemble(prototypes.float(), detections_of(boxes, coefficients.float()), frame)
     coarse = assemble(prototypes, detections_of(boxes, coefficients), frame)
     assert np.array_equal(exact[0][2], coarse[0][2])
-    strict = assemble(prototypes, detections_of(boxes, coefficients), frame, threshold=2.0)
-    assert not (strict[0][2] & ~exact[0][2]).any() and strict[0][2].sum() < exact[0][2].sum()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +115,12 @@ def test_tensor_is_rgb_in_unit_range_channels_last():
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert images[1, :, 0, 0].tolist() == pytest.approx([0, 0.2, 0.4]) and images[0, :, 5, 5].tolist() == [1, 0, 0]
     assert to_tensor([image], half=True).dtype == torch.float16
+
+
+def test_what_suppression_needs_is_loaded_before_the_clock_starts():
+    script = "import sys, seglab.inference.predictor; print('torchvision.ops' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_stream_is_lazy():

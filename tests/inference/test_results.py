@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -45,6 +47,7 @@ def test_boxes_in_all_frames(results):
     assert boxes.xyxyn[1].tolist() == pytest.approx([0.5, 10 / 60, 70 / 80, 0.5])
     torch.testing.assert_close(boxes.xywhn * torch.tensor([80, 60, 80, 60]), boxes.xywh)
     assert boxes.cls.tolist() == [0, 1, 1] and len(boxes) == 3
+    assert boxes.shape == (3, 6) and boxes.id is None and not boxes.is_track
     in_numpy = boxes.numpy()
     for name in ("data", "xyxy", "xywh", "xyxyn", "xywhn", "conf", "cls"):
         assert isinstance(getattr(in_numpy, name), np.ndarray)
@@ -56,7 +59,7 @@ def test_boxes_in_all_frames(results):
 
 def test_masks_in_all_forms(results):
     masks = results.masks
-    assert masks.data.shape == (3, HEIGHT, WIDTH) and masks.data.dtype == torch.uint8
+    assert masks.data.shape == masks.shape == (3, HEIGHT, WIDTH) and masks.data.dtype == torch.uint8
     for full, rings, rle, (x0, y0, crop) in zip(masks.data.numpy(), masks.rings, masks.rle, masks.crops):
         assert full.sum() == crop.sum()
         assert np.array_equal(full[y0 : y0 + len(crop), x0 : x0 + crop.shape[1]], crop)
@@ -77,9 +80,21 @@ def test_indexing_gives_results_of_their_own(results):
         chosen = results[choice]
         assert chosen.boxes.conf.tolist() == pytest.approx([0.8, 0.7])
         assert len(chosen.masks) == 2 and chosen.masks.crops[0][0] == 40
-    assert len(results[results.boxes.conf > 1]) == 0
-    with pytest.raises(IndexError):
-        results[3]
+    assert len(results[results.boxes.conf > 1]) == len(results[[]]) == 0
+    best = results[results.boxes.conf.argmax()]  # a tensor without dimensions
+    assert best.boxes.xyxy.tolist() == results[0].boxes.xyxy.tolist() and len(best.masks) == 1
+    for wrong in (3, -4, torch.tensor(3), [0, 3], np.array([True, False])):
+        for view in (results, results.boxes, results.masks, results.numpy().boxes):
+            with pytest.raises(IndexError):
+                view[wrong]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_choice_on_a_gpu(results):
+    there = results.cuda()
+    assert there.boxes.data.is_cuda and there.masks.data.is_cuda
+    chosen = there[there.boxes.cls == 1]
+    assert len(chosen.boxes) == len(chosen.masks) == 2 and chosen.boxes.data.is_cuda
 
 
 def test_conversions_and_picture(results):
@@ -87,6 +102,7 @@ def test_conversions_and_picture(results):
     assert isinstance(results.numpy().cpu().boxes.data, torch.Tensor)
     np.testing.assert_array_equal(results.orig_img, results.image[..., ::-1])
     assert results.orig_shape == (HEIGHT, WIDTH)
+    assert results.probs is results.keypoints is results.obb is results.save_dir is None
 
 
 def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
@@ -97,6 +113,8 @@ def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
     masks_only = results.plot(boxes=False, line_width=1)
     assert (masks_only[:, :3] == results.orig_img[:, :3]).all()
     assert (results.plot(labels=False) != results.plot(conf=False)).any()
+    with pytest.raises(SeglabError, match="no argument 'font_size': it takes boxes, conf, labels, line_width, masks"):
+        results.plot(font_size=3)
 
     written = results.save(tmp_path / "deep" / "out.png")
     np.testing.assert_array_equal(cv2.imread(written), drawn)
@@ -139,6 +157,9 @@ def test_save_crop(results, tmp_path):
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg"))
     assert files == ["car/photo.jpg", "car/photo2.jpg", "cup/photo.jpg"]
     assert cv2.imread(str(tmp_path / "car/photo.jpg")).shape == (20, 30, 3)
+    results.names[1] = "../a/b"
+    results.save_crop(tmp_path / "inside")
+    assert (tmp_path / "inside" / "__a_b" / "im.jpg").is_file()
 
 
 def test_json_and_frames(results, nothing):
@@ -149,6 +170,9 @@ def test_json_and_frames(results, nothing):
     shares = json.loads(results.tojson(normalize=True))[1]
     assert shares["box"]["x2"] == 0.875 and max(shares["segments"]["y"]) == 0.5
     assert nothing.to_json() == "[]"
+    rows = list(csv.DictReader(io.StringIO(results.to_csv())))
+    assert [row["name"] for row in rows] == ["cup", "car", "car"] and json.loads(rows[1]["box"]) == items[1]["box"]
+    assert json.loads(rows[2]["segments"]) == items[2]["segments"] and len(nothing.to_csv().splitlines()) == 1
     pytest.importorskip("pandas")
     assert list(results.to_df()["confidence"].round(3)) == [0.9, 0.8, 0.7]
 

@@ -9,7 +9,7 @@ NOTEBOOKS = Path(__file__).resolve().parent / "notebooks"
 
 
 def pytest_configure(config) -> None:
-    """Run lessons with this Python on one thread of the processor, and compare their outputs by the lessons' own rules."""
+    """Run lessons with this Python on one thread of the processor, and compare outputs by the lessons' own rules."""
     if getattr(config.option, "nbval", False):
         config.option.nbval_current_env = True
         config.option.nbval_sanitize_with = str(NOTEBOOKS / "sanitize.cfg")

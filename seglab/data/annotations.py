@@ -17,25 +17,19 @@ class Annotations:
     """Objects and ids of the images of one split, read when asked for. files: what they are read from."""
 
     def __init__(self, spec: DatasetSpec, split: str):
-        listed = spec.images(split)
         self.names = spec.names
         self.whole = split in spec.annotations  # all there is, not only what label files cannot hold
         path = spec.annotations.get(split) or spec.crowds.get(split)
         self.coco = read_coco(path) if path else None
         self.files = [path] if path else []
+        self.files += [] if self.whole else [label_path(image) for image in spec.images(split)]
         self._kept: dict[Path, tuple[list[Object], list[Problem]]] = {}
-        if self.whole:
-            self._number = {image: number for number, image in enumerate(listed)}
-        else:
-            self.files += [label_path(image) for image in listed]
-            numbers = {name: number for number, name in enumerate(self.coco.file_names if self.coco else ())}
-            inside = {image: "/".join(image.relative_to(spec.root).parts[2:]) for image in listed} if numbers else {}
-            self._number = {image: numbers[name] for image, name in inside.items() if name in numbers}
 
     def image_id(self, image: Path) -> int | str:
         """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
-        if image in self._number:
-            return self.coco.images[self._number[image]]["id"]
+        entry = self.coco and self.coco.entry(image)
+        if entry:
+            return entry["id"]
         return int(image.stem) if image.stem.isdecimal() else image.stem
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
@@ -49,17 +43,15 @@ class Annotations:
         return list(objects), list(problems)
 
     def _parsed(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
-        height, width = size
+        (height, width), entry = size, self.coco and self.coco.entry(image)
+        found, faults = self.coco.objects(entry, size) if entry else ([], [])
         if not self.whole:
             objects, problems = read_labels(label_path(image), width, height, self.names)
-            if image in self._number:
-                crowds, faults = self.coco.objects(self._number[image], size)
-                objects, problems = objects + crowds, problems + faults
-            return objects, problems
-        entry = self.coco.images[self._number[image]]
+            return objects + found, problems + faults
+        if not entry:
+            return [], [Problem(str(image), 0, "no image of the JSON", "taken as a picture without objects")]
         if (entry.get("height", height), entry.get("width", width)) != size:
             said = f"{entry.get('width')} x {entry.get('height')}, the file has {width} x {height}"
-            return [], [
-                Problem(str(image), 0, f"another size than in the JSON: it says {said}", "its objects left out")
-            ]
-        return self.coco.objects(self._number[image], size)
+            what = f"another size than in the JSON: it says {said}"
+            return [], [Problem(str(image), 0, what, "its objects left out")]
+        return found, faults

@@ -12,12 +12,14 @@ import stat
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from platformdirs import user_cache_dir
 
+from seglab.data.unfinished import unfinished
 from seglab.errors import SeglabError
 from seglab.progress import with_progress
 
@@ -175,26 +177,21 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
     reason. Errors: SeglabError, naming the archive and the member.
     """
     archive, folder = Path(archive), Path(folder)
-    unpacking = folder.with_name(folder.name + ".unpacking")
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
             _refuse_unsafe(archive, members)
             need = sum(member.file_size for member in members)  # zipfile never writes more than a member declares
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(folder.parent).free
-            if need > free:
-                raise SeglabError(f"{archive} needs {need:,} bytes in {folder.parent}, where {free:,} are free")
-            shutil.rmtree(unpacking, ignore_errors=True)
-            for member in with_progress(members, f"unpack {archive.name}", "file"):
-                opened.extract(member, unpacking)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        shutil.rmtree(unpacking, ignore_errors=True)
+            with unfinished(folder) as part:
+                free = shutil.disk_usage(part).free
+                if need > free:
+                    raise SeglabError(f"{archive} needs {need:,} bytes in {folder.parent}, where {free:,} are free")
+                for member in with_progress(members, f"unpack {archive.name}", "file"):
+                    opened.extract(member, part)
+                inside = [path for path in part.iterdir() if path.name != "__MACOSX"]
+                os.replace(inside[0] if len(inside) == 1 and inside[0].is_dir() else part, folder)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         raise SeglabError(f"{archive} cannot be unpacked ({error}): delete it and fetch it again") from error
-    inside = [path for path in unpacking.iterdir() if path.name != "__MACOSX"]
-    top = inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacking
-    os.replace(top, folder)
-    shutil.rmtree(unpacking, ignore_errors=True)
     return folder
 
 

@@ -102,7 +102,7 @@ def place(sample: Sample, box: Letterbox) -> Sample:
     """The sample in the frame of the letterbox."""
     (scale_x, scale_y), (top, left) = box.scale, box.pad
     matrix = np.array([[scale_x, 0, left], [0, scale_y, top]])
-    return Sample(box.apply(sample.image), move(sample.objects, matrix, box.size), sample.path, sample.image_id)
+    return Sample(box.apply(sample.image), move(sample.objects, matrix, box.size))
 
 
 def mosaic(samples: Sequence[Sample], size: tuple[int, int], rng: Generator) -> Sample:
@@ -114,14 +114,14 @@ def mosaic(samples: Sequence[Sample], size: tuple[int, int], rng: Generator) -> 
     middle_x, middle_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
     canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
     objects = []
-    for place, sample in enumerate(samples):
+    for corner, sample in enumerate(samples):
         h, w = sample.image.shape[:2]
-        x0 = middle_x if place % 2 else middle_x - w
-        y0 = middle_y if place >= 2 else middle_y - h
+        x0 = middle_x if corner % 2 else middle_x - w
+        y0 = middle_y if corner >= 2 else middle_y - h
         left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + w, width), min(y0 + h, height)
         canvas[top:bottom, left:right] = sample.image[top - y0 : bottom - y0, left - x0 : right - x0]
         objects += move(sample.objects, np.array([[1.0, 0, x0], [0, 1, y0]]), (height, width))
-    return Sample(canvas, objects, samples[0].path, samples[0].image_id)
+    return Sample(canvas, objects)
 
 
 def random_affine(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: Generator) -> Sample:
@@ -148,7 +148,7 @@ def random_affine(sample: Sample, size: tuple[int, int], config: AugmentConfig, 
     else:
         image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], **border)
     objects = move(sample.objects, matrix if config.perspective else matrix[:2], size, scale)
-    return Sample(image, objects, sample.path, sample.image_id)
+    return Sample(image, objects)
 
 
 def move(objects: Sequence[Object], matrix: np.ndarray, size: tuple[int, int], scale: float = 0.0) -> list[Object]:
@@ -210,7 +210,7 @@ def copy_paste(sample: Sample, share: float, rng: Generator) -> Sample:
             image[mask] = mirrored.image[mask]
             objects.append(copy)
             wanted -= 1
-    return Sample(image, objects, sample.path, sample.image_id)
+    return Sample(image, objects)
 
 
 def _share_covered(boxes: np.ndarray, cover: np.ndarray) -> np.ndarray:
@@ -225,7 +225,7 @@ def mixup(a: Sample, b: Sample, rng: Generator) -> Sample:
     Zhang et al., "mixup", 2018, with the Beta(32, 32) of the YOLO family.
     """
     weight = rng.beta(32.0, 32.0)
-    return Sample(cv2.addWeighted(a.image, weight, b.image, 1 - weight, 0), a.objects + b.objects, a.path, a.image_id)
+    return Sample(cv2.addWeighted(a.image, weight, b.image, 1 - weight, 0), a.objects + b.objects)
 
 
 def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
@@ -247,7 +247,7 @@ def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
     image[y : y + h, x : x + w] = b.image[y : y + h, x : x + w]
     inside = move(b.objects, np.array([[1.0, 0, -x], [0, 1, -y]]), (h, w), scale=1.0)
     objects += move(inside, np.array([[1.0, 0, x], [0, 1, y]]), (height, width))
-    return Sample(image, objects, a.path, a.image_id)
+    return Sample(image, objects)
 
 
 def hsv(sample: Sample, config: AugmentConfig, rng: Generator) -> Sample:
@@ -261,7 +261,7 @@ def hsv(sample: Sample, config: AugmentConfig, rng: Generator) -> Sample:
     image = cv2.cvtColor(sample.image, cv2.COLOR_RGB2HSV)
     cv2.LUT(image, table[None], dst=image)
     cv2.cvtColor(image, cv2.COLOR_HSV2RGB, dst=image)
-    return Sample(image, sample.objects, sample.path, sample.image_id)
+    return Sample(image, sample.objects)
 
 
 def flip(sample: Sample, vertical: bool = False) -> Sample:
@@ -269,4 +269,4 @@ def flip(sample: Sample, vertical: bool = False) -> Sample:
     height, width = sample.image.shape[:2]
     matrix = np.array([[1.0, 0, 0], [0, -1, height]] if vertical else [[-1.0, 0, width], [0, 1, 0]])
     image = cv2.flip(sample.image, 0 if vertical else 1)
-    return Sample(image, move(sample.objects, matrix, (height, width)), sample.path, sample.image_id)
+    return Sample(image, move(sample.objects, matrix, (height, width)))

@@ -287,11 +287,18 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
     readers = {split: read_coco(file) for split, file in files.items()}
     if any(reader.names != readers[own].names for reader in readers.values()):
         raise SeglabError(f"{', '.join(map(str, files.values()))} name different categories: use one of them at a time")
-    splits = {}
+    splits, faults = {}, {}
     for split, file in files.items():
-        folder = images or image_folder(file, next(iter(readers[split].file_names), None))
-        splits[split] = tuple(folder / name for name in readers[split].file_names)
-    return DatasetSpec(path.stem, path.parent.resolve(), splits, readers[own].names, path.absolute(), files)
+        try:
+            folder = images or image_folder(file, next(iter(readers[split].images), None))
+        except SeglabError as error:
+            if split == own:
+                raise
+            faults[split] = str(error)  # a sibling that nobody may ask for
+        else:
+            splits[split] = tuple(folder / name for name in readers[split].images)
+    names, root = readers[own].names, path.parent.resolve()
+    return DatasetSpec(path.stem, root, splits, names, path.absolute(), files, faults=faults)
 
 
 def image_folder(path: Path, first: str | None) -> Path:
@@ -329,7 +336,8 @@ def _prepare_coco(root: Path) -> Path:
     from seglab.data.convert import convert_coco_labels
 
     for split in ("val2017", "train2017"):
-        convert_coco_labels(root / f"annotations/instances_{split}.json", root / f"labels/{split}")
+        if not (root / f"labels/{split}").is_dir():
+            convert_coco_labels(root / f"annotations/instances_{split}.json", root / f"labels/{split}")
     splits = {"train": "images/train2017", "val": "images/val2017"}
     annotations = {"val": "annotations/instances_val2017.json"}
     write_yaml(root / "coco.yaml", splits, dict(enumerate(COCO_NAMES)), annotations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import defaultdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class CocoFile:
     """One JSON, indexed by image; objects are built when asked for.
 
     names: class id (0 to n-1) -> category name, in the order of the sorted category ids (which have gaps in COCO);
-    category_ids: class id -> category id; images: the JSON's image entries sorted by file name, the first of each.
+    category_ids: class id -> category id; images: file name -> the first of the JSON's entries of it, sorted.
     Errors: SeglabError when the file is no COCO instances JSON.
     """
 
@@ -34,10 +34,9 @@ class CocoFile:
         try:
             content = json.loads(self.path.read_bytes())
             categories = sorted(content["categories"], key=lambda category: category["id"])
-            images = {str(image["file_name"]): image for image in reversed(content["images"])}
-            self.file_names = sorted(images)
-            self.images = [images[name] for name in self.file_names]
-            self._listed = {image["id"] for image in self.images}
+            images = {file_name(image).as_posix(): image for image in reversed(content["images"])}
+            self.images = dict(sorted(images.items()))
+            self._listed = {image["id"] for image in self.images.values()}
             self.category_ids = [category["id"] for category in categories]
             self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
             self._class_of = {category_id: class_id for class_id, category_id in enumerate(self.category_ids)}
@@ -50,12 +49,18 @@ class CocoFile:
                 "it needs images, annotations and categories"
             ) from error
 
-    def objects(self, index: int, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
-        """The objects of `images[index]`, which has the `size` (height, width), and the problems found on the way.
+    def entry(self, image: Path) -> dict | None:
+        """What the JSON says of an image file: the entry with the longest file name that its path ends with."""
+        name = image.as_posix()
+        while name not in self.images and "/" in name:
+            name = name.partition("/")[2]
+        return self.images.get(name)
+
+    def objects(self, image: dict, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
+        """The objects of an entry, whose file has the `size` (height, width), and the problems found on the way.
 
         Rings are in pixels of the image; crowds are included.
         """
-        image = self.images[index]
         objects, problems = [], []
         for annotation in self.annotations.get(image["id"], ()):
             found, faults = self._object(annotation, *size)
@@ -87,7 +92,7 @@ class CocoFile:
         for row in shape if isinstance(shape, list) else ():
             try:
                 points = np.array(row[: len(row) // 2 * 2], dtype=np.float64).reshape(-1, 2)
-            except (TypeError, ValueError):
+            except (OverflowError, TypeError, ValueError):
                 points = np.zeros((0, 2))
             if len(points) < 3 or not np.isfinite(points).all() or not np.ptp(points, axis=0).all():
                 faults.append(("a polygon without area: too few points, or no finite ones", "that part left out"))
@@ -108,11 +113,16 @@ class CocoFile:
                 raise ValueError(f"its size is {rle['size']}, the image's [{height}, {width}]")
             rle = compress(rle)
             x0, y0, crop = rle_to_crop(rle)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             return None, [(f"a mask that cannot be read: {error}", LEFT_OUT)]
         if not crop.size:
             return None, [("an empty mask", LEFT_OUT)]
         return Object(class_id, mask_to_rings(crop, x0, y0), crowd, rle), []
+
+
+def file_name(image: dict) -> PurePosixPath:
+    """The path of an image entry; halves of surrogate pairs, which JSON can hold, are in no file's name."""
+    return PurePosixPath(str(image["file_name"]).replace("\\", "/").encode(errors="replace").decode())
 
 
 def is_crowd(annotation: dict) -> bool:

@@ -10,16 +10,18 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from math import inf
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 import numpy as np
 
+from seglab.data import coco_format, yolo_format
+from seglab.data.annotations import Annotations
 from seglab.data.catalogue import SPLITS, DatasetSpec, image_folder, label_path, load_dataset, write_yaml
-from seglab.data.coco_format import is_crowd, read_coco
+from seglab.data.coco_format import CocoFile, file_name, is_crowd
 from seglab.data.convert_images import ImageTable
 from seglab.data.convert_readers import Picture, read_labelme, read_masks, read_voc
 from seglab.data.convert_report import Report
@@ -27,12 +29,12 @@ from seglab.data.convert_rows import LabelWriter, same, steady
 from seglab.data.convert_stream import coco_categories, coco_images, stream_json
 from seglab.data.image import image_size
 from seglab.data.unfinished import unfinished
-from seglab.data.yolo_format import LEFT_OUT, read_labels
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import Ring, bounding_box, ring_area
 from seglab.geometry.rle import area, compress, rings_to_rle
 from seglab.progress import LARGE_FILE, byte_progress, with_progress
 
+LEFT_OUT = coco_format.LEFT_OUT, yolo_format.LEFT_OUT
 DECIMALS = 4  # of a pixel in COCO JSON: half of the last is less than `steady` keeps coordinates off the ties
 
 
@@ -56,8 +58,10 @@ def convert(
     source, out = Path(source), Path(out or "")
     if to not in ("yolo", "coco"):
         raise SeglabError(f"to='{to}' is neither 'yolo' nor 'coco'")
-    report = Report(source, out, strict)
-    with _unfinished(out, report) as part:
+    if out == Path() or out.exists():
+        raise SeglabError(f"out='{out}' must name something new: choose another place, or delete what is there")
+    report, started = Report(source, out, strict), time.perf_counter()
+    with unfinished(out) as part:
         if to == "coco":
             made = _to_coco(source, part, out, report)
         else:
@@ -65,30 +69,18 @@ def convert(
             made = {part: out}
         for file, place in made.items() if report.passed else ():
             os.replace(file, place)
+    report.seconds = time.perf_counter() - started
     return report
 
 
 def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
     """A COCO JSON -> the new folder `labels` of YOLO-seg label files, all or nothing; pictures are not looked at."""
     report = Report(Path(annotations), Path(labels))
-    with _unfinished(report.out, report) as part:
+    with unfinished(report.out) as part:
         class_of = _class_of(category["id"] for category in coco_categories(report.source))
         _coco_file(report.source, class_of, part, report)
         os.replace(part, report.out)
     return report
-
-
-@contextmanager
-def _unfinished(out: Path, report: Report) -> Iterator[Path]:
-    """A folder beside `out` to write into, which is gone at the end, whatever happens; the time goes to the report."""
-    if out == Path() or out.exists():
-        raise SeglabError(f"out='{out}' must name something new: choose another place, or delete what is there")
-    started = time.perf_counter()
-    try:
-        with unfinished(out) as part:
-            yield part
-    finally:
-        report.seconds = time.perf_counter() - started
 
 
 def _to_yolo(source: Path, images: Path | None, part: Path, report: Report) -> None:
@@ -145,16 +137,15 @@ def _coco_to_yolo(
     files: list[Path], images: Path | None, part: Path, report: Report
 ) -> tuple[list[str], dict[str, str]]:
     """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
-    categories = {file: coco_categories(file) for file in files}
     names: dict[int, str] = {}
     for file in files:
-        for category in categories[file]:
+        for category in coco_categories(file):
             if names.setdefault(category["id"], str(category["name"])) != str(category["name"]):
                 raise SeglabError(
                     f"{file} calls category {category['id']} '{category['name']}' and another JSON "
                     f"'{names[category['id']]}': convert them one by one"
                 )
-    crowds = {}
+    crowds, categories = {}, [{"id": category, "name": names[category]} for category in sorted(names)]
     (part / "annotations").mkdir()
     for file in files:
         split = file.stem.removeprefix("instances_") if len(files) > 1 else _role(file.stem)
@@ -164,7 +155,7 @@ def _coco_to_yolo(
         with open(part / crowds[split], "w", encoding="utf-8") as aside:
             aside.write('{"images": [')
             _coco_file(file, _class_of(names), part / "labels" / split, report, folder, part / "images" / split, aside)
-            aside.write(f'],\n"categories": {json.dumps(categories[file])}}}')
+            aside.write(f'],\n"categories": {json.dumps(categories)}}}')
     return [names[category] for category in sorted(names)], crowds
 
 
@@ -188,8 +179,7 @@ def _coco_file(
     with closing(table.database):
         for entry in with_progress(coco_images(path), f"place {labels.name}", count=count):
             report.images += 1
-            # Halves of surrogate pairs, which JSON can hold, are in no file's name.
-            name = PurePosixPath(str(entry["file_name"]).replace("\\", "/").encode(errors="replace").decode())
+            name = file_name(entry)
             fault = _image_fault(path, entry, name, folder)
             label = "" if fault else str(name.with_suffix(".txt"))
             fault = fault or table.add(entry["id"], label, entry["width"], entry["height"])
@@ -281,13 +271,13 @@ def _coco_object(
             rle = compress(shape)
             if tuple(rle["size"][::-1]) != size:
                 raise ValueError(f"its size is {rle['size'][::-1]}, the image's {list(size)}")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             return report.lose(where, f"a mask that cannot be read: {error}")
     else:
         for number, part in enumerate(shape if isinstance(shape, list) else ()):
             try:
                 ring = np.array(part, dtype=np.float64)
-            except (TypeError, ValueError):
+            except (OverflowError, TypeError, ValueError):
                 ring = np.zeros(0)
             if ring.size < 6 or ring.size % 2:
                 report.note(where, f"no polygon: part {number} has {ring.size} coordinates", "that part left out")
@@ -362,8 +352,9 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
         if place.exists():
             raise SeglabError(f"{place} is there already: choose another out=, or delete it")
         made[part / place.name] = place
-        image_of, categories, crowds = _ids(spec, split, files, report)
-        number = max((crowd["id"] for crowd in crowds), default=0)
+        annotations = Annotations(spec, split)
+        image_of, categories, crowds = _ids(spec, files, annotations.coco, report)
+        number = max((crowd["id"] for crowd in crowds if isinstance(crowd.get("id"), int)), default=0)
         report.objects += len(crowds)
         report.crowds += len(crowds)
         with open(part / place.name, "w", encoding="utf-8") as file:
@@ -372,8 +363,9 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
             separator = ",\n" if crowds else ""
             for path, image in with_progress(image_of.items(), f"convert {split}"):
                 width, height = image["width"], image["height"]
-                objects, problems = read_labels(label_path(path), width, height, spec.names)
-                left_out = sum(problem.done == LEFT_OUT for problem in problems)
+                objects, problems = annotations.read(path, (height, width))
+                objects = [found for found in objects if not found.crowd]
+                left_out = sum(problem.done in LEFT_OUT for problem in problems)
                 for problem in problems:
                     report.add(problem)
                 report.objects += len(objects) + left_out
@@ -390,42 +382,41 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
 
 
 def _ids(
-    spec: DatasetSpec, split: str, files: tuple[Path, ...], report: Report
+    spec: DatasetSpec, files: tuple[Path, ...], known: CocoFile | None, report: Report
 ) -> tuple[dict[Path, dict], list[dict], list[dict]]:
     """-> (image file: COCO image entry), categories, crowd annotations.
 
     Ids are those of the JSON that a conversion from COCO put aside; else numbers in file names, or counted from 1.
     """
-    aside = spec.crowds.get(split) or spec.annotations.get(split)
-    known = read_coco(aside) if aside else None
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    names = {file: file.relative_to(folder).as_posix() for file in files}
     if known:
-        ids = {image["file_name"]: image["id"] for image in known.images}
+        entries = {file: entry for file in files if (entry := known.entry(file))}
+        names |= {file: file_name(entry).as_posix() for file, entry in entries.items()}
+        ids = {file: entry["id"] for file, entry in entries.items()}
         crowds = [each for group in known.annotations.values() for each in group if is_crowd(each)]
         category_ids = known.category_ids
     else:
         numbered = all(file.stem.isdecimal() for file in files) and len({file.stem for file in files}) == len(files)
-        ids = {file.name: int(file.stem) for file in files} if numbered else {}
+        ids = {file: int(file.stem) for file in files} if numbered else {}
         crowds, category_ids = [], [class_id + 1 for class_id in spec.names]
-    next_id = max(ids.values(), default=0) + 1
-    folder = Path(os.path.commonpath([file.parent for file in files]))
+    next_id = max((number for number in ids.values() if isinstance(number, int)), default=0) + 1
     image_of = {}
     for file in files:
         report.images += 1
-        tails = ["/".join(file.parts[-length:]) for length in range(1, len(file.parts))]
-        name = next((tail for tail in tails if tail in ids), file.relative_to(folder).as_posix())
         try:
             height, width = image_size(file)
-        except SeglabError as error:
+        except (SeglabError, FileNotFoundError) as error:
             labels = label_path(file)
             rows = sum(map(bool, map(str.strip, labels.open(errors="replace")))) if labels.is_file() else 0
             report.objects += rows
             report.lose(str(file), f"unreadable image: {error}", rows)
             continue
-        image_of[file] = {"id": ids.get(name, next_id), "file_name": name, "height": height, "width": width}
-        next_id += name not in ids
+        image_of[file] = {"id": ids.get(file, next_id), "file_name": names[file], "height": height, "width": width}
+        next_id += file not in ids
         report.images_written += 1
-    names = zip(category_ids, spec.names.values())
-    return image_of, [{"id": category, "name": name} for category, name in names], crowds
+    categories = zip(category_ids, spec.names.values())
+    return image_of, [{"id": category, "name": name} for category, name in categories], crowds
 
 
 def _annotation(rings: list[Ring], width: int, height: int, report: Report) -> dict:

@@ -11,6 +11,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+from pycocotools import mask as coco
 
 from seglab.data.convert_report import Report
 from seglab.geometry.contours import mask_to_rings
@@ -101,8 +102,6 @@ def faithful_row(rings: Sequence[Ring], rle: dict | None, width: int, height: in
 
 def _overlap(rings: Sequence[Ring], width: int, height: int) -> bool:
     """Whether any pixel belongs to two of the rings."""
-    from pycocotools import mask as coco
-
     boxes = [(*np.floor(ring.min(axis=0)).tolist(), *np.ceil(ring.max(axis=0)).tolist()) for ring in rings]
     if all(a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1] for a, b in combinations(boxes, 2)):
         return False

@@ -42,13 +42,7 @@ def coco_categories(path: Path) -> list[dict]:
 
     Errors: SeglabError when there are none, or one lacks its id or name.
     """
-    categories = _categories_at_the_end(path)
-    if not categories:
-        for key, item in stream_json(path):
-            if key == "categories":
-                categories.append(item)
-            elif categories:
-                break
+    categories = _categories_at_the_end(path) or _list(path, "categories")
     return list(_checked(path, "categories", ("id", "name"), categories))
 
 
@@ -57,17 +51,18 @@ def coco_images(path: Path) -> Iterator[dict]:
 
     Errors: SeglabError when there are none, or one lacks its id or file name.
     """
+    return _checked(path, "images", ("file_name", "id"), _list(path, "images"))
 
-    def images() -> Iterator[Any]:
-        found = False
-        for key, item in stream_json(path):
-            if key == "images":
-                found = True
-                yield item
-            elif found and key == "annotations":
-                break
 
-    return _checked(path, "images", ("file_name", "id"), images())
+def _list(path: Path, name: str) -> Iterator[Any]:
+    """Yield the items of one list of a JSON; what comes behind it stays unread."""
+    found = False
+    for key, item in stream_json(path):
+        if key == name:
+            found = True
+            yield item
+        elif found:
+            break
 
 
 def _checked(path: Path, key: str, needed: tuple[str, str], items: Iterable[Any]) -> Iterator[dict]:

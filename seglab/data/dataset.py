@@ -119,7 +119,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         image = self._kept[index] if self._kept else read_image(path)
         if image.shape[:2] != self.image_sizes[index]:
             raise SeglabError(f"{path} has changed while in use: its size was {self.image_sizes[index]}; start again")
-        return Sample(image, self.objects(index), str(path), self.image_id(index))
+        return Sample(image, self.objects(index), str(path))
 
     def image_id(self, index: int) -> int | str:
         """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""

@@ -23,7 +23,8 @@ def read_image(path: str | Path) -> np.ndarray:
     (the colours under transparent pixels stay what they are); 16 bits are scaled to 8; CMYK is converted.
     Errors: FileNotFoundError; SeglabError naming the file when it is cut short or no image.
     """
-    data = _bytes(path)
+    with _open(path) as file:
+        data = file.read()
     whole = _ends_well(data[:2], data[-_TAIL:])
     # A TIFF's orientation concerns its decoder; of the others OpenCV's versions apply some and ignore some.
     tiff = data[:2] in (b"II", b"MM")
@@ -74,11 +75,6 @@ def _open(path: str | Path):
         raise FileNotFoundError(f"no image file {path}") from None
     except OSError as error:
         raise SeglabError(f"{path} cannot be opened ({error.strerror})") from error
-
-
-def _bytes(path: str | Path) -> bytes:
-    with _open(path) as file:
-        return file.read()
 
 
 def _ends_well(start: bytes, tail: bytes) -> bool:

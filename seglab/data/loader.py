@@ -25,19 +25,11 @@ class EpochSampler(Sampler):
     def __init__(self, length: int, batch: int, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1):
         if batch < 1 or batch % world:
             raise SeglabError(f"a batch of {batch} cannot be shared by {world} processes: use a multiple of {world}")
-        self.length, self.batch, self.shuffle, self.seed, self.rank, self.world = (
-            length,
-            batch,
-            shuffle,
-            seed,
-            rank,
-            world,
-        )
-        self.set_epoch(0)
+        self.length, self.batch, self.shuffle, self.seed = length, batch, shuffle, seed
+        self.rank, self.world, self.epoch = rank, world, 0
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the epoch, and how many of its batches to leave out (those before an interruption)."""
-        self.epoch, self.start = epoch, start
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
 
     def _own(self) -> np.ndarray:
         order = np.arange(self.length)
@@ -47,11 +39,11 @@ class EpochSampler(Sampler):
         return order[self.rank :: self.world]
 
     def __len__(self) -> int:
-        return -(-len(self._own()) // (self.batch // self.world)) - self.start
+        return -(-len(self._own()) // (self.batch // self.world))
 
     def __iter__(self) -> Iterator[list[int]]:
         own, each = self._own(), self.batch // self.world
-        for first in range(self.start * each, len(own), each):
+        for first in range(0, len(own), each):
             yield own[first : first + each].tolist()
 
 
@@ -86,10 +78,10 @@ def build_loader(
     )
 
 
-def start_epoch(loader: DataLoader, epoch: int, start: int = 0) -> None:
-    """Before iterating: choose the epoch of order and augmentation, and how many batches of it are done already."""
+def start_epoch(loader: DataLoader, epoch: int) -> None:
+    """Before iterating: choose the epoch of order and augmentation."""
     loader.dataset.set_epoch(epoch)
-    loader.batch_sampler.set_epoch(epoch, start)
+    loader.batch_sampler.set_epoch(epoch)
 
 
 def _quiet_worker(worker: int) -> None:

@@ -12,6 +12,7 @@ from seglab.geometry.polygons import bounding_box, ring_area
 from seglab.geometry.raster import coverage
 
 Rings = list[np.ndarray]
+POINTS = 1000  # that YOLO trainers make of an outline
 
 
 def soft_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4) -> np.ndarray:
@@ -40,15 +41,12 @@ def hard_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4
         x0, y0, x1, y1 = _window(rings, rows, columns, ratio)
         full = np.zeros(((y1 - y0) * ratio, (x1 - x0) * ratio), np.uint8)
         for ring in sorted(rings, key=lambda ring: -abs(ring_area(ring))):  # so that an island fills its hole again
-            points = _subdivide(ring).astype(np.int32) - (x0 * ratio, y0 * ratio)
-            cv2.fillPoly(full, [points.astype(np.int32)], int(ring_area(ring) >= 0))
+            points = thousand_pixels(ring) - np.int32((x0 * ratio, y0 * ratio))
+            cv2.fillPoly(full, [points], int(ring_area(ring) >= 0))
         if full.size:  # a cell is made of pixels of its own, so a window gives what the whole image would
             mask[y0:y1, x0:x1] = cv2.resize(full, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     if overlap:
-        taken = np.zeros((rows, columns), bool)
-        for index in np.argsort(masks.sum(axis=(1, 2), dtype=np.int64), kind="stable"):
-            masks[index][taken] = 0
-            taken |= masks[index] > 0
+        give_to_the_smallest(masks)
     return masks.astype(np.float16)
 
 
@@ -59,9 +57,20 @@ def _window(rings: Rings, rows: int, columns: int, ratio: int) -> tuple[int, int
     return x0, y0, max(x0, min(math.floor(right) + 1, columns)), max(y0, min(math.floor(bottom) + 1, rows))
 
 
-def _subdivide(ring: np.ndarray, count: int = 1000) -> np.ndarray:
-    """The same outline with about `count` points, as many on every edge."""
+def thousand_pixels(ring: np.ndarray) -> np.ndarray:
+    """(n, 2) -> (1000 or n + 1, 2) int32: points along the closed outline, cut down to whole pixels."""
     closed = np.concatenate((ring, ring[:1]))
     corners = np.arange(len(closed))
-    places = np.union1d(np.linspace(0, len(ring), max(0, count - len(closed))), corners)
-    return np.stack([np.interp(places, corners, closed[:, axis]) for axis in (0, 1)], axis=1)
+    places = np.linspace(0, len(ring), max(POINTS - len(closed), 0) or POINTS)
+    if len(closed) < POINTS:
+        places = np.sort(np.concatenate((places, corners)))
+    points = np.stack([np.interp(places, corners, axis) for axis in closed.T], axis=1)
+    return points.astype(np.float32).astype(np.int32)
+
+
+def give_to_the_smallest(masks: np.ndarray) -> None:
+    """Leave every cell of (N, h, w) uint8 masks to the smallest object on it alone."""
+    taken = np.zeros(masks.shape[1:], bool)
+    for index in np.argsort(masks.sum(axis=(1, 2), dtype=np.int64), kind="stable"):
+        masks[index][taken] = 0
+        taken |= masks[index] > 0

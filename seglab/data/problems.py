@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def problem_table(
     for problem in problems:
         shown[problem.kind] += 1
         if shown[problem.kind] <= rows:
-            where = problem.where.removeprefix(str(root)).lstrip("/\\") if str(root) else problem.where
+            where = problem.where.removeprefix(f"{root}{os.sep}") if str(root) else problem.where
             lines.append(f"  {where}  {problem.what} -> {problem.done}")
         if shown[problem.kind] == rows + 1:
             lines.append(f"  ... {counts[problem.kind] - rows} more: {problem.kind[0]} -> {problem.done}")

@@ -28,4 +28,3 @@ class Sample:
     image: np.ndarray
     objects: list[Object] = field(default_factory=list)
     path: str = ""
-    image_id: int | str = 0

@@ -46,21 +46,6 @@ def training_curves(results: str | Path) -> np.ndarray:
     return _render(figure)
 
 
-def precision_recall(
-    recall: np.ndarray, precision: np.ndarray, names: Sequence[str], average_precision: Sequence[float]
-) -> np.ndarray:
-    """Precision (C, R) of every class over recall (R,), with the mean over classes; AP (C,) stands in the legend."""
-    return curves(
-        recall,
-        precision,
-        [f"{name} {ap:.3f}" for name, ap in zip(names, average_precision)],
-        title="Precision and recall",
-        x_label="recall",
-        y_label="precision",
-        mean_label=f"all classes {np.mean(average_precision):.3f}",
-    )
-
-
 def curves(
     x: np.ndarray, y: np.ndarray, names: Sequence[str], title: str, x_label: str, y_label: str, mean_label: str = "mean"
 ) -> np.ndarray:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from seglab.data.coco_format import is_crowd
 from seglab.errors import SeglabError
@@ -53,13 +54,12 @@ class Instances(NamedTuple):
 class ClassMatches(NamedTuple):
     """How the detections of one class fared, by falling score. A: area ranges, T: overlap thresholds.
 
-    scores, ranks (place within its image), images (place of its image in the order of ids): (D,);
+    scores, ranks (place within its image): (D,);
     true, ignored: (D, A, T) bool, what is neither is false; positives: (A,) objects that count.
     """
 
     scores: np.ndarray
     ranks: np.ndarray
-    images: np.ndarray
     true: np.ndarray
     ignored: np.ndarray
     positives: np.ndarray
@@ -69,17 +69,11 @@ class ClassMatches(NamedTuple):
 class CocoFigures:
     """What the protocol reports; -1 stands where a class has no ground truth, as in COCO's own tool.
 
-    precision: (T, 101, K, A) at the largest detection limit; recall: (T, K, A, M); classes: the K class ids.
+    precision: (T, 101, K, A) at the largest detection limit; recall: (T, K, A, M).
     """
 
-    classes: tuple[int, ...]
     precision: np.ndarray
     recall: np.ndarray
-
-    @property
-    def per_class(self) -> np.ndarray:
-        """(K,) AP over all thresholds and areas of every class, -1 where it has no ground truth."""
-        return np.array([_mean(self.precision[:, :, k, 0]) for k in range(len(self.classes))])
 
     @property
     def twelve(self) -> dict[str, float]:
@@ -131,7 +125,7 @@ class CocoAccumulator:
         if not self._images:
             nothing = np.zeros(0)
             empty = np.zeros((0, len(AREAS), len(THRESHOLDS)), bool)
-            yield from (ClassMatches(nothing, nothing, nothing, empty, empty, np.zeros(4)) for _ in self.classes)
+            yield from (ClassMatches(nothing, nothing, empty, empty, np.zeros(4)) for _ in self.classes)
             return
         columns = list(zip(*(self._images[image_id] for image_id in sorted(self._images))))
         truth_count = np.array([len(column) for column in columns[0]])
@@ -154,13 +148,13 @@ class CocoAccumulator:
             ignored = np.where(claimed, spoilt, _outside(areas[found])[:, :, None])
             order = np.argsort(-scores[found], kind="stable")
             yield ClassMatches(
-                scores[found][order], ranks[found][order], images[found][order],
+                scores[found][order], ranks[found][order],
                 (claimed & ~ignored)[order], ignored[order], (~truth_ignored[truth_class == class_id]).sum(axis=0),
             )  # fmt: skip
 
     def summarise(self) -> CocoFigures:
         """The figures of every image added so far."""
-        return coco_figures(self.classes, [class_figures(matches) for matches in self.matches()])
+        return coco_figures([class_figures(matches) for matches in self.matches()])
 
 
 def class_figures(matches: ClassMatches) -> tuple[np.ndarray, np.ndarray]:
@@ -175,10 +169,10 @@ def class_figures(matches: ClassMatches) -> tuple[np.ndarray, np.ndarray]:
     return precision, recall
 
 
-def coco_figures(classes: Sequence[int], parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> CocoFigures:
-    """Put the figures of single classes together, in the order of `classes`."""
+def coco_figures(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> CocoFigures:
+    """Put the figures of single classes together."""
     precision, recall = zip(*parts)
-    return CocoFigures(tuple(classes), np.stack(precision, axis=2), np.stack(recall, axis=1))
+    return CocoFigures(np.stack(precision, axis=2), np.stack(recall, axis=1))
 
 
 def overlapping_pairs(
@@ -188,8 +182,6 @@ def overlapping_pairs(
 
     order: (D,) the detections to look at. Returns (P,) places in `order`, (P,) objects and (P,) overlaps in [0, 1].
     """
-    from pycocotools import mask as coco_mask
-
     truth_class, found_class = np.asarray(ground_truth.classes), np.asarray(detections.classes)[order]
     crowd = (
         np.zeros(len(truth_class), np.uint8) if ground_truth.crowd is None else np.asarray(ground_truth.crowd, np.uint8)
@@ -336,8 +328,6 @@ def _read_json(path: str | Path) -> Any:
 
 def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: bool | None) -> Instances:
     """Rows of a COCO file of one image; area_by_box is None for ground truth, whose areas are given."""
-    from pycocotools import mask as coco_mask
-
     masks, areas = _rles(rows, size) if kind != "bbox" or area_by_box is False else (None, None)
     boxes = None
     if kind == "bbox":
@@ -364,8 +354,6 @@ def _rles(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.ndarr
 
     Errors: ValueError and TypeError for a shape that cannot be drawn, and for an RLE that is damaged.
     """
-    from pycocotools import mask as coco_mask
-
     masks, areas, strings = [], np.zeros(len(rows)), {}
     for place, row in enumerate(rows):
         shape = row.get("segmentation")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from seglab.evaluation.coco import Instances
 
@@ -16,8 +17,6 @@ def count_confusions(matrix: np.ndarray, ground_truth: Instances, detections: In
     left over counts as background taken for an object, an object left over as an object taken for background.
     Detections on crowds are not counted.
     """
-    from pycocotools import mask as coco_mask
-
     background = len(matrix) - 1
     sure = np.flatnonzero(detections.scores > CONFIDENCE)
     classes = np.asarray(detections.classes)[sure]

@@ -6,6 +6,7 @@ Assignment and loss belong to training, which stands above this folder, so they 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -308,7 +309,7 @@ def check_metric(
     device: str | torch.device,
 ) -> Finding:  # fmt: skip
     """Whether the truth itself scores 1, and if so, what costs the network its AP."""
-    itself, breakdown = CocoAccumulator(range(len(dataset.names)), "segm"), ErrorBreakdown("segm")
+    itself, breakdown = CocoAccumulator(range(len(dataset.names)), "segm", sys.maxsize), ErrorBreakdown("segm")
     for index in range(len(dataset)):
         truth = truth_instances(dataset.objects(index), dataset.image_sizes[index])
         itself.add(index, truth, truth._replace(scores=np.ones(len(truth.classes))))

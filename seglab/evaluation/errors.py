@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from seglab.evaluation.coco import MAX_DETECTIONS, Instances, count_within, precision_at_recalls
 
@@ -42,8 +43,6 @@ class ErrorBreakdown:
 
     def add(self, ground_truth: Instances, detections: Instances) -> None:
         """Find the cause of every detection of one image."""
-        from pycocotools import mask as coco_mask
-
         classes, scores = np.asarray(detections.classes), np.asarray(detections.scores, dtype=np.float64)
         order = np.lexsort((-scores, classes))
         order = order[count_within(classes[order]) < MAX_DETECTIONS[-1]]

@@ -186,5 +186,5 @@ def task_metrics(
         np.array(ap).reshape(-1, 10),
         *tables,
         nc=len(accumulator.classes),
-        coco=coco_figures(accumulator.classes, parts) if parts else None,
+        coco=coco_figures(parts) if parts else None,
     )

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from seglab.data.augment import boxes_of
 from seglab.data.catalogue import DatasetSpec, label_path
 from seglab.data.coco_format import read_coco
 from seglab.data.dataset import SegmentationDataset
@@ -29,7 +31,6 @@ from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.geometry.letterbox import Letterbox
-from seglab.geometry.polygons import bounding_box
 from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import weighted_sums
 from seglab.inference.predictor import BOUNDS
@@ -176,8 +177,6 @@ def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Insta
 
 def most_shared(boxes: np.ndarray, truth: Instances) -> np.ndarray:
     """(N, 4) xyxy boxes that hold masks -> (N, G) the most pixels these can share with the objects' masks."""
-    from pycocotools import mask as coco_mask
-
     corners = np.reshape(coco_mask.toBbox(list(truth.masks)), (-1, 4))  # not the outlines', which are smaller
     reach = boxes + (-1, -1, 1, 1)  # a pixel whose centre lies in the box may stand out by half of itself
     low, high = np.maximum(reach[:, None, :2], corners[:, :2]), reach[:, None, 2:]
@@ -195,7 +194,7 @@ def may_match(pixels: int, most: np.ndarray, truth: Instances) -> bool:
 def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> Instances:
     """Objects of an image of (height, width) as COCO holds them."""
     masks = [item.rle or rings_to_rle(item.rings, *image_size) for item in objects]
-    boxes = np.array([bounding_box(item.rings) for item in objects]).reshape(-1, 4)
+    boxes = boxes_of(objects)
     boxes[:, 2:] -= boxes[:, :2]
     return Instances(
         np.array([item.class_id for item in objects], dtype=np.int64),
@@ -262,8 +261,8 @@ def validate_dataset(
         folder = new_folder("val", config.project, config.name, config.exist_ok)
         metrics.save_dir = str(folder)
         if results is not None:
-            if config.split in spec.annotations:
-                categories = read_coco(spec.annotations[config.split]).category_ids
+            if source := spec.annotations.get(config.split) or spec.crowds.get(config.split):
+                categories = read_coco(source).category_ids
                 for row in results:
                     row["category_id"] = categories[row["category_id"]]
             (folder / "predictions.json").write_text(json.dumps(results))
@@ -275,14 +274,18 @@ def validate_dataset(
 
 def write_plots(metrics: Metrics, folder: Path) -> None:
     """Precision-recall, F1, precision and recall curves of boxes and masks, and the confusion matrix, as PNG files."""
-    from seglab.drawing.plots import confusion, curves, precision_recall
+    from seglab.drawing.plots import confusion, curves
 
     names = [metrics.names[class_id] for class_id in metrics.ap_class_index]
     pictures = {"confusion_matrix": confusion(metrics.confusion_matrix, list(metrics.names.values()))}
     for part, task in (("Box", metrics.box), ("Mask", metrics.seg)) if names else ():
-        pictures[f"{part}PR_curve"] = precision_recall(task.px, task.prec_values, names, task.ap50)
-        for label, table in (("F1", task.f1_curve), ("P", task.p_curve), ("R", task.r_curve)):
-            title = {"F1": "F1", "P": "Precision", "R": "Recall"}[label]
+        labels, mean = [f"{name} {ap:.3f}" for name, ap in zip(names, task.ap50)], f"all classes {task.map50:.3f}"
+        pictures[f"{part}PR_curve"] = curves(
+            task.px, task.prec_values, labels, "Precision and recall", "recall", "precision", mean
+        )
+        for label, title, table in (
+            ("F1", "F1", task.f1_curve), ("P", "Precision", task.p_curve), ("R", "Recall", task.r_curve)
+        ):  # fmt: skip
             pictures[f"{part}{label}_curve"] = curves(
                 task.px, table, names, f"{title} and confidence", "confidence", title.lower()
             )

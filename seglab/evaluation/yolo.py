@@ -15,8 +15,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from seglab.data.mask_targets import give_to_the_smallest, thousand_pixels
 from seglab.data.sample import Object
 from seglab.evaluation.coco import ClassMatches, Instances
 from seglab.evaluation.curves import precision_envelope
@@ -44,8 +46,6 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
     size: (height, width) of the letterbox. A cell belongs to a mask when its top-left corner lies in the box and the
     weighted sum of prototypes is positive there.
     """
-    from pycocotools import mask as coco_mask
-
     height, width = prototypes.shape[1:]
     logits = detections.coefficients.float() @ prototypes.float().transpose(1, 2).flatten(1)  # columns first, as RLE
     inside = (logits > 0).cpu().numpy().reshape(-1, width, height)
@@ -54,19 +54,21 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
     x, y = np.arange(width), np.arange(height)
     inside &= ((x >= left) & (x < right))[:, :, None] & ((y >= top) & (y < bottom))[:, None, :]  # (N, w, h)
     masks = coco_mask.encode(inside.view(np.uint8).transpose(2, 1, 0)) if len(inside) else []
-    return Instances(
-        detections.classes.cpu().numpy(), np.zeros(len(boxes)), _xywh(boxes), masks, detections.scores.cpu().numpy()
-    )
+    boxes = boxes.astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    classes, scores = detections.classes.cpu().numpy(), detections.scores.cpu().numpy()
+    return Instances(classes, np.zeros(len(boxes)), boxes, masks, scores)
 
 
 def label_rows(path: Path) -> list[tuple[int, np.ndarray]]:
     """(class, (n, 2) fractions of the image's size) of every row of a label file as it stands; [] if one cannot be."""
     try:
         lines = dict.fromkeys(path.read_text().splitlines()) if path.is_file() else ()
-        rows = [np.array(line.split(), dtype=np.float64) for line in lines]
-        return [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows if len(row)]
+        rows = [np.array(line.split(), dtype=np.float64) for line in lines if line.strip()]
+        outlines = [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows]
     except ValueError:
         return []
+    return outlines if all(len(points) > 2 and np.isfinite(points).all() for _, points in outlines) else []
 
 
 def outline_row(item: Object, image_size: tuple[int, int]) -> tuple[int, np.ndarray]:
@@ -80,33 +82,13 @@ def quarter_truth(rows: Sequence[tuple[int, np.ndarray]], box: Letterbox) -> Ins
     Outlines get 1,000 points, each cut down to a whole pixel, are filled at full resolution and reduced bilinearly;
     every cell then belongs to the smallest object on it. Cutting makes the exact points matter, so they are not tidied.
     """
-    from pycocotools import mask as coco_mask
-
     height, width = box.size
     masks, boxes = np.zeros((len(rows), width // 4, height // 4), np.uint8), np.zeros((len(rows), 4))
     for mask, bounds, (_, row) in zip(masks, boxes, rows):
         outline = row * box.resized[::-1] + box.pad[::-1]
         bounds[:] = *outline.min(axis=0), *np.ptp(outline, axis=0)
-        full = cv2.fillPoly(np.zeros((height, width), np.uint8), [_dense(outline).astype(np.int32)], 1)
+        full = cv2.fillPoly(np.zeros((height, width), np.uint8), [thousand_pixels(outline)], 1)
         mask[:] = cv2.resize(full, (width // 4, height // 4), interpolation=cv2.INTER_LINEAR).T
-    taken = np.zeros(masks.shape[1:], bool)
-    for index in np.argsort(masks.sum(axis=(1, 2), dtype=np.int64), kind="stable"):
-        masks[index][taken] = 0
-        taken |= masks[index] > 0
+    give_to_the_smallest(masks)
     rles = coco_mask.encode(masks.transpose(2, 1, 0)) if len(masks) else []
     return Instances(np.array([class_id for class_id, _ in rows], dtype=np.int64), np.zeros(len(rows)), boxes, rles)
-
-
-def _dense(outline: np.ndarray, points: int = 1000) -> np.ndarray:
-    """(n, 2) -> (max(points, n + 1), 2) float32 along the closed outline, the vertices among them."""
-    closed = np.concatenate((outline, outline[:1]))
-    places = np.arange(len(closed))
-    between = np.linspace(0, len(closed) - 1, max(points - len(closed), 0) or points)
-    if len(closed) < points:
-        between = np.sort(np.concatenate((between, places)))
-    return np.stack([np.interp(between, places, axis) for axis in closed.T], axis=1).astype(np.float32)
-
-
-def _xywh(boxes: np.ndarray) -> np.ndarray:
-    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    return np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)

@@ -78,15 +78,14 @@ class Letterbox:
         return np.array(scale, dtype=like.dtype), np.array(offset, dtype=like.dtype)
 
 
-def letterbox(image_size: tuple[int, int], size: tuple[int, int], scaleup: bool = True) -> Letterbox:
+def letterbox(image_size: tuple[int, int], size: tuple[int, int]) -> Letterbox:
     """Fit an image into `size`, keeping its proportions, centred. All sizes are (height, width) in pixels.
 
-    scaleup=False never enlarges a small image (what validation does). Errors: ValueError for an empty size.
+    Errors: ValueError for an empty size.
     """
     if min(*image_size, *size) < 1:
         raise ValueError(f"cannot letterbox an image of {image_size} into {size}: every side must be at least 1 pixel")
-    ratio = min(size[0] / image_size[0], size[1] / image_size[1])
-    return _fit(image_size, size, ratio if scaleup else min(ratio, 1.0))
+    return _fit(image_size, size, min(size[0] / image_size[0], size[1] / image_size[1]))
 
 
 def smallest_letterbox(image_size: tuple[int, int], longest: int, stride: int = 32) -> Letterbox:

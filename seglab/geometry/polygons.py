@@ -1,4 +1,4 @@
-"""Polygons as lists of rings: area, clipping, affine maps, and several rings written as one row and read back.
+"""Polygons as lists of rings: area, clipping, and several rings written as one row and read back.
 
 A ring is an (n, 2) float64 array of xy vertices, not closed (the last vertex is not the first again). An object is a
 flat list of rings; the sign of a ring's shoelace area tells what it is: positive is solid, negative is a hole, and
@@ -40,14 +40,6 @@ def bounding_box(rings: Sequence[Ring]) -> np.ndarray:
     if not len(points):
         raise ValueError("an object without vertices has no bounding box; leave empty objects out")
     return np.concatenate((points.min(axis=0), points.max(axis=0)))
-
-
-def transform_rings(rings: Sequence[Ring], matrix: np.ndarray) -> list[Ring]:
-    """Map every ring by an affine (2, 3) matrix; a reflection keeps solid rings solid and holes holes."""
-    matrix = np.asarray(matrix, dtype=np.float64)
-    mirrored = np.linalg.det(matrix[:, :2]) < 0
-    moved = [ring @ matrix[:, :2].T + matrix[:, 2] for ring in rings]
-    return [ring[::-1] for ring in moved] if mirrored else moved
 
 
 def clip_rings(rings: Sequence[Ring], width: float, height: float) -> list[Ring]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from pycocotools import mask as coco
 
 from seglab.geometry.polygons import Ring, clip_rings, ring_area
 
@@ -20,15 +21,11 @@ LONGEST = 7  # groups of a packed count: 35 bits
 
 def encode(mask: np.ndarray) -> Rle:
     """(h, w) bool or 0/1 mask -> RLE."""
-    from pycocotools import mask as coco
-
     return coco.encode(np.asfortranarray(mask, dtype=np.uint8))
 
 
 def decode(rle: Rle) -> np.ndarray:
     """RLE, compressed or with a plain list of counts -> (h, w) bool mask."""
-    from pycocotools import mask as coco
-
     return coco.decode(compress(rle)).view(bool)
 
 
@@ -37,8 +34,6 @@ def compress(rle: Rle) -> Rle:
 
     Errors: ValueError when the counts of a string or list are no runs that add up to the picture's pixels.
     """
-    from pycocotools import mask as coco
-
     if isinstance(rle["counts"], bytes):
         return rle
     (height, width), counts = rle["size"], counts_of(rle)
@@ -171,8 +166,6 @@ def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
     object where more solid rings than holes cover it, so an island inside a hole is kept. Rings that reach further
     than FAR out of the picture are cut at its border before.
     """
-    from pycocotools import mask as coco
-
     if any(ring.max() > FAR or ring.min() < -FAR for ring in rings):
         rings = clip_rings(rings, width, height)
     drawn = coco.frPyObjects([np.ravel(ring) for ring in rings], height, width) if len(rings) else []
@@ -191,22 +184,16 @@ def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
 
 def area(rle: Rle) -> int:
     """Pixels of the mask."""
-    from pycocotools import mask as coco
-
     return int(coco.area(compress(rle)))
 
 
-def merge(rles: Sequence[Rle], intersect: bool = False) -> Rle:
-    """Union, or intersection, of masks of one size."""
-    from pycocotools import mask as coco
-
-    return coco.merge([compress(rle) for rle in rles], intersect=intersect)
+def merge(rles: Sequence[Rle]) -> Rle:
+    """Union of masks of one size."""
+    return coco.merge([compress(rle) for rle in rles])
 
 
 def iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = None) -> np.ndarray:
     """(N, M) overlap of every mask of `a` with every mask of `b`; for a crowd of `b`, over the area of `a` alone."""
-    from pycocotools import mask as coco
-
     if not len(a) or not len(b):
         return np.zeros((len(a), len(b)))
     crowd = [False] * len(b) if crowd is None else list(crowd)

@@ -123,11 +123,11 @@ class _Clock:
     """Milliseconds between laps; waits for work queued on a GPU, so that it counts where it belongs."""
 
     def __init__(self, device: str | torch.device):
-        self.on_cuda = torch.device(device).type == "cuda"
+        self.device = torch.device(device)
         self.last = time.perf_counter()
 
     def lap(self) -> float:
-        if self.on_cuda:
-            torch.cuda.synchronize()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # which need not be the current one
         before, self.last = self.last, time.perf_counter()
         return (self.last - before) * 1e3

@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from seglab.errors import SeglabError
+
 Loaded = TypeVar("Loaded")
 
 
@@ -34,12 +36,16 @@ def join(device: torch.device) -> Process:
     if world == 1:
         return Process(0, 1, device)
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        number, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= cards:
+            raise SeglabError(f"process {number + 1} on this machine has no GPU: give torchrun --nproc-per-node {cards}")
+        device = torch.device("cuda", number)
         torch.cuda.set_device(device)
     process = Process(int(os.environ["RANK"]), world, device)
     if not dist.is_initialized():
         patience = datetime.timedelta(hours=3)  # the others wait while one process validates
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=patience)
+        nccl = torch.cuda.is_available() and dist.is_nccl_available()
+        dist.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=patience)
         atexit.register(leave, process)
     return process
 

@@ -116,7 +116,8 @@ def _train(
     if config.resume:
         tensors, progress = read_state(folder)
         restore(tensors, network, average, optimizer)
-        scaler.load_state_dict(progress.scaler)
+        if progress.scaler:  # empty where the run began without one: on a processor, or a card that has bf16
+            scaler.load_state_dict(progress.scaler)
     good = capture(network, average, optimizer)
     wrapped: nn.Module = network
     if process.world > 1:

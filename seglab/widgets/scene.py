@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seglab.data.augment import move
 from seglab.data.catalogue import DatasetSpec, is_dataset_name, load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.sample import Object, Sample
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.letterbox import Letterbox
-from seglab.geometry.polygons import ring_area, transform_rings
+from seglab.geometry.polygons import ring_area
 from seglab.geometry.rle import crop_to_rle, iou, rings_to_rle, rle_to_crop
 from seglab.inference.decode import decode
 from seglab.inference.masks import MaskCrop, weighted_sums
@@ -271,8 +272,7 @@ def shown(sample: Sample) -> tuple[np.ndarray, list[Object]]:
         return sample.image, sample.objects
     size = max(1, round(width * share)), max(1, round(height * share))
     matrix = np.diag((size[0] / width, size[1] / height)) @ np.eye(2, 3)
-    objects = [Object(item.class_id, transform_rings(item.rings, matrix), item.crowd) for item in sample.objects]
-    return cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA), objects
+    return cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA), move(sample.objects, matrix, size[::-1])
 
 
 def samples(images: Any, split: str = "val") -> list[tuple[str, Callable[[], Sample]]]:

@@ -36,7 +36,7 @@ def painted(seed, size=(120, 160), objects=2):
         share = coverage(rings, *size)[..., None]
         image = np.round(image * (1 - share) + np.array(COLOURS[number]) * share).astype(np.uint8)
         found.append(Object(number, rings))
-    return Sample(image, found, f"{seed}.png", seed)
+    return Sample(image, found, f"{seed}.png")
 
 
 def assert_outlines_fit(sample, tolerance=0.05):

@@ -24,16 +24,21 @@ def make(tmp_path, *annotations, images=(IMAGE,)):
     return CocoFile(path)
 
 
+def of_first(coco):
+    """The objects of the first image and what is wrong with them."""
+    return coco.objects(next(iter(coco.images.values())), SIZE)
+
+
 def test_sparse_category_ids_are_sorted(tmp_path):
     coco = make(tmp_path, {"segmentation": [SQUARE]})
     assert coco.names == {0: "a", 1: "m", 2: "z"} and coco.category_ids == [1, 13, 90]
-    ((found,), problems) = coco.objects(0, SIZE)
+    ((found,), problems) = of_first(coco)
     assert found.class_id == 1 and not problems and fill(found.rings, 20, 30).sum() == 100
 
 
 def test_parts_are_all_solid_whichever_way_they_turn(tmp_path):
     reverse = np.array(SQUARE).reshape(-1, 2)[::-1] + (14, 0)
-    ((found,), _) = make(tmp_path, {"segmentation": [SQUARE, reverse.ravel().tolist()]}).objects(0, SIZE)
+    ((found,), _) = of_first(make(tmp_path, {"segmentation": [SQUARE, reverse.ravel().tolist()]}))
     assert fill(found.rings, 20, 30).sum() == 200
 
 
@@ -51,7 +56,7 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
 
         counts = coco.frPyObjects({"size": [20, 30], "counts": counts}, 20, 30)["counts"].decode()
     rle = {"size": [20, 30], "counts": counts}
-    ((found,), problems) = make(tmp_path, {"segmentation": rle, "iscrowd": crowd}).objects(0, SIZE)
+    ((found,), problems) = of_first(make(tmp_path, {"segmentation": rle, "iscrowd": crowd}))
     assert not problems and found.crowd is bool(crowd)
     assert np.array_equal(decode(found.rle), mask) and np.array_equal(fill(found.rings, 20, 30), mask)
 
@@ -78,7 +83,7 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
     ],
 )
 def test_bad_annotations(tmp_path, annotation, what, kept):
-    objects, problems = make(tmp_path, {"segmentation": [SQUARE]}, annotation).objects(0, SIZE)
+    objects, problems = of_first(make(tmp_path, {"segmentation": [SQUARE]}, annotation))
     assert len(objects) == 1 + kept
     assert any(what in f"{p.what} {p.done}" for p in problems) and all("annotation 1" in p.path for p in problems)
     with pytest.raises(SeglabError, match=r"a\.jpg annotation 1"):
@@ -87,13 +92,13 @@ def test_bad_annotations(tmp_path, annotation, what, kept):
 
 def test_annotations_of_unknown_images_are_listed(tmp_path):
     coco = make(tmp_path, {"segmentation": [SQUARE], "image_id": 77}, {"segmentation": [SQUARE]})
-    assert len(coco.objects(0, SIZE)[0]) == 1 and "77" in coco.unplaced()[0].what
+    assert len(of_first(coco)[0]) == 1 and "77" in coco.unplaced()[0].what
 
 
 def test_of_two_entries_of_one_file_the_first_counts_and_the_others_objects_are_listed(tmp_path):
     again = {**IMAGE, "id": 6}
     coco = make(tmp_path, {"segmentation": [SQUARE]}, {"segmentation": [SQUARE], "image_id": 6}, images=(IMAGE, again))
-    assert coco.file_names == ["a.jpg"] and len(coco.objects(0, SIZE)[0]) == 1
+    assert list(coco.images) == ["a.jpg"] and len(of_first(coco)[0]) == 1
     assert "1 annotation of image id 6" in coco.unplaced()[0].what
 
 
@@ -119,7 +124,7 @@ def test_the_index_is_read_again_when_the_file_changes(tmp_path):
     import os
 
     os.utime(tmp_path / "x.json", ns=(1, 1))
-    assert read_coco(tmp_path / "x.json").objects(0, SIZE) == ([], [])
+    assert of_first(read_coco(tmp_path / "x.json")) == ([], [])
 
 
 def test_real_coco_masks_equal_pycocotools(datasets_folder):
@@ -128,8 +133,8 @@ def test_real_coco_masks_equal_pycocotools(datasets_folder):
     for path in sorted((datasets_folder / "coco38/annotations").glob("*.json")):
         theirs, ours = COCO(str(path)), read_coco(path)
         assert list(ours.names.values()) == [theirs.cats[i]["name"] for i in sorted(theirs.cats)]
-        for index, image in enumerate(ours.images):
-            objects, problems = ours.objects(index, (image["height"], image["width"]))
+        for image in ours.images.values():
+            objects, problems = ours.objects(image, (image["height"], image["width"]))
             annotations = theirs.imgToAnns[image["id"]]
             assert not problems and len(objects) == len(annotations)
             for object_, annotation in zip(objects, annotations):

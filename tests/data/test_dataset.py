@@ -29,7 +29,7 @@ def test_samples_are_raw(make_shelf):
     for index in range(6):
         sample = dataset.sample(index)
         height, width = sample.image.shape[:2]
-        assert np.array_equal(sample.image, read_image(dataset.images[index])) and sample.image_id == index
+        assert np.array_equal(sample.image, read_image(dataset.images[index])) and dataset.image_id(index) == index
         assert dataset.image_sizes[index] == (height, width)
         expected = np.array([[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]]) * (width, height)
         assert np.allclose(sample.objects[0].rings[0], expected) and sample.objects[1].class_id == 1
@@ -193,7 +193,7 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
         json.dumps({"images": images, "annotations": annotations, "categories": categories})
     )
     as_truth = SegmentationDataset(load_dataset(spec.root / "instances_val.json", spec.root / "images/val"), "val", 64)
-    assert as_truth.sample(0).image_id == 70 and [o.crowd for o in as_truth.objects(0)] == [False, True]
+    assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.objects(0)] == [False, True]
     assert as_truth.objects(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
     assert "another size" in as_truth.problems[0].what and as_truth.objects(1) == []
 

@@ -29,7 +29,6 @@ def test_class_curves_and_confusion(classes):
     x = np.linspace(0, 1, 101)
     y = np.stack([1 - x ** (k + 1) for k in range(classes)])
     names = [f"class {k}" for k in range(classes)]
-    assert is_picture(plots.precision_recall(x, y, names, y.mean(axis=1)))
     assert is_picture(plots.curves(x, y, names, "F1", "confidence", "F1"))
     counts = np.random.default_rng(0).poisson(1, (classes + 1, classes + 1))
     assert is_picture(plots.confusion(counts, names))

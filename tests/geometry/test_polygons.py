@@ -15,7 +15,6 @@ from seglab.geometry.polygons import (
     orient,
     ring_area,
     split_row,
-    transform_rings,
 )
 from seglab.geometry.raster import coverage, fill
 
@@ -52,13 +51,6 @@ def test_bounding_box_covers_all_rings_and_refuses_none():
     np.testing.assert_array_equal(bounding_box([HOLE, SQUARE + 2]), [1, 1, 6, 6])
     with pytest.raises(ValueError, match="bounding box"):
         bounding_box([])
-
-
-@pytest.mark.parametrize("matrix", [[[-1, 0, 9], [0, 1, 2]], [[0.5, 0.2, 1], [-0.3, 2, 0]], [[0, 1, 0], [1, 0, 0]]])
-def test_an_affine_map_scales_areas_and_keeps_their_meaning(matrix):
-    scale = abs(np.linalg.det(np.array(matrix)[:, :2]))
-    moved = transform_rings([SQUARE, HOLE], matrix)
-    np.testing.assert_allclose([ring_area(ring) for ring in moved], [16 * scale, -4 * scale])
 
 
 @given(seeds)

@@ -225,6 +225,15 @@ def test_half_precision_scales_its_loss_and_continues_bit_for_bit(tmp_path, monk
     assert_same(whole.best, resumed.best)
 
 
+def test_a_run_begun_in_float32_goes_on_in_half_precision(tmp_path, monkeypatch):
+    arguments = {"epochs": 2, "batch": 2, "nbs": 2, "val": True, "project": str(tmp_path)}
+    with pytest.raises(KeyboardInterrupt):
+        worker.run(validation=interrupted_in_epoch(2), **arguments)
+    monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: torch.float16)
+    result, model = worker.run(resume=str(tmp_path / "train"), val=True)
+    assert [row["epoch"] for row in result.history] == [1, 2] and trainer.is_finite(model)
+
+
 def interrupted_in_epoch(number):
     seen = []
 

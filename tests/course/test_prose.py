@@ -35,3 +35,14 @@ def test_the_readme_names_every_lesson_with_its_picture():
         picture = ROOT / f"docs/images/lesson-{lesson.name[:2]}.png"
         assert f"(notebooks/{lesson.name})" in text and f"(docs/images/{picture.name})" in text
         assert picture.stat().st_size <= 60_000
+
+
+def test_the_heart_reads_in_an_evening():
+    """The files that the decision lists, in their order, docstrings included."""
+    text = (ROOT / "docs/decisions/0011-what-to-read-in-an-evening.md").read_text(encoding="utf-8")
+    files = re.findall(r"`(seglab/\w+/\w+\.py)`", text)
+    assert len(files) == len(set(files)) > 20
+    assert {name.split("/")[1] for name in files} == {
+        "geometry", "data", "model", "inference", "training", "evaluation"
+    }  # fmt: skip
+    assert sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files) <= 4000

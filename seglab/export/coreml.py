@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,21 +19,28 @@ from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
 RUNS_HERE = platform.system() == "Darwin"
+OUTPUTS = ("predictions", "prototypes")
+# What fp16 computes in float16: the layers that take the time. What lies between them and decoding stay float32.
+IN_HALF = {"conv", "conv_transpose", "silu", "max_pool", "upsample_nearest_neighbor"}
 
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     """Convert the exported program to an ML program, with the description as user-defined metadata.
 
-    fp16 is the precision Apple's neural engine computes in; asked for, the whole program takes it, decoding included.
+    fp16 is the precision Apple's neural engine computes in; asked for, the network's layers take it, while input,
+    decoding and outputs stay float32 as in every format.
     """
     package = require("coremltools", "coremltools")
     program = pt2.program(model, replace(description, precision="fp32")).run_decompositions({})
-    half = description.precision == "fp16"
+    if description.precision == "fp16":
+        precision = package.transform.FP16ComputePrecision(op_selector=lambda op: op.op_type in IN_HALF)
+    else:
+        precision = package.precision.FLOAT32
     converted = package.convert(
         program,
-        outputs=[package.TensorType("predictions"), package.TensorType("prototypes")],
+        outputs=[package.TensorType(name, dtype=np.float32) for name in OUTPUTS],
         minimum_deployment_target=package.target.iOS16,
-        compute_precision=package.precision.FLOAT16 if half else package.precision.FLOAT32,
+        compute_precision=precision,
     )
     converted.user_defined_metadata.update(description.to_strings())
     converted.license = description.licence
@@ -60,6 +68,6 @@ def load(path: Path) -> Runtime:
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         outputs = model.predict({"images": images.numpy()})
-        return torch.from_numpy(outputs["predictions"]), torch.from_numpy(outputs["prototypes"])
+        return tuple(torch.from_numpy(outputs[name]) for name in OUTPUTS)
 
     return Runtime(path, description, run)

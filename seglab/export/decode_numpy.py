@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 COEFFICIENTS = 32
@@ -39,6 +38,8 @@ class Placement(NamedTuple):
 
 def preprocess(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Placement]:
     """RGB (h, w, 3) uint8 -> images (1, 3, *size) float32 and where the photo lies in it; size: (height, width)."""
+    import cv2  # only here: what is decoded elsewhere needs numpy alone
+
     height, width = image.shape[:2]
     ratio = min(size[0] / height, size[1] / width)
     resized = tuple(max(1, min(round(side * ratio), limit)) for side, limit in zip((height, width), size))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import seglab
 from seglab.data.assets import cache_folder
 from seglab.errors import SeglabError
 from seglab.export.description import Description, fingerprint
@@ -21,8 +23,9 @@ PREFERRED = {"onnx": "onnxruntime", "openvino": "openvino"}
 def fastest(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (640, 640)) -> Runtime | None:
     """The network through the fastest engine that is installed and agrees with it; None, and a line why, without one.
 
-    The file is made and verified on first use and kept in the cache folder under the fingerprint of the weights. It
-    takes any batch and size; `size` (height, width) is the one it is verified at.
+    The file is made and verified on first use and kept in the cache folder under the fingerprint of the weights and the
+    versions of the engine and of seglab: a verdict holds for those only. It takes any batch and size; `size` (height,
+    width) is the one it is verified at.
     """
     reasons = []
     for name, package in PREFERRED.items():
@@ -44,14 +47,19 @@ def fastest(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (64
 
 def _made_once(name: str, model: YOLO11Seg, names: dict[int, str], size: tuple[int, int]) -> Path:
     """The verified file of one format in the cache, named last, so that a cut-off run leaves no half file."""
-    weights, row = fingerprint(model), FORMATS[name]
-    path = cache_folder() / "engines" / f"{weights[:16]}{row.suffix}"
+    weights, row, package = fingerprint(model), FORMATS[name], PREFERRED[name]
+    engine = f"{package}-{version(packages_distributions()[package][0])}"  # onnxruntime-gpu holds onnxruntime too
+    path = cache_folder() / "engines" / f"{weights[:16]}-{engine}-seglab-{seglab.__version__}{row.suffix}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as folder:
             fresh = Path(folder) / path.name
-            print(f"engine=auto: writing the network for {PREFERRED[name]}, once for these weights")
+            print(f"engine=auto: writing the network for {package}, once for these weights")
             module_of(row).write(model, fresh, Description(names, size, dynamic=True, weights=weights))
             verify(fresh, model, names)
-            fresh.replace(path)
+            try:
+                fresh.replace(path)
+            except OSError:  # a folder of that name: another process was faster, and its file is as good
+                if not path.exists():
+                    raise
     return path

@@ -116,6 +116,8 @@ def _refuse_unfit(name: str, row: Format, config: ExportConfig) -> None:
     if config.dynamic and not row.dynamic:
         able = ", ".join(other for other, its in FORMATS.items() if its.dynamic)
         raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
+    if config.int8 and config.half:
+        raise SeglabError("half=True and int8=True are two precisions: export with one of them")
     if config.int8 and config.data is None:
         raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
     if config.masks and not config.nms:

@@ -34,10 +34,13 @@ ALIASES = {"tensorrt": "engine", "tflite": "litert", "exported_program": "pt2"}
 
 
 def find_format(name: str) -> tuple[str, Format]:
-    """A format by name or alias. Errors: SeglabError that lists those there are."""
+    """A format by name or alias. Errors: SeglabError that lists those there are, and where the way to others stands."""
     name = ALIASES.get(name, name)
     if name not in FORMATS:
-        raise SeglabError(f"there is no export format '{name}': choose one of {', '.join(FORMATS)}")
+        raise SeglabError(
+            f"there is no export format '{name}': choose one of {', '.join(FORMATS)}, or see in docs/export.md which "
+            "others are left out and how the ONNX file leads there"
+        )
     return name, FORMATS[name]
 
 

@@ -31,6 +31,8 @@ def test_it_imports_nothing_but_numpy_and_cv2():
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert names == {"__future__", "typing", "cv2", "numpy"}
+    (cv2,) = [node for node in ast.walk(tree) if isinstance(node, ast.Import) and node.names[0].name == "cv2"]
+    assert cv2 not in tree.body  # decoding works where there is no cv2
 
 
 @settings(deadline=None, max_examples=30)

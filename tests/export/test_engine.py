@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -28,6 +30,35 @@ def test_it_is_made_once_and_agrees(network, smooth, tmp_path, monkeypatch):
     images = smooth(2, (64, 128), seed=3)
     for given, expected in zip(again.forward(images), Deployed(network)(images)):
         torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_another_version_of_the_engine_or_of_seglab_is_judged_anew(network, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
+    judged = []
+    monkeypatch.setattr(engine, "verify", lambda path, *arguments: judged.append(path.name))
+    engine.fastest(network, NAMES, (96, 96))
+    with monkeypatch.context() as other:
+        other.setattr(engine, "version", lambda distribution: "99.0")
+        engine.fastest(network, NAMES, (96, 96))
+    monkeypatch.setattr(engine.seglab, "__version__", "99.1")
+    engine.fastest(network, NAMES, (96, 96))
+    assert len(set(judged)) == 3 and "-99.0-" in judged[1] and "-99.1." in judged[2]
+
+
+def test_a_faster_process_s_file_is_taken(network, tmp_path, monkeypatch):
+    """A folder cannot replace one that has something in it."""
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(engine, "PREFERRED", {"openvino": "openvino"})
+
+    def verify(fresh, *arguments):
+        shutil.copytree(fresh, fresh.parent.parent / fresh.name)  # meanwhile, in another process
+
+    monkeypatch.setattr(engine, "verify", verify)
+    runtime = engine.fastest(network, NAMES, (96, 96))
+    assert [place.name for place in runtime.path.parent.iterdir()] == [runtime.path.name]
 
 
 def test_without_an_engine_there_is_none_and_a_line_says_so(network, monkeypatch, tmp_path, capsys):

@@ -51,6 +51,14 @@ def test_validation_of_the_file_is_validation_of_the_weights(tmp_path):
     assert given.seg.map == pytest.approx(expected.seg.map, abs=1e-3)
 
 
+def test_an_end_to_end_file_in_half_precision_passes_its_gate(tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = YOLO("toybox-n").export(imgsz=320, half=True, nms=True, masks=True, out=tmp_path / "whole")
+    parity = load_runtime(path).description.parity
+    assert {"end to end, box (px)", "end to end, score", "end to end, mask IoU"} <= parity.keys()
+    assert all(row["ok"] for row in parity.values())
+
+
 @pytest.mark.parametrize("batch", [1, 3, 9])  # four pictures: one by one, three of them, all of them twice and one more
 def test_calibration_takes_whole_batches_of_pictures(batch):
     spec = load_dataset("toybox8-seg")
@@ -113,6 +121,7 @@ def kept(path):
     ("options", "message"),
     [
         ({"format": "onxx"}, "'onxx'"),
+        ({"format": "tfjs"}, r"docs/export\.md"),
         ({"halff": True}, "half"),
         ({"imgsz": 100}, "multiple of 32"),
         ({"imgsz": 64.0}, "of type int"),
@@ -125,6 +134,7 @@ def kept(path):
         ({"conf": "high"}, "of type float"),
         ({"iou": 1.2}, r"in 0\.\.1"),
         ({"int8": True}, "data="),
+        ({"half": True, "int8": True, "data": "toybox8-seg"}, "one of them"),
         ({"format": "torchscript", "int8": True}, "no int8"),
         ({"format": "ncnn", "dynamic": True}, "fixed shapes"),
         ({"masks": True}, "nms=True"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
+from seglab.export.description import NORMALISATION
 from seglab.export.formats import FORMATS, module_of
 from seglab.export.runtime import load_runtime
 
@@ -57,6 +60,45 @@ def test_it_agrees_and_says_what_it_is(name, precision, network, images, descrip
     again = load_runtime(path)
     assert again.description == described
     torch.testing.assert_close(again.forward(images)[0], given)
+
+
+@pytest.mark.parametrize("name", ["torchscript", "executorch", "coreml"])  # by tracing, twice by torch.export
+def test_a_network_is_exported_as_training_leaves_it(name, network, images, description, tmp_path):
+    """In channels_last, which ExecuTorch's lowering does not take."""
+    trained = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    strides = [tensor.stride() for tensor in Deployed(trained).state_dict().values()]
+    assert strides == [tensor.stride() for tensor in Deployed(network).state_dict().values()]
+    path = written(name, trained, description, tmp_path)
+    if name != "coreml":
+        (expected, _), (given, _) = Deployed(network)(images), load_runtime(path).forward(images)
+        assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_coreml_takes_and_gives_float32(precision, network, description, tmp_path):
+    path = written("coreml", network, replace(description, precision=precision), tmp_path)
+    import coremltools
+    from coremltools.proto.FeatureTypes_pb2 import ArrayFeatureType
+    from coremltools.proto.MIL_pb2 import FLOAT16, FLOAT32
+
+    spec = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec()
+    ends = (*spec.description.input, *spec.description.output)
+    assert {end.name: end.type.multiArrayType.dataType for end in ends} == dict.fromkeys(
+        ("images", "predictions", "prototypes"), ArrayFeatureType.FLOAT32
+    )
+    (block,) = spec.mlProgram.functions["main"].block_specializations.values()
+    kinds = {(step.type, step.outputs[0].type.tensorType.dataType) for step in block.operations}
+    assert {kind for name, kind in kinds if name == "conv"} == {FLOAT16 if precision == "fp16" else FLOAT32}
+    assert {kind for name, kind in kinds if name in ("softmax", "sigmoid", "sub")} == {FLOAT32}  # decoding
+
+
+def test_a_written_file_holds_stride_and_normalisation(network, description, tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(written("torchscript", network, description, tmp_path)) as archive:
+        entries = {name.rpartition("/")[2]: name for name in archive.namelist() if "/extra/" in name}
+        assert archive.read(entries["stride"]) == b"32"
+        assert json.loads(archive.read(entries["seglab"]))["normalisation"] == NORMALISATION
 
 
 @pytest.mark.parametrize("name", ["torchscript", "openvino", "engine"])

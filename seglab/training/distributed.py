@@ -38,7 +38,7 @@ def join(device: torch.device) -> Process:
     if device.type == "cuda":
         number, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= cards:
-            raise SeglabError(f"process {number + 1} on this machine has no GPU: give torchrun --nproc-per-node {cards}")
+            raise SeglabError(f"process {number + 1} has no GPU of its own: give torchrun --nproc-per-node {cards}")
         device = torch.device("cuda", number)
         torch.cuda.set_device(device)
     process = Process(int(os.environ["RANK"]), world, device)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from seglab.data.assets import ASSETS, cache_folder, fetch
-from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, load_dataset
+from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, is_here, load_dataset
 from seglab.errors import SeglabError, fit_type, refuse_unknown
 from seglab.export.deployed import Deployed
 from seglab.export.formats import format_of, model_path
@@ -93,13 +93,14 @@ class YOLO:
         self.network.eval()
 
     def _data_here(self, trained_on: str) -> str:
-        """The dataset of a training that may have been elsewhere: the known one of its name where it is not here.
+        """The dataset of a training that may have been elsewhere: the one of its name that is here, where it is not.
 
-        COCO under another name is the default; anything else stays, for the error to say what is missing.
+        Of weights that know COCO's classes it is else the default, for nobody asked for a download of all of COCO;
+        anything else stays, for the error to say what is missing.
         """
         name = Path(trained_on).stem
         if not Path(trained_on).exists():
-            if is_dataset_name(name):
+            if is_here(name):
                 return name
             if list(self.names.values()) == COCO_NAMES:
                 return DEFAULT_DATA
@@ -321,7 +322,10 @@ class YOLO:
         device = self._device(arguments)
         refuse_unknown(arguments, [*names_of(ValidateConfig), "data", "device"], verb)
         config = ValidateConfig(**self._at_its_size(arguments))
-        spec = load_dataset(data or self.overrides.get("data") or DEFAULT_DATA)
+        if data is None:
+            data = self.overrides.get("data") or DEFAULT_DATA
+            print(f"looking at {data}; say data= for another dataset")
+        spec = load_dataset(data)
         return self._forward(device), spec, self.names, config, device
 
     def _forward(self, device: str | int | torch.device, half: bool = False, engine: str | None = None) -> Forward:

@@ -56,13 +56,13 @@ class Row(NamedTuple):
 
 # What each precision promises. Where nothing is found boxes are large and lie anywhere, so over all anchors their
 # rounding is measured against their size; detections count in pixels, of which fp32 files of every format measured
-# differed by .0006 at most. Probabilities, coefficients and prototypes differed by 7e-6 in fp32 and by .010 in fp16. An
-# int8 file rounds everything, so only what it is worth counts: its mAP. On the four pictures of toybox8-seg two
-# neighbouring detections that change places move box mAP by .006, hence fp16's limit.
+# differed by .0006 at most for n; larger networks round more often. Probabilities, coefficients and prototypes differed
+# by 7e-6 in fp32 and by .010 in fp16. An int8 file rounds everything, so only what it is worth counts: its mAP. On the
+# four pictures of toybox8-seg two neighbouring detections that change places move box mAP by .006, hence fp16's limit.
 LIMITS = {
     "fp32": {
         "box, relative": 1e-5,
-        "box, detections (px)": 1e-3,
+        "box, detections (px)": 2e-3,
         "class probability": 1e-4,
         "coefficients, relative": 1e-4,
         "prototypes, relative": 1e-4,

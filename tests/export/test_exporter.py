@@ -44,6 +44,8 @@ def test_validation_of_the_file_is_validation_of_the_weights(tmp_path):
     pytest.importorskip("onnxruntime")
     model = YOLO("toybox-n")
     exported = YOLO(model.export(imgsz=320, out=tmp_path / "model"))
+    parity = exported.runtime.description.parity
+    assert parity["box, detections (px)"]["value"] < 1e-3 and parity["mask IoU"]["value"] > 0.999
     expected = model.val("toybox8-seg", imgsz=320, rect=False, verbose=False)
     given = exported.val("toybox8-seg", verbose=False)
     assert expected.box.map > 0.4 and expected.seg.map > 0.4

@@ -52,7 +52,7 @@ def test_half_precision_finds_nearly_the_same():
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16])
-def test_training_learns_and_resumes_in_every_number_format(tmp_path, monkeypatch, dtype):
+def test_training_works_and_repeats_in_every_number_format(tmp_path, monkeypatch, dtype):
     monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: dtype)
     model = YOLO("toybox-n")
     model.train(**SHORT, project=str(tmp_path), name="whole", lr0=1e-4)

@@ -25,6 +25,11 @@ def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str) -> No
             raise SeglabError(f"{where} has no argument '{name}': {advice}")
 
 
+def names_of(config: type) -> list[str]:
+    """The arguments that a configuration, a dataclass, takes."""
+    return [field.name for field in fields(config)]
+
+
 def fit_type(name: str, value: Any, annotation: str) -> Any:
     """The value of the argument `name`, brought to one of the types that its annotation names.
 

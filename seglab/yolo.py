@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import torch
 
 from seglab.data.assets import ASSETS, cache_folder, fetch
 from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, is_here, load_dataset
-from seglab.errors import SeglabError, fit_type, refuse_unknown
+from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
 from seglab.export.deployed import Deployed
 from seglab.export.formats import format_of, model_path
 from seglab.habits import absent, without_habits
@@ -426,8 +425,3 @@ def pictures(source: Any) -> Any:
     if isinstance(source, str) and not Path(source).exists() and is_dataset_name(source):
         return list(load_dataset(source).images("val"))
     return source
-
-
-def names_of(config: type) -> list[str]:
-    """The arguments that a configuration takes."""
-    return [field.name for field in fields(config)]

@@ -22,9 +22,10 @@ from seglab.data.loader import build_loader
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.errors import ErrorBreakdown
-from seglab.evaluation.validate import Forward, ValidateConfig, native_instances, observe, truth_instances
+from seglab.evaluation.validate import ValidateConfig, native_instances, observe, truth_instances
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
+from seglab.inference.predictor import Forward
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
 from seglab.wording import counted
 

@@ -7,8 +7,8 @@ fused copy and an exported file are measured by the same code.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -33,11 +33,10 @@ from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import weighted_sums
-from seglab.inference.predictor import BOUNDS
+from seglab.inference.predictor import BOUNDS, Clock, Forward
 from seglab.inference.suppress import Detections, suppress
 from seglab.runs import new_folder
 
-Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 PROTOCOLS = ("coco", "yolo")
 IN_CACHE = 4  # images that pass the network together on a processor: with more, its caches overflow
 
@@ -86,40 +85,27 @@ class Observation(NamedTuple):
 @torch.inference_mode()
 def observe(
     forward: Forward, batches: Iterable[dict], dataset: SegmentationDataset, config: ValidateConfig,
-    device: str | torch.device = "cpu", speed: dict[str, float] | None = None,
+    device: str | torch.device = "cpu", speed: Counter | None = None,
 ) -> Iterator[Observation]:  # fmt: skip
-    """Run the network over `batches` of `dataset`; adds the seconds of each stage to `speed`."""
-    speed = {} if speed is None else speed
+    """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
+    speed = Counter() if speed is None else speed
     labelled = dataset.split not in dataset.spec.annotations
-    lap = _Lap(speed, torch.device(device))
+    clock = Clock(device)
     on_processor = torch.device(device).type == "cpu"
     for batch in batches:
         samples = iter(batch["samples"])
         for images in batch["images"].split(IN_CACHE if on_processor else len(batch["samples"])):
             images = images.to(device, non_blocking=True).float().div_(255)
-            lap("preprocess")
+            speed["preprocess"] += clock.lap()
             predictions, prototypes = forward(images)
-            lap("inference")
+            speed["inference"] += clock.lap()
             found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
             for detections, own, info in zip(found, prototypes, samples):
                 key, labels = (info["index"], label_path(Path(info["path"]))) if labelled else (info["image_id"], None)
                 # A network that diverges must get its zero, not end the run.
                 detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
                 yield Observation(info["image_id"], key, labels, info["letterbox"], info["source"], detections, own)
-            lap("postprocess")
-
-
-class _Lap:
-    """Adds the seconds since the last call to a stage; work queued on a GPU counts where it belongs."""
-
-    def __init__(self, speed: dict[str, float], device: torch.device):
-        self.speed, self.device, self.last = speed, device, time.perf_counter()
-
-    def __call__(self, stage: str) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)  # which need not be the current one
-        before, self.last = self.last, time.perf_counter()
-        self.speed[stage] = self.speed.get(stage, 0.0) + self.last - before
+            speed["postprocess"] += clock.lap()
 
 
 def validate(
@@ -131,7 +117,7 @@ def validate(
     names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
     are appended to it, with class ids as categories.
     """
-    config, speed, count = config or ValidateConfig(), {}, len(names)
+    config, speed, count = config or ValidateConfig(), Counter(), len(names)
     native = config.protocol == "coco"
     limit, rule = (100, None) if native else (config.max_det, yolo.average_precision)
     boxes, masks = (CocoAccumulator(range(count), kind, limit) for kind in ("bbox", "segm"))
@@ -148,7 +134,7 @@ def validate(
         total += 1
         if results is not None:
             results += as_results(seen.image_id, found if native else native_instances(seen, every_mask=True)[1])
-    speed = {stage: 1e3 * seconds / max(total, 1) for stage, seconds in speed.items()}
+    speed = {stage: milliseconds / max(total, 1) for stage, milliseconds in speed.items()}
     box, seg = (task_metrics(accumulator, rule) for accumulator in (boxes, masks))
     return Metrics(box, seg, dict(names), images, instances, total, confusion, speed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.image import read_image
 from seglab.data.unfinished import unfinished
-from seglab.errors import SeglabError, fit_types, keep_within, refuse_unknown
+from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
 from seglab.export import coreml
 from seglab.export.description import Description, fingerprint
 from seglab.export.formats import FORMATS, Format, find_format, module_of
@@ -67,7 +67,7 @@ def export(
     is kept, with `.failed` after its name, to be looked at).
     """
     name, row = find_format(format)
-    refuse_unknown(options, [field.name for field in fields(ExportConfig)], "export")
+    refuse_unknown(options, names_of(ExportConfig), "export")
     config = ExportConfig(**options)
     _refuse_unfit(name, row, config)
     description = Description(

@@ -73,7 +73,7 @@ def predict_batch(
     forward: Forward, frames: Sequence[Frame], config: PredictConfig, names: dict[int, str]
 ) -> list[Results]:
     """One run of the network over `frames` -> one Results a frame."""
-    clock = _Clock(config.device)
+    clock = Clock(config.device)
     letterboxes = fit([frame.image.shape[:2] for frame in frames], config.imgsz, config.rect)
     images = to_tensor([box.apply(frame.image) for box, frame in zip(letterboxes, frames)], config.device, config.half)
     preprocess = clock.lap() / len(frames)
@@ -119,7 +119,7 @@ def finish(detections: Detections, prototypes: Tensor, box: Letterbox) -> tuple[
     return Boxes(rows[kept], box.image_size), masks
 
 
-class _Clock:
+class Clock:
     """Milliseconds between laps; waits for work queued on a GPU, so that it counts where it belongs."""
 
     def __init__(self, device: str | torch.device):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from seglab.data.augment import AugmentConfig
-from seglab.errors import SeglabError, fit_types, keep_within, refuse_unknown
+from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
 
 # Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
 # and the mosaic never shows a picture whole. These learn few pictures by heart, from scratch, on a CPU: many short
@@ -129,8 +129,8 @@ def make_config(**arguments: Any) -> TrainConfig:
     Later ones win: defaults, the resumed run's arguments (`resume`), the recipe's (`recipe`), those passed here.
     Errors: SeglabError for an unknown name (with the nearest valid one) or a value that does not fit.
     """
-    own = [f.name for f in fields(TrainConfig) if f.name != "augment"]
-    augmentation = [f.name for f in fields(AugmentConfig)]
+    own = [name for name in names_of(TrainConfig) if name != "augment"]
+    augmentation = names_of(AugmentConfig)
     refuse_unknown(arguments, [*own, *augmentation], "train")
     values: dict[str, Any] = {}
     if arguments.get("resume"):

@@ -15,14 +15,14 @@ class SeglabError(ValueError):
     """A problem the user can solve; its message is one sentence that says what, where and what to do."""
 
 
-def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str) -> None:
-    """Raise SeglabError for the first argument that does not exist, naming the nearest one that does."""
+def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str, kind: str = "argument") -> None:
+    """Raise SeglabError for the first name of that kind that does not exist, giving the nearest one that does."""
     valid = sorted(valid)
     for name in given:
         if name not in valid:
             nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.7)  # below, advice misleads
             advice = f"did you mean '{nearest[0]}'?" if nearest else f"it takes {', '.join(valid)}"
-            raise SeglabError(f"{where} has no argument '{name}': {advice}")
+            raise SeglabError(f"{where} has no {kind} '{name}': {advice}")
 
 
 def names_of(config: type) -> list[str]:
@@ -48,7 +48,7 @@ def fit_type(name: str, value: Any, annotation: str) -> Any:
         return float(value)
     if "str" in allowed and (isinstance(value, Path) or kind in ("int", "float")):  # a run may be called 2026
         return str(value)
-    if kind == "str" and "float" in allowed:  # YAML, so the command line too, reads 1e-3 as text
+    if kind == "str" and "float" in allowed:  # YAML reads 1e-3 as text
         try:
             return float(value)
         except ValueError:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from platformdirs import user_cache_dir
 
-from seglab.data.unfinished import unfinished
+from seglab.data.unfinished import put_in_place, unfinished
 from seglab.errors import SeglabError
 from seglab.progress import with_progress
 
@@ -173,6 +173,8 @@ def _verify(path: Path, name: str, advice: str) -> None:
 def extract_zip(archive: str | Path, folder: str | Path) -> Path:
     """Unpack an archive into the new folder `folder`, all or nothing; a sole top folder inside it is left out.
 
+    A folder that another process has put there meanwhile stays.
+
     Refuses, before anything is written, absolute paths, `..`, links, device files and archives that grow beyond
     reason. Errors: SeglabError, naming the archive and the member.
     """
@@ -189,7 +191,7 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
                 for member in with_progress(members, f"unpack {archive.name}", "file"):
                     opened.extract(member, part)
                 inside = [path for path in part.iterdir() if path.name != "__MACOSX"]
-                os.replace(inside[0] if len(inside) == 1 and inside[0].is_dir() else part, folder)
+                put_in_place(inside[0] if len(inside) == 1 and inside[0].is_dir() else part, folder)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         raise SeglabError(f"{archive} cannot be unpacked ({error}): delete it and fetch it again") from error
     return folder

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePath
 
 import yaml
 
@@ -17,6 +18,7 @@ from seglab.errors import SeglabError
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SPLITS = ("train", "val", "test")
 TOYBOXES = ("toybox-seg", "toybox-fresh")  # names that may end in a number of scenes, as in toybox-seg:2000
+LOOKED_FOR = 100  # images of a COCO JSON: where any of so many lies, there all of them belong
 TOYBOX_SCENES = 1000  # what "toybox-seg" and "toybox-fresh" mean without a number
 COCO_NAMES = (
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
@@ -86,18 +88,18 @@ def embedded_folder() -> Path:
     return package / "_data" if (package / "_data").is_dir() else package.parent / "data"
 
 
-def load_dataset(source: str | Path, images: str | Path | None = None) -> DatasetSpec:
+def load_dataset(source: str | Path) -> DatasetSpec:
     """Find a dataset: a YAML file, a name, a folder that holds a YAML, or a COCO instances JSON.
 
     A name ("coco8-seg", with or without `.yaml`) is searched in the working directory, SEGLAB_DATASETS, the embedded
     data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and
     "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
-    train on so many new ones in every epoch and validate on those of toybox8-seg. images: the image folder of a COCO
-    JSON, where it is not in one of the usual places. Errors: SeglabError that says what was searched, and what to do.
+    train on so many new ones in every epoch and validate on those of toybox8-seg. Errors: SeglabError that says what
+    was searched, and what to do.
     """
     path = Path(source)
     if path.suffix.lower() == ".json":
-        return _from_coco_json(path, Path(images) if images else None)
+        return _from_coco_json(path)
     if path.is_file():
         return _from_yaml(path)
     if path.is_dir() and (found := _in_folder(path)):
@@ -110,7 +112,7 @@ def load_dataset(source: str | Path, images: str | Path | None = None) -> Datase
         if (place / name).is_dir() and (found := _in_folder(place / name)):
             return found
     if name.split(":")[0] == "toybox-seg":
-        return _from_yaml(_generate_toybox(name))
+        return _generated_toybox(name)
     if name.split(":")[0] == "toybox-fresh":
         return _fresh_toybox(name)
     root = _known(name)  # a mistyped path to coco.yaml has a folder in it, and starts no download
@@ -273,7 +275,7 @@ def _files_in(place: Path) -> Iterator[Path]:
             yield from (Path(folder, name) for name in names)
 
 
-def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
+def _from_coco_json(path: Path) -> DatasetSpec:
     """A COCO JSON is one split, named by its file name; its siblings (`..._val2017.json`, ...) are the others."""
     from seglab.data.coco_format import read_coco
 
@@ -281,7 +283,7 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
         raise SeglabError(f"no file {path}: give the path of a COCO instances JSON")
     own = next((split for split in SPLITS if split in path.stem), "val")
     files = {own: path}
-    if own in path.stem and images is None:
+    if own in path.stem:
         files |= {split: path.with_name(path.name.replace(own, split)) for split in SPLITS if split != own}
     files = {split: file for split, file in sorted(files.items()) if file.is_file()}
     readers = {split: read_coco(file) for split, file in files.items()}
@@ -290,7 +292,7 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
     splits, faults = {}, {}
     for split, file in files.items():
         try:
-            folder = images or image_folder(file, next(iter(readers[split].images), None))
+            folder = image_folder(file, readers[split].images)
         except SeglabError as error:
             if split == own:
                 raise
@@ -301,15 +303,22 @@ def _from_coco_json(path: Path, images: Path | None) -> DatasetSpec:
     return DatasetSpec(path.stem, root, splits, names, path.absolute(), files, faults=faults)
 
 
-def image_folder(path: Path, first: str | None) -> Path:
-    """Where the images of a COCO JSON lie, the `first` of them in a usual place. Errors: SeglabError naming these."""
+def image_folder(path: Path, names: Iterable[str | PurePath]) -> Path:
+    """Where the images of a COCO JSON lie: the first usual place that has any of them. names: those it lists.
+
+    Errors: SeglabError naming the usual places.
+    """
     part = path.stem.removeprefix("instances_")
     here, above = path.resolve().parent, path.resolve().parent.parent
     places = [here, here / "images", here / part, above / "images" / part, above / part, above / "images", above]
+    names = list(islice(names, LOOKED_FOR))
     for place in places:
-        if first and (place / first).is_file():
+        if any((place / name).is_file() for name in names):
             return place
-    raise SeglabError(f"{path}: its images are in none of {', '.join(map(str, places))}; give their folder as images=")
+    raise SeglabError(
+        f"{path}: its images are in none of {', '.join(map(str, places))}; put them in one of these places, "
+        f"or convert: seglab convert source={path} images=FOLDER out=NEW"
+    )
 
 
 def _known(name: str) -> Path | None:
@@ -344,15 +353,15 @@ def _prepare_coco(root: Path) -> Path:
     return root
 
 
-def _generate_toybox(name: str) -> Path:
-    """ "toybox-seg" or "toybox-seg:2000" -> the YAML of that many generated scenes in the cache, made on first use."""
+def _generated_toybox(name: str) -> DatasetSpec:
+    """ "toybox-seg" or "toybox-seg:2000": that many generated scenes in the cache, made on first use."""
     from seglab.data.toybox.dataset import generate_dataset
 
     count = _scenes(name)
     folder = cache_folder() / "datasets" / f"toybox-seg-{count}"
-    if not (folder.is_dir() and _yaml_in(folder)):
+    if not folder.is_dir():
         generate_dataset(out=folder, count=count)
-    return _yaml_in(folder)
+    return _from_yaml(folder / f"{folder.name}.yaml")
 
 
 def _fresh_toybox(name: str) -> DatasetSpec:

@@ -17,7 +17,7 @@ from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.problems import ROWS_SHOWN, Problem, problem_table, write_rest
-from seglab.data.sample import Sample
+from seglab.data.sample import SIZES, Sample, size_class
 from seglab.drawing.overlays import draw_instances
 from seglab.drawing.plots import contact_sheet
 from seglab.errors import SeglabError
@@ -26,19 +26,18 @@ from seglab.geometry.raster import fill
 from seglab.progress import with_progress
 from seglab.wording import counted
 
-SMALL, LARGE = 32**2, 96**2  # COCO's size classes, square pixels
 PICTURES = 24  # on the contact sheet
 
 
 @dataclass
 class SplitReport:
-    """What one split holds. objects: class id -> count; sizes: objects small, medium, large by COCO's areas."""
+    """What one split holds. objects: class id -> count; sizes: objects of each of SIZES."""
 
     images: int = 0
     unlabelled: int = 0
     crowds: int = 0
     objects: Counter = field(default_factory=Counter)
-    sizes: list[int] = field(default_factory=lambda: [0, 0, 0])
+    sizes: list[int] = field(default_factory=lambda: [0] * len(SIZES))
     shortest: int = 0  # sides of images, pixels
     longest: int = 0
 
@@ -57,8 +56,8 @@ class DatasetReport:
     def __str__(self) -> str:
         lines = [f"{self.spec.name}: {counted(len(self.spec.names), 'class')} in {self.spec.root}", ""]
         lines.append(
-            f"{'split':8}{'images':>8}{'unlabelled':>12}{'objects':>9}{'small':>8}{'medium':>8}{'large':>8}"
-            f"{'crowds':>8}  sides of images"
+            f"{'split':8}{'images':>8}{'unlabelled':>12}{'objects':>9}"
+            f"{''.join(f'{size:>8}' for size in SIZES)}{'crowds':>8}  sides of images"
         )
         for name, split in self.splits.items():
             counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))
@@ -135,8 +134,7 @@ def _count(split: SplitReport, sample: Sample) -> None:
             split.crowds += 1
             continue
         split.objects[object_.class_id] += 1
-        area = sum(map(ring_area, object_.rings))
-        split.sizes[0 if area < SMALL else 1 if area < LARGE else 2] += 1
+        split.sizes[size_class(sum(map(ring_area, object_.rings)))] += 1
 
 
 def _draw(sample: Sample, spec: DatasetSpec) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import defaultdict
+from math import isfinite
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,7 +14,7 @@ from seglab.data.problems import Problem, one_problem
 from seglab.data.sample import Object
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
-from seglab.geometry.polygons import bounding_box, clip_rings, orient
+from seglab.geometry.polygons import Ring, bounding_box, clip_rings, orient
 from seglab.geometry.rle import compress, rle_to_crop
 from seglab.wording import counted
 
@@ -88,16 +89,8 @@ class CocoFile:
         shape, crowd = annotation.get("segmentation"), is_crowd(annotation)
         if isinstance(shape, dict):
             return self._object_from_rle(class_id, shape, crowd, height, width)
-        rings, faults = [], []
-        for row in shape if isinstance(shape, list) else ():
-            try:
-                points = np.array(row[: len(row) // 2 * 2], dtype=np.float64).reshape(-1, 2)
-            except (OverflowError, TypeError, ValueError):
-                points = np.zeros((0, 2))
-            if len(points) < 3 or not np.isfinite(points).all() or not np.ptp(points, axis=0).all():
-                faults.append(("a polygon without area: too few points, or no finite ones", "that part left out"))
-            else:
-                rings.append(orient(points))
+        rings, faults = polygons(shape)
+        rings = list(map(orient, rings))
         if rings:
             left, top, right, bottom = bounding_box(rings)
             if min(left, top) < -BORDER or right > width + BORDER or bottom > height + BORDER:
@@ -123,6 +116,25 @@ class CocoFile:
 def file_name(image: dict) -> PurePosixPath:
     """The path of an image entry; halves of surrogate pairs, which JSON can hold, are in no file's name."""
     return PurePosixPath(str(image["file_name"]).replace("\\", "/").encode(errors="replace").decode())
+
+
+def polygons(segmentation: object) -> tuple[list[Ring], list[tuple[str, str]]]:
+    """The rings of a segmentation that is no RLE, turning either way, and [(what is wrong, what was done)]."""
+    rings, faults = [], []
+    for part in segmentation if isinstance(segmentation, list) else ():
+        try:
+            numbers = np.array(part, dtype=np.float64).ravel()
+        except (OverflowError, TypeError, ValueError):
+            numbers = np.zeros(0)
+        points = numbers[: numbers.size // 2 * 2].reshape(-1, 2)
+        x, y = points.T.tolist()
+        if len(x) < 3 or not isfinite(sum(x) + sum(y)) or min(x) == max(x) or min(y) == max(y):
+            faults.append(("no polygon: a part with too few points, no finite ones, or no area", "that part left out"))
+            continue
+        if numbers.size % 2:  # COCO's own tool reads it without the last number too
+            faults.append(("an x without its y: a polygon has an odd count of coordinates", "last number left out"))
+        rings.append(points)
+    return rings, faults
 
 
 def is_crowd(annotation: dict) -> bool:

@@ -21,14 +21,14 @@ import numpy as np
 from seglab.data import coco_format, yolo_format
 from seglab.data.annotations import Annotations
 from seglab.data.catalogue import SPLITS, DatasetSpec, image_folder, label_path, load_dataset, write_yaml
-from seglab.data.coco_format import CocoFile, file_name, is_crowd
+from seglab.data.coco_format import CocoFile, file_name, is_crowd, polygons
 from seglab.data.convert_images import ImageTable
 from seglab.data.convert_readers import Picture, read_labelme, read_masks, read_voc
 from seglab.data.convert_report import Report
 from seglab.data.convert_rows import LabelWriter, same, steady
 from seglab.data.convert_stream import coco_categories, coco_images, stream_json
 from seglab.data.image import image_size
-from seglab.data.unfinished import unfinished
+from seglab.data.unfinished import put_in_place, unfinished
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import Ring, bounding_box, ring_area
 from seglab.geometry.rle import area, compress, rings_to_rle
@@ -67,6 +67,8 @@ def convert(
         else:
             _to_yolo(source, images and Path(images), part, report)
             made = {part: out}
+        if taken := [str(place) for place in made.values() if place.exists()]:
+            raise SeglabError(f"{', '.join(taken)} appeared meanwhile: choose another out=, or delete what is there")
         for file, place in made.items() if report.passed else ():
             os.replace(file, place)
     report.seconds = time.perf_counter() - started
@@ -74,12 +76,17 @@ def convert(
 
 
 def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
-    """A COCO JSON -> the new folder `labels` of YOLO-seg label files, all or nothing; pictures are not looked at."""
+    """A COCO JSON -> the new folder `labels` of YOLO-seg label files, all or nothing; pictures are not looked at.
+
+    One that another process has put there meanwhile stays. Errors: SeglabError when it exists from the start.
+    """
     report = Report(Path(annotations), Path(labels))
+    if report.out.exists():
+        raise SeglabError(f"{labels} exists already: name a new folder for the labels, or remove that one")
     with unfinished(report.out) as part:
         class_of = _class_of(category["id"] for category in coco_categories(report.source))
         _coco_file(report.source, class_of, part, report)
-        os.replace(part, report.out)
+        put_in_place(part, report.out)
     return report
 
 
@@ -113,14 +120,16 @@ def _kind(source: Path) -> tuple[str, list[Path]]:
     """What a source is, and its JSON files where it is COCO."""
     if (source / "SegmentationObject").is_dir() or (source / "SegmentationClass").is_dir():
         return "VOC", []
-    files = [source] if source.is_file() else sorted(source.glob("*.json"))
+    files = [source] if source.is_file() and source.suffix == ".json" else sorted(source.glob("*.json"))
     files = [file for file in files if file.name.startswith("instances_")] or files
-    for file in files if source.suffix == ".json" or source.is_dir() else ():
+    for file in files or sorted(source.rglob("*.json")):
         for key, _ in stream_json(file):
             if key == "shapes":
                 return "Labelme", []
             if key in ("images", "annotations", "categories"):
-                return "COCO", files
+                if files:
+                    return "COCO", files
+                break  # in folders of their own several may have one name, which is all that tells splits apart
     if source.is_dir() and next(source.rglob("*.png"), None):
         return "masks", []
     raise SeglabError(
@@ -150,7 +159,7 @@ def _coco_to_yolo(
     for file in files:
         split = file.stem.removeprefix("instances_") if len(files) > 1 else _role(file.stem)
         folder = images / split if images and (images / split).is_dir() else images
-        folder = folder or image_folder(file, str(next(coco_images(file))["file_name"]))
+        folder = folder or image_folder(file, map(file_name, coco_images(file)))
         crowds[split] = f"annotations/crowds_{split}.json"
         with open(part / crowds[split], "w", encoding="utf-8") as aside:
             aside.write('{"images": [')
@@ -274,15 +283,9 @@ def _coco_object(
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             return report.lose(where, f"a mask that cannot be read: {error}")
     else:
-        for number, part in enumerate(shape if isinstance(shape, list) else ()):
-            try:
-                ring = np.array(part, dtype=np.float64)
-            except (OverflowError, TypeError, ValueError):
-                ring = np.zeros(0)
-            if ring.size < 6 or ring.size % 2:
-                report.note(where, f"no polygon: part {number} has {ring.size} coordinates", "that part left out")
-            else:
-                rings.append(ring.reshape(-1, 2))
+        rings, faults = polygons(shape)
+        for fault in faults:
+            report.note(where, *fault)
         if not rings:
             return report.lose(where, "empty segmentation: the annotation has no outline")
     pixels = annotation.get("area")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -59,13 +59,14 @@ def read_labelme(source: Path, images: Path | None, report: Report) -> Source:
             places = [images / name] if images else [file.parent / content["imagePath"], file.parent / name]
             picture = next((place for place in places if place.is_file()), None)
             if picture is None and isinstance(content.get("imageData"), str):
-                picture = base64.b64decode(content["imageData"])
+                with suppress(ValueError):  # damaged text
+                    picture = base64.b64decode(content["imageData"])
             size = content["imageHeight"], content["imageWidth"]
             objects = _labelme_objects(content["shapes"], size, {name: i for i, name in enumerate(names)}, file, report)
             report.objects += len(objects)
             report.images += 1
             if picture is None:
-                report.lose(str(file), f"missing image: no {places[0]}, and none inside the JSON", len(objects))
+                report.lose(str(file), f"missing image: no {places[0]}, and none to be read in the JSON", len(objects))
             else:
                 yield Picture(picture, file.stem + Path(name).suffix, "train", size, objects)
 
@@ -94,7 +95,7 @@ def _labelme_objects(shapes: list[dict], size, class_of: dict[str, int], file: P
         for number, shape in members:
             points = shape["points"]
             kind = shape.get("shape_type") or "polygon"
-            if kind == "mask" and shape.get("mask"):
+            if kind == "mask" and shape.get("mask") and len(points):
                 masks.append(_labelme_mask(shape["mask"], points[0], size, file))
             elif (kind, len(points)) == ("rectangle", 4) or (kind == "polygon" and len(points) >= 3):
                 rings.append(orient(points))
@@ -117,13 +118,13 @@ def _labelme_objects(shapes: list[dict], size, class_of: dict[str, int], file: P
 
 
 def _labelme_mask(text: str, corner: np.ndarray, size: tuple[int, int], file: Path) -> dict:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         crop = np.array(Image.open(io.BytesIO(base64.b64decode(text)))) > 0
         x0, y0 = (round(float(value)) for value in corner)
         return crop_to_rle(x0, y0, crop[: size[0] - y0, : size[1] - x0], *size)
-    except (binascii.Error, UnidentifiedImageError, TypeError, ValueError) as error:
+    except (OSError, OverflowError, TypeError, ValueError) as error:
         raise SeglabError(f"{file} holds a mask that cannot be read ({error}): draw it again in Labelme") from error
 
 
@@ -153,8 +154,7 @@ def read_masks(source: Path, images: Path | None, report: Report) -> Source:
                     objects += [Object(class_id, [], rle=crop_to_rle(x, y, crop, *size)) for _, x, y, crop in regions]
                 else:
                     report.objects += len(regions)
-                    said = f"{ids.shape[1]} x {ids.shape[0]} beside {size[1]} x {size[0]}"
-                    report.lose(str(file), f"masks of two sizes for one picture: {said}", len(regions))
+                    report.lose(str(file), _two_sizes(ids, size), len(regions))
             yield from _with_picture(found, stem, "train", size, objects, report)
 
     return names, pictures()
@@ -180,6 +180,12 @@ def read_voc(source: Path, images: Path | None, report: Report) -> Source:
             instances = source / "SegmentationObject" / file.name
             ids = _read_ids(instances) if instances.is_file() else _components(classes)
             ids[np.isin(ids, VOC_VOID)] = 0
+            if ids.shape != classes.shape:
+                lost = len(list(_regions(ids)))
+                report.images += 1
+                report.objects += lost
+                report.lose(str(instances), _two_sizes(ids, classes.shape), lost)
+                continue
             objects = []
             for value, x, y, crop in _regions(ids):
                 inside = classes[y : y + crop.shape[0], x : x + crop.shape[1]][crop]
@@ -261,6 +267,10 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise SeglabError(f"no folder {folder} with the pictures of the masks; give it as images=")
     return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES}
+
+
+def _two_sizes(ids: np.ndarray, size: tuple[int, int]) -> str:
+    return f"masks of two sizes for one picture: {ids.shape[1]} x {ids.shape[0]} beside {size[1]} x {size[0]}"
 
 
 def _with_picture(found, stem: str, split: str, size, objects: list[Object], report: Report) -> Iterator[Picture]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seglab.data.problems import ROWS_SHOWN, Problem, problem_table
+from seglab.data.sample import SIZES, size_class
 from seglab.wording import counted
 
-SIZES = ("small", "medium", "large")  # COCO's: areas below 32 x 32 and 96 x 96 pixels
 NEARLY_WHOLE = 0.99
 
 
@@ -60,7 +60,7 @@ class Report:
 
     def count(self, area: float, own: float, other: float) -> None:
         """Note one written object: its area in pixels and both IoUs."""
-        size = SIZES[(area >= 32**2) + (area >= 96**2)]
+        size = SIZES[size_class(area)]
         self.objects_written += 1
         self.own[size].add(own)
         self.other[size].add(other)

@@ -35,9 +35,10 @@ class SegmentationDataset(torch.utils.data.Dataset):
     None for items without; overlap: hard targets give each cell to the smallest object only; mask_ratio: input pixels
     a mask cell. strict: raise SeglabError at the first problem. cache: "ram" keeps every decoded image in memory.
     rect: validation items sorted by aspect ratio; each `group` of them shares a shape with less padding than a square.
+    Where `size` has two unequal sides it is kept for all of them.
 
-    images, image_sizes ((height, width)), names and problems are there to read. `mosaic = False` ends mosaic, mixing
-    and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
+    images, image_sizes ((height, width)), names, problems and epoch are there to read. `mosaic = False` ends mosaic,
+    mixing and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
     """
 
     def __init__(
@@ -67,15 +68,15 @@ class SegmentationDataset(torch.utils.data.Dataset):
         self.augment, self.seed = augment, seed
         self._unmixed = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
-        self.rect, self.group = rect, 1
+        self.rect, self.group = rect and self.size[0] == self.size[1], 1
         listed = spec.images(split)
+        self._annotations = Annotations(spec, split)
         self._draw = spec.draw if split == "train" else None
         if self._draw:
             if cache:
                 raise SeglabError(f"{spec.name} has new pictures in every epoch: leave cache={cache!r} out")
             sizes, self.problems = [self._draw(0, 0).image.shape[:2]] * len(listed), []
         else:
-            self._annotations = Annotations(spec, split)
             sizes, self.problems = scan(listed, self._annotations, strict)
         kept = [(path, size) for path, size in zip(listed, sizes) if size]
         if self.problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once a process
@@ -83,7 +84,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         if not kept:
             first = f"{self.problems[0].where}: {self.problems[0].what}"
             raise SeglabError(f"none of the {len(listed)} images of {split} in {spec.root} can be read; {first}")
-        if rect:
+        if self.rect:
             kept.sort(key=lambda item: item[1][0] / item[1][1])
         self.images, self.image_sizes = [path for path, _ in kept], [size for _, size in kept]
         self._switches = torch.tensor([0, 1]).share_memory_()  # epoch, mosaic
@@ -96,6 +97,10 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def set_epoch(self, epoch: int) -> None:
         self._switches[0] = epoch
+
+    @property
+    def epoch(self) -> int:
+        return int(self._switches[0])
 
     @property
     def mosaic(self) -> bool:
@@ -114,7 +119,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
     def sample(self, index: int) -> Sample:
         """The image as it is, with all its objects. Errors: SeglabError naming an image that cannot be read."""
         if self._draw:
-            return self._draw(int(self._switches[0]), index)
+            return self._draw(self.epoch, index)
         path = self.images[index]
         image = self._kept[index] if self._kept else read_image(path)
         if image.shape[:2] != self.image_sizes[index]:
@@ -123,7 +128,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def image_id(self, index: int) -> int | str:
         """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
-        return index if self._draw else self._annotations.image_id(self.images[index])
+        return self._annotations.image_id(self.images[index])
 
     def __getitem__(self, index: int) -> dict:
         """One item, ready for `collate`; crowd regions are not in it.
@@ -139,7 +144,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         else:
             box, source = None, None
             config = self.augment if self.mosaic else self._unmixed
-            rng = np.random.default_rng((self.seed, int(self._switches[0]), index))
+            rng = np.random.default_rng((self.seed, self.epoch, index))
             sample = augmented(self._fitted, index, self._neighbours(index), self.size, config, rng)
         objects = [object_ for object_ in sample.objects if not object_.crowd]
         return {
@@ -174,7 +179,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         first = index - index % self.group
         aspects = [height / width for height, width in self.image_sizes[first : first + self.group]]
         tall, wide = min(1.0, max(aspects)), min(1.0, 1 / min(aspects))
-        return tuple(math.ceil(max(self.size) * share / STRIDE + 0.5) * STRIDE for share in (tall, wide))
+        return tuple(math.ceil(self.size[0] * share / STRIDE + 0.5) * STRIDE for share in (tall, wide))
 
     def _neighbours(self, index: int) -> np.ndarray:
         """(NEAR,) indexes that may be mixed with `index`: the block of this epoch's order it lies in.
@@ -182,7 +187,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         A function of (seed, epoch, index) like everything random here; and as the images of a block are used about
         the same time, most of them are still at hand, which saves decoding each of them four times for mosaics.
         """
-        epoch = int(self._switches[0])
+        epoch = self.epoch
         if self._order[0] != epoch:
             order = epoch_order(len(self), self.seed, epoch)
             self._order = epoch, order, np.argsort(order)
@@ -192,7 +197,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
 
     def _fitted(self, index: int) -> Sample:
         """A sample scaled to fit into the input size, without padding or crowds; the recent ones stay at hand."""
-        key = int(self._switches[0]) if self._draw else 0, index  # files are the same in every epoch
+        key = self.epoch if self._draw else 0, index  # files are the same in every epoch
         if key in self._recent:
             self._recent.move_to_end(key)
             return self._recent[key]

@@ -47,6 +47,18 @@ class EpochSampler(Sampler):
             yield own[first : first + each].tolist()
 
 
+class _Loader(DataLoader):
+    """Starts its workers while OpenCV holds no threads: a forked process would wait for threads it does not have."""
+
+    def __iter__(self) -> Iterator[dict]:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            return super().__iter__()
+        finally:
+            cv2.setNumThreads(threads)
+
+
 def build_loader(
     dataset: SegmentationDataset,
     batch: int,
@@ -64,9 +76,7 @@ def build_loader(
     dataset.group = batch
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = max(0, min(workers, cores or 1))  # those this process may use: torch warns about more
-    if workers:
-        cv2.setNumThreads(1)  # a process forked while OpenCV holds threads would wait for threads it does not have
-    return DataLoader(
+    return _Loader(
         dataset,
         batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world),
         num_workers=workers,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+SIZES = ("small", "medium", "large")  # COCO's: areas below 32 x 32 and 96 x 96 pixels
+
 
 @dataclass
 class Object:
@@ -28,3 +30,8 @@ class Sample:
     image: np.ndarray
     objects: list[Object] = field(default_factory=list)
     path: str = ""
+
+
+def size_class(area: float) -> int:
+    """The place in SIZES of an area in square pixels."""
+    return sum((area >= 32**2, area >= 96**2))

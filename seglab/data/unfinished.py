@@ -1,20 +1,48 @@
-"""Work that appears as a whole or not at all."""
+"""Files and folders that appear as a whole or not at all."""
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 @contextmanager
 def unfinished(place: Path) -> Iterator[Path]:
-    """A new folder beside `place` to work in, which is gone at the end, whatever happens."""
-    part = place.with_name(place.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)  # what a killed process left
-    part.mkdir(parents=True)
-    try:
+    """A new folder beside `place` to work in, which is gone at the end, whatever happens.
+
+    Every call has its own, so that processes that make the same thing at once do not touch each other's work,
+    and what a killed one leaves is in nobody's way.
+    """
+    if not place.parent.exists():  # where it is a file, the next line says so better
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"{place.name}.part.", dir=place.parent, ignore_cleanup_errors=True) as private:
+        part = Path(private) / place.name  # within, since a temporary folder is closed to all other users
+        part.mkdir()
         yield part
+
+
+def put_in_place(made: Path, place: Path) -> None:
+    """Move a finished folder to `place`; one that another process has put there meanwhile stays, as good as this."""
+    try:
+        os.replace(made, place)
+    except OSError:
+        if not place.is_dir():
+            raise
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a file, making its folder if need be; whoever is interrupted leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        part.unlink(missing_ok=True)
+    return path

@@ -10,10 +10,8 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import pickle
 import sys
-import tempfile
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
@@ -24,11 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError
 
 METADATA_KEY = "seglab"  # the one key of the safetensors header; its value is JSON
-MOST_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
-LONGEST_LIST = 100  # values of one training argument of a foreign checkpoint
 MOST_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
 LONGEST_LIST = 100  # values of one training argument of a foreign checkpoint
 
@@ -53,23 +50,8 @@ def save_weights(path: str | Path, state: dict[str, Tensor], metadata: dict[str,
     """Write safetensors with JSON metadata, atomically: an interrupted run leaves the old file or the new."""
     from safetensors.torch import save
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
-        {METADATA_KEY: json.dumps(metadata)},
-    )
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    return write_whole(Path(path), save(tensors, {METADATA_KEY: json.dumps(metadata)}))
 
 
 def load_weights(path: str | Path) -> Weights:

@@ -8,7 +8,6 @@ and torch is seeded anew for every epoch.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,10 +82,3 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], Progress]:
         )
     tensors, metadata = load_weights(path)
     return tensors, Progress(**metadata["progress"])
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file atomically."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

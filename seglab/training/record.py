@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
+from seglab.data.unfinished import write_whole
 from seglab.model.weights import save_weights
-from seglab.training.checkpoint import Progress, averaged, write_state, write_text
+from seglab.training.checkpoint import Progress, averaged, write_state
 
 TERMS = ("box", "seg", "cls", "dfl")
 SECONDS_BETWEEN_SAVES = 10.0  # epochs may be shorter than writing their weights takes; a kill loses this much at most
@@ -100,7 +101,7 @@ def write_results(path: Path, history: list[dict[str, float]]) -> None:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in history)
-    write_text(path, text.getvalue())
+    write_whole(path, text.getvalue().encode())
 
 
 def epoch_line(row: dict[str, float], epochs: int) -> str:

@@ -101,7 +101,7 @@ def _train(
         problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
         validation = make_validate(held_back, config, gains)
     folder = agree(process, _folder(config) if leads else None)  # all data have been looked through by now
-    result = TrainResult(folder, folder / "weights/best.safetensors", folder / "weights/last.safetensors", None, [])
+    best, last = folder / "weights/best.safetensors", folder / "weights/last.safetensors"
     loader = build_loader(dataset, config.batch, config.workers, True, config.seed, process.rank, process.world)
     plan = make_plan(config, len(dataset), len(loader), model.classes)
     dtype = autocast_dtype(config.amp, process.device)
@@ -187,21 +187,22 @@ def _train(
             stop = 0 < config.patience <= epoch - progress.best_epoch
         stop = agree(process, stop)
 
+    metrics, history = None, []
     if leads:
         record.end(good, progress)
         if stop:
             print(f"no better epoch than {progress.best_epoch + 1} in {config.patience}: stopping (patience)")
-        model.load_state_dict(load_weights(result.best).state)
+        model.load_state_dict(load_weights(best).state)
         metrics, _ = validation(model)
         metrics.save_dir = str(folder)
-        print(f"best epoch: {progress.best_epoch + 1}, weights in {result.best}\n{metrics.table()}")
+        print(f"best epoch: {progress.best_epoch + 1}, weights in {best}\n{metrics.table()}")
         if config.plots:
             write_plots(metrics, folder)
             draw_predictions(model, spec, config.imgsz, folder)
             write_image(folder / "results.png", training_curves(folder / "results.csv"))
-        result = result._replace(metrics=metrics, history=progress.history)
+        history = progress.history
     agree(process, None)  # the others wait for the files
-    return result
+    return TrainResult(folder, best, last, metrics, history)
 
 
 def _dataset(spec: DatasetSpec, split: str, config: TrainConfig, **options: Any) -> SegmentationDataset:
@@ -231,7 +232,8 @@ def make_validate(dataset: SegmentationDataset, config: TrainConfig, gains: Loss
 
         def batches() -> Iterator[dict]:
             for batch in loader:
-                coming.update(to_device(batch, device)[1])
+                targets = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+                coming.update({name: value.to(device) for name, value in targets.items() if name != "images"})
                 yield batch
 
         def forward(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -303,8 +305,10 @@ def to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str, Tens
 def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
     """The number format of `amp` on a device; None is float32, also for "bf16" on a processor without such units."""
     if amp == "bf16":
-        on_cpu = device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        return None if on_cpu else torch.bfloat16
+        fast = device.type != "cpu" or (
+            torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        )
+        return torch.bfloat16 if fast else None
     if not amp or device.type != "cuda":
         return None
     # Before compute capability 8, bf16 exists but is emulated.
@@ -345,21 +349,21 @@ def deterministic(on: bool) -> Iterator[None]:
         torch.utils.deterministic.fill_uninitialized_memory = before[1]
 
 
-def draw_batches(loader: Iterable[dict], folder: Path, most: int = 3) -> None:
-    """Write train_batch0.jpg, ...: what the network is shown."""
-    for index, batch in enumerate(itertools.islice(loader, most)):
+def draw_batches(loader: Iterable[dict], folder: Path) -> None:
+    """Write train_batch0.jpg to train_batch2.jpg: what the network is shown."""
+    for index, batch in enumerate(itertools.islice(loader, 3)):
         write_image(folder / f"train_batch{index}.jpg", batch_mosaic(batch, loader.dataset.names))
 
 
-def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, folder: Path, most: int = 16) -> None:
-    """Write val_pred.jpg: what the model finds on the first validation pictures."""
+def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, folder: Path) -> None:
+    """Write val_pred.jpg: what the model finds on the first 16 validation pictures."""
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
         raw = model(images)
         return decode(raw, *images.shape[2:]), raw.prototypes
 
     config = PredictConfig(imgsz=imgsz, device=next(model.parameters()).device)
-    found = predict(forward, list(spec.images("val")[:most]), config, spec.names)
+    found = predict(forward, list(spec.images("val")[:16]), config, spec.names)
     write_image(folder / "val_pred.jpg", contact_sheet([result.plot()[..., ::-1] for result in found]))
 
 

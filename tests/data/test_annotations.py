@@ -116,7 +116,7 @@ def test_numbers_beyond_all_measure_are_problems(tmp_path, shape):
     write(tmp_path / "val.json", [entry(1, "p.jpg")], [bad, square(1, 22)])
     report = convert(tmp_path / "val.json", images=tmp_path / "images", out=tmp_path / "out")
     assert "1 of 2" in str(report)
-    dataset = SegmentationDataset(load_dataset(tmp_path / "val.json", tmp_path / "images"), "val", 64)
+    dataset = SegmentationDataset(load_dataset(tmp_path / "val.json"), "val", 64)
     assert len(dataset.objects(0)) == 1 and len(dataset.problems) == 1
 
 
@@ -145,7 +145,7 @@ def test_a_neighbouring_folder_is_not_taken_for_the_root():
     assert " h2/q.txt:3" in problem_table([problem], "/w")
 
 
-def test_the_doctor_judges_the_truth_without_cocos_cap():
+def test_without_cocos_cap_of_a_hundred_the_truth_scores_whole():
     from seglab.evaluation.coco import CocoAccumulator, Instances
 
     boxes = np.array([[x, y, 4.0, 4.0] for x in range(0, 60, 5) for y in range(0, 60, 5)])

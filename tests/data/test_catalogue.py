@@ -11,6 +11,7 @@ from seglab.data import catalogue
 from seglab.data.catalogue import COCO_NAMES, label_path, load_dataset, write_yaml
 from seglab.data.check import check
 from seglab.data.convert import convert
+from seglab.data.toybox import dataset as toybox
 from seglab.errors import SeglabError
 
 
@@ -222,20 +223,43 @@ def test_coco_json_brings_its_siblings(tmp_path):
     write_json(tmp_path / "set/annotations/instances_train2017.json", ["0.png", "1.png", "2.png"])
     path = write_json(tmp_path / "set/annotations/instances_val2017.json", ["0.png"])
     assert counts(load_dataset(path)) == {"train": 3, "val": 1}
-    assert counts(load_dataset(path, images=tmp_path / "set/images/val2017")) == {"val": 1}
     write_json(path, ["0.png"], categories=((1, "other"),))
     with pytest.raises(SeglabError, match="different categories"):
         load_dataset(path)
 
 
+@pytest.mark.parametrize("names", [["+.png", "0.png"], ["sub\\0.png"]])
+def test_a_coco_json_finds_its_images_by_any_of_them_and_either_slash(tmp_path, names):
+    make_images(tmp_path / "set/images/val2017")
+    make_images(tmp_path / "set/images/val2017/sub")
+    path = write_json(tmp_path / "set/annotations/instances_val2017.json", names)
+    assert load_dataset(path).images("val")[-1].is_file()
+    report = convert(path, out=tmp_path / "out")
+    assert report.images_written == 1 and report.images == len(names)
+
+
 def test_coco_json_without_images_or_sense(tmp_path):
-    with pytest.raises(SeglabError, match="images="):
+    with pytest.raises(SeglabError, match=r"seglab convert source=.*a\.json images=FOLDER out=NEW"):
         load_dataset(write_json(tmp_path / "a.json", ["0.png"]))
     (tmp_path / "b.json").write_text("[1, 2]")
     with pytest.raises(SeglabError, match=r"b\.json is no COCO"):
         load_dataset(tmp_path / "b.json")
     with pytest.raises((SeglabError, FileNotFoundError), match=r"c\.json"):
         load_dataset(tmp_path / "c.json")
+
+
+def test_two_who_generate_the_same_scenes_at_once_both_have_all_of_them(tmp_path, monkeypatch):
+    write, other = toybox._write_scenes, []
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(toybox, "_write_scenes", write)
+        other.append(load_dataset("toybox-seg:2"))
+        return write(*arguments)
+
+    monkeypatch.setattr(toybox, "_write_scenes", overtaken)
+    assert load_dataset("toybox-seg:2") == other[0] == load_dataset("toybox-seg:2")
+    assert all(image.is_file() and label_path(image).is_file() for image in sum(other[0].splits.values(), ()))
+    assert [path.name for path in (tmp_path / "cache/datasets").iterdir()] == ["toybox-seg-2"]
 
 
 def test_written_yaml_moves_with_its_folder(tmp_path):

@@ -69,7 +69,9 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
         ({"segmentation": [SQUARE], "category_id": 2}, "unknown category", False),
         ({"segmentation": [[1, 2, 3, 4]]}, "too few points", False),
         ({"segmentation": [SQUARE, [1, 2, 3, 4]]}, "part left out", True),
-        ({"segmentation": [[1, 1, 5, 1, 9, 1]]}, "without area", False),
+        ({"segmentation": [[1, 1, 5, 1, 9, 1]]}, "no area", False),
+        ({"segmentation": [[1, 1, 5, 1, 9, float("nan")], SQUARE]}, "part left out", True),
+        ({"segmentation": [[*SQUARE, 7]]}, "odd count", True),
         ({"segmentation": [[-9, 3, 12, 3, 12, 13]]}, "cut at the border", True),
         ({"segmentation": SQUARE}, "too few points", False),
         ({"segmentation": "text"}, "no outline", False),
@@ -88,6 +90,15 @@ def test_bad_annotations(tmp_path, annotation, what, kept):
     assert any(what in f"{p.what} {p.done}" for p in problems) and all("annotation 1" in p.path for p in problems)
     with pytest.raises(SeglabError, match=r"a\.jpg annotation 1"):
         raise_first(problems)
+
+
+def test_an_x_without_its_y_is_left_out_as_pycocotools_does(tmp_path):
+    from pycocotools import mask as coco
+
+    odd = [*map(float, SQUARE), 7.0]
+    ((found,), (problem,)) = of_first(make(tmp_path, {"segmentation": [odd]}))
+    assert np.array_equal(fill(found.rings, *SIZE), coco.decode(coco.frPyObjects([odd], *SIZE))[..., 0])
+    assert "odd count" in problem.what and problem.done == "last number left out"
 
 
 def test_annotations_of_unknown_images_are_listed(tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco
 
+from seglab.data import convert as converter
 from seglab.data import convert_images, convert_rows, convert_stream
 from seglab.data.catalogue import label_path, load_dataset
 from seglab.data.convert import convert, convert_coco_labels
@@ -229,7 +230,7 @@ def synthetic(folder: Path, order=("images", "annotations", "categories")) -> tu
         (7, 2, [box(-5, -5, WIDTH + 9, 12)], 0),  # leaves the image
         (7, 2, [[1.0, 2.0, 3.0, 4.0], box(40, 20, 50, 30)], 0),  # one part is a line
         (7, 2, [], 0),
-        (7, 2, ["text", box(1, 2, 3, 4)[:7], None], 0),
+        (7, 2, ["text", box(1, 2, 3, 4)[:5], None], 0),
         (7, 2, [[float("nan"), 1.0, 5.0, 1.0, 5.0, 5.0]], 0),
         (7, 55, [box(1, 1, 9, 9)], 0),  # unknown category
         (99, 2, [box(1, 1, 9, 9)], 0),  # unknown image
@@ -404,8 +405,9 @@ def test_output_is_whole_or_absent(tmp_path):
         convert(source, images=tmp_path / "images", out=tmp_path / "images")
     with pytest.raises(SeglabError, match="must name something new"):
         convert(source, images=tmp_path / "images", out=None)
-    (tmp_path / "out.part").mkdir()
-    (tmp_path / "out.part/old").write_text("left by a killed run")
+    left = tmp_path / "out.part.xyz"  # by a killed run
+    (left / "out").mkdir(parents=True)
+    (left / "out/old").touch()
     report = convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.99)
     with pytest.raises(SeglabError, match=r"(?s)no picture of .*missing image"):
         convert(source, images=tmp_path / "elsewhere", out=tmp_path / "out")
@@ -414,10 +416,28 @@ def test_output_is_whole_or_absent(tmp_path):
     source.write_text(text[: text.index('"annotations"') + 500])
     with pytest.raises(SeglabError, match="damaged"):
         convert(source, images=tmp_path / "images", out=tmp_path / "out")
-    assert not list(tmp_path.glob("out*"))
+    assert list(tmp_path.glob("out*")) == [left]
     source.write_text(text)
     assert convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.0).passed
-    assert not (tmp_path / "out/old").exists() and not list(tmp_path.glob("*.part"))
+    assert not (tmp_path / "out/old").exists() and sorted(tmp_path.glob("out*")) == [tmp_path / "out", left]
+
+
+def test_what_another_puts_at_out_meanwhile_is_not_replaced(tmp_path, monkeypatch):
+    source, _ = synthetic(tmp_path)
+    monkeypatch.setattr(converter, "write_yaml", lambda *arguments, **crowds: (tmp_path / "out").mkdir())
+    with pytest.raises(SeglabError, match="out appeared meanwhile"):
+        convert(source, images=tmp_path / "images", out=tmp_path / "out")
+    with pytest.raises(SeglabError, match="out exists already"):
+        convert_coco_labels(source, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir()) and len(list(tmp_path.glob("out*"))) == 1
+
+
+def test_an_odd_count_of_coordinates_is_told_and_the_polygon_used(tmp_path):
+    rows = [{"image_id": 1, "category_id": 1, "segmentation": [[*box(1, 1, 9, 9), 7]]}]
+    source = write_coco(tmp_path / "a.json", [{"id": 1, "file_name": "a.jpg", **SIZE}], rows)
+    report = convert_coco_labels(source, tmp_path / "out")
+    assert (report.objects_written, report.lost) == (1, 0)
+    assert report.kinds["an x without its y", "last number left out"] == 1
 
 
 def test_unknown_sources_and_targets_say_what_is_known(tmp_path):
@@ -529,6 +549,39 @@ def test_labelme(tmp_path):
         assert same(frame[1], encode(expected)) == 1.0
 
 
+def labelme(path: Path, shapes: list[dict], **more) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"imagePath": f"{path.stem}.jpg", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": shapes}
+    path.write_text(json.dumps(content | more))
+
+
+def test_labelme_files_in_folders_of_their_own_are_found(tmp_path):
+    for name in ("one/a", "two/b"):
+        picture(tmp_path / f"in/{name}.jpg")
+        labelme(tmp_path / f"in/{name}.json", [{"label": "cup", "points": [[1, 1], [9, 1], [9, 9]]}])
+    assert convert(tmp_path / "in", out=tmp_path / "out").objects_written == 2
+
+
+def test_a_damaged_picture_or_a_mask_without_a_place_in_labelme_is_named(tmp_path):
+    mask = {"label": "cup", "points": [], "shape_type": "mask", "mask": png(np.ones((2, 2), np.uint8))}
+    square = {"label": "cup", "points": [[1, 1], [9, 1], [9, 9]]}
+    picture(tmp_path / "in/a.jpg")
+    labelme(tmp_path / "in/a.json", [mask, square])
+    labelme(tmp_path / "in/b.json", [square], imageData="abcde")
+    report = convert(tmp_path / "in", out=tmp_path / "out")
+    assert (report.images, report.images_written, report.objects, report.lost) == (2, 1, 3, 2)
+    assert "a mask of 0 points" in str(report) and "b.jpg, and none to be read in the JSON" in str(report)
+
+
+@pytest.mark.parametrize("wrong", [{"mask": png(np.ones((9, 9), np.uint8))[:64]}, {"points": [[float("inf"), 1]]}])
+def test_a_labelme_mask_that_cannot_be_read_is_an_error_that_names_the_file(tmp_path, wrong):
+    mask = {"label": "cup", "points": [[1, 1]], "shape_type": "mask", "mask": png(np.ones((9, 9), np.uint8))}
+    picture(tmp_path / "in/a.jpg")
+    labelme(tmp_path / "in/a.json", [mask | wrong])
+    with pytest.raises(SeglabError, match=r"a\.json holds a mask that cannot be read"):
+        convert(tmp_path / "in", out=tmp_path / "out")
+
+
 def ids_picture() -> np.ndarray:
     ids = np.zeros((HEIGHT, WIDTH), np.uint8)
     ids[2:10, 3:20] = 1
@@ -610,6 +663,19 @@ def test_voc_masks(tmp_path, colours, instances):
             assert same(mask, whole) == 1.0
         else:
             assert iou([mask], [whole], [True])[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("rows, columns", [(HEIGHT + 9, WIDTH), (HEIGHT - 9, WIDTH - 9)])
+def test_voc_masks_of_two_sizes_are_named_and_their_picture_left_out(tmp_path, rows, columns):
+    for folder in ("SegmentationClass", "SegmentationObject"):
+        (tmp_path / folder).mkdir()
+    for name, size in (("a", (HEIGHT, WIDTH)), ("b", (rows, columns))):
+        picture(tmp_path / f"JPEGImages/{name}.jpg")
+        Image.fromarray(np.full((HEIGHT, WIDTH), 15, np.uint8)).save(tmp_path / f"SegmentationClass/{name}.png")
+        Image.fromarray(np.ones(size, np.uint8)).save(tmp_path / f"SegmentationObject/{name}.png")
+    report = convert(tmp_path, out=tmp_path / "out")
+    assert (report.images, report.images_written, report.objects, report.lost) == (2, 1, 2, 1)
+    assert f"b.png  masks of two sizes for one picture: {columns} x {rows} beside {WIDTH} x {HEIGHT}" in str(report)
 
 
 def test_voc_label_map_names_the_classes(tmp_path):

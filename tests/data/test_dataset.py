@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from seglab.data.augment import AugmentConfig
 from seglab.data.catalogue import load_dataset, write_yaml
@@ -69,6 +68,11 @@ def test_rectangular_items_share_shapes_and_waste_less(make_shelf):
         assert max(box.resized) == 64 and all(inner + 16 <= outer for inner, outer in zip(box.resized, box.size))
 
 
+def test_two_unequal_sides_are_kept_in_rectangular_items_too(make_shelf):
+    dataset = SegmentationDataset(make_shelf(), "val", (64, 96), rect=True)
+    assert {dataset[index]["image"].shape[:2] for index in range(6)} == {(64, 96)}
+
+
 def test_augmented_items_depend_on_seed_epoch_and_index_alone(make_shelf):
     spec = make_shelf()
     make = lambda seed=0: SegmentationDataset(spec, "train", 64, AugmentConfig(), seed)  # noqa: E731
@@ -78,6 +82,7 @@ def test_augmented_items_depend_on_seed_epoch_and_index_alone(make_shelf):
     assert all(equal(a, b) for a, b in zip(forwards, backwards))
     assert not np.array_equal(forwards[0]["image"], make(1)[0]["image"])
     second.set_epoch(1)
+    assert (first.epoch, second.epoch) == (0, 1)
     assert not np.array_equal(forwards[0]["image"], second[0]["image"])
     second.set_epoch(0)
     assert equal(forwards[3], second[3]) and forwards[3]["sample"]["letterbox"] is None
@@ -189,10 +194,11 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
         {"id": 71, "file_name": "1.png", "height": 48, "width": 64},  # turned: the file has 64 x 48
     ]
     categories = [{"id": 9, "name": "kite"}, {"id": 4, "name": "cup"}]
-    (spec.root / "instances_val.json").write_text(
+    (spec.root / "annotations").mkdir()
+    (spec.root / "annotations/instances_val.json").write_text(
         json.dumps({"images": images, "annotations": annotations, "categories": categories})
     )
-    as_truth = SegmentationDataset(load_dataset(spec.root / "instances_val.json", spec.root / "images/val"), "val", 64)
+    as_truth = SegmentationDataset(load_dataset(spec.root / "annotations/instances_val.json"), "val", 64)
     assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.objects(0)] == [False, True]
     assert as_truth.objects(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
     assert "another size" in as_truth.problems[0].what and as_truth.objects(1) == []
@@ -201,7 +207,7 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
         spec.root / "shelf.yaml",
         {"train": "images/train", "val": "images/val"},
         {0: "cup", 1: "kite"},
-        crowds={"val": "instances_val.json"},
+        crowds={"val": "annotations/instances_val.json"},
     )
     beside = SegmentationDataset(load_dataset(spec.root), "val", 64)
     assert beside.image_id(0) == 70 and [o.crowd for o in beside.objects(0)] == [False, False, False, True]
@@ -235,7 +241,6 @@ def test_real_coco38(datasets_folder):
         assert item["image"].shape == (320, 320, 3) and len(item["masks"]) == len(item["boxes"])
         covered = item["masks"].astype(float).reshape(len(item["masks"]), -1).sum(axis=1)
         assert (covered > 0).all()
-    assert torch.is_tensor(dataset._switches)
 
 
 def test_labels_are_parsed_once(make_shelf, monkeypatch):

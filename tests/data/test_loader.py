@@ -1,5 +1,6 @@
 """Batches: one order for all, shared out among processes, the same for any number of workers."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -90,6 +91,18 @@ def test_workers_change_nothing(make_shelf):
     for other in results[1:]:
         for a, b in zip(results[0], other):
             assert all(torch.equal(a[key], b[key]) for key in a if key != "samples") and a["samples"] == b["samples"]
+
+
+def test_opencv_keeps_its_threads_in_this_process(make_shelf):
+    dataset, threads = SegmentationDataset(make_shelf(), "train", 64, AugmentConfig()), cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        for _ in range(2):
+            cv2.resize(np.zeros((999, 999, 3), np.uint8), (1999, 1999))  # starts them
+            assert len(read(dataset, 2)) == 4
+            assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def test_rectangular_batches_have_one_shape(make_shelf):

@@ -223,6 +223,7 @@ def test_fresh_scenes_are_others_in_every_epoch_and_are_never_written(tmp_path, 
         raw = [dataset.sample(index).image for index in range(5)]
         assert all((raw[index] == scene((index, epoch, 1)).image).all() for index in (0, 4))
     assert len({image.numpy().tobytes() for image in pictures.values()}) == 10
+    assert [dataset.image_id(index) for index in range(5)] == [0, 1, 2, 3, 4]
     assert not list(tmp_path.iterdir())
 
 

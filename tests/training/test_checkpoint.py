@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seglab.errors import SeglabError
-from seglab.training.checkpoint import Progress, averaged, capture, read_state, restore, write_state, write_text
+from seglab.training.checkpoint import Progress, averaged, capture, read_state, restore, write_state
 from seglab.training.config import make_config
 from seglab.training.optim import make_optimizer, make_plan, update_average
 
@@ -60,10 +60,3 @@ def test_captured_tensors_do_not_change_with_the_run():
 def test_nothing_to_resume_is_said(tmp_path):
     with pytest.raises(SeglabError, match="cannot resume"):
         read_state(tmp_path)
-
-
-def test_text_is_replaced_whole(tmp_path):
-    for text in ("one", "two"):
-        write_text(tmp_path / "file.csv", text)
-        assert (tmp_path / "file.csv").read_text() == text
-    assert [path.name for path in tmp_path.iterdir()] == ["file.csv"]

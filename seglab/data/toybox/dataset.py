@@ -17,7 +17,7 @@ from seglab.data.catalogue import write_yaml
 from seglab.data.sample import Sample
 from seglab.data.toybox.scene import scene
 from seglab.data.toybox.things import COCO_IDS, NAMES
-from seglab.data.unfinished import unfinished
+from seglab.data.unfinished import put_in_place, unfinished
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import bounding_box, join_rings, ring_area
 from seglab.geometry.rle import area, rings_to_rle
@@ -43,7 +43,7 @@ def generate_dataset(
 
     Scene i is scene((seed, i), size), whatever the number of worker processes (default: one a core, none for a few
     scenes). val: share of the scenes that goes into the validation split, the last ones; 1 puts all of them there.
-    The folder appears when everything is written.
+    The folder appears when everything is written; one that another process has put there meanwhile stays.
     Errors: SeglabError when `out` exists already, for a count below 1 and for a share outside 0..1.
     """
     if count < 1 or not 0 <= val <= 1:
@@ -117,7 +117,7 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
         for split in splits:
             _write_json(part / "annotations" / f"instances_{split}.json", split, plan, found, size)
         write_yaml(part / f"{out.name}.yaml", {split: f"images/{split}" for split in splits}, dict(enumerate(NAMES)))
-        os.replace(part, out)
+        put_in_place(part, out)
     return out / f"{out.name}.yaml"
 
 

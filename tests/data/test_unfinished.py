@@ -1,0 +1,47 @@
+"""Files and folders that appear as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from seglab.data.unfinished import put_in_place, unfinished, write_whole
+
+
+def test_two_that_make_one_thing_at_once_leave_each_others_work_alone(tmp_path):
+    place = tmp_path / "new" / "set"
+    with unfinished(place) as slow:
+        (slow / "file").write_text("slow")
+        with unfinished(place) as quick:
+            assert not list(quick.iterdir()) and quick.name == slow.name == "set"
+            (quick / "file").write_text("quick")
+            put_in_place(quick, place)
+        assert (slow / "file").read_text() == "slow"
+        put_in_place(slow, place)
+    assert (place / "file").read_text() == "quick" and os.listdir(place.parent) == ["set"]
+
+
+def test_what_fails_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), unfinished(tmp_path / "set") as part:
+        (part / "file").touch()
+        raise KeyboardInterrupt
+    with pytest.raises(FileNotFoundError):
+        put_in_place(part, tmp_path / "set")
+    assert not os.listdir(tmp_path)
+
+
+def test_a_file_is_replaced_whole_and_is_as_readable_as_any(tmp_path, monkeypatch):
+    path, plain = tmp_path / "new" / "file.csv", tmp_path / "plain"
+    plain.touch()
+    for text in (b"one", b"two"):
+        assert write_whole(path, text) == path and path.read_bytes() == text
+    assert path.stat().st_mode == plain.stat().st_mode
+
+    def full(handle: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_whole(path, b"three")
+    assert [file.name for file in path.parent.iterdir()] == ["file.csv"] and path.read_bytes() == b"two"

@@ -1,24 +1,29 @@
 """The command line: `seglab MODE key=value ...`, the facade's verbs and the tools around them.
 
 `seglab segment train data=coco8-seg model=yolo11n-seg.yaml epochs=100` and `seglab train segment ...` mean the same;
-`--strict` is short for `strict=True`.
+`--strict` is short for `strict=True`. `seglab help train` lists all that train takes, with its defaults.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import seglab
-from seglab.errors import SeglabError, fit_type, refuse_unknown
+from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
 
 TASK = "segment"
 LEAST_SIDE = 32  # of a toybox picture: fewer pixels show nothing
 SWITCHES = ("resume",)  # words that mean True by themselves
-BARE_WORD = {"verify": "file", "benchmark": "what"}  # modes that take one word without '=', and what it means
+BARE_WORD = {
+    "verify": "file",
+    "benchmark": "what",
+    "help": "mode",
+}  # modes that take one word without '=', and what it means
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,7 +67,7 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
             name, value = bare.split("=", 1)
             options[name] = _value(value)
         elif word in ("-h", "--help", "--version"):
-            return "version" if word == "--version" else "help", {}  # whoever asks for help wants no training to start
+            return ("version", {}) if word == "--version" else ("help", {"mode": mode})  # no training is to start
         elif word.startswith("--"):
             options[bare.replace("-", "_")] = True
         elif word in MODES and mode is None:
@@ -73,14 +78,14 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
             options[BARE_WORD[mode]] = word
         elif word != TASK:
             if mode is None:
-                refuse_unknown([word], MODES, "seglab")
+                refuse_unknown([word], MODES, "seglab", "mode")
             raise SeglabError(f"'{word}' is no key=value: write source={word}, model={word} or what it is meant for")
     if (task := options.pop("task", TASK)) != TASK:
         raise SeglabError(f"seglab does task={TASK} only, not task={task}")
     mode = mode or options.pop("mode", None if options else "help")
     if mode is None:
         raise SeglabError(f"say what to do with {', '.join(options)}: one of {', '.join(MODES)}")
-    refuse_unknown([mode], MODES, "seglab")
+    refuse_unknown([str(mode)], MODES, "seglab", "mode")
     return mode, options
 
 
@@ -96,31 +101,65 @@ def _value(text: str) -> Any:
     return value if isinstance(value, (int, float, str, list, tuple)) else text
 
 
-def _train(model: str = "yolo11n-seg.yaml", data: str | None = None, **options: Any) -> None:
+# The modes. `seglab help MODE` shows the parameters as they stand here, comments and all.
+
+
+def _train(
+    model: str = "yolo11n-seg.yaml",  # an architecture to begin from scratch, or weights to begin from
+    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    **options: Any,
+) -> None:
     seglab.YOLO(model).train(data=data, **options)
 
 
-def _val(model: str = "yolo11n-seg.pt", data: str | None = None, **options: Any) -> None:
-    seglab.YOLO(model).val(data, **options)
+def _val(
+    model: str = "yolo11n-seg.pt",  # weights or an exported file
+    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    device: str | int | None = None,  # None: the first accelerator, else the CPU
+    **options: Any,
+) -> None:
+    seglab.YOLO(model).val(data, device=device, **options)
 
 
-def _predict(model: str = "yolo11n-seg.pt", source: str | list | None = None, **options: Any) -> None:
-    for result in seglab.YOLO(model).predict(source, stream=True, **{"save": True, "verbose": True, **options}):
+def _predict(
+    model: str = "yolo11n-seg.pt",  # weights or an exported file
+    source: str | list | None = None,  # picture, folder, glob, video, camera number, URL or dataset name
+    device: str | int | None = None,  # None: the first accelerator, else the CPU
+    save: bool = True,  # the pictures with what was found drawn on them
+    verbose: bool = True,  # a line for every picture
+    engine: str | None = None,  # "auto": on CPUs, through onnxruntime or OpenVINO where they agree with the network
+    **options: Any,
+) -> None:
+    options |= {"stream": True, "device": device, "save": save, "verbose": verbose, "engine": engine}
+    for result in seglab.YOLO(model).predict(source, **options):
         del result  # written as it comes; a stream never gathers in memory
 
 
-def _export(model: str = "yolo11n-seg.pt", **options: Any) -> None:
-    seglab.YOLO(model).export(**options)
+def _export(
+    model: str = "yolo11n-seg.pt",
+    format: str = "onnx",  # onnx, openvino, torchscript, pt2, ncnn, executorch, litert, coreml, engine
+    out: str | None = None,  # where to, without suffix; None: beside the weights
+    **options: Any,
+) -> None:
+    seglab.YOLO(model).export(format=format, out=out, **options)
 
 
-def _demo(out: str = "runs/demo", epochs: int = 20, imgsz: int = 320) -> None:
+def _demo(
+    out: str = "runs/demo",
+    epochs: int = 20,
+    imgsz: int = 320,
+) -> None:
     from seglab.demo import demo
 
     demo(out, epochs, imgsz)
 
 
 def _toybox(
-    count: int = 8, seed: int = 0, out: str = "toybox", size: int | list | tuple = (480, 640), val: float = 0.2
+    count: int = 8,  # scenes
+    seed: int = 0,
+    out: str = "toybox",
+    size: int | list | tuple = (480, 640),  # a side or [height, width] in pixels
+    val: float = 0.2,  # share of the scenes that is for validation
 ) -> None:
     from seglab.data.toybox.dataset import generate_dataset
 
@@ -133,11 +172,11 @@ def _toybox(
 
 
 def _convert(
-    source: str,
-    images: str | None = None,
-    out: str | None = None,
-    to: str = "yolo",
-    strict: bool | float | None = None,
+    source: str,  # COCO JSON or folder; folder of Labelme, VOC or mask PNGs; with to=coco a YOLO-seg dataset
+    images: str | None = None,  # folder of the pictures, where it is not in a usual place
+    out: str | None = None,  # the new folder, or with to=coco the new JSON
+    to: str = "yolo",  # or coco
+    strict: bool | float | None = None,  # mask IoU that no object may fall below, else nothing is written
 ) -> int:
     from seglab.data.convert import convert
 
@@ -146,13 +185,21 @@ def _convert(
     return 0 if report.passed else 1
 
 
-def _check(data: str, out: str | None = "runs/check") -> None:
+def _check(
+    data: str,  # dataset YAML, name or COCO JSON
+    out: str | None = "runs/check",  # where its contact sheet goes
+) -> None:
     from seglab.data.check import check
 
     print(check(data, out))
 
 
-def _evaluate(gt: str, dt: str, kind: str = "segm", json: bool = False) -> None:
+def _evaluate(
+    gt: str,  # COCO JSON with the truth
+    dt: str,  # COCO results JSON
+    kind: str = "segm",  # or bbox, boundary
+    json: bool = False,  # print the twelve figures as JSON
+) -> None:
     from json import dumps
 
     from seglab.evaluation.coco import evaluate_files
@@ -161,13 +208,22 @@ def _evaluate(gt: str, dt: str, kind: str = "segm", json: bool = False) -> None:
     print(dumps(figures.twelve) if json else figures)
 
 
-def _doctor(model: str, data: str | None = None, **options: Any) -> int:
-    diagnosis = seglab.YOLO(model).doctor(data, **options)
+def _doctor(
+    model: str,  # weights or an exported file
+    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights
+    device: str | int | None = None,
+    **options: Any,
+) -> int:
+    diagnosis = seglab.YOLO(model).doctor(data, device=device, **options)
     print(diagnosis)
     return 1 if diagnosis.culprit and diagnosis.culprit.state == "broken" else 0
 
 
-def _verify(file: str, model: str | None = None, data: str | None = None) -> int:
+def _verify(
+    file: str,  # an exported file
+    model: str | None = None,  # the weights it came from; None: those beside it
+    data: str | None = None,  # dataset whose mAP is compared too
+) -> int:
     from seglab.export.parity import verify
     from seglab.yolo import weights_beside
 
@@ -177,24 +233,27 @@ def _verify(file: str, model: str | None = None, data: str | None = None) -> int
     return 0 if verify(file, original.network, original.names, data) else 1
 
 
-def _benchmark(what: str | None = None, model: str = "yolo11n-seg.pt", data: str | None = None, **options: Any) -> None:
-    """`seglab benchmark model=... data=...` compares formats; `seglab benchmark table` is the published table, its mAP
-    measured where COCO is on this machine, as its official weights must be."""
+def _benchmark(
+    what: str | None = None,  # "table": the published table, its mAP where COCO and official weights are here
+    model: str = "yolo11n-seg.pt",
+    data: str | None = None,  # whose mAP is measured
+    **options: Any,  # imgsz, formats="onnx,openvino", out
+) -> None:
     from seglab.data.catalogue import is_here
     from seglab.export.benchmark import published_table
 
     if what is None:
         seglab.YOLO(model).benchmark(data, **options)
         return
-    refuse_unknown([what], ["table"], "seglab benchmark")
+    refuse_unknown([what], ["table"], "seglab benchmark", "table")
     refuse_unknown(options, ["data"], "seglab benchmark table")
     print(published_table(data or ("coco" if is_here("coco") else None)))
 
 
 def _explore(
     model: str = "toybox-n",
-    source: str = "toybox8-seg",
-    html: str | bool = "explorer.html",
+    source: str = "toybox8-seg",  # pictures, or a dataset with its truth
+    html: str | bool = "explorer.html",  # the page to write
     imgsz: int | None = None,
     split: str = "val",
 ) -> None:
@@ -208,9 +267,39 @@ def _version() -> None:
     print(seglab.__version__)
 
 
-def _help() -> None:
-    print(__doc__)
-    print("Modes:", ", ".join(MODES))
+def _help(mode: str | None = None) -> None:
+    if mode is None:
+        print(__doc__)
+        print("Modes:", ", ".join(MODES))
+        return
+    refuse_unknown([mode], MODES, "seglab", "mode")
+    for name, default, comment in arguments_of(mode):
+        print(f"  {name}={default}".ljust(30), comment)
+
+
+def arguments_of(mode: str) -> list[tuple[str, str, str]]:
+    """What a mode takes: names, defaults ("" where one must be given) and the comments behind them in the source."""
+    found: dict[str, tuple[str, str]] = {}
+    for source, names in [(MODES[mode], inspect.signature(MODES[mode]).parameters)] + _configs(mode):
+        for line in inspect.getsource(source).splitlines():
+            parts = re.match(r"    (\w+): [^=#]+?(?: = (.+?))?,?(?:  # (.+))?$", line)
+            if parts and parts[1] in names:
+                found.setdefault(parts[1], ((parts[2] or "").strip('"'), parts[3] or ""))
+    return [(name, *rest) for name, rest in found.items()]
+
+
+def _configs(mode: str) -> list[tuple[type, list[str]]]:
+    """The dataclasses whose fields a mode takes besides its own parameters, and the names of these."""
+    from seglab.data.augment import AugmentConfig
+    from seglab.evaluation.validate import ValidateConfig
+    from seglab.export.exporter import ExportConfig
+    from seglab.inference.predictor import PredictConfig
+    from seglab.inference.saving import SaveConfig
+    from seglab.training.config import TrainConfig
+
+    configs = {"train": [TrainConfig, AugmentConfig], "val": [ValidateConfig], "doctor": [ValidateConfig]}
+    configs |= {"export": [ExportConfig], "predict": [PredictConfig, SaveConfig]}
+    return [(config, [name for name in names_of(config) if name != "augment"]) for config in configs.get(mode, [])]
 
 
 MODES: dict[str, Callable[..., int | None]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,10 +13,14 @@ import pytest
 import torch
 
 from seglab import __version__
-from seglab.cli import MODES, main, parse
+from seglab.cli import MODES, arguments_of, main, parse
+from seglab.cli import _value as value_of
+from seglab.data.augment import AugmentConfig
 from seglab.data.catalogue import embedded_folder
 from seglab.errors import SeglabError
+from seglab.inference.predictor import PredictConfig
 from seglab.model.weights import load_weights
+from seglab.training.config import TrainConfig
 from seglab.yolo import find_weights
 
 
@@ -106,7 +111,7 @@ def test_what_does_not_fit_is_told(line, told, tmp_path, monkeypatch, capsys):
 def test_a_folder_may_be_called_2024(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(embedded_folder() / "toybox8-seg/images/val", "2024")
-    assert main("predict model=toybox-n source=2024 imgsz=64".split()) == 0
+    assert main("predict model=toybox-n source=2024 imgsz=64 stream=true".split()) == 0
     assert len(list(Path("runs/segment/predict").glob("*.jpg"))) == 4
     shutil.copytree(embedded_folder() / "toybox8-seg", "2025")
     assert main("val model=toybox-n data=2025 imgsz=64 verbose=False".split()) == 0
@@ -165,6 +170,8 @@ def test_what_a_mode_needs_and_does_not_know(capsys):
         ("evaluate gt=a.json dt=b.json", "no file a.json"),
         ("check data=toybox8-seg ot=none", "did you mean 'out'"),
         ("doctor model=toybox-n thres=3", "doctor has no argument 'thres'"),
+        ("doktor model=toybox-n", "no mode 'doktor': did you mean 'doctor'"),
+        ("mode=3", "no mode '3'"),
         ("demo epoch=3", "did you mean 'epochs'"),
         ("toybox count=0", "count of at least 1"),
         ("explore sorce=a.jpg", "did you mean 'source'"),
@@ -215,8 +222,9 @@ def test_doctor_from_the_command_line(capsys):
 
 
 def test_whoever_asks_for_help_starts_nothing(capsys):
-    for line in ("train --help", "--help train data=coco8-seg", "train -h"):
-        assert parse(line.split()) == ("help", {})
+    for line in ("train --help", "train data=coco8-seg -h", "help train"):
+        assert parse(line.split()) == ("help", {"mode": "train"})
+    assert parse(["--help", "train"]) == ("help", {"mode": None})
     assert parse(["train", "--version"]) == ("version", {})
 
 
@@ -224,6 +232,21 @@ def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
     monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: SimpleNamespace(names={0: "a"}))
     assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
     assert "give the weights that a.onnx came from" in capsys.readouterr().err
+
+
+def test_help_of_a_mode_lists_all_that_it_takes(capsys):
+    for config, mode in ((TrainConfig, "train"), (AugmentConfig, "train"), (PredictConfig, "predict")):
+        listed = {name: default for name, default, _ in arguments_of(mode)}
+        for field in fields(config):
+            if field.name not in ("augment", "device"):
+                assert value_of(listed[field.name]) == field.default, field.name
+    assert {"model", "data", "format", "out", "int8"} <= {name for name, *_ in arguments_of("export")}
+    assert ("source", "") in [line[:2] for line in arguments_of("convert")]
+    assert main(["val", "--help"]) == 0
+    assert 'protocol=coco                "coco": native resolution' in capsys.readouterr().out
+    assert main(["help", "vall"]) == 2 and "did you mean 'val'" in capsys.readouterr().err
+    for mode in MODES:
+        assert main(["help", mode]) == 0
 
 
 def test_version_and_help(capsys):

@@ -64,7 +64,8 @@ def peer(network: YOLO11Seg):
         return None
     model = SegmentationModel(f"yolo11{network.scale}-seg.yaml", nc=network.classes, verbose=False)
     model.load_state_dict(network.state_dict())
-    return model.eval().fuse(verbose=False)
+    fused = model.eval().fuse(verbose=False)
+    return lambda images: fused(images.contiguous())  # its predictor hands over the plain format
 
 
 def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rounds: int = 20) -> None:
@@ -78,23 +79,15 @@ def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rou
         state = load_weights(weights).state
         network = YOLO11Seg(*architecture_of(state)).eval()
         transfer(network, state)
-    images = torch.rand(1, 3, imgsz, imgsz)
+    images = torch.rand(1, 3, imgsz, imgsz).contiguous(memory_format=torch.channels_last)  # as prediction has them
     with tempfile.TemporaryDirectory() as folder:
         files = engines(network, imgsz, Path(folder))
         for count in map(int, str(threads).split(",")):
             beside = peer(network)  # first: importing it sets the number of threads
             torch.set_num_threads(count)
-            eager = Deployed(network).to(memory_format=torch.channels_last)
-            forwards = {
-                ("pytorch", "eager, fused"): lambda x, eager=eager: eager(
-                    x.contiguous(memory_format=torch.channels_last)
-                )
-            }
-            packed = Deployed(network).to(memory_format=torch.channels_last)
+            eager, packed = (Deployed(network).to(memory_format=torch.channels_last) for _ in range(2))
             packed.network = pack(packed.network)
-            forwards["pytorch", "eager, packed"] = lambda x, packed=packed: packed(
-                x.contiguous(memory_format=torch.channels_last)
-            )
+            forwards = {("pytorch", "eager, fused"): eager, ("pytorch", "eager, packed"): packed}
             if beside is not None:
                 forwards["peer", "eager, fused"] = beside
             forwards |= {key: load_runtime(path).forward for key, path in files.items()}

@@ -7,6 +7,7 @@ default: 100 epochs at 640 px with all defaults, the same for both, so with hard
 
 Each tool trains in a process of its own on a copy of the dataset (the peer writes into it), one after the other, and
 validates on the training images, which both results are then measured on: by the peer's own protocol and by COCO's.
+`recipe=small` does not validate in between, so the peer learns once more without that.
 `--curves FILE.png` draws the losses of both.
 """
 
@@ -16,33 +17,32 @@ import argparse
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import yaml
+from benchmarks.speed import copied, environment
 
-from benchmarks.speed import environment
-
+BEST_OF_THE_PEER = {
+    "epochs": 500, "patience": 500, "imgsz": 320, "batch": 2, "optimizer": "AdamW", "lr0": 1.5e-3, "nbs": 2,
+    "cos_lr": True, "mosaic": 0.0, "fliplr": 0.0, "close_mosaic": 0, "scale": 0.1, "translate": 0.05,
+    "hsv_s": 0.2, "hsv_v": 0.2, "amp": False,
+}  # fmt: skip
 # what each tool is told, beside data, folder and seed
 SETTINGS = {
     "small": {
         "seglab": {"recipe": "small"},
         "seglab-hard": {"recipe": "small", "mask_targets": "hard", "mask_ratio": 4},
-        "peer": {
-            "epochs": 500, "patience": 500, "imgsz": 320, "batch": 2, "optimizer": "AdamW", "lr0": 1.5e-3, "nbs": 2,
-            "cos_lr": True, "mosaic": 0.0, "fliplr": 0.0, "close_mosaic": 0, "scale": 0.1, "translate": 0.05,
-            "hsv_s": 0.2, "hsv_v": 0.2, "amp": False,
-        },
+        "peer": BEST_OF_THE_PEER,
+        "peer-unvalidated": BEST_OF_THE_PEER | {"val": False},
     },
     "default": {
         "seglab": {"epochs": 100, "imgsz": 640, "mask_targets": "hard"},
         "peer": {"epochs": 100, "imgsz": 640, "amp": False},
     },
-}  # fmt: skip
+}
 LOSSES = ("box", "seg", "cls", "dfl")
 
 
@@ -76,11 +76,11 @@ def figures(weights: str, data: str, imgsz: int) -> dict[str, float]:
     return found
 
 
-def losses(folder: Path) -> dict[str, list[float]]:
-    """Training losses an epoch, from a run's results.csv; both tools name them alike."""
+def losses(folder: Path, split: str) -> dict[str, list[float]]:
+    """Losses of "train" or "val" an epoch, from a run's results.csv; both tools name them alike."""
     with open(folder / "results.csv", newline="", encoding="utf-8") as file:
         rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
-    return {name: [float(row[f"train/{name}_loss"]) for row in rows] for name in LOSSES}
+    return {name: [float(row.get(f"{split}/{name}_loss") or "nan") for row in rows] for name in LOSSES}
 
 
 def draw(curves: dict[str, dict[str, list[float]]], path: str) -> None:
@@ -108,7 +108,7 @@ def main() -> None:
     if options.learn:
         tool, data, folder = options.learn
         start = time.perf_counter()
-        train = learn_peer if tool == "peer" else learn_seglab
+        train = learn_peer if tool.startswith("peer") else learn_seglab
         settings = SETTINGS[options.settings][tool] | ({"epochs": options.epochs} if options.epochs else {})
         weights = train(data, Path(folder) / tool, options.seed, settings)
         import torch
@@ -121,11 +121,7 @@ def main() -> None:
 
     spec = load_dataset(options.data)
     with tempfile.TemporaryDirectory(prefix="learning-") as folder:
-        copy = Path(folder) / "dataset"
-        shutil.copytree(spec.root, copy)
-        data = Path(folder) / "data.yaml"  # the split that is learnt is also the one that is validated
-        content = yaml.safe_load(spec.yaml.read_text())
-        data.write_text(yaml.safe_dump({**content, "path": str(copy), "val": content["train"]}))
+        data = copied(spec, Path(folder) / "dataset", val="train")  # what is learnt is also what is validated
         print(f"{os.cpu_count()} cores, seed {options.seed}")
         seconds, curves = {}, {}
         for tool in options.tools or SETTINGS[options.settings]:
@@ -136,19 +132,20 @@ def main() -> None:
             if done.returncode:
                 sys.exit(f"{tool} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
             answer = json.loads(done.stdout.strip().splitlines()[-1])
-            seconds[tool], curves[tool] = answer["seconds"], losses(Path(folder) / tool)
+            seconds[tool], curves[tool] = answer["seconds"], losses(Path(folder) / tool, "train")
             size = SETTINGS[options.settings]["peer"]["imgsz"]
             found = figures(answer["weights"], str(data), size)
             print(
                 f"{tool}: {answer['seconds']:.0f} s on {answer['threads']} threads, {len(curves[tool]['box'])} epochs"
             )
             print("  " + " | ".join(f"{name} {value:.3f}" for name, value in found.items()))
-            ends = {name: sum(values[-10:]) / len(values[-10:]) for name, values in curves[tool].items()}
-            text = " | ".join(f"{name} {value:.3f}" for name, value in ends.items())
-            print(f"  mean training loss of the last 10 epochs: {text}", flush=True)
-        if "peer" in seconds:
-            for tool in [tool for tool in seconds if tool != "peer"]:
-                print(f"time, {tool} / peer: {seconds[tool] / seconds['peer']:.2f}")
+            for split in ("train", "val"):  # both of the same pictures: augmented ones, and as they are
+                ends = {name: sum(values[-10:]) / 10 for name, values in losses(Path(folder) / tool, split).items()}
+                text = " | ".join(f"{name} {value:.3f}" for name, value in ends.items())
+                print(f"  mean {split} loss of the last 10 epochs: {text}", flush=True)
+        for peer in [tool for tool in seconds if tool.startswith("peer")]:
+            for tool in [tool for tool in seconds if tool.startswith("seglab")]:
+                print(f"time, {tool} / {peer}: {seconds[tool] / seconds[peer]:.2f}")
         if options.curves:
             draw(curves, options.curves)
 

@@ -22,8 +22,8 @@ import torch
 
 from seglab.data.augment import AugmentConfig
 from seglab.data.catalogue import DatasetSpec, load_dataset, write_yaml
+from seglab.data.convert import convert_coco_labels
 from seglab.data.dataset import SegmentationDataset, epoch_order
-from seglab.geometry.polygons import join_rings
 
 COPIES, ROUNDS, IMAGES = 8, 7, 32
 
@@ -65,19 +65,15 @@ def compare(what: str, datasets: dict, order: list[int]) -> None:
 
 def make_dataset(root: Path) -> DatasetSpec:
     source = Path(os.environ["SEGLAB_DATASETS"]) / "coco38/annotations/instances_train2017.json"
-    dataset = SegmentationDataset(load_dataset(source), "train", 640)
-    for folder in ("images/train", "labels/train"):
-        (root / folder).mkdir(parents=True)
-    for index, path in enumerate(dataset.images):
-        height, width = dataset.image_sizes[index]
-        rows = []
-        for object_ in dataset.objects(index):
-            row = (join_rings(object_.rings) / (width, height)).clip(0, 1).ravel()
-            rows.append(f"{object_.class_id} " + " ".join(f"{value:.6f}" for value in row))
-        for copy in range(COPIES if rows else 0):
+    spec = load_dataset(source)
+    (root / "images/train").mkdir(parents=True)
+    convert_coco_labels(source, root / "labels/train")
+    for path in spec.images("train"):
+        labels = root / f"labels/train/{path.stem}.txt"
+        for copy in range(COPIES if labels.stat().st_size else 0):
             shutil.copy(path, root / f"images/train/{copy}_{path.name}")
-            (root / f"labels/train/{copy}_{path.stem}.txt").write_text("\n".join(rows))
-    write_yaml(root / "shelf.yaml", {"train": "images/train", "val": "images/train"}, dataset.names)
+            shutil.copy(labels, labels.with_name(f"{copy}_{labels.name}"))
+    write_yaml(root / "shelf.yaml", {"train": "images/train", "val": "images/train"}, spec.names)
     return load_dataset(root)
 
 

@@ -17,6 +17,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # where the peer learns it is imported first, as it sets the number of threads
+    from seglab.data.catalogue import DatasetSpec
 
 ROUNDS = {"predict": 25, "train step": 9, "val": 5}
 IMPORTS = {"torch": "import torch", "seglab": "from seglab import YOLO", "peer": "from ultralytics import YOLO"}
@@ -215,17 +219,19 @@ def paired(task: str, data: str, threads: tuple[int, int]) -> dict:
     }
 
 
-def copied(data: str, out: Path) -> Path:
-    """A dataset copied into the new folder `out` -> its YAML there. The peer writes its caches beside the labels."""
-    import yaml
+def copied(spec: DatasetSpec, out: Path, val: str = "val") -> Path:
+    """A dataset copied into the new folder `out`, validated on its split `val` -> its YAML there.
 
-    from seglab.data.catalogue import load_dataset
+    The peer writes its caches beside the labels, and takes pictures one by one from a text file only.
+    """
+    from seglab.data.catalogue import write_yaml
 
-    spec = load_dataset(data)
     shutil.copytree(spec.root, out)
-    content = yaml.safe_load(spec.yaml.read_text()) | {"path": str(out)}
-    (out / "speed.yaml").write_text(yaml.safe_dump(content))
-    return out / "speed.yaml"
+    for role, split in (("train", "train"), ("val", val)):
+        files = [str(out / file.relative_to(spec.root)) for file in spec.images(split)]
+        (out / f"{role}.txt").write_text("\n".join(files), encoding="utf-8")
+    write_yaml(out / "data.yaml", {"train": "train.txt", "val": "val.txt"}, spec.names)
+    return out / "data.yaml"
 
 
 def main() -> None:
@@ -244,7 +250,9 @@ def main() -> None:
 
         options.data = str(generate_dataset(Path(folder.name) / "speed", 48, seed=7, val=0.75))
     else:
-        options.data = str(copied(options.data, Path(folder.name) / "speed"))
+        from seglab.data.catalogue import load_dataset
+
+        options.data = str(copied(load_dataset(options.data), Path(folder.name) / "speed"))
     rounds = [{name: import_seconds(line) for name, line in IMPORTS.items()} for _ in range(9)]
     print("| import | median s | against `import torch` |\n|-|-|-|")
     for name in IMPORTS:

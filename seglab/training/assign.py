@@ -18,9 +18,7 @@ from seglab.geometry.boxes import complete_iou
 POINTS_PER_OBJECT = 10
 SCORE_POWER = 0.5
 OVERLAP_POWER = 6
-SMALLEST_SIDE = (
-    16  # pixels; a shorter side is widened to this when points are looked for, so that tiny objects find some
-)
+SMALLEST_SIDE = 16  # pixels; a shorter side is widened to this when points are looked for: tiny objects find some
 
 
 class Assignment(NamedTuple):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from seglab.data.augment import AugmentConfig
+from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
 
 # Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
@@ -22,13 +23,13 @@ RECIPES: dict[str, dict[str, Any]] = {
         "optimizer": "AdamW",
         "lr0": 1.5e-3,
         "cos_lr": True,
-        "epochs": 600,
+        "epochs": 450,
         "batch": 2,
         "imgsz": 320,
         "nbs": 2,
         "warmup_bias_lr": 0.0,
         "mosaic": 0.5,
-        "close_mosaic": 350,
+        "close_mosaic": 250,
         "fliplr": 0.0,
         "translate": 0.05,
         "scale": 0.05,
@@ -94,6 +95,8 @@ class TrainConfig:
             raise SeglabError(f"imgsz={self.imgsz}: training pictures are square, so give one side, as in imgsz=640")
         if isinstance(self.batch, (int, float)) and self.batch < 1:
             raise SeglabError(f"batch={self.batch}: it is not chosen for you, so give a number, as in batch=16")
+        if isinstance(self.device, torch.device):
+            object.__setattr__(self, "device", str(self.device))
         fit_types(self, but=("augment",))
         written = {choice.lower(): choice for choice in _CHOICES["optimizer"]}  # sgd, SGD, adamw, ...
         object.__setattr__(self, "optimizer", written.get(self.optimizer.lower(), self.optimizer))
@@ -145,7 +148,8 @@ def make_config(**arguments: Any) -> TrainConfig:
 def flatten(config: TrainConfig) -> dict[str, Any]:
     """The inverse of make_config: every argument under its flat name."""
     values = asdict(config)
-    return {**{name: value for name, value in values.items() if name != "augment"}, **values["augment"]}
+    augment = values.pop("augment")
+    return values | augment
 
 
 def run_folder(resume: str | Path | bool) -> Path:
@@ -158,7 +162,8 @@ def run_folder(resume: str | Path | bool) -> Path:
 
 def write_arguments(folder: Path, config: TrainConfig, data: str) -> None:
     """Write args.yaml, which says how the run was made."""
-    (folder / "args.yaml").write_text(yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False))
+    text = yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False)
+    write_whole(folder / "args.yaml", text.encode())
 
 
 def read_arguments(folder: Path) -> dict[str, Any]:
@@ -166,5 +171,5 @@ def read_arguments(folder: Path) -> dict[str, Any]:
     path = folder / "args.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"cannot resume from {folder}: it holds no args.yaml; give the folder of a run")
-    values: Mapping[str, Any] = yaml.safe_load(path.read_text())
+    values = yaml.safe_load(path.read_text())
     return {name: value for name, value in values.items() if name != "data"}

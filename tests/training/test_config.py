@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from seglab.data.augment import AugmentConfig
 from seglab.errors import SeglabError
@@ -96,6 +97,7 @@ def test_the_constructors_check_too():
     for build in (lambda: TrainConfig(epochs="ten"), lambda: AugmentConfig(mosaic="much")):
         with pytest.raises(SeglabError, match="must be of type"):
             build()
+    assert TrainConfig(device=torch.device("cpu")).device == "cpu"
     assert TrainConfig(name=2026).name == "2026" and TrainConfig(lr0=np.float32(0.5)).lr0 == 0.5
 
 

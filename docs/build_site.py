@@ -100,12 +100,14 @@ def write_reference(out: Path) -> None:
     import pdoc
 
     import seglab
+    import seglab.widgets
     from seglab.inference.results import Results
     from seglab.yolo import YOLO
 
     # pdoc looks for what the package itself loads on first use, and follows `__all__` where there is one.
     seglab.YOLO, seglab.Results = YOLO, Results
-    seglab.__all__ = [*seglab.__all__, *(module.name for module in pkgutil.iter_modules(seglab.__path__))]
+    for package in (seglab, seglab.widgets):
+        package.__all__ = [*package.__all__, *(module.name for module in pkgutil.iter_modules(package.__path__))]
     pdoc.render.configure(docformat="markdown", footer_text="seglab", search=True)
     with warnings.catch_warnings():  # generated __init__ of named tuples: their annotations are shown as written
         warnings.filterwarnings("ignore", "Error parsing type annotation")

@@ -52,6 +52,14 @@ class YOLO:
         self._fused: tuple[Any, Deployed] | None = None
         self._fast: tuple[Any, Any] | None = None
         self._drawn: Any = None  # what the weights were when they were drawn at random
+        with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
+            self._open(model)
+        if verbose:
+            self.info()
+
+    # --- building ---
+
+    def _open(self, model: str | Path) -> None:
         if Path(model).suffix in (".yaml", ".yml"):
             self._from_architecture(model)
         elif format_of(Path(model)):
@@ -62,10 +70,6 @@ class YOLO:
         else:
             self.path = find_weights(model)
             self._from_weights(load_weights(self.path))
-        if verbose:
-            self.info()
-
-    # --- building ---
 
     def _from_architecture(self, model: str | Path) -> None:
         scale = parse_name(Path(model).name)
@@ -114,6 +118,7 @@ class YOLO:
             raise SeglabError(f"{weights} has no tensor that fits {self.model_name}: use weights of the same scale")
         print(describe_transfer(report, str(weights)))
         self.licence = source.metadata.get("license", "unknown")
+        self.path = None  # an export is no longer that file's, nor is a run that was cut
         return self
 
     def save(self, path: str | Path) -> Path:
@@ -137,7 +142,8 @@ class YOLO:
     def train(self, **arguments: Any):
         """Train on `data` and return the metrics of the best weights, which the model then holds.
 
-        Arguments: those of seglab.training.config.TrainConfig and seglab.data.augment.AugmentConfig, by name.
+        data: by default what the weights were trained on, else coco8-seg. Arguments: those of
+        seglab.training.config.TrainConfig and seglab.data.augment.AugmentConfig, by name.
         pretrained: weights to load first, or False to start from drawn ones whatever the model holds.
         """
         from seglab.training.config import flatten, make_config, run_folder
@@ -178,7 +184,10 @@ class YOLO:
         return result.metrics
 
     def val(self, data: str | Path | None = None, **arguments: Any):
-        """Box and mask mAP on a dataset; without arguments, on the validation split of the data it was trained on."""
+        """Box and mask mAP on a dataset's validation split, by default of what it was trained on, else of coco8-seg.
+
+        Arguments: those of seglab.evaluation.validate.ValidateConfig, and device.
+        """
         from seglab.evaluation.validate import validate_dataset
 
         return validate_dataset(*self._examination("val", data, without_habits("val", arguments)))
@@ -188,7 +197,7 @@ class YOLO:
 
         Returns a list, or with stream=True an iterator that holds one batch at a time. Arguments: those of
         seglab.inference.predictor.PredictConfig and seglab.inference.saving.SaveConfig, by name. engine="auto": on
-        CPUs, through OpenVINO or onnxruntime where one is installed and agrees with the network (see
+        CPUs, through onnxruntime or OpenVINO where one is installed and agrees with the network (see
         seglab.export.engine).
         """
         from seglab.inference.predictor import PredictConfig, predict
@@ -206,20 +215,22 @@ class YOLO:
 
     __call__ = predict
 
-    def export(self, format: str = "onnx", **arguments: Any) -> str:
+    def export(self, format: str = "onnx", out: str | Path | None = None, **arguments: Any) -> str:
         """Write the model in another format, check that it agrees, and return the file's path.
 
-        It comes to lie beside the file of the weights, or in the working directory where the model was given by name.
-        Arguments: those of seglab.export.exporter.ExportConfig, and out=, another place.
+        out: where to; by default beside the file of the weights, or in the working directory where the model was given
+        by name. Arguments: those of seglab.export.exporter.ExportConfig.
         """
         from seglab.export.exporter import export
 
-        network, out = self._network("export it"), self.path and self.path.with_suffix("")
-        if out and out.parent in (embedded_folder() / "weights", cache_folder()):
-            out = out.name
+        network = self._network("export it")
+        if out is None and self.path:
+            out = self.path.with_suffix("")
+            if out.parent in (embedded_folder() / "weights", cache_folder()):
+                out = out.name
         arguments = without_habits("export", arguments)
-        arguments = {"imgsz": self._trained_size(), "licence": self.licence, "out": out, **arguments}
-        return str(export(network, self.names, format=format, **arguments))
+        arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
+        return str(export(network, self.names, format, out, **arguments))
 
     def benchmark(self, data: str | Path | None = None, **arguments: Any):
         """Export to every format this machine has the packages for and compare size, mAP and latency in one table.

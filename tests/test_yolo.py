@@ -112,6 +112,19 @@ def test_loading_other_classes_lists_what_does_not_fit(tmp_path, capsys):
     assert "another shape, left as initialised: model.23.cv3.* (51 tensors)\n" in printed
 
 
+def test_other_weights_are_not_written_over_the_first_ones_files(tmp_path):
+    model = YOLO("toybox-n")
+    model.save(tmp_path / "a.safetensors")
+    assert YOLO(tmp_path / "a.safetensors").load("toybox-n").path is None  # its export would be a.onnx
+
+
+def test_a_model_made_in_inference_mode_is_like_any_other():
+    with torch.inference_mode():
+        made = [YOLO("yolo11n-seg.yaml"), YOLO("toybox-n")]
+        assert len(made[1].predict("toybox8-seg"))
+    assert not any(tensor.is_inference() for model in made for tensor in model.network.state_dict().values())
+
+
 def test_a_transfer_lists_everything_by_branch():
     names = [f"model.{layer}.cv1.{part}" for layer in range(9) for part in ("conv.weight", "bn.weight")]
     text = describe_transfer(Transfer(["a"], names, ["model.23.dfl.conv.weight"], []), "x.pt")

@@ -86,14 +86,14 @@ def draw_outline(image: np.ndarray, rings: Sequence[np.ndarray], line: Colour, w
     cv2.polylines(image, points, True, line, width, cv2.LINE_AA, shift=4)
 
 
-def soften(ring: np.ndarray, reach: float = 1.0) -> np.ndarray:
-    """Cut every corner of an (n, 2) ring at most `reach` pixels from its vertex -> (2n, 2).
+def soften(ring: np.ndarray) -> np.ndarray:
+    """Cut every corner of an (n, 2) ring at most a pixel from its vertex -> (2n, 2).
 
     Stairs of pixel edges become slopes, because short edges shrink to their middles, while long straight edges stay.
     """
     following = np.roll(ring, -1, axis=0)
     length = np.linalg.norm(following - ring, axis=1, keepdims=True)
-    step = (following - ring) * np.minimum(0.5, reach / np.maximum(length, 1e-9))
+    step = (following - ring) * np.minimum(0.5, 1 / np.maximum(length, 1e-9))
     return np.stack((ring + step, following - step), axis=1).reshape(-1, 2)
 
 

@@ -17,6 +17,7 @@ from seglab.geometry.contours import mask_to_rings
 
 DPI = 150
 PAPER = 250  # grey of the sheets pictures lie on
+MOST = 16  # images of a batch that are drawn
 
 
 def training_curves(results: str | Path) -> np.ndarray:
@@ -127,12 +128,12 @@ def _write_centred(sheet: np.ndarray, title: str, left: int, top: int, width: in
     write(sheet[:, : left + width], title, x, y, size, (40, 40, 40))
 
 
-def batch_mosaic(batch: dict, names: dict[int, str] | Sequence[str], most: int = 16) -> np.ndarray:
-    """The first `most` images of a training batch with its targets on them, as the network sees them.
+def batch_mosaic(batch: dict, names: dict[int, str] | Sequence[str]) -> np.ndarray:
+    """The first MOST images of a training batch with its targets on them, as the network sees them.
 
     batch: images (B, 3, H, W) uint8, classes (N,), boxes (N, 4) xyxy, image_index (N,), masks (N, h, w) in 0..1.
     """
-    images = batch["images"].permute(0, 2, 3, 1).cpu().numpy()[:most]
+    images = batch["images"].permute(0, 2, 3, 1).cpu().numpy()[:MOST]
     drawn = []
     for index, image in enumerate(images):
         own = (batch["image_index"] == index).cpu()

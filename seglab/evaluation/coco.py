@@ -50,6 +50,11 @@ class Instances(NamedTuple):
     scores: np.ndarray | None = None
     crowd: np.ndarray | None = None
 
+    @property
+    def crowds(self) -> np.ndarray:
+        """(N,) bool: `crowd`, all False where nothing is said of it."""
+        return np.zeros(len(self.classes), bool) if self.crowd is None else np.asarray(self.crowd, bool)
+
 
 class ClassMatches(NamedTuple):
     """How the detections of one class fared, by falling score. A: area ranges, T: overlap thresholds.
@@ -114,9 +119,8 @@ class CocoAccumulator:
         ranks = count_within(classes[order])
         order, ranks = order[ranks < self.limit], ranks[ranks < self.limit]
         pairs = overlapping_pairs(ground_truth, detections, order, self.kind)
-        crowd = np.zeros(len(ground_truth.classes), bool) if ground_truth.crowd is None else ground_truth.crowd
         self._images[image_id] = (
-            np.asarray(ground_truth.classes), np.asarray(ground_truth.areas, dtype=np.float64), np.asarray(crowd, bool),
+            np.asarray(ground_truth.classes), np.asarray(ground_truth.areas, dtype=np.float64), ground_truth.crowds,
             classes[order], scores[order], np.asarray(detections.areas, dtype=np.float64)[order], ranks, *pairs,
         )  # fmt: skip
 
@@ -183,9 +187,7 @@ def overlapping_pairs(
     order: (D,) the detections to look at. Returns (P,) places in `order`, (P,) objects and (P,) overlaps in [0, 1].
     """
     truth_class, found_class = np.asarray(ground_truth.classes), np.asarray(detections.classes)[order]
-    crowd = (
-        np.zeros(len(truth_class), np.uint8) if ground_truth.crowd is None else np.asarray(ground_truth.crowd, np.uint8)
-    )
+    crowd = ground_truth.crowds.astype(np.uint8)
     parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for class_id in np.unique(truth_class):
         found, truth = np.flatnonzero(found_class == class_id), np.flatnonzero(truth_class == class_id)
@@ -202,10 +204,9 @@ def overlapping_pairs(
             from seglab.evaluation.boundary import boundary
 
             near = np.flatnonzero((overlap >= THRESHOLDS[0]).any(axis=1))  # the lesser of two overlaps asks for both
-            edges = [boundary(shapes[0][i]) for i in near], [boundary(mask) for mask in shapes[1]]
-            overlap[near] = (
-                np.minimum(overlap[near], coco_mask.iou(*edges, crowd[truth])) if len(near) else overlap[near]
-            )
+            if len(near):  # of no masks pycocotools makes a list
+                edges = [boundary(shapes[0][i]) for i in near], [boundary(mask) for mask in shapes[1]]
+                overlap[near] = np.minimum(overlap[near], coco_mask.iou(*edges, crowd[truth]))
         rows, columns = np.nonzero(overlap >= THRESHOLDS[0])
         parts.append((found[rows], truth[columns], overlap[rows, columns]))
     return tuple(np.concatenate(column) for column in zip(*parts))
@@ -282,6 +283,8 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFi
     try:
         accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
         sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
+        if len({isinstance(image_id, str) for image_id in sizes}) > 1:
+            raise SeglabError(f"{gt} calls some images by numbers and some by names: call all of them one way")
         by_image = {image_id: ([], []) for image_id in sizes}
         for side, rows in enumerate((truth["annotations"], results)):
             for row in rows:

@@ -20,8 +20,8 @@ def count_confusions(matrix: np.ndarray, ground_truth: Instances, detections: In
     background = len(matrix) - 1
     sure = np.flatnonzero(detections.scores > CONFIDENCE)
     classes = np.asarray(detections.classes)[sure]
-    crowd = np.zeros(len(ground_truth.classes), bool) if ground_truth.crowd is None else ground_truth.crowd
-    seen, covered = np.zeros(len(sure), bool), np.array(crowd, bool)
+    crowd = ground_truth.crowds
+    seen, covered = np.zeros(len(sure), bool), crowd.copy()
     if len(sure) and len(crowd):
         overlap = coco_mask.iou(detections.boxes[sure], ground_truth.boxes, crowd.astype(np.uint8))
         seen |= (overlap[:, crowd] > 0.5).any(axis=1)

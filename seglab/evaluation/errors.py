@@ -48,7 +48,7 @@ class ErrorBreakdown:
         order = order[count_within(classes[order]) < MAX_DETECTIONS[-1]]
         order = order[np.argsort(-scores[order], kind="stable")]
         classes, scores, labels = classes[order], scores[order], np.asarray(ground_truth.classes)
-        crowd = np.zeros(len(labels), bool) if ground_truth.crowd is None else np.asarray(ground_truth.crowd, bool)
+        crowd = ground_truth.crowds
         overlap = np.zeros((len(order), len(labels)))
         if overlap.size:
             if self.kind == "bbox":
@@ -103,9 +103,8 @@ class ErrorBreakdown:
             mended, kept, true = classes.copy(), counted & ~wrong, right.copy()
             if name in ("localisation", "classification"):
                 places = np.flatnonzero(wrong & ~found[target])
-                places = places[
-                    np.sort(np.unique(target[places], return_index=True)[1])
-                ]  # the surest claim of each object
+                surest = np.sort(np.unique(target[places], return_index=True)[1])  # claim of each object
+                places = places[surest]
                 mended[places], kept[places], true[places] = labels[target[places]], True, True
             unasked = missed if name == "missed" else np.zeros(0, int)
             gains[name] = _mean_ap(mended[kept], true[kept], wanted, unasked) - ap50

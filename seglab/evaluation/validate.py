@@ -50,7 +50,7 @@ class ValidateConfig:
     split: str = "val"
     conf: float = 0.001  # lowest score that counts
     iou: float = 0.7  # overlap above which the poorer of two boxes goes
-    max_det: int = 300  # most detections on an image
+    max_det: int = 300  # most detections on an image; COCO's protocol counts the best 100 of a class
     rect: bool = True  # pad images of like shape as little as the published figures were measured with
     protocol: str = "coco"  # "coco": native resolution, COCO's rules; "yolo": the figures YOLO tools print
     explain: bool = False  # print both protocols' figures, what makes the gap, and what each kind of mistake costs
@@ -128,7 +128,7 @@ def validate(
         masks.add(seen.key, truth, found)
         boxes.add(seen.key, truth, found._replace(areas=found.boxes[:, 2] * found.boxes[:, 3]))
         count_confusions(confusion, truth, found)
-        present = truth.classes if truth.crowd is None else truth.classes[~truth.crowd]
+        present = truth.classes[~truth.crowds]
         instances += np.bincount(present, minlength=count)
         images[np.unique(present)] += 1
         total += 1

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seglab.data.assets import cache_folder
-from seglab.data.catalogue import load_dataset
+from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.errors import SeglabError
 from seglab.export.deployed import Deployed
 from seglab.export.exporter import export
@@ -168,14 +168,15 @@ def published_table(data: str | None = None) -> str:
     """Markdown: parameters and FLOPs of the five scales beside the published figures.
 
     data: a COCO val2017 dataset; with it, which takes hours on a CPU, mAP of the scales whose official weights are in
-    the cache folder too, ours beside the published one, in per cent.
+    the cache folder too, ours beside the published one, in per cent. Errors: SeglabError for data that is not there.
     """
+    spec = load_dataset(data) if data else None
     rows = ["| model | mask mAP (published) | box mAP (published) | parameters, M | FLOPs, B |", "|-|-|-|-|-|"]
     for scale, (mask, box, parameters, flops) in PUBLISHED.items():
         with torch.device("meta"):
             network = fuse(YOLO11Seg(scale))
             counted = count_parameters(network), count_flops(network)
-        found = official_map(scale, data) if data else None
+        found = official_map(scale, spec) if spec else None
         masks, boxes = (f"{100 * value:.1f}" for value in found) if found else ("-", "-")
         rows.append(
             f"| YOLO11{scale}-seg | {masks} ({mask}) | {boxes} ({box}) | {counted[0] / 1e6:.1f} ({parameters}) "
@@ -184,8 +185,8 @@ def published_table(data: str | None = None) -> str:
     return "\n".join(rows)
 
 
-def official_map(scale: str, data: str) -> tuple[float, float] | None:
-    """(mask, box) mAP of the official weights of one scale on `data`; None when they are not in the cache folder.
+def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
+    """(mask, box) mAP of the official weights of one scale on a dataset; None when they are not in the cache folder.
 
     On the best device there is, with progress.
     """
@@ -194,7 +195,7 @@ def official_map(scale: str, data: str) -> tuple[float, float] | None:
     path = cache_folder() / f"yolo11{scale}-seg.pt"
     if not path.exists():
         return None
-    weights, spec, network = load_weights(path), load_dataset(data), YOLO11Seg(scale)
+    weights, network = load_weights(path), YOLO11Seg(scale)
     transfer(network, weights.state)
     device = choose_device(None)
     forward = Deployed(network).to(device, memory_format=torch.channels_last)

@@ -72,9 +72,8 @@ def decode(
     limit = np.array([width, height] * 2, dtype=np.float32)
     boxes = np.clip((boxes[kept] - corner) / scale, 0, limit)
     masks = assemble(prototypes, coefficients[kept], boxes, placement)
-    seen = np.array([mask.any() for mask in masks], dtype=bool)  # a mask without a pixel is no instance
-    masks = [mask for mask in masks if mask.any()]
-    return boxes[seen], scores[kept][seen], classes[kept][seen], masks
+    seen = [index for index, mask in enumerate(masks) if mask.any()]  # a mask without a pixel is no instance
+    return boxes[seen], scores[kept][seen], classes[kept][seen], [masks[index] for index in seen]
 
 
 def candidates(predictions: np.ndarray, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -32,7 +32,12 @@ def fastest(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (64
         if not find_spec(package):
             reasons.append(f"{package} is not installed (pip install {package})")
             continue
-        path = _made_once(name, model, names, size)
+        try:
+            path = _made_once(name, model, names, size)
+        except Exception as error:  # a converter, an engine and a folder may fail in any way; PyTorch is there
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            reasons.append(f"the {name} file could not be made ({why})")
+            continue
         try:
             runtime = load_runtime(path)
         except SeglabError:

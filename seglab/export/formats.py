@@ -27,10 +27,10 @@ FORMATS = {
     "ncnn": Format("ncnn", "_ncnn_model", ("fp32", "fp16")),
     "executorch": Format("executorch", "_executorch_model"),
     "coreml": Format("coreml", ".mlpackage", ("fp32", "fp16")),
-    "engine": Format("tensorrt", ".engine", ("fp32", "fp16")),
+    "engine": Format("tensorrt", ".engine", ("fp32", "fp16"), dynamic=True),
     "litert": Format("litert", ".tflite"),
 }
-ALIASES = {"tensorrt": "engine", "tflite": "litert", "exported_program": "pt2"}
+ALIASES = {"tensorrt": "engine", "tflite": "litert"}
 
 
 def find_format(name: str) -> tuple[str, Format]:

@@ -31,13 +31,7 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size check is a Python condition and the tracer announces its age
-        byproducts = {
-            "pnnxparam": "p.param",
-            "pnnxbin": "p.bin",
-            "pnnxpy": "p.py",
-            "pnnxonnx": "p.onnx",
-            "ncnnpy": "n.py",
-        }
+        extras = {"pnnxparam": "p.param", "pnnxbin": "p.bin", "pnnxpy": "p.py", "pnnxonnx": "p.onnx", "ncnnpy": "n.py"}
         pnnx.export(
             Deployed(model),
             str(Path(folder) / "traced.pt"),
@@ -46,7 +40,7 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
             fp16=description.precision == "fp16",
             ncnnparam=str(path / "model.ncnn.param"),
             ncnnbin=str(path / "model.ncnn.bin"),
-            **{option: str(Path(folder) / name) for option, name in byproducts.items()},
+            **{option: str(Path(folder) / name) for option, name in extras.items()},
         )
     describe(path, description)
 

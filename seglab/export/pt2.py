@@ -50,9 +50,9 @@ def load(path: Path) -> Runtime:
     """Run the file in this process. Errors: SeglabError when it is damaged or carries anything that could run code."""
     _refuse_code(path)
     strings = dict.fromkeys(KEYS, "")
-    program = torch.export.load(path, extra_files=strings)
+    exported = torch.export.load(path, extra_files=strings)
     strings = {key: value for key, value in strings.items() if value}
-    return Runtime(path, Description.from_strings(strings, str(path)), torch.inference_mode()(program.module()))
+    return Runtime(path, Description.from_strings(strings, str(path)), torch.inference_mode()(exported.module()))
 
 
 # --- the check before reading ----------------------------------------------------------------------------------------

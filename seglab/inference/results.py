@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from seglab.inference.masks import MaskCrop
 from seglab.wording import counted
 
 Array = torch.Tensor | np.ndarray
+Kind = TypeVar("Kind", bound="Movable")
 
 
 def numbers_of(index: Any, count: int) -> np.ndarray:
@@ -36,7 +37,19 @@ def numbers_of(index: Any, count: int) -> np.ndarray:
     return np.atleast_1d(np.arange(count)[index.cpu() if isinstance(index, torch.Tensor) else index])
 
 
-class Boxes:
+class Movable:
+    """What has a method `to`, with the two short names of it that people know from tensors."""
+
+    def cpu(self: Kind) -> Kind:
+        """The same with its tensors on the CPU."""
+        return self.to("cpu")
+
+    def cuda(self: Kind) -> Kind:
+        """The same with its tensors on the GPU."""
+        return self.to("cuda")
+
+
+class Boxes(Movable):
     """(N, 6) rows of left, top, right, bottom in the image frame, score, class: a tensor, or numpy after .numpy()."""
 
     id, is_track = None, False  # of objects that are followed from frame to frame, which seglab does not do
@@ -95,14 +108,6 @@ class Boxes:
         """The same boxes in tensors on a device or of a type, as torch.Tensor.to takes them."""
         return Boxes(torch.as_tensor(self.data).to(*args, **kwargs), self.orig_shape)
 
-    def cpu(self) -> Boxes:
-        """The same boxes in tensors on the CPU."""
-        return self.to("cpu")
-
-    def cuda(self) -> Boxes:
-        """The same boxes in tensors on the GPU."""
-        return self.to("cuda")
-
     def __len__(self) -> int:
         return len(self.data)
 
@@ -110,7 +115,7 @@ class Boxes:
         return Boxes(self.data[numbers_of(index, len(self))], self.orig_shape)
 
 
-class Masks:
+class Masks(Movable):
     """N masks at the picture's own resolution, kept as crops; the forms below are made when asked for."""
 
     def __init__(self, crops: Sequence[MaskCrop], orig_shape: tuple[int, int], device: str | None = "cpu"):
@@ -158,14 +163,6 @@ class Masks:
         """The same masks, with `data` on a device."""
         return Masks(self.crops, self.orig_shape, device)
 
-    def cpu(self) -> Masks:
-        """The same masks, with `data` on the CPU."""
-        return self.to("cpu")
-
-    def cuda(self) -> Masks:
-        """The same masks, with `data` on the GPU."""
-        return self.to("cuda")
-
     def __len__(self) -> int:
         return len(self.crops)
 
@@ -173,7 +170,7 @@ class Masks:
         return Masks([self.crops[i] for i in numbers_of(index, len(self))], self.orig_shape, self.device)
 
 
-class Results:
+class Results(Movable):
     """The instances on one picture, best score first.
 
     image: (H, W, 3) uint8 RGB; names: class id -> name; boxes: Boxes; masks: Masks, None when nothing was found;
@@ -217,14 +214,6 @@ class Results:
     def to(self, device: str | torch.device) -> Results:
         """The same results with tensors on a device."""
         return self._converted(lambda view: view.to(device))
-
-    def cpu(self) -> Results:
-        """The same results with tensors on the CPU."""
-        return self.to("cpu")
-
-    def cuda(self) -> Results:
-        """The same results with tensors on the GPU."""
-        return self.to("cuda")
 
     def _converted(self, convert: Any) -> Results:
         masks = None if self.masks is None else convert(self.masks)
@@ -352,14 +341,11 @@ class Results:
     tojson = to_json  # its older name
 
     def to_df(self, normalize: bool = False, decimals: int = 5) -> Any:
-        """`summary` as a pandas data frame, or a polars one where only polars is installed."""
+        """`summary` as a pandas data frame."""
         try:
             from pandas import DataFrame
         except ImportError:
-            try:
-                from polars import DataFrame
-            except ImportError:
-                raise SeglabError("to_df needs pandas or polars: install one, or take summary()") from None
+            raise SeglabError("to_df needs pandas: install it, or take summary()") from None
         return DataFrame(self.summary(normalize, decimals))
 
     def to_csv(self, normalize: bool = False, decimals: int = 5) -> str:

@@ -42,8 +42,6 @@ def load(source: Any, vid_stride: int = 1) -> Iterator[Frame]:
     (B, 3, H, W) float tensor, RGB in 0..1. Any iterable of these is read in turn.
     vid_stride: of a video, every how many-th frame. Errors: FileNotFoundError, SeglabError, TypeError.
     """
-    if vid_stride < 1:
-        raise SeglabError(f"vid_stride counts frames, so it must be at least 1, not {vid_stride}")
     unnamed = (f"image{number}.jpg" for number in itertools.count())
     return _load(source, vid_stride, unnamed)
 

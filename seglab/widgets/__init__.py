@@ -1,1 +1,10 @@
 """Tools to look into masks with, in notebooks and as a page of their own: the network runs once, looking is free."""
+
+from seglab.widgets.assignment import assignment
+from seglab.widgets.distribution import distribution
+from seglab.widgets.explorer import explore
+from seglab.widgets.overlaps import overlap_explorer
+from seglab.widgets.page import explorer_page
+from seglab.widgets.prototypes import prototypes
+
+__all__ = ["assignment", "distribution", "explore", "explorer_page", "overlap_explorer", "prototypes"]

@@ -93,10 +93,11 @@ def draw_assignment(
     larger) and the box that the chosen point proposes; the best points as a table."""
     ink, name = colour(int(classes[number])), names[int(classes[number])]
     own = boxes[number].numpy()
-    overview, near = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), closeup(pixels, own)
-    for other, box in enumerate(boxes.numpy() * SIDE / len(pixels)):
+    scale, near = SIDE / max(pixels.shape[:2]), closeup(pixels, own)
+    overview = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    for other, box in enumerate(boxes.numpy() * scale):
         draw_box(overview, box, ink if other == number else (210, 210, 210), 3 if other == number else 1)
-    draw_label(overview, name, own * SIDE / len(pixels), ink, 2)
+    draw_label(overview, name, own * scale, ink, 2)
 
     picture = cv2.convertScaleAbs(near.picture, alpha=0.7, beta=30)
     for other, box in enumerate(near.place(boxes.numpy())):

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 SIDE = 480  # pixels of the enlarged square
+MARGIN = 0.35  # around a box, of its longer side
+GAP = 12  # pixels between pictures
 
 
 class Closeup(NamedTuple):
@@ -22,9 +24,9 @@ class Closeup(NamedTuple):
         return (points - np.tile(self.corner, points.shape[-1] // 2)) * self.scale
 
 
-def closeup(picture: np.ndarray, box: np.ndarray, margin: float = 0.35, smallest: float = 64) -> Closeup:
-    """Enlarge the surroundings of a box (4,) xyxy: its longer side and `margin` of it all around."""
-    side = max(smallest, float(max(box[2:] - box[:2]))) * (1 + 2 * margin)
+def closeup(picture: np.ndarray, box: np.ndarray, smallest: float = 64) -> Closeup:
+    """Enlarge the surroundings of a box (4,) xyxy: its longer side and MARGIN of it all around."""
+    side = max(smallest, float(max(box[2:] - box[:2]))) * (1 + 2 * MARGIN)
     corner = (box[:2] + box[2:]) / 2 - side / 2
     scale = SIDE / side
     # warpAffine counts from pixel centres, coordinates here from corners: half a pixel on either side.
@@ -34,8 +36,8 @@ def closeup(picture: np.ndarray, box: np.ndarray, margin: float = 0.35, smallest
     return Closeup(cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, **around), corner, scale)
 
 
-def side_by_side(*pictures: np.ndarray, gap: int = 12) -> np.ndarray:
+def side_by_side(*pictures: np.ndarray) -> np.ndarray:
     """Pictures in one row on white, aligned at the top."""
     height = max(len(picture) for picture in pictures)
-    padded = [np.pad(p, ((0, height - len(p)), (0, gap), (0, 0)), constant_values=255) for p in pictures]
-    return np.concatenate(padded, axis=1)[:, :-gap]
+    padded = [np.pad(p, ((0, height - len(p)), (0, GAP), (0, 0)), constant_values=255) for p in pictures]
+    return np.concatenate(padded, axis=1)[:, :-GAP]

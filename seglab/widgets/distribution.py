@@ -82,7 +82,8 @@ def draw_sides(seen: Seen, sides: Sides) -> Drawn:
     centre = tuple(np.round(point).astype(int).tolist())
     cv2.circle(photo, centre, 7, (255, 255, 255), -1, cv2.LINE_AA)
     cv2.circle(photo, centre, 5, (0, 0, 0), -1, cv2.LINE_AA)
-    charts = [bars(name, *values) for name, values in zip(SIDES, _per_side(sides))]
+    in_bins = sides.distances / sides.stride, sides.doubt / sides.stride
+    charts = [bars(*values) for values in zip(SIDES, sides.probabilities, *in_bins)]
     canvas = side_by_side(photo, np.concatenate(charts))
     rows = "".join(
         f"<tr><th scope=row>{name}</th><td>{distance:.1f} px</td><td>± {doubt:.1f} px</td></tr>"
@@ -94,10 +95,6 @@ def draw_sides(seen: Seen, sides: Sides) -> Drawn:
         f"<table><tr><th>side</th><th>distance</th><th>doubt</th></tr>{rows}</table>"
     )
     return Drawn(canvas, text)
-
-
-def _per_side(sides: Sides) -> list[tuple[np.ndarray, float, float]]:
-    return list(zip(sides.probabilities, sides.distances / sides.stride, sides.doubt / sides.stride))
 
 
 def shade_bins(photo: np.ndarray, box: np.ndarray, point: np.ndarray, sides: Sides, zoom: float) -> None:

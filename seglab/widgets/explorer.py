@@ -166,7 +166,7 @@ def draw_scene(
         point_out(picture, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
     beside = truth and bool(scene.truth)
     if beside:
-        missed = [index not in judged for index in range(len(scene.truth))]
+        missed = [index not in judged and not item.crowd for index, item in enumerate(scene.truth)]
         other = draw_truth(scene, set(hidden), missed if verdicts else None, opacity, outlines)
         picture = np.concatenate((picture, np.full((len(picture), GAP, 3), 255, np.uint8), other), axis=1)
     facts = scene.facts(numbers[chosen], mask) if chosen is not None else {}
@@ -216,7 +216,7 @@ def draw_truth(
             UNCOUNTED_COLOUR if scene.truth[i].crowd else WRONG_COLOUR if missed[i] else RIGHT_COLOUR for i in kept
         ]
         labels = [f"missed {label}" if missed[i] else label for i, label in zip(kept, labels)]
-    rims = [rim(crop, 1 + (max(scene.image.shape[:2]) > 800)) for crop in crops] if outlines else []
+    rims = [rim(crop, scene.thickness) for crop in crops] if outlines else []
     picture = paint(scene.image, crops, rims, colours, opacity)
     if len(kept) <= LEGIBLE:
         for (x0, y0, _), label, ink in zip(crops, labels, colours):

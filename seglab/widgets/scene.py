@@ -48,12 +48,13 @@ class Scene:
 
     def __init__(
         self, image: np.ndarray, found: Detections, boxes: np.ndarray, sums: Sums, names: dict[int, str],
-        truth: Sequence[Object] = (), path: str = "", settled: bool = False,
+        truth: Sequence[Object] = (), settled: bool = False,
     ):  # fmt: skip
         """image: (H, W, 3) uint8 RGB; found: N candidates, suppressed in the frame their boxes have; boxes: the same
         boxes (N, 4) xyxy in the image frame; sums: weighted sums of the masks; truth: objects in the image frame;
         settled: no threshold changes the masks."""
-        self.image, self.names, self.path, self.settled = image, names, path, settled
+        self.image, self.names, self.settled = image, names, settled
+        self.thickness = 1 + (max(image.shape[:2]) > 800)  # pixels of a rim
         self.candidates, self.boxes, self._make_sums = found, boxes, sums
         self.scores, self.classes = found.scores.numpy(), found.classes.numpy()
         self.truth = list(truth)
@@ -85,33 +86,28 @@ class Scene:
                 missing = list(numbers)
             self._sums.update(zip(missing, self._make_sums(missing)))
         logit = np.float32(np.log(mask / (1 - mask)))
-        return [self._once("crop", number, lambda n: _above(self._sums[n], logit)) for number in numbers]
+        return self._once("crop", numbers, [self._sums[n] for n in numbers], lambda sums: _above(sums, logit))
 
-    def edges(self, numbers: Sequence[int], mask: float = 0.5) -> list[MaskCrop]:
+    def edges(self, numbers: Sequence[int], mask: float) -> list[MaskCrop]:
         """The rims of the masks, inside them, as crops."""
-        crops = dict(zip(numbers, self.crops(numbers, mask)))
-        thickness = 1 + (max(self.image.shape[:2]) > 800)
-        return [self._once("edge", number, lambda n: rim(crops[n], thickness)) for number in numbers]
+        return self._once("edge", numbers, self.crops(numbers, mask), lambda crop: rim(crop, self.thickness))
 
-    def outlines(self, numbers: Sequence[int], mask: float = 0.5) -> list[str]:
+    def outlines(self, numbers: Sequence[int], mask: float) -> list[str]:
         """The masks' contours as SVG paths, in the image frame, to within a pixel."""
-        crops = dict(zip(numbers, self.crops(numbers, mask)))
-        return [self._once("outline", number, lambda n: svg_path(crops[n])) for number in numbers]
+        return self._once("outline", numbers, self.crops(numbers, mask), svg_path)
 
-    def contours(self, numbers: Sequence[int], mask: float = 0.5) -> list[str]:
+    def contours(self, numbers: Sequence[int], mask: float) -> list[str]:
         """What is told of the masks' contours."""
-        crops = dict(zip(numbers, self.crops(numbers, mask)))
-        return [self._once("contour", number, lambda n: contour_words(crops[n][2])) for number in numbers]
+        return self._once("contour", numbers, self.crops(numbers, mask), lambda crop: contour_words(crop[2]))
 
     def overlaps(self, numbers: Sequence[int], mask: float = 0.5) -> np.ndarray:
         """IoU of the masks of candidates with every true object (N, M); over the candidate alone for a crowd."""
         size, crowd = self.image.shape[:2], [item.crowd for item in self.truth]
-        crops = dict(zip(numbers, self.crops(numbers, mask)))
 
-        def row(number: int) -> np.ndarray:
-            return iou([crop_to_rle(*crops[number], *size)], self.truth_rles, crowd)[0]
+        def row(crop: MaskCrop) -> np.ndarray:
+            return iou([crop_to_rle(*crop, *size)], self.truth_rles, crowd)[0]
 
-        rows = [self._once("overlap", number, row) for number in numbers]
+        rows = self._once("overlap", numbers, self.crops(numbers, mask), row)
         return np.array(rows).reshape(len(numbers), len(self.truth))
 
     def verdicts(self, numbers: Sequence[int], mask: float = 0.5) -> list[int]:
@@ -152,11 +148,12 @@ class Scene:
             facts["truth"] = f"IoU {overlap[best]:.2f} with this: {name}" if overlap[best] else "overlaps no object"
         return facts
 
-    def _once(self, what: str, number: int, make: Callable[[int], Any]) -> Any:
-        key = what, number
-        if key not in self._made:
-            self._made[key] = make(number)
-        return self._made[key]
+    def _once(self, what: str, numbers: Sequence[int], given: Sequence[Any], make: Callable[[Any], Any]) -> list[Any]:
+        """What is made of what is `given` for each candidate, and kept."""
+        for number, each in zip(numbers, given):
+            if (what, number) not in self._made:
+                self._made[what, number] = make(each)
+        return [self._made[what, number] for number in numbers]
 
 
 def _above(sums: tuple[int, int, np.ndarray], logit: np.float32) -> MaskCrop:
@@ -233,15 +230,15 @@ def look(model: Any, sample: Sample, imgsz: int | tuple[int, int] | None = None)
         return weighted_sums(seen.prototypes, found.pick(torch.tensor(numbers)), seen.letterbox)
 
     boxes = seen.letterbox.boxes_to_image(found.boxes).numpy()
-    return Scene(seen.image, found, boxes, sums, model.names, seen.truth, sample.path)
+    return Scene(seen.image, found, boxes, sums, model.names, seen.truth)
 
 
-def detected_anchors(seen: Seen, confidence: float = 0.25, overlap: float = 0.7) -> Tensor:
+def detected_anchors(seen: Seen) -> Tensor:
     """(N,) the anchor points whose boxes are detections, best score first."""
     predictions = seen.predictions.clone()
     # Numbers travel in the place of the coefficients, so suppression says which anchor points it kept.
     predictions[:, -COEFFICIENTS:] = torch.arange(predictions.shape[2], dtype=torch.float32)
-    return suppress(predictions, confidence, overlap)[0].coefficients[:, 0].long()
+    return suppress(predictions)[0].coefficients[:, 0].long()
 
 
 def scene_of(results: Results, sample: Sample | None = None) -> Scene:
@@ -261,7 +258,7 @@ def scene_of(results: Results, sample: Sample | None = None) -> Scene:
         return ((x0, y0, np.where(crop, np.inf, -np.inf)) for x0, y0, crop in map(crops.__getitem__, numbers))
 
     truth = sample.objects if sample else ()
-    return Scene(results.image, found, boxes[:, :4].numpy(), sums, results.names, truth, results.path, settled=True)
+    return Scene(results.image, found, boxes[:, :4].numpy(), sums, results.names, truth, settled=True)
 
 
 def shown(sample: Sample) -> tuple[np.ndarray, list[Object]]:

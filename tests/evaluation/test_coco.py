@@ -212,6 +212,15 @@ def test_a_damaged_mask_string_is_named_wherever_it_stands(tmp_path):
         path.write_text(json.dumps(content))
 
 
+def test_ids_of_two_kinds_are_refused(tmp_path):
+    gt, dt = files(tmp_path, [(1, 1, (0, 0, 50, 50), False)], [])
+    content = json.loads(gt.read_text())
+    content["images"].append({**content["images"][0], "id": "a"})
+    gt.write_text(json.dumps(content))
+    with pytest.raises(SeglabError, match="some images by numbers and some by names"):
+        evaluate_files(gt, dt)
+
+
 def test_crowds_are_what_is_meant_by_text(tmp_path):
     gt, dt = files(tmp_path, [(1, 1, (0, 0, 9, 9), False)], [(1, 1, (0, 0, 9, 9), 0.5)])
     content = json.loads(gt.read_text())

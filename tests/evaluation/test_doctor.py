@@ -206,7 +206,8 @@ def test_a_truth_of_crowds_alone_cannot_be_measured(datasets_folder, tmp_path):
     for row in source["annotations"]:
         row["iscrowd"] = 1
     (tmp_path / "instances.json").write_text(json.dumps(source))
-    spec = load_dataset(tmp_path / "instances.json", datasets_folder / "coco38" / "images" / "val2017")
+    (tmp_path / "images").symlink_to(datasets_folder / "coco38" / "images" / "val2017")
+    spec = load_dataset(tmp_path / "instances.json")
     (split,) = spec.splits
 
     def silent80(images):

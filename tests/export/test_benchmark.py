@@ -7,6 +7,7 @@ import csv
 import torch
 
 from seglab.cli import main
+from seglab.data.catalogue import load_dataset
 from seglab.export import benchmark as module
 from seglab.export.benchmark import PUBLISHED, benchmark, interleaved, official_map, published_table
 from seglab.model.weights import Weights
@@ -54,19 +55,21 @@ def test_the_command_line_has_both_tables(tmp_path, monkeypatch, capsys):
         monkeypatch.delitem(PUBLISHED, scale)
     assert main(["benchmark", "table"]) == 0
     assert "YOLO11n-seg | - (32.0)" in capsys.readouterr().out
+    assert main(["benchmark", "table", "data=nowhere"]) == 2
     assert main(["benchmark", "tables"]) == 2 and main(["benchmark", "model=toybox-n", "imgs=3"]) == 2
 
 
 def test_official_weights_and_coco_fill_the_table(tmp_path, monkeypatch, datasets_folder):
     """With weights of the right shapes under the official name, on a dataset with COCO's classes, found by name."""
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
-    assert official_map("n", "coco8-seg") is None  # no weights, and none are fetched
+    photos = str(datasets_folder / "coco8-seg.yaml")
+    assert official_map("n", load_dataset(photos)) is None  # no weights, and none are fetched
     (tmp_path / "yolo11n-seg.pt").touch()
     monkeypatch.setattr(module, "load_weights", lambda path: Weights(YOLO11Seg("n").state_dict(), {}))
-    assert all(0 <= value <= 1 for value in official_map("n", str(datasets_folder / "coco8-seg.yaml")))
+    assert all(0 <= value <= 1 for value in official_map("n", load_dataset(photos)))
 
     for scale in "smlx":
         monkeypatch.delitem(PUBLISHED, scale)
-    monkeypatch.setattr(module, "official_map", lambda scale, data: (0.3204, 0.389))
-    assert "| 32.0 (32.0) | 38.9 (38.9) |" in published_table("coco")
+    monkeypatch.setattr(module, "official_map", lambda scale, spec: (0.3204, 0.389))
+    assert "| 32.0 (32.0) | 38.9 (38.9) |" in published_table(photos)
     assert "| - (32.0) | - (38.9) |" in published_table()  # counts only, whatever lies on the machine

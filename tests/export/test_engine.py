@@ -81,6 +81,28 @@ def test_an_engine_that_differs_is_not_used(network, monkeypatch, tmp_path, caps
     assert "onnx differs" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("step", ["converter", "gate", "folder"])
+def test_what_fails_on_the_way_is_a_line_and_no_error(step, network, monkeypatch, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
+
+    def fail(*arguments):
+        raise RuntimeError(f"the {step} fails\nfor many reasons")
+
+    if step == "folder":
+        (tmp_path / "engines").write_text("a file where the folder should be")
+    elif step == "converter":
+        monkeypatch.setattr("seglab.export.onnx.write", fail)
+    else:
+        monkeypatch.setattr(engine, "verify", fail)
+    assert engine.fastest(network, NAMES, (96, 96)) is None
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "PyTorch is used" in line]
+    why = "FileExistsError: " if step == "folder" else f"RuntimeError: the {step} fails)"
+    assert line.startswith(f"engine=auto: PyTorch is used, since the onnx file could not be made ({why}")
+    assert step == "folder" or not list((tmp_path / "engines").iterdir())
+
+
 def test_a_damaged_file_in_the_cache_is_not_used_and_a_line_says_which(network, monkeypatch, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from seglab.errors import SeglabError
+from seglab.export import exporter
 from seglab.export.deployed import Deployed
 from seglab.export.description import NORMALISATION
 from seglab.export.formats import FORMATS, module_of
@@ -103,6 +104,7 @@ def test_a_written_file_holds_stride_and_normalisation(network, description, tmp
 
 @pytest.mark.parametrize("name", ["torchscript", "openvino", "engine"])
 def test_dynamic_files_take_other_shapes(name, network, smooth, description, tmp_path):
+    exporter._refuse_unfit(name, FORMATS[name], exporter.ExportConfig(dynamic=True))  # refuses nothing
     runtime = load_runtime(written(name, network, replace(description, dynamic=True), tmp_path))
     for batch, size in ((1, (160, 160)), (2, (96, 224)), (5, (64, 64))):
         images = smooth(batch, size, seed=4)

@@ -183,5 +183,3 @@ def test_errors_name_the_problem(tmp_path, monkeypatch):
     for source, kind, message in cases:
         with pytest.raises(kind, match=message):
             next(load(source))
-    with pytest.raises(SeglabError, match="vid_stride"):
-        load(RGB, vid_stride=0)

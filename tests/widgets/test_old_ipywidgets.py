@@ -15,11 +15,7 @@ from seglab import YOLO
 from seglab.data.catalogue import load_dataset
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset
-from seglab.widgets.assignment import assignment
-from seglab.widgets.distribution import distribution
-from seglab.widgets.explorer import explore
-from seglab.widgets.overlaps import overlap_explorer
-from seglab.widgets.prototypes import prototypes
+from seglab.widgets import assignment, distribution, explore, overlap_explorer, prototypes
 
 assert ipywidgets.__version__ == "7.7.1", ipywidgets.__file__
 model, dataset = YOLO("toybox-n"), SegmentationDataset(load_dataset("toybox8-seg"), "val", 320)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -124,6 +126,15 @@ def test_truth_stands_beside_and_colours_say_what_was_missed(scene):
     assert beside.picture.shape[1] == 2 * alone.picture.shape[1] + 12 and count == alone.regions().count("<path")
     assert "missed of" in alone.text and f"<b>{count} objects</b>" in alone.text
     assert set(listed_classes(scene)) >= {item.class_id for item in scene.truth}
+
+
+def test_a_crowd_is_never_called_missed(scene, monkeypatch):
+    written = []
+    monkeypatch.setattr("seglab.widgets.explorer.draw_label", lambda picture, text, *where: written.append(text))
+    scene.truth[0] = replace(scene.truth[0], crowd=True)
+    _, found = draw_scene(scene, confidence=0.99999, truth=True, verdicts=True)
+    first, *others = [scene.names[item.class_id] for item in scene.truth]
+    assert found == 0 and written == [first, *(f"missed {name}" for name in others)]
 
 
 def test_regions_tell_what_is_under_them(scene):
@@ -249,6 +260,25 @@ def test_the_assignment_panel_explains(model, batch):
     assert panel.picture.value != before and "alignment" in panel.text.value
     with pytest.raises(SeglabError, match="no object"):
         assignment(model, batch, image=7)
+
+
+@pytest.mark.parametrize("size", [(160, 320), (320, 160)])
+def test_the_overview_of_the_assignment_keeps_its_proportions(model, size, monkeypatch):
+    """The box of a white object on black lies on its rim."""
+    drawn = []
+    module = sys.modules[assignment.__module__]  # whose name in the package is the function's
+    monkeypatch.setattr(module, "draw_box", lambda *box: drawn.append(box))
+    monkeypatch.setattr(module, "draw_label", lambda *label: None)
+    images = torch.zeros(1, 3, *size, dtype=torch.uint8)
+    images[..., 32:128, 96:128] = 255
+    one = torch.zeros(1, dtype=torch.long)
+    assignment(
+        model, {"images": images, "classes": one, "boxes": torch.tensor([[96.0, 32, 128, 128]]), "image_index": one}
+    )
+    overview, box, *_ = drawn[0]
+    rows, columns = np.nonzero(overview[..., 0] > 127)
+    assert overview.shape[:2] == tuple(side * 3 // 2 for side in size)
+    np.testing.assert_allclose(box, [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], atol=1)
 
 
 def test_coordinates_follow_a_closeup():

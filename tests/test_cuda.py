@@ -1,7 +1,8 @@
-"""What a GPU must do as a processor does; skipped where there is none.
+"""What a GPU must do as a processor does. Where there is none, one is pretended (tests/pretended_gpu.py): that shows
+that no operation mixes devices, not how a GPU rounds, and what needs a real one is skipped.
 
 `pytest tests/test_cuda.py` is the first thing to run on a machine that has one, beside the cases of tests/inference and
-tests/export that ask for it. Written without one: the same lines pass with DEVICE = "cpu".
+tests/export that ask for it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,24 @@ from seglab import YOLO
 from seglab.data.catalogue import load_dataset
 from seglab.model.weights import load_weights
 
+from .pretended_gpu import pretended_gpu
+
 DEVICE = "cuda"
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+REAL = torch.cuda.is_available()
+needs_a_gpu = pytest.mark.skipif(not REAL, reason="needs a GPU, not a pretended one")
 SHORT = {"data": "toybox8-seg", "epochs": 2, "imgsz": 160, "batch": 4, "nbs": 4, "plots": False, "device": DEVICE}
+
+
+@pytest.fixture(autouse=True)
+def gpu():
+    """The machine's own, or a pretended one that has worked by the end of the test."""
+    if REAL:
+        yield
+        return
+    with pretended_gpu() as pretended:
+        before = pretended.operations
+        yield
+        assert pretended.operations > before
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +48,16 @@ def plain_float32():
     torch.backends.cudnn.allow_tf32 = False
     yield
     torch.backends.cudnn.allow_tf32 = before
+
+
+def test_devices_do_not_mix():
+    there, here = torch.arange(3.0, device=DEVICE), torch.arange(3.0)
+    with pytest.raises(RuntimeError):
+        there + here
+    with pytest.raises(TypeError):
+        there.numpy()
+    assert (there + there.new_tensor([1, 0, 1]) + torch.tensor(1)).cpu().tolist() == [2, 2, 4]
+    assert there[torch.tensor([2])].device.type == DEVICE
 
 
 def test_the_same_objects_are_found():
@@ -51,7 +77,9 @@ def test_half_precision_finds_nearly_the_same():
     assert sum(found) == pytest.approx(sum(expected), rel=0.1)
 
 
-@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "dtype", [None, pytest.param(torch.bfloat16, marks=needs_a_gpu), pytest.param(torch.float16, marks=needs_a_gpu)]
+)
 def test_training_works_and_repeats_in_every_number_format(tmp_path, monkeypatch, dtype):
     monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: dtype)
     model = YOLO("toybox-n")
@@ -61,6 +89,50 @@ def test_training_works_and_repeats_in_every_number_format(tmp_path, monkeypatch
     one, two = (load_weights(tmp_path / name / "weights/last.safetensors").state for name in ("whole", "again"))
     way = max((one[name] - two[name]).abs().max().item() for name in one if one[name].is_floating_point())
     assert way < 1e-2  # the same run, but for what the GPU adds up in another order
+
+
+def test_a_run_that_was_cut_goes_on(tmp_path, monkeypatch):
+    settings = {**SHORT, "val": False, "amp": False, "lr0": 1e-4, "project": str(tmp_path)}
+    YOLO("toybox-n").train(**settings, name="whole")
+    original, epochs = trainer.train_one_epoch, []
+
+    def cut(*args):
+        if epochs:
+            raise KeyboardInterrupt
+        epochs.append(1)
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "train_one_epoch", cut)
+        with pytest.raises(KeyboardInterrupt):
+            YOLO("toybox-n").train(**settings, name="cut")
+    YOLO("toybox-n").train(resume=str(tmp_path / "cut"))
+    one, two = (load_weights(tmp_path / name / "weights/last.safetensors").state for name in ("whole", "cut"))
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=1e-4)
+
+
+def test_results_and_tools_work_with_what_lies_on_a_gpu():
+    from seglab import widgets
+    from seglab.data.collate import collate
+    from seglab.data.dataset import SegmentationDataset
+
+    model, dataset = YOLO("toybox-n").to(DEVICE), SegmentationDataset(load_dataset("toybox8-seg"), "val", 320)
+    assert model.device.type == DEVICE
+    here = model.predict("toybox8-seg")[0]
+    there = here.to(DEVICE)
+    assert there.boxes.xywhn.device.type == there.masks.data.device.type == DEVICE
+    assert there.to_json() == here.to_json() and (there.plot() == here.plot()).all()
+    assert len(model.predict(torch.zeros(1, 3, 64, 64, device=DEVICE))) == 1
+    sample = dataset.sample(0)
+    for panel in (
+        widgets.explore(model, "toybox8-seg"),
+        widgets.prototypes(model, sample),
+        widgets.distribution(model, sample),
+        widgets.overlap_explorer(model, sample),
+        widgets.assignment(model, collate([dataset[0], dataset[1]])),
+    ):
+        assert panel.picture.value
 
 
 def test_training_begins_where_the_processors_would():

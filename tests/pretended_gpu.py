@@ -1,0 +1,115 @@
+"""A GPU that is only pretended, for machines without one: it catches what mixes devices, and nothing about speed.
+
+Its tensors say that they lie on cuda:0 and hold an ordinary tensor of the processor, which does the work. As with a
+real GPU, an operation that is given tensors of both devices fails (numbers without dimensions and indices may come
+from the processor), and such a tensor is no numpy array before `.cpu()`. Autocast and streams it does not have.
+
+Torch's own tensors for tracing work alike: a subclass whose operations arrive in `__torch_dispatch__`, and a mode for
+those that create tensors. The mode takes their slot, which is what keeps torch from looking for a driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils import _pytree as tree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+GPU = torch.device("cuda:0")
+# operations that may be given both: a GPU's tensor takes indices from the processor, and modules compare kinds
+MIXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_to_copy", "_has_compatible_shallow_copy_type")
+
+
+class OnGpu(Tensor):
+    """A tensor of the pretended GPU; torch itself takes it for one without memory, on "meta"."""
+
+    @staticmethod
+    def __new__(cls, held: Tensor) -> OnGpu:
+        self = Tensor._make_wrapper_subclass(
+            cls, held.shape, held.stride(), held.storage_offset(), dtype=held.dtype, device="meta"
+        )
+        self.held = held
+        return self
+
+    device = property(lambda self: GPU)
+    is_cuda = property(lambda self: True)
+    is_meta = property(lambda self: False)
+
+    def new_tensor(self, data: Any, dtype: torch.dtype | None = None) -> Tensor:
+        return torch.tensor(data, dtype=dtype or self.dtype, device=GPU)
+
+    def tolist(self) -> Any:
+        return self.detach().cpu().tolist()
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("a tensor of the GPU is no numpy array: .cpu() first")
+
+    numpy = __array__
+
+    @classmethod
+    def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
+        return _run(operation, args, kwargs or {})
+
+
+class Pretending(TorchDispatchMode):
+    _mode_key = torch._C._TorchDispatchModeKey.FAKE
+    operations = 0  # on the pretended GPU
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        return _run(operation, args, kwargs or {})
+
+
+def _run(operation: Any, args: tuple, kwargs: dict) -> Any:
+    leaves, spec = tree.tree_flatten((args, kwargs))
+    name = operation.overloadpacket.__name__
+    ours = [leaf for leaf in leaves if isinstance(leaf, OnGpu)]
+    places = [leaf for leaf in leaves if isinstance(leaf, torch.device)]
+    if places:
+        on_gpu = places[0].type in ("cuda", "meta")
+    elif name == "copy_":
+        on_gpu = isinstance(args[0], OnGpu)
+    else:
+        on_gpu = bool(ours)
+        others = [leaf for leaf in leaves if isinstance(leaf, Tensor) and not isinstance(leaf, OnGpu) and leaf.dim()]
+        if ours and others and name not in MIXING:
+            raise RuntimeError(f"{operation} is given tensors of both devices; on the processor: {others[0].shape}")
+    Pretending.operations += on_gpu
+    real_args, real_kwargs = tree.tree_unflatten([_real(leaf) for leaf in leaves], spec)
+    result = operation(*real_args, **real_kwargs)
+    if not on_gpu:
+        return result
+    known = {id(leaf.held): leaf for leaf in ours}  # what works in place gives back the tensor it was given
+    return tree.tree_map_only(Tensor, lambda x: known[id(x)] if id(x) in known else OnGpu(x), result)
+
+
+def _real(leaf: Any) -> Any:
+    if isinstance(leaf, torch.device):
+        return torch.device("cpu")
+    return leaf.held if isinstance(leaf, OnGpu) else leaf
+
+
+@contextmanager
+def pretended_gpu() -> Iterator[type[Pretending]]:
+    """One pretended GPU while it lasts."""
+    lifted = torch._C._only_lift_cpu_tensors()
+    overwritten = torch.__future__.get_overwrite_module_params_on_conversion()
+    torch._C._ensureCUDADeviceGuardSet()
+    with pytest.MonkeyPatch.context() as patch:
+        says = {"is_available": True, "device_count": 1, "current_device": 0, "is_bf16_supported": True}
+        says |= {"get_device_capability": (8, 0), "synchronize": None, "set_device": None}
+        for name, answer in says.items():
+            patch.setattr(torch.cuda, name, lambda *args, answer=answer: answer)
+        patch.setattr(torch.accelerator, "is_available", lambda: False)  # no thread that pins memory
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device="cuda") fills it, then moves it
+        torch.__future__.set_overwrite_module_params_on_conversion(True)  # a parameter becomes one of another class
+        try:
+            with Pretending():
+                yield Pretending
+        finally:
+            torch._C._set_only_lift_cpu_tensors(lifted)
+            torch.__future__.set_overwrite_module_params_on_conversion(overwritten)

@@ -28,7 +28,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 FOLDER = Path(__file__).resolve().parent
 SOURCES, SOLUTIONS = FOLDER / "src", FOLDER / "src" / "solutions"
-REPOSITORY = ""  # "owner/name" on GitHub, from where Colab installs; without it lessons have no badge
+REPOSITORY = ""  # "owner/name" on GitHub, from where Colab opens and installs; without it, both are uploads
+BADGE = FOLDER.parent / "docs/images/open-in-colab.png"
 COLOURS = 256  # of a stored figure: enough for photographs at this size, a third of the bytes
 IMAGES = FOLDER.parent / "docs/images"
 COVERS = {
@@ -43,6 +44,7 @@ COVERS = {
 }  # which of a lesson's figures stands for it; else its first
 COVER_WIDTH, COVER_COLOURS = 360, 96
 VIEW = "application/vnd.jupyter.widget-view+json"
+BAR = re.compile(r"0%\|\s*\| 0/(\d+) \[.*")  # what tqdm stores: the empty bar that it began with
 MACHINE = re.compile(r"(?<![\w.])/(home|root|Users|work|tmp|mnt|content|opt)/|[A-Z]:\\\\|site-packages|ipykernel_\d")
 
 
@@ -57,7 +59,8 @@ def compose(name: str, solved: bool = False) -> nbformat.NotebookNode:
     for cell in jupytext.read(SOURCES / f"{name}.py", fmt="py:percent").cells:
         cells.append(_cell(cell.cell_type, cell.source, cell.metadata))
         if len(cells) == 1:
-            cells[0].source += badge(name)
+            cells[0].source += f"\n\n[![Open in Colab](attachment:{BADGE.name})]({colab(name)})"
+            cells[0].attachments = {BADGE.name: {"image/png": base64.b64encode(BADGE.read_bytes()).decode()}}
             cells.append(_cell("code", setup(), {"tags": ["setup"]}))
         if "## Exercises" in cell.source:
             for each in jupytext.read(SOLUTIONS / f"{name}.py", fmt="py:percent").cells:
@@ -74,29 +77,33 @@ def compose(name: str, solved: bool = False) -> nbformat.NotebookNode:
     return notebook
 
 
-def badge(name: str) -> str:
-    """The line that opens a lesson on Colab."""
-    place = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks/{name}.ipynb"
-    return f"\n\n[Open in Colab]({place})" if REPOSITORY else ""
+def colab(name: str) -> str:
+    """The address that opens a lesson on Colab; without a repository, Colab's own page for uploading it."""
+    page = "https://colab.research.google.com/"
+    return f"{page}github/{REPOSITORY}/blob/main/notebooks/{name}.ipynb" if REPOSITORY else f"{page}#upload=true"
 
 
 def setup() -> str:
     """The first code cell: it installs only where seglab cannot be found, and leaves torch and numpy as they are."""
-    if REPOSITORY:
-        found = f'["seglab[export]@git+https://github.com/{REPOSITORY}"]'
-    else:  # on Colab, the wheel that `make wheel` writes, uploaded beside the lesson
-        found = '[f"{wheel}[export]" for wheel in pathlib.Path().glob("seglab-*.whl")]'
-    return (
+    top = (
         "# Generated: makes sure that the course's library is there, and changes neither torch nor numpy.\n"
         "import importlib.util\n"
-        "import pathlib\n\n"
-        'if importlib.util.find_spec("seglab") is None:\n'
-        f"    packages = {found}\n"
-        "    if not packages:\n"
-        '        raise ImportError("install seglab: `make lab` in a clone, or put the file of `make wheel` here")\n'
-        '    get_ipython().run_line_magic("pip", f"install -q {packages[-1]}")\n'
-        'print("seglab is ready")'
     )
+    missing = 'if importlib.util.find_spec("seglab") is None:\n'
+    if REPOSITORY:
+        found = f'    packages = ["seglab[export]@git+https://github.com/{REPOSITORY}"]\n'
+    else:  # the wheel that `make wheel` writes: beside the lesson, or chosen when Colab asks for it
+        top += "import pathlib\nimport sys\n"
+        found = (
+            '    packages = [f"{wheel}[export]" for wheel in pathlib.Path().glob("seglab-*.whl")]\n'
+            '    if not packages and "google.colab" in sys.modules:\n'
+            "        from google.colab import files\n\n"
+            '        packages = [f"{wheel}[export]" for wheel in files.upload()]  # of `make wheel`\n'
+            "    if not packages:\n"
+            '        raise ImportError("install seglab: `make lab` in a clone, or put the file of `make wheel` here")\n'
+        )
+    install = '    get_ipython().run_line_magic("pip", f"install -q {packages[-1]}")\n'
+    return top + "\n" + missing + found + install + 'print("seglab is ready")'
 
 
 def _cell(kind: str, source: str, metadata: dict) -> nbformat.NotebookNode:
@@ -130,7 +137,8 @@ def execute(notebook: nbformat.NotebookNode) -> None:
         del os.environ[name]  # stored outputs show the embedded data only
     os.environ |= {"OMP_NUM_THREADS": "1", "SEGLAB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     place = {"metadata": {"path": str(FOLDER)}}
-    NotebookClient(notebook, timeout=900, kernel_name="python3", record_timing=False, resources=place).execute()
+    options = {"timeout": 900, "kernel_name": "python3", "record_timing": False, "coalesce_streams": True}
+    NotebookClient(notebook, resources=place, **options).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
@@ -145,7 +153,8 @@ def execute(notebook: nbformat.NotebookNode) -> None:
                 data[kind] = packed
             for kind in {"image/png", "image/jpeg"} & data.keys():
                 output.metadata = {kind: {"alt": cell.metadata["alt"]}}
-                data.pop(VIEW, None)  # which is an error until its cell is run; the still beside it is shown instead
+            if data.pop(VIEW, None):  # an error until its cell is run: a tool's still or a bar's text is shown instead
+                data["text/plain"] = BAR.sub(r"100%|██████████| \1/\1", data["text/plain"])  # a full bar, as it ended
     notebook.metadata.language_info = {"name": "python"}
     notebook.metadata.pop("widgets", None)
 

@@ -454,7 +454,8 @@ def iou(a, b):
 waves = torch.cos(torch.pi * torch.arange(8)[:, None] * (torch.arange(160) + 0.5) / 160)  # (8, 160)
 prototypes = torch.einsum("ay,bx->abyx", waves[::2], waves).flatten(0, 1)  # (32, 160, 160)
 window = (slice(None), slice(top, bottom), slice(left, right))
-coefficients = torch.linalg.lstsq(prototypes[window].flatten(1).T, target[window[1:]].reshape(-1, 1) - 0.5).solution
+inside, wanted = prototypes[window].flatten(1).T, target[window[1:]].reshape(-1, 1) - 0.5
+coefficients = torch.linalg.lstsq(inside, wanted, rcond=1e-3, driver="gelsd").solution  # small ones where many fit
 print("prototypes", tuple(prototypes.shape), "coefficients", tuple(coefficients.T.shape))
 
 # %% alt="Target mask, one cosine prototype, the weighted sum of all with the box, and the sum cut to the box and at zero."

@@ -87,7 +87,7 @@ for limit in (0.3, 0.5, 0.7, 0.9):
 # although it is really there. Raise it to 0.9: one thing keeps several boxes.
 
 # %% alt="A beach scene with all candidate boxes: those that stay in the colour of their class, those that go in white. In the middle hang three kites whose boxes overlap; the chosen bottle's box is thick."
-from seglab.widgets.overlaps import overlap_explorer
+from seglab.widgets import overlap_explorer
 
 suppression = overlap_explorer(model, dataset.sample(1))  # kites hang close together
 suppression
@@ -113,7 +113,7 @@ assert suppression.picture.value != before and right == 12
 # the slider *object* does the same from the keyboard.
 
 # %% alt="A scene seen from above with every detection in the colour of its class, labelled with class and score: umbrellas, bananas, books, clocks, teddy bears."
-from seglab.widgets.explorer import explore
+from seglab.widgets import explore
 
 explorer = explore(model, spec)
 explorer
@@ -273,7 +273,8 @@ print("inside the box the mask by hand is the library's; positive outside as wel
 # few and let it grow, or take one slider away from the network's own value.
 
 # %% alt="Left the picture with the mask of one umbrella, right the weighted sum on the coarse grid, red above zero and blue below; under them the prototypes, each with its coefficient."
-from seglab.widgets.prototypes import keep_strongest, mixed_sums, prototypes
+from seglab.widgets import prototypes
+from seglab.widgets.prototypes import keep_strongest, mixed_sums
 
 mixer = prototypes(model, sample, i=1)
 mixer
@@ -322,7 +323,7 @@ torch.testing.assert_close(box, detections.boxes[1])
 print("anchor point of stride", int(strides[anchor]), "- the means of its distributions are the sides of the box")
 
 # %% alt="One umbrella, enlarged, with its box and the spread of every side; beside it four histograms over 16 distances, each with one or two tall bars."
-from seglab.widgets.distribution import distribution
+from seglab.widgets import distribution
 
 sides = distribution(model, sample, i=1)
 sides
@@ -341,7 +342,7 @@ print("look for broad distributions: sides that something else covers, or that t
 
 # %% alt="Left a training picture with the boxes of its objects; right one of them, a clock, enlarged: a grid of points in its box, ten of them filled."
 from seglab.data.collate import collate
-from seglab.widgets.assignment import assignment
+from seglab.widgets import assignment
 
 learning = SegmentationDataset(spec, "train", 640)
 batch = collate([learning[0], learning[1]])
@@ -367,7 +368,7 @@ print("the eleventh best point of an object does not learn it")
 import tempfile
 from pathlib import Path
 
-from seglab.widgets.page import explorer_page
+from seglab.widgets import explorer_page
 
 page = explorer_page(model, spec, Path(tempfile.mkdtemp()) / "explorer.html")
 text = page.read_text(encoding="utf-8")

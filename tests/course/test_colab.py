@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
 import importlib.util
 import sys
@@ -25,6 +26,7 @@ LESSONS = build.lessons()
 # 3.13, so there it has to be 2.1 at least.
 COLAB = {"torch": "2.11.0", "torchvision": "0.26.0", "ipywidgets": "7.7.1", "opencv-python": "5.0.0"}
 NUMPY = {"3.12": "2.0.2", "3.13": "2.1.0"}
+WHEEL = "seglab-0.1.0-py3-none-any.whl"
 PYTHONS = pytest.mark.parametrize("python", NUMPY)
 
 
@@ -64,7 +66,8 @@ def test_one_address_gives_every_lesson_its_badge_and_its_setup_cell(lesson, col
     monkeypatch.setattr(build, "REPOSITORY", "somebody/seglab")
     title, setup, *others = build.compose(lesson).cells
     place = f"https://colab.research.google.com/github/somebody/seglab/blob/main/notebooks/{lesson}.ipynb"
-    assert title.source.startswith(without[0].source) and f"({place})" in title.source
+    here = "https://colab.research.google.com/#upload=true"  # Colab's page for a lesson from anywhere
+    assert f"]({here})" in without[0].source and title.source == without[0].source.replace(here, place)
     assert [cell.source for cell in others] == [cell.source for cell in without[2:]]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     run_setup(setup.source, colab)
@@ -73,6 +76,41 @@ def test_one_address_gives_every_lesson_its_badge_and_its_setup_cell(lesson, col
     assert (magic, flag) == ("pip", "-q"), "nothing may be upgraded, forced or pinned"
     assert Requirement(requirement).name == "seglab" and "github.com/somebody/seglab" in requirement
     assert Requirement(requirement).extras == {"export"}, "lesson 08 runs what it exports"
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_badge_is_a_picture_that_the_lesson_carries(lesson):
+    title = nbformat.read(ROOT / f"notebooks/{lesson}.ipynb", as_version=4).cells[0]
+    ((name, picture),) = title.attachments.items()
+    assert f"[![Open in Colab](attachment:{name})]({build.colab(lesson)})" in title.source
+    assert base64.b64decode(picture["image/png"]) == build.BADGE.read_bytes()
+
+
+@pytest.mark.parametrize(("beside", "chosen"), [("", WHEEL), ("", ""), (WHEEL, "")])
+def test_without_an_address_colab_asks_for_the_wheel(colab, monkeypatch, tmp_path, beside, chosen):
+    uploads = [] if beside else [{chosen: b"..."} if chosen else {}]  # a wheel beside the lesson: nobody is asked
+    sys.modules["google.colab"].files = types.SimpleNamespace(upload=uploads.pop)
+    monkeypatch.setattr(build, "REPOSITORY", "")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    if beside:
+        Path(beside).touch()
+    if beside or chosen:
+        run_setup(build.setup(), colab)
+        assert colab.calls == [("pip", f"install -q {WHEEL}[export]")]
+    else:  # the dialog was closed
+        with pytest.raises(ImportError, match="make wheel"):
+            run_setup(build.setup(), colab)
+        assert not colab.calls
+    assert not uploads
+
+
+def test_elsewhere_nobody_can_be_asked(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "REPOSITORY", "")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImportError, match="make wheel"):
+        run_setup(build.setup(), Shell())
 
 
 def wanted(requirement: Requirement, extra: str, python: str) -> bool:

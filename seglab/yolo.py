@@ -19,7 +19,7 @@ from seglab.habits import absent, without_habits
 from seglab.model.packed import pack
 from seglab.model.weights import Transfer, Weights, load_weights, save_weights, transfer
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, parse_name
-from seglab.runs import choose_device
+from seglab.runs import choose_device, layout
 from seglab.wording import counted
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
@@ -335,7 +335,7 @@ class YOLO:
         if data is None:
             data = self.overrides.get("data") or DEFAULT_DATA
             print(f"looking at {data}; say data= for another dataset")
-        spec = load_dataset(data)
+        spec = load_dataset(data, config.split)
         return self._forward(device), spec, self.names, config, device
 
     def _forward(self, device: str | int | torch.device, half: bool = False, engine: str | None = None) -> Forward:
@@ -352,7 +352,7 @@ class YOLO:
             return fast.forward
         now = self._weights_now(), device, half
         if self._fused is None or self._fused[0] != now:
-            whole = Deployed(self.network, half).to(device, memory_format=torch.channels_last)
+            whole = Deployed(self.network, half).to(device, memory_format=layout(device))
             if device.type == "cpu" and not half:
                 pack(whole.network)
             self._fused = now, whole

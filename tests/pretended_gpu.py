@@ -1,8 +1,10 @@
 """A GPU that is only pretended, for machines without one: it catches what mixes devices, and nothing about speed.
 
-Its tensors say that they lie on cuda:0 and hold an ordinary tensor of the processor, which does the work. As with a
-real GPU, an operation that is given tensors of both devices fails (numbers without dimensions and indices may come
-from the processor), and such a tensor is no numpy array before `.cpu()`. Autocast and streams it does not have.
+Its tensors say that they lie on cuda:0, or on an Apple GPU (mps:0), and hold an ordinary tensor of the processor, which
+does the work. As with a real GPU, an operation that is given tensors of both devices fails (numbers without dimensions
+and indices may come from the processor), and such a tensor is no numpy array before `.cpu()`. As a real one of Apple's,
+mps:0 refuses float64; it also refuses what there went wrong without a word: convolutions of images whose channels lie
+last, and copies that nobody waits for. Autocast and streams it does not have.
 
 Torch's own tensors for tracing work alike: a subclass whose operations arrive in `__torch_dispatch__`, and a mode for
 those that create tensors. The mode takes their slot, which is what keeps torch from looking for a driver.
@@ -11,22 +13,26 @@ those that create tensors. The mode takes their slot, which is what keeps torch 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-GPU = torch.device("cuda:0")
+GPU = {"cuda": torch.device("cuda:0"), "mps": torch.device("mps:0")}
 # operations that may be given both: a GPU's tensor takes indices from the processor, and modules compare kinds
 MIXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_to_copy", "_has_compatible_shallow_copy_type")
 
 
 class OnGpu(Tensor):
     """A tensor of the pretended GPU; torch itself takes it for one without memory, on "meta"."""
+
+    kind = "cuda"  # of GPU; there is one at a time
 
     @staticmethod
     def __new__(cls, held: Tensor) -> OnGpu:
@@ -36,12 +42,13 @@ class OnGpu(Tensor):
         self.held = held
         return self
 
-    device = property(lambda self: GPU)
-    is_cuda = property(lambda self: True)
+    device = property(lambda self: GPU[OnGpu.kind])
+    is_cuda = property(lambda self: OnGpu.kind == "cuda")
+    is_mps = property(lambda self: OnGpu.kind == "mps")
     is_meta = property(lambda self: False)
 
     def new_tensor(self, data: Any, dtype: torch.dtype | None = None) -> Tensor:
-        return torch.tensor(data, dtype=dtype or self.dtype, device=GPU)
+        return torch.tensor(data, dtype=dtype or self.dtype, device=self.device)
 
     def tolist(self) -> Any:
         return self.detach().cpu().tolist()
@@ -64,6 +71,20 @@ class Pretending(TorchDispatchMode):
         return _run(operation, args, kwargs or {})
 
 
+class WithApple(TorchFunctionMode):
+    """Asks for cuda:0 where a caller asks for mps: a torch that was built without Apple's GPUs gets no further."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if isinstance(function, type):  # torch.device itself
+            return function(*args, **kwargs)
+        return function(*map(_asked, args), **{name: _asked(value) for name, value in kwargs.items()})
+
+
+def _asked(value: Any) -> Any:
+    return GPU["cuda"] if isinstance(value, (str, torch.device)) and str(value).startswith("mps") else value
+
+
 def _run(operation: Any, args: tuple, kwargs: dict) -> Any:
     leaves, spec = tree.tree_flatten((args, kwargs))
     name = operation.overloadpacket.__name__
@@ -83,8 +104,21 @@ def _run(operation: Any, args: tuple, kwargs: dict) -> Any:
     result = operation(*real_args, **real_kwargs)
     if not on_gpu:
         return result
+    if OnGpu.kind == "mps":
+        _refuse_on_apple(name, real_args, kwargs, [x for x in tree.tree_leaves(result) if isinstance(x, Tensor)])
     known = {id(leaf.held): leaf for leaf in ours}  # what works in place gives back the tensor it was given
     return tree.tree_map_only(Tensor, lambda x: known[id(x)] if id(x) in known else OnGpu(x), result)
+
+
+def _refuse_on_apple(name: str, args: tuple, kwargs: dict, made: list[Tensor]) -> None:
+    if any(tensor.dtype == torch.float64 for tensor in made):
+        raise TypeError(f"{name}: the MPS framework has no float64")
+    if kwargs.get("non_blocking"):
+        raise RuntimeError(f"{name}: nobody waits for this copy to mps")
+    images = [x for x in args if isinstance(x, Tensor) and x.dim() == 4]
+    last = [x for x in images if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()]
+    if name.startswith("conv") and last:
+        raise RuntimeError(f"{name} on mps of channels last: {last[0].shape}, {last[0].stride()}")
 
 
 def _real(leaf: Any) -> Any:
@@ -94,21 +128,24 @@ def _real(leaf: Any) -> Any:
 
 
 @contextmanager
-def pretended_gpu() -> Iterator[type[Pretending]]:
-    """One pretended GPU while it lasts."""
+def pretended_gpu(kind: str = "cuda") -> Iterator[type[Pretending]]:
+    """One pretended GPU, "cuda" or "mps", while it lasts."""
     lifted = torch._C._only_lift_cpu_tensors()
     overwritten = torch.__future__.get_overwrite_module_params_on_conversion()
     torch._C._ensureCUDADeviceGuardSet()
     with pytest.MonkeyPatch.context() as patch:
         says = {"is_available": True, "device_count": 1, "current_device": 0, "is_bf16_supported": True}
         says |= {"get_device_capability": (8, 0), "synchronize": None, "set_device": None}
-        for name, answer in says.items():
+        for name, answer in says.items() if kind == "cuda" else ():
             patch.setattr(torch.cuda, name, lambda *args, answer=answer: answer)
+        patch.setattr(torch.backends.mps, "is_available", cache(lambda: kind == "mps"))  # torch unwraps its own
+        patch.setattr(torch.mps, "synchronize", lambda: None)
+        patch.setattr(OnGpu, "kind", kind)
         patch.setattr(torch.accelerator, "is_available", lambda: False)  # no thread that pins memory
         torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device="cuda") fills it, then moves it
         torch.__future__.set_overwrite_module_params_on_conversion(True)  # a parameter becomes one of another class
         try:
-            with Pretending():
+            with Pretending(), WithApple() if kind == "mps" else nullcontext():
                 yield Pretending
         finally:
             torch._C._set_only_lift_cpu_tensors(lifted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import cv2
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset, epoch_order
+from seglab.data.processes import cores, starting_processes
 from seglab.errors import SeglabError
 
 
@@ -48,15 +48,11 @@ class EpochSampler(Sampler):
 
 
 class _Loader(DataLoader):
-    """Starts its workers while OpenCV holds no threads: a forked process would wait for threads it does not have."""
+    """Starts its workers as `starting_processes` says."""
 
     def __iter__(self) -> Iterator[dict]:
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
+        with starting_processes():
             return super().__iter__()
-        finally:
-            cv2.setNumThreads(threads)
 
 
 def build_loader(
@@ -67,21 +63,23 @@ def build_loader(
     seed: int = 0,
     rank: int = 0,
     world: int = 1,
+    pin_memory: bool = False,
 ) -> DataLoader:
     """A loader of batches as `collate` makes them. batch: images a step over all `world` processes together.
+
+    pin_memory: for batches that go on to a CUDA GPU, which then fetches them while it works.
 
     `start_epoch` chooses the order. Neither the order nor the items depend on `workers`, nor do they touch torch's
     global random state.
     """
     dataset.group = batch
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = max(0, min(workers, cores or 1))  # those this process may use: torch warns about more
+    workers = max(0, min(workers, cores()))  # those this process may use: torch warns about more
     return _Loader(
         dataset,
         batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world),
         num_workers=workers,
         collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pin_memory,
         persistent_workers=workers > 0,
         worker_init_fn=_quiet_worker,
         generator=torch.Generator(),

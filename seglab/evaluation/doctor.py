@@ -27,6 +27,7 @@ from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
+from seglab.runs import place
 from seglab.wording import counted
 
 BATCHES, BATCH = 8, 4  # how much of the split the network is run on
@@ -101,7 +102,7 @@ def doctor(
         return Diagnosis((*findings, Finding("class names", BROKEN, evidence, "train or fine-tune on this data first")))
     batches = list(islice(build_loader(dataset, BATCH), BATCHES))
     with torch.inference_mode():
-        outputs = [forward(batch["images"].to(device).float() / 255)[0].float().cpu() for batch in batches]
+        outputs = [forward(place(batch["images"], device).float() / 255)[0].float().cpu() for batch in batches]
     views = [view for batch, output in zip(batches, outputs) for view in look(batch, output)]
     findings += [check_names(names, spec.names, views), check_letterbox(dataset, views)]
     if network is not None:
@@ -244,7 +245,7 @@ def check_training(
     for batch in batches:
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
-            raw = network(batch["images"].float() / 255)
+            raw = network(place(batch["images"], device).float() / 255)
             points, strides = anchor_points(*batch["images"].shape[-2:], raw.boxes.device)
             boxes = boxes_from_distribution(raw.boxes.float(), points, strides)
             targets = batch["classes"], batch["boxes"], batch["image_index"]

@@ -35,7 +35,7 @@ from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import weighted_sums
 from seglab.inference.predictor import BOUNDS, Clock, Forward
 from seglab.inference.suppress import Detections, suppress
-from seglab.runs import new_folder
+from seglab.runs import new_folder, place
 
 PROTOCOLS = ("coco", "yolo")
 IN_CACHE = 4  # images that pass the network together on a processor: with more, its caches overflow
@@ -95,7 +95,7 @@ def observe(
     for batch in batches:
         samples = iter(batch["samples"])
         for images in batch["images"].split(IN_CACHE if on_processor else len(batch["samples"])):
-            images = images.to(device, non_blocking=True).float().div_(255)
+            images = place(images, device).float().div_(255)
             speed["preprocess"] += clock.lap()
             predictions, prototypes = forward(images)
             speed["inference"] += clock.lap()
@@ -233,7 +233,8 @@ def validate_dataset(
     dataset = SegmentationDataset(
         spec, config.split, config.imgsz, mask_targets=None, strict=config.strict, rect=config.rect
     )
-    loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
+    workers = min(config.workers, len(dataset) // 100)
+    loader = build_loader(dataset, config.batch, workers, pin_memory=torch.device(device).type == "cuda")
     results = [] if config.save_json else None
     progress = tqdm(loader, desc="validate", unit="batch", disable=not config.verbose)
     metrics = validate(forward, progress, dataset, spec.names, config, device, results)
@@ -251,7 +252,7 @@ def validate_dataset(
                 categories = read_coco(source).category_ids
                 for row in results:
                     row["category_id"] = categories[row["category_id"]]
-            (folder / "predictions.json").write_text(json.dumps(results))
+            (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
         if config.plots:
             write_plots(metrics, folder)
         print(f"Results saved to {folder}")

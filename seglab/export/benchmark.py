@@ -22,7 +22,7 @@ from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
 from seglab.model.weights import load_weights, transfer
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
-from seglab.runs import choose_device
+from seglab.runs import choose_device, layout
 
 WARM_UP, ROUNDS = 3, 20
 # COCO val2017 at 640: mask and box mAP, parameters in millions, FLOPs in billions, as published for YOLO11-seg.
@@ -170,7 +170,7 @@ def published_table(data: str | None = None) -> str:
     data: a COCO val2017 dataset; with it, which takes hours on a CPU, mAP of the scales whose official weights are in
     the cache folder too, ours beside the published one, in per cent. Errors: SeglabError for data that is not there.
     """
-    spec = load_dataset(data) if data else None
+    spec = load_dataset(data, "val") if data else None
     rows = ["| model | mask mAP (published) | box mAP (published) | parameters, M | FLOPs, B |", "|-|-|-|-|-|"]
     for scale, (mask, box, parameters, flops) in PUBLISHED.items():
         with torch.device("meta"):
@@ -198,6 +198,6 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
     weights, network = load_weights(path), YOLO11Seg(scale)
     transfer(network, weights.state)
     device = choose_device(None)
-    forward = Deployed(network).to(device, memory_format=torch.channels_last)
+    forward = Deployed(network).to(device, memory_format=layout(device))
     metrics = validate_dataset(forward, spec, spec.names, ValidateConfig(batch=1), device)
     return metrics.seg.map, metrics.box.map

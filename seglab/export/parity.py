@@ -98,7 +98,7 @@ def verify(path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str 
         raise SeglabError(f"{path} is an int8 file, which is judged by its mAP: give data= to verify it on")
     if runtime.description.weights not in ("", fingerprint(model)):
         raise SeglabError(f"{path} was exported from other weights than those given: give the weights it came from")
-    spec = load_dataset(data or "toybox8-seg")
+    spec = load_dataset(data or "toybox8-seg", "val")
     limits = LIMITS[runtime.description.precision]
     reference, images = Deployed(model), [read_image(path) for path in spec.images("val")[:PICTURES]]
     with torch.inference_mode():

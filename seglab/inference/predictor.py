@@ -18,6 +18,7 @@ from seglab.inference.masks import assemble
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.source import Frame, batches, load
 from seglab.inference.suppress import Detections, suppress
+from seglab.runs import place
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
 STRIDE = 32  # the network takes sides that are multiples of this
@@ -104,9 +105,9 @@ def fit(sizes: Sequence[tuple[int, int]], imgsz: int | tuple[int, int], rect: bo
 
 
 def to_tensor(images: Sequence[np.ndarray], device: str | torch.device = "cpu", half: bool = False) -> Tensor:
-    """Letterboxed (H, W, 3) uint8 RGB images of one size -> (B, 3, H, W) float in 0..1, channels last in memory."""
-    stacked = torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)
-    return stacked.to(torch.float16 if half else torch.float32).div_(255)
+    """Letterboxed (H, W, 3) uint8 RGB images of one size -> (B, 3, H, W) float in 0..1, in the device's layout."""
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # channels last
+    return place(stacked, device).to(torch.float16 if half else torch.float32).div_(255)
 
 
 def finish(detections: Detections, prototypes: Tensor, box: Letterbox) -> tuple[Boxes, Masks | None]:
@@ -129,5 +130,7 @@ class Clock:
     def lap(self) -> float:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # which need not be the current one
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
         before, self.last = self.last, time.perf_counter()
         return (self.last - before) * 1e3

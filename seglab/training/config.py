@@ -54,7 +54,7 @@ class TrainConfig:
     patience: int = 100  # epochs without a better fitness before stopping; 0 never stops
     batch: int = 16  # images a step, over all processes together
     imgsz: int = 640  # side of the square network input, a multiple of 32
-    device: str | int | list | None = None  # "cpu", "cuda:1", 1, "mps"; None: the first accelerator, else the CPU
+    device: str | int | list | None = None  # "cpu", "cuda:1", 1, "mps"; None: the first CUDA GPU, else the CPU
     workers: int = 8  # data-loading processes; never more than there are cores
     cache: bool | str = False  # "ram": keep every decoded picture in memory
     strict: bool = False  # stop at the first problem in the data instead of listing them
@@ -171,5 +171,5 @@ def read_arguments(folder: Path) -> dict[str, Any]:
     path = folder / "args.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"cannot resume from {folder}: it holds no args.yaml; give the folder of a run")
-    values = yaml.safe_load(path.read_text())
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {name: value for name, value in values.items() if name != "data"}

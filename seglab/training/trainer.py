@@ -29,7 +29,7 @@ from seglab.inference.decode import decode
 from seglab.inference.predictor import PredictConfig, predict
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.runs import choose_device, new_folder
+from seglab.runs import choose_device, layout, new_folder, place
 from seglab.training.checkpoint import Progress, capture, read_state, restore
 from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
 from seglab.training.distributed import Process, agree, join, mean, same_start, share_batch_statistics
@@ -99,14 +99,17 @@ def _train(
     if leads and validation is None:
         held_back = _dataset(spec, "val", config, rect=ValidateConfig.rect)
         problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
-        validation = make_validate(held_back, config, gains)
+        validation = make_validate(held_back, config, gains, process.device)
     folder = agree(process, _folder(config) if leads else None)  # all data have been looked through by now
     best, last = folder / "weights/best.safetensors", folder / "weights/last.safetensors"
-    loader = build_loader(dataset, config.batch, config.workers, True, config.seed, process.rank, process.world)
+    loader = build_loader(
+        dataset, config.batch, config.workers, True, config.seed, process.rank, process.world,
+        pin_memory=process.device.type == "cuda",
+    )  # fmt: skip
     plan = make_plan(config, len(dataset), len(loader), model.classes)
     dtype = autocast_dtype(config.amp, process.device)
 
-    average = model.to(process.device, memory_format=torch.channels_last).eval()  # training happens in a copy
+    average = model.to(process.device, memory_format=layout(process.device)).eval()  # training happens in a copy
     same_start(average, process)
     network = copy.deepcopy(average)
     frozen = freeze(network, config.freeze)
@@ -220,13 +223,16 @@ def _dataset(spec: DatasetSpec, split: str, config: TrainConfig, **options: Any)
     )
 
 
-def make_validate(dataset: SegmentationDataset, config: TrainConfig, gains: LossGains) -> Validate:
-    """The usual validation: a network -> its figures on `dataset`, and a row with them and the mean losses."""
+def make_validate(
+    dataset: SegmentationDataset, config: TrainConfig, gains: LossGains, device: torch.device
+) -> Validate:
+    """The usual validation: a network there -> its figures on `dataset`, and a row with them and the mean losses."""
     figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch)
-    loader = build_loader(dataset, config.batch, min(config.workers, len(dataset) // 100))
+    workers = min(config.workers, len(dataset) // 100)
+    loader = build_loader(dataset, config.batch, workers, pin_memory=device.type == "cuda")
 
     def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
-        network, device = fuse(network), next(network.parameters()).device
+        network = fuse(network)
         terms: list[Tensor] = []  # (4,) of every run of the network
         coming: dict[str, Tensor] = {}  # targets of the batch's images that the network has not seen yet
 
@@ -298,8 +304,10 @@ def train_one_epoch(
 
 def to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
     """A batch of the loader -> images (B, 3, H, W) float in 0..1, and the targets, on the device."""
-    moved = {name: value.to(device, non_blocking=True) for name, value in batch.items() if isinstance(value, Tensor)}
-    return moved.pop("images").float() / 255, moved
+    targets = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name != "images"}
+    pinned = device.type == "cuda"
+    moved = {name: value.to(device, non_blocking=pinned) for name, value in targets.items()}
+    return place(batch["images"], device).float() / 255, moved
 
 
 def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:

@@ -31,6 +31,7 @@ from seglab.inference.results import Results
 from seglab.inference.source import load
 from seglab.inference.suppress import Detections, candidates, suppress, thin
 from seglab.model.head import COEFFICIENTS, RawOutput
+from seglab.runs import place
 from seglab.wording import counted
 
 SHOWN = 1280  # pixels of the longest side; a larger picture is scaled down to this before it is explored
@@ -218,7 +219,7 @@ def raw_output(model: Any, images: Tensor) -> RawOutput:
     if model.network is None:
         raise SeglabError("an exported file gives decoded output only: open the weights it came from")
     with torch.no_grad():
-        return RawOutput(*(field.float().cpu() for field in model.network.eval()(images.to(model.device))))
+        return RawOutput(*(field.float().cpu() for field in model.network.eval()(place(images, model.device))))
 
 
 def look(model: Any, sample: Sample, imgsz: int | tuple[int, int] | None = None) -> Scene:

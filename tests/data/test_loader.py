@@ -1,5 +1,8 @@
 """Batches: one order for all, shared out among processes, the same for any number of workers."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -110,3 +113,33 @@ def test_rectangular_batches_have_one_shape(make_shelf):
     for rank in range(2):
         shapes = [batch["images"].shape[2:] for batch in build_loader(dataset, 4, rank=rank, world=2)]
         assert len(set(shapes)) > 1  # and within a batch they could be stacked
+
+
+SCRIPT = """
+import torch
+from seglab.data.augment import AugmentConfig
+from seglab.data.catalogue import load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import build_loader, start_epoch
+from seglab.data.toybox.dataset import generate_dataset
+
+torch.multiprocessing.set_start_method("spawn")  # refuses a second call, as in a process that read this again
+loaders = []
+for workers in (0, 2):
+    dataset = SegmentationDataset(load_dataset("toybox-fresh:4"), "train", 64, AugmentConfig())
+    loaders.append(build_loader(dataset, 2, workers, shuffle=True))
+for epoch in range(2):
+    for loader in loaders:
+        start_epoch(loader, epoch)
+    for a, b in zip(*loaders):
+        assert torch.equal(a["images"], b["images"])
+generate_dataset("made", 2, size=(64, 64), workers=1)
+print("the same")
+"""
+
+
+def test_a_script_without_a_guard_may_have_workers_where_processes_are_spawned(tmp_path):
+    """As on Windows and macOS; the epoch reaches workers that already run."""
+    (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "the same\n", done.stderr

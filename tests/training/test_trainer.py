@@ -271,7 +271,8 @@ def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path
     spec = load_dataset(generate_dataset(tmp_path / "seven", 7, size=(96, 128), val=1))
     model = worker.new_model()
     dataset = SegmentationDataset(spec, "val", 128, rect=True, mask_ratio=ratio)
-    figures = trainer.make_validate(dataset, make_config(batch=7, imgsz=128, mask_ratio=ratio), LossGains())(model)[1]
+    config = make_config(batch=7, imgsz=128, mask_ratio=ratio)
+    figures = trainer.make_validate(dataset, config, LossGains(), torch.device("cpu"))(model)[1]
     terms = []
     for batch in build_loader(dataset, 4):  # 4 and 3 pictures
         with torch.no_grad():
@@ -411,6 +412,12 @@ def test_devices_are_named_as_users_do():
     for missing in ("cuda:99", "cuda:x", torch.device("cuda:99"), "meta", -1):
         with pytest.raises(SeglabError, match="no such device"):
             choose_device(missing)
+
+
+def test_an_apple_gpu_waits_to_be_asked(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device() == torch.device("cpu") and choose_device("mps") == torch.device("mps")
 
 
 def test_folders_count_up(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 
 from seglab.data.catalogue import write_yaml
+from seglab.data.processes import cores, starting_processes
 from seglab.data.sample import Sample
 from seglab.data.toybox.scene import scene
 from seglab.data.toybox.things import COCO_IDS, NAMES
@@ -124,17 +124,11 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
 def _write_scenes(folder: Path, plan: Plan, size: tuple[int, int], workers: int | None, title: str) -> list[list[dict]]:
     """Write pictures and labels into `folder` -> COCO annotations of every scene of the plan, in its order."""
     if workers is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        workers = min(cores, MOST_WORKERS) if len(plan) >= WORTH_WORKERS and cores > 1 else 0
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # OpenCV's threads do not survive the fork that starts workers on Linux
-    try:
-        write = partial(_write_scene, folder, size)
-        with ProcessPoolExecutor(workers) if workers else nullcontext() as pool:
-            found = pool.map(write, plan) if pool else map(write, plan)
-            return list(with_progress(found, title, "scene", len(plan)))
-    finally:
-        cv2.setNumThreads(threads)
+        workers = min(cores(), MOST_WORKERS) if len(plan) >= WORTH_WORKERS and cores() > 1 else 0
+    write = partial(_write_scene, folder, size)
+    with starting_processes(), ProcessPoolExecutor(workers) if workers else nullcontext() as pool:
+        found = pool.map(write, plan) if pool else map(write, plan)
+        return list(with_progress(found, title, "scene", len(plan)))
 
 
 def _write_json(path: Path, split: str, plan: Plan, found: Sequence[list[dict]], size: tuple[int, int]) -> None:

@@ -93,8 +93,8 @@ print(f"{rate / 1e9:.0f} GFLOP/s forward, on {torch.get_num_threads()} thread(s)
 # %% [markdown]
 # ## A GPU
 #
-# Nothing in the code changes but the place where tensors live. `train`, `val` and `predict` take the first GPU there is;
-# `device="cpu"` or `device=1` says otherwise. The result must be the same up to rounding. (Where there is no GPU, the
+# Nothing in the code changes but the place where tensors live. `train`, `val` and `predict` take the first CUDA GPU
+# there is; `device="cpu"`, `device=1` or, on a Mac, `device="mps"` says otherwise. The result must be the same up to rounding. (Where there is no GPU, the
 # cell compares the CPU with itself.)
 
 # %%
@@ -451,14 +451,14 @@ with torch.device("meta"):
 
 # %% [markdown]
 # The dashes are mAP, and they are the point: **a table is reproduced when somebody has run it.** These commands do, on
-# a machine with 50 GB of free disk for COCO (official weights are AGPL-3.0, COCO has its own terms; both are fetched
-# when you ask, never shipped). `data=coco` fetches all 20 GB, the training photos too, even for `val`:
+# a machine with 3 GB of free disk for COCO's validation photos (official weights are AGPL-3.0, COCO has its own terms;
+# both are fetched when you ask, never shipped):
 #
 #     seglab val model=yolo11n-seg.pt data=coco                       # box and mask mAP by the COCO protocol
 #     seglab val model=yolo11n-seg.pt data=coco protocol=yolo         # by YOLO tools' rules; lesson 06 has the gap
 #     python -c "from seglab.export.benchmark import published_table; print(published_table('coco'))"
 #
-# And from nothing, on several GPUs, for days: `torchrun --nproc-per-node 8 -m seglab.cli train data=coco
+# And from nothing, on several GPUs, for days, with 45 GB for the training photos too: `torchrun --nproc-per-node 8 -m seglab.cli train data=coco
 # model=yolo11n-seg.yaml epochs=600 batch=128`. The publishers' exact schedule is not known here, so expect to land near
 # a figure, not on it.
 #

@@ -29,6 +29,7 @@ COCO_NAMES = (
     "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
     "teddy bear, hair drier, toothbrush"
 ).split(", ")
+COCO_ANNOTATIONS = {"val": "annotations/instances_val2017.json"}  # with its crowds; training reads the label files
 # The archives that are known by name: which folders of images each holds.
 ARCHIVES = {
     "coco8-seg": {"train": "images/train", "val": "images/val"},
@@ -88,14 +89,15 @@ def embedded_folder() -> Path:
     return package / "_data" if (package / "_data").is_dir() else package.parent / "data"
 
 
-def load_dataset(source: str | Path) -> DatasetSpec:
+def load_dataset(source: str | Path, split: str | None = None) -> DatasetSpec:
     """Find a dataset: a YAML file, a name, a folder that holds a YAML, or a COCO instances JSON.
 
     A name ("coco8-seg", with or without `.yaml`) is searched in the working directory, SEGLAB_DATASETS, the embedded
     data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and
     "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
-    train on so many new ones in every epoch and validate on those of toybox8-seg. Errors: SeglabError that says what
-    was searched, and what to do.
+    train on so many new ones in every epoch and validate on those of toybox8-seg. split: the only one that is needed;
+    of coco, whose training images are 19 GB, "val" downloads no others. Errors: SeglabError that says what was
+    searched, and what to do.
     """
     path = Path(source)
     if path.suffix.lower() == ".json":
@@ -115,6 +117,8 @@ def load_dataset(source: str | Path) -> DatasetSpec:
         return _generated_toybox(name)
     if name.split(":")[0] == "toybox-fresh":
         return _fresh_toybox(name)
+    if name == "coco" and split == "val":
+        return _coco_for_validation(cache_folder() / "datasets" / name)
     root = _known(name)  # a mistyped path to coco.yaml has a folder in it, and starts no download
     if root is not None:
         return _in_folder(root)
@@ -174,7 +178,7 @@ def _yaml_in(folder: Path) -> Path | None:
     for name in (f"{folder.resolve().name}.yaml", "data.yaml", "dataset.yaml"):
         if (folder / name).is_file():
             return folder / name
-    found = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    found = sorted(real_files([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
     return found[0] if len(found) == 1 else None
 
 
@@ -182,7 +186,8 @@ def _from_yaml(path: Path) -> DatasetSpec:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SeglabError(f"{path} is not a plain YAML file: {str(error).splitlines()[0]}") from error
+        why = "it quotes a path with \\, write C:/data" if "escape" in str(error) else str(error).splitlines()[0]
+        raise SeglabError(f"{path} is not a plain YAML file: {why}") from error
     if not isinstance(content, dict) or not (content.get("train") or content.get("val")):
         raise SeglabError(f"{path} is no dataset file: it needs 'train' and 'val' (folders of images) and 'names'")
     names = _names(path, content)
@@ -254,7 +259,7 @@ def _list_images(path: Path, root: Path, entries: list[str]) -> list[Path]:
     for item in entries:
         place = root / item
         if place.is_dir():
-            images += [image for image in _files_in(place) if image.suffix.lower() in IMAGE_SUFFIXES]
+            images += [image for image in real_files(_files_in(place)) if image.suffix.lower() in IMAGE_SUFFIXES]
         elif place.is_file() and place.suffix.lower() == ".txt":
             images += [place.parent / row for row in read_list(place)]
         elif place.is_file() and place.suffix.lower() in IMAGE_SUFFIXES:
@@ -262,6 +267,11 @@ def _list_images(path: Path, root: Path, entries: list[str]) -> list[Path]:
         else:
             raise SeglabError(f"{path}: '{item}' is neither a folder, a .txt list nor an image under {root}")
     return sorted(images)
+
+
+def real_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Without what a Mac puts beside a.jpg on a foreign disk and into archives: ._a.jpg, which is no picture."""
+    return (path for path in paths if not path.name.startswith("._"))
 
 
 def _files_in(place: Path) -> Iterator[Path]:
@@ -327,30 +337,33 @@ def _known(name: str) -> Path | None:
     if name in ARCHIVES:
         return root if root.is_dir() else extract_zip(fetch(f"{name}.zip"), root)
     if name == "coco":
-        return _prepare_coco(root)
+        if not (root / "coco.yaml").is_file():
+            _prepare_coco(root, ("val", "train"))
+            splits = {split: f"images/{split}2017" for split in ("train", "val")}
+            write_yaml(root / "coco.yaml", splits, dict(enumerate(COCO_NAMES)), COCO_ANNOTATIONS)
+        return root
     return None
 
 
-def _prepare_coco(root: Path) -> Path:
-    """COCO 2017 from its official addresses (20 GB), its annotations converted to label files by this library."""
-    if (root / "coco.yaml").is_file():
-        return root
-    for part, archive in (
-        ("annotations", "annotations_trainval2017.zip"),
-        ("images/val2017", "val2017.zip"),
-        ("images/train2017", "train2017.zip"),
-    ):
-        if not (root / part).is_dir():
-            extract_zip(fetch(archive), root / part)
+def _coco_for_validation(root: Path) -> DatasetSpec:
+    """COCO val2017 (1 GB), without waiting for the training images; they may come later."""
+    _prepare_coco(root, ("val",))
+    splits = {"val": tuple(_list_images(root, root, ["images/val2017"]))}
+    annotations = {split: root / file for split, file in COCO_ANNOTATIONS.items()}
+    return DatasetSpec("coco", root, splits, dict(enumerate(COCO_NAMES)), annotations=annotations)
+
+
+def _prepare_coco(root: Path, splits: Iterable[str]) -> None:
+    """COCO 2017 from its official addresses, its annotations converted to label files by this library."""
     from seglab.data.convert import convert_coco_labels
 
-    for split in ("val2017", "train2017"):
-        if not (root / f"labels/{split}").is_dir():
-            convert_coco_labels(root / f"annotations/instances_{split}.json", root / f"labels/{split}")
-    splits = {"train": "images/train2017", "val": "images/val2017"}
-    annotations = {"val": "annotations/instances_val2017.json"}
-    write_yaml(root / "coco.yaml", splits, dict(enumerate(COCO_NAMES)), annotations)
-    return root
+    archives = {f"images/{split}2017": f"{split}2017.zip" for split in splits}
+    for part, archive in {"annotations": "annotations_trainval2017.zip", **archives}.items():
+        if not (root / part).is_dir():
+            extract_zip(fetch(archive), root / part)
+    for split in splits:
+        if not (root / f"labels/{split}2017").is_dir():
+            convert_coco_labels(root / f"annotations/instances_{split}2017.json", root / f"labels/{split}2017")
 
 
 def _generated_toybox(name: str) -> DatasetSpec:

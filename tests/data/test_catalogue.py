@@ -306,16 +306,23 @@ def test_coco_is_put_together_from_its_archives(tmp_path, monkeypatch):
         "val2017.zip": archive("val2017", lambda folder: make_images(folder / "val2017")),
         "train2017.zip": archive("train2017", lambda folder: make_images(folder / "train2017")),
     }
-    monkeypatch.setattr(catalogue, "fetch", archives.get)
+    fetched = []
+    monkeypatch.setattr(catalogue, "fetch", lambda name: fetched.append(name) or archives[name])
     monkeypatch.setattr(catalogue, "COCO_NAMES", ["cup", "kite"])
+    for _ in range(2):  # validation needs no training images
+        spec = load_dataset("coco.yaml", "val")
+        assert counts(spec) == {"val": 2} and list(spec.annotations) == ["val"]
+        assert len(SegmentationDataset(spec, "val", 32).objects(1)) == 1
+        assert fetched == ["annotations_trainval2017.zip", "val2017.zip"]
     for _ in range(2):
         spec = load_dataset("coco.yaml")
+        assert fetched == list(archives)
         assert counts(spec) == {"train": 2, "val": 2} and list(spec.annotations) == ["val"]
         for split in ("train", "val"):
             dataset = SegmentationDataset(spec, split, 32)
             assert [len(dataset.objects(index)) for index in range(2)] == [0, 1]
             assert dataset.objects(1)[0].class_id == 1
-        monkeypatch.setattr(catalogue, "fetch", None)
+    assert counts(load_dataset("coco", "val")) == {"train": 2, "val": 2}
 
 
 def test_a_dataset_found_by_a_relative_path_is_known_by_its_absolute_one(tmp_path, monkeypatch):
@@ -329,3 +336,17 @@ def test_a_dataset_found_by_a_relative_path_is_known_by_its_absolute_one(tmp_pat
         monkeypatch.chdir(tmp_path)
         assert load_dataset(found.yaml).splits == found.splits
         monkeypatch.chdir(tmp_path / "work")
+
+
+def test_what_a_mac_puts_beside_files_on_other_disks_is_none_of_them(tmp_path):
+    path = make_dataset(tmp_path / "shelf")
+    for name in ("._mine.yaml", "images/train/._0.png", "images/val/.DS_Store", "images/val/Thumbs.db"):
+        (tmp_path / "shelf" / name).write_bytes(b"\0\5\x16\7")
+    assert counts(load_dataset(path.rename(tmp_path / "shelf/mine.yaml").parent)) == {"train": 3, "val": 2}
+
+
+def test_a_quoted_path_with_backslashes_is_told(tmp_path):
+    for folder in ("Users", "data"):
+        (tmp_path / "d.yaml").write_text(f'path: "C:\\{folder}"\ntrain: a\nval: a\nnames: [b]\n')
+        with pytest.raises(SeglabError, match=r"d\.yaml is .* path with \\, write C:/data"):
+            load_dataset(tmp_path / "d.yaml")

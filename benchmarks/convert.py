@@ -49,7 +49,7 @@ def write_json(path: Path, annotations: int, seed: int = 0) -> None:
     images = max(1, annotations // 7)
     size = {"height": HEIGHT, "width": WIDTH}
     crowd = {"size": [HEIGHT, WIDTH], "counts": [1000, 50, HEIGHT * WIDTH - 1050]}
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.write('{"info": {}, "images": [')
         for i in range(1, images + 1):  # one by one: a process starts with the peak of the one that started it
             file.write((", " if i > 1 else "") + json.dumps({"id": i, "file_name": f"{i:012d}.jpg", **size}))
@@ -108,7 +108,7 @@ def fidelity(source: Path, out: Path) -> np.ndarray:
     labels = {path.stem: path for path in out.rglob("*.txt")}
     ious = []
     for file in source.glob("*.json"):
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text(encoding="utf-8"))
         wanted = defaultdict(list)
         for annotation in content["annotations"]:
             if not annotation["iscrowd"]:
@@ -116,7 +116,7 @@ def fidelity(source: Path, out: Path) -> np.ndarray:
         for image in content["images"]:
             height, width = image["height"], image["width"]
             path, shapes = labels.get(Path(image["file_name"]).stem), wanted[image["id"]]
-            rows = [np.array(row.split()[1:], float) for row in path.read_text().splitlines()] if path else []
+            rows = [np.array(row.split()[1:], float) for row in path.read_text("utf-8").splitlines()] if path else []
             rows = [(row.reshape(-1, 2) * (width, height)).ravel().tolist() for row in rows if len(row) >= 6]
             drawn = coco.frPyObjects(rows, height, width) if rows else []
             masks = [coco.merge(coco.frPyObjects(shape, height, width)) for shape in shapes]

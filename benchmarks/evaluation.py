@@ -106,8 +106,8 @@ def main(images: int = 5000, rounds: int = 3, kind: str = "segm") -> None:
         if kind == "bbox":
             for row in results:
                 row["bbox"] = coco_mask.toBbox(row.pop("segmentation")).tolist()
-        gt.write_text(json.dumps(truth))
-        dt.write_text(json.dumps(results))
+        gt.write_text(json.dumps(truth), encoding="utf-8")
+        dt.write_text(json.dumps(results), encoding="utf-8")
         print(f"{images} images, {len(truth['annotations'])} objects, {len(results)} detections, kind={kind}")
         del truth, results
 
@@ -115,7 +115,7 @@ def main(images: int = 5000, rounds: int = 3, kind: str = "segm") -> None:
         for _ in range(rounds):
             start = time.perf_counter()
             for path in (gt, dt):
-                json.loads(path.read_text())
+                json.loads(path.read_text(encoding="utf-8"))
             reading.append(time.perf_counter() - start)
             figures = {}
             for name, run in tools.items():

@@ -56,7 +56,7 @@ def part_of(spec: DatasetSpec, train: int, val: int, folder: Path) -> Path:
 
 def learn(out: Path, spec: DatasetSpec, imgsz: int, seen: int) -> None:
     table = out / "learn.csv"
-    done = {row["run"] for row in csv.DictReader(table.open())} if table.exists() else set()
+    done = {row["run"] for row in csv.DictReader(table.open(newline="", encoding="utf-8"))} if table.exists() else set()
     for name, count, arguments in RUNS:
         if name in done:
             continue
@@ -93,7 +93,7 @@ def add(table: Path, row: dict) -> None:
 def draw_learning(table: Path, path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.open(newline="", encoding="utf-8")))
     plain = [row for row in rows if "," not in row["run"]]
     figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
     scenes = [int(row["scenes"]) for row in plain]

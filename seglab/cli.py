@@ -11,6 +11,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any
 
 import seglab
@@ -29,6 +30,8 @@ BARE_WORD = {
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit status: 1 where a check that was asked for failed, 2 for a wrong request."""
     words = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, TextIOWrapper):  # a Windows console may lack letters of class names and paths
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         mode, options = parse(words)
         return MODES[mode](**fitted(mode, options)) or 0
@@ -115,7 +118,7 @@ def _train(
 def _val(
     model: str = "yolo11n-seg.pt",  # weights or an exported file
     data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
-    device: str | int | None = None,  # None: the first accelerator, else the CPU
+    device: str | int | None = None,  # None: the first CUDA GPU, else the CPU
     **options: Any,
 ) -> None:
     seglab.YOLO(model).val(data, device=device, **options)
@@ -124,7 +127,7 @@ def _val(
 def _predict(
     model: str = "yolo11n-seg.pt",  # weights or an exported file
     source: str | list | None = None,  # picture, folder, glob, video, camera number, URL or dataset name
-    device: str | int | None = None,  # None: the first accelerator, else the CPU
+    device: str | int | None = None,  # None: the first CUDA GPU, else the CPU
     save: bool = True,  # the pictures with what was found drawn on them
     verbose: bool = True,  # a line for every picture
     engine: str | None = None,  # "auto": on CPUs, through onnxruntime or OpenVINO where they agree with the network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import shutil
@@ -254,3 +255,17 @@ def test_version_and_help(capsys):
     assert main([]) == 0
     shown = capsys.readouterr().out
     assert all(mode in shown for mode in MODES)
+
+
+def test_a_console_that_lacks_a_letter_of_a_class_ends_nothing(tmp_path, monkeypatch):
+    shutil.copytree(embedded_folder() / "toybox8-seg/images", tmp_path / "images")
+    names = "[cup, 猫, c, d, e, f, g, h, i, j]"
+    text = f"train: images/train\nval: images/val\nnames: {names}\n"
+    (tmp_path / "d.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "labels/val").mkdir(parents=True)
+    (tmp_path / "labels/val/000016.txt").write_text("1 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("sys.stdout", console)
+    assert main(["check", f"data={tmp_path / 'd.yaml'}", f"out={tmp_path / 'out'}"]) == 0
+    console.flush()
+    assert b"\\u732b " in console.buffer.getvalue()

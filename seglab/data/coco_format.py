@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import unicodedata
 from collections import defaultdict
 from math import isfinite
 from pathlib import Path, PurePosixPath
@@ -37,6 +38,7 @@ class CocoFile:
             categories = sorted(content["categories"], key=lambda category: category["id"])
             images = {file_name(image).as_posix(): image for image in reversed(content["images"])}
             self.images = dict(sorted(images.items()))
+            self._by_name = {_composed(name): image for name, image in self.images.items()}
             self._listed = {image["id"] for image in self.images.values()}
             self.category_ids = [category["id"] for category in categories]
             self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
@@ -52,10 +54,10 @@ class CocoFile:
 
     def entry(self, image: Path) -> dict | None:
         """What the JSON says of an image file: the entry with the longest file name that its path ends with."""
-        name = image.as_posix()
-        while name not in self.images and "/" in name:
+        name = _composed(image.as_posix())
+        while name not in self._by_name and "/" in name:
             name = name.partition("/")[2]
-        return self.images.get(name)
+        return self._by_name.get(name)
 
     def objects(self, image: dict, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
         """The objects of an entry, whose file has the `size` (height, width), and the problems found on the way.
@@ -116,6 +118,11 @@ class CocoFile:
 def file_name(image: dict) -> PurePosixPath:
     """The path of an image entry; halves of surrogate pairs, which JSON can hold, are in no file's name."""
     return PurePosixPath(str(image["file_name"]).replace("\\", "/").encode(errors="replace").decode())
+
+
+def _composed(name: str) -> str:
+    """A name in one spelling: Mac disks may say u and two dots where a JSON says ü."""
+    return unicodedata.normalize("NFC", name)
 
 
 def polygons(segmentation: object) -> tuple[list[Ring], list[tuple[str, str]]]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from seglab.data import coco_format, yolo_format
 from seglab.data.annotations import Annotations
-from seglab.data.catalogue import SPLITS, DatasetSpec, image_folder, label_path, load_dataset, write_yaml
+from seglab.data.catalogue import SPLITS, DatasetSpec, image_folder, label_path, load_dataset, real_files, write_yaml
 from seglab.data.coco_format import CocoFile, file_name, is_crowd, polygons
 from seglab.data.convert_images import ImageTable
 from seglab.data.convert_readers import Picture, read_labelme, read_masks, read_voc
@@ -120,9 +120,9 @@ def _kind(source: Path) -> tuple[str, list[Path]]:
     """What a source is, and its JSON files where it is COCO."""
     if (source / "SegmentationObject").is_dir() or (source / "SegmentationClass").is_dir():
         return "VOC", []
-    files = [source] if source.is_file() and source.suffix == ".json" else sorted(source.glob("*.json"))
+    files = [source] if source.is_file() and source.suffix == ".json" else sorted(real_files(source.glob("*.json")))
     files = [file for file in files if file.name.startswith("instances_")] or files
-    for file in files or sorted(source.rglob("*.json")):
+    for file in files or sorted(real_files(source.rglob("*.json"))):
         for key, _ in stream_json(file):
             if key == "shapes":
                 return "Labelme", []
@@ -335,6 +335,8 @@ def _link(picture: Path | bytes, target: Path) -> None:
     if isinstance(picture, bytes):
         target.write_bytes(picture)
         return
+    if target.exists():  # it may be a link to another original, which a copy would overwrite
+        raise SeglabError(f"{picture} and another picture have names that differ in case alone: rename one of them")
     try:
         os.link(picture.resolve(), target)
     except OSError:  # another disk, or one that knows no links
@@ -411,7 +413,8 @@ def _ids(
             height, width = image_size(file)
         except (SeglabError, FileNotFoundError) as error:
             labels = label_path(file)
-            rows = sum(map(bool, map(str.strip, labels.open(errors="replace")))) if labels.is_file() else 0
+            text = labels.read_text(encoding="utf-8-sig", errors="replace") if labels.is_file() else ""
+            rows = sum(map(bool, map(str.strip, text.splitlines())))
             report.objects += rows
             report.lose(str(file), f"unreadable image: {error}", rows)
             continue

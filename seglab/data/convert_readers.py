@@ -15,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 import cv2
 import numpy as np
 
-from seglab.data.catalogue import IMAGE_SUFFIXES
+from seglab.data.catalogue import IMAGE_SUFFIXES, real_files
 from seglab.data.convert_report import Report
 from seglab.data.sample import Object
 from seglab.errors import SeglabError
@@ -49,7 +49,7 @@ Source = tuple[list[str], Iterator[Picture]]  # class names, pictures
 
 def read_labelme(source: Path, images: Path | None, report: Report) -> Source:
     """Labelme JSON files: polygons, rectangles, circles and masks; shapes of one label and group are one object."""
-    files = [source] if source.is_file() else sorted(source.rglob("*.json"))
+    files = [source] if source.is_file() else sorted(real_files(source.rglob("*.json")))
     names = sorted({shape["label"] for file in files for shape in _labelme_content(file)["shapes"]})
 
     def pictures() -> Iterator[Picture]:
@@ -135,7 +135,7 @@ def read_masks(source: Path, images: Path | None, report: Report) -> Source:
     """
     if images is None:
         raise SeglabError(f"{source} holds masks; give the folder of their pictures as images=")
-    files = sorted(source.rglob("*.png"))
+    files = sorted(real_files(source.rglob("*.png")))
     class_names = ["/".join(file.relative_to(source).parts[:-1]) or "object" for file in files]
     names = sorted(set(class_names))
     by_picture = defaultdict(list)
@@ -170,11 +170,11 @@ def read_voc(source: Path, images: Path | None, report: Report) -> Source:
     split_of = {}
     for split in ("val", "train"):
         file = source / "ImageSets" / "Segmentation" / f"{split}.txt"
-        split_of |= dict.fromkeys(file.read_text().split(), split) if file.is_file() else {}
+        split_of |= dict.fromkeys(file.read_text(encoding="utf-8-sig").split(), split) if file.is_file() else {}
 
     def pictures() -> Iterator[Picture]:
         found = _by_stem(images or source / "JPEGImages")
-        for file in with_progress(sorted((source / "SegmentationClass").glob("*.png")), "convert"):
+        for file in with_progress(sorted(real_files((source / "SegmentationClass").glob("*.png"))), "convert"):
             classes = _read_ids(file)
             classes[np.isin(classes, VOC_VOID)] = 0
             instances = source / "SegmentationObject" / file.name
@@ -266,7 +266,7 @@ def _regions(ids: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise SeglabError(f"no folder {folder} with the pictures of the masks; give it as images=")
-    return {file.stem: file for file in sorted(folder.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES}
+    return {file.stem: file for file in sorted(real_files(folder.iterdir())) if file.suffix.lower() in IMAGE_SUFFIXES}
 
 
 def _two_sizes(ids: np.ndarray, size: tuple[int, int]) -> str:

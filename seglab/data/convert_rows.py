@@ -206,7 +206,7 @@ class LabelWriter:
                     self.report.note(name, "duplicate row: the source has an object twice", "kept; readers skip it")
                 if "/" in name:
                     os.makedirs(self.folder / os.path.dirname(name), exist_ok=True)
-                with open(f"{self.folder}/{name}", "wb") as file:
+                with open(f"{self.folder}/{name}", "xb") as file:
                     file.write("".join(rows).encode())
 
     def _files(self) -> Iterator[tuple[str, list[str]]]:

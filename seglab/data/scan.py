@@ -65,7 +65,7 @@ def _memory(images: Sequence[Path], annotations: Annotations) -> Path:
 
 def _recall(memory: Path) -> tuple[list[Size | None], list[Problem]] | None:
     try:
-        content = json.loads(memory.read_text())
+        content = json.loads(memory.read_text(encoding="utf-8"))
         return [size and tuple(size) for size in content["sizes"]], [Problem(*row) for row in content["problems"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -76,7 +76,7 @@ def _keep(memory: Path, sizes: list[Size | None], problems: list[Problem]) -> No
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         part = memory.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps({"sizes": sizes, "problems": rows}))
+        part.write_text(json.dumps({"sizes": sizes, "problems": rows}), encoding="utf-8")
         os.replace(part, memory)
     except OSError:
         pass  # a memory that cannot be written costs time, nothing else

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+WAITS = (0.1, 0.4, 1.6, 0)  # seconds: Windows refuses to replace a file that a virus scanner or a reader has open
 
 
 @contextmanager
@@ -42,7 +45,14 @@ def write_whole(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        for patience in WAITS:
+            try:
+                os.replace(part, path)
+                break
+            except PermissionError:
+                if not patience:
+                    raise
+                time.sleep(patience)
     finally:
         part.unlink(missing_ok=True)
     return path

@@ -63,7 +63,7 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
 def label_rows(path: Path) -> list[tuple[int, np.ndarray]]:
     """(class, (n, 2) fractions of the image's size) of every row of a label file as it stands; [] if one cannot be."""
     try:
-        lines = dict.fromkeys(path.read_text().splitlines()) if path.is_file() else ()
+        lines = dict.fromkeys(path.read_text(encoding="utf-8-sig").splitlines()) if path.is_file() else ()
         rows = [np.array(line.split(), dtype=np.float64) for line in lines if line.strip()]
         outlines = [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows]
     except ValueError:

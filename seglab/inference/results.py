@@ -29,6 +29,11 @@ Array = torch.Tensor | np.ndarray
 Kind = TypeVar("Kind", bound="Movable")
 
 
+def plain_name(text: str) -> str:
+    """Text as a file's or folder's name: signs that mean something in a path, or are forbidden on Windows, become _."""
+    return re.sub(r'[<>:"/\\|?*]|^\.+', "_", text)
+
+
 def numbers_of(index: Any, count: int) -> np.ndarray:
     """Which of `count` things an index means: a number, slice, list, numbers or a boolean choice -> (n,) int.
 
@@ -280,7 +285,7 @@ class Results(Movable):
 
     def save(self, filename: str | Path | None = None, **plot_options: Any) -> str:
         """Write the picture that `plot` draws, by default as results_NAME in the current folder; gives its path."""
-        filename = Path(filename or f"results_{Path(self.path).with_suffix('.jpg').name}")
+        filename = Path(filename or f"results_{plain_name(Path(self.path).stem)}.jpg")
         write_image(filename, self.plot(**plot_options)[..., ::-1])
         return str(filename)
 
@@ -311,7 +316,7 @@ class Results(Movable):
             number = "" if written[kind] == 1 else str(written[kind])
             left, top = int(x0), int(y0)
             crop = self.image[top : max(top + 1, round(y1)), left : max(left + 1, round(x1))]
-            folder = Path(save_dir) / re.sub(r'[<>:"/\\|?*]|^\.+', "_", self.names[kind])
+            folder = Path(save_dir) / plain_name(self.names[kind])
             write_image(folder / f"{file_name.stem}{number}{file_name.suffix}", crop)
 
     # Handing on

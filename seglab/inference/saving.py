@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from seglab.errors import SeglabError, fit_types
-from seglab.inference.results import Results
+from seglab.inference.results import Results, plain_name
 from seglab.inference.source import VIDEO_SUFFIXES
 from seglab.runs import new_folder
 
@@ -47,7 +47,7 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
     folder, filmed, film = None, "", None  # the video that is being written, and where to
     try:
         for result in results:
-            name = _free_name(Path(result.path).stem or "image", taken)
+            name = _free_name(plain_name(Path(result.path).stem) or "image", taken)
             if config.verbose:
                 print(f"{result.path}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
             if config.save or config.save_txt or config.save_crop:
@@ -76,13 +76,14 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
 def _free_name(stem: str, taken: dict[str, int]) -> str:
     """`stem`, with a number behind it where it is taken: by a file of another folder, or an earlier frame of a video.
 
-    taken: name -> the last number that was put behind it; the name given is added.
+    taken: name -> the last number that was put behind it; the name given is added. In small letters, since a.jpg is
+    A.jpg on Windows and macOS.
     """
     name = stem
-    while name in taken:
-        taken[stem] += 1
-        name = f"{stem}_{taken[stem]}"
-    taken[name] = 1
+    while name.lower() in taken:
+        taken[stem.lower()] += 1
+        name = f"{stem}_{taken[stem.lower()]}"
+    taken[name.lower()] = 1
     return name
 
 

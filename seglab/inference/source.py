@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import itertools
 import os
@@ -18,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from seglab.data.catalogue import IMAGE_SUFFIXES, read_list
+from seglab.data.catalogue import IMAGE_SUFFIXES, read_list, real_files
 from seglab.data.image import pillow_to_array, read_image
 from seglab.errors import SeglabError
 
@@ -85,7 +86,7 @@ def _named(name: str, vid_stride: int) -> Iterator[Frame]:
     elif name.lower().startswith(("http://", "https://")):
         yield from _address(name, vid_stride)
     elif path.is_dir():
-        yield from _files(sorted(path.iterdir()), f"the folder {name}", vid_stride)
+        yield from _files(sorted(real_files(path.iterdir())), f"the folder {name}", vid_stride)
     elif path.suffix.lower() == ".txt" and path.is_file():
         yield from _text_list(path, vid_stride)
     elif path.is_file():
@@ -152,9 +153,10 @@ def _address(address: str, vid_stride: int) -> Iterator[Frame]:
     """Download an image or video into a temporary folder, removed again afterwards."""
     if os.environ.get("SEGLAB_OFFLINE", "") not in ("", "0"):
         raise SeglabError(f"SEGLAB_OFFLINE is set, which forbids fetching {address}: unset it, or give a local copy")
-    name = Path(urllib.parse.unquote(urllib.parse.urlparse(address).path)).name or "download"
+    suffix = Path(urllib.parse.urlparse(address).path).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
+        # The name is ours: one from elsewhere may hold what no file's name may, or lead out of the folder.
+        path = Path(folder) / f"download{suffix if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES else ''}"
         request = urllib.request.Request(address, headers={"User-Agent": "seglab"})  # some servers refuse nameless ones
         try:
             with urllib.request.urlopen(request, timeout=60) as response, path.open("wb") as file:
@@ -163,8 +165,9 @@ def _address(address: str, vid_stride: int) -> Iterator[Frame]:
         except (OSError, HTTPException, ValueError) as error:
             raise SeglabError(f"cannot fetch {address} ({error}): check it, or give a local copy") from None
         frames = _video(str(path), vid_stride) if video else _file(path, vid_stride)
-        for frame in frames:
-            yield frame._replace(path=address)
+        with contextlib.closing(frames):  # before the folder goes, which Windows keeps while a film in it is open
+            for frame in frames:
+                yield frame._replace(path=address)
 
 
 def _from_pillow(image: Any, unnamed: Iterator[str]) -> Frame:

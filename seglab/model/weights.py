@@ -106,7 +106,8 @@ def _read_safetensors(path: Path) -> Weights:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            # Copies, since the file's own keep it open: Windows would not let a resumed run replace it.
+            state = {name: file.get_tensor(name).clone() for name in file.keys()}
         if not isinstance(metadata, dict):
             raise ValueError("its metadata are no mapping")
     except (SafetensorError, ValueError, RecursionError) as error:

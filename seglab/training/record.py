@@ -47,7 +47,7 @@ class Record:
     def add(self, tensors: dict[str, Tensor], progress: Progress, better: bool) -> None:
         """After an epoch, whose row ends progress.history; better: its weights are the best so far."""
         row = progress.history[-1]
-        write_results(self.folder / "results.csv", progress.history)
+        self._write_results(progress)
         if self.writer:
             for name, value in row.items():
                 self.writer.add_scalar(name, value, progress.epoch)
@@ -68,6 +68,7 @@ class Record:
     def end(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """After the last epoch: write what is still to be written; there is nothing to resume any more."""
         self.write(tensors, progress)
+        self._write_results(progress)
         (self.weights / "resume.safetensors").unlink(missing_ok=True)
         for open_one in (self.writer, self.bar):
             if open_one is not None:
@@ -82,6 +83,13 @@ class Record:
             save_weights(self.weights / "last.safetensors", averaged(tensors), self._about(progress))
             write_state(self.folder, tensors, progress)
             self.saved = time.monotonic()
+
+    def _write_results(self, progress: Progress) -> None:
+        path = self.folder / "results.csv"
+        try:
+            write_results(path, progress.history)
+        except PermissionError:  # on Windows; no reason to end a run
+            print(f"{path} is open in another program: close it there, so that the row can be added later", flush=True)
 
     def _about(self, progress: Progress) -> dict[str, Any]:
         return {**self.metadata, "epoch": progress.epoch, "metrics": progress.history[-1] if progress.history else {}}

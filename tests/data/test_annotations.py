@@ -155,3 +155,13 @@ def test_without_cocos_cap_of_a_hundred_the_truth_scores_whole():
     for accumulator in (capped, whole):
         accumulator.add(0, truth, scored)
     assert capped.summarise().twelve["AP"] < 0.7 and whole.summarise().twelve["AP"] == 1
+
+
+def test_names_are_the_same_in_both_spellings_of_unicode(tmp_path):
+    """A disk of a Mac may spell ü as u and two dots, where a JSON has the one letter."""
+    picture(tmp_path / "images/val/u\u0308.jpg")
+    write(tmp_path / "val.json", [entry(7, "\u00fc.jpg")], [square(7, 2)])
+    text = "train: images/val\nval: images/val\nnames: [one]\nannotations: {val: val.json}\n"
+    (tmp_path / "d.yaml").write_text(text)
+    dataset = SegmentationDataset(load_dataset(tmp_path / "d.yaml"), "val", 64)
+    assert list(seen(dataset).values()) == [(7, [2.0])]

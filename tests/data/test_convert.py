@@ -20,6 +20,7 @@ from seglab.data import convert as converter
 from seglab.data import convert_images, convert_rows, convert_stream
 from seglab.data.catalogue import label_path, load_dataset
 from seglab.data.convert import convert, convert_coco_labels
+from seglab.data.convert_report import Report
 from seglab.data.convert_rows import faithful_row, plain_rows, same, steady
 from seglab.data.convert_stream import coco_categories, coco_images, stream_json
 from seglab.data.dataset import SegmentationDataset
@@ -702,3 +703,36 @@ def test_rings_of_traced_masks_are_what_the_reader_gets(tmp_path):
     assert sorted(ring_area(orient(ring)) for ring in traced) == pytest.approx(
         sorted(ring_area(orient(ring)) for ring in back), abs=1e-3
     )
+
+
+def test_what_a_mac_puts_beside_files_on_other_disks_is_left_alone(tmp_path):
+    for name in ("a", "b"):
+        picture(tmp_path / f"in/{name}.jpg")
+        labelme(tmp_path / f"in/{name}.json", [{"label": "cup", "points": [[1, 1], [9, 1], [9, 9]]}])
+        for ending in (".jpg", ".json"):
+            (tmp_path / f"in/._{name}{ending}").write_bytes(b"\0\5\x16\7")
+    assert convert(tmp_path / "in", out=tmp_path / "out").images == 2
+    Image.fromarray(ids_picture()).save(tmp_path / "in/a.png")
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "in/a.png").rename(tmp_path / "masks/a.png")
+    (tmp_path / "masks/._a.png").write_bytes(b"\0\5\x16\7")
+    assert convert(tmp_path / "masks", images=tmp_path / "in", out=tmp_path / "more").images == 1
+
+
+def test_a_picture_never_takes_the_place_of_another(tmp_path, monkeypatch):
+    """Where a.jpg is A.jpg, the first is a link to its original, which a copy of the second would overwrite."""
+    for name in ("one/a", "two/A"):
+        picture(tmp_path / f"in/{name}.jpg")
+        labelme(tmp_path / f"in/{name}.json", [{"label": "cup", "points": [[1, 1], [9, 1], [9, 9]]}])
+    (tmp_path / "in/two/A.jpg").write_bytes((tmp_path / "in/two/A.jpg").read_bytes() + b"\0")
+    before = [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))]
+    link = converter._link
+    monkeypatch.setattr(converter, "_link", lambda a, b: link(a, b.with_name(b.name.lower())))
+    with pytest.raises(SeglabError, match="differ in case alone"):
+        convert(tmp_path / "in", out=tmp_path / "out")
+    assert [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))] == before
+    writer = convert_rows.LabelWriter(tmp_path, Report(tmp_path, tmp_path))  # nor do labels, of a.jpg and A.png
+    writer.file("a.txt")
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(FileExistsError, match=r"a\.txt"):
+        writer.close()

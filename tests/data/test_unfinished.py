@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from seglab.data import unfinished as unfinished_module
 from seglab.data.unfinished import put_in_place, unfinished, write_whole
 
 
@@ -45,3 +46,22 @@ def test_a_file_is_replaced_whole_and_is_as_readable_as_any(tmp_path, monkeypatc
     with pytest.raises(OSError, match="no space"):
         write_whole(path, b"three")
     assert [file.name for file in path.parent.iterdir()] == ["file.csv"] and path.read_bytes() == b"two"
+
+
+def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path, monkeypatch):
+    """As Windows has it, for as long as a virus scanner looks."""
+    replace, left = os.replace, [2]
+
+    def busy(source, target):
+        if left[0]:
+            left[0] -= 1
+            raise PermissionError("open in another program")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(unfinished_module, "WAITS", (0.001, 0.001, 0))
+    assert write_whole(tmp_path / "file", b"one").read_bytes() == b"one"
+    left[0] = 3
+    with pytest.raises(PermissionError):
+        write_whole(tmp_path / "file", b"two")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]

@@ -121,3 +121,11 @@ def test_names_are_free(tmp_path):
 def test_wrong_types_are_named():
     with pytest.raises(SeglabError, match="save='yes' must be of type bool"):
         SaveConfig(save="yes")
+
+
+def test_names_are_free_and_allowed_on_every_system():
+    """A.jpg is a.jpg on Windows and macOS, and an address may hold what is in no file's name on Windows."""
+    paths = ["a/Same.jpg", "b/same.jpg", "http://host/photo?id=3", "rtsp://host:554"]
+    list(save_results(map(result, paths), SaveConfig(save=True)))
+    assert files_of("runs/segment/predict") == ["Same.jpg", "host_554.jpg", "photo_id=3.jpg", "same_2.jpg"]
+    assert result("rtsp://host:554").save() == "results_host_554.jpg"

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from seglab.errors import SeglabError
+from seglab.inference import source as source_module
 from seglab.inference.source import batches, load
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -183,3 +184,35 @@ def test_errors_name_the_problem(tmp_path, monkeypatch):
     for source, kind, message in cases:
         with pytest.raises(kind, match=message):
             next(load(source))
+
+
+def test_what_a_mac_puts_beside_pictures_on_other_disks_is_none(folder, capsys):
+    (folder / "._b.png").write_bytes(b"\0\5\x16\7")
+    assert len(images_of(folder)) == 3 and "left out" not in capsys.readouterr().out
+
+
+def test_an_address_names_no_file(address, folder, monkeypatch):
+    """On Windows C:b.png would lie elsewhere, and a folder with an open film could not be removed."""
+    (folder / "C:b.png").write_bytes((folder / "b.png").read_bytes())
+    asked, released = [], []
+    monkeypatch.setattr(source_module, "read_image", lambda path: asked.append(path.name) or RGB)
+    next(load(f"{address}/C%3Ab.png"))
+    assert asked == ["download.png"]
+
+    class Capture:
+        def __init__(self, name):
+            self.name, self.capture = name, OpenCapture(name)
+
+        def __getattr__(self, name):
+            return getattr(self.capture, name)
+
+        def release(self):
+            released.append(Path(self.name).exists())
+            self.capture.release()
+
+    OpenCapture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    frames = load(f"{address}/clip.avi")
+    next(frames)
+    frames.close()
+    assert released == [True]

@@ -327,3 +327,11 @@ def test_another_class_count_leaves_only_the_class_branch_as_initialised():
 def test_weights_of_something_else_are_refused():
     with pytest.raises(SeglabError, match="not a YOLO11-seg"):
         architecture_of({"fc.weight": torch.zeros(1)})
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/maps").exists(), reason="only Linux lists what a process has open")
+def test_weights_that_are_read_do_not_keep_their_file_open(tmp_path):
+    """Windows would not let a resumed run write them again."""
+    path = save_weights(tmp_path / "w.safetensors", {"w": torch.ones(9999)}, {})
+    loaded = load_weights(path)
+    assert str(path) not in pathlib.Path("/proc/self/maps").read_text() and loaded.state["w"].sum() == 9999

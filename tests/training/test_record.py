@@ -1,9 +1,11 @@
 import csv
+import os
 import sys
 import types
 
 import torch
 
+from seglab.data import unfinished
 from seglab.drawing.plots import training_curves
 from seglab.training import record
 from seglab.training.checkpoint import Progress
@@ -73,3 +75,24 @@ def test_tensorboard_is_used_only_where_it_is(monkeypatch, tmp_path):
     fake = types.SimpleNamespace(SummaryWriter=lambda folder: ("writer", folder))
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
     assert tensorboard_writer(tmp_path) == ("writer", str(tmp_path))
+
+
+def test_a_spreadsheet_that_holds_the_table_ends_no_run(monkeypatch, tmp_path, capsys):
+    """As on Windows."""
+    journal = Record(tmp_path, {}, epochs=3, save=False)
+    tensors, progress = {"average/w": torch.ones(1)}, Progress(epoch=3, history=[ROW])
+    replace, held = os.replace, [True]
+
+    def busy(source, target):
+        if held[0] and str(target).endswith(".csv"):
+            raise PermissionError("open in another program")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(unfinished, "WAITS", (0,))
+    journal.add(tensors, progress, better=True)
+    assert "results.csv is open in another program" in capsys.readouterr().out
+    assert not (tmp_path / "results.csv").exists()
+    held[0] = False
+    journal.end(tensors, progress)
+    assert (tmp_path / "results.csv").read_text().count("\n") == 2

@@ -17,6 +17,8 @@ from seglab.export.description import KEYS, Description, write_inside
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
+OLDEST = "2.9"  # PyTorch whose archives can be looked through before they are read
+
 describe = write_inside
 
 
@@ -37,7 +39,13 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     """Write the exported program with its description as extra files of the archive.
 
     Left out is what the graph does not need: example inputs (a pickle), guards (Python code), paths of the writer.
+    Errors: SeglabError with a PyTorch whose archives are of the older kind.
     """
+    if torch.__version__ < OLDEST:
+        raise SeglabError(
+            f"pt2 files need PyTorch {OLDEST} or newer, and this is {torch.__version__}: upgrade it, or export "
+            "format=torchscript"
+        )
     exported = program(model, description)
     exported._example_inputs = None
     exported._guards_code = []
@@ -80,7 +88,7 @@ def _refuse_code(path: Path) -> None:
                 )
             )
     except (zipfile.BadZipFile, KeyError, OSError, ValueError):
-        raise SeglabError(f"{path} is no whole pt2 archive of PyTorch 2.9 or newer: export it again") from None
+        raise SeglabError(f"{path} is no whole pt2 archive of PyTorch {OLDEST} or newer: export it again") from None
     tensors = {f"data/weights/{entry['path_name']}" for entry in weights["config"].values()}
     known = {"data/weights/model_weights_config.json", "data/constants/model_constants_config.json", _PROGRAM}
     known |= tensors | {"archive_format", "archive_version", "byteorder", ".data/version", ".data/serialization_id"}

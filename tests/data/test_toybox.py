@@ -185,7 +185,7 @@ def test_the_embedded_scenes_are_regenerated(tmp_path):
     for name in (name for name in new if new[name] != old[name]):
         if name.endswith(".jpg"):
             difference = np.abs(read_image(shipped / name).astype(int) - read_image(tmp_path / "toybox8-seg" / name))
-            assert difference.mean() < 0.5, name
+            assert difference.mean() < 1, name  # versions of OpenCV round differently
         else:
             assert not SAME_OPENCV, name
             if name.endswith(".txt"):

@@ -16,10 +16,12 @@ from seglab.export.deployed import Deployed
 from seglab.export.description import Description, fingerprint
 from seglab.export.formats import FORMATS, module_of
 from seglab.export.onnx import describe, load, write
+from seglab.export.pt2 import OLDEST
 from seglab.export.runtime import Runtime, load_runtime
 from seglab.model.yolo11 import YOLO11Seg
 
 FP32 = parity.LIMITS["fp32"]
+needs_new_archives = pytest.mark.skipif(torch.__version__ < OLDEST, reason=f"needs PyTorch {OLDEST}")
 NAMES = {0: "circle", 1: "square", 2: "star"}
 
 
@@ -203,7 +205,7 @@ def test_verify_keeps_its_table_in_the_file_and_knows_the_weights(network, tmp_p
         parity.verify(path, network, NAMES)
 
 
-@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+@pytest.mark.parametrize("suffix", ["onnx", pytest.param("pt2", marks=needs_new_archives)])
 def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     model = YOLO("toybox-n")

@@ -292,7 +292,7 @@ def one_epoch(config, gains=LossGains()):  # noqa: B008
 
     def note(optimizer, *_):
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        norms.append(torch.nn.utils.get_total_norm(gradients).item())
+        norms.append(torch.stack([gradient.norm() for gradient in gradients]).norm().item())
 
     optimizer.register_step_pre_hook(note)
     scaler = torch.amp.GradScaler("cpu", enabled=False)

@@ -34,6 +34,10 @@ def picture_of(panel) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(panel.picture.value, np.uint8), cv2.IMREAD_COLOR)
 
 
+def tip(widget) -> str:
+    return getattr(widget, "tooltip", None) or widget.description_tooltip  # the latter in ipywidgets 7
+
+
 def test_every_control_of_the_explorer_changes_the_picture(model):
     panel = explore(model, "toybox8-seg")
     seen = {panel.picture.value}
@@ -77,16 +81,16 @@ def test_results_take_their_truth_from_images_of_the_same_name(model, sample):
     panel["picture"].value = 1  # a training picture: not among the images, so its truth is not known
     assert picture_of(panel).shape[1] == sample.image.shape[1] and "missed of" not in panel.text.value
     for name in ("truth", "verdicts"):
-        assert panel[name].disabled and panel[name].tooltip == "Nobody has said what is truly on this picture"
+        assert panel[name].disabled and tip(panel[name]) == "Nobody has said what is truly on this picture"
     panel["picture"].value = 0
-    assert not panel["truth"].disabled and panel["truth"].tooltip.startswith("Show what is truly there")
+    assert not panel["truth"].disabled and tip(panel["truth"]).startswith("Show what is truly there")
     with pytest.raises(SeglabError, match=f"has no {Path(other).name}"):
         explore(model.predict(str(other)), "toybox8-seg")
 
 
 def test_what_can_change_nothing_cannot_be_moved(model, sample):
     settled = explore(model.predict(sample.image[..., ::-1]), None)
-    assert settled["mask"].disabled and "when they were predicted" in settled["mask"].tooltip
+    assert settled["mask"].disabled and "when they were predicted" in tip(settled["mask"])
     assert settled["truth"].disabled and settled["verdicts"].disabled
     live = explore(model, sample)
     assert not any(control.disabled for control in live.controls.values())
@@ -98,7 +102,7 @@ def test_panels_name_themselves_without_addresses(model, sample):
     assert bundle["text/plain"].startswith("<mask explorer, 1 picture: picture, confidence")
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.view.model_id
     for control in panel.controls.values():
-        assert control.description and (getattr(control, "tooltip", None) or control.description_tooltip)
+        assert control.description and tip(control)
     words = panel.regions.value.split('aria-label="')[1].split('"')[0]
     assert words.startswith(f"mask explorer, 1 picture: {panel['object'].max} objects: ") and " missed of " in words
     assert "<" not in words

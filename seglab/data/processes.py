@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 import cv2
+
+MOST = 60  # processes: Windows cannot wait for more
+PORTIONS = 50  # in which each gets its share, so that a bar moves
 
 
 def cores() -> int:
@@ -32,3 +37,33 @@ def starting_processes() -> Iterator[None]:
     finally:
         sys.modules["__main__"] = main
         cv2.setNumThreads(threads)
+
+
+def workers_for(count: int, worth: int) -> int:
+    """How many processes `count` items should be shared out among: none for fewer than are `worth` starting any."""
+    mine = cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # under torchrun every process asks
+    return min(mine, MOST) if mine > 1 and count >= worth else 0
+
+
+def share_out(do: Callable, items: Sequence, workers: int, *common: Any) -> Iterator:
+    """do(item, *common) of every item, in order, by `workers` processes; by this one if that is 0.
+
+    What items have in common is handed over once. Close the iterator to end early.
+    """
+    if not workers:
+        yield from (do(item, *common) for item in items)
+        return
+    portion = max(1, len(items) // (workers * PORTIONS))
+    with starting_processes(), ProcessPoolExecutor(workers, initializer=_learn, initargs=(do, common)) as pool:
+        yield from pool.map(_do, items, chunksize=portion)
+
+
+def _learn(do: Callable, common: tuple) -> None:
+    global _job
+    _job = do, common
+    cv2.setNumThreads(1)  # the processes are the parallelism
+
+
+def _do(item: Any) -> Any:
+    do, common = _job
+    return do(item, *common)

@@ -6,16 +6,19 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from seglab.data.annotations import Annotations
 from seglab.data.assets import cache_folder
 from seglab.data.image import image_size
 from seglab.data.problems import Problem, raise_first
+from seglab.data.processes import share_out, workers_for
 from seglab.errors import SeglabError
 from seglab.progress import with_progress
 
 LARGE = 1000  # images from which the result is remembered between runs
+SHARED = 5000  # images from which several processes look; a COCO JSON would have to go along to each, and stays here
 VERSION = 2
 
 Size = tuple[int, int]  # height, width
@@ -31,12 +34,13 @@ def scan(images: Sequence[Path], annotations: Annotations, strict: bool) -> tupl
     if found is None:
         sizes: list[Size | None] = []
         problems = annotations.coco.unplaced() if annotations.coco else []
-        for image in with_progress(images, "scan"):
-            size, faults = _look_at(image, annotations)
-            if strict:
-                raise_first(faults)
-            sizes.append(size)
-            problems += faults
+        workers = 0 if annotations.coco else workers_for(len(images), SHARED)
+        with closing(share_out(_look_at, images, workers, annotations)) as looked:
+            for size, faults in with_progress(looked, "scan", count=len(images)):
+                if strict:
+                    raise_first(faults)
+                sizes.append(size)
+                problems += faults
         found = sizes, problems
         if memory:
             _keep(memory, *found)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from seglab.data.catalogue import write_yaml
-from seglab.data.processes import cores, starting_processes
+from seglab.data.processes import share_out, workers_for
 from seglab.data.sample import Sample
 from seglab.data.toybox.scene import scene
 from seglab.data.toybox.things import COCO_IDS, NAMES
@@ -25,7 +22,6 @@ from seglab.progress import with_progress
 
 QUALITY = 92  # of the JPEG files
 WORTH_WORKERS = 40  # scenes; fewer are written before worker processes would have started
-MOST_WORKERS = 60  # Windows cannot wait for more
 EMBEDDED_SEEDS = {"train": (115, 7, 64, 50), "val": (119, 88, 16, 62)}  # of data/toybox8-seg: one of each place
 
 Plan = Sequence[tuple[str, str, object]]  # (split, file stem, seed of the scene)
@@ -93,7 +89,7 @@ def coco_annotation(rings: Sequence[np.ndarray], class_id: int, height: int, wid
     }
 
 
-def _write_scene(folder: Path, size: tuple[int, int], planned: tuple[str, str, object]) -> list[dict]:
+def _write_scene(planned: tuple[str, str, object], folder: Path, size: tuple[int, int]) -> list[dict]:
     """Write picture and label of one entry of a plan into `folder` -> the scene's COCO annotations."""
     split, stem, seed = planned
     sample = scene(seed, size)
@@ -123,12 +119,8 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
 
 def _write_scenes(folder: Path, plan: Plan, size: tuple[int, int], workers: int | None, title: str) -> list[list[dict]]:
     """Write pictures and labels into `folder` -> COCO annotations of every scene of the plan, in its order."""
-    if workers is None:
-        workers = min(cores(), MOST_WORKERS) if len(plan) >= WORTH_WORKERS and cores() > 1 else 0
-    write = partial(_write_scene, folder, size)
-    with starting_processes(), ProcessPoolExecutor(workers) if workers else nullcontext() as pool:
-        found = pool.map(write, plan) if pool else map(write, plan)
-        return list(with_progress(found, title, "scene", len(plan)))
+    workers = workers_for(len(plan), WORTH_WORKERS) if workers is None else workers
+    return list(with_progress(share_out(_write_scene, plan, workers, folder, size), title, "scene", len(plan)))
 
 
 def _write_json(path: Path, split: str, plan: Plan, found: Sequence[list[dict]], size: tuple[int, int]) -> None:

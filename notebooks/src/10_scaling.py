@@ -94,8 +94,8 @@ print(f"{rate / 1e9:.0f} GFLOP/s forward, on {torch.get_num_threads()} thread(s)
 # ## A GPU
 #
 # Nothing in the code changes but the place where tensors live. `train`, `val` and `predict` take the first CUDA GPU
-# there is; `device="cpu"`, `device=1` or, on a Mac, `device="mps"` says otherwise. The result must be the same up to rounding. (Where there is no GPU, the
-# cell compares the CPU with itself.)
+# there is; `device="cpu"`, `device=1` or, on a Mac, `device="mps"` says otherwise. The result must be the same up to
+# rounding. (Where there is no GPU, the cell compares the CPU with itself.)
 
 # %%
 model = YOLO("toybox-n")
@@ -458,9 +458,9 @@ with torch.device("meta"):
 #     seglab val model=yolo11n-seg.pt data=coco protocol=yolo         # by YOLO tools' rules; lesson 06 has the gap
 #     python -c "from seglab.export.benchmark import published_table; print(published_table('coco'))"
 #
-# And from nothing, on several GPUs, for days, with 45 GB for the training photos too: `torchrun --nproc-per-node 8 -m seglab.cli train data=coco
-# model=yolo11n-seg.yaml epochs=600 batch=128`. The publishers' exact schedule is not known here, so expect to land near
-# a figure, not on it.
+# And from nothing, on several GPUs, for days, with 45 GB for the training photos too:
+# `torchrun --nproc-per-node 8 -m seglab.cli train data=coco model=yolo11n-seg.yaml epochs=600 batch=128`. The
+# publishers' exact schedule is not known here, so expect to land near a figure, not on it.
 #
 # What this project has verified, and what it has not:
 #

@@ -4,6 +4,8 @@ PyTorch's convolution arranges its weights for the processor anew at every call,
 more. oneDNN, which does the work on processors, takes weights arranged beforehand, and applies SiLU while the result is
 still in the cache: about an eighth of the network's time. It is reached by the operators that torch.compile uses, which
 not every build has; where they are missing, or do not agree with the plain convolution, the network stays as it is.
+
+The prototypes' upsampling is multiplied into the convolution behind it, the most expensive one of the network.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglab.model.blocks import Conv
+from seglab.model.head import Prototypes
 from seglab.model.yolo11 import YOLO11Seg
 
 
@@ -32,19 +35,67 @@ class PackedConv(nn.Module):
         return torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *self.shape, self.act, [], "")
 
 
+class PackedPrototypes(nn.Module):
+    """Prototypes from the coarse grid: 4 multiplications where upsampling and the convolution behind it have 1 + 9.
+
+    The upsampling makes every fine cell from one coarse cell, so a window of 3 x 3 fine cells shows 2 x 2 coarse ones.
+    Nothing stands between the two but a sum: together they are one convolution of 2 x 2 coarse cells for each of the
+    four fine cells in the middle of those.
+    """
+
+    def __init__(self, plain: Prototypes):
+        super().__init__()
+        self.cv1, self.cv3 = (PackedConv(conv.conv, silu=True) for conv in (plain.cv1, plain.cv3))
+        kernels = joined_kernels(plain.upsample, plain.cv2.conv)
+        joined = nn.Conv2d(kernels.shape[1], len(kernels), 2, padding=1, device="meta")
+        joined.weight, joined.bias = nn.Parameter(kernels), nn.Parameter(plain.cv2.conv.bias.repeat(4))
+        self.joined = PackedConv(joined, silu=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(self.cv1(x), (0, 0, 0, 0, 0, 1), value=1.0)  # (B, hidden + 1, h, w)
+        x = self.joined(x).permute(0, 2, 3, 1).unflatten(3, (4, -1))  # (B, h + 1, w + 1, 4, hidden)
+        batch, rows, columns = x.shape[:3]
+        x = self.cv3(x.flatten(2, 3).permute(0, 3, 1, 2))  # (B, 32, h + 1, 4 * (w + 1)), each cell for itself
+        x = x.permute(0, 2, 3, 1).reshape(batch, rows, columns, 2, 2, -1).transpose(2, 3)
+        x = x.reshape(batch, 2 * rows, 2 * columns, -1)[:, 1:-1, 1:-1]  # less the fine cells beyond the border
+        return x.permute(0, 3, 1, 2)  # (B, 32, 2 * h, 2 * w)
+
+
+def joined_kernels(upsample: nn.ConvTranspose2d, conv: nn.Conv2d) -> Tensor:
+    """2 x 2 upsampling, then a 3 x 3 convolution, as kernels on the coarse grid: (4 * out, in + 1, 2, 2).
+
+    The last input channel is one in the image and zero around it: it carries the upsampling's bias, which ends there.
+    """
+    bias = upsample.bias[None, :, None, None].expand(-1, -1, 2, 2)
+    spread = torch.cat((upsample.weight, bias)).detach().double()  # (in + 1, middle, 2, 2)
+    kernels = []
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):  # of the fine cell among the four in the middle
+        window = F.pad(conv.weight.detach().double(), (column, 1 - column, row, 1 - row))  # (out, middle, 4, 4)
+        window = window.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # rows and columns: coarse cell, fine cell in it
+        kernels.append(torch.einsum("omyaxb,imab->oiyx", window, spread))
+    return torch.cat(kernels).float()
+
+
 def pack(network: YOLO11Seg) -> YOLO11Seg:
     """Replace the convolutions of a fused float32 network on a processor, in place; the same function within 1e-5.
 
     Sizes and batches stay free. The result neither moves to another device nor trains.
     """
     if available():
-        for module in list(network.modules()):
-            for name, child in list(module.named_children()):
-                if isinstance(child, Conv):
-                    setattr(module, name, PackedConv(child.conv, isinstance(child.act, nn.SiLU)))
-                elif isinstance(child, nn.Conv2d) and isinstance(module, nn.Sequential):  # the last of a head's branch
-                    setattr(module, name, PackedConv(child, silu=False))
+        _pack_inside(network)
     return network
+
+
+def _pack_inside(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        if isinstance(child, Prototypes):
+            setattr(module, name, PackedPrototypes(child))
+        elif isinstance(child, Conv):
+            setattr(module, name, PackedConv(child.conv, isinstance(child.act, nn.SiLU)))
+        elif isinstance(child, nn.Conv2d) and isinstance(module, nn.Sequential):  # the last of a head's branch
+            setattr(module, name, PackedConv(child, silu=False))
+        else:
+            _pack_inside(child)
 
 
 @functools.cache

@@ -7,7 +7,8 @@ import torch
 
 from seglab import YOLO
 from seglab.model import packed
-from seglab.model.packed import PackedConv, pack
+from seglab.model.head import Prototypes
+from seglab.model.packed import PackedConv, PackedPrototypes, pack
 from seglab.model.yolo11 import YOLO11Seg, fuse
 
 needs_operators = pytest.mark.skipif(not packed.available(), reason="this build of PyTorch lacks oneDNN's operators")
@@ -31,6 +32,23 @@ def test_the_same_function(network, shape):
     for a, b, c in zip(expected, found, plain):
         torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(c, a, rtol=1e-4, atol=1e-4)
+
+
+@needs_operators
+@pytest.mark.parametrize("shape", [(1, 8, 1, 1), (2, 8, 1, 5), (1, 8, 7, 2), (3, 8, 12, 16)])
+def test_prototypes_from_the_coarse_grid_are_the_same_at_the_border_too(shape):
+    torch.manual_seed(1)
+    plain = Prototypes(8, 24)
+    for conv in (plain.cv1, plain.cv2, plain.cv3):  # as `fuse` leaves them
+        conv.conv.bias = torch.nn.Parameter(torch.randn(conv.conv.out_channels))
+        conv.bn = torch.nn.Identity()
+    torch.nn.init.normal_(plain.upsample.bias)
+    x = torch.randn(shape)
+    with torch.inference_mode():
+        expected = plain(x)
+        for layout in (torch.channels_last, torch.contiguous_format):
+            found = PackedPrototypes(plain)(x.contiguous(memory_format=layout))
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 @needs_operators

@@ -60,7 +60,7 @@ class TrainConfig:
     strict: bool = False  # stop at the first problem in the data instead of listing them
     seed: int = 0
     deterministic: bool = True  # on CUDA; the CPU always is
-    amp: bool | str = True  # True: bf16, or fp16 on CUDA that lacks it; float32 on CPU. "bf16": also on CPU
+    amp: bool | str = True  # True: bf16, or fp16 on CUDA that lacks it; float32 on CPU. "bf16": on CPUs with it too
     optimizer: str = "auto"  # "SGD", "AdamW" or "auto", see seglab.training.optim.make_plan
     lr0: float | None = None  # first learning rate; None: 0.01, or what "auto" chooses
     lrf: float = 0.01  # last learning rate as a fraction of the first

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import itertools
 import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -313,14 +314,25 @@ def to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str, Tens
 def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
     """The number format of `amp` on a device; None is float32, also for "bf16" on a processor without such units."""
     if amp == "bf16":
-        fast = device.type != "cpu" or (
-            torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        )
-        return torch.bfloat16 if fast else None
+        return torch.bfloat16 if device.type != "cpu" or has_bf16_units() else None
     if not amp or device.type != "cuda":
         return None
     # Before compute capability 8, bf16 exists but is emulated.
     return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+
+
+def has_bf16_units() -> bool:
+    """Whether this processor computes in bf16 itself.
+
+    PyTorch also says yes where oneDNN emulates it with AVX-512, in twice the time of float32, and where it knows no
+    backward pass (AVX2: pytorch issue 148861). On other processors than x86 its answer is all there is.
+    """
+    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return False
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # older PyTorch does not tell
+    return asked is not None and asked()
 
 
 def freeze(network: YOLO11Seg, layers: int | list | None) -> list[nn.Module]:

@@ -207,6 +207,26 @@ def test_numbers_that_are_not_finite_lead_back_to_the_last_good_state(tmp_path, 
         worker.run(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("machine", "told", "units", "expected"),
+    [
+        ("x86_64", True, lambda: True, torch.bfloat16),
+        ("x86_64", True, lambda: False, None),  # emulated
+        ("AMD64", True, None, None),  # a PyTorch that does not tell
+        ("x86_64", False, lambda: True, None),
+        ("arm64", True, lambda: False, torch.bfloat16),
+        ("arm64", False, None, None),
+    ],
+)
+def test_bf16_is_for_processors_that_compute_in_it(monkeypatch, machine, told, units, expected):
+    monkeypatch.setattr(trainer.platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: told)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", units, raising=False)
+    assert trainer.autocast_dtype("bf16", torch.device("cpu")) == expected
+    assert trainer.autocast_dtype(True, torch.device("cpu")) is None
+
+
 def test_half_precision_scales_its_loss_and_continues_bit_for_bit(tmp_path, monkeypatch):
     """fp16 is CUDA's, but processors compute in it too, so the scaled loss and what is kept of it are seen here."""
     monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: torch.float16)

@@ -8,18 +8,10 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from benchmarks.finetune import (
-    Run,
-    chosen,
-    folder_of,
-    judge,
-    parse_setting,
-    pooled_row,
-    spread,
-    summarise,
-    table,
-    task_in,
-)
+from benchmarks.finetune import Run, folder_of, parse_setting, pooled_row
+from benchmarks.finetune_data import chosen, task_in
+from benchmarks.finetune_judge import judge
+from benchmarks.finetune_table import spread, summarise, table
 
 
 def metrics(box, mask):

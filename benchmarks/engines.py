@@ -73,7 +73,8 @@ def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rou
     torch.manual_seed(0)
     network = YOLO11Seg("n").eval()
     if weights:
-        from seglab.model.weights import load_weights, transfer
+        from seglab.model.transfer import transfer
+        from seglab.model.weights import load_weights
         from seglab.model.yolo11 import architecture_of
 
         state = load_weights(weights).state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,10 @@ from seglab.export.deployed import Deployed
 from seglab.export.formats import format_of, model_path
 from seglab.habits import absent, without_habits
 from seglab.model.packed import pack
-from seglab.model.weights import Transfer, Weights, load_weights, save_weights, transfer
-from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, parse_name
+from seglab.model.transfer import change_classes, describe_transfer, equal_classes, init_network, same_classes, transfer
+from seglab.model.weights import Weights, load_weights, save_weights
+from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
 from seglab.runs import choose_device, layout
-from seglab.wording import counted
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.inference.predictor import Forward
@@ -75,7 +74,7 @@ class YOLO:
         scale = parse_name(Path(model).name)
         if scale is None:
             raise SeglabError(f"'{model}' is no architecture of seglab: use yolo11n-seg.yaml, s, m, l or x")
-        self.network = draw_network(scale, len(COCO_NAMES), seed=0)
+        self.network = init_network(scale, len(COCO_NAMES), seed=0)
         self._drawn = self._weights_now()
         self.names = dict(enumerate(COCO_NAMES))
 
@@ -86,9 +85,7 @@ class YOLO:
             raise SeglabError(
                 f"{self.model_name} lacks {len(report.missing + report.mismatched)} of the model's tensors"
             )
-        names = weights.metadata.get("names") or range(self.network.classes)
-        items = names.items() if isinstance(names, dict) else enumerate(names)
-        self.names = {int(index): str(name) for index, name in items}
+        self.names = class_names(weights, self.network.classes)
         self.overrides = dict(weights.metadata.get("train_args") or {})
         if data := self.overrides.get("data"):
             self.overrides["data"] = self._data_here(str(data))
@@ -110,13 +107,27 @@ class YOLO:
         return trained_on
 
     def load(self, weights: str | Path) -> YOLO:
-        """Take over every tensor that fits from other weights, and list what does not."""
+        """Take over every tensor that fits from other weights, and list what does not.
+
+        Class scores go by the classes' names. A model that has learned nothing yet, as from a YAML, takes the weights'
+        classes too; any other keeps its own.
+        """
         network = self._network("load weights into it")
         source = load_weights(find_weights(weights))
-        report = transfer(network, source.state)
+        rows = None
+        if is_segmenter(source.state, network.scale):
+            architecture = architecture_of(source.state)
+            names = class_names(source, architecture.classes)
+            if self._drawn == self._weights_now() and not same_classes(self.names, names):
+                self.names = names
+            if self._drawn == self._weights_now() or network.class_width != architecture.class_width:
+                network = init_network(network.scale, len(self.names), 0, architecture.class_width)
+            rows = equal_classes(self.names, names)
+        report = transfer(network, source.state, rows)
         if not report.loaded:
             raise SeglabError(f"{weights} has no tensor that fits {self.model_name}: use weights of the same scale")
-        print(describe_transfer(report, str(weights)))
+        print(describe_transfer(report, str(weights), self.names))
+        self.network = network
         self.licence = source.metadata.get("license", "unknown")
         self.path = None  # an export is no longer that file's, nor is a run that was cut
         return self
@@ -171,12 +182,12 @@ class YOLO:
                 f"{config.resume} learns {network.classes} classes and {data} has {len(spec.names)}: leave data= out"
             )
         fresh = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
-        if fresh or network.classes != len(spec.names):
-            self.network = draw_network(network.scale, len(spec.names), config.seed)
-            if fresh:
-                self.licence = "unknown"
-            else:
-                print(describe_transfer(transfer(self.network, network.state_dict()), self.model_name))
+        if fresh:
+            self.network = init_network(network.scale, len(spec.names), config.seed)
+            self.licence = "unknown"
+        elif not config.resume and not same_classes(spec.names, self.names):
+            self.network, report = change_classes(network, self.names, spec.names, config.seed)
+            print(describe_transfer(report, self.model_name, spec.names))
         self.names = dict(spec.names)
         result = train(self.network, spec, config, licence=self.licence)  # leaves the best weights in the network
         self.overrides = {**flatten(config), "data": str(spec.yaml or spec.root)}
@@ -373,11 +384,11 @@ class YOLO:
         return [(id(tensor), tensor._version) for tensor in (*self.network.parameters(), *self.network.buffers())]
 
 
-def draw_network(scale: str, classes: int, seed: int) -> YOLO11Seg:
-    """An untrained network, the same for the same seed whatever has been drawn before."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return YOLO11Seg(scale, classes).eval()
+def class_names(weights: Weights, classes: int) -> dict[int, str]:
+    """Class id -> name as the weights say; numbers for weights that say none."""
+    names = weights.metadata.get("names") or range(classes)
+    items = names.items() if isinstance(names, dict) else enumerate(names)
+    return {int(index): str(name) for index, name in items}
 
 
 def find_weights(model: str | Path) -> Path:
@@ -411,22 +422,6 @@ def weights_beside(exported: str | Path) -> Path:
     if not path.is_file():
         raise SeglabError(f"no weights at {path}: say model= which weights {exported} came from")
     return path
-
-
-def describe_transfer(report: Transfer, source: str) -> str:
-    """What was taken over from other weights, in words; what was not, branch by branch."""
-    total = len(report.loaded) + len(report.mismatched) + len(report.missing)
-    lines = [f"{len(report.loaded)} of {total} tensors taken from {source}"]
-    for label, names in (
-        ("another shape, left as initialised", report.mismatched),
-        ("not in the weights, left as initialised", report.missing),
-        ("not in the model, unused", report.unused),
-    ):
-        if names:
-            branches = Counter(".".join(name.split(".")[:3]) for name in names)
-            shown = (f"{branch}.* ({counted(count, 'tensor')})" for branch, count in branches.items())
-            lines.append(f"  {label}: {', '.join(shown)}")
-    return "\n".join(lines)
 
 
 def pictures(source: Any) -> Any:

@@ -12,10 +12,11 @@ from seglab import YOLO
 from seglab.cli import main
 from seglab.data.catalogue import COCO_NAMES, load_dataset, write_yaml
 from seglab.errors import SeglabError
-from seglab.model.weights import Transfer, load_weights, save_weights
+from seglab.model.transfer import Transfer, describe_transfer, init_network
+from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.record import Record
-from seglab.yolo import describe_transfer, draw_network, find_weights, weights_beside
+from seglab.yolo import find_weights, weights_beside
 
 
 @pytest.fixture(scope="module")
@@ -102,14 +103,32 @@ def test_to_says_where_the_verbs_run(given_to_training, monkeypatch):
     moved = YOLO("yolo11n-seg.yaml").to("meta")  # a place without memory, where the weights become others
     assert moved.device.type == "meta"
     moved.train(data="toybox8-seg", seed=1)  # still untrained, so the seed draws them
-    assert torch.equal(given_to_training[-1][0], draw_network("n", 10, 1).state_dict()["model.0.conv.weight"])
+    assert torch.equal(given_to_training[-1][0], init_network("n", 10, 1).state_dict()["model.0.conv.weight"])
 
 
-def test_loading_other_classes_lists_what_does_not_fit(tmp_path, capsys):
-    save_weights(tmp_path / "five.safetensors", YOLO11Seg("n", 5).state_dict(), {})
-    YOLO("yolo11n-seg.yaml").load(tmp_path / "five.safetensors")
-    printed = capsys.readouterr().out
-    assert "another shape, left as initialised: model.23.cv3.* (51 tensors)\n" in printed
+def test_loading_into_an_untrained_model_takes_the_classes_too(tmp_path, capsys):
+    model = YOLO("yolo11n-seg.yaml").load("toybox-n")
+    assert "561 of 561 tensors" in capsys.readouterr().out
+    known = YOLO("toybox-n")
+    assert model.names == known.names and model.network.class_width == known.network.class_width
+    assert all(torch.equal(model.network.state_dict()[k], v) for k, v in known.network.state_dict().items())
+
+
+def test_loading_into_a_trained_model_keeps_its_classes(tmp_path, capsys):
+    """It takes the class branch whatever its width, and the scores of the classes of equal names."""
+    other = init_network("n", 80, seed=3)
+    about = {"names": {n: {5: "Toy-Bus"}.get(n, f"{n}?") for n in range(80)}}
+    about["names"][7] = YOLO("toybox-n").names[2].upper()
+    path = save_weights(tmp_path / "coco.safetensors", other.state_dict(), about)
+    model = YOLO("toybox-n")
+    before = model.network.state_dict()["model.23.cv3.1.2.weight"].clone()
+    names = dict(model.names)
+    model.load(path)
+    assert model.names == names and model.network.class_width == 80
+    assert f"1 of 10 classes known by name ({names[2]})" in capsys.readouterr().out
+    after = model.network.state_dict()["model.23.cv3.1.2.weight"]
+    assert torch.equal(after[2], other.state_dict()["model.23.cv3.1.2.weight"][7])
+    assert after.shape[1] == 80 and before.shape[1] == 64
 
 
 def test_other_weights_are_not_written_over_the_first_ones_files(tmp_path):
@@ -130,8 +149,8 @@ def test_a_transfer_lists_everything_by_branch():
     text = describe_transfer(Transfer(["a"], names, ["model.23.dfl.conv.weight"], []), "x.pt")
     listed = ", ".join(f"model.{layer}.cv1.* (2 tensors)" for layer in range(9))
     assert text.splitlines()[1:] == [
-        f"  another shape, left as initialised: {listed}",
-        "  not in the weights, left as initialised: model.23.dfl.* (1 tensor)",
+        f"  another shape, left as initialized: {listed}",
+        "  not in the weights, left as initialized: model.23.dfl.* (1 tensor)",
     ]
 
 

@@ -242,7 +242,7 @@ assert leaks == 0 and all(split.objects[c] for split in found.splits.values() fo
 # `yolo11n-seg.pt`, which knows COCO's eighty. What of it fits three classes? Compare shapes.
 
 # %%
-from seglab.model.weights import transfer
+from seglab.model.transfer import transfer
 from seglab.model.yolo11 import YOLO11Seg
 
 known, fresh = YOLO("toybox-n").network.state_dict(), YOLO11Seg("n", classes=3)

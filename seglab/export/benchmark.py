@@ -20,7 +20,8 @@ from seglab.export.formats import FORMATS, find_format
 from seglab.export.runtime import load_runtime
 from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
-from seglab.model.weights import load_weights, transfer
+from seglab.model.transfer import transfer
+from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
 from seglab.runs import choose_device, layout
 

@@ -84,12 +84,22 @@ class Prototypes(nn.Module):
 
 
 class SegmentHead(nn.Module):
-    """Three feature maps -> RawOutput. cv2 predicts boxes, cv3 classes, cv4 coefficients, one branch a stride each."""
+    """Three feature maps -> RawOutput. cv2 predicts boxes, cv3 classes, cv4 coefficients, one branch a stride each.
 
-    def __init__(self, channels: tuple[int, int, int], classes: int, prototype_channels: int):
+    class_width: channels inside the class branches. By default it follows the number of classes, as official networks
+    are built; weights that were fine-tuned to other classes keep the width they were built with.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int, int],
+        classes: int,
+        prototype_channels: int,
+        class_width: int | None = None,
+    ):
         super().__init__()
         c_box = max(16, channels[0] // 4, 4 * BINS)
-        c_class = max(channels[0], min(classes, 100))
+        c_class = class_width or max(channels[0], min(classes, 100))
         c_mask = max(channels[0] // 4, COEFFICIENTS)
         self.cv2 = nn.ModuleList(_branch(c, c_box, 4 * BINS) for c in channels)
         self.cv3 = nn.ModuleList(

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError
@@ -35,15 +35,6 @@ class Weights(NamedTuple):
 
     state: dict[str, Tensor]
     metadata: dict[str, Any]
-
-
-class Transfer(NamedTuple):
-    """What `transfer` did, by parameter name."""
-
-    loaded: list[str]
-    mismatched: list[str]  # in both, but of another shape: left as initialised
-    missing: list[str]  # in the model only: left as initialised
-    unused: list[str]  # in the weights only
 
 
 def save_weights(path: str | Path, state: dict[str, Tensor], metadata: dict[str, Any]) -> Path:
@@ -63,19 +54,6 @@ def load_weights(path: str | Path) -> Weights:
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}: check the path")
     return read_checkpoint(path) if path.suffix in (".pt", ".pth") else _read_safetensors(path)
-
-
-def transfer(model: nn.Module, state: dict[str, Tensor]) -> Transfer:
-    """Copy into `model` every tensor whose name and shape match, and say what was and was not."""
-    own = model.state_dict()
-    fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
-    model.load_state_dict(fitting, strict=False)
-    return Transfer(
-        loaded=list(fitting),
-        mismatched=[name for name in own if name in state and name not in fitting],
-        missing=[name for name in own if name not in state],
-        unused=[name for name in state if name not in own],
-    )
 
 
 def read_checkpoint(path: str | Path) -> Weights:

@@ -34,9 +34,12 @@ SCALES = {
 
 
 class YOLO11Seg(nn.Module):
-    """The network. Layers 0-10 are the backbone, 11-22 the neck, 23 the head, numbered and named as officially."""
+    """The network. Layers 0-10 are the backbone, 11-22 the neck, 23 the head, numbered and named as officially.
 
-    def __init__(self, scale: str = "n", classes: int = 80):
+    class_width: channels inside the class branches, see SegmentHead; None: as an official network of so many classes.
+    """
+
+    def __init__(self, scale: str = "n", classes: int = 80, class_width: int | None = None):
         super().__init__()
         if scale not in SCALES:
             raise SeglabError(f"there is no YOLO11 scale '{scale}': choose one of {', '.join(SCALES)}")
@@ -74,7 +77,7 @@ class YOLO11Seg(nn.Module):
                 Conv(ch(512), ch(512), 3, 2),  # 20
                 nn.Identity(),  # 21: join with 10
                 C3k2(ch(512) + ch(1024), ch(1024), repeats, True),  # 22: stride 32, to the head
-                SegmentHead((ch(256), ch(512), ch(1024)), classes, ch(256)),  # 23
+                SegmentHead((ch(256), ch(512), ch(1024)), classes, ch(256), class_width),  # 23
             ]
         )
 
@@ -101,6 +104,11 @@ class YOLO11Seg(nn.Module):
     def head(self) -> SegmentHead:
         return self.model[23]
 
+    @property
+    def class_width(self) -> int:
+        """Channels inside the class branches."""
+        return self.head.cv3[0][-1].in_channels
+
 
 def parse_name(name: str) -> str | None:
     """ "yolo11n-seg", with or without .yaml or .pt -> its scale letter; None when the name is no such thing."""
@@ -108,13 +116,29 @@ def parse_name(name: str) -> str | None:
     return match.group(1) if match else None
 
 
-def architecture_of(state: dict[str, Tensor]) -> tuple[str, int]:
-    """The (scale, classes) whose YOLO11Seg fits a state dict. Errors: SeglabError when there is none."""
+def is_segmenter(state: dict[str, Tensor], scale: str) -> bool:
+    """Whether a state dict is that of a whole YOLO11-seg of this scale, whatever its classes."""
+    try:
+        return architecture_of(state).scale == scale
+    except SeglabError:
+        return False
+
+
+class Architecture(NamedTuple):
+    """What YOLO11Seg is built from."""
+
+    scale: str
+    classes: int
+    class_width: int
+
+
+def architecture_of(state: dict[str, Tensor]) -> Architecture:
+    """The architecture whose YOLO11Seg fits a state dict. Errors: SeglabError when there is none."""
     try:
         channels = state["model.0.conv.weight"].shape[0]
-        classes = state["model.23.cv3.0.2.weight"].shape[0]
+        classes, class_width = state["model.23.cv3.0.2.weight"].shape[:2]
         state["model.23.proto.cv1.conv.weight"]
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, ValueError):
         raise SeglabError(
             "these weights are not a YOLO11-seg model's (its stem, class branch or prototypes are missing): "
             "use weights of yolo11n-seg, s, m, l or x"
@@ -122,7 +146,7 @@ def architecture_of(state: dict[str, Tensor]) -> tuple[str, int]:
     scales = {16: "n", 32: "s", 64: "l" if "model.2.m.1.cv1.conv.weight" in state else "m", 96: "x"}
     if channels not in scales:
         raise SeglabError(f"no YOLO11 scale has {channels} channels in its first layer: use n, s, m, l or x weights")
-    return scales[channels], classes
+    return Architecture(scales[channels], classes, class_width)
 
 
 def fuse(model: YOLO11Seg) -> YOLO11Seg:

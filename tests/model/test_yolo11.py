@@ -19,7 +19,7 @@ def test_size_and_work_are_the_published_ones(scale):
         model = YOLO11Seg(scale)
     assert count_parameters(model) == PARAMETERS[scale]
     assert count_flops(model) == pytest.approx(FLOPS[scale], rel=0.02)
-    assert architecture_of(model.state_dict()) == (scale, 80)
+    assert architecture_of(model.state_dict()) == (scale, 80, model.class_width)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import torch
 
 from seglab.geometry.boxes import xyxy_to_xywh
 from seglab.model.head import anchor_points, boxes_from_distribution
-from seglab.model.weights import load_weights, transfer
+from seglab.model.transfer import transfer
+from seglab.model.weights import load_weights
 from seglab.model.yolo11 import SCALES, YOLO11Seg, fuse
 
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")

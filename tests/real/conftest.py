@@ -15,7 +15,9 @@ def shared_folder() -> Path:
     """The folder with weights/, datasets/ and exports/ that the project may test with and never ships."""
     folder = os.environ.get("SEGLAB_SHARED")
     if not folder or not Path(folder).is_dir():
-        pytest.skip("set SEGLAB_SHARED to the folder that holds weights, datasets and exports to run the real-weight tests")
+        pytest.skip(
+            "set SEGLAB_SHARED to the folder that holds weights, datasets and exports to run the real-weight tests"
+        )
     return Path(folder)
 
 

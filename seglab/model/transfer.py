@@ -1,0 +1,146 @@
+"""From one network's weights to another's: equal tensors as they are, class scores by the names of the classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from seglab.model.yolo11 import YOLO11Seg
+from seglab.wording import counted
+
+
+@dataclass
+class Transfer:
+    """What was taken over from other weights, by parameter name.
+
+    rows: class id in the model -> class id in the weights, of the class scores that were copied row by row; None where
+    the class scores were taken or left as whole tensors.
+    """
+
+    loaded: list[str]
+    mismatched: list[str]  # in both, but of another shape: left as initialized
+    missing: list[str]  # in the model only: left as initialized
+    unused: list[str]  # in the weights only
+    rows: dict[int, int] | None = None
+    by_row: list[str] = field(default_factory=list)  # the tensors that were copied row by row
+
+
+def transfer(model: YOLO11Seg, state: dict[str, Tensor], rows: dict[int, int] | None = None) -> Transfer:
+    """Copy into `model` every tensor whose name and shape match, and say what was and was not.
+
+    rows: class id in `model` -> class id in `state`. Of the last layer of the class branches only these rows are
+    copied, and the others stay as initialized. None: that layer is a tensor like any other.
+    """
+    own = model.state_dict()
+    if rows == {number: number for number in range(model.classes)} and all(
+        name in state and state[name].shape == own[name].shape for name in score_layers(model)
+    ):
+        rows = None  # the same classes in the same order
+    scores = score_layers(model) if rows is not None else []  # copied row by row
+    whole = [name for name in own if name in state and name not in scores]
+    fitting = {name: state[name] for name in whole if own[name].shape == state[name].shape}
+    by_row = [name for name in scores if name in state and own[name].shape[1:] == state[name].shape[1:]]
+    for name in by_row:
+        fitting[name] = _with_rows(own[name], state[name], rows)
+    model.load_state_dict(fitting, strict=False)
+    return Transfer(
+        loaded=[name for name in fitting if name not in by_row],
+        mismatched=[name for name in own if name in state and name not in fitting],
+        missing=[name for name in own if name not in state],
+        unused=[name for name in state if name not in own],
+        rows=rows,
+        by_row=by_row,
+    )
+
+
+def score_layers(model: YOLO11Seg) -> list[str]:
+    """The tensors with one row a class: weight and bias of the last layer of each class branch."""
+    return [f"model.23.cv3.{branch}.2.{kind}" for branch in range(len(model.head.cv3)) for kind in ("weight", "bias")]
+
+
+def _with_rows(own: Tensor, other: Tensor, rows: dict[int, int]) -> Tensor:
+    """A copy of `own` (C, ...) that has rows of `other` (K, ...) where `rows` says so."""
+    own = own.clone()
+    for here, there in rows.items():
+        own[here] = other[there].to(own)
+    return own
+
+
+def equal_classes(names: Mapping[int, str], known: Mapping[int, str]) -> dict[int, int]:
+    """Class id in `names` -> class id in `known`, of the classes of one name; case, spaces, - and _ do not count.
+
+    Weights that say no names know their classes by number: as many classes are then taken for the same ones.
+    """
+    if len(names) == len(known) and all(name == str(number) for number, name in known.items()):
+        return {number: number for number in names}
+    ids: dict[str, int] = {}
+    for number, name in known.items():
+        ids.setdefault(_bare(name), number)
+    return {number: ids[_bare(name)] for number, name in names.items() if _bare(name) in ids}
+
+
+def same_classes(names: Mapping[int, str], known: Mapping[int, str]) -> bool:
+    """Whether two networks know the same classes in the same order, as `equal_classes` compares them."""
+    return len(names) == len(known) and equal_classes(names, known) == {number: number for number in names}
+
+
+def _bare(name: str) -> str:
+    return "".join(name.casefold().replace("-", " ").replace("_", " ").split())
+
+
+def init_network(scale: str, classes: int, seed: int, class_width: int | None = None) -> YOLO11Seg:
+    """An untrained network, the same for the same seed whatever has been drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return YOLO11Seg(scale, classes, class_width).eval()
+
+
+def change_classes(
+    network: YOLO11Seg, known: Mapping[int, str], names: Mapping[int, str], seed: int
+) -> tuple[YOLO11Seg, Transfer]:
+    """A network for the classes `names` that keeps what `network`, of the classes `known`, has learned.
+
+    All of it is kept but the last layer of the class branches, whose rows are copied for classes of equal names and
+    drawn anew (by `seed`) for the others. The class branches keep their width, which otherwise follows the number of
+    classes. `network` stays as it is.
+    """
+    fresh = init_network(network.scale, len(names), seed, network.class_width)
+    return fresh, transfer(fresh, network.state_dict(), equal_classes(names, known))
+
+
+def describe_transfer(report: Transfer, source: str, names: Mapping[int, str] | None = None) -> str:
+    """What was taken over from other weights, in words; what was not, branch by branch, and which classes were known.
+
+    names: of the model's classes, where rows were copied by name.
+    """
+    total = sum(map(len, (report.loaded, report.by_row, report.mismatched, report.missing)))
+    lines = [f"{len(report.loaded)} of {total} tensors taken from {source}"]
+    if report.by_row:
+        lines.append("  " + _describe_rows(report, names or {}))
+    for label, tensors in (
+        ("another shape, left as initialized", report.mismatched),
+        ("not in the weights, left as initialized", report.missing),
+        ("not in the model, unused", report.unused),
+    ):
+        if tensors:
+            branches = Counter(".".join(name.split(".")[:3]) for name in tensors)
+            shown = (f"{branch}.* ({counted(count, 'tensor')})" for branch, count in branches.items())
+            lines.append(f"  {label}: {', '.join(shown)}")
+    return "\n".join(lines)
+
+
+def _describe_rows(report: Transfer, names: Mapping[int, str]) -> str:
+    known = [names.get(number, str(number)) for number in report.rows]
+    new = [name for number, name in names.items() if number not in report.rows]
+    told = f"class scores ({counted(len(report.by_row), 'tensor')}): "
+    told += f"{len(known)} of {len(names)} classes known by name" + (f" ({_listed(known)})" if known else "")
+    return told + (f"; new: {_listed(new)}" if new else "")
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

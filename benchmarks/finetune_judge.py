@@ -31,13 +31,17 @@ def evaluate(folder: Path) -> None:
     decoders = ("seglab", "peer") if tool == "peer" else ("seglab",)
     suffix = ".pt" if tool == "peer" else ".safetensors"
     row = {name: plan[name] for name in ("dataset", "fold", "tool", "setting", "seed", "arguments")} | training
+    last, best = (folder / "run/weights" / f"{kind}{suffix}" for kind in ("last", "best"))
+    last_is_best = same_weights(last, best)
     for decoder in decoders:
         row[f"start {decoder}"] = start_metrics(decoder, task, imgsz, folder)
-        for kind in ("last", "best"):
-            detections = DECODERS[decoder](folder / "run/weights" / f"{kind}{suffix}", task, imgsz)
+        for kind, weights in (("last", last), ("best", best)):
+            if kind == "last" or not last_is_best:
+                detections = DECODERS[decoder](weights, task, imgsz)
+                metrics = judge([Path(task.truth)], detections)
             write_json(folder / f"detections-{kind}-{decoder}.json.gz", detections)
-            row[f"{kind} {decoder}"] = judge([Path(task.truth)], detections)
-    row["moved"] = how_far_moved(folder / "run/weights" / f"last{suffix}")
+            row[f"{kind} {decoder}"] = metrics
+    row["moved"] = how_far_moved(last)
     row["history"] = read_history(folder / "run/results.csv")
     write_json(folder / "row.json", row)
 
@@ -149,6 +153,16 @@ def judge(truths: Sequence[Path], detections: list[dict]) -> dict[str, dict[str,
             evaluation.summarize()
             metrics[shape] = dict(zip(("AP", "AP50", "AP75"), map(float, evaluation.stats)))
     return metrics
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two files hold the same tensors: then nothing is decoded twice."""
+    import torch
+
+    from seglab.model.weights import load_weights
+
+    first, second = load_weights(one).state, load_weights(other).state
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def how_far_moved(weights: Path) -> dict[str, float]:

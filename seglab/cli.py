@@ -108,11 +108,19 @@ def _value(text: str) -> Any:
 
 
 def _train(
-    model: str = "yolo11n-seg.yaml",  # an architecture to begin from scratch, or weights to begin from
+    model: str | None = None,  # weights to begin from, or yolo11n-seg.yaml for scratch; None: yolo11n-seg.pt
     data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
     **options: Any,
 ) -> None:
-    seglab.YOLO(model).train(data=data, **options)
+    seglab.YOLO(model or _first_weights(options)).train(data=data, **options)
+
+
+def _first_weights(options: dict[str, Any]) -> str:
+    """What a training without model= begins from: what `pretrained` or `resume` say, else the official weights."""
+    resume, pretrained = options.get("resume"), options.get("pretrained")
+    if pretrained is False or isinstance(resume, str):  # a run that is resumed brings its own weights
+        return "yolo11n-seg.yaml"
+    return pretrained if isinstance(pretrained, str) else "yolo11n-seg.pt"
 
 
 def _val(

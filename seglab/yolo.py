@@ -22,8 +22,10 @@ from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_p
 from seglab.runs import choose_device, layout
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
+    from seglab.data.catalogue import DatasetSpec
     from seglab.inference.predictor import Forward
     from seglab.inference.results import Results
+    from seglab.training.recipes import Start
 
 CHECKPOINTS = (".pt", ".pth")  # endings of other tools' weights
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
@@ -158,7 +160,8 @@ class YOLO:
         pretrained: weights to load first, or False to start from drawn ones whatever the model holds.
         """
         from seglab.training.config import flatten, make_config, run_folder
-        from seglab.training.distributed import first_here
+        from seglab.training.distributed import first_here, is_main
+        from seglab.training.recipes import AUTO, choose, describe_scratch
         from seglab.training.trainer import train
 
         network, data = self._network("train it"), arguments.pop("data", None)
@@ -181,18 +184,36 @@ class YOLO:
             raise SeglabError(
                 f"{config.resume} learns {network.classes} classes and {data} has {len(spec.names)}: leave data= out"
             )
-        fresh = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
-        if fresh:
-            self.network = init_network(network.scale, len(spec.names), config.seed)
-            self.licence = "unknown"
-        elif not config.resume and not same_classes(spec.names, self.names):
-            self.network, report = change_classes(network, self.names, spec.names, config.seed)
-            print(describe_transfer(report, self.model_name, spec.names))
+        untrained = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
+        start = self._begin(spec, untrained, config.seed)
+        images = len(spec.images("train"))
+        told = describe_scratch(images) if start.scratch else ""
+        if config.recipe == AUTO and not (config.resume or start.scratch):
+            choice = choose(start, images, arguments)
+            config, told = make_config(**{**choice.settings, **arguments}), choice.text
+        if told and is_main():
+            print(told)
         self.names = dict(spec.names)
-        result = train(self.network, spec, config, licence=self.licence)  # leaves the best weights in the network
+        result = train(self.network, spec, config, licence=self.licence, start=start)  # leaves the best weights there
         self.overrides = {**flatten(config), "data": str(spec.yaml or spec.root)}
         self.path = result.best
         return result.metrics
+
+    def _begin(self, spec: DatasetSpec, untrained: bool, seed: int) -> Start:
+        """Make the network one for the dataset's classes, and say what it knows of them."""
+        from seglab.training.distributed import is_main
+        from seglab.training.recipes import SCRATCH, Start
+
+        if untrained:
+            self.network = init_network(self.network.scale, len(spec.names), seed)
+            self.licence = "unknown"
+            return SCRATCH
+        known = len(equal_classes(spec.names, self.names))
+        if not same_classes(spec.names, self.names):
+            self.network, report = change_classes(self.network, self.names, spec.names, seed)
+            if is_main():
+                print(describe_transfer(report, self.model_name, spec.names))
+        return Start(known=known, new=len(spec.names) - known, scratch=False)
 
     def val(self, data: str | Path | None = None, **arguments: Any):
         """Box and mask mAP on a dataset's validation split, by default of what it was trained on, else of coco8-seg.

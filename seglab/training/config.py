@@ -15,6 +15,7 @@ from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
 from seglab.training.recipes import AUTO, RECIPES
 
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Arguments of `train`; `augment` holds those of seglab.data.augment. None means: choose for me, as the text says.
@@ -114,6 +115,8 @@ def make_config(**arguments: Any) -> TrainConfig:
         values |= read_arguments(run_folder(arguments["resume"]))
     values |= RECIPES.get(arguments.get("recipe"), {})
     values |= arguments
+    if values.get("recipe", AUTO) is None:
+        values["recipe"] = AUTO
     augment = AugmentConfig(**{name: value for name, value in values.items() if name in augmentation})
     return TrainConfig(**{name: value for name, value in values.items() if name in own}, augment=augment)
 

@@ -45,7 +45,8 @@ from seglab.training.optim import (
     settings_at,
     update_average,
 )
-from seglab.training.record import TERMS, Record, follow, make_row
+from seglab.training.recipes import SCRATCH, Start
+from seglab.training.record import TERMS, Record, describe_gain, follow, make_row
 
 MAX_REWINDS = 3
 
@@ -68,11 +69,14 @@ def train(
     config: TrainConfig,
     validation: Validate | None = None,
     licence: str = "unknown",
+    start: Start = SCRATCH,
 ) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
 
     After every epoch the averaged weights are validated on `val` (`validation` replaces how). Under torchrun every
-    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits.
+    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits;
+    start: what these know of the data. Weights that know something are validated before the first epoch too, and are
+    the best ones until an epoch is better.
     Errors: SeglabError for a model of another number of classes, a run that cannot be resumed, numbers that stay
     non-finite.
     """
@@ -83,7 +87,7 @@ def train(
     for split in ("train",) if validation else ("train", "val"):
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
-        return _train(model, spec, config, join(choose_device(config.device)), validation, licence)
+        return _train(model, spec, config, join(choose_device(config.device)), validation, licence, start)
 
 
 def _train(
@@ -93,6 +97,7 @@ def _train(
     process: Process,
     validation: Validate | None,
     licence: str,
+    start: Start,
 ) -> TrainResult:
     leads = process.rank == 0  # the first process alone validates, writes and talks
     dataset = _dataset(spec, "train", config, augment=config.augment, seed=config.seed)
@@ -126,6 +131,7 @@ def _train(
     wrapped: nn.Module = network
     if process.world > 1:
         wrapped = DistributedDataParallel(share_batch_statistics(network, process))
+    began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
     if leads:
         data = str(spec.yaml or spec.root)
         metadata = {"names": spec.names, "scale": model.scale, "train_args": {**flatten(config), "data": data}}
@@ -135,10 +141,13 @@ def _train(
             print(f"  all findings: {listing}")
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
         record = Record(folder, metadata, config.epochs, config.save, config.save_period)
+        if config.val and not (start.scratch or config.resume):
+            metrics, figures = validation(average)
+            progress.best_fitness = metrics.fitness
+            progress.history.append({"epoch": 0, "time": round(time.monotonic() - began, 3), **figures})
         record.begin(good, progress)
         if config.plots and progress.epoch == 0:
             draw_batches(loader, folder)
-    began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
 
     stop = False
     while progress.epoch < config.epochs and not stop:
@@ -194,12 +203,15 @@ def _train(
     metrics, history = None, []
     if leads:
         record.end(good, progress)
+        best_epoch = progress.best_epoch + 1 or "the start"
         if stop:
-            print(f"no better epoch than {progress.best_epoch + 1} in {config.patience}: stopping (patience)")
+            print(f"no better epoch than {best_epoch} in {config.patience}: stopping (patience)")
         model.load_state_dict(load_weights(best).state)
         metrics, _ = validation(model)
         metrics.save_dir = str(folder)
-        print(f"best epoch: {progress.best_epoch + 1}, weights in {best}\n{metrics.table()}")
+        print(f"best epoch: {best_epoch}, weights in {best}\n{metrics.table()}")
+        if told := describe_gain(progress.history, progress.best_epoch + 1, config, plan.lr):
+            print(told)
         if config.plots:
             write_plots(metrics, folder)
             draw_predictions(model, spec, config.imgsz, folder)

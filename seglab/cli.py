@@ -116,7 +116,14 @@ def _train(
 
 
 def _first_weights(options: dict[str, Any]) -> str:
-    """What a training without model= begins from: what `pretrained` or `resume` say, else the official weights."""
+    """What a training without model= begins from: what `pretrained` or `resume` say, else the official weights.
+
+    Errors: SeglabError for an argument that does not fit, before anything is downloaded.
+    """
+    from seglab.habits import without_habits
+    from seglab.training.config import make_config
+
+    make_config(**without_habits("train", {name: value for name, value in options.items() if name != "pretrained"}))
     resume, pretrained = options.get("resume"), options.get("pretrained")
     if pretrained is False or isinstance(resume, str):  # a run that is resumed brings its own weights
         return "yolo11n-seg.yaml"
@@ -157,7 +164,7 @@ def _export(
 
 def _demo(
     out: str = "runs/demo",
-    epochs: int = 20,
+    epochs: int = 12,
     imgsz: int = 320,
 ) -> None:
     from seglab.demo import demo

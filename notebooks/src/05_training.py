@@ -334,7 +334,7 @@ print("tensors that decay, scales of normalisations, biases:", sizes)
 # %%
 import math
 
-from seglab.training.optim import update_average
+from seglab.training.optim import average_decay, update_average
 
 
 def decay(updates):
@@ -346,12 +346,14 @@ for updates in (1, 100, 1_000, 10_000, 100_000):
 
 average, weights = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
 by_hand = decay(700) * average.weight + (1 - decay(700)) * weights.weight
-update_average(average, weights, updates=700)
+update_average(average, weights, average_decay("ema", 700, steps=10_000))
 torch.testing.assert_close(average.weight, by_hand.detach())
 
 # %% [markdown]
 # Note: **in a run of a few hundred steps the average is the last weights**, or nearly. It cannot rescue a
-# short run, and it cannot be why one went wrong. In a long one it does this (a made-up weight, a slow drift and noise):
+# short run, and it cannot be why one went wrong. A fine-tuning, which is short, is better served by an average over the last
+# ninth of its own steps, or by one in which the start counts as well (`average="late"` and `"anchored"`, lesson 09). In a
+# long run it does this (a made-up weight, a slow drift and noise):
 
 # %% alt="A grey band of noisy weights rising over 20,000 steps; the average, a thin line, follows the noise at first, then runs smoothly through the middle."
 steps = np.arange(1, 20_001)

@@ -52,6 +52,7 @@ class TrainConfig:
     mask_ratio: int = 4  # input pixels a cell of the mask targets: 2 learns finer masks, a tenth slower; 1 finer yet
     close_mosaic: int = 10  # last epochs without mosaic
     freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
+    average: str = "ema"  # of weights, which is the result: "ema", "late" or "anchored", see optim.average_decay
     freeze_bn: bool = False  # batch normalization keeps the statistics it has, as small batches would spoil them
     val: bool = True  # validate after every epoch; else once, and the last weights are the result
     save: bool = True  # write the last weights and the state to resume from after every epoch
@@ -93,6 +94,7 @@ _BOUNDS = {
 _CHOICES = {
     "cache": (False, True, "ram"),
     "optimizer": ("auto", "SGD", "AdamW"),
+    "average": ("ema", "late", "anchored"),
     "mask_targets": ("soft", "hard"),
     "mask_ratio": (1, 2, 4),
     "amp": (True, False, "bf16"),

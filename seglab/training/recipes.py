@@ -42,6 +42,11 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+# What "auto" adds for weights that know all classes of the data, and for those that have classes to learn.
+KNOWN = {"optimizer": "SGD", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "anchored"}
+NEW = {"optimizer": "AdamW", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "late"}
+
+
 @dataclass(frozen=True)
 class Start:
     """Where a training starts: how many of the dataset's classes the weights know, how many are new to them."""
@@ -82,16 +87,17 @@ def choose(start: Start, images: int, given: Mapping[str, Any]) -> Choice:
     batch = given.get("batch") or batch_for(images)
     reasons: list[tuple[dict[str, Any], str]] = [
         ({"batch": batch, "nbs": batch}, f"{images} images: a step for every batch"),
-        ({"mask_ratio": 2}, "finer masks"),
+        ({"mask_ratio": 2}, "targets at half resolution draw finer masks"),
+        ({"freeze_bn": True}, "the statistics of many images are better than those of small batches"),
     ]
     if start.new == 0:
-        known = {"optimizer": "AdamW", "lr0": 1e-4, "warmup_bias_lr": 0.0, "freeze_bn": True}
-        reasons.append((known, "the weights know every class: small steps keep what they know"))
+        reasons.append((KNOWN, "the weights know every class: small steps, and an average that keeps to the start"))
     else:
-        new = {"optimizer": "AdamW", "lr0": 1e-3, "warmup_bias_lr": 0.0}
-        reasons.append((new, f"{start.new} of {start.known + start.new} classes are new to the weights"))
+        new = f"{start.new} of {start.known + start.new} classes are new to the weights"
+        reasons.append((NEW, f"{new}: larger steps, averaged over the last of them"))
     settings: dict[str, Any] = {}
-    given = {**given, **dict.fromkeys(("lr0", "warmup_bias_lr") if "optimizer" in given else ())}
+    if "optimizer" in given:  # whose rates are another's
+        given = {**dict.fromkeys(("lr0", "momentum", "warmup_bias_lr")), **given}
     lines = ["recipe=auto (recipe=ultralytics for their defaults):"]
     for values, why in reasons:
         chosen = {name: value for name, value in values.items() if name not in given}

@@ -39,10 +39,12 @@ from seglab.training.optim import (
     MAX_GRADIENT_NORM,
     Plan,
     apply_settings,
+    average_decay,
     describe,
     make_optimizer,
     make_plan,
     settings_at,
+    total_steps,
     update_average,
 )
 from seglab.training.recipes import SCRATCH, Start
@@ -311,7 +313,7 @@ def train_one_epoch(
             scaler.update()
             optimizer.zero_grad()
             updates, waiting = updates + 1, 0
-            update_average(average, bare, updates)
+            update_average(average, bare, average_decay(plan.average, updates, total_steps(plan)))
     return total / plan.iterations, updates
 
 

@@ -68,6 +68,7 @@ class YOLO:
 
             self.runtime = load_runtime(model)
             self.names: dict[int, str] = dict(self.runtime.names)
+            self.licence = self.runtime.description.licence
         else:
             self.path = find_weights(model)
             self._from_weights(load_weights(self.path))
@@ -322,8 +323,14 @@ class YOLO:
 
     # --- looking ---
 
-    def info(self) -> tuple[int, int]:
-        """Print and return (parameters, floating-point operations at 640)."""
+    def info(self) -> tuple[int, int] | None:
+        """Print and return (parameters, floating-point operations at 640).
+
+        Of an exported file it prints what the file is and where it comes from, and returns None.
+        """
+        if self.runtime is not None:
+            print(self.runtime.summary)
+            return None
         network = self._network("count its parameters")
         figures = count_parameters(network), count_flops(network)
         print(f"YOLO11{network.scale}-seg: {figures[0]:,} parameters, {figures[1] / 1e9:.1f} GFLOPs at 640 px")
@@ -347,7 +354,12 @@ class YOLO:
         return self.runtime.imgsz if self.runtime is not None else self.overrides.get("imgsz") or 640
 
     def _at_its_size(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with the trained size where they name none, and with the only size of a file that has one."""
+        """The arguments with the trained size where they name none, and with the only size of a file that has one.
+
+        What a file with NMS inside found is not suppressed again, unless the arguments say how.
+        """
+        if self.runtime is not None and self.runtime.description.suppressed:
+            arguments = {"iou": 1.0, **arguments}
         if self.runtime is not None and self.runtime.size:
             return arguments | {"imgsz": self.runtime.size, "rect": False}
         return {"imgsz": self._trained_size(), **arguments}
@@ -384,7 +396,8 @@ class YOLO:
             return fast.forward
         now = self._weights_now(), device, half
         if self._fused is None or self._fused[0] != now:
-            whole = Deployed(self.network, half).to(device, memory_format=layout(device))
+            dtype = torch.float16 if half else torch.float32
+            whole = Deployed(self.network, dtype).to(device, memory_format=layout(device))
             if device.type == "cpu" and not half:
                 pack(whole.network)
             self._fused = now, whole

@@ -358,9 +358,8 @@ print("above what was drawn, below what was found:", axes.shape)
 
 # %% [markdown]
 # In the run that is stored here, three things were missed: the mug on the top shelf, the small teddy in front of the
-# large one and, on the right, the clock half hidden by another. A teddy was invented where an umbrella stands before a
-# book, at a score of .39. On the right the teddy's outline is frayed at the arms; on the left a donut was taken for a
-# part of the teddy that holds it.
+# large one and, on the right, the clock half hidden by another. Nothing was invented. On the left a donut was taken for a
+# part of the teddy that holds it, and the hidden clock's bell for a part of the clock before it.
 #
 # ## When it fails: the doctor
 #

@@ -109,7 +109,7 @@ def _value(text: str) -> Any:
 
 def _train(
     model: str = "yolo11n-seg.yaml",  # an architecture to begin from scratch, or weights to begin from
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own, else coco8-seg
     **options: Any,
 ) -> None:
     seglab.YOLO(model).train(data=data, **options)
@@ -117,7 +117,7 @@ def _train(
 
 def _val(
     model: str = "yolo11n-seg.pt",  # weights or an exported file
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own, else coco8-seg
     device: str | int | None = None,  # None: the first CUDA GPU, else the CPU
     **options: Any,
 ) -> None:
@@ -213,7 +213,7 @@ def _evaluate(
 
 def _doctor(
     model: str,  # weights or an exported file
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own
     device: str | int | None = None,
     **options: Any,
 ) -> int:

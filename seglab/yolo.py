@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from seglab.class_names import equal_classes, same_classes
 from seglab.data.assets import ASSETS, cache_folder, fetch
-from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, is_here, load_dataset
+from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, is_here, join_datasets, load_dataset
 from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
 from seglab.export.deployed import Deployed
 from seglab.export.formats import format_of, model_path
 from seglab.habits import absent, without_habits
 from seglab.model.packed import pack
-from seglab.model.transfer import change_classes, describe_transfer, equal_classes, init_network, same_classes, transfer
+from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import Weights, load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
 from seglab.runs import choose_device, layout
@@ -88,7 +89,8 @@ class YOLO:
         self.names = class_names(weights, self.network.classes)
         self.overrides = dict(weights.metadata.get("train_args") or {})
         if data := self.overrides.get("data"):
-            self.overrides["data"] = self._data_here(str(data))
+            several = isinstance(data, (list, tuple))
+            self.overrides["data"] = list(map(self._data_here, data)) if several else self._data_here(str(data))
         self.licence = weights.metadata.get("license", "unknown")
         self.network.eval()
 
@@ -177,20 +179,26 @@ class YOLO:
             self.load(pretrained)
         data = data or self.overrides.get("data") or DEFAULT_DATA
         spec = first_here(lambda: load_dataset(data))
+        fresh = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
+        if config.keep:
+            if fresh:
+                raise SeglabError(f"{self.model_name} has learned no classes that keep=True could keep: leave keep out")
+            spec = join_datasets([spec], known=self.names)
         if config.resume and network.classes != len(spec.names):
             raise SeglabError(
                 f"{config.resume} learns {network.classes} classes and {data} has {len(spec.names)}: leave data= out"
             )
-        fresh = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
         if fresh:
             self.network = init_network(network.scale, len(spec.names), config.seed)
             self.licence = "unknown"
         elif not config.resume and not same_classes(spec.names, self.names):
             self.network, report = change_classes(network, self.names, spec.names, config.seed)
             print(describe_transfer(report, self.model_name, spec.names))
+            if forgotten := describe_forgotten(self.names, spec.names):
+                print(forgotten)
         self.names = dict(spec.names)
         result = train(self.network, spec, config, licence=self.licence)  # leaves the best weights in the network
-        self.overrides = {**flatten(config), "data": str(spec.yaml or spec.root)}
+        self.overrides = {**flatten(config), "data": spec.source}
         self.path = result.best
         return result.metrics
 
@@ -347,6 +355,8 @@ class YOLO:
             data = self.overrides.get("data") or DEFAULT_DATA
             print(f"looking at {data}; say data= for another dataset")
         spec = load_dataset(data, config.split)
+        if len(equal_classes(spec.names, self.names)) == len(spec.names) < len(self.names):
+            spec = join_datasets([spec], known=self.names)  # labels of some of the model's classes
         return self._forward(device), spec, self.names, config, device
 
     def _forward(self, device: str | int | torch.device, half: bool = False, engine: str | None = None) -> Forward:

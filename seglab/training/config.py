@@ -78,6 +78,7 @@ class TrainConfig:
     overlap_mask: bool = True  # where hard targets overlap, the smaller object owns the pixel
     mask_ratio: int = 4  # input pixels a cell of the mask targets: 2 learns finer masks, a tenth slower; 1 finer yet
     close_mosaic: int = 10  # last epochs without mosaic
+    keep: bool = False  # keep the classes that the weights know beside those of the data, see seglab.training.keep
     freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
     val: bool = True  # validate after every epoch; else once, and the last weights are the result
     save: bool = True  # write the last weights and the state to resume from after every epoch
@@ -160,7 +161,7 @@ def run_folder(resume: str | Path | bool) -> Path:
     return path.parent.parent if path.suffix in (".safetensors", ".pt") else path
 
 
-def write_arguments(folder: Path, config: TrainConfig, data: str) -> None:
+def write_arguments(folder: Path, config: TrainConfig, data: str | list[str]) -> None:
     """Write args.yaml, which says how the run was made."""
     text = yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False)
     write_whole(folder / "args.yaml", text.encode())

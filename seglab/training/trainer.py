@@ -127,10 +127,10 @@ def _train(
     if process.world > 1:
         wrapped = DistributedDataParallel(share_batch_statistics(network, process))
     if leads:
-        data = str(spec.yaml or spec.root)
-        metadata = {"names": spec.names, "scale": model.scale, "train_args": {**flatten(config), "data": data}}
+        arguments = {**flatten(config), "data": spec.source}
+        metadata = {"names": spec.names, "scale": model.scale, "train_args": arguments}
         metadata["license"] = licence
-        write_arguments(folder, config, data)
+        write_arguments(folder, config, spec.source)
         if listing := write_rest(problems, folder / "problems.csv"):
             print(f"  all findings: {listing}")
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")

@@ -13,35 +13,7 @@ import yaml
 from seglab.data.augment import AugmentConfig
 from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
-
-# Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
-# and the mosaic never shows a picture whole. These learn few pictures by heart, from scratch, on a CPU: many short
-# epochs that change each picture little. Mosaics in the first of them cut large objects, so that a small one in the
-# middle of a large one wins cells of its own, which it may else never do. docs/LOG.md compares them with others.
-RECIPES: dict[str, dict[str, Any]] = {
-    "small": {
-        "optimizer": "AdamW",
-        "lr0": 1.5e-3,
-        "cos_lr": True,
-        "epochs": 450,
-        "batch": 2,
-        "imgsz": 320,
-        "nbs": 2,
-        "warmup_bias_lr": 0.0,
-        "mosaic": 0.5,
-        "close_mosaic": 250,
-        "fliplr": 0.0,
-        "translate": 0.05,
-        "scale": 0.05,
-        "hsv_h": 0.005,
-        "hsv_s": 0.1,
-        "hsv_v": 0.1,
-        "mask_ratio": 2,
-        "amp": "bf16",
-        "val": False,
-    }
-}
-
+from seglab.training.recipes import AUTO, RECIPES
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -80,6 +52,7 @@ class TrainConfig:
     close_mosaic: int = 10  # last epochs without mosaic
     keep: bool = False  # keep the classes that the weights know beside those of the data, see seglab.training.keep
     freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
+    freeze_bn: bool = False  # batch normalization keeps the statistics it has, as small batches would spoil them
     val: bool = True  # validate after every epoch; else once, and the last weights are the result
     save: bool = True  # write the last weights and the state to resume from after every epoch
     save_period: int = -1  # also keep the weights of every n-th epoch
@@ -88,7 +61,7 @@ class TrainConfig:
     name: str | None = None  # folder of this run; None: train
     exist_ok: bool = False  # write into the folder even if it exists; else train2, train3, ...
     resume: str | bool | None = None  # run folder (or its weights/last.safetensors) to continue
-    recipe: str | None = None  # "small": settings for a few pictures, see RECIPES
+    recipe: str = "auto"  # "auto": settings that suit weights and data; "ultralytics", "small": see training/recipes.py
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -123,14 +96,15 @@ _CHOICES = {
     "mask_targets": ("soft", "hard"),
     "mask_ratio": (1, 2, 4),
     "amp": (True, False, "bf16"),
-    "recipe": (None, *RECIPES),
+    "recipe": (AUTO, *RECIPES),
 }
 
 
 def make_config(**arguments: Any) -> TrainConfig:
     """Arguments by their flat names, augmentation ones included -> TrainConfig.
 
-    Later ones win: defaults, the resumed run's arguments (`resume`), the recipe's (`recipe`), those passed here.
+    Later ones win: defaults, the resumed run's arguments (`resume`), the recipe's (`recipe`), those passed here. What
+    recipe="auto" chooses depends on weights and data: see seglab.training.recipes.choose.
     Errors: SeglabError for an unknown name (with the nearest valid one) or a value that does not fit.
     """
     own = [name for name in names_of(TrainConfig) if name != "augment"]
@@ -139,8 +113,7 @@ def make_config(**arguments: Any) -> TrainConfig:
     values: dict[str, Any] = {}
     if arguments.get("resume"):
         values |= read_arguments(run_folder(arguments["resume"]))
-    if (recipe := arguments.get("recipe")) is not None:
-        values |= RECIPES.get(recipe, {})
+    values |= RECIPES.get(arguments.get("recipe"), {})
     values |= arguments
     augment = AugmentConfig(**{name: value for name, value in values.items() if name in augmentation})
     return TrainConfig(**{name: value for name, value in values.items() if name in own}, augment=augment)

@@ -147,7 +147,7 @@ def _train(
         start_epoch(loader, epoch)
         dataset.mosaic = epoch < config.epochs - config.close_mosaic
         wrapped.train()
-        for layer in frozen:
+        for layer in frozen + (norms(wrapped) if config.freeze_bn else []):
             layer.eval()
         losses, updates = train_one_epoch(
             wrapped,
@@ -346,6 +346,11 @@ def freeze(network: YOLO11Seg, layers: int | list | None) -> list[nn.Module]:
     for layer in chosen:
         layer.requires_grad_(False)
     return chosen
+
+
+def norms(network: nn.Module) -> list[nn.Module]:
+    """The batch normalizations of a network, whose statistics `freeze_bn` keeps as they are."""
+    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
 def is_finite(network: nn.Module) -> bool:

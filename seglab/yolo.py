@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,10 @@ from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_p
 from seglab.runs import choose_device, layout
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
+    from seglab.data.catalogue import DatasetSpec
     from seglab.inference.predictor import Forward
     from seglab.inference.results import Results
+    from seglab.training.keep import Knowledge
 
 CHECKPOINTS = (".pt", ".pth")  # endings of other tools' weights
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
@@ -159,6 +162,7 @@ class YOLO:
         seglab.training.config.TrainConfig and seglab.data.augment.AugmentConfig, by name.
         pretrained: weights to load first, or False to start from drawn ones whatever the model holds.
         """
+        from seglab.training import keep
         from seglab.training.config import flatten, make_config, run_folder
         from seglab.training.distributed import first_here
         from seglab.training.trainer import train
@@ -170,6 +174,8 @@ class YOLO:
             arguments.setdefault("device", str(self._placed))
         if arguments.get("resume") is True:  # the run these weights come from
             arguments["resume"] = self.path or True
+        if arguments.get("keep") and not arguments.get("resume"):
+            arguments = {**keep.SETTINGS, **arguments}
         config = make_config(**arguments)
         if config.resume:  # the run knows its model and its data
             self.path = run_folder(config.resume) / "weights" / "last.safetensors"
@@ -180,9 +186,11 @@ class YOLO:
         data = data or self.overrides.get("data") or DEFAULT_DATA
         spec = first_here(lambda: load_dataset(data))
         fresh = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
+        knowledge = None
         if config.keep:
             if fresh:
                 raise SeglabError(f"{self.model_name} has learned no classes that keep=True could keep: leave keep out")
+            knowledge = self._knowledge(spec, config.resume)
             spec = join_datasets([spec], known=self.names)
         if config.resume and network.classes != len(spec.names):
             raise SeglabError(
@@ -197,10 +205,40 @@ class YOLO:
             if forgotten := describe_forgotten(self.names, spec.names):
                 print(forgotten)
         self.names = dict(spec.names)
-        result = train(self.network, spec, config, licence=self.licence)  # leaves the best weights in the network
+        # Leaves the best weights in the network.
+        result = train(self.network, spec, config, licence=self.licence, knowledge=knowledge)
         self.overrides = {**flatten(config), "data": spec.source}
+        if knowledge:
+            self.overrides["old_data"] = list(knowledge.data)
         self.path = result.best
         return result.metrics
+
+    def _knowledge(self, new: DatasetSpec, resume: str | bool | None) -> Knowledge:
+        """What the weights know before they learn `new`, and where there are images of it to rehearse."""
+        from seglab.training.distributed import first_here
+        from seglab.training.keep import Knowledge
+
+        sources = list(self.overrides.get("old_data") or [])
+        if resume:  # the run has been told before, and reads itself how many classes it started with
+            return Knowledge(len(self.names), tuple(sources))
+        of_coco = list(self.names.values()) == COCO_NAMES
+        last = self.overrides.get("data") or (DEFAULT_DATA if of_coco else [])
+        sources += last if isinstance(last, list) else [last]
+        with_new = [part for part in new.parts if len(equal_classes(part.names, self.names)) < len(part.names)]
+        if with_new:  # the other parts of the data show what is known
+            sources += [part.source for part in new.parts if part not in with_new]
+        found = [first_here(partial(old_dataset, source)) for source in dict.fromkeys(sources)]
+        old = [spec for spec in found if spec and spec.source != new.source]
+        for spec in old:
+            print(
+                f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that what the weights know stays"
+            )
+        if not old:
+            print(
+                "no images of what the weights know are at hand, so it is kept less well: "
+                "add some, labelled or not, as in data=[new.yaml, old.yaml]"
+            )
+        return Knowledge(len(self.names), tuple(spec.source for spec in old))
 
     def val(self, data: str | Path | None = None, **arguments: Any):
         """Box and mask mAP on a dataset's validation split, by default of what it was trained on, else of coco8-seg.
@@ -268,8 +306,6 @@ class YOLO:
 
         Arguments: those of val, and device. The loss terms are weighted as in the model's own training.
         """
-        from functools import partial
-
         from seglab.evaluation.doctor import doctor
         from seglab.training.assign import assign
         from seglab.training.loss import LossGains, segmentation_loss
@@ -399,6 +435,17 @@ def class_names(weights: Weights, classes: int) -> dict[int, str]:
     names = weights.metadata.get("names") or range(classes)
     items = names.items() if isinstance(names, dict) else enumerate(names)
     return {int(index): str(name) for index, name in items}
+
+
+def old_dataset(source: str) -> DatasetSpec | None:
+    """A dataset with training images that weights have learned from; None, and a word on why, where it is not here."""
+    try:
+        spec = load_dataset(source)
+        spec.images("train")
+    except (SeglabError, OSError) as error:
+        print(f"nothing of {source} can be rehearsed: {error}")
+        return None
+    return spec
 
 
 def find_weights(model: str | Path) -> Path:

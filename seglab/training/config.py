@@ -15,6 +15,7 @@ from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
 from seglab.training.recipes import AUTO, RECIPES
 
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Arguments of `train`; `augment` holds those of seglab.data.augment. None means: choose for me, as the text says.

@@ -34,6 +34,8 @@ from seglab.runs import choose_device, layout, new_folder, place
 from seglab.training.checkpoint import Progress, capture, read_state, restore
 from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
 from seglab.training.distributed import Process, agree, join, mean, same_start, share_batch_statistics
+from seglab.training.keep import TERMS as KEEP_TERMS
+from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import (
     MAX_GRADIENT_NORM,
@@ -68,11 +70,13 @@ def train(
     config: TrainConfig,
     validation: Validate | None = None,
     licence: str = "unknown",
+    knowledge: Knowledge | None = None,
 ) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
 
     After every epoch the averaged weights are validated on `val` (`validation` replaces how). Under torchrun every
-    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits.
+    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits;
+    knowledge: of a run that is to keep it (`keep=True`), which classes these know.
     Errors: SeglabError for a model of another number of classes, a run that cannot be resumed, numbers that stay
     non-finite.
     """
@@ -83,7 +87,7 @@ def train(
     for split in ("train",) if validation else ("train", "val"):
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
-        return _train(model, spec, config, join(choose_device(config.device)), validation, licence)
+        return _train(model, spec, config, join(choose_device(config.device)), validation, licence, knowledge)
 
 
 def _train(
@@ -93,6 +97,7 @@ def _train(
     process: Process,
     validation: Validate | None,
     licence: str,
+    knowledge: Knowledge | None,
 ) -> TrainResult:
     leads = process.rank == 0  # the first process alone validates, writes and talks
     dataset = _dataset(spec, "train", config, augment=config.augment, seed=config.seed)
@@ -113,6 +118,16 @@ def _train(
     average = model.to(process.device, memory_format=layout(process.device)).eval()  # training happens in a copy
     same_start(average, process)
     network = copy.deepcopy(average)
+    teacher = None
+    if config.keep:
+        start = copy.deepcopy(average)
+        if config.resume:
+            knowledge = read_teacher(folder, start)
+        elif knowledge is None:
+            raise SeglabError("keep=True must be told what the model knows: train with YOLO(...).train(keep=True)")
+        teacher = Teacher(start, knowledge, spec, old_images(knowledge, config, process))
+        if leads and not config.resume:
+            write_teacher(folder, start, knowledge)
     frozen = freeze(network, config.freeze)
     optimizer = make_optimizer(network, plan)
     scaler = torch.amp.GradScaler(process.device.type, enabled=dtype == torch.float16)
@@ -130,6 +145,8 @@ def _train(
         arguments = {**flatten(config), "data": spec.source}
         metadata = {"names": spec.names, "scale": model.scale, "train_args": arguments}
         metadata["license"] = licence
+        if teacher:
+            arguments["old_data"] = list(knowledge.data)
         write_arguments(folder, config, spec.source)
         if listing := write_rest(problems, folder / "problems.csv"):
             print(f"  all findings: {listing}")
@@ -147,7 +164,7 @@ def _train(
         start_epoch(loader, epoch)
         dataset.mosaic = epoch < config.epochs - config.close_mosaic
         wrapped.train()
-        for layer in frozen + (norms(wrapped) if config.freeze_bn else []):
+        for layer in frozen + (norms(wrapped) if config.freeze_bn or teacher else []):
             layer.eval()
         losses, updates = train_one_epoch(
             wrapped,
@@ -160,6 +177,7 @@ def _train(
             progress.updates,
             gains,
             dtype,
+            teacher,
         )
         losses = mean(process, losses)
         if not (losses.isfinite().all() and is_finite(network)):
@@ -269,27 +287,37 @@ def train_one_epoch(
     updates: int,
     gains: LossGains,
     dtype: torch.dtype | None,
+    teacher: Teacher | None = None,
 ) -> tuple[Tensor, int]:
-    """One pass over `batches` -> mean loss terms (4,) of this process's batches, and optimiser steps so far.
+    """One pass over `batches` -> mean loss terms of this process's batches, and optimiser steps so far.
 
     iteration: batches of earlier epochs; updates: optimiser steps of earlier epochs; dtype: for autocast, None is
-    float32. An epoch ends with a step, whatever has been accumulated by then, so nothing lives from epoch to epoch
-    but weights, average and optimiser. Nothing but the loss waits for the device before the epoch ends.
+    float32; teacher: what keeps known classes, with three terms more. An epoch ends with a step, whatever has been
+    accumulated by then, so nothing lives from epoch to epoch but weights, average and optimiser. Nothing but the loss
+    waits for the device before the epoch ends.
     """
     bare = network.module if isinstance(network, DistributedDataParallel) else network
     device = next(bare.parameters()).device
-    total, waiting = torch.zeros(4, device=device), 0
+    total, waiting = torch.zeros(len(TERMS) + (len(KEEP_TERMS) if teacher else 0), device=device), 0
+    rehearsed = teacher.rehearsal.from_step(iteration) if teacher and teacher.rehearsal else None
     for index, batch in enumerate(batches, start=1):
         settings = settings_at(plan, iteration + index - 1)
         apply_settings(optimizer, settings)
         waiting += 1
         step = waiting >= settings.accumulate or index == plan.iterations
         images, targets = to_device(batch, device)
+        new = len(images)
+        if rehearsed:
+            images = torch.cat((images, next(rehearsed)))
         alone = contextlib.nullcontext() if step or network is bare else network.no_sync()
         with alone:
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 raw = network(images)
-            loss, terms = segmentation_loss(raw, targets, gains)
+                told = teacher.ask(images) if teacher else None
+            if teacher:
+                loss, terms = teacher.loss(raw, told, targets, gains, new)
+            else:
+                loss, terms = segmentation_loss(raw, targets, gains)
             scaler.scale(loss).backward()
         total += terms
         if step:

@@ -15,6 +15,7 @@ old images instead of new ones).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch
 from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
+from seglab.model.packed import pack
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.runs import place
@@ -40,6 +42,7 @@ from seglab.training.loss import LossGains, label_loss, normalisers
 TERMS = ("keep_cls", "keep_box", "keep_seg")
 # Small steps: with those that plain fine-tuning to new classes takes, nothing known survives (docs/LOG.md).
 SETTINGS: dict[str, Any] = {"optimizer": "AdamW", "lr0": 2e-4, "warmup_bias_lr": 0.0, "mask_ratio": 2}
+NEW_STEP = 20.0  # how much larger the steps of the new classes' own weights are, which have everything to learn
 OLD_IMAGES = 0.25  # old images in a step, as a fraction of the batch
 OLD_GAIN = 5.0  # of the terms on old images
 NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
@@ -64,16 +67,22 @@ class Teacher:
 
     def __init__(self, network: YOLO11Seg, knowledge: Knowledge, spec: DatasetSpec, rehearsal: Rehearsal | None):
         self.network = fuse(network)
+        device = next(network.parameters()).device
+        if device.type == "cpu":
+            pack(self.network)
         self.known = knowledge.classes
         self.rehearsal = rehearsal
         named = named_by_all(spec)
         silent = [number < self.known and number not in named for number in range(network.classes)]
-        self.silent = torch.tensor(silent, device=next(network.parameters()).device)  # (C,) bool
+        self.silent = torch.tensor(silent, device=device)  # (C,) bool
 
     @torch.no_grad()
     def ask(self, images: Tensor) -> RawOutput:
         """What the teacher says of images (B, 3, H, W)."""
-        return self.network(images)
+        device = images.device.type
+        half = device != "cpu" and torch.is_autocast_enabled(device)  # what is packed takes float32
+        with torch.autocast(device, enabled=half):
+            return self.network(images)
 
     def loss(self, raw: RawOutput, told: RawOutput, targets: dict, gains: LossGains, new: int) -> tuple[Tensor, Tensor]:
         """Loss of a batch -> total, the scalar to backpropagate, and terms (7,), detached: box, seg, cls, dfl, TERMS.
@@ -90,6 +99,16 @@ class Teacher:
             if len(old_raw.boxes):
                 kept = kept + OLD_GAIN * rehearsal_loss(old_raw, old_told, self.known)
             return total + kept.sum() * images, torch.cat((terms, kept.detach()))
+
+    @contextlib.contextmanager
+    def large_steps(self, network: YOLO11Seg) -> Iterator[None]:
+        """The optimizer step within moves what only new classes have, their rows of class scores, NEW_STEP as far."""
+        layers = [branch[-1] for branch in network.head.cv3]
+        rows = [tensor.detach()[self.known :] for layer in layers for tensor in (layer.weight, layer.bias)]
+        before = [row.clone() for row in rows]
+        yield
+        for row, was in zip(rows, before):
+            row.add_(row - was, alpha=NEW_STEP - 1)
 
 
 def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:

@@ -190,7 +190,7 @@ def assert_same(a, b):
 
 def test_a_run_joins_names_and_says_what_it_does(new_data, tmp_path, capsys):
     start = YOLO("toybox-n")
-    model = run(new_data, tmp_path, "run")
+    model = run(new_data, tmp_path, "run", batch=2, nbs=2)  # the first step is one of nothing
     said = capsys.readouterr().out
     assert "4 images of toybox8-seg are rehearsed" in said
     assert "10 of 19 classes known by name" in said and "new: mug, brolly" in said

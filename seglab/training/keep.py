@@ -42,7 +42,8 @@ from seglab.training.loss import LossGains, label_loss, normalisers
 TERMS = ("keep_cls", "keep_box", "keep_seg")
 # Small steps: with those that plain fine-tuning to new classes takes, nothing known survives (docs/LOG.md).
 SETTINGS: dict[str, Any] = {"optimizer": "AdamW", "lr0": 2e-4, "warmup_bias_lr": 0.0, "mask_ratio": 2}
-NEW_STEP = 20.0  # how much larger the steps of the new classes' own weights are, which have everything to learn
+PULL = 0.02  # how far the other weights go back to the start after a step, as a fraction of the way
+NEW_STEP = 10.0  # how much larger the steps of the new classes' own weights are, which have everything to learn
 OLD_IMAGES = 0.25  # old images in a step, as a fraction of the batch
 OLD_GAIN = 5.0  # of the terms on old images
 NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
@@ -70,6 +71,7 @@ class Teacher:
         device = next(network.parameters()).device
         if device.type == "cpu":
             pack(self.network)
+        self.start = [weight.detach().clone() for weight in network.parameters()]
         self.known = knowledge.classes
         self.rehearsal = rehearsal
         named = named_by_all(spec)
@@ -93,22 +95,34 @@ class Teacher:
         """
         with torch.autocast(raw.boxes.device.type, enabled=False):
             raw, told = (RawOutput(*(tensor.float() for tensor in output)) for output in (raw, told))
+            silent = self.silent.repeat(len(raw.boxes), 1)  # (B, C)
+            silent[new:, : self.known] = (
+                True  # nobody labels them: they show no new classes, that is all
+            )
+            total, terms, taken = label_loss(raw, targets, gains, silent)
             (new_raw, old_raw), (new_told, old_told) = (_split(output, new) for output in (raw, told))
-            total, terms, taken = label_loss(new_raw, targets, gains, self.silent)
-            images, kept = unlabelled_loss(new_raw, new_told, taken, self.silent)
+            images, kept = unlabelled_loss(new_raw, new_told, taken[:new], self.silent)
             if len(old_raw.boxes):
                 kept = kept + OLD_GAIN * rehearsal_loss(old_raw, old_told, self.known)
             return total + kept.sum() * images, torch.cat((terms, kept.detach()))
 
     @contextlib.contextmanager
-    def large_steps(self, network: YOLO11Seg) -> Iterator[None]:
-        """The optimizer step within moves what only new classes have, their rows of class scores, NEW_STEP as far."""
+    def small_steps(self, network: YOLO11Seg) -> Iterator[None]:
+        """Around the optimizer's step: what is known is moved where that helps step after step, and nowhere else.
+
+        All weights are pulled back to the start, so that moves which one batch asks for and the next does not fade
+        away; but for the rows of class scores of the new classes, which have no start, and move NEW_STEP as far.
+        """
         layers = [branch[-1] for branch in network.head.cv3]
         rows = [tensor.detach()[self.known :] for layer in layers for tensor in (layer.weight, layer.bias)]
         before = [row.clone() for row in rows]
         yield
-        for row, was in zip(rows, before):
-            row.add_(row - was, alpha=NEW_STEP - 1)
+        after = [was + NEW_STEP * (row - was) for row, was in zip(rows, before)]
+        learning = [weight.detach() for weight in network.parameters() if weight.requires_grad]
+        starts = [start for start, weight in zip(self.start, network.parameters()) if weight.requires_grad]
+        torch._foreach_lerp_(learning, starts, PULL)
+        for row, value in zip(rows, after):
+            row.copy_(value)
 
 
 def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:

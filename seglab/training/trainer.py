@@ -323,7 +323,7 @@ def train_one_epoch(
         if step:
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(bare.parameters(), MAX_GRADIENT_NORM)
-            with teacher.large_steps(bare) if teacher else contextlib.nullcontext():
+            with teacher.small_steps(bare) if teacher else contextlib.nullcontext():
                 scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad()

@@ -20,9 +20,18 @@ from seglab import YOLO
 from seglab.data.catalogue import embedded_folder, join_datasets, load_dataset
 from seglab.errors import SeglabError
 from seglab.model.head import RawOutput
-from seglab.model.transfer import init_network
+from seglab.model.transfer import init_network, score_layers
 from seglab.model.weights import load_weights
-from seglab.training.keep import TERMS, Knowledge, Teacher, named_by_all, rehearsal_loss, unlabelled_loss
+from seglab.training.keep import (
+    NEW_STEP,
+    PULL,
+    TERMS,
+    Knowledge,
+    Teacher,
+    named_by_all,
+    rehearsal_loss,
+    unlabelled_loss,
+)
 from seglab.training.loss import LossGains, label_loss, segmentation_loss
 
 CLASSES, KNOWN, SIDE = 5, 4, 64
@@ -110,14 +119,14 @@ def test_every_term_sees_a_network_that_disagrees(told):
 
 def test_without_labels_only_the_teacher_speaks_for_its_classes(told):
     raw = like(told)
-    total, _, taken = label_loss(raw, labelled(), LossGains(), SILENT)
+    total, _, taken = label_loss(raw, labelled(), LossGains(), SILENT.repeat(2, 1))
     (gradient,) = torch.autograd.grad(total, raw.classes)
     assert not taken.any()
     assert gradient[:, :3].abs().max() < 1e-7  # summed and taken off again
     assert (gradient[:, 3:] > 0).all()  # background of the classes that the data name
     plain, _ = segmentation_loss(raw, labelled(), LossGains())
     assert (torch.autograd.grad(plain, raw.classes)[0] > 0).all()
-    silent_everywhere = torch.ones(CLASSES, dtype=torch.bool)
+    silent_everywhere = torch.ones(2, CLASSES, dtype=torch.bool)
     assert label_loss(raw, labelled(), LossGains(), silent_everywhere)[0].abs() < 1e-3
 
 
@@ -125,7 +134,7 @@ def test_labels_speak_for_all_classes_where_they_are(told):
     """At anchor points of a labelled instance known classes are pushed down, and the teacher is not asked."""
     raw = like(told, seed=3)
     targets = labelled([8.0, 8.0, 56.0, 56.0])
-    total, _, taken = label_loss(raw, targets, LossGains(), SILENT)
+    total, _, taken = label_loss(raw, targets, LossGains(), SILENT.repeat(2, 1))
     assert taken[0].any() and not taken[1].any()
     (gradient,) = torch.autograd.grad(total, raw.classes, retain_graph=True)
     by_anchor = gradient[:, :3].transpose(1, 2)  # (B, A, 3)
@@ -156,9 +165,47 @@ def test_old_images_come_behind_the_new_ones(told):
         RawOutput(*(t[:1] for t in raw)), RawOutput(*(t[:1] for t in told)), targets, LossGains(), 1
     )
     assert len(both) == len(alone) == 4 + len(TERMS)
-    assert torch.allclose(both[:4], alone[:4])
+    assert both[2] > alone[2]  # new classes are background on old images
+    assert torch.allclose(both[[0, 1, 3]], alone[[0, 1, 3]])
     old = rehearsal_loss(RawOutput(*(t[1:] for t in raw)), RawOutput(*(t[1:] for t in told)), KNOWN)
     assert torch.allclose((both - alone)[4:] / old, torch.full((3,), 5.0), atol=1e-3)
+
+
+def test_old_images_show_no_new_class(told):
+    """A new class that is found there goes down; of the known ones, named by the data or not, labels say nothing."""
+    teacher = teacher_of(told, load_dataset("toybox8-seg"))
+    teacher.silent = SILENT
+    raw = like(told)
+    total, _ = teacher.loss(raw, told, labelled(), LossGains(), new=1)
+    (gradient,) = torch.autograd.grad(total, raw.classes)
+    assert (gradient[1, KNOWN:] > 0).all()
+    assert gradient[1, :KNOWN].abs().max() < 1e-6
+
+
+def test_the_teacher_is_the_start(told):
+    teacher = teacher_of(told, load_dataset("toybox8-seg"))
+    images = torch.rand(2, 3, SIDE, SIDE)
+    with torch.no_grad():
+        outputs = init_network("n", CLASSES, 0)(images)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(teacher.ask(images), outputs))
+
+
+def test_what_is_known_is_pulled_back_and_new_rows_move_further(told):
+    """A step of equal length on all weights."""
+    teacher, network = teacher_of(told, load_dataset("toybox8-seg")), init_network("n", CLASSES, 0)
+    before = {name: tensor.clone() for name, tensor in network.named_parameters()}
+    network.model[0].requires_grad_(False)
+    with torch.no_grad(), teacher.small_steps(network):
+        for tensor in network.parameters():
+            if tensor.requires_grad:
+                tensor += 0.1
+    for name, tensor in network.named_parameters():
+        moved = (tensor - before[name]).detach()
+        if name in score_layers(network):
+            assert torch.allclose(moved[KNOWN:], torch.tensor(0.1 * NEW_STEP), atol=1e-5)
+            moved = moved[:KNOWN]
+        expected = 0.1 * (1 - PULL) if tensor.requires_grad else 0.0
+        assert torch.allclose(moved, torch.tensor(expected), atol=1e-5)
 
 
 def test_labels_speak_for_what_all_joined_datasets_name(new_data):

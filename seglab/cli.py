@@ -109,7 +109,7 @@ def _value(text: str) -> Any:
 
 def _train(
     model: str | None = None,  # weights to begin from, or yolo11n-seg.yaml for scratch; None: yolo11n-seg.pt
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own, else coco8-seg
     **options: Any,
 ) -> None:
     seglab.YOLO(model or _first_weights(options)).train(data=data, **options)
@@ -132,7 +132,7 @@ def _first_weights(options: dict[str, Any]) -> str:
 
 def _val(
     model: str = "yolo11n-seg.pt",  # weights or an exported file
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own, else coco8-seg
     device: str | int | None = None,  # None: the first CUDA GPU, else the CPU
     **options: Any,
 ) -> None:
@@ -228,7 +228,7 @@ def _evaluate(
 
 def _doctor(
     model: str,  # weights or an exported file
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own
     device: str | int | None = None,
     **options: Any,
 ) -> int:

@@ -51,6 +51,7 @@ class TrainConfig:
     overlap_mask: bool = True  # where hard targets overlap, the smaller object owns the pixel
     mask_ratio: int = 4  # input pixels a cell of the mask targets: 2 learns finer masks, a tenth slower; 1 finer yet
     close_mosaic: int = 10  # last epochs without mosaic
+    keep: bool = False  # keep the classes that the weights know beside those of the data, see seglab.training.keep
     freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
     average: str = "ema"  # of weights, which is the result: "ema", "late" or "anchored", see optim.average_decay
     freeze_bn: bool = False  # batch normalization keeps the statistics it has, as small batches would spoil them
@@ -138,7 +139,7 @@ def run_folder(resume: str | Path | bool) -> Path:
     return path.parent.parent if path.suffix in (".safetensors", ".pt") else path
 
 
-def write_arguments(folder: Path, config: TrainConfig, data: str) -> None:
+def write_arguments(folder: Path, config: TrainConfig, data: str | list[str]) -> None:
     """Write args.yaml, which says how the run was made."""
     text = yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False)
     write_whole(folder / "args.yaml", text.encode())

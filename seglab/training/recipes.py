@@ -46,6 +46,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 KNOWN = {"optimizer": "SGD", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "anchored"}
 NEW = {"optimizer": "AdamW", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "late"}
 
+# And for new classes beside known ones that are to be kept: of the steps of a plain fine-tuning nothing would survive.
+KEEP = {"optimizer": "AdamW", "lr0": 2e-4, "momentum": 0.937, "warmup_bias_lr": 0.0}
+
 
 @dataclass(frozen=True)
 class Start:
@@ -90,7 +93,9 @@ def choose(start: Start, images: int, given: Mapping[str, Any]) -> Choice:
         ({"mask_ratio": 2}, "targets at half resolution draw finer masks"),
         ({"freeze_bn": True}, "the statistics of many images are better than those of small batches"),
     ]
-    if start.new == 0:
+    if given.get("keep"):
+        reasons.append((KEEP, f"{start.new} classes are learned beside {start.known} that are kept: small steps"))
+    elif start.new == 0:
         reasons.append((KNOWN, "the weights know every class: small steps, and an average that keeps to the start"))
     else:
         new = f"{start.new} of {start.known + start.new} classes are new to the weights"

@@ -16,6 +16,8 @@ from seglab.data.unfinished import write_whole
 from seglab.model.weights import save_weights
 from seglab.training.checkpoint import Progress, averaged, write_state
 from seglab.training.config import TrainConfig
+from seglab.training.keep import STATE as TEACHER
+from seglab.training.keep import TERMS as KEEP_TERMS
 
 TERMS = ("box", "seg", "cls", "dfl")
 SECONDS_BETWEEN_SAVES = 10.0  # epochs may be shorter than writing their weights takes; a kill loses this much at most
@@ -69,6 +71,7 @@ class Record:
         self.write(tensors, progress)
         self._write_results(progress)
         (self.weights / "resume.safetensors").unlink(missing_ok=True)
+        (self.folder / TEACHER).unlink(missing_ok=True)
         for open_one in (self.writer, self.bar):
             if open_one is not None:
                 open_one.close()
@@ -108,8 +111,11 @@ class Record:
 
 
 def make_row(epoch: int, seconds: float, losses: list[float], figures: dict[str, float], rates: list[float]) -> dict:
-    """One epoch as results.csv names it. epoch: from 1; losses: in the order of TERMS; rates: learning rates."""
-    train = {f"train/{term}_loss": value for term, value in zip(TERMS, losses)}
+    """One epoch as results.csv names it.
+
+    epoch: from 1; losses: in the order of TERMS, then KEEP_TERMS where a teacher took part; rates: learning rates.
+    """
+    train = {f"train/{term}_loss": value for term, value in zip((*TERMS, *KEEP_TERMS), losses)}
     lr = {f"lr/pg{index}": rate for index, rate in enumerate(rates)}
     return {"epoch": epoch, "time": round(seconds, 3), **train, **figures, **lr}
 

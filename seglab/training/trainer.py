@@ -34,6 +34,8 @@ from seglab.runs import choose_device, layout, new_folder, place
 from seglab.training.checkpoint import Progress, capture, read_state, restore
 from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
 from seglab.training.distributed import Process, agree, join, mean, same_start, share_batch_statistics
+from seglab.training.keep import TERMS as KEEP_TERMS
+from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import (
     MAX_GRADIENT_NORM,
@@ -72,13 +74,15 @@ def train(
     validation: Validate | None = None,
     licence: str = "unknown",
     start: Start = SCRATCH,
+    knowledge: Knowledge | None = None,
 ) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
 
     After every epoch the averaged weights are validated on `val` (`validation` replaces how). Under torchrun every
     process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits;
     start: what these know of the data. Weights that know something are validated before the first epoch too, and are
-    the best ones until an epoch is better.
+    the best ones until an epoch is better; knowledge: which classes these know, of a run that is to keep them
+    (`keep=True`).
     Errors: SeglabError for a model of another number of classes, a run that cannot be resumed, numbers that stay
     non-finite.
     """
@@ -89,7 +93,8 @@ def train(
     for split in ("train",) if validation else ("train", "val"):
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
-        return _train(model, spec, config, join(choose_device(config.device)), validation, licence, start)
+        place = join(choose_device(config.device))
+        return _train(model, spec, config, place, validation, licence, start, knowledge)
 
 
 def _train(
@@ -100,6 +105,7 @@ def _train(
     validation: Validate | None,
     licence: str,
     start: Start,
+    knowledge: Knowledge | None,
 ) -> TrainResult:
     leads = process.rank == 0  # the first process alone validates, writes and talks
     dataset = _dataset(spec, "train", config, augment=config.augment, seed=config.seed)
@@ -120,6 +126,16 @@ def _train(
     average = model.to(process.device, memory_format=layout(process.device)).eval()  # training happens in a copy
     same_start(average, process)
     network = copy.deepcopy(average)
+    teacher = None
+    if config.keep:
+        first = copy.deepcopy(average)
+        if config.resume:
+            knowledge = read_teacher(folder, first)
+        elif knowledge is None:
+            raise SeglabError("keep=True must be told what the model knows: train with YOLO(...).train(keep=True)")
+        teacher = Teacher(first, knowledge, spec, old_images(knowledge, config, process))
+        if leads and not config.resume:
+            write_teacher(folder, first, knowledge)
     frozen = freeze(network, config.freeze)
     optimizer = make_optimizer(network, plan)
     scaler = torch.amp.GradScaler(process.device.type, enabled=dtype == torch.float16)
@@ -135,10 +151,12 @@ def _train(
         wrapped = DistributedDataParallel(share_batch_statistics(network, process))
     began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
     if leads:
-        data = str(spec.yaml or spec.root)
-        metadata = {"names": spec.names, "scale": model.scale, "train_args": {**flatten(config), "data": data}}
+        arguments = {**flatten(config), "data": spec.source}
+        metadata = {"names": spec.names, "scale": model.scale, "train_args": arguments}
         metadata["license"] = licence
-        write_arguments(folder, config, data)
+        if teacher:
+            arguments["old_data"] = list(knowledge.data)
+        write_arguments(folder, config, spec.source)
         if listing := write_rest(problems, folder / "problems.csv"):
             print(f"  all findings: {listing}")
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
@@ -171,6 +189,7 @@ def _train(
             progress.updates,
             gains,
             dtype,
+            teacher,
         )
         losses = mean(process, losses)
         if not (losses.isfinite().all() and is_finite(network)):
@@ -283,33 +302,44 @@ def train_one_epoch(
     updates: int,
     gains: LossGains,
     dtype: torch.dtype | None,
+    teacher: Teacher | None = None,
 ) -> tuple[Tensor, int]:
-    """One pass over `batches` -> mean loss terms (4,) of this process's batches, and optimiser steps so far.
+    """One pass over `batches` -> mean loss terms of this process's batches, and optimiser steps so far.
 
     iteration: batches of earlier epochs; updates: optimiser steps of earlier epochs; dtype: for autocast, None is
-    float32. An epoch ends with a step, whatever has been accumulated by then, so nothing lives from epoch to epoch
-    but weights, average and optimiser. Nothing but the loss waits for the device before the epoch ends.
+    float32; teacher: what keeps known classes, with three terms more. An epoch ends with a step, whatever has been
+    accumulated by then, so nothing lives from epoch to epoch but weights, average and optimiser. Nothing but the loss
+    waits for the device before the epoch ends.
     """
     bare = network.module if isinstance(network, DistributedDataParallel) else network
     device = next(bare.parameters()).device
-    total, waiting = torch.zeros(4, device=device), 0
+    total, waiting = torch.zeros(len(TERMS) + (len(KEEP_TERMS) if teacher else 0), device=device), 0
+    rehearsed = teacher.rehearsal.from_step(iteration) if teacher and teacher.rehearsal else None
     for index, batch in enumerate(batches, start=1):
         settings = settings_at(plan, iteration + index - 1)
         apply_settings(optimizer, settings)
         waiting += 1
         step = waiting >= settings.accumulate or index == plan.iterations
         images, targets = to_device(batch, device)
+        new = len(images)
+        if rehearsed:
+            images = torch.cat((images, next(rehearsed)))
         alone = contextlib.nullcontext() if step or network is bare else network.no_sync()
         with alone:
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 raw = network(images)
-            loss, terms = segmentation_loss(raw, targets, gains)
+                told = teacher.ask(images) if teacher else None
+            if teacher:
+                loss, terms = teacher.loss(raw, told, targets, gains, new)
+            else:
+                loss, terms = segmentation_loss(raw, targets, gains)
             scaler.scale(loss).backward()
         total += terms
         if step:
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(bare.parameters(), MAX_GRADIENT_NORM)
-            scaler.step(optimizer)
+            with teacher.small_steps(bare) if teacher else contextlib.nullcontext():
+                scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad()
             updates, waiting = updates + 1, 0

@@ -9,7 +9,7 @@
 # After this lesson you can
 #
 # 1. export a network, feed the file, and decode what it says with numpy and cv2 into the library's boxes and masks,
-# 2. tell float error from a real fault, and write a gate that lets a file pass or stops it,
+# 2. tell float error from a real fault, and write a parity check that lets a file pass or stops it,
 # 3. say why the original and its export disagree (the letterbox, not the floats), and choose a format by measuring.
 #
 # **Time** about 30 seconds of computing on a CPU, the same on a T4: everything here runs on the CPU. **Before** lessons
@@ -274,45 +274,61 @@ plt.show()
 print("coloured by class:", ", ".join(sorted({model.names[int(kind)] for kind in copied[2]})))
 
 # %% [markdown]
-# ## The gate
+# ## The parity check
 #
 # "The export works" should be a measurement. Give the *same tensor* to the network and to its file and compare
 # numbers. They will not be equal: sums are taken in another order, and the seventh digit differs. What matters is
 # that it is the seventh and not the second.
 #
-# Numbers alone are a poor judge, though. Suppression goes by rank, so that noise may swap two near-tied boxes, and a
-# row-by-row comparison then reports many pixels where nothing is wrong. So the library's gate, through which every
-# export passes, also compares detections **as sets** (has every object on one side a partner on the other?) and their
-# masks. Its figures differ from processor to processor in their last digits; here are its limits and its verdicts.
+# How much is too much, then? A fixed number of pixels is the wrong ruler: a network with large activations rounds
+# coarsely, and its sound file would be refused. So ask the network itself. Computed in float64 it is exact for our
+# purposes; what its float32 version differs from that is *its own rounding*, on these very images. A file may differ by
+# ten times as much (fast convolutions by Winograd's method lose up to one decimal digit), and by no more.
 
 # %%
-reference, forward = Deployed(model.network), YOLO(file).runtime.forward
+reference, exact, forward = Deployed(model.network), Deployed(model.network, torch.float64), YOLO(file).runtime.forward
 with torch.inference_mode():
-    (ours, our_prototypes), (theirs, their_prototypes) = (f(torch.from_numpy(images)) for f in (reference, forward))
-difference = (ours - theirs).abs()
-print("boxes: less than 0.002 px apart:", difference[:, :4].max().item() < 2e-3)
-print("scores: equal to the fourth decimal:", difference[:, 4:14].max().item() < 1e-4)
-torch.testing.assert_close(their_prototypes, our_prototypes, atol=1e-3, rtol=1e-3)
-assert difference[:, :4].max() < 2e-3 and difference[:, 4:14].max() < 1e-4
-for name, row in YOLO(file).runtime.description.parity.items():
-    if row["limit"] is not None:
-        print(f"the library's gate: {name:30} {'ok' if row['ok'] else 'FAILS'}")
+    ours, truth, theirs = (network(torch.from_numpy(images))[0] for network in (reference, exact, forward))
+for name, rows in (("boxes", slice(0, 4)), ("scores", slice(4, 14)), ("coefficients", slice(14, 46))):
+    own_rounding = (ours - truth)[:, rows].abs().max().item()
+    max_error = (theirs - ours)[:, rows].abs().max().item()
+    print(f"{name}: at most ten times the network's own rounding: {max_error <= 10 * own_rounding}")
+    assert 0 < own_rounding < 0.01 and max_error <= 10 * own_rounding
 
 # %% [markdown]
-# A gate that has never stopped anything is a decoration. Plant faults, as they happen in real converters, and see
-# whether it stops them.
+# Numbers alone are a poor judge, though. Suppression goes by rank, so that noise may swap two near-tied boxes, and a
+# row-by-row comparison then reports many pixels where nothing is wrong. So the library's parity check, through which
+# every export passes, also compares detections **as sets** (has every object on one side a partner on the other?) and
+# their masks. Its numbers differ from CPU to CPU in their last digits; here are its verdicts. *rms* is the root mean
+# square over all numbers of one sort: the largest error shows one wrong number, the mean a small error of all.
 
 # %%
-from seglab.export.parity import LIMITS, compare
+for name, row in YOLO(file).runtime.description.parity.items():
+    if row["limit"] is not None:
+        print(f"the library's parity check: {name:36} {'ok' if row['ok'] else 'FAILS'}")
+
+# %% [markdown]
+# A check that has never stopped anything is a decoration. Plant faults, as they happen in real converters, and see
+# whether it stops them, and how clearly: by how many times the limit?
+
+# %%
+from seglab.export.parity import LIMITS, Reference, compare
+
+judge = Reference.of(model.network, "fp32")
 
 
-def stopped_by(change):
+def rows_with(change):
     def broken(images):
         return change(*(part.clone() for part in forward(images)))
 
     with torch.inference_mode():
-        rows = compare(reference, broken, photos[:2], (320, 320), LIMITS["fp32"])
-    return [row.name for row in rows if not row.ok]
+        return compare(judge, broken, photos[:2], (320, 320), LIMITS["fp32"])
+
+
+def clearest(change):
+    """Of the rows that fail on their numbers, the one that exceeds its limit most, and how many times."""
+    rows = [row for row in rows_with(change) if row.limit is not None and not row.at_least and not row.ok]
+    return max(((row.value / row.limit, row.name) for row in rows), default=(0, "nothing"))
 
 
 faults = {
@@ -320,9 +336,11 @@ faults = {
     "prototypes one cell too low": lambda p, q: (p, q.roll(1, dims=2)),
     "classes in another order": lambda p, q: (torch.cat((p[:, :4], p[:, 4:14].flip(1), p[:, 14:]), dim=1), q),
 }
-assert not stopped_by(lambda p, q: (p, q)) and all(stopped_by(change) for change in faults.values())
+assert all(row.ok for row in rows_with(lambda p, q: (p, q)))
 for name, change in faults.items():
-    print(f"{name:32} stopped by", " and ".join(stopped_by(change)[:2]))  # it may break more limits than two
+    times, _ = clearest(change)
+    print(f"{name:32} more than a hundred times the limit: {times > 100}")
+    assert times > 100
 
 # %% [markdown]
 # ## Why `.pt` and export can disagree
@@ -367,8 +385,8 @@ print("no counterpart at all, whatever the score: fewer than one in twenty:", 0 
 assert differ > 0.1 and 0 < lost < 0.05
 
 # %% [markdown]
-# The floats are innocent: the gate has just shown it. What differs is the *picture*. The file takes 320 × 320 and
-# nothing else. The weights take any multiple of 32, so prediction pads as little as it can, and a 640 × 480 photo
+# The floats are innocent: the parity check has just shown it. What differs is the *picture*. The file takes 320 × 320
+# and nothing else. The weights take any multiple of 32, so prediction pads as little as it can, and a 640 × 480 photo
 # becomes 320 × 256 (width × height). Another border, another place on the grid of anchor points, other numbers.
 
 # %% alt="The same photo twice: padded to 320 by 256 as prediction with weights does, and to 320 by 320 as the exported file demands, with much more grey."
@@ -444,9 +462,9 @@ print("nothing by the floats, fewer than one in seven by the rest:", shares[0] =
 #
 # ## Other formats
 #
-# Every runtime has its own file, but nothing else changes: the same two tensors, the same decoder, the same gate.
-# Half precision (`half=True`) rounds to three digits, so its limits are wider. `docs/export.md` lists what each format
-# needs and can do.
+# Every runtime has its own file, but nothing else changes: the same two tensors, the same decoder, the same check.
+# Half precision (`half=True`) rounds to three digits, and so does the network that its file is judged by.
+# `docs/export.md` lists what each format needs and can do.
 
 # %%
 from importlib.util import find_spec
@@ -457,7 +475,7 @@ if find_spec("openvino"):
     files["OpenVINO"] = export("intel", format="openvino")
 passed = [all(row["ok"] for row in YOLO(path).runtime.description.parity.values()) for path in files.values()]
 assert all(passed)
-print("every file that could be made here passes the gate:", all(passed))
+print("every file that could be made here passes the parity check:", all(passed))
 
 # %% [markdown]
 # With `nms=True, masks=True` the whole of this lesson goes into the graph: letterbox, suppression, masks. A photo of any
@@ -516,8 +534,8 @@ for (name, _), seconds in interleaved(forwards, torch.rand(1, 3, 320, 320), roun
 #
 # - An exported file is operations and numbers: two tensors out, 4 + classes + 32 numbers per point, and 32 prototypes.
 # - Decoding is five steps: bins to distances, sigmoid, threshold, suppression, coefficients times prototypes.
-# - A gate compares the same tensor through both, numbers against limits and detections as sets, and has been seen to
-#   stop something.
+# - A parity check compares the same tensor through both, numbers against the network's own rounding and detections as
+#   sets, and has been seen to stop something.
 # - Weights and export disagree because their letterboxes differ. Make the letterbox the same before blaming floats.
 #
 # ## Sources

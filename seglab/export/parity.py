@@ -10,7 +10,7 @@ So numbers are judged by the network's own rounding on the same images, measured
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from math import isfinite
@@ -41,6 +41,7 @@ MAX_IMAGES = 8  # that are compared in numbers and detections; mAP takes the who
 DETECTIONS = 100  # an image; its best ones, whatever their scores, so that untrained networks are compared too
 SAME_SCORE = 1e-3  # class probabilities this close are a tie
 SAME_BOX = 0.9  # IoU from which two detections of one class are the same
+ROUNDING_RMS = 12**0.5  # rounding to steps errs by a step over this, in the root mean square
 
 Outputs = tuple[Tensor, Tensor]  # predictions (B, 4 + C + 32, A) and prototypes (B, 32, H/4, W/4)
 
@@ -189,8 +190,8 @@ class Differences:
     """Two computations of one network, image after image: how far their numbers and their detections differ.
 
     errors: by row name, the max error, which one wrong number raises, and the root mean square, which small errors of
-    all raise. magnitudes: the largest value, or the root mean square, of each of those quantities, which its rounding
-    grows with. in_both of of_all detections have a partner; overlaps: mask IoU of the partners.
+    all raise. magnitudes: of each, what its rounding grows with. in_both of of_all detections have a partner; overlaps:
+    mask IoU of the partners.
     """
 
     errors: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -203,15 +204,17 @@ class Differences:
         """Count in the dense outputs of a batch, number by number."""
         (a, a_prototypes), (b, b_prototypes) = expected, given
         boxes, classes, coefficients = slice(0, 4), slice(4, -COEFFICIENTS), slice(-COEFFICIENTS, None)
-        for name, unit, one, other, relative in (
-            ("box, any anchor", " (px)", a[:, boxes], b[:, boxes], False),
-            ("class probability", "", a[:, classes], b[:, classes], False),
-            ("coefficients, relative", "", a[:, coefficients], b[:, coefficients], True),
-            ("prototypes, relative", "", a_prototypes, b_prototypes, True),
+        for name, unit, one, other in (
+            ("box, any anchor", " (px)", a[:, boxes], b[:, boxes]),
+            ("class probability", "", a[:, classes], b[:, classes]),
+            ("coefficients, relative", "", a[:, coefficients], b[:, coefficients]),
+            ("prototypes, relative", "", a_prototypes, b_prototypes),
         ):
-            size = largest(one) if relative else 1.0
-            self._add(f"{name}{unit}", one, other, largest, size)
-            self._add(f"{name}, rms{unit}", one, other, root_mean_square, size)
+            # A probability may be computed as the rest to 1, so that it is rounded as 1 is, however small it is.
+            magnitude = 1.0 if name == "class probability" else largest(one)
+            size = magnitude if name.endswith("relative") else 1.0
+            self._add(f"{name}{unit}", largest(one - other), magnitude, size)
+            self._add(f"{name}, rms{unit}", root_mean_square(one - other), magnitude / ROUNDING_RMS, size)
 
     def add_detections(self, expected: Outputs, given: Outputs, box: Letterbox) -> None:
         """Count in the detections of one image: boxes in numbers, the rest as sets."""
@@ -222,7 +225,7 @@ class Differences:
         anchors = (found_a.boxes[:, None] == corners).all(dim=2).int().argmax(dim=1)
         if len(anchors):
             boxes_a, boxes_b = (xywh_to_xyxy(each[0, :4, anchors].T) for each in (a, b))
-            self._add("box, detections (px)", boxes_a, boxes_b, largest)
+            self._add("box, detections (px)", largest(boxes_a - boxes_b), largest(boxes_a))
         # The last of the best may just miss the other's list, so each side is looked up in a longer list of the other.
         self.in_both += len(pairs(found_a, best(b, 2 * DETECTIONS))[0])
         self.in_both += len(pairs(found_b, best(a, 2 * DETECTIONS))[0])
@@ -233,11 +236,11 @@ class Differences:
         overlaps = [crop_iou(one, other) for one, other in zip(masks_a, masks_b)]
         self.overlaps += [overlap for overlap in overlaps if overlap is not None]
 
-    def _add(self, name: str, a: Tensor, b: Tensor, measure: Callable[[Tensor], float], size: float = 1.0) -> None:
-        """Note the difference as a fraction of `size`, where it is the largest so far."""
+    def _add(self, name: str, error: float, magnitude: float, size: float = 1.0) -> None:
+        """Note an error and the magnitude its rounding grows with, as fractions of `size`, if they are the largest."""
         size = size or 1.0  # nothing but zeros has no size
-        self.errors[name] = float(np.maximum(self.errors[name], measure(a - b) / size))  # NaN stays NaN
-        self.magnitudes[name] = float(np.maximum(self.magnitudes[name], measure(a) / size))
+        self.errors[name] = float(np.maximum(self.errors[name], error / size))  # NaN stays NaN
+        self.magnitudes[name] = float(np.maximum(self.magnitudes[name], magnitude / size))
 
     @property
     def agreement(self) -> float:

@@ -99,7 +99,7 @@ def test_one_shifted_box_fails(reference, photos):
 
 
 def test_a_quantity_without_rounding_still_has_a_limit():
-    """A constant output shows no error; one step of its size is allowed all the same, and nothing more than ten."""
+    """A constant output shows no error, and one step of its size is allowed all the same."""
     step = torch.finfo(torch.float32).eps
     assert parity.rounding(0.0, 640.0, torch.float32) == 640 * step
     assert parity.rounding(1e-3, 640.0, torch.float32) == 1e-3
@@ -157,7 +157,7 @@ def test_a_neighbour_that_wins_by_rounding_is_no_error_of_a_box(photos):
 
 def test_other_masks_fail_though_boxes_agree(reference, photos):
     rows = rows_for(reference, photos, lambda predictions, prototypes: (predictions, -prototypes))
-    assert failed(rows) == {"mask IoU", "prototypes, relative"}
+    assert failed(rows) == {"mask IoU", "prototypes, relative", "prototypes, relative, rms"}
 
 
 def test_other_classes_fail_though_boxes_agree(reference, photos):
@@ -200,8 +200,9 @@ def test_a_file_that_is_right_for_the_first_picture_of_a_call_fails(reference, p
 
     assert all(row.ok for row in rows(whole))
     assert shapes == [(2, 3, 160, 192) if dynamic else (4, 3, 160, 160)]
-    wrong = {"batch, box, any anchor (px)", "batch, class probability", "batch, coefficients, relative"}
-    assert {row.name for row in rows(first) if not row.ok} == ({"batch, prototypes, relative"} if part else wrong)
+    in_predictions = {"batch, box, any anchor (px)", "batch, class probability", "batch, coefficients, relative"}
+    stopped_by = {row.name for row in rows(first) if not row.ok and "rms" not in row.name}
+    assert stopped_by == ({"batch, prototypes, relative"} if part else in_predictions)
 
 
 @torch.inference_mode()

@@ -46,7 +46,7 @@ def given_to_training(monkeypatch):
     """First weights, arguments and licence of every training, which then does nothing."""
     given = []
 
-    def train(network, spec, config, licence, start):
+    def train(network, spec, config, licence, start, knowledge):
         given.append((network.state_dict()["model.0.conv.weight"].clone(), config, licence))
         return _Nothing()
 

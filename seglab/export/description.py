@@ -18,7 +18,7 @@ from seglab.model.yolo11 import YOLO11Seg
 NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
 KEY = "seglab"  # the key whose value is JSON with everything the common keys have no place for
 BESIDE = "metadata.yaml"
-OWN = ("dynamic", "precision", "weights", "end_to_end", "parity")  # fields that go there
+OWN = ("dynamic", "precision", "weights", "mask_targets", "end_to_end", "parity")  # fields that go there
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Description:
 
     dynamic: batch, height (a multiple of 32) and width (likewise) may differ from call to call.
     precision: fp32, fp16 or int8; licence and weights: whose numbers these are, and under what terms (see fingerprint);
+    mask_targets: soft or hard, what the weights were trained with, by which masks are cut to their boxes;
     end_to_end: conf, iou, max_det and masks of a file that takes photos, empty for others.
     parity: the gate's table once it has run.
     """
@@ -38,6 +39,7 @@ class Description:
     precision: str = "fp32"
     licence: str = "unknown"
     weights: str = ""
+    mask_targets: str = "soft"
     end_to_end: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
 
@@ -74,6 +76,8 @@ class Description:
             height, width = (int(side) for side in _literal(strings["imgsz"]))
             given = json.loads(strings.get(KEY, "{}"))
             own = {name: given[name] for name in OWN if name in given}
+            if KEY not in strings:  # another tool's file: those train with hard targets
+                own["mask_targets"] = "hard"
             batch = int(strings.get("batch", 1))
         except (ValueError, TypeError, SyntaxError, AttributeError) as error:
             raise SeglabError(f"{source} has damaged metadata ({error}): export it again") from None

@@ -196,7 +196,8 @@ def compare_complete(reference: Forward, runtime: Runtime, images: Sequence[np.n
     pixels to the next grey level.
     """
     size, settings, exact = runtime.description.size, runtime.description.end_to_end, LIMITS["fp32"]
-    config = PredictConfig(settings["conf"], settings["iou"], size, settings["max_det"])
+    own = runtime.description.mask_targets
+    config = PredictConfig(settings["conf"], settings["iou"], size, settings["max_det"], mask_targets=own)
     letterboxed = [letterbox(image.shape[:2], size).apply(image) for image in images]
     rows = []
     for title, forward, pictures, limits in (
@@ -235,7 +236,8 @@ def compare_map(
     """
     from seglab.evaluation.validate import ValidateConfig, validate_dataset
 
-    config = ValidateConfig(imgsz=runtime.imgsz, rect=runtime.size is None, verbose=False)
+    own = runtime.description.mask_targets
+    config = ValidateConfig(imgsz=runtime.imgsz, rect=runtime.size is None, mask_targets=own, verbose=False)
     ours = validate_dataset(reference, spec, names, config)
     if runtime.description.precision == "int8" and min(ours.box.map, ours.seg.map) < LEAST_MAP:
         raise SeglabError(

@@ -202,7 +202,7 @@ def _train(
         print(f"best epoch: {progress.best_epoch + 1}, weights in {best}\n{metrics.table()}")
         if config.plots:
             write_plots(metrics, folder)
-            draw_predictions(model, spec, config.imgsz, folder)
+            draw_predictions(model, spec, config.imgsz, config.mask_targets, folder)
             write_image(folder / "results.png", training_curves(folder / "results.csv"))
         history = progress.history
     agree(process, None)  # the others wait for the files
@@ -228,7 +228,7 @@ def make_validate(
     dataset: SegmentationDataset, config: TrainConfig, gains: LossGains, device: torch.device
 ) -> Validate:
     """The usual validation: a network there -> its figures on `dataset`, and a row with them and the mean losses."""
-    figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch)
+    figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch, mask_targets=config.mask_targets)
     workers = min(config.workers, len(dataset) // 100)
     loader = build_loader(dataset, config.batch, workers, pin_memory=device.type == "cuda")
 
@@ -380,14 +380,15 @@ def draw_batches(loader: Iterable[dict], folder: Path) -> None:
         write_image(folder / f"train_batch{index}.jpg", batch_mosaic(batch, loader.dataset.names))
 
 
-def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, folder: Path) -> None:
+def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targets: str, folder: Path) -> None:
     """Write val_pred.jpg: what the model finds on the first 16 validation pictures."""
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
         raw = model(images)
         return decode(raw, *images.shape[2:]), raw.prototypes
 
-    config = PredictConfig(imgsz=imgsz, device=next(model.parameters()).device)
+    device = next(model.parameters()).device
+    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets, device=device)
     found = predict(forward, list(spec.images("val")[:16]), config, spec.names)
     write_image(folder / "val_pred.jpg", contact_sheet([result.plot()[..., ::-1] for result in found]))
 

@@ -108,16 +108,31 @@ def _value(text: str) -> Any:
 
 
 def _train(
-    model: str = "yolo11n-seg.yaml",  # an architecture to begin from scratch, or weights to begin from
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    model: str | None = None,  # weights to begin from, or yolo11n-seg.yaml for scratch; None: yolo11n-seg.pt
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own, else coco8-seg
     **options: Any,
 ) -> None:
-    seglab.YOLO(model).train(data=data, **options)
+    seglab.YOLO(model or _first_weights(options)).train(data=data, **options)
+
+
+def _first_weights(options: dict[str, Any]) -> str:
+    """What a training without model= begins from: what `pretrained` or `resume` say, else the official weights.
+
+    Errors: SeglabError for an argument that does not fit, before anything is downloaded.
+    """
+    from seglab.habits import without_habits
+    from seglab.training.config import make_config
+
+    make_config(**without_habits("train", {name: value for name, value in options.items() if name != "pretrained"}))
+    resume, pretrained = options.get("resume"), options.get("pretrained")
+    if pretrained is False or isinstance(resume, str):  # a run that is resumed brings its own weights
+        return "yolo11n-seg.yaml"
+    return pretrained if isinstance(pretrained, str) else "yolo11n-seg.pt"
 
 
 def _val(
     model: str = "yolo11n-seg.pt",  # weights or an exported file
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights, else coco8-seg
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own, else coco8-seg
     device: str | int | None = None,  # None: the first CUDA GPU, else the CPU
     **options: Any,
 ) -> None:
@@ -149,7 +164,7 @@ def _export(
 
 def _demo(
     out: str = "runs/demo",
-    epochs: int = 20,
+    epochs: int = 12,
     imgsz: int = 320,
 ) -> None:
     from seglab.demo import demo
@@ -213,7 +228,7 @@ def _evaluate(
 
 def _doctor(
     model: str,  # weights or an exported file
-    data: str | None = None,  # dataset YAML, name or COCO JSON; None: that of the weights
+    data: str | list | tuple | None = None,  # YAML, name or COCO JSON, or a,b; None: the weights' own
     device: str | int | None = None,
     **options: Any,
 ) -> int:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from seglab.class_names import equal_classes, same_classes
 from seglab.data.assets import ASSETS, cache_folder, fetch
-from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, is_here, load_dataset
+from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, is_here, join_datasets, load_dataset
 from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
 from seglab.export.deployed import Deployed
 from seglab.export.formats import format_of, model_path
 from seglab.habits import absent, without_habits
 from seglab.model.packed import pack
-from seglab.model.transfer import change_classes, describe_transfer, equal_classes, init_network, same_classes, transfer
+from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import Weights, load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
 from seglab.runs import choose_device, layout
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
+    from seglab.data.catalogue import DatasetSpec
     from seglab.inference.predictor import Forward
     from seglab.inference.results import Results
+    from seglab.training.keep import Knowledge
+    from seglab.training.recipes import Start
 
 CHECKPOINTS = (".pt", ".pth")  # endings of other tools' weights
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
@@ -66,6 +71,7 @@ class YOLO:
 
             self.runtime = load_runtime(model)
             self.names: dict[int, str] = dict(self.runtime.names)
+            self.licence = self.runtime.description.licence
         else:
             self.path = find_weights(model)
             self._from_weights(load_weights(self.path))
@@ -88,7 +94,8 @@ class YOLO:
         self.names = class_names(weights, self.network.classes)
         self.overrides = dict(weights.metadata.get("train_args") or {})
         if data := self.overrides.get("data"):
-            self.overrides["data"] = self._data_here(str(data))
+            several = isinstance(data, (list, tuple))
+            self.overrides["data"] = list(map(self._data_here, data)) if several else self._data_here(str(data))
         self.licence = weights.metadata.get("license", "unknown")
         self.network.eval()
 
@@ -160,7 +167,8 @@ class YOLO:
         pretrained: weights to load first, or False to start from drawn ones whatever the model holds.
         """
         from seglab.training.config import flatten, make_config, run_folder
-        from seglab.training.distributed import first_here
+        from seglab.training.distributed import first_here, is_main
+        from seglab.training.recipes import AUTO, choose, describe_scratch
         from seglab.training.trainer import train
 
         network, data = self._network("train it"), arguments.pop("data", None)
@@ -179,22 +187,79 @@ class YOLO:
             self.load(pretrained)
         data = data or self.overrides.get("data") or DEFAULT_DATA
         spec = first_here(lambda: load_dataset(data))
+        untrained = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
+        knowledge = None
+        if config.keep:
+            if untrained:
+                raise SeglabError(f"{self.model_name} has learned no classes that keep=True could keep: leave keep out")
+            knowledge = self._knowledge(spec, config.resume)
+            spec = join_datasets([spec], known=self.names)
         if config.resume and network.classes != len(spec.names):
             raise SeglabError(
                 f"{config.resume} learns {network.classes} classes and {data} has {len(spec.names)}: leave data= out"
             )
-        fresh = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
-        if fresh:
-            self.network = init_network(network.scale, len(spec.names), config.seed)
-            self.licence = "unknown"
-        elif not config.resume and not same_classes(spec.names, self.names):
-            self.network, report = change_classes(network, self.names, spec.names, config.seed)
-            print(describe_transfer(report, self.model_name, spec.names))
+        start = self._begin(spec, untrained, config.seed)
+        images = len(spec.images("train"))
+        told = describe_scratch(images) if start.scratch else ""
+        if config.recipe == AUTO and not (config.resume or start.scratch):
+            choice = choose(start, images, arguments)
+            config, told = make_config(**{**choice.settings, **arguments}), choice.text
+        if told and is_main():
+            print(told)
         self.names = dict(spec.names)
-        result = train(self.network, spec, config, licence=self.licence)  # leaves the best weights in the network
-        self.overrides = {**flatten(config), "data": str(spec.yaml or spec.root)}
+        # Leaves the best weights in the network.
+        result = train(self.network, spec, config, licence=self.licence, start=start, knowledge=knowledge)
+        self.overrides = {**flatten(config), "mask_targets": result.mask_targets, "data": spec.source}
+        if knowledge:
+            self.overrides["old_data"] = list(knowledge.data)
         self.path = result.best
         return result.metrics
+
+    def _begin(self, spec: DatasetSpec, untrained: bool, seed: int) -> Start:
+        """Make the network one for the dataset's classes, and say what it knows of them."""
+        from seglab.training.distributed import is_main
+        from seglab.training.recipes import SCRATCH, Start
+
+        if untrained:
+            self.network = init_network(self.network.scale, len(spec.names), seed)
+            self.licence = "unknown"
+            return SCRATCH
+        known = len(equal_classes(spec.names, self.names))
+        if not same_classes(spec.names, self.names):
+            self.network, report = change_classes(self.network, self.names, spec.names, seed)
+            forgotten = describe_forgotten(self.names, spec.names)
+            if is_main():
+                print(describe_transfer(report, self.model_name, spec.names))
+            if forgotten and is_main():
+                print(forgotten)
+        return Start(known, len(spec.names) - known, scratch=False, mask_targets=self.mask_targets)
+
+    def _knowledge(self, new: DatasetSpec, resume: str | bool | None) -> Knowledge:
+        """What the weights know before they learn `new`, and where there are images of it to rehearse."""
+        from seglab.training.distributed import first_here
+        from seglab.training.keep import Knowledge
+
+        sources = list(self.overrides.get("old_data") or [])
+        if resume:  # the run has been told before, and reads itself how many classes it started with
+            return Knowledge(len(self.names), tuple(sources))
+        of_coco = list(self.names.values()) == COCO_NAMES
+        last = self.overrides.get("data") or (DEFAULT_DATA if of_coco else [])
+        sources += last if isinstance(last, list) else [last]
+        with_new = [part for part in new.parts if len(equal_classes(part.names, self.names)) < len(part.names)]
+        if with_new:  # the other parts of the data show what is known
+            sources += [part.source for part in new.parts if part not in with_new]
+        found = [first_here(partial(old_dataset, source)) for source in dict.fromkeys(sources)]
+        old = [spec for spec in found if spec and spec.source != new.source]
+        for spec in old:
+            print(
+                f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that what the weights know stays"
+            )
+        if not old:
+            print(
+                "no images of what the weights know are at hand, so it is kept less well: "
+                "add some, labelled or not, as in data=[new.yaml, old.yaml]"
+            )
+        return Knowledge(len(self.names), tuple(spec.source for spec in old))
 
     def val(self, data: str | Path | None = None, **arguments: Any):
         """Box and mask mAP on a dataset's validation split, by default of what it was trained on, else of coco8-seg.
@@ -264,8 +329,6 @@ class YOLO:
 
         Arguments: those of val, and device. The loss terms are weighted as in the model's own training.
         """
-        from functools import partial
-
         from seglab.evaluation.doctor import doctor
         from seglab.training.assign import assign
         from seglab.training.loss import LossGains, segmentation_loss
@@ -305,8 +368,14 @@ class YOLO:
 
     # --- looking ---
 
-    def info(self) -> tuple[int, int]:
-        """Print and return (parameters, floating-point operations at 640)."""
+    def info(self) -> tuple[int, int] | None:
+        """Print and return (parameters, floating-point operations at 640).
+
+        Of an exported file it prints what the file is and where it comes from, and returns None.
+        """
+        if self.runtime is not None:
+            print(self.runtime.summary)
+            return None
         network = self._network("count its parameters")
         figures = count_parameters(network), count_flops(network)
         print(f"YOLO11{network.scale}-seg: {figures[0]:,} parameters, {figures[1] / 1e9:.1f} GFLOPs at 640 px")
@@ -327,7 +396,7 @@ class YOLO:
 
     @property
     def mask_targets(self) -> str:
-        """ "soft" or "hard": what the weights were trained with. Weights that do not say are another tool's: "hard"."""
+        """What the weights were trained with, "soft" or "hard". Weights that do not say are another tool's: "hard"."""
         if self.runtime is not None:
             return self.runtime.description.mask_targets
         return self.overrides.get("mask_targets", "hard")
@@ -337,8 +406,13 @@ class YOLO:
         return self.runtime.imgsz if self.runtime is not None else self.overrides.get("imgsz") or 640
 
     def _as_trained(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with the trained size and mask targets where they name none, and with a file's only size."""
+        """The arguments with the trained size and mask targets where they name none, and with a file's only size.
+
+        What a file with NMS inside found is not suppressed again, unless the arguments say how.
+        """
         arguments = {"mask_targets": self.mask_targets, **arguments}
+        if self.runtime is not None and self.runtime.description.suppressed:
+            arguments = {"iou": 1.0, **arguments}
         if self.runtime is not None and self.runtime.size:
             return arguments | {"imgsz": self.runtime.size, "rect": False}
         return {"imgsz": self._trained_size(), **arguments}
@@ -359,6 +433,8 @@ class YOLO:
             data = self.overrides.get("data") or DEFAULT_DATA
             print(f"looking at {data}; say data= for another dataset")
         spec = load_dataset(data, config.split)
+        if len(equal_classes(spec.names, self.names)) == len(spec.names) < len(self.names):
+            spec = join_datasets([spec], known=self.names)  # labels of some of the model's classes
         return self._forward(device), spec, self.names, config, device
 
     def _forward(self, device: str | int | torch.device, half: bool = False, engine: str | None = None) -> Forward:
@@ -375,7 +451,8 @@ class YOLO:
             return fast.forward
         now = self._weights_now(), device, half
         if self._fused is None or self._fused[0] != now:
-            whole = Deployed(self.network, half).to(device, memory_format=layout(device))
+            dtype = torch.float16 if half else torch.float32
+            whole = Deployed(self.network, dtype).to(device, memory_format=layout(device))
             if device.type == "cpu" and not half:
                 pack(whole.network)
             self._fused = now, whole
@@ -401,6 +478,17 @@ def class_names(weights: Weights, classes: int) -> dict[int, str]:
     names = weights.metadata.get("names") or range(classes)
     items = names.items() if isinstance(names, dict) else enumerate(names)
     return {int(index): str(name) for index, name in items}
+
+
+def old_dataset(source: str) -> DatasetSpec | None:
+    """A dataset with training images that weights have learned from; None, and a word on why, where it is not here."""
+    try:
+        spec = load_dataset(source)
+        spec.images("train")
+    except (SeglabError, OSError) as error:
+        print(f"nothing of {source} can be rehearsed: {error}")
+        return None
+    return spec
 
 
 def find_weights(model: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import shutil
 from dataclasses import fields
@@ -83,7 +84,7 @@ def test_problems_are_one_line_and_status_2(capsys):
     ("line", "told"),
     [
         ("val model=11", "there is no model '11'"),
-        ("train data=2024", "no dataset '2024'"),
+        ("train model=toybox-n data=2024", "no dataset '2024'"),
         ("val model=toybox-n data=2024", "no dataset '2024'"),
         ("check data=2024", "no dataset '2024'"),
         ("convert source=2025 out=made", "2025 is no COCO or Labelme JSON"),
@@ -151,16 +152,40 @@ def test_every_line_of_the_segmentation_page(tmp_path, monkeypatch, capsys):
     assert made == {"yolo11n-seg.onnx", best.replace(".pt", ".onnx"), *pictures}
 
 
+def test_training_without_a_model_begins_from_official_weights(monkeypatch, capsys):
+    """Offline, and with none in the cache, one sentence says the ways out; nothing is trained from random weights."""
+    monkeypatch.setenv("SEGLAB_OFFLINE", "1")
+    assert main(["train", "data=toybox8-seg", "epochs=1"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "yolo11n-seg.pt could not be downloaded" in told
+    for way_out in ("by hand", "a file of your own", "model=toybox-n", "model=yolo11n-seg.yaml to train from scratch"):
+        assert way_out in told
+    opened = []
+
+    class Model:
+        def __init__(self, model):
+            opened.append(model)
+
+        def train(self, **_):
+            pass
+
+    monkeypatch.setattr("seglab.YOLO", Model)
+    for words in ([], ["pretrained=mine.safetensors"], ["pretrained=False"], ["model=a.pt", "pretrained=b.pt"]):
+        assert main(["train", "data=toybox8-seg", *words]) == 0
+    assert opened == ["yolo11n-seg.pt", "mine.safetensors", "yolo11n-seg.yaml", "a.pt"]
+
+
 def test_the_demo_leaves_what_its_table_says(tmp_path, capsys):
     pytest.importorskip("onnxruntime")
-    assert main(["demo", "epochs=1", "imgsz=96", f"out={tmp_path}/demo"]) == 0
+    assert main(["demo", "epochs=2", "imgsz=160", f"out={tmp_path}/demo"]) == 0
     told = capsys.readouterr().out.split("seglab demo\n")[-1]
     table = dict(line.strip().split("  ", 1) for line in told.splitlines())
     for what in ("weights", "training curves", "ONNX file"):
         assert Path(table[what].strip()).is_file()
-    assert len(list(Path(table["annotated pictures"].strip()).glob("*.jpg"))) == 4
+    assert len(list(Path(table["annotated images"].strip()).glob("*.jpg"))) == 16
     assert Path(table["validation curves"].strip(), "MaskPR_curve.png").is_file()
-    assert 0.2 < float(table["mask mAP50-95"]) <= 1
+    before, after = re.findall(r"\d\.\d+", table["mask mAP50-95"])
+    assert 0 <= float(before) < float(after) <= 1
 
 
 def test_what_a_mode_needs_and_does_not_know(capsys):

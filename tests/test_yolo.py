@@ -38,7 +38,7 @@ def test_build_from_yaml_then_load(tmp_path, capsys):
 
 
 class _Nothing:
-    best, metrics = None, None
+    best, metrics, mask_targets = None, None, "soft"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def given_to_training(monkeypatch):
     """First weights, arguments and licence of every training, which then does nothing."""
     given = []
 
-    def train(network, spec, config, licence):
+    def train(network, spec, config, licence, start):
         given.append((network.state_dict()["model.0.conv.weight"].clone(), config, licence))
         return _Nothing()
 
@@ -83,7 +83,7 @@ def test_pretrained_says_where_training_starts(given_to_training, tmp_path, caps
         YOLO(model).train(data="toybox8-seg", pretrained=pretrained)
         assert main(["train", f"model={model}", "data=toybox8-seg", f"pretrained={pretrained}"]) == 0
         for first, config, told in given_to_training[-2:]:
-            assert torch.equal(first, expected) and told == licence and config.optimizer == "auto"
+            assert torch.equal(first, expected) and told == licence and config.recipe == "auto"
     with pytest.raises(SeglabError, match="there is no model 'nowhere'"):
         YOLO("toybox-n").train(data="toybox8-seg", pretrained="nowhere")
     with pytest.raises(SeglabError, match="pretrained=None must be of type"):

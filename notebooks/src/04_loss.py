@@ -451,6 +451,11 @@ assert shares["mask_ratio=4"] < shares["mask_ratio=2"] - 0.1
 side_by_side({f"{name}, IoU {shares[name]:.2f}": mask for name, mask in found.items()})
 
 # %% [markdown]
+# That is what a perfect network could gain. A trained one gains it too: YOLO11n with COCO's weights, fine-tuned on 64
+# microscope images of cell nuclei (10 epochs at 320 pixels), reaches a mask AP of .474 with hard targets, .523 with soft
+# ones, .549 with soft ones and `mask_ratio=2`, and .551 with `mask_ratio=1`, on 64 others; its boxes stay level.
+
+# %% [markdown]
 # On toybox this raises what perfect training could reach from mask AP .91 to .95 at 640 pixels, and the last steps of
 # the course weights' training made use of it. A step takes about a tenth longer; the default is 4, as in other YOLO
 # trainers.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seglab.class_names import equal_classes
 from seglab.data.catalogue import DatasetSpec, label_path
 from seglab.data.coco_format import read_coco
 from seglab.data.problems import Problem
-from seglab.data.sample import Object
+from seglab.data.sample import Object, with_class_ids
 from seglab.data.yolo_format import read_labels
 
 KEPT = 5000  # images whose objects stay in memory once read: a few kilobytes each
@@ -24,6 +25,19 @@ class Annotations:
         self.files = [path] if path else []
         self.files += [] if self.whole else [label_path(image) for image in spec.images(split)]
         self._kept: dict[Path, tuple[list[Object], list[Problem]]] = {}
+
+    @property
+    def has_json(self) -> bool:
+        """Whether a COCO JSON is held in memory."""
+        return self.coco is not None
+
+    def fingerprint(self) -> str:
+        """What reading depends on besides `files`."""
+        return repr(sorted(self.names.items()))
+
+    def unplaced(self) -> list[Problem]:
+        """What is wrong with annotations of no image that is listed."""
+        return self.coco.unplaced() if self.coco else []
 
     def image_id(self, image: Path) -> int | str:
         """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
@@ -55,3 +69,49 @@ class Annotations:
             what = f"another size than in the JSON: it says {said}"
             return [], [Problem(str(image), 0, what, "its objects left out")]
         return found, faults
+
+
+class JoinedAnnotations:
+    """Objects and ids of the images of one split of a joined dataset: each part reads its own, with its own class ids.
+
+    It answers what `Annotations` does; objects come with the class ids of the joined dataset.
+    """
+
+    def __init__(self, spec: DatasetSpec, split: str):
+        self._parts: list[Annotations] = []
+        self._ids: list[dict[int, int]] = []  # of each part: class id -> class id of the joined dataset
+        self._parts_of: dict[Path, list[int]] = {}  # image -> the parts that have it
+        for part in spec.parts:
+            if not part.splits.get(split):
+                continue
+            for image in part.images(split):
+                self._parts_of.setdefault(image, []).append(len(self._parts))
+            self._parts.append(Annotations(part, split))
+            self._ids.append(equal_classes(part.names, spec.names))
+        self.files = [file for part in self._parts for file in part.files]
+
+    @property
+    def has_json(self) -> bool:
+        return any(part.has_json for part in self._parts)
+
+    def fingerprint(self) -> str:
+        return " ".join(part.fingerprint() for part in self._parts)
+
+    def unplaced(self) -> list[Problem]:
+        return [problem for part in self._parts for problem in part.unplaced()]
+
+    def image_id(self, image: Path) -> int | str:
+        return self._parts[self._parts_of[image][0]].image_id(image)
+
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
+        objects, problems = [], []
+        for number in self._parts_of[image]:
+            found, faults = self._parts[number].read(image, size)
+            objects += with_class_ids(found, self._ids[number])
+            problems += faults
+        return objects, problems
+
+
+def open_annotations(spec: DatasetSpec, split: str) -> Annotations | JoinedAnnotations:
+    """The annotations of a split, of a dataset that may be joined from several."""
+    return JoinedAnnotations(spec, split) if spec.parts else Annotations(spec, split)

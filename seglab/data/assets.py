@@ -97,10 +97,15 @@ def fetch(name: str) -> Path:
 
 
 def _unreachable(name: str, path: Path, reason: object) -> SeglabError:
-    instead = "the dataset toybox8-seg" if name.endswith(".zip") else "the model toybox-n"
+    instead = "use the dataset toybox8-seg, which needs no network"
+    if name.endswith(".pt"):
+        instead = (
+            f"give a file of your own, model=toybox-n, or model={Path(name).stem}.yaml to train from scratch, which "
+        )
+        instead += "need no network"
     return SeglabError(
         f"{name} could not be downloaded from {ASSETS[name].address} ({reason}): put the file at {path} by hand, "
-        f"or use {instead}, which needs no network"
+        f"or {instead}"
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
 
 import yaml
 
 import seglab
+from seglab.class_names import equal_classes, join_names
 from seglab.data.assets import cache_folder, extract_zip, fetch
-from seglab.data.sample import Sample
+from seglab.data.sample import Sample, with_class_ids
 from seglab.errors import SeglabError
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -48,6 +50,7 @@ class DatasetSpec:
     crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
     draw: (epoch, number) -> a training picture, for training pictures that are no files but made when they are needed,
     others in every epoch and all of one size; `splits` lists a name for each.
+    parts: of a joined dataset those it is made of, with classes of their own, which `join_datasets` matches by name.
     """
 
     name: str
@@ -59,6 +62,15 @@ class DatasetSpec:
     crowds: dict[str, Path] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     draw: Callable[[int, int], Sample] | None = None
+    parts: tuple[DatasetSpec, ...] = ()
+
+    @property
+    def source(self) -> str | list[str]:
+        """What `load_dataset` finds it by again: a path or name, or a list of those of several that were joined."""
+        sources = [part.source for part in self.parts]
+        if not sources:
+            return str(self.yaml or self.root)
+        return sources if len(sources) > 1 else sources[0]
 
     def images(self, split: str) -> tuple[Path, ...]:
         """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
@@ -67,7 +79,7 @@ class DatasetSpec:
         if not self.splits.get(split):
             has = ", ".join(f"{name} ({len(paths)})" for name, paths in self.splits.items()) or "none"
             raise SeglabError(
-                f"{self.yaml or self.root} has no images in its split '{split}'; its splits are: {has}; "
+                f"{_in_words(self.source)} has no images in its split '{split}'; its splits are: {has}; "
                 f"put images there, or name another folder for '{split}'"
             )
         return self.splits[split]
@@ -89,16 +101,18 @@ def embedded_folder() -> Path:
     return package / "_data" if (package / "_data").is_dir() else package.parent / "data"
 
 
-def load_dataset(source: str | Path, split: str | None = None) -> DatasetSpec:
-    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or a COCO instances JSON.
+def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = None) -> DatasetSpec:
+    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or a COCO instances JSON; or several, joined.
 
     A name ("coco8-seg", with or without `.yaml`) is searched in the working directory, SEGLAB_DATASETS, the embedded
     data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and
     "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
     train on so many new ones in every epoch and validate on those of toybox8-seg. split: the only one that is needed;
-    of coco, whose training images are 19 GB, "val" downloads no others. Errors: SeglabError that says what was
-    searched, and what to do.
+    of coco, whose training images are 19 GB, "val" downloads no others. A list of them, or one text with commas, means
+    all of them as one, see `join_datasets`. Errors: SeglabError that says what was searched, and what to do.
     """
+    if several := _several(source):
+        return join_datasets([load_dataset(one, split) for one in several])
     path = Path(source)
     if path.suffix.lower() == ".json":
         return _from_coco_json(path)
@@ -127,6 +141,56 @@ def load_dataset(source: str | Path, split: str | None = None) -> DatasetSpec:
         f"no dataset '{source}': no such file, and no '{name}.yaml' or folder '{name}' with a YAML in "
         f"{', '.join(map(str, _places()))}; give the path of a YAML file, or a known name ({known})"
     )
+
+
+def _several(source: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    """The datasets that a list or a text with commas names; [] where it is one dataset."""
+    if isinstance(source, str) and "," in source and not Path(source).exists():
+        source = [name.strip(" '\"") for name in source.strip("[] ").split(",")]
+    if isinstance(source, (str, Path)):
+        return []
+    found = [name for name in source if str(name)]
+    if not found:
+        raise SeglabError("data=[] names no dataset: list at least one YAML file or name")
+    return found
+
+
+def join_datasets(specs: Sequence[DatasetSpec], known: Mapping[int, str] | None = None) -> DatasetSpec:
+    """Several datasets as one: the images of all of them, their classes numbered anew by name.
+
+    Names are joined in order of appearance and equal ones (as `equal_classes` compares them) share an id; class ids are
+    mapped when labels are read. known: class id -> name of classes that come first and keep their ids. A split holds
+    the images of those that have it; an image in several datasets is listed once and has the labels of all.
+    Errors: SeglabError for datasets that cannot be joined: without class names, or drawn anew in every epoch.
+    """
+    flat = [part for spec in specs for part in (spec.parts or (spec,))]
+    parts = tuple({part.source: part for part in flat}.values())  # one that is named twice is joined once
+    for part in parts if len(parts) > 1 else ():
+        if part.draw:
+            raise SeglabError(f"{part.source} has new images in every epoch: join toybox-seg with others instead")
+        if part.names == _numbered(len(part.names)):
+            raise SeglabError(f"{part.source} has no class names, by which datasets are joined: write them as 'names'")
+    names = join_names(*([known] if known else []), *(part.names for part in parts))
+    splits: dict[str, tuple[Path, ...]] = {}
+    for split in SPLITS:
+        images = [image for part in parts for image in part.splits.get(split, ())]
+        if images:
+            splits[split] = tuple(dict.fromkeys(images))
+    faults = {split: fault for part in parts for split, fault in part.faults.items()}
+    first = parts[0]
+    draw = partial(_drawn, first.draw, equal_classes(first.names, names)) if first.draw else None
+    title = " + ".join(part.name for part in parts)
+    return DatasetSpec(title, first.root, splits, names, faults=faults, draw=draw, parts=parts)
+
+
+def _drawn(draw: Callable[[int, int], Sample], ids: Mapping[int, int], epoch: int, number: int) -> Sample:
+    """What `draw` draws, with class ids of the joined dataset."""
+    sample = draw(epoch, number)
+    return replace(sample, objects=with_class_ids(sample.objects, ids))
+
+
+def _in_words(source: str | list[str]) -> str:
+    return source if isinstance(source, str) else " and ".join(source)
 
 
 def is_dataset_name(name: str) -> bool:
@@ -219,12 +283,17 @@ def _from_yaml(path: Path) -> DatasetSpec:
 def _names(path: Path, content: dict) -> dict[int, str]:
     names = content.get("names", content.get("nc"))
     if isinstance(names, int) and names > 0:
-        names = [f"class {index}" for index in range(names)]
+        names = _numbered(names)
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names or sorted(names, key=str) != sorted(range(len(names)), key=str):
         raise SeglabError(f"{path}: 'names' must be a list, or a mapping from 0, 1, 2, ... to the class names")
     return {index: str(names[index]) for index in range(len(names))}
+
+
+def _numbered(count: int) -> dict[int, str]:
+    """Names for classes that have none."""
+    return {index: f"class {index}" for index in range(count)}
 
 
 def _root(path: Path, content: dict, entry: str) -> Path:

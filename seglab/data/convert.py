@@ -348,6 +348,8 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
     if source.suffix == ".json":
         raise SeglabError(f"{source} is a JSON already: to=coco takes the YAML, folder or name of a YOLO-seg dataset")
     spec = load_dataset(str(source))
+    if spec.parts:
+        raise SeglabError(f"source={source} names several datasets: convert them one at a time")
     splits = {split: spec.images(split) for split in (*spec.splits, *spec.faults) if spec.splits.get(split, True)}
     if len(set(splits.values())) == 1:
         splits = dict(list(splits.items())[:1])  # train and val are the same images

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from seglab.data.annotations import Annotations
+from seglab.data.annotations import open_annotations
 from seglab.data.augment import AugmentConfig, augmented, boxes_of, place
 from seglab.data.catalogue import DatasetSpec
 from seglab.data.image import read_image
@@ -70,7 +70,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
         self.rect, self.group = rect and self.size[0] == self.size[1], 1
         listed = spec.images(split)
-        self._annotations = Annotations(spec, split)
+        self._annotations = open_annotations(spec, split)
         self._draw = spec.draw if split == "train" else None
         if self._draw:
             if cache:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +31,11 @@ class Sample:
     image: np.ndarray
     objects: list[Object] = field(default_factory=list)
     path: str = ""
+
+
+def with_class_ids(objects: Iterable[Object], ids: Mapping[int, int]) -> list[Object]:
+    """The objects under other class ids. ids: class id as it is -> as it is to be."""
+    return [replace(found, class_id=ids[found.class_id]) for found in objects]
 
 
 def size_class(area: float) -> int:

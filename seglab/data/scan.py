@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from seglab.data.annotations import Annotations
+from seglab.data.annotations import Annotations, JoinedAnnotations
 from seglab.data.assets import cache_folder
 from seglab.data.image import image_size
 from seglab.data.problems import Problem, raise_first
@@ -24,7 +24,9 @@ VERSION = 2
 Size = tuple[int, int]  # height, width
 
 
-def scan(images: Sequence[Path], annotations: Annotations, strict: bool) -> tuple[list[Size | None], list[Problem]]:
+def scan(
+    images: Sequence[Path], annotations: Annotations | JoinedAnnotations, strict: bool
+) -> tuple[list[Size | None], list[Problem]]:
     """The size of every image, None for those that cannot be read, and everything that is wrong with the split.
 
     Errors: with `strict`, SeglabError for the first problem.
@@ -33,8 +35,8 @@ def scan(images: Sequence[Path], annotations: Annotations, strict: bool) -> tupl
     found = _recall(memory) if memory else None
     if found is None:
         sizes: list[Size | None] = []
-        problems = annotations.coco.unplaced() if annotations.coco else []
-        workers = 0 if annotations.coco else workers_for(len(images), SHARED)
+        problems = annotations.unplaced()
+        workers = 0 if annotations.has_json else workers_for(len(images), SHARED)
         with closing(share_out(_look_at, images, workers, annotations)) as looked:
             for size, faults in with_progress(looked, "scan", count=len(images)):
                 if strict:
@@ -49,7 +51,7 @@ def scan(images: Sequence[Path], annotations: Annotations, strict: bool) -> tupl
     return found
 
 
-def _look_at(image: Path, annotations: Annotations) -> tuple[Size | None, list[Problem]]:
+def _look_at(image: Path, annotations: Annotations | JoinedAnnotations) -> tuple[Size | None, list[Problem]]:
     try:
         size = image_size(image)
     except (SeglabError, FileNotFoundError) as error:
@@ -58,9 +60,9 @@ def _look_at(image: Path, annotations: Annotations) -> tuple[Size | None, list[P
     return size, annotations.read(image, size)[1]
 
 
-def _memory(images: Sequence[Path], annotations: Annotations) -> Path:
+def _memory(images: Sequence[Path], annotations: Annotations | JoinedAnnotations) -> Path:
     """Where the result is kept: a name made of every file's path, size and time, so that a changed file is seen."""
-    digest = hashlib.sha256(repr((VERSION, sorted(annotations.names.items()))).encode())
+    digest = hashlib.sha256(f"{VERSION} {annotations.fingerprint()}".encode())
     for path in (*images, *annotations.files):
         about = path.stat() if path.exists() else None
         digest.update(f"{path} {about and (about.st_size, about.st_mtime_ns)}\n".encode())

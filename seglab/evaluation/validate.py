@@ -92,7 +92,8 @@ def observe(
 ) -> Iterator[Observation]:  # fmt: skip
     """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
     speed = Counter() if speed is None else speed
-    labelled = dataset.split not in dataset.spec.annotations
+    joined = bool(dataset.spec.parts)  # ids of two datasets may be equal, and label files have ids of their own
+    labelled = not joined and dataset.split not in dataset.spec.annotations
     clock = Clock(device)
     on_processor = torch.device(device).type == "cpu"
     for batch in batches:
@@ -104,7 +105,8 @@ def observe(
             speed["inference"] += clock.lap()
             found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
             for detections, own, info in zip(found, prototypes, samples):
-                key, labels = (info["index"], label_path(Path(info["path"]))) if labelled else (info["image_id"], None)
+                key = info["index"] if labelled or joined else info["image_id"]
+                labels = label_path(Path(info["path"])) if labelled else None
                 # A network that diverges must get its zero, not end the run.
                 detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
                 yield Observation(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import zipfile
@@ -12,13 +11,15 @@ from typing import Any
 
 import seglab
 from seglab.errors import SeglabError
+from seglab.export import foreign
 from seglab.model.head import STRIDES
 from seglab.model.yolo11 import YOLO11Seg
 
+PRODUCER = "seglab"
 NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
 KEY = "seglab"  # the key whose value is JSON with everything the common keys have no place for
 BESIDE = "metadata.yaml"
-OWN = ("dynamic", "precision", "weights", "mask_targets", "end_to_end", "parity")  # fields that go there
+OWN = ("dynamic", "precision", "weights", "mask_targets", "end_to_end", "parity", "version")  # fields that go there
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Description:
     precision: fp32, fp16 or int8; licence and weights: whose numbers these are, and under what terms (see fingerprint);
     mask_targets: soft or hard, what the weights were trained with, by which masks are cut to their boxes;
     end_to_end: conf, iou, max_det and masks of a file that takes photos, empty for others.
-    parity: the gate's table once it has run.
+    parity: the table of the parity check once it has run.
+    producer and version: the tool that wrote the file; suppressed: it gives detections after NMS, as files of other
+    tools may, so that NMS has nothing left to do.
     """
 
     names: dict[int, str]
@@ -42,10 +45,23 @@ class Description:
     mask_targets: str = "soft"
     end_to_end: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
+    producer: str = PRODUCER
+    version: str = seglab.__version__
+    suppressed: bool = False
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another tool wrote the file."""
+        return self.producer != PRODUCER
+
+    @property
+    def origin(self) -> str:
+        """Who wrote the file and under what terms its weights are, in words."""
+        return f"exported by {self.producer} {self.version}".rstrip() + f", license {self.licence}"
 
     def to_strings(self) -> dict[str, str]:
         """Text under the keys common among YOLO tools (values are JSON), and the rest as JSON under `seglab`."""
-        own = {"version": seglab.__version__, "normalisation": NORMALISATION}
+        own = {"version": self.version, "normalisation": NORMALISATION}
         own |= {name: getattr(self, name) for name in OWN}
         return {
             "names": json.dumps(self.names),
@@ -59,29 +75,32 @@ class Description:
         }
 
     @classmethod
-    def from_strings(cls, strings: dict[str, str], source: str) -> Description:
-        """The inverse of `to_strings`; also reads files of other YOLO tools, which write Python literals.
+    def from_strings(cls, strings: dict[str, Any], source: str) -> Description:
+        """The inverse of `to_strings`; also reads files of other YOLO tools (see `foreign.read_metadata`).
 
-        Errors: SeglabError when class names or input size are missing or unreadable, or the task is another.
+        Values may be text or what the text stands for. Errors: SeglabError when class names or input size are missing
+        or unreadable, or the task is another.
         """
         if not {"names", "imgsz"} <= strings.keys():
             raise SeglabError(
                 f"{source} does not say its class names and input size (metadata 'names' and 'imgsz'): "
                 "export it again with seglab"
             )
-        if strings.get("task", "segment") != "segment":
-            raise SeglabError(f"{source} is a '{strings['task']}' model: seglab runs 'segment' models")
+        values = {key: foreign.read_value(value) for key, value in strings.items()}
+        if values.get("task", "segment") != "segment":
+            raise SeglabError(f"{source} is a '{values['task']}' model: seglab runs 'segment' models")
         try:
-            names = {int(key): str(name) for key, name in _literal(strings["names"]).items()}
-            height, width = (int(side) for side in _literal(strings["imgsz"]))
-            given = json.loads(strings.get(KEY, "{}"))
-            own = {name: given[name] for name in OWN if name in given}
-            if KEY not in strings:  # another tool's file: those train with hard targets
-                own["mask_targets"] = "hard"
-            batch = int(strings.get("batch", 1))
-        except (ValueError, TypeError, SyntaxError, AttributeError) as error:
+            names = foreign.read_names(values["names"])
+            size = foreign.read_size(values["imgsz"])
+            batch = int(values.get("batch") or 1)
+            if KEY in strings:
+                own = {name: values[KEY][name] for name in OWN if name in values[KEY]}
+                own["licence"] = str(strings.get("license", "unknown"))
+            else:
+                own = foreign.read_origin(values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SeglabError(f"{source} has damaged metadata ({error}): export it again") from None
-        return cls(names, (height, width), batch, licence=strings.get("license", "unknown"), **own)
+        return cls(names, size, batch, **own)
 
 
 KEYS = tuple(Description({}).to_strings())
@@ -105,12 +124,15 @@ def write_beside(folder: Path, description: Description) -> None:
 
 
 def read_beside(folder: Path) -> Description:
-    """The inverse of `write_beside`. Errors: SeglabError when the description is missing or damaged."""
+    """The inverse of `write_beside`; other tools' YAML is read too.
+
+    Errors: SeglabError when the description is missing or damaged.
+    """
     try:
-        strings = json.loads((folder / BESIDE).read_text(encoding="utf-8"))
+        metadata = foreign.read_metadata((folder / BESIDE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise SeglabError(f"{folder} has no readable {BESIDE}, which says what the model is: export it again") from None
-    return Description.from_strings(strings, str(folder))
+    return Description.from_strings(metadata, str(folder))
 
 
 def write_inside(archive: Path, description: Description) -> None:
@@ -121,10 +143,3 @@ def write_inside(archive: Path, description: Description) -> None:
             folder, _, name = entry.filename.rpartition("/")
             new.writestr(entry, strings[name] if folder.endswith("/extra") else old.read(entry))
     fresh.replace(archive)
-
-
-def _literal(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return ast.literal_eval(text)

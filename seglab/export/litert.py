@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from seglab.errors import SeglabError
+from seglab.export import foreign
 from seglab.export.deployed import Deployed
 from seglab.export.description import Description
 from seglab.export.formats import require
@@ -17,6 +20,7 @@ from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
 ENTRY = "metadata.json"  # in a zip archive after the model, where readers of the model never look
+MAX_METADATA = 1 << 20  # bytes; what is larger is not a description
 
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
@@ -51,20 +55,63 @@ def load(path: Path) -> Runtime:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        with zipfile.ZipFile(path) as archive:
-            strings = json.loads(archive.read(ENTRY))
+        metadata = read_appended(path)
         interpreter = Interpreter(str(path), num_threads=torch.get_num_threads())
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise SeglabError(f"{path} is no LiteRT file of seglab ({error}): export it again") from None
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise SeglabError(f"{path} is no LiteRT file that says what it is ({error}): export it again") from None
     interpreter.allocate_tensors()
-    given = interpreter.get_input_details()[0]["index"]
+    (given,) = interpreter.get_input_details()
     # Outputs are known by their number of dimensions: predictions have three, prototypes four.
-    predictions, prototypes = sorted(interpreter.get_output_details(), key=lambda output: len(output["shape"]))
+    outputs = sorted(interpreter.get_output_details(), key=lambda output: len(output["shape"]))
 
-    def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        interpreter.set_tensor(given, images.numpy())
+    description, channels_last = Description.from_strings(metadata, str(path)), False
+    if description.is_foreign:
+        shape, *shapes = ([int(side) for side in end["shape"]] for end in (given, *outputs))
+        description = foreign.fit_to_graph(description, shape, shapes)
+        channels_last = foreign.is_channels_last(shape)
+
+    def run(images: Tensor) -> tuple[Tensor, ...]:
+        interpreter.set_tensor(given["index"], quantized(images.numpy(), given))
         interpreter.invoke()
-        found = (interpreter.get_tensor(output["index"]) for output in (predictions, prototypes))
+        found = (dequantized(interpreter.get_tensor(output["index"]), output) for output in outputs)
         return tuple(torch.from_numpy(output) for output in found)
 
-    return Runtime(path, Description.from_strings(strings, str(path)), run)
+    return Runtime(path, description, run, channels_last=channels_last)
+
+
+def read_appended(path: Path) -> dict[str, Any]:
+    """What the zip archive after the model says: seglab's entry, or that of another tool under whatever name.
+
+    Errors: zipfile.BadZipFile where there is no archive; ValueError when no entry holds class names.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        order = sorted(entries, key=lambda name: name != ENTRY)  # ours first
+        for name in order:
+            if entries[name].file_size > MAX_METADATA:
+                continue
+            try:
+                metadata = foreign.read_metadata(archive.read(name).decode())
+            except ValueError:  # also of bytes that are no text: labels and the like may lie there too
+                continue
+            if "names" in metadata:
+                return metadata
+    raise ValueError("no entry of its archive holds class names")
+
+
+def quantized(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """Float values as a tensor of the file takes them: as they are, or as the integers that stand for them."""
+    dtype = np.dtype(tensor["dtype"])
+    if dtype.kind == "f":
+        return values.astype(dtype, copy=False)
+    scale, zero = tensor["quantization"]
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values / scale) + zero, limits.min, limits.max).astype(dtype)
+
+
+def dequantized(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """The inverse of `quantized`, in float32."""
+    if values.dtype.kind == "f":
+        return values.astype(np.float32, copy=False)
+    scale, zero = tensor["quantization"]
+    return (values.astype(np.float32) - zero) * np.float32(scale)

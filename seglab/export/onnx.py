@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from seglab.errors import SeglabError
-from seglab.export.deployed import Deployed
+from seglab.export import foreign
+from seglab.export.deployed import DTYPES, Deployed
 from seglab.export.description import Description
 from seglab.export.end_to_end import EndToEnd
 from seglab.export.formats import require
@@ -45,7 +46,7 @@ def write(model: YOLO11Seg, path: str | Path, description: Description, calibrat
     """
     import onnx
 
-    deployed = Deployed(model, half=description.precision == "fp16")
+    deployed = Deployed(model, DTYPES[description.precision])
     settings = description.end_to_end
     if settings:
         whole = EndToEnd(deployed, description.size, **settings, mask_targets=description.mask_targets).eval()
@@ -104,11 +105,18 @@ def load(path: str | Path) -> Runtime:
     except Exception as error:  # onnxruntime's exceptions have no common public base
         raise SeglabError(f"onnxruntime cannot read {path} ({error}): export it again") from None
     description = Description.from_strings(session.get_modelmeta().custom_metadata_map, str(path))
-    given = session.get_inputs()[0].name
+    image_input = session.get_inputs()[0]
+    given = image_input.name
     outputs = [output.name for output in session.get_outputs()]
+    channels_last = False
+    if description.is_foreign:
+        shapes = [output.shape for output in session.get_outputs()]
+        description = foreign.fit_to_graph(description, image_input.shape, shapes)
+        channels_last = foreign.is_channels_last(image_input.shape)
+    dtype = np.float16 if image_input.type == "tensor(float16)" else np.float32
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        predictions, prototypes = session.run(None, {given: images.numpy()})
+        predictions, prototypes = session.run(None, {given: images.numpy().astype(dtype, copy=False)})
         return torch.from_numpy(predictions), torch.from_numpy(prototypes)
 
     def run_dense(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,4 +130,4 @@ def load(path: str | Path) -> Runtime:
 
     if description.end_to_end:
         return Runtime(path, description, run_dense, complete)
-    return Runtime(path, description, run)
+    return Runtime(path, description, run, channels_last=channels_last)

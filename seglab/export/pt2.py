@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from seglab.errors import SeglabError
-from seglab.export.deployed import Deployed
+from seglab.export.deployed import DTYPES, Deployed
 from seglab.export.description import KEYS, Description, write_inside
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
@@ -24,7 +24,7 @@ describe = write_inside
 
 def program(model: YOLO11Seg, description: Description) -> torch.export.ExportedProgram:
     """The exported program, with free batch, height and width when the description says dynamic."""
-    deployed = Deployed(model, half=description.precision == "fp16")
+    deployed = Deployed(model, DTYPES[description.precision])
     batch, shapes = description.batch, None
     if description.dynamic:
         batch = max(batch, 2)  # a size of 1 would be taken for a constant

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from seglab.errors import SeglabError
+from seglab.export import foreign
 from seglab.export.description import Description
 from seglab.export.formats import FORMATS, format_of, model_path, module_of
 from seglab.inference.predictor import Forward
+from seglab.wording import counted
 
 Complete = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
@@ -20,13 +22,23 @@ Complete = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 class Runtime:
     """An exported file, loaded. `run` is the format's own call; `forward` adds what all formats need around it.
 
+    A file of another tool may take and give tensors of other layouts, which `forward` turns into ours; channels_last:
+    its input is (B, H, W, 3).
     names: class id -> name. batch: images a call, where shapes are fixed. size: the only (height, width) the file
     takes, or None when any multiple of 32 will do.
     complete: of an end-to-end file, image (h, w, 3) uint8 RGB -> boxes, scores, classes and masks; None of others.
     """
 
-    def __init__(self, path: str | Path, description: Description, run: Forward, complete: Complete | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        description: Description,
+        run: Forward,
+        complete: Complete | None = None,
+        channels_last: bool = False,
+    ):
         self.path, self.description, self.run, self.complete = Path(path), description, run, complete
+        self.channels_last = channels_last
         self.names, self.batch = description.names, description.batch
         self.size = None if description.dynamic else description.size
 
@@ -42,7 +54,7 @@ class Runtime:
             )
         inputs = images.detach().to("cpu", torch.float32).contiguous()
         if self.description.dynamic:
-            outputs = self.run(inputs)
+            outputs = self._run(inputs)
         else:
             outputs = tuple(torch.cat(parts) for parts in zip(*map(self._run_padded, inputs.split(self.batch))))
         return tuple(output.to(images.device, torch.float32) for output in outputs)
@@ -52,11 +64,26 @@ class Runtime:
         """What prediction and validation letterbox to: the only size, or the long side where any size will do."""
         return self.size or max(self.description.size)
 
+    @property
+    def summary(self) -> str:
+        """What the file is and where it comes from, in a line."""
+        height, width = self.description.size
+        size = "any size" if self.size is None else f"{height} x {width}"
+        return f"{self.path.name}: {counted(len(self.names), 'class')}, {size}, {self.description.origin}"
+
+    def _run(self, images: Tensor) -> tuple[Tensor, ...]:
+        """One call of the file, in its own layout and back from it."""
+        if not self.description.is_foreign:
+            return self.run(images)
+        height, width = images.shape[2:]
+        outputs = self.run(images.permute(0, 2, 3, 1).contiguous() if self.channels_last else images)
+        return foreign.arrange(outputs, len(self.names), height, width, self.channels_last)
+
     def _run_padded(self, images: Tensor) -> tuple[Tensor, ...]:
         """At most `batch` images through a file that takes exactly `batch`."""
         missing = self.batch - len(images)
         padded = torch.cat((images, images.new_zeros(missing, *images.shape[1:]))) if missing else images
-        return tuple(output[: len(images)] for output in self.run(padded))
+        return tuple(output[: len(images)] for output in self._run(padded))
 
 
 def load_runtime(path: str | Path) -> Runtime:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from seglab.errors import SeglabError
-from seglab.export.deployed import Deployed
+from seglab.export.deployed import DTYPES, Deployed
 from seglab.export.description import KEYS, Description, write_inside
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
@@ -18,7 +18,7 @@ describe = write_inside
 
 def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     """Trace `model` and write it with its description as extra files of the archive."""
-    deployed = Deployed(model, half=description.precision == "fp16")
+    deployed = Deployed(model, DTYPES[description.precision])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the size check is a Python condition and the tracer announces its age
         traced = torch.jit.trace(deployed, torch.zeros(description.batch, 3, *description.size), check_trace=False)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from seglab.class_names import equal_classes
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.wording import counted
 
@@ -70,28 +71,6 @@ def _with_rows(own: Tensor, other: Tensor, rows: dict[int, int]) -> Tensor:
     return own
 
 
-def equal_classes(names: Mapping[int, str], known: Mapping[int, str]) -> dict[int, int]:
-    """Class id in `names` -> class id in `known`, of the classes of one name; case, spaces, - and _ do not count.
-
-    Weights that say no names know their classes by number: as many classes are then taken for the same ones.
-    """
-    if len(names) == len(known) and all(name == str(number) for number, name in known.items()):
-        return {number: number for number in names}
-    ids: dict[str, int] = {}
-    for number, name in known.items():
-        ids.setdefault(_bare(name), number)
-    return {number: ids[_bare(name)] for number, name in names.items() if _bare(name) in ids}
-
-
-def same_classes(names: Mapping[int, str], known: Mapping[int, str]) -> bool:
-    """Whether two networks know the same classes in the same order, as `equal_classes` compares them."""
-    return len(names) == len(known) and equal_classes(names, known) == {number: number for number in names}
-
-
-def _bare(name: str) -> str:
-    return "".join(name.casefold().replace("-", " ").replace("_", " ").split())
-
-
 def init_network(scale: str, classes: int, seed: int, class_width: int | None = None) -> YOLO11Seg:
     """An untrained network, the same for the same seed whatever has been drawn before."""
     with torch.random.fork_rng(devices=[]):
@@ -131,6 +110,16 @@ def describe_transfer(report: Transfer, source: str, names: Mapping[int, str] | 
             shown = (f"{branch}.* ({counted(count, 'tensor')})" for branch, count in branches.items())
             lines.append(f"  {label}: {', '.join(shown)}")
     return "\n".join(lines)
+
+
+def describe_forgotten(known: Mapping[int, str], names: Mapping[int, str]) -> str:
+    """Which classes weights lose when they are fine-tuned to the classes `names`; "" when none."""
+    kept = equal_classes(known, names)
+    forgotten = [name for number, name in known.items() if number not in kept]
+    if not forgotten:
+        return ""
+    classes = f"{counted(len(forgotten), 'class')} the weights know ({_listed(forgotten)})"
+    return f"this run forgets {classes}: pass keep=True to keep them"
 
 
 def _describe_rows(report: Transfer, names: Mapping[int, str]) -> str:

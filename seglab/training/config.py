@@ -15,6 +15,7 @@ from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
 from seglab.training.recipes import AUTO, RECIPES
 
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Arguments of `train`; `augment` holds those of seglab.data.augment. None means: choose for me, as the text says.
@@ -50,7 +51,9 @@ class TrainConfig:
     overlap_mask: bool = True  # where hard targets overlap, the smaller object owns the pixel
     mask_ratio: int = 4  # input pixels a cell of the mask targets: 2 learns finer masks, a tenth slower; 1 finer yet
     close_mosaic: int = 10  # last epochs without mosaic
+    keep: bool = False  # keep the classes that the weights know beside those of the data, see seglab.training.keep
     freeze: int | list | None = None  # 10: layers 0..9 keep their weights; [0, 23]: those layers
+    average: str = "ema"  # of weights, which is the result: "ema", "late" or "anchored", see optim.average_decay
     freeze_bn: bool = False  # batch normalization keeps the statistics it has, as small batches would spoil them
     val: bool = True  # validate after every epoch; else once, and the last weights are the result
     save: bool = True  # write the last weights and the state to resume from after every epoch
@@ -92,6 +95,7 @@ _BOUNDS = {
 _CHOICES = {
     "cache": (False, True, "ram"),
     "optimizer": ("auto", "SGD", "AdamW"),
+    "average": ("ema", "late", "anchored"),
     "mask_targets": ("soft", "hard"),
     "mask_ratio": (1, 2, 4),
     "amp": (True, False, "bf16"),
@@ -114,6 +118,8 @@ def make_config(**arguments: Any) -> TrainConfig:
         values |= read_arguments(run_folder(arguments["resume"]))
     values |= RECIPES.get(arguments.get("recipe"), {})
     values |= arguments
+    if values.get("recipe", AUTO) is None:
+        values["recipe"] = AUTO
     augment = AugmentConfig(**{name: value for name, value in values.items() if name in augmentation})
     return TrainConfig(**{name: value for name, value in values.items() if name in own}, augment=augment)
 
@@ -133,7 +139,7 @@ def run_folder(resume: str | Path | bool) -> Path:
     return path.parent.parent if path.suffix in (".safetensors", ".pt") else path
 
 
-def write_arguments(folder: Path, config: TrainConfig, data: str) -> None:
+def write_arguments(folder: Path, config: TrainConfig, data: str | list[str]) -> None:
     """Write args.yaml, which says how the run was made."""
     text = yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False)
     write_whole(folder / "args.yaml", text.encode())

@@ -56,6 +56,12 @@ def leave(process: Process) -> None:
         dist.destroy_process_group()
 
 
+def is_main() -> bool:
+    """Whether this is the process that talks and writes, before they have joined: the first of torchrun's, or the only
+    one."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 def first_here(load: Callable[[], Loaded]) -> Loaded:
     """`load()` on the first process of each machine, then on its others, who find what the first one fetched."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:

@@ -45,6 +45,17 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
 
     Errors: ValueError when the masks have neither the prototypes' resolution nor a multiple of it.
     """
+    return label_loss(raw, batch, gains)[:2]
+
+
+def label_loss(
+    raw: RawOutput, batch: dict, gains: LossGains, silent: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`segmentation_loss`, and which anchor points (B, A) bool were assigned to an instance.
+
+    silent: (B, C) bool, the classes that the labels of an image do not speak for: their scores count at assigned anchor
+    points only, and what is elsewhere may be an instance or background. None: they speak for all classes.
+    """
     with torch.autocast(raw.boxes.device.type, enabled=False):
         raw = RawOutput(*(tensor.float() for tensor in raw))
         classes, boxes, masks = batch["classes"], batch["boxes"].float(), batch["masks"]
@@ -69,10 +80,14 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
         sides = (points[anchor], strides[anchor], boxes[learnt], scores)
         box = box_loss(logits, *sides) / score_sum
         mask = mask_loss(raw.prototypes, coefficients, masks, boxes, batch["image_index"], learnt) / positives
-        cls = class_loss(raw.classes, image, classes[learnt], anchor, scores) / score_sum
+        cls = class_loss(raw.classes, image, classes[learnt], anchor, scores)
+        if silent is not None:
+            background = (F.softplus(raw.classes) * silent.unsqueeze(2)).sum(dim=1)  # (B, A)
+            cls = cls - background[assignment.object_index < 0].sum()
+        cls = cls / score_sum
         dfl = distribution_loss(logits, *sides) / score_sum
         terms = torch.stack((gains.box * box, gains.box * mask, gains.cls * cls, gains.dfl * dfl))
-        return terms.sum() * images, terms.detach()
+        return terms.sum() * images, terms.detach(), assignment.object_index >= 0
 
 
 def normalisers(images: int, scores: Tensor) -> Tensor:

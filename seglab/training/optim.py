@@ -17,6 +17,7 @@ from seglab.training.config import TrainConfig
 
 AUTO_ITERATIONS = 10_000  # "auto" takes AdamW up to here and SGD beyond
 MAX_GRADIENT_NORM = 10.0
+LATE_POWER = 8  # about the last ninth of the steps
 GROUPS = ("weights", "norms", "biases")
 
 
@@ -36,6 +37,7 @@ class Plan:
     warmup_momentum: float
     warmup_bias_lr: float
     accumulate: float  # batches a step after the warm-up, before rounding
+    average: str = "ema"  # see `average_decay`
 
 
 class Settings(NamedTuple):
@@ -73,7 +75,13 @@ def make_plan(config: TrainConfig, images: int, iterations: int, classes: int) -
         warmup_momentum=config.warmup_momentum,
         warmup_bias_lr=config.warmup_bias_lr if config.warmup_bias_lr is not None else 0.0 if auto else 0.1,
         accumulate=config.nbs / config.batch,
+        average=config.average,
     )
+
+
+def total_steps(plan: Plan) -> int:
+    """Optimizer steps of the whole run; those of the warm-up may be more."""
+    return plan.epochs * math.ceil(plan.iterations / max(round(plan.accumulate), 1))
 
 
 def describe(plan: Plan, config: TrainConfig) -> str:
@@ -133,13 +141,25 @@ def apply_settings(optimizer: torch.optim.Optimizer, settings: Settings) -> None
             group["momentum"] = settings.momentum
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, updates: int) -> None:
-    """Move `average` towards `model` in place, batch statistics included: an exponential moving average of weights.
+def average_decay(how: str, updates: int, steps: int) -> float:
+    """What the averaged weights keep of themselves at the `updates`-th optimizer step (from 1) of about `steps`.
 
-    The decay of the `updates`-th update (from 1) is 0.9999 (1 - exp(-updates / 2000)): early averages forget quickly.
+    "ema": 0.9999 (1 - exp(-updates / 2000)), as ultralytics: early averages forget quickly, so that a run of some
+    hundred steps hardly averages at all. "late": step t counts about as t**8 whatever the length of the run (Shamir and
+    Zhang, "Stochastic gradient descent for non-smooth optimization", 2013). "anchored": all steps count alike, and the
+    start as much as all of them together, which keeps what the start knew (the idea of Wortsman et al., "Robust
+    fine-tuning of zero-shot models", 2022).
     """
-    decay = 0.9999 * (1 - math.exp(-updates / 2000))
+    if how == "late":
+        return 1 - (LATE_POWER + 1) / (updates + LATE_POWER)
+    if how == "anchored":
+        return 1 - 1 / (updates + steps)
+    return 0.9999 * (1 - math.exp(-updates / 2000))
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move `average` in place so that it keeps `decay` of itself and takes the rest of `model`, statistics included."""
     means, values = [], []
     for mean, value in zip(_tensors(average), _tensors(model)):
         if mean.is_floating_point():

@@ -1,11 +1,12 @@
 """Settings that belong together: what suits a few images, what ultralytics does, and what suits a fine-tuning.
 
-`choose` is what recipe="auto" does: it looks at what the weights know, at the classes and the number of images, and says
-what it chose and why. docs/LOG.md and docs/decisions/0015 have the measurements behind each choice.
+`choose` is what recipe="auto" does: it looks at what the weights know, at the classes and the number of images, and
+says what it chose and why. docs/decisions/0015 has the measurements behind each choice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,14 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+# What "auto" adds for weights that know all classes of the data, and for those that have classes to learn.
+KNOWN = {"optimizer": "SGD", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "anchored"}
+NEW = {"optimizer": "AdamW", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "late"}
+
+# And for new classes beside known ones that are to be kept: of the steps of a plain fine-tuning nothing would survive.
+KEEP = {"optimizer": "AdamW", "lr0": 2e-4, "momentum": 0.937, "warmup_bias_lr": 0.0}
+
+
 @dataclass(frozen=True)
 class Start:
     """Where a training starts: how many of the dataset's classes the weights know, how many are new to them."""
@@ -48,3 +57,62 @@ class Start:
     known: int = 0
     new: int = 0
     scratch: bool = True  # the weights are drawn at random
+    mask_targets: str = "soft"  # soft or hard, what the weights have learned from so far
+
+
+SCRATCH = Start()
+FEW_FOR_SCRATCH = 5_000  # images; official weights saw 118,000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """settings: arguments of `train` by name; text: what was chosen and why, for the user."""
+
+    settings: dict[str, Any]
+    text: str
+
+
+def describe_scratch(images: int) -> str:
+    """The first line of a training from random weights."""
+    told = "training from scratch: the weights are random, and know nothing yet"
+    if images >= FEW_FOR_SCRATCH:
+        return told
+    return (
+        f"{told}. {images} images are too few to learn what objects look like: expect a low mAP on images it has not "
+        "seen, or begin from weights that have learned, model=yolo11n-seg.pt"
+    )
+
+
+def choose(start: Start, images: int, given: Mapping[str, Any]) -> Choice:
+    """The settings of recipe="auto" for a training on `images` images; `given` are the user's own, which win.
+
+    Of weights that have learned something: random ones are trained with the defaults.
+    """
+    batch = given.get("batch") or batch_for(images)
+    reasons: list[tuple[dict[str, Any], str]] = [
+        ({"batch": batch, "nbs": batch}, f"{images} images: a step for every batch"),
+        ({"mask_ratio": 2}, "targets at half resolution draw finer masks"),
+        ({"freeze_bn": True}, "the statistics of many images are better than those of small batches"),
+    ]
+    if given.get("keep"):
+        reasons.append((KEEP, f"{start.new} classes are learned beside {start.known} that are kept: small steps"))
+    elif start.new == 0:
+        reasons.append((KNOWN, "the weights know every class: small steps, and an average that keeps to the start"))
+    else:
+        new = f"{start.new} of {start.known + start.new} classes are new to the weights"
+        reasons.append((NEW, f"{new}: larger steps, averaged over the last of them"))
+    settings: dict[str, Any] = {}
+    if "optimizer" in given:  # whose rates are another's
+        given = {**dict.fromkeys(("lr0", "momentum", "warmup_bias_lr")), **given}
+    lines = ["recipe=auto (recipe=ultralytics for their defaults):"]
+    for values, why in reasons:
+        chosen = {name: value for name, value in values.items() if name not in given}
+        settings |= chosen
+        if chosen:
+            lines.append(f"  {' '.join(f'{name}={value}' for name, value in chosen.items())}: {why}")
+    return Choice(settings, "\n".join(lines) if settings else "")
+
+
+def batch_for(images: int) -> int:
+    """A power of two from 4 to 16 that makes about 16 steps an epoch, where there are images enough."""
+    return max((size for size in (4, 8, 16) if size * 16 <= images), default=4)

@@ -15,6 +15,9 @@ from torch import Tensor
 from seglab.data.unfinished import write_whole
 from seglab.model.weights import save_weights
 from seglab.training.checkpoint import Progress, averaged, write_state
+from seglab.training.config import TrainConfig
+from seglab.training.keep import STATE as TEACHER
+from seglab.training.keep import TERMS as KEEP_TERMS
 
 TERMS = ("box", "seg", "cls", "dfl")
 SECONDS_BETWEEN_SAVES = 10.0  # epochs may be shorter than writing their weights takes; a kill loses this much at most
@@ -35,27 +38,28 @@ class Record:
         self.writer = tensorboard_writer(folder)
         self.bar = None
 
-    def begin(self, tensors: dict[str, Tensor], progress: Progress) -> None:
-        """Before the first epoch, or the first after a resume: `tensors` as `capture` makes them."""
+    def begin(self, tensors: dict[str, Tensor], progress: Progress, mask_targets: str = "soft") -> None:
+        """Before the first epoch, or the first after a resume: `tensors` as `capture` makes them.
+
+        A start that was validated is the history's row 0, and its weights are the best so far. mask_targets: soft or
+        hard, what these have learned from, which decides how their masks are read.
+        """
         if in_notebook():
             from tqdm.auto import tqdm
 
             self.bar = tqdm(total=self.epochs, initial=progress.epoch, desc="training", unit="epoch")
         if progress.epoch == 0:
+            if progress.history:
+                about = self._about(progress)
+                about["train_args"] = {**about.get("train_args", {}), "mask_targets": mask_targets}
+                self.best = averaged(tensors), about
+                self._tell(progress)
             self.write(tensors, progress)
 
     def add(self, tensors: dict[str, Tensor], progress: Progress, better: bool) -> None:
         """After an epoch, whose row ends progress.history; better: its weights are the best so far."""
-        row = progress.history[-1]
-        self._write_results(progress)
-        if self.writer:
-            for name, value in row.items():
-                self.writer.add_scalar(name, value, progress.epoch)
-        line = epoch_line(row, self.epochs)
-        if self.bar is None:
-            print(line, flush=True)
-        else:
-            self.bar.set_postfix_str(line.partition("  ")[2])
+        self._tell(progress)
+        if self.bar is not None:
             self.bar.update()
         if better:
             self.best = averaged(tensors), self._about(progress)
@@ -70,6 +74,7 @@ class Record:
         self.write(tensors, progress)
         self._write_results(progress)
         (self.weights / "resume.safetensors").unlink(missing_ok=True)
+        (self.folder / TEACHER).unlink(missing_ok=True)
         for open_one in (self.writer, self.bar):
             if open_one is not None:
                 open_one.close()
@@ -84,6 +89,19 @@ class Record:
             write_state(self.folder, tensors, progress)
             self.saved = time.monotonic()
 
+    def _tell(self, progress: Progress) -> None:
+        """Tell the last row of the history to results.csv, TensorBoard and whoever watches."""
+        row = progress.history[-1]
+        self._write_results(progress)
+        if self.writer:
+            for name, value in row.items():
+                self.writer.add_scalar(name, value, progress.epoch)
+        line = epoch_line(row, self.epochs)
+        if self.bar is None:
+            print(line, flush=True)
+        else:
+            self.bar.set_postfix_str(line.partition("  ")[2])
+
     def _write_results(self, progress: Progress) -> None:
         path = self.folder / "results.csv"
         try:
@@ -96,15 +114,19 @@ class Record:
 
 
 def make_row(epoch: int, seconds: float, losses: list[float], figures: dict[str, float], rates: list[float]) -> dict:
-    """One epoch as results.csv names it. epoch: from 1; losses: in the order of TERMS; rates: learning rates."""
-    train = {f"train/{term}_loss": value for term, value in zip(TERMS, losses)}
+    """One epoch as results.csv names it.
+
+    epoch: from 1; losses: in the order of TERMS, then KEEP_TERMS where a teacher took part; rates: learning rates.
+    """
+    train = {f"train/{term}_loss": value for term, value in zip((*TERMS, *KEEP_TERMS), losses)}
     lr = {f"lr/pg{index}": rate for index, rate in enumerate(rates)}
     return {"epoch": epoch, "time": round(seconds, 3), **train, **figures, **lr}
 
 
 def write_results(path: Path, history: list[dict[str, float]]) -> None:
-    """Write the whole results.csv; its columns are those of all rows, in order of appearance."""
-    columns = list(dict.fromkeys(name for row in history for name in row))
+    """Write the whole results.csv; its columns are those of all rows, in the order of the fullest row."""
+    fullest_first = sorted(history, key=len, reverse=True)
+    columns = list(dict.fromkeys(name for row in fullest_first for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -113,13 +135,46 @@ def write_results(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def epoch_line(row: dict[str, float], epochs: int) -> str:
-    """One epoch for people."""
-    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"]
-    parts += [f"{term} {row[f'train/{term}_loss']:.3f}" for term in TERMS]
+    """One epoch for people; the start, which no training came before, has no losses."""
+    parts = [f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}" if row["epoch"] else "start"]
+    parts += [f"{term} {row[f'train/{term}_loss']:.3f}" for term in TERMS if f"train/{term}_loss" in row]
     for short, name in (("box mAP", "metrics/mAP50-95(B)"), ("mask mAP", "metrics/mAP50-95(M)")):
         if name in row:
             parts.append(f"{short} {row[name]:.3f}")
     return "  ".join(parts)
+
+
+def describe_gain(history: list[dict[str, float]], best: int, config: TrainConfig, lr: float) -> str:
+    """Whether training helped, in a line; with what to change where it ended below its start.
+
+    best: the best epoch, 0 for the start; lr: the highest learning rate. Empty where the start was not validated, or
+    by other metrics.
+    """
+    if not history or history[0]["epoch"] != 0 or "metrics/mAP50-95(M)" not in history[0]:
+        return ""
+    rows = {row["epoch"]: row for row in history}
+    start, last = rows[0], history[-1]
+    if best:
+        told = f"training helped: mask mAP {_map(rows[best], 'M')} at epoch {best}, {_map(start, 'M')} at the start"
+        told += f"; box mAP {_map(rows[best], 'B')}, {_map(start, 'B')} at the start"
+    else:
+        told = f"training did not help: no epoch is better than the start (mask mAP {_map(start, 'M')}, "
+        told += f"box mAP {_map(start, 'B')}), whose weights are the result"
+    if _fitness(last) >= _fitness(start):
+        return told
+    remedies = [f"lr0={lr / 3:.1g}"]
+    remedies += ["freeze_bn=True"] if not config.freeze_bn else []
+    remedies += ["freeze=10"] if config.freeze is None else []
+    remedies += [f"mosaic={config.augment.mosaic / 2:g}"] if config.augment.mosaic > 0.2 else []
+    return f"{told}\nthe last epoch is below the start ({_map(last, 'M')}): try {', '.join(remedies)}, or more images"
+
+
+def _map(row: dict[str, float], part: str) -> str:
+    return f"{row[f'metrics/mAP50-95({part})']:.3f}"
+
+
+def _fitness(row: dict[str, float]) -> float:
+    return row["metrics/mAP50-95(B)"] + row["metrics/mAP50-95(M)"]
 
 
 def follow(batches: Iterable, text: str) -> Iterable:

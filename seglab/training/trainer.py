@@ -34,18 +34,23 @@ from seglab.runs import choose_device, layout, new_folder, place
 from seglab.training.checkpoint import Progress, capture, read_state, restore
 from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
 from seglab.training.distributed import Process, agree, join, mean, same_start, share_batch_statistics
+from seglab.training.keep import TERMS as KEEP_TERMS
+from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import (
     MAX_GRADIENT_NORM,
     Plan,
     apply_settings,
+    average_decay,
     describe,
     make_optimizer,
     make_plan,
     settings_at,
+    total_steps,
     update_average,
 )
-from seglab.training.record import TERMS, Record, follow, make_row
+from seglab.training.recipes import SCRATCH, Start
+from seglab.training.record import TERMS, Record, describe_gain, follow, make_row
 
 MAX_REWINDS = 3
 
@@ -60,6 +65,7 @@ class TrainResult(NamedTuple):
     last: Path  # weights of the last epoch; not written with save=False
     metrics: Metrics | None  # of the best weights
     history: list[dict[str, float]]  # the rows of results.csv
+    mask_targets: str = "soft"  # soft or hard, what the best weights learned from
 
 
 def train(
@@ -68,11 +74,16 @@ def train(
     config: TrainConfig,
     validation: Validate | None = None,
     licence: str = "unknown",
+    start: Start = SCRATCH,
+    knowledge: Knowledge | None = None,
 ) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
 
     After every epoch the averaged weights are validated on `val` (`validation` replaces how). Under torchrun every
-    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits.
+    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits;
+    start: what these know of the data. Weights that know something are validated before the first epoch too, and are
+    the best ones until an epoch is better; knowledge: which classes these know, of a run that is to keep them
+    (`keep=True`).
     Errors: SeglabError for a model of another number of classes, a run that cannot be resumed, numbers that stay
     non-finite.
     """
@@ -83,7 +94,8 @@ def train(
     for split in ("train",) if validation else ("train", "val"):
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
-        return _train(model, spec, config, join(choose_device(config.device)), validation, licence)
+        place = join(choose_device(config.device))
+        return _train(model, spec, config, place, validation, licence, start, knowledge)
 
 
 def _train(
@@ -93,6 +105,8 @@ def _train(
     process: Process,
     validation: Validate | None,
     licence: str,
+    start: Start,
+    knowledge: Knowledge | None,
 ) -> TrainResult:
     leads = process.rank == 0  # the first process alone validates, writes and talks
     dataset = _dataset(spec, "train", config, augment=config.augment, seed=config.seed)
@@ -101,6 +115,13 @@ def _train(
         held_back = _dataset(spec, "val", config, rect=ValidateConfig.rect)
         problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
         validation = make_validate(held_back, config, gains, process.device)
+
+        def validate_start(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
+            """Masks of weights that learned from other targets are read in another way."""
+            as_before = replace(config, mask_targets=start.mask_targets)
+            return make_validate(held_back, as_before, gains, process.device)(network)
+    else:
+        validate_start = validation
     folder = agree(process, _folder(config) if leads else None)  # all data have been looked through by now
     best, last = folder / "weights/best.safetensors", folder / "weights/last.safetensors"
     loader = build_loader(
@@ -113,6 +134,16 @@ def _train(
     average = model.to(process.device, memory_format=layout(process.device)).eval()  # training happens in a copy
     same_start(average, process)
     network = copy.deepcopy(average)
+    teacher = None
+    if config.keep:
+        first = copy.deepcopy(average)
+        if config.resume:
+            knowledge = read_teacher(folder, first)
+        elif knowledge is None:
+            raise SeglabError("keep=True must be told what the model knows: train with YOLO(...).train(keep=True)")
+        teacher = Teacher(first, knowledge, spec, old_images(knowledge, config, process))
+        if leads and not config.resume:
+            write_teacher(folder, first, knowledge)
     frozen = freeze(network, config.freeze)
     optimizer = make_optimizer(network, plan)
     scaler = torch.amp.GradScaler(process.device.type, enabled=dtype == torch.float16)
@@ -126,19 +157,25 @@ def _train(
     wrapped: nn.Module = network
     if process.world > 1:
         wrapped = DistributedDataParallel(share_batch_statistics(network, process))
+    began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
     if leads:
-        data = str(spec.yaml or spec.root)
-        metadata = {"names": spec.names, "scale": model.scale, "train_args": {**flatten(config), "data": data}}
+        arguments = {**flatten(config), "data": spec.source}
+        metadata = {"names": spec.names, "scale": model.scale, "train_args": arguments}
         metadata["license"] = licence
-        write_arguments(folder, config, data)
+        if teacher:
+            arguments["old_data"] = list(knowledge.data)
+        write_arguments(folder, config, spec.source)
         if listing := write_rest(problems, folder / "problems.csv"):
             print(f"  all findings: {listing}")
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
         record = Record(folder, metadata, config.epochs, config.save, config.save_period)
-        record.begin(good, progress)
+        if config.val and not (start.scratch or config.resume):
+            metrics, figures = validate_start(average)
+            progress.best_fitness = metrics.fitness
+            progress.history.append({"epoch": 0, "time": round(time.monotonic() - began, 3), **figures})
+        record.begin(good, progress, start.mask_targets)
         if config.plots and progress.epoch == 0:
             draw_batches(loader, folder)
-    began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
 
     stop = False
     while progress.epoch < config.epochs and not stop:
@@ -160,6 +197,7 @@ def _train(
             progress.updates,
             gains,
             dtype,
+            teacher,
         )
         losses = mean(process, losses)
         if not (losses.isfinite().all() and is_finite(network)):
@@ -191,22 +229,27 @@ def _train(
             stop = 0 < config.patience <= epoch - progress.best_epoch
         stop = agree(process, stop)
 
-    metrics, history = None, []
+    metrics, history, learned_from = None, [], config.mask_targets
     if leads:
         record.end(good, progress)
+        best_epoch = progress.best_epoch + 1 or "the start"
         if stop:
-            print(f"no better epoch than {progress.best_epoch + 1} in {config.patience}: stopping (patience)")
-        model.load_state_dict(load_weights(best).state)
-        metrics, _ = validation(model)
+            print(f"no better epoch than {best_epoch} in {config.patience}: stopping (patience)")
+        kept = load_weights(best)
+        model.load_state_dict(kept.state)
+        learned_from = kept.metadata["train_args"]["mask_targets"]
+        metrics, _ = (validation if learned_from == config.mask_targets else validate_start)(model)
         metrics.save_dir = str(folder)
-        print(f"best epoch: {progress.best_epoch + 1}, weights in {best}\n{metrics.table()}")
+        print(f"best epoch: {best_epoch}, weights in {best}\n{metrics.table()}")
+        if told := describe_gain(progress.history, progress.best_epoch + 1, config, plan.lr):
+            print(told)
         if config.plots:
             write_plots(metrics, folder)
-            draw_predictions(model, spec, config.imgsz, config.mask_targets, folder)
+            draw_predictions(model, spec, config.imgsz, learned_from, folder)
             write_image(folder / "results.png", training_curves(folder / "results.csv"))
         history = progress.history
     agree(process, None)  # the others wait for the files
-    return TrainResult(folder, best, last, metrics, history)
+    return TrainResult(folder, best, last, metrics, history, learned_from)
 
 
 def _dataset(spec: DatasetSpec, split: str, config: TrainConfig, **options: Any) -> SegmentationDataset:
@@ -269,37 +312,48 @@ def train_one_epoch(
     updates: int,
     gains: LossGains,
     dtype: torch.dtype | None,
+    teacher: Teacher | None = None,
 ) -> tuple[Tensor, int]:
-    """One pass over `batches` -> mean loss terms (4,) of this process's batches, and optimiser steps so far.
+    """One pass over `batches` -> mean loss terms of this process's batches, and optimiser steps so far.
 
     iteration: batches of earlier epochs; updates: optimiser steps of earlier epochs; dtype: for autocast, None is
-    float32. An epoch ends with a step, whatever has been accumulated by then, so nothing lives from epoch to epoch
-    but weights, average and optimiser. Nothing but the loss waits for the device before the epoch ends.
+    float32; teacher: what keeps known classes, with three terms more. An epoch ends with a step, whatever has been
+    accumulated by then, so nothing lives from epoch to epoch but weights, average and optimiser. Nothing but the loss
+    waits for the device before the epoch ends.
     """
     bare = network.module if isinstance(network, DistributedDataParallel) else network
     device = next(bare.parameters()).device
-    total, waiting = torch.zeros(4, device=device), 0
+    total, waiting = torch.zeros(len(TERMS) + (len(KEEP_TERMS) if teacher else 0), device=device), 0
+    rehearsed = teacher.rehearsal.from_step(iteration) if teacher and teacher.rehearsal else None
     for index, batch in enumerate(batches, start=1):
         settings = settings_at(plan, iteration + index - 1)
         apply_settings(optimizer, settings)
         waiting += 1
         step = waiting >= settings.accumulate or index == plan.iterations
         images, targets = to_device(batch, device)
+        new = len(images)
+        if rehearsed:
+            images = torch.cat((images, next(rehearsed)))
         alone = contextlib.nullcontext() if step or network is bare else network.no_sync()
         with alone:
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 raw = network(images)
-            loss, terms = segmentation_loss(raw, targets, gains)
+                told = teacher.ask(images) if teacher else None
+            if teacher:
+                loss, terms = teacher.loss(raw, told, targets, gains, new)
+            else:
+                loss, terms = segmentation_loss(raw, targets, gains)
             scaler.scale(loss).backward()
         total += terms
         if step:
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(bare.parameters(), MAX_GRADIENT_NORM)
-            scaler.step(optimizer)
+            with teacher.small_steps(bare) if teacher else contextlib.nullcontext():
+                scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad()
             updates, waiting = updates + 1, 0
-            update_average(average, bare, updates)
+            update_average(average, bare, average_decay(plan.average, updates, total_steps(plan)))
     return total / plan.iterations, updates
 
 

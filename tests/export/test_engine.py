@@ -76,12 +76,12 @@ def test_an_engine_that_differs_is_not_used(network, monkeypatch, tmp_path, caps
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
-    monkeypatch.setitem(LIMITS["fp32"], "box, relative", -1.0)
+    monkeypatch.setitem(LIMITS["fp32"], "rounding", -1.0)
     assert engine.fastest(network, NAMES, (96, 96)) is None
     assert "onnx differs" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("step", ["converter", "gate", "folder"])
+@pytest.mark.parametrize("step", ["converter", "check", "folder"])
 def test_what_fails_on_the_way_is_a_line_and_no_error(step, network, monkeypatch, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))

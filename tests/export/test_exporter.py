@@ -36,7 +36,7 @@ def test_export_verifies_and_describes(untrained, tmp_path, capsys):
     assert path == tmp_path / "model.onnx"
     description = load_runtime(path).description
     assert (description.size, description.licence, description.names) == ((64, 96), "CC0-1.0", TEN)
-    assert {"box mAP, apart", "mask mAP, apart"} <= description.parity.keys()
+    assert {"box mAP, difference", "mask mAP, difference"} <= description.parity.keys()
     assert all(row["ok"] for row in description.parity.values())
 
 

@@ -20,6 +20,8 @@ from seglab.export.runtime import load_runtime
 
 NEEDS = {
     "torchscript": ["torch"],
+    "pt2": ["torch.export.pt2_archive"],
+    "onnx": ["onnxruntime"],
     "openvino": ["openvino"],
     "ncnn": ["pnnx", "ncnn"],
     "executorch": ["executorch"],
@@ -27,7 +29,8 @@ NEEDS = {
     "litert": ["litert_torch", "ai_edge_litert"],
     "engine": ["tensorrt"],
 }
-CASES = [(name, precision) for name in NEEDS for precision in FORMATS[name].precisions if precision != "int8"]
+OTHERS = [name for name in NEEDS if name not in ("onnx", "pt2")]  # which have files of their own
+CASES = [(name, precision) for name in OTHERS for precision in FORMATS[name].precisions if precision != "int8"]
 
 
 def written(name: str, network, description, folder: Path) -> Path:

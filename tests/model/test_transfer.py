@@ -7,12 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.class_names import equal_classes, same_classes
 from seglab.model.transfer import (
     change_classes,
     describe_transfer,
-    equal_classes,
     init_network,
-    same_classes,
     score_layers,
     transfer,
 )

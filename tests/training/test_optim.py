@@ -10,11 +10,13 @@ from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.config import make_config
 from seglab.training.optim import (
     apply_settings,
+    average_decay,
     describe,
     lr_factor,
     make_optimizer,
     make_plan,
     settings_at,
+    total_steps,
     update_average,
 )
 
@@ -111,8 +113,36 @@ def test_average_follows_the_formula_and_takes_statistics_along():
         model[0].weight += 1
         model[1].running_mean += 1
         model[1].num_batches_tracked += 3
-    update_average(average, model, updates=500)
+    update_average(average, model, average_decay("ema", 500, 1000))
     moved = 1 - 0.9999 * (1 - math.exp(-500 / 2000))
     assert torch.allclose(average[0].weight, start + moved)
     assert average[1].running_mean.item() == pytest.approx(moved)
     assert average[1].num_batches_tracked == 3
+
+
+def averaged(how: str, values: list[float]) -> float:
+    """The average of a network with one weight that starts at 100 and then has `values`, a step each."""
+    average, model = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(average.weight, 100.0)
+    for step, value in enumerate(values, start=1):
+        torch.nn.init.constant_(model.weight, value)
+        update_average(average, model, average_decay(how, step, len(values)))
+    return average.weight.item()
+
+
+def test_averages_weigh_the_start_and_the_steps():
+    values = [3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0]
+    count = len(values)
+    assert averaged("anchored", values) == pytest.approx((100.0 * count + sum(values)) / (2 * count), rel=1e-5)
+    # Weights of the polynomial average, unrolled: step t keeps its share through all later steps.
+    shares = [
+        9 / (t + 8) * math.prod(1 - 9 / (later + 8) for later in range(t + 1, count + 1)) for t in range(1, count + 1)
+    ]
+    assert sum(shares) == pytest.approx(1) and shares == sorted(shares)  # nothing is left of the start
+    assert averaged("late", values) == pytest.approx(sum(s * v for s, v in zip(shares, values)), rel=1e-5)
+    assert average_decay("ema", 500, 1) == 0.9999 * (1 - math.exp(-500 / 2000))
+
+
+def test_the_steps_of_a_run():
+    assert total_steps(plan(images=64, iterations=16, epochs=10, batch=4, nbs=4)) == 160
+    assert total_steps(plan(images=64, iterations=16, epochs=10, batch=4, nbs=64)) == 10

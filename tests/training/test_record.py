@@ -9,7 +9,17 @@ from seglab.data import unfinished
 from seglab.drawing.plots import training_curves
 from seglab.training import record
 from seglab.training.checkpoint import Progress
-from seglab.training.record import Record, epoch_line, follow, in_notebook, make_row, tensorboard_writer, write_results
+from seglab.training.config import make_config
+from seglab.training.record import (
+    Record,
+    describe_gain,
+    epoch_line,
+    follow,
+    in_notebook,
+    make_row,
+    tensorboard_writer,
+    write_results,
+)
 
 ROW = make_row(3, 12.3456, [1.0, 2.0, 3.0, 4.0], {"metrics/mAP50-95(M)": 0.25}, [0.1, 0.1, 0.2])
 
@@ -28,6 +38,34 @@ def test_results_are_a_table_that_the_plots_read(tmp_path):
 def test_an_epoch_is_one_line():
     line = epoch_line(ROW, epochs=100)
     assert line == "epoch   3/100  box 1.000  seg 2.000  cls 3.000  dfl 4.000  mask mAP 0.250"
+
+
+def test_the_start_is_a_row_without_losses(tmp_path):
+    start = {"epoch": 0, "time": 1.0, "metrics/mAP50-95(M)": 0.125}
+    write_results(tmp_path / "results.csv", [start, ROW])
+    with open(tmp_path / "results.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:6] == ["epoch", "time", *(f"train/{term}_loss" for term in ("box", "seg", "cls", "dfl"))]
+    assert rows[0]["train/box_loss"] == "" and rows[0]["metrics/mAP50-95(M)"] == "0.125"
+    assert training_curves(tmp_path / "results.csv").ndim == 3
+    assert epoch_line(start, epochs=100) == "start  mask mAP 0.125"
+
+
+def history(*masks: float) -> list[dict]:
+    """Rows from the start on, with a box mAP a little above the mask mAP."""
+    return [{"epoch": n, "metrics/mAP50-95(M)": m, "metrics/mAP50-95(B)": m + 0.05} for n, m in enumerate(masks)]
+
+
+def test_the_last_line_says_whether_training_helped():
+    config = make_config()
+    told = describe_gain(history(0.323, 0.3, 0.361, 0.35), 2, config, lr=1e-3)
+    assert told == ("training helped: mask mAP 0.361 at epoch 2, 0.323 at the start; box mAP 0.411, 0.373 at the start")
+    told = describe_gain(history(0.323, 0.3, 0.361, 0.32), 2, config, lr=1e-3)
+    assert "training helped" in told and "the last epoch is below the start (0.320)" in told and "lr0=0.0003" in told
+    told = describe_gain(history(0.323, 0.3, 0.31), 0, make_config(freeze_bn=True, freeze=10), lr=1e-3)
+    assert told.startswith("training did not help: no epoch is better than the start (mask mAP 0.323")
+    assert "freeze" not in told and "lr0=0.0003" in told
+    assert describe_gain(history(0.3)[1:] + [ROW], 1, config, lr=1e-3) == describe_gain([], 0, config, 1.0) == ""
 
 
 def test_a_log_file_gets_no_bars(monkeypatch):

@@ -30,6 +30,7 @@ from seglab.training.checkpoint import read_state
 from seglab.training.config import make_config
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import make_optimizer, make_plan
+from seglab.training.recipes import Start
 
 WORKER = Path(__file__).with_name("worker.py")
 specification = importlib.util.spec_from_file_location("training_worker", WORKER)
@@ -284,6 +285,57 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
     assert load_weights(result.last).metadata["epoch"] == 4
     names = {path.name for path in (result.folder / "weights").iterdir()}
     assert names == {"best.safetensors", "last.safetensors", "epoch3.safetensors"}
+
+
+def test_the_start_stands_for_election(tmp_path, capsys):
+    """Weights that no epoch is better than are the result of a fine-tuning, and patience counts from them."""
+    fitness = [0.4, 0.3, 0.39, 0.4]
+    start = Start(known=10, scratch=False, mask_targets="hard")
+
+    def validation(model):
+        figures = worker.Figures()
+        figures.fitness = fitness[len(seen)]
+        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        return figures, {"metrics/mAP50-95(B)": figures.fitness / 2, "metrics/mAP50-95(M)": figures.fitness / 2}
+
+    for expected, ending in (
+        (0, "training did not help: no epoch is better than the start (mask mAP 0.200"),
+        (2, "training helped: mask mAP 0.250 at epoch 2, 0.200 at the start"),
+    ):
+        seen: list[dict] = []
+        arguments = {"epochs": 2, "val": True, "project": str(tmp_path), "start": start}
+        result, model = worker.run(validation=lambda network: validation(network), **arguments)
+        assert [row["epoch"] for row in table(result)] == ["0", "1", "2"]
+        assert all(torch.equal(tensor, seen[expected][name]) for name, tensor in model.state_dict().items())
+        metadata = load_weights(result.best).metadata
+        assert metadata["epoch"] == expected
+        # The start's masks are read as those of hard targets, what was trained on as those of soft ones.
+        assert metadata["train_args"]["mask_targets"] == result.mask_targets == ("soft" if expected else "hard")
+        assert ending in capsys.readouterr().out
+        fitness = [0.4, 0.3, 0.5, 0.5]
+    fitness = [0.4, 0.3, 0.3, 0.4]
+    seen = []
+    result, _ = worker.run(validation=lambda network: validation(network), **(arguments | {"epochs": 9, "patience": 2}))
+    assert len(result.history) == 3 and "no better epoch than the start in 2" in capsys.readouterr().out
+
+
+def test_a_killed_fine_tuning_keeps_its_start(tmp_path):
+    arguments = {"epochs": 2, "val": True, "project": str(tmp_path), "start": Start(known=10, scratch=False)}
+    with pytest.raises(KeyboardInterrupt):
+        worker.run(validation=interrupted_in_epoch(3), **arguments)
+    _, progress = read_state(tmp_path / "train")
+    assert [row["epoch"] for row in progress.history] == [0, 1]
+    result, _ = worker.run(**(arguments | {"resume": str(tmp_path / "train")}))
+    assert [row["epoch"] for row in result.history] == [0, 1, 2]
+
+
+def test_frozen_statistics_stay_as_they_were(tmp_path):
+    before = worker.new_model().state_dict()
+    _, model = worker.run(epochs=1, freeze_bn=True, warmup_epochs=0, project=str(tmp_path))
+    after = model.state_dict()
+    statistics = [name for name in before if "running_" in name or "num_batches" in name]
+    assert len(statistics) > 100 and all(torch.equal(before[name], after[name]) for name in statistics)
+    assert (after["model.0.bn.weight"] != before["model.0.bn.weight"]).any()
 
 
 @pytest.mark.parametrize("ratio", [4, 2])

@@ -16,6 +16,7 @@ import seglab.training.trainer as trainer
 from seglab.data.catalogue import load_dataset
 from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
 from seglab.training.config import make_config
+from seglab.training.recipes import SCRATCH
 
 
 class Figures:
@@ -34,12 +35,12 @@ def new_model() -> YOLO11Seg:
     return YOLO11Seg("tiny", 10)
 
 
-def run(validation=lambda model: (Figures(), {}), **arguments):
+def run(validation=lambda model: (Figures(), {}), start=SCRATCH, **arguments):
     """Train on the embedded pictures, writing every epoch."""
     record.SECONDS_BETWEEN_SAVES = 0.0
     arguments = {"imgsz": 64, "workers": 0, "device": "cpu", "plots": False, "val": False} | arguments
     model = new_model()
-    return trainer.train(model, load_dataset("toybox8-seg"), make_config(**arguments), validation), model
+    return trainer.train(model, load_dataset("toybox8-seg"), make_config(**arguments), validation, start=start), model
 
 
 def planned(fitness: list[float], batches: int = 2):

@@ -1,0 +1,43 @@
+"""Which classes of two sets are the same ones: they are compared by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def equal_classes(names: Mapping[int, str], known: Mapping[int, str]) -> dict[int, int]:
+    """Class id in `names` -> class id in `known`, of the classes of one name; case, spaces, - and _ do not count.
+
+    Weights that say no names know their classes by number: as many classes are then taken for the same ones.
+    """
+    if len(names) == len(known) and all(name == str(number) for number, name in known.items()):
+        return {number: number for number in names}
+    ids: dict[str, int] = {}
+    for number, name in known.items():
+        ids.setdefault(_bare(name), number)
+    return {number: ids[_bare(name)] for number, name in names.items() if _bare(name) in ids}
+
+
+def same_classes(names: Mapping[int, str], known: Mapping[int, str]) -> bool:
+    """Whether two networks know the same classes in the same order, as `equal_classes` compares them."""
+    return len(names) == len(known) and equal_classes(names, known) == {number: number for number in names}
+
+
+def join_names(first: Mapping[int, str], *others: Mapping[int, str]) -> dict[int, str]:
+    """One numbering for several sets of classes, in order of appearance; equal names share an id, the first's.
+
+    The classes of the first set keep their ids. The others find theirs in the result with `equal_classes`.
+    """
+    joined = dict(first)
+    for names in others:
+        shared = equal_classes(names, joined)
+        seen = {_bare(name) for name in joined.values()}
+        for number, name in names.items():
+            if number not in shared and _bare(name) not in seen:
+                joined[len(joined)] = name
+                seen.add(_bare(name))
+    return joined
+
+
+def _bare(name: str) -> str:
+    return "".join(name.casefold().replace("-", " ").replace("_", " ").split())

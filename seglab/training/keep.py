@@ -1,0 +1,240 @@
+"""Learning new classes without forgetting the known ones: `keep=True`.
+
+The weights that a run starts from are its teacher: a copy at rest that sees the same images. Two rules follow.
+
+Labels speak for the classes that their dataset names, the teacher speaks for the others. An object of a known class
+that nobody labelled is therefore no background: where no labelled instance is, the network is asked for the teacher's
+class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a labelled
+instance belongs to its label alone.
+
+What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So a few of the
+images that the weights learned from, where they are at hand, are rehearsed in every step. Nobody needs to have labelled
+them: all outputs of the network are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on
+old images instead of new ones).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seglab.class_names import equal_classes
+from seglab.data.augment import AugmentConfig
+from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import build_loader, start_epoch
+from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
+from seglab.model.packed import pack
+from seglab.model.weights import load_weights, save_weights
+from seglab.model.yolo11 import YOLO11Seg, fuse
+from seglab.runs import place
+from seglab.training.config import TrainConfig
+from seglab.training.distributed import Process
+from seglab.training.loss import LossGains, label_loss, normalisers
+
+TERMS = ("keep_cls", "keep_box", "keep_seg")
+PULL = 0.02  # how far the other weights go back to the start after a step, as a fraction of the way
+NEW_STEP = 10.0  # how much larger the steps of the new classes' own weights are, which have everything to learn
+OLD_IMAGES = 0.25  # old images in a step, as a fraction of the batch
+OLD_GAIN = 5.0  # of the terms on old images
+NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
+SURE = 0.25  # class score from which the teacher's boxes and masks on new images are asked for
+MASKS = 64  # of the teacher's masks on the new images of a batch: the surest
+STATE = "weights/teacher.safetensors"
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What weights know: how many classes, whose ids come first, and by what `load_dataset` finds their images."""
+
+    classes: int
+    data: tuple[str, ...] = ()
+
+
+class Teacher:
+    """The weights of a run's start, at rest, and what they ask of the network in training.
+
+    network: the start, with rows for all classes of the run; knowledge: of the start; spec: what is learned.
+    """
+
+    def __init__(self, network: YOLO11Seg, knowledge: Knowledge, spec: DatasetSpec, rehearsal: Rehearsal | None):
+        self.network = fuse(network)
+        device = next(network.parameters()).device
+        if device.type == "cpu":
+            pack(self.network)
+        self.start = [weight.detach().clone() for weight in network.parameters()]
+        self.known = knowledge.classes
+        self.rehearsal = rehearsal
+        named = named_by_all(spec)
+        silent = [number < self.known and number not in named for number in range(network.classes)]
+        self.silent = torch.tensor(silent, device=device)  # (C,) bool
+
+    @torch.no_grad()
+    def ask(self, images: Tensor) -> RawOutput:
+        """What the teacher says of images (B, 3, H, W)."""
+        device = images.device.type
+        half = device != "cpu" and torch.is_autocast_enabled(device)  # what is packed takes float32
+        with torch.autocast(device, enabled=half):
+            return self.network(images)
+
+    def loss(self, raw: RawOutput, told: RawOutput, targets: dict, gains: LossGains, new: int) -> tuple[Tensor, Tensor]:
+        """Loss of a batch -> total, the scalar to backpropagate, and terms (7,), detached: box, seg, cls, dfl, TERMS.
+
+        raw, told: of the network and the teacher, on `new` images that `targets` belong to and old ones after them.
+        The terms are weighted, and the total is their sum times the number of new images, as in `segmentation_loss`,
+        whose remarks on processes hold here too.
+        """
+        with torch.autocast(raw.boxes.device.type, enabled=False):
+            raw, told = (RawOutput(*(tensor.float() for tensor in output)) for output in (raw, told))
+            silent = self.silent.repeat(len(raw.boxes), 1)  # (B, C)
+            silent[new:, : self.known] = True  # nobody labels them: they show no new classes, that is all
+            total, terms, taken = label_loss(raw, targets, gains, silent)
+            (new_raw, old_raw), (new_told, old_told) = (_split(output, new) for output in (raw, told))
+            images, kept = unlabelled_loss(new_raw, new_told, taken[:new], self.silent)
+            if len(old_raw.boxes):
+                kept = kept + OLD_GAIN * rehearsal_loss(old_raw, old_told, self.known)
+            return total + kept.sum() * images, torch.cat((terms, kept.detach()))
+
+    @contextlib.contextmanager
+    def small_steps(self, network: YOLO11Seg) -> Iterator[None]:
+        """Around the optimizer's step: what is known is moved where that helps step after step, and nowhere else.
+
+        All weights are pulled back to the start, so that moves which one batch asks for and the next does not fade
+        away; but for the rows of class scores of the new classes, which have no start, and move NEW_STEP as far.
+        """
+        layers = [branch[-1] for branch in network.head.cv3]
+        rows = [tensor.detach()[self.known :] for layer in layers for tensor in (layer.weight, layer.bias)]
+        before = [row.clone() for row in rows]
+        yield
+        after = [was + NEW_STEP * (row - was) for row, was in zip(rows, before)]
+        learning = [weight.detach() for weight in network.parameters() if weight.requires_grad]
+        starts = [start for start, weight in zip(self.start, network.parameters()) if weight.requires_grad]
+        torch._foreach_lerp_(learning, starts, PULL)
+        for row, value in zip(rows, after):
+            row.copy_(value)
+
+
+def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:
+    """On new images -> their number over all processes, and terms (3,): class scores, boxes and masks.
+
+    taken (B, A) bool: anchor points of labelled instances, of which nothing is asked; silent (C,) bool: the classes
+    that the teacher speaks for.
+    """
+    free = (~taken).float()  # (B, A)
+    apart = (raw.classes[:, silent] - told.classes[:, silent]).square()  # (B, S, A)
+    classes = (apart.sum(dim=1) * free).mean() / max(int(silent.sum()), 1)
+
+    scores = told.classes[:, silent].sigmoid()
+    surest = scores.amax(dim=1) if scores.shape[1] else torch.zeros_like(free)  # (B, A)
+    weight = torch.where(surest > SURE, surest, 0) * free
+    images, weight_sum, _ = normalisers(len(weight), weight[weight > 0])
+    boxes = (box_divergence(raw.boxes, told.boxes) * weight).sum() / weight_sum
+    masks = sure_masks_loss(raw, told, weight) / weight_sum
+    return images, torch.stack((NEW_CLASS_GAIN * classes, boxes, masks))
+
+
+def rehearsal_loss(raw: RawOutput, told: RawOutput, known: int) -> Tensor:
+    """On old images -> terms (3,): how far scores of the `known` classes, boxes and masks are from the teacher's."""
+    classes = (raw.classes[:, :known] - told.classes[:, :known]).square().mean()
+    boxes = box_divergence(raw.boxes, told.boxes).mean()
+    masks = relative_distance(raw.coefficients, told.coefficients)
+    masks = masks + relative_distance(raw.prototypes, told.prototypes)
+    return torch.stack((classes, boxes, masks))
+
+
+def box_divergence(logits: Tensor, told: Tensor) -> Tensor:
+    """Logits of two box distributions (B, 64, A) -> (B, A) Kullback-Leibler divergence, the mean of the four sides."""
+    logits, told = (each.unflatten(1, (4, BINS)).log_softmax(dim=2) for each in (logits, told))
+    return (told.exp() * (told - logits)).sum(dim=2).mean(dim=1)
+
+
+def relative_distance(tensor: Tensor, told: Tensor) -> Tensor:
+    """Mean squared difference, as a fraction of the teacher's mean square."""
+    return (tensor - told).square().mean() / told.square().mean().clamp(min=1e-9)
+
+
+def sure_masks_loss(raw: RawOutput, told: RawOutput, weight: Tensor) -> Tensor:
+    """Sum over the teacher's surest anchor points of weight (B, A) * the divergence of masks, the mean in its box."""
+    height, width = told.prototypes.shape[2:]
+    points, strides = anchor_points(PROTOTYPE_STRIDE * height, PROTOTYPE_STRIDE * width, weight.device)
+    weights, chosen = weight.flatten().topk(min(MASKS, weight.numel()))  # (M,) each
+    weights, chosen = weights[weights > 0], chosen[weights > 0]
+    image, anchor = chosen // weight.shape[1], chosen % weight.shape[1]
+
+    boxes = boxes_from_distribution(told.boxes, points, strides)[image, anchor] / PROTOTYPE_STRIDE  # (M, 4) in cells
+    x, y = (torch.arange(side, device=weight.device) for side in (width, height))
+    across = (x >= boxes[:, :1]) & (x < boxes[:, 2:3])  # (M, w)
+    down = (y >= boxes[:, 1:2]) & (y < boxes[:, 3:])  # (M, h)
+    inside = (down[:, :, None] & across[:, None]).float()  # (M, h, w)
+
+    logits, wanted = (
+        torch.einsum("mc,mchw->mhw", output.coefficients[image, :, anchor], output.prototypes[image])
+        for output in (raw, told)
+    )
+    target = wanted.sigmoid()
+    apart = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    apart = apart - F.binary_cross_entropy_with_logits(wanted, target, reduction="none")  # 0 where they agree
+    mean = (apart * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp(min=1)  # (M,)
+    return (mean * weights).sum()
+
+
+def named_by_all(spec: DatasetSpec) -> set[int]:
+    """The classes of a dataset, by id, that all datasets it is joined from name: of these alone labels say it all."""
+    parts = spec.parts or (spec,)
+    return set.intersection(*(set(equal_classes(part.names, spec.names).values()) for part in parts))
+
+
+class Rehearsal:
+    """The old images of a run: augmented like the new ones, and without end. images: how many there are."""
+
+    def __init__(self, spec: DatasetSpec, config: TrainConfig, process: Process):
+        dataset = SegmentationDataset(
+            spec, "train", config.imgsz, AugmentConfig(), config.seed, mask_targets=None, cache=config.cache
+        )
+        each = max(1, round(OLD_IMAGES * config.batch / process.world))  # images of a step in this process
+        pinned = process.device.type == "cuda"
+        self.images = len(dataset)
+        self.device = process.device
+        self.loader = build_loader(
+            dataset, each * process.world, config.workers, True, config.seed, process.rank, process.world, pinned
+        )
+
+    def from_step(self, step: int) -> Iterator[Tensor]:
+        """Batches (b, 3, H, W) in 0..1 for the steps from `step` on, which they are a function of."""
+        while True:
+            start_epoch(self.loader, step)
+            for batch in self.loader:
+                yield place(batch["images"], self.device).float() / 255
+                step += 1
+
+
+def write_teacher(folder: Path, network: YOLO11Seg, knowledge: Knowledge) -> None:
+    """Keep in a run's folder what a resumed run needs of its start."""
+    about = {"classes": knowledge.classes, "data": list(knowledge.data)}
+    save_weights(folder / STATE, network.state_dict(), {"knowledge": about})
+
+
+def read_teacher(folder: Path, network: YOLO11Seg) -> Knowledge:
+    """Load the start of the run in `folder` into `network`, and say what it knows."""
+    state, metadata = load_weights(folder / STATE)
+    network.load_state_dict(state)
+    about = metadata["knowledge"]
+    return Knowledge(about["classes"], tuple(about["data"]))
+
+
+def old_images(knowledge: Knowledge, config: TrainConfig, process: Process) -> Rehearsal | None:
+    """The rehearsal of what weights know, where their data are at hand."""
+    if not knowledge.data:
+        return None
+    return Rehearsal(load_dataset(list(knowledge.data)), config, process)
+
+
+def _split(output: RawOutput, count: int) -> tuple[RawOutput, RawOutput]:
+    """The output for the first `count` images, and for the others."""
+    return RawOutput(*(tensor[:count] for tensor in output)), RawOutput(*(tensor[count:] for tensor in output))

@@ -1,0 +1,63 @@
+"""What recipe="auto" chooses, and that it says so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seglab.training.config import make_config
+from seglab.training.recipes import RECIPES, Start, batch_for, choose, describe_scratch
+
+KNOWN, NEW = Start(known=3, new=0, scratch=False), Start(known=1, new=2, scratch=False)
+
+
+def test_weights_that_know_every_class_are_moved_little():
+    known, new = choose(KNOWN, 64, {}).settings, choose(NEW, 64, {}).settings
+    assert known["freeze_bn"] and known["warmup_bias_lr"] == new["warmup_bias_lr"] == 0
+    assert known["average"] == "anchored" and new["average"] == "late"
+    assert known["mask_ratio"] == new["mask_ratio"] == 2
+
+
+@pytest.mark.parametrize("start", [KNOWN, NEW])
+def test_what_is_chosen_is_told_with_its_reason(start):
+    choice = choose(start, 64, {})
+    for name, value in choice.settings.items():
+        assert f"{name}={value}" in choice.text
+    assert "64 images" in choice.text and "recipe=ultralytics" in choice.text
+    assert ("2 of 3 classes are new" in choice.text) == (start is NEW)
+
+
+@pytest.mark.parametrize("start", [KNOWN, NEW])
+def test_what_the_user_says_stays(start):
+    given = {"lr0": 0.5, "mask_ratio": 1, "batch": 3}
+    settings = choose(start, 64, given).settings
+    assert not settings.keys() & given.keys() and settings["nbs"] == 3
+    # Another optimizer needs rates of its own: none is chosen for it.
+    assert not {"lr0", "optimizer", "warmup_bias_lr"} & choose(start, 64, {"optimizer": "SGD"}).settings.keys()
+    everything = {name: None for name in choose(start, 64, {}).settings}
+    assert choose(start, 64, everything).settings == {} and choose(start, 64, everything).text == ""
+
+
+@given(st.integers(1, 10**6), st.booleans())
+def test_every_choice_is_a_configuration(images, known):
+    settings = choose(KNOWN if known else NEW, images, {}).settings
+    config = make_config(**settings)
+    assert 4 <= config.batch <= 16 and config.nbs >= config.batch
+
+
+def test_small_sets_get_small_batches():
+    assert [batch_for(images) for images in (1, 63, 64, 127, 128, 255, 256, 10**6)] == [4, 4, 4, 4, 8, 8, 16, 16]
+
+
+def test_training_from_scratch_says_what_that_means():
+    assert "random" in describe_scratch(10**6) and "too few" not in describe_scratch(10**6)
+    few = describe_scratch(100)
+    assert few.startswith(describe_scratch(10**6)) and "100 images are too few" in few and "yolo11n-seg.pt" in few
+
+
+def test_ultralytics_settings_are_a_word_away():
+    config = make_config(recipe="ultralytics")
+    assert config.mask_targets == "hard" and config.mask_ratio == 4 and not config.freeze_bn
+    assert (config.optimizer, config.batch, config.nbs) == ("auto", 16, 64)
+    assert make_config(recipe=None).recipe == "auto" and set(RECIPES) == {"ultralytics", "small"}

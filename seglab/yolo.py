@@ -136,6 +136,8 @@ class YOLO:
         print(describe_transfer(report, str(weights), self.names))
         self.network = network
         self.licence = source.metadata.get("license", "unknown")
+        trained = source.metadata.get("train_args") or {}
+        self.overrides["mask_targets"] = trained.get("mask_targets", "hard")
         self.path = None  # an export is no longer that file's, nor is a run that was cut
         return self
 
@@ -207,7 +209,7 @@ class YOLO:
         self.names = dict(spec.names)
         # Leaves the best weights in the network.
         result = train(self.network, spec, config, licence=self.licence, start=start, knowledge=knowledge)
-        self.overrides = {**flatten(config), "data": spec.source}
+        self.overrides = {**flatten(config), "mask_targets": result.mask_targets, "data": spec.source}
         if knowledge:
             self.overrides["old_data"] = list(knowledge.data)
         self.path = result.best
@@ -230,7 +232,7 @@ class YOLO:
                 print(describe_transfer(report, self.model_name, spec.names))
             if forgotten and is_main():
                 print(forgotten)
-        return Start(known=known, new=len(spec.names) - known, scratch=False)
+        return Start(known, len(spec.names) - known, scratch=False, mask_targets=self.mask_targets)
 
     def _knowledge(self, new: DatasetSpec, resume: str | bool | None) -> Knowledge:
         """What the weights know before they learn `new`, and where there are images of it to rehearse."""
@@ -284,7 +286,7 @@ class YOLO:
         refuse_unknown(arguments, [*names_of(PredictConfig), *saving, "engine", "source", "stream"], "predict")
         saved = SaveConfig(**{name: arguments.pop(name) for name in saving if name in arguments})
         device, engine = self._device(arguments), arguments.pop("engine", None)
-        config = PredictConfig(**self._at_its_size(arguments), device=device)
+        config = PredictConfig(**self._as_trained(arguments), device=device)
         found = predict(self._forward(device, config.half, engine), pictures(source), config, self.names)
         results = save_results(found, saved, config.vid_stride)
         return results if stream else list(results)
@@ -305,7 +307,8 @@ class YOLO:
             if out.parent in (embedded_folder() / "weights", cache_folder()):
                 out = out.name
         arguments = without_habits("export", arguments)
-        arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
+        own = {"imgsz": self._trained_size(), "licence": self.licence, "mask_targets": self.mask_targets}
+        arguments = {**own, **arguments}
         return str(export(network, self.names, format, out, **arguments))
 
     def benchmark(self, data: str | Path | None = None, **arguments: Any):
@@ -316,7 +319,8 @@ class YOLO:
         from seglab.export.benchmark import benchmark
 
         refuse_unknown(arguments, ("data", "imgsz", "formats", "out"), "benchmark")
-        arguments = {"imgsz": self._trained_size(), "licence": self.licence, **arguments}
+        own = {"imgsz": self._trained_size(), "licence": self.licence, "mask_targets": self.mask_targets}
+        arguments = {**own, **arguments}
         data = data or self.overrides.get("data") or DEFAULT_DATA
         return benchmark(self._network("benchmark it"), self.names, data, **arguments)
 
@@ -390,15 +394,23 @@ class YOLO:
     def device(self) -> torch.device:
         return next(self.network.parameters()).device if self.network is not None else torch.device("cpu")
 
+    @property
+    def mask_targets(self) -> str:
+        """What the weights were trained with, "soft" or "hard". Weights that do not say are another tool's: "hard"."""
+        if self.runtime is not None:
+            return self.runtime.description.mask_targets
+        return self.overrides.get("mask_targets", "hard")
+
     def _trained_size(self) -> int | tuple[int, int]:
         """The input size this model was made for."""
         return self.runtime.imgsz if self.runtime is not None else self.overrides.get("imgsz") or 640
 
-    def _at_its_size(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with the trained size where they name none, and with the only size of a file that has one.
+    def _as_trained(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with the trained size and mask targets where they name none, and with a file's only size.
 
         What a file with NMS inside found is not suppressed again, unless the arguments say how.
         """
+        arguments = {"mask_targets": self.mask_targets, **arguments}
         if self.runtime is not None and self.runtime.description.suppressed:
             arguments = {"iou": 1.0, **arguments}
         if self.runtime is not None and self.runtime.size:
@@ -416,7 +428,7 @@ class YOLO:
 
         device = self._device(arguments)
         refuse_unknown(arguments, [*names_of(ValidateConfig), "data", "device"], verb)
-        config = ValidateConfig(**self._at_its_size(arguments))
+        config = ValidateConfig(**self._as_trained(arguments))
         if data is None:
             data = self.overrides.get("data") or DEFAULT_DATA
             print(f"looking at {data}; say data= for another dataset")

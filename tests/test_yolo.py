@@ -38,7 +38,7 @@ def test_build_from_yaml_then_load(tmp_path, capsys):
 
 
 class _Nothing:
-    best, metrics = None, None
+    best, metrics, mask_targets = None, None, "soft"
 
 
 @pytest.fixture
@@ -112,6 +112,40 @@ def test_loading_into_an_untrained_model_takes_the_classes_too(tmp_path, capsys)
     known = YOLO("toybox-n")
     assert model.names == known.names and model.network.class_width == known.network.class_width
     assert all(torch.equal(model.network.state_dict()[k], v) for k, v in known.network.state_dict().items())
+
+
+def test_weights_say_what_masks_they_learned_from(trained, tmp_path):
+    """What says nothing comes from elsewhere, where targets are hard."""
+    silent = save_weights(tmp_path / "silent.safetensors", init_network("n", 10, seed=0).state_dict(), {})
+    model = YOLO(silent)
+    assert model.mask_targets == "hard" and YOLO("toybox-n").mask_targets == trained.mask_targets == "soft"
+    assert YOLO(model.save(tmp_path / "saved")).mask_targets == "hard"
+    assert model.load("toybox-n").mask_targets == "soft"
+    assert YOLO(model.save(tmp_path / "loaded")).mask_targets == "soft"
+
+
+def test_every_verb_cuts_masks_by_what_the_weights_learned_from(tmp_path, monkeypatch):
+    """An object's mask begins inside its box, in prediction, validation and the exported file."""
+    pytest.importorskip("onnxruntime")
+    about = {"names": YOLO("toybox-n").names}
+    model = YOLO(save_weights(tmp_path / "foreign.safetensors", YOLO("toybox-n").network.state_dict(), about))
+    image = load_dataset("toybox8-seg").images("val")[0]
+
+    def pixels(model, **arguments):
+        return model.predict(image, imgsz=640, **arguments)[0].masks.data.sum().item()
+
+    inset = pixels(model)
+    assert inset == pixels(YOLO("toybox-n"), mask_targets="hard") < pixels(YOLO("toybox-n"))
+    exported = YOLO(model.export(out=tmp_path / "foreign.onnx", imgsz=(480, 640)))
+    assert exported.mask_targets == "hard"
+    apart = abs(exported.predict(image)[0].masks.data.sum().item() - inset)
+    assert apart < 1e-3 * inset  # the sign of a sum that is nearly zero
+
+    seen = []
+    monkeypatch.setattr("seglab.evaluation.validate.validate_dataset", lambda *given: seen.append(given[3]))
+    for examined in (model, YOLO("toybox-n")):
+        examined.val(data="toybox8-seg")
+    assert [config.mask_targets for config in seen] == ["hard", "soft"]
 
 
 def test_loading_into_a_trained_model_keeps_its_classes(tmp_path, capsys):
@@ -228,7 +262,7 @@ def test_models_by_name(tmp_path, monkeypatch):
 def test_an_export_lands_beside_the_file_or_here(tmp_path, monkeypatch):
     places = []
 
-    def export(network, names, format, out, imgsz, licence):
+    def export(network, names, format, out, imgsz, licence, mask_targets):
         places.append(out)
 
     monkeypatch.setattr("seglab.export.exporter.export", export)

@@ -55,7 +55,10 @@ def ceiling(
 
 
 def perfect(dataset: SegmentationDataset, index: int) -> Observation:
-    """What a network that reproduces its targets says of an image: each object has a prototype of its own."""
+    """What a network that reproduces its targets says of an image: each object has a prototype of its own.
+
+    The whole box lets masks be, hard ones too: the targets know where a mask ends, which trained networks do not learn.
+    """
     item = dataset[index]
     count = len(item["classes"])
     detections = Detections(

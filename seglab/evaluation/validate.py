@@ -32,7 +32,7 @@ from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
-from seglab.inference.masks import weighted_sums
+from seglab.inference.masks import check_mask_targets, weighted_sums
 from seglab.inference.predictor import BOUNDS, Clock, Forward
 from seglab.inference.suppress import Detections, suppress
 from seglab.runs import new_folder, place
@@ -57,6 +57,7 @@ class ValidateConfig:
     workers: int = 8  # loading processes, for datasets of more than a hundred images
     strict: bool = False  # stop at the first problem in the data instead of listing them
     plots: bool = False  # write curves and the confusion matrix
+    mask_targets: str = "soft"  # what the weights were trained with, soft or hard: decides where masks may begin
     save_json: bool = False  # write predictions.json in COCO's results format
     project: str | None = None
     name: str | None = None
@@ -68,6 +69,7 @@ class ValidateConfig:
         if self.protocol not in PROTOCOLS:
             raise SeglabError(f"protocol is {self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
         keep_within(self, BOUNDS)
+        check_mask_targets(self.mask_targets)
 
 
 class Observation(NamedTuple):
@@ -80,6 +82,7 @@ class Observation(NamedTuple):
     objects: list[Object]
     detections: Detections
     prototypes: Tensor  # (32, h, w)
+    mask_targets: str = "soft"  # of the network's training
 
 
 @torch.inference_mode()
@@ -106,7 +109,10 @@ def observe(
                 labels = label_path(Path(info["path"])) if labelled else None
                 # A network that diverges must get its zero, not end the run.
                 detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
-                yield Observation(info["image_id"], key, labels, info["letterbox"], info["source"], detections, own)
+                yield Observation(
+                    info["image_id"], key, labels, info["letterbox"], info["source"], detections, own,
+                    config.mask_targets,
+                )  # fmt: skip
             speed["postprocess"] += clock.lap()
 
 
@@ -152,7 +158,8 @@ def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Insta
     boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.cpu().double()).numpy()
     shares = most_shared(boxes, truth) * (classes[:, None] == truth.classes)
     areas, masks = [], []
-    for most, (x0, y0, sums) in zip(shares, weighted_sums(seen.prototypes, seen.detections, seen.letterbox)):
+    every_sum = weighted_sums(seen.prototypes, seen.detections, seen.letterbox, seen.mask_targets)
+    for most, (x0, y0, sums) in zip(shares, every_sum):
         crop = sums > 0
         areas.append(np.count_nonzero(crop))
         if every_mask or (most.any() and may_match(areas[-1], most, truth)):

@@ -56,13 +56,15 @@ def benchmark(
     formats: list[str] | str | None = None,
     out: str | Path = "runs/benchmark",
     licence: str = "unknown",
+    mask_targets: str = "soft",
 ) -> list[Line]:
     """Export `model` to every format this machine has the packages for, verify, validate and time each, one table.
 
     data: whose validation split gives the mAP; imgsz: side in pixels or (height, width); formats: some of
-    formats.FORMATS, as a list or "onnx,openvino", all by default; licence: of the weights. Latency is that of the
-    network on one image in milliseconds, all formats taking turns after a warm-up, the median of the rounds, on as many
-    threads as torch uses. Writes benchmark.md, benchmark.csv and benchmark.png beside the files into `out`.
+    formats.FORMATS, as a list or "onnx,openvino", all by default; licence: of the weights; mask_targets: soft or hard,
+    what they were trained with. Latency is that of the network on one image in milliseconds, all formats taking turns
+    after a warm-up, the median of the rounds, on as many threads as torch uses. Writes benchmark.md, benchmark.csv and
+    benchmark.png beside the files into `out`.
     """
     from tqdm.auto import tqdm
 
@@ -79,7 +81,7 @@ def benchmark(
     for name, precision in tqdm(variants, desc="export", unit="format"):
         key = name, precision
         options = {"half": precision == "fp16", "int8": precision == "int8"}
-        options |= {"imgsz": imgsz, "data": data, "licence": licence}
+        options |= {"imgsz": imgsz, "data": data, "licence": licence, "mask_targets": mask_targets}
         megabytes = None
         try:
             path = export(model, names, name, out / f"model-{precision}", **options)
@@ -200,5 +202,5 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
     transfer(network, weights.state)
     device = choose_device(None)
     forward = Deployed(network).to(device, memory_format=layout(device))
-    metrics = validate_dataset(forward, spec, spec.names, ValidateConfig(batch=1), device)
+    metrics = validate_dataset(forward, spec, spec.names, ValidateConfig(batch=1, mask_targets="hard"), device)
     return metrics.seg.map, metrics.box.map

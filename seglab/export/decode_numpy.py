@@ -16,6 +16,9 @@ The file's tensors (B images, C classes, A = H*W/64 + H*W/256 + H*W/1024 anchors
     prototypes   (B, 32, H/4, W/4) float32  a mask is where the sum of coefficient times prototype is positive
 
 Anchors run over strides 8, 16 and 32, each row by row. The class names are JSON in the file's metadata under "names".
+Weights of other tools, and seglab's trained with mask_targets=hard, draw masks too far left and above, up to the border
+of the box: give `decode` mask_targets="hard" for them. In the metadata, the JSON under "seglab" says which it is; other
+tools' files have no such key.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 COEFFICIENTS = 32
+INSET = {"soft": 0.0, "hard": 0.75}  # pixels of the input from a box's left and top to where its mask may begin
 
 
 class Placement(NamedTuple):
@@ -59,6 +63,7 @@ def decode(
     conf: float = 0.25,
     iou: float = 0.7,
     max_det: int = 300,
+    mask_targets: str = "soft",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
     """One image's predictions (4 + C + 32, A) and prototypes (32, H/4, W/4) -> what is on the photo, best first.
 
@@ -71,7 +76,7 @@ def decode(
     corner = np.array([left, top] * 2, dtype=np.float32)
     limit = np.array([width, height] * 2, dtype=np.float32)
     boxes = np.clip((boxes[kept] - corner) / scale, 0, limit)
-    masks = assemble(prototypes, coefficients[kept], boxes, placement)
+    masks = assemble(prototypes, coefficients[kept], boxes, placement, INSET[mask_targets])
     seen = [index for index, mask in enumerate(masks) if mask.any()]  # a mask without a pixel is no instance
     return boxes[seen], scores[kept][seen], classes[kept][seen], [masks[index] for index in seen]
 
@@ -103,16 +108,21 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, iou: fl
 
 
 def assemble(
-    prototypes: np.ndarray, coefficients: np.ndarray, boxes: np.ndarray, placement: Placement
+    prototypes: np.ndarray, coefficients: np.ndarray, boxes: np.ndarray, placement: Placement, inset: float
 ) -> list[np.ndarray]:
-    """N masks (h, w) bool of the photo; `boxes` (N, 4) in photo pixels say where each may be."""
+    """N masks (h, w) bool of the photo; `boxes` (N, 4) in photo pixels say where each may be.
+
+    A pixel may belong to a mask when its centre lies in the box, less `inset` input pixels at its left and top.
+    """
     (height, width), (top, left) = placement.image, placement.corner
     cells = prototypes.shape[1] / placement.size[0], prototypes.shape[2] / placement.size[1]  # of one input pixel
     rows = interpolation(height, prototypes.shape[1], placement.resized[0] / height * cells[0], top * cells[0])
     columns = interpolation(width, prototypes.shape[2], placement.resized[1] / width * cells[1], left * cells[1])
+    scale = np.array([placement.resized[1] / width, placement.resized[0] / height], dtype=np.float32)
+    first = boxes[:, :2] + np.minimum(boxes[:, :2], inset / scale)  # an object at the photo's border goes on there
+    windows = np.ceil(np.concatenate((first, boxes[:, 2:]), axis=1) - 0.5).astype(int)
     masks = []
-    for weights, box in zip(coefficients, boxes):
-        x0, y0, x1, y1 = np.ceil(box - 0.5).astype(int)  # the pixels whose centres lie inside the box
+    for weights, (x0, y0, x1, y1) in zip(coefficients, windows):
         mask = np.zeros((height, width), dtype=bool)
         logits = np.tensordot(weights, prototypes, axes=1)  # (H/4, W/4)
         mask[y0:y1, x0:x1] = rows[y0:y1] @ logits @ columns[x0:x1].T > 0

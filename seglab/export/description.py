@@ -19,7 +19,7 @@ PRODUCER = "seglab"
 NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
 KEY = "seglab"  # the key whose value is JSON with everything the common keys have no place for
 BESIDE = "metadata.yaml"
-OWN = ("dynamic", "precision", "weights", "end_to_end", "parity", "version")  # fields that go there
+OWN = ("dynamic", "precision", "weights", "mask_targets", "end_to_end", "parity", "version")  # fields that go there
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Description:
 
     dynamic: batch, height (a multiple of 32) and width (likewise) may differ from call to call.
     precision: fp32, fp16 or int8; licence and weights: whose numbers these are, and under what terms (see fingerprint);
+    mask_targets: soft or hard, what the weights were trained with, by which masks are cut to their boxes;
     end_to_end: conf, iou, max_det and masks of a file that takes photos, empty for others.
     parity: the table of the parity check once it has run.
     producer and version: the tool that wrote the file; suppressed: it gives detections after NMS, as files of other
@@ -41,6 +42,7 @@ class Description:
     precision: str = "fp32"
     licence: str = "unknown"
     weights: str = ""
+    mask_targets: str = "soft"
     end_to_end: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     producer: str = PRODUCER

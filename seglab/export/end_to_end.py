@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seglab.export.deployed import Deployed
 from seglab.geometry.boxes import xywh_to_xyxy
 from seglab.geometry.letterbox import PADDING_GREY
+from seglab.inference.masks import INSET
 from seglab.model.head import COEFFICIENTS
 
 
@@ -22,11 +23,22 @@ class EndToEnd(nn.Module):
     come the letterboxed network's own predictions and prototypes, so that such a file also serves where others do.
 
     size: (height, width) of the letterbox; conf: lowest score; iou: overlap above which the poorer of two boxes of one
-    class goes; max_det: most detections. All of it is fixed in the graph.
+    class goes; max_det: most detections; mask_targets: soft or hard, what the weights were trained with. All of it is
+    fixed in the graph.
     """
 
-    def __init__(self, deployed: Deployed, size: tuple[int, int], conf: float, iou: float, max_det: int, masks: bool):
+    def __init__(
+        self,
+        deployed: Deployed,
+        size: tuple[int, int],
+        conf: float,
+        iou: float,
+        max_det: int,
+        masks: bool,
+        mask_targets: str,
+    ):
         super().__init__()
+        self.inset = INSET[mask_targets]  # pixels of the letterbox
         self.deployed, self.size, self.masks = deployed, size, masks
         self.conf, self.iou, self.max_det = conf, iou, max_det
         import torchvision.ops  # noqa: F401  its first import must not happen while a trace runs
@@ -78,7 +90,7 @@ class EndToEnd(nn.Module):
         scale: Tensor,
         corner: Tensor,
     ) -> Tensor:
-        """Masks (N, h, w) bool: as seglab.inference.masks computes them, each within its box."""
+        """Masks (N, h, w) bool: as seglab.inference.masks computes them, each within the window of its box."""
         coefficients = torch.cat((coefficients, torch.zeros(1, COEFFICIENTS)))  # onnxruntime cannot multiply nothing
         logits = torch.einsum("nk,khw->nhw", coefficients, prototypes)  # (N + 1, H/4, W/4)
         inside, readers = [], []
@@ -88,6 +100,7 @@ class EndToEnd(nn.Module):
             position = (centres * scale[axis] + corner[axis]) * (cells / self.size[1 - axis]) - 0.5
             position = position.clamp(0, cells - 1)
             readers.append((1 - (position[:, None] - torch.arange(cells)).abs()).clamp(min=0))  # (pixels, cells)
-            inside.append((centres >= boxes[:, axis, None]) & (centres < boxes[:, axis + 2, None]))  # (N, pixels)
+            first = boxes[:, axis] + torch.minimum(boxes[:, axis], self.inset / scale[axis])
+            inside.append((centres >= first[:, None]) & (centres < boxes[:, axis + 2, None]))  # (N, pixels)
         logits = (readers[0] @ logits @ readers[1].T)[:-1]  # (N, h, w)
         return (logits > 0) & inside[0][:, :, None] & inside[1][:, None, :]

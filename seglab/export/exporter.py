@@ -20,6 +20,7 @@ from seglab.export.description import Description, fingerprint
 from seglab.export.formats import FORMATS, Format, find_format, module_of
 from seglab.export.parity import verify
 from seglab.geometry.letterbox import letterbox
+from seglab.inference.masks import check_mask_targets
 from seglab.inference.predictor import BOUNDS, STRIDE, to_tensor
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -42,10 +43,12 @@ class ExportConfig:
     max_det: int = 300  # with nms: most detections
     data: str | None = None  # dataset whose validation split gives the gate box and mask mAP
     licence: str = "unknown"  # of the weights; goes into the file
+    mask_targets: str = "soft"  # what the weights were trained with, soft or hard; goes into the file
 
     def __post_init__(self):
         fit_types(self)
         keep_within(self, BOUNDS)
+        check_mask_targets(self.mask_targets)
         sides = (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else tuple(self.imgsz)
         if len(sides) != 2 or not all(isinstance(side, int) and side > 0 and side % STRIDE == 0 for side in sides):
             raise SeglabError(f"imgsz must be a multiple of 32 or a pair (height, width) of such, not {self.imgsz}")
@@ -77,6 +80,7 @@ def export(
         dynamic=config.dynamic,
         precision=config.precision,
         licence=config.licence,
+        mask_targets=config.mask_targets,
         weights=fingerprint(model),
         end_to_end={key: getattr(config, key) for key in ("conf", "iou", "max_det", "masks")} if config.nms else {},
     )

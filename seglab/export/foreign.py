@@ -83,6 +83,7 @@ def read_origin(values: Mapping[str, Any]) -> dict[str, Any]:
         "licence": license_name(values.get("license")),
         "precision": _precision(values, arguments),
         "dynamic": bool(arguments.get("dynamic")),
+        "mask_targets": "hard",  # other tools know no others
         "suppressed": bool(arguments.get("nms") or values.get("end2end")),
     }
 

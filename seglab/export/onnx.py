@@ -49,7 +49,7 @@ def write(model: YOLO11Seg, path: str | Path, description: Description, calibrat
     deployed = Deployed(model, DTYPES[description.precision])
     settings = description.end_to_end
     if settings:
-        whole = EndToEnd(deployed, description.size, **settings).eval()
+        whole = EndToEnd(deployed, description.size, **settings, mask_targets=description.mask_targets).eval()
         found = ["boxes", "scores", "classes", "masks"][: 4 if settings["masks"] else 3]
         axes = {name: END_TO_END_AXES[name] for name in ("image", *found)}
         _trace(whole, torch.zeros(48, 64, 3, dtype=torch.uint8), path, ["image"], found, axes)

@@ -334,7 +334,8 @@ def compare_complete(network: Forward, runtime: Runtime, images: Sequence[np.nda
     network's, and the file's resize may round pixels to the next grey level.
     """
     size, settings, exact = runtime.description.size, runtime.description.end_to_end, LIMITS["fp32"]
-    config = PredictConfig(settings["conf"], settings["iou"], size, settings["max_det"])
+    own = runtime.description.mask_targets
+    config = PredictConfig(settings["conf"], settings["iou"], size, settings["max_det"], mask_targets=own)
     letterboxed = [letterbox(image.shape[:2], size).apply(image) for image in images]
     last_digit = exact["rounding"] * torch.finfo(torch.float32).eps  # of what both compute from the same numbers
     same = {**exact, "box (px)": last_digit * max(size), "score": last_digit}
@@ -375,7 +376,8 @@ def compare_map(
     """
     from seglab.evaluation.validate import ValidateConfig, validate_dataset
 
-    config = ValidateConfig(imgsz=runtime.imgsz, rect=runtime.size is None, verbose=False)
+    own = runtime.description.mask_targets
+    config = ValidateConfig(imgsz=runtime.imgsz, rect=runtime.size is None, mask_targets=own, verbose=False)
     ours = validate_dataset(network, spec, names, config)
     if runtime.description.precision == "int8" and min(ours.box.map, ours.seg.map) < MIN_MAP:
         raise SeglabError(

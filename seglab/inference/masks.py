@@ -3,6 +3,12 @@
 A mask is the sign of a weighted sum of prototypes, read between the prototype cells by bilinear interpolation at the
 centre of every image pixel. Interpolation is linear and separable, so inside a window it is two small matrix products:
 (rows of the window x prototype rows) @ (prototype rows x columns) @ (prototype columns x columns of the window).
+
+Which pixels the window of a box holds depends on the targets that the weights were trained with. Hard targets reach one
+input pixel beyond the outline on every side. At the right and bottom of a box, training shows the network where a mask
+ends: the last cell that counts is covered in part, and often background. At the left and top only whole cells count, so
+nothing but the window ends the mask there, and it has to begin inside the box. Soft targets reach no further than the
+outline. Measured in docs/decisions/0014.
 """
 
 from __future__ import annotations
@@ -12,29 +18,54 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor
 
+from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.suppress import Detections
 
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
+# By the targets of training: how far inside a box, from its left and top, its mask may begin, in input pixels.
+INSET = {"soft": 0.0, "hard": 0.75}
 
 
-def assemble(prototypes: Tensor, detections: Detections, letterbox: Letterbox) -> list[MaskCrop]:
+def assemble(
+    prototypes: Tensor, detections: Detections, letterbox: Letterbox, mask_targets: str = "soft"
+) -> list[MaskCrop]:
     """Prototypes (32, h, w) and N detections of one image -> N mask crops in the image frame.
 
-    A pixel belongs to the window of a box when the box holds its centre, and to the mask when the interpolated sum
-    is positive (probability one half). Any device and float type; arithmetic is float32.
+    A pixel belongs to the mask when it lies in the window of the box (see `windows`) and the interpolated sum is
+    positive (probability one half). mask_targets: "soft" or "hard", what the weights were trained with. Any device and
+    float type; arithmetic is float32.
     """
-    return [(x0, y0, sums > 0) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox)]
+    return [(x0, y0, sums > 0) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox, mask_targets)]
+
+
+def check_mask_targets(given: str) -> None:
+    """Errors: SeglabError for anything but the two kinds of targets."""
+    if given not in INSET:
+        raise SeglabError(f"mask_targets is {given!r}: choose one of {', '.join(INSET)}")
+
+
+def windows(boxes: np.ndarray, scale: tuple[float, float], mask_targets: str) -> np.ndarray:
+    """Boxes (N, 4) xyxy in image pixels -> (N, 4) int: the first and past-last columns and rows that masks may have.
+
+    These are the pixels whose centres lie in the box, less INSET input pixels at its left and top. A box at the image's
+    left or top border keeps its first pixel, since the object goes on there. scale: (x, y) input pixels per
+    image pixel.
+    """
+    inset = INSET[mask_targets] / np.array(scale, dtype=boxes.dtype)  # in image pixels
+    first = boxes[:, :2] + np.minimum(boxes[:, :2], inset)
+    first = np.minimum(first, boxes[:, 2:])  # a box narrower than that has no pixel, and stays in the image
+    return np.ceil(np.concatenate((first, boxes[:, 2:]), axis=1) - 0.5).astype(int)
 
 
 def weighted_sums(
-    prototypes: Tensor, detections: Detections, letterbox: Letterbox
+    prototypes: Tensor, detections: Detections, letterbox: Letterbox, mask_targets: str = "soft"
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """What `assemble` thresholds, object by object: left, top and the sums (h, w) float32 in the box's window."""
     cells = prototypes.detach().float().cpu().permute(1, 2, 0).numpy()  # (h, w, 32), as a network leaves them in memory
     coefficients = detections.coefficients.detach().float().cpu().numpy()
     boxes = letterbox.boxes_to_image(detections.boxes.detach().float()).cpu().numpy()
-    windows = np.ceil(boxes - 0.5).astype(int)  # first and past-last pixel whose centre, at .5, lies inside
+    corners = windows(boxes, letterbox.scale, mask_targets)
 
     (height, width), (top, left), (scale_x, scale_y) = letterbox.image_size, letterbox.pad, letterbox.scale
     cells_y, cells_x = prototypes.shape[1] / letterbox.size[0], prototypes.shape[2] / letterbox.size[1]
@@ -42,7 +73,7 @@ def weighted_sums(
     column_cell, columns = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)
     columns = np.ascontiguousarray(columns.T)  # (w, width)
 
-    for own, (x0, y0, x1, y1) in zip(coefficients, windows.tolist()):
+    for own, (x0, y0, x1, y1) in zip(coefficients, corners.tolist()):
         if x1 <= x0 or y1 <= y0:
             yield x0, y0, np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=np.float32)
             continue

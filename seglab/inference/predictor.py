@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seglab.errors import SeglabError, fit_types, keep_within
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
-from seglab.inference.masks import assemble
+from seglab.inference.masks import assemble, check_mask_targets
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.source import Frame, batches, load
 from seglab.inference.suppress import Detections, suppress
@@ -40,10 +40,12 @@ class PredictConfig:
     half: bool = False  # give the network float16
     device: str | torch.device = "cpu"  # where the network expects its images
     vid_stride: int = 1  # of a video, every how many-th frame
+    mask_targets: str = "soft"  # what the weights were trained with, soft or hard: decides where masks may begin
 
     def __post_init__(self):
         fit_types(self, but=("device", "classes"))
         keep_within(self, {**BOUNDS, "vid_stride": (1, inf)})
+        check_mask_targets(self.mask_targets)
         sides = (self.imgsz,) if isinstance(self.imgsz, int) else tuple(self.imgsz)
         if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
             raise SeglabError(f"imgsz must be one size or (height, width) in pixels, not {self.imgsz}")
@@ -86,7 +88,7 @@ def predict_batch(
     shared = clock.lap() / len(frames)
     results = []
     for frame, box, detections, own_prototypes in zip(frames, letterboxes, found, prototypes):
-        boxes, masks = finish(detections, own_prototypes, box)
+        boxes, masks = finish(detections, own_prototypes, box, config.mask_targets)
         speed = {"preprocess": preprocess, "inference": inference, "postprocess": shared + clock.lap()}
         results.append(Results(frame.image, frame.path, names, boxes, masks, speed))
     return results
@@ -110,9 +112,11 @@ def to_tensor(images: Sequence[np.ndarray], device: str | torch.device = "cpu", 
     return place(stacked, device).to(torch.float16 if half else torch.float32).div_(255)
 
 
-def finish(detections: Detections, prototypes: Tensor, box: Letterbox) -> tuple[Boxes, Masks | None]:
+def finish(
+    detections: Detections, prototypes: Tensor, box: Letterbox, mask_targets: str = "soft"
+) -> tuple[Boxes, Masks | None]:
     """Detections of one image, letterbox frame -> its boxes and masks in the image frame; empty masks are dropped."""
-    crops = assemble(prototypes, detections, box)
+    crops = assemble(prototypes, detections, box, mask_targets)
     kept = [index for index, (_, _, crop) in enumerate(crops) if crop.any()]
     boxes, scores, classes, _ = (field.cpu() for field in detections)
     rows = torch.cat((box.boxes_to_image(boxes), scores[:, None], classes[:, None].to(boxes.dtype)), dim=1)

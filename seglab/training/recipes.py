@@ -57,6 +57,7 @@ class Start:
     known: int = 0
     new: int = 0
     scratch: bool = True  # the weights are drawn at random
+    mask_targets: str = "soft"  # soft or hard, what the weights have learned from so far
 
 
 SCRATCH = Start()

@@ -38,10 +38,11 @@ class Record:
         self.writer = tensorboard_writer(folder)
         self.bar = None
 
-    def begin(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+    def begin(self, tensors: dict[str, Tensor], progress: Progress, mask_targets: str = "soft") -> None:
         """Before the first epoch, or the first after a resume: `tensors` as `capture` makes them.
 
-        A start that was validated is the history's row 0, and its weights are the best so far.
+        A start that was validated is the history's row 0, and its weights are the best so far. mask_targets: soft or
+        hard, what these have learned from, which decides how their masks are read.
         """
         if in_notebook():
             from tqdm.auto import tqdm
@@ -49,7 +50,9 @@ class Record:
             self.bar = tqdm(total=self.epochs, initial=progress.epoch, desc="training", unit="epoch")
         if progress.epoch == 0:
             if progress.history:
-                self.best = averaged(tensors), self._about(progress)
+                about = self._about(progress)
+                about["train_args"] = {**about.get("train_args", {}), "mask_targets": mask_targets}
+                self.best = averaged(tensors), about
                 self._tell(progress)
             self.write(tensors, progress)
 

@@ -65,6 +65,7 @@ class TrainResult(NamedTuple):
     last: Path  # weights of the last epoch; not written with save=False
     metrics: Metrics | None  # of the best weights
     history: list[dict[str, float]]  # the rows of results.csv
+    mask_targets: str = "soft"  # soft or hard, what the best weights learned from
 
 
 def train(
@@ -114,6 +115,13 @@ def _train(
         held_back = _dataset(spec, "val", config, rect=ValidateConfig.rect)
         problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
         validation = make_validate(held_back, config, gains, process.device)
+
+        def validate_start(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
+            """Masks of weights that learned from other targets are read in another way."""
+            as_before = replace(config, mask_targets=start.mask_targets)
+            return make_validate(held_back, as_before, gains, process.device)(network)
+    else:
+        validate_start = validation
     folder = agree(process, _folder(config) if leads else None)  # all data have been looked through by now
     best, last = folder / "weights/best.safetensors", folder / "weights/last.safetensors"
     loader = build_loader(
@@ -162,10 +170,10 @@ def _train(
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
         record = Record(folder, metadata, config.epochs, config.save, config.save_period)
         if config.val and not (start.scratch or config.resume):
-            metrics, figures = validation(average)
+            metrics, figures = validate_start(average)
             progress.best_fitness = metrics.fitness
             progress.history.append({"epoch": 0, "time": round(time.monotonic() - began, 3), **figures})
-        record.begin(good, progress)
+        record.begin(good, progress, start.mask_targets)
         if config.plots and progress.epoch == 0:
             draw_batches(loader, folder)
 
@@ -221,25 +229,27 @@ def _train(
             stop = 0 < config.patience <= epoch - progress.best_epoch
         stop = agree(process, stop)
 
-    metrics, history = None, []
+    metrics, history, learned_from = None, [], config.mask_targets
     if leads:
         record.end(good, progress)
         best_epoch = progress.best_epoch + 1 or "the start"
         if stop:
             print(f"no better epoch than {best_epoch} in {config.patience}: stopping (patience)")
-        model.load_state_dict(load_weights(best).state)
-        metrics, _ = validation(model)
+        kept = load_weights(best)
+        model.load_state_dict(kept.state)
+        learned_from = kept.metadata["train_args"]["mask_targets"]
+        metrics, _ = (validation if learned_from == config.mask_targets else validate_start)(model)
         metrics.save_dir = str(folder)
         print(f"best epoch: {best_epoch}, weights in {best}\n{metrics.table()}")
         if told := describe_gain(progress.history, progress.best_epoch + 1, config, plan.lr):
             print(told)
         if config.plots:
             write_plots(metrics, folder)
-            draw_predictions(model, spec, config.imgsz, folder)
+            draw_predictions(model, spec, config.imgsz, learned_from, folder)
             write_image(folder / "results.png", training_curves(folder / "results.csv"))
         history = progress.history
     agree(process, None)  # the others wait for the files
-    return TrainResult(folder, best, last, metrics, history)
+    return TrainResult(folder, best, last, metrics, history, learned_from)
 
 
 def _dataset(spec: DatasetSpec, split: str, config: TrainConfig, **options: Any) -> SegmentationDataset:
@@ -261,7 +271,7 @@ def make_validate(
     dataset: SegmentationDataset, config: TrainConfig, gains: LossGains, device: torch.device
 ) -> Validate:
     """The usual validation: a network there -> its figures on `dataset`, and a row with them and the mean losses."""
-    figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch)
+    figures_config = ValidateConfig(imgsz=config.imgsz, batch=config.batch, mask_targets=config.mask_targets)
     workers = min(config.workers, len(dataset) // 100)
     loader = build_loader(dataset, config.batch, workers, pin_memory=device.type == "cuda")
 
@@ -424,14 +434,15 @@ def draw_batches(loader: Iterable[dict], folder: Path) -> None:
         write_image(folder / f"train_batch{index}.jpg", batch_mosaic(batch, loader.dataset.names))
 
 
-def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, folder: Path) -> None:
+def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targets: str, folder: Path) -> None:
     """Write val_pred.jpg: what the model finds on the first 16 validation pictures."""
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
         raw = model(images)
         return decode(raw, *images.shape[2:]), raw.prototypes
 
-    config = PredictConfig(imgsz=imgsz, device=next(model.parameters()).device)
+    device = next(model.parameters()).device
+    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets, device=device)
     found = predict(forward, list(spec.images("val")[:16]), config, spec.names)
     write_image(folder / "val_pred.jpg", contact_sheet([result.plot()[..., ::-1] for result in found]))
 

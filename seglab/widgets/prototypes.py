@@ -73,7 +73,7 @@ def keep_strongest(coefficients: np.ndarray, count: int) -> np.ndarray:
 def mixed_sums(seen: Seen, found: Detections, number: int, coefficients: np.ndarray) -> tuple[int, int, np.ndarray]:
     """The weighted sums (h, w) of one detection under other coefficients (32,), in its box's window, image frame."""
     one = found.pick(torch.tensor([number]))._replace(coefficients=torch.from_numpy(coefficients)[None])
-    return next(weighted_sums(seen.prototypes, one, seen.letterbox))
+    return next(weighted_sums(seen.prototypes, one, seen.letterbox, seen.mask_targets))
 
 
 def draw_mixture(

@@ -196,6 +196,7 @@ class Seen(NamedTuple):
     predictions: Tensor  # (1, 4 + C + 32, A), letterbox frame
     prototypes: Tensor  # (32, h, w)
     raw: RawOutput | None  # undecoded; None from exported files
+    mask_targets: str  # soft or hard, what the network was trained with
 
 
 def see(model: Any, sample: Sample, imgsz: int | tuple[int, int] | None = None) -> Seen:
@@ -208,10 +209,10 @@ def see(model: Any, sample: Sample, imgsz: int | tuple[int, int] | None = None) 
     box = fit([image.shape[:2]], imgsz or fixed or 640)[0]
     pixels = to_tensor([box.apply(image)])
     if model.network is None:
-        predictions, prototypes = model.runtime.forward(pixels)
-        return Seen(image, objects, box, predictions.float().cpu(), prototypes[0].float().cpu(), None)
+        predictions, prototypes = (output.float().cpu() for output in model.runtime.forward(pixels))
+        return Seen(image, objects, box, predictions, prototypes[0], None, model.mask_targets)
     raw = raw_output(model, pixels)
-    return Seen(image, objects, box, decode(raw, *box.size), raw.prototypes[0], raw)
+    return Seen(image, objects, box, decode(raw, *box.size), raw.prototypes[0], raw, model.mask_targets)
 
 
 def raw_output(model: Any, images: Tensor) -> RawOutput:
@@ -228,7 +229,7 @@ def look(model: Any, sample: Sample, imgsz: int | tuple[int, int] | None = None)
     found = candidates(seen.predictions, LOWEST)[0]
 
     def sums(numbers: list[int]) -> Iterator[tuple[int, int, np.ndarray]]:
-        return weighted_sums(seen.prototypes, found.pick(torch.tensor(numbers)), seen.letterbox)
+        return weighted_sums(seen.prototypes, found.pick(torch.tensor(numbers)), seen.letterbox, seen.mask_targets)
 
     boxes = seen.letterbox.boxes_to_image(found.boxes).numpy()
     return Scene(seen.image, found, boxes, sums, model.names, seen.truth)

@@ -47,8 +47,8 @@ def test_the_letterbox_is_the_library_s(height, width, rows, columns):
 
 
 @pytest.mark.parametrize("size", [(160, 160), (96, 224)])
-@pytest.mark.parametrize(("conf", "iou"), [(0.25, 0.7), (0.9, 0.3)])
-def test_detections_and_masks_are_the_library_s(network, size, conf, iou):
+@pytest.mark.parametrize(("conf", "iou", "targets"), [(0.25, 0.7, "soft"), (0.9, 0.3, "soft"), (0.25, 0.7, "hard")])
+def test_detections_and_masks_are_the_library_s(network, size, conf, iou, targets):
     image = photo(123, 201)
     raw = {}
 
@@ -57,13 +57,14 @@ def test_detections_and_masks_are_the_library_s(network, size, conf, iou):
         raw["outputs"] = decode(outputs, *images.shape[2:]), outputs.prototypes
         return raw["outputs"]
 
-    (expected,) = predict(
-        forward, image[..., ::-1], PredictConfig(conf=conf, iou=iou, imgsz=size), {0: "a", 1: "b", 2: "c"}
-    )
+    config = PredictConfig(conf=conf, iou=iou, imgsz=size, mask_targets=targets)
+    (expected,) = predict(forward, image[..., ::-1], config, {0: "a", 1: "b", 2: "c"})
     assert len(expected.boxes.data) > 3
     _, placement = decode_numpy.preprocess(image, size)
     predictions, prototypes = (output[0].numpy() for output in raw["outputs"])
-    boxes, scores, classes, masks = decode_numpy.decode(predictions, prototypes, placement, conf, iou)
+    boxes, scores, classes, masks = decode_numpy.decode(
+        predictions, prototypes, placement, conf, iou, mask_targets=targets
+    )
     np.testing.assert_allclose(boxes, expected.boxes.xyxy.numpy(), atol=1e-3)
     np.testing.assert_array_equal(scores, expected.boxes.conf.numpy())
     np.testing.assert_array_equal(classes, expected.boxes.cls.numpy())

@@ -25,6 +25,7 @@ SIDES = st.integers(1, 40).map(lambda n: 32 * n)
         dynamic=st.booleans(),
         precision=st.sampled_from(["fp32", "fp16", "int8"]),
         licence=st.text(max_size=9),
+        mask_targets=st.sampled_from(["soft", "hard"]),
         end_to_end=st.sampled_from([{}, {"conf": 0.25, "iou": 0.7, "max_det": 300, "masks": True}]),
         parity=st.sampled_from([{}, {"mask IoU": {"value": 1.0, "limit": 0.999, "ok": True}}]),
     )
@@ -39,6 +40,13 @@ def test_python_literals_of_other_tools_are_read():
     strings = {"names": "{0: 'person', 1: 'bicycle'}", "imgsz": "[640, 480]", "task": "segment", "stride": "32"}
     description = Description.from_strings(strings, "file")
     assert description.names == {0: "person", 1: "bicycle"} and description.size == (640, 480)
+    assert description.mask_targets == "hard"  # those tools know no others
+
+
+def test_files_of_former_versions_are_of_soft_targets():
+    strings = Description({0: "disc"}).to_strings()
+    strings["seglab"] = json.dumps({"version": "0", "dynamic": True})
+    assert Description.from_strings(strings, "file").mask_targets == "soft"
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,12 @@ def photos(smooth) -> list[np.ndarray]:
     return [(smooth(1, size, seed=5)[0].permute(1, 2, 0) * 255).byte().numpy() for size in sizes]
 
 
-@pytest.fixture(scope="session")
-def whole(network, tmp_path_factory):
+@pytest.fixture(scope="session", params=["soft", "hard"])
+def whole(network, tmp_path_factory, request):
     from seglab.export.description import Description
 
-    description = Description(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160))
+    names = {0: "circle", 1: "square", 2: "star"}
+    description = Description(names, size=(160, 160), mask_targets=request.param)
     path = tmp_path_factory.mktemp("whole") / "whole.onnx"
     write(network, path, replace(description, end_to_end={**SETTINGS, "masks": True}))
     return load(path)
@@ -37,7 +38,7 @@ def test_it_finds_what_prediction_finds(network, whole, photos):
     results = predict(
         Deployed(network),
         [photo[..., ::-1] for photo in photos],
-        PredictConfig(**SETTINGS, imgsz=(160, 160)),
+        PredictConfig(**SETTINGS, imgsz=(160, 160), mask_targets=whole.description.mask_targets),
         whole.names,
     )
     for number, (photo, expected) in enumerate(zip(photos, results)):

@@ -290,6 +290,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
 def test_the_start_stands_for_election(tmp_path, capsys):
     """Weights that no epoch is better than are the result of a fine-tuning, and patience counts from them."""
     fitness = [0.4, 0.3, 0.39, 0.4]
+    start = Start(known=10, scratch=False, mask_targets="hard")
 
     def validation(model):
         figures = worker.Figures()
@@ -302,11 +303,14 @@ def test_the_start_stands_for_election(tmp_path, capsys):
         (2, "training helped: mask mAP 0.250 at epoch 2, 0.200 at the start"),
     ):
         seen: list[dict] = []
-        arguments = {"epochs": 2, "val": True, "project": str(tmp_path), "start": Start(known=10, scratch=False)}
+        arguments = {"epochs": 2, "val": True, "project": str(tmp_path), "start": start}
         result, model = worker.run(validation=lambda network: validation(network), **arguments)
         assert [row["epoch"] for row in table(result)] == ["0", "1", "2"]
         assert all(torch.equal(tensor, seen[expected][name]) for name, tensor in model.state_dict().items())
-        assert load_weights(result.best).metadata["epoch"] == expected
+        metadata = load_weights(result.best).metadata
+        assert metadata["epoch"] == expected
+        # The start's masks are read as those of hard targets, what was trained on as those of soft ones.
+        assert metadata["train_args"]["mask_targets"] == result.mask_targets == ("soft" if expected else "hard")
         assert ending in capsys.readouterr().out
         fitness = [0.4, 0.3, 0.5, 0.5]
     fitness = [0.4, 0.3, 0.3, 0.4]

@@ -77,7 +77,7 @@ def test_windows_equal_the_full_frame(height, width, size, square, targets, seed
 
 @pytest.mark.parametrize(("draw", "reach"), [(hard_masks, 1.0), (soft_masks, 0.0)])
 def test_why_hard_targets_need_another_window(draw, reach):
-    """Read back, they reach a pixel beyond the outline on all sides, and no counting cell at the left and top says so."""
+    """Read back, they reach a pixel beyond the outline on all sides, and no cell counted at the left or top says so."""
     rng = np.random.default_rng(0)
     beyond, outermost = [], []
     for _ in range(300):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
 
 CHECKPOINTS = (".pt", ".pth")  # endings of other tools' weights
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
+STAND_IN = "toybox8-seg"  # comes with seglab: images for weights whose own are not at hand
 DEFAULT_DATA = "coco8-seg"  # what is trained and validated on when nothing is said
 
 
@@ -251,13 +252,13 @@ class YOLO:
         found = [first_here(partial(old_dataset, source)) for source in dict.fromkeys(sources)]
         old = [spec for spec in found if spec and spec.source != new.source]
         for spec in old:
-            print(
-                f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that what the weights know stays"
-            )
+            count = len(spec.images("train"))
+            print(f"{count} images of {spec.name} are looked at again, so that what the weights know stays")
         if not old:
+            old = [load_dataset(STAND_IN)]
             print(
-                "no images of what the weights know are at hand, so it is kept less well: "
-                "add some, labelled or not, as in data=[new.yaml, old.yaml]"
+                f"no images of what the weights know are at hand: drawn ones ({STAND_IN}) stand in for them, and less "
+                "is kept; add some, labelled or not, as in data=[new.yaml, old.yaml]"
             )
         return Knowledge(len(self.names), tuple(spec.source for spec in old))
 

@@ -7,15 +7,17 @@ that nobody labelled is therefore no background: where no labelled instance is, 
 class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a labelled
 instance belongs to its label alone.
 
-What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So a few of the
-images that the weights learned from, where they are at hand, are rehearsed in every step. Nobody needs to have labelled
-them: all outputs of the network are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on
-old images instead of new ones).
+What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So some of the
+images that the weights learned from are looked at again. Nobody needs to have labelled them. A survey before the run
+bends every step away from what they show (seglab.training.quiet), and a few of them are rehearsed in every step: there
+all outputs are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on old images instead of
+new ones), and the new classes are background.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +39,11 @@ from seglab.runs import place
 from seglab.training.config import TrainConfig
 from seglab.training.distributed import Process
 from seglab.training.loss import LossGains, label_loss, normalisers
+from seglab.training.quiet import QuietSteps
 
 TERMS = ("keep_cls", "keep_box", "keep_seg")
-PULL = 0.02  # how far the other weights go back to the start after a step, as a fraction of the way
-NEW_STEP = 10.0  # how much larger the steps of the new classes' own weights are, which have everything to learn
 OLD_IMAGES = 0.25  # old images in a step, as a fraction of the batch
+SURVEYED = 48  # old images that are looked at before the first step
 OLD_GAIN = 5.0  # of the terms on old images
 NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
 SURE = 0.25  # class score from which the teacher's boxes and masks on new images are asked for
@@ -63,14 +65,14 @@ class Teacher:
     network: the start, with rows for all classes of the run; knowledge: of the start; spec: what is learned.
     """
 
-    def __init__(self, network: YOLO11Seg, knowledge: Knowledge, spec: DatasetSpec, rehearsal: Rehearsal | None):
+    def __init__(self, network: YOLO11Seg, knowledge: Knowledge, spec: DatasetSpec, rehearsal: Rehearsal):
         self.network = fuse(network)
         device = next(network.parameters()).device
         if device.type == "cpu":
             pack(self.network)
-        self.start = [weight.detach().clone() for weight in network.parameters()]
         self.known = knowledge.classes
         self.rehearsal = rehearsal
+        self.quiet = QuietSteps(network, rehearsal.survey())
         named = named_by_all(spec)
         silent = [number < self.known and number not in named for number in range(network.classes)]
         self.silent = torch.tensor(silent, device=device)  # (C,) bool
@@ -102,21 +104,17 @@ class Teacher:
             return total + kept.sum() * images, torch.cat((terms, kept.detach()))
 
     @contextlib.contextmanager
-    def small_steps(self, network: YOLO11Seg) -> Iterator[None]:
-        """Around the optimizer's step: what is known is moved where that helps step after step, and nowhere else.
+    def quiet_step(self, network: YOLO11Seg) -> Iterator[None]:
+        """The optimizer's step within becomes one that old images hardly notice.
 
-        All weights are pulled back to the start, so that moves which one batch asks for and the next does not fade
-        away; but for the rows of class scores of the new classes, which have no start, and move NEW_STEP as far.
+        The class scores' rows of new classes, which nothing known depends on, move as they are told.
         """
         layers = [branch[-1] for branch in network.head.cv3]
         rows = [tensor.detach()[self.known :] for layer in layers for tensor in (layer.weight, layer.bias)]
-        before = [row.clone() for row in rows]
-        yield
-        after = [was + NEW_STEP * (row - was) for row, was in zip(rows, before)]
-        learning = [weight.detach() for weight in network.parameters() if weight.requires_grad]
-        starts = [start for start, weight in zip(self.start, network.parameters()) if weight.requires_grad]
-        torch._foreach_lerp_(learning, starts, PULL)
-        for row, value in zip(rows, after):
+        with self.quiet.around(network):
+            yield
+            moved = [row.clone() for row in rows]
+        for row, value in zip(rows, moved):
             row.copy_(value)
 
 
@@ -197,13 +195,18 @@ class Rehearsal:
         dataset = SegmentationDataset(
             spec, "train", config.imgsz, AugmentConfig(), config.seed, mask_targets=None, cache=config.cache
         )
-        each = max(1, round(OLD_IMAGES * config.batch / process.world))  # images of a step in this process
+        self.each = each = max(1, round(OLD_IMAGES * config.batch / process.world))  # images of a step in this process
         pinned = process.device.type == "cuda"
         self.images = len(dataset)
         self.device = process.device
         self.loader = build_loader(
             dataset, each * process.world, config.workers, True, config.seed, process.rank, process.world, pinned
         )
+
+    def survey(self) -> Iterator[Tensor]:
+        """Some batches to look at before a run."""
+        count = -(-SURVEYED // self.each)
+        return itertools.islice(self.from_step(0), count)
 
     def from_step(self, step: int) -> Iterator[Tensor]:
         """Batches (b, 3, H, W) in 0..1 for the steps from `step` on, which they are a function of."""
@@ -228,10 +231,8 @@ def read_teacher(folder: Path, network: YOLO11Seg) -> Knowledge:
     return Knowledge(about["classes"], tuple(about["data"]))
 
 
-def old_images(knowledge: Knowledge, config: TrainConfig, process: Process) -> Rehearsal | None:
-    """The rehearsal of what weights know, where their data are at hand."""
-    if not knowledge.data:
-        return None
+def old_images(knowledge: Knowledge, config: TrainConfig, process: Process) -> Rehearsal:
+    """The rehearsal of what weights know."""
     return Rehearsal(load_dataset(list(knowledge.data)), config, process)
 
 

@@ -46,8 +46,8 @@ RECIPES: dict[str, dict[str, Any]] = {
 KNOWN = {"optimizer": "SGD", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "anchored"}
 NEW = {"optimizer": "AdamW", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "late"}
 
-# And for new classes beside known ones that are to be kept: of the steps of a plain fine-tuning nothing would survive.
-KEEP = {"optimizer": "AdamW", "lr0": 2e-4, "momentum": 0.937, "warmup_bias_lr": 0.0}
+# And for new classes beside known ones that are to be kept, in quiet steps (seglab.training.quiet), which are shorter.
+KEEP = {**NEW, "lr0": 2e-3}
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,12 @@ def choose(start: Start, images: int, given: Mapping[str, Any]) -> Choice:
         ({"freeze_bn": True}, "the statistics of many images are better than those of small batches"),
     ]
     if given.get("keep"):
-        reasons.append((KEEP, f"{start.new} classes are learned beside {start.known} that are kept: small steps"))
+        reasons.append(
+            (
+                KEEP,
+                f"{start.new} classes are learned beside {start.known} that are kept: large steps, but quiet ones",
+            )
+        )
     elif start.new == 0:
         reasons.append((KNOWN, "the weights know every class: small steps, and an average that keeps to the start"))
     else:

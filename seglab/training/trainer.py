@@ -184,7 +184,7 @@ def _train(
         start_epoch(loader, epoch)
         dataset.mosaic = epoch < config.epochs - config.close_mosaic
         wrapped.train()
-        for layer in frozen + (norms(wrapped) if config.freeze_bn else []):
+        for layer in frozen + (norms(wrapped) if config.freeze_bn or teacher else []):
             layer.eval()
         losses, updates = train_one_epoch(
             wrapped,
@@ -324,7 +324,7 @@ def train_one_epoch(
     bare = network.module if isinstance(network, DistributedDataParallel) else network
     device = next(bare.parameters()).device
     total, waiting = torch.zeros(len(TERMS) + (len(KEEP_TERMS) if teacher else 0), device=device), 0
-    rehearsed = teacher.rehearsal.from_step(iteration) if teacher and teacher.rehearsal else None
+    rehearsed = teacher.rehearsal.from_step(iteration) if teacher else None
     for index, batch in enumerate(batches, start=1):
         settings = settings_at(plan, iteration + index - 1)
         apply_settings(optimizer, settings)
@@ -332,7 +332,7 @@ def train_one_epoch(
         step = waiting >= settings.accumulate or index == plan.iterations
         images, targets = to_device(batch, device)
         new = len(images)
-        if rehearsed:
+        if teacher:
             images = torch.cat((images, next(rehearsed)))
         alone = contextlib.nullcontext() if step or network is bare else network.no_sync()
         with alone:
@@ -348,7 +348,7 @@ def train_one_epoch(
         if step:
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(bare.parameters(), MAX_GRADIENT_NORM)
-            with teacher.small_steps(bare) if teacher else contextlib.nullcontext():
+            with teacher.quiet_step(bare) if teacher else contextlib.nullcontext():
                 scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad()

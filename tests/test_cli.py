@@ -9,7 +9,6 @@ import shlex
 import shutil
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +19,8 @@ from seglab.cli import _value as value_of
 from seglab.data.augment import AugmentConfig
 from seglab.data.catalogue import embedded_folder
 from seglab.errors import SeglabError
+from seglab.export.description import Description
+from seglab.export.runtime import Runtime
 from seglab.inference.predictor import PredictConfig
 from seglab.model.weights import load_weights
 from seglab.training.config import TrainConfig
@@ -255,7 +256,7 @@ def test_whoever_asks_for_help_starts_nothing(capsys):
 
 
 def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
-    monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: SimpleNamespace(names={0: "a"}))
+    monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: Runtime(path, Description({0: "a"}), None))
     assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
     assert "give the weights that a.onnx came from" in capsys.readouterr().err
 

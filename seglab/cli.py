@@ -164,7 +164,7 @@ def _export(
 
 def _demo(
     out: str = "runs/demo",
-    epochs: int = 12,
+    epochs: int = 8,
     imgsz: int = 320,
 ) -> None:
     from seglab.demo import demo

@@ -10,7 +10,7 @@ from seglab.data.toybox.cells import NAME, generate_cells
 from seglab.yolo import COURSE_WEIGHTS, YOLO
 
 
-def demo(out: str | Path = "runs/demo", epochs: int = 12, imgsz: int = 320) -> dict[str, str]:
+def demo(out: str | Path = "runs/demo", epochs: int = 8, imgsz: int = 320) -> dict[str, str]:
     """Fine-tune the course weights, which know toys, on cells under a microscope, and leave everything under `out`.
 
     Prints one closing table and returns it: what was made -> where it is, and the metrics before and after.

@@ -9,9 +9,9 @@ instance belongs to its label alone.
 
 What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So some of the
 images that the weights learned from are looked at again. Nobody needs to have labelled them. A survey before the run
-bends every step away from what they show (seglab.training.quiet), and a few of them are rehearsed in every step: there
-all outputs are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on old images instead of
-new ones), and the new classes are background.
+bends every step away from what they show (seglab.training.quiet), and a few of them are rehearsed in every other step:
+there all outputs are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on old images
+instead of new ones), and the new classes are background.
 """
 
 from __future__ import annotations
@@ -88,19 +88,20 @@ class Teacher:
     def loss(self, raw: RawOutput, told: RawOutput, targets: dict, gains: LossGains, new: int) -> tuple[Tensor, Tensor]:
         """Loss of a batch -> total, the scalar to backpropagate, and terms (7,), detached: box, seg, cls, dfl, TERMS.
 
-        raw, told: of the network and the teacher, on `new` images that `targets` belong to and old ones after them.
-        The terms are weighted, and the total is their sum times the number of new images, as in `segmentation_loss`,
-        whose remarks on processes hold here too.
+        raw: of the network, on `new` images that `targets` belong to and old ones after them. told: of the teacher, on
+        the old images where there are any, else on the new ones. The terms are weighted, and the total is their sum
+        times the number of new images, as in `segmentation_loss`, whose remarks on processes hold here too.
         """
         with torch.autocast(raw.boxes.device.type, enabled=False):
             raw, told = (RawOutput(*(tensor.float() for tensor in output)) for output in (raw, told))
-            silent = self.silent.repeat(len(raw.boxes), 1)  # (B, C)
-            silent[new:, : self.known] = True  # nobody labels them: they show no new classes, that is all
-            total, terms, taken = label_loss(raw, targets, gains, silent)
-            (new_raw, old_raw), (new_told, old_told) = (_split(output, new) for output in (raw, told))
-            images, kept = unlabelled_loss(new_raw, new_told, taken[:new], self.silent)
+            new_raw, old_raw = (RawOutput(*tensors) for tensors in zip(*(t.split((new, len(t) - new)) for t in raw)))
+            total, terms, taken = label_loss(new_raw, targets, gains, self.silent)
             if len(old_raw.boxes):
-                kept = kept + OLD_GAIN * rehearsal_loss(old_raw, old_told, self.known)
+                kept = OLD_GAIN * rehearsal_loss(old_raw, told, self.known, gains)
+            else:
+                kept = unlabelled_loss(new_raw, told, taken, self.silent)
+            kept = 2 * kept  # every other step
+            images = normalisers(new, terms[:0])[0]
             return total + kept.sum() * images, torch.cat((terms, kept.detach()))
 
     @contextlib.contextmanager
@@ -118,8 +119,8 @@ class Teacher:
             row.copy_(value)
 
 
-def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:
-    """On new images -> their number over all processes, and terms (3,): class scores, boxes and masks.
+def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> Tensor:
+    """On new images -> terms (3,): how far class scores, boxes and masks are from the teacher's where no label is.
 
     taken (B, A) bool: anchor points of labelled instances, of which nothing is asked; silent (C,) bool: the classes
     that the teacher speaks for.
@@ -127,23 +128,34 @@ def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tens
     free = (~taken).float()  # (B, A)
     apart = (raw.classes[:, silent] - told.classes[:, silent]).square()  # (B, S, A)
     classes = (apart.sum(dim=1) * free).mean() / max(int(silent.sum()), 1)
-
-    scores = told.classes[:, silent].sigmoid()
-    surest = scores.amax(dim=1) if scores.shape[1] else torch.zeros_like(free)  # (B, A)
-    weight = torch.where(surest > SURE, surest, 0) * free
-    images, weight_sum, _ = normalisers(len(weight), weight[weight > 0])
+    weight = sureness(told.classes[:, silent]) * free  # (B, A)
+    weight_sum = normalisers(len(weight), weight[weight > 0])[1]
     boxes = (box_divergence(raw.boxes, told.boxes) * weight).sum() / weight_sum
     masks = sure_masks_loss(raw, told, weight) / weight_sum
-    return images, torch.stack((NEW_CLASS_GAIN * classes, boxes, masks))
+    return torch.stack((NEW_CLASS_GAIN * classes, boxes, masks))
 
 
-def rehearsal_loss(raw: RawOutput, told: RawOutput, known: int) -> Tensor:
-    """On old images -> terms (3,): how far scores of the `known` classes, boxes and masks are from the teacher's."""
+def rehearsal_loss(raw: RawOutput, told: RawOutput, known: int, gains: LossGains) -> Tensor:
+    """On old images -> terms (3,): how far class scores, boxes and masks are from the teacher's.
+
+    The classes after the `known` ones are background there: nobody has labelled any, and where the teacher finds what
+    it knows, a new class must not be found instead.
+    """
     classes = (raw.classes[:, :known] - told.classes[:, :known]).square().mean()
+    weight_sum = normalisers(len(told.boxes), sureness(told.classes[:, :known]).flatten())[1]
+    background = F.softplus(raw.classes[:, known:]).sum() / weight_sum
     boxes = box_divergence(raw.boxes, told.boxes).mean()
     masks = relative_distance(raw.coefficients, told.coefficients)
     masks = masks + relative_distance(raw.prototypes, told.prototypes)
-    return torch.stack((classes, boxes, masks))
+    return torch.stack((classes + gains.cls * background, boxes, masks))
+
+
+def sureness(logits: Tensor) -> Tensor:
+    """Class logits (B, C, A) -> (B, A) the highest score where it is at least SURE, else 0."""
+    if not logits.shape[1]:
+        return logits.new_zeros(len(logits), logits.shape[2])
+    highest = logits.sigmoid().amax(dim=1)
+    return torch.where(highest >= SURE, highest, 0)
 
 
 def box_divergence(logits: Tensor, told: Tensor) -> Tensor:
@@ -206,15 +218,20 @@ class Rehearsal:
     def survey(self) -> Iterator[Tensor]:
         """Some batches to look at before a run."""
         count = -(-SURVEYED // self.each)
-        return itertools.islice(self.from_step(0), count)
+        return itertools.islice(self.batches(0), count)
 
-    def from_step(self, step: int) -> Iterator[Tensor]:
-        """Batches (b, 3, H, W) in 0..1 for the steps from `step` on, which they are a function of."""
-        while True:
-            start_epoch(self.loader, step)
+    def batches(self, seed: int) -> Iterator[Tensor]:
+        """Batches (b, 3, H, W) in 0..1 without end: functions of `seed` and their number."""
+        for cycle in itertools.count(seed):
+            start_epoch(self.loader, cycle)
             for batch in self.loader:
                 yield place(batch["images"], self.device).float() / 255
-                step += 1
+
+    def every_other_step(self, step: int) -> Iterator[Tensor]:
+        """What comes to the new images of the steps from `step` on: old ones (b, 3, H, W) and none (0, 3, H, W)."""
+        for images in self.batches(step):
+            yield images
+            yield images[:0]
 
 
 def write_teacher(folder: Path, network: YOLO11Seg, knowledge: Knowledge) -> None:
@@ -234,8 +251,3 @@ def read_teacher(folder: Path, network: YOLO11Seg) -> Knowledge:
 def old_images(knowledge: Knowledge, config: TrainConfig, process: Process) -> Rehearsal:
     """The rehearsal of what weights know."""
     return Rehearsal(load_dataset(list(knowledge.data)), config, process)
-
-
-def _split(output: RawOutput, count: int) -> tuple[RawOutput, RawOutput]:
-    """The output for the first `count` images, and for the others."""
-    return RawOutput(*(tensor[:count] for tensor in output)), RawOutput(*(tensor[count:] for tensor in output))

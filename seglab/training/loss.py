@@ -53,8 +53,8 @@ def label_loss(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`segmentation_loss`, and which anchor points (B, A) bool were assigned to an instance.
 
-    silent: (B, C) bool, the classes that the labels of an image do not speak for: their scores count at assigned anchor
-    points only, and what is elsewhere may be an instance or background. None: they speak for all classes.
+    silent: (C,) bool, the classes that the labels do not speak for: their scores count at assigned anchor points only,
+    and what is elsewhere may be an instance or background. None: they speak for all classes.
     """
     with torch.autocast(raw.boxes.device.type, enabled=False):
         raw = RawOutput(*(tensor.float() for tensor in raw))
@@ -82,7 +82,7 @@ def label_loss(
         mask = mask_loss(raw.prototypes, coefficients, masks, boxes, batch["image_index"], learnt) / positives
         cls = class_loss(raw.classes, image, classes[learnt], anchor, scores)
         if silent is not None:
-            background = (F.softplus(raw.classes) * silent.unsqueeze(2)).sum(dim=1)  # (B, A)
+            background = F.softplus(raw.classes[:, silent]).sum(dim=1)  # (B, A)
             cls = cls - background[assignment.object_index < 0].sum()
         cls = cls / score_sum
         dfl = distribution_loss(logits, *sides) / score_sum

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-POSITIONS = 4096  # patches of a layer that are looked at in a batch: they are alike
+POSITIONS = 512  # patches of a layer that are looked at in an image: they are alike
 SOFTNESS = 0.05  # f as a fraction of the mean of C's diagonal
 
 
@@ -89,17 +89,15 @@ def survey(network: nn.Module, layers: dict[str, nn.Module], batches: Iterable[T
 
 
 def patches(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """What a layer weighs of its input (B, C, H, W): patches (G, d, n), at most POSITIONS of them, evenly chosen."""
+    """What a layer weighs of its input (B, C, H, W): patches (G, d, n), evenly chosen, POSITIONS an image."""
     if isinstance(layer, nn.ConvTranspose2d):
         columns = x.flatten(2)  # (B, C, H * W): it spreads single cells
     else:
         columns = F.unfold(x, layer.kernel_size, padding=layer.padding, stride=layer.stride)  # (B, C * k * k, L)
-    groups = layer.groups
-    columns = columns.unflatten(1, (groups, -1)).permute(1, 2, 0, 3).flatten(2)  # (G, d, B * L)
     count = columns.shape[2]
     if count > POSITIONS:
-        chosen = torch.linspace(0, count - 1, POSITIONS, dtype=torch.float64, device=x.device).long()
-        columns = columns[:, :, chosen]
+        columns = columns[:, :, torch.linspace(0, count - 1, POSITIONS, device=x.device).long()]
+    columns = columns.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)  # (G, d, B * L)
     return columns.float()
 
 

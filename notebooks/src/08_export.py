@@ -331,12 +331,14 @@ def clearest(change):
     return max(((row.value / row.limit, row.name) for row in rows), default=(0, "nothing"))
 
 
+assert all(row.ok for row in rows_with(lambda p, q: (p, q)))
+
+# %%
 faults = {
     "boxes half a pixel to the right": lambda p, q: (torch.cat((p[:, :1] + 0.5, p[:, 1:]), dim=1), q),
     "prototypes one cell too low": lambda p, q: (p, q.roll(1, dims=2)),
     "classes in another order": lambda p, q: (torch.cat((p[:, :4], p[:, 4:14].flip(1), p[:, 14:]), dim=1), q),
 }
-assert all(row.ok for row in rows_with(lambda p, q: (p, q)))
 for name, change in faults.items():
     times, _ = clearest(change)
     print(f"{name:32} more than a hundred times the limit: {times > 100}")

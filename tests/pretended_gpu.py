@@ -91,7 +91,7 @@ def _run(operation: Any, args: tuple, kwargs: dict) -> Any:
     ours = [leaf for leaf in leaves if isinstance(leaf, OnGpu)]
     places = [leaf for leaf in leaves if isinstance(leaf, torch.device)]
     if places:
-        on_gpu = places[0].type in ("cuda", "meta")
+        on_gpu = places[0].type in ("cuda", "mps", "meta")
     elif name == "copy_":
         on_gpu = isinstance(args[0], OnGpu)
     else:

@@ -114,12 +114,12 @@ def _train(
     if leads and validation is None:
         held_back = _dataset(spec, "val", config, rect=ValidateConfig.rect)
         problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
-        validation = make_validate(held_back, config, gains, process.device)
-
-        def validate_start(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
-            """Masks of weights that learned from other targets are read in another way."""
+        validation = validate_start = make_validate(held_back, config, gains, process.device)
+        if (
+            start.mask_targets != config.mask_targets
+        ):  # masks of weights that learned from others are read in another way
             as_before = replace(config, mask_targets=start.mask_targets)
-            return make_validate(held_back, as_before, gains, process.device)(network)
+            validate_start = make_validate(held_back, as_before, gains, process.device)
     else:
         validate_start = validation
     folder = agree(process, _folder(config) if leads else None)  # all data have been looked through by now

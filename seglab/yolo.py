@@ -203,7 +203,7 @@ class YOLO:
         images = len(spec.images("train"))
         told = describe_scratch(images) if start.scratch else ""
         if config.recipe == AUTO and not (config.resume or start.scratch):
-            choice = choose(start, images, arguments)
+            choice = choose(start, images, config.epochs, arguments)
             config, told = make_config(**{**choice.settings, **arguments}), choice.text
         if told and is_main():
             print(told)

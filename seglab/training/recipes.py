@@ -61,6 +61,7 @@ class Start:
 
 
 SCRATCH = Start()
+FEW_IMAGES = 640_000  # over all epochs; more are 10,000 steps of 64 images, where optimizer=auto goes over to SGD
 FEW_FOR_SCRATCH = 5_000  # images; official weights saw 118,000
 
 
@@ -83,29 +84,18 @@ def describe_scratch(images: int) -> str:
     )
 
 
-def choose(start: Start, images: int, given: Mapping[str, Any]) -> Choice:
-    """The settings of recipe="auto" for a training on `images` images; `given` are the user's own, which win.
+def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> Choice:
+    """The settings of recipe="auto" for epochs over `images` images; `given` are the user's own arguments, which win.
 
-    Of weights that have learned something: random ones are trained with the defaults.
+    Of weights that have learned something: random ones are trained with the defaults. A run so long that it would be
+    one from scratch elsewhere has images enough for the defaults too.
     """
-    batch = given.get("batch") or batch_for(images)
-    reasons: list[tuple[dict[str, Any], str]] = [
-        ({"batch": batch, "nbs": batch}, f"{images} images: a step for every batch"),
-        ({"mask_ratio": 2}, "targets at half resolution draw finer masks"),
-        ({"freeze_bn": True}, "the statistics of many images are better than those of small batches"),
-    ]
-    if given.get("keep"):
-        reasons.append(
-            (
-                KEEP,
-                f"{start.new} classes are learned beside {start.known} that are kept: large steps, but quiet ones",
-            )
-        )
-    elif start.new == 0:
-        reasons.append((KNOWN, "the weights know every class: small steps, and an average that keeps to the start"))
-    else:
-        new = f"{start.new} of {start.known + start.new} classes are new to the weights"
-        reasons.append((NEW, f"{new}: larger steps, averaged over the last of them"))
+    reasons = [({"mask_ratio": 2}, "targets at half resolution draw finer masks")]
+    if images * epochs <= FEW_IMAGES or given.get("keep"):
+        batch = given.get("batch") or batch_for(images)
+        steps = {"batch": batch, "nbs": batch}, f"{images} images: a step for every batch"
+        rest = {"freeze_bn": True}, "the statistics of many images are better than those of small batches"
+        reasons = [steps, *reasons, rest, _steps(start, bool(given.get("keep")))]
     settings: dict[str, Any] = {}
     if "optimizer" in given:  # whose rates are another's
         given = {**dict.fromkeys(("lr0", "momentum", "warmup_bias_lr")), **given}
@@ -116,6 +106,16 @@ def choose(start: Start, images: int, given: Mapping[str, Any]) -> Choice:
         if chosen:
             lines.append(f"  {' '.join(f'{name}={value}' for name, value in chosen.items())}: {why}")
     return Choice(settings, "\n".join(lines) if settings else "")
+
+
+def _steps(start: Start, keep: bool) -> tuple[dict[str, Any], str]:
+    """Optimizer, rate and average, and why."""
+    if keep:
+        return KEEP, f"{start.new} classes are learned beside {start.known} that are kept: large steps, but quiet ones"
+    if start.new == 0:
+        return KNOWN, "the weights know every class: small steps, and an average that keeps to the start"
+    new = f"{start.new} of {start.known + start.new} classes are new to the weights"
+    return NEW, f"{new}: larger steps, averaged over the last of them"
 
 
 def batch_for(images: int) -> int:

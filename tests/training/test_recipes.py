@@ -13,7 +13,7 @@ KNOWN, NEW = Start(known=3, new=0, scratch=False), Start(known=1, new=2, scratch
 
 
 def test_weights_that_know_every_class_are_moved_little():
-    known, new = choose(KNOWN, 64, {}).settings, choose(NEW, 64, {}).settings
+    known, new = choose(KNOWN, 64, 10, {}).settings, choose(NEW, 64, 10, {}).settings
     assert known["freeze_bn"] and known["warmup_bias_lr"] == new["warmup_bias_lr"] == 0
     assert known["average"] == "anchored" and new["average"] == "late"
     assert known["mask_ratio"] == new["mask_ratio"] == 2
@@ -21,7 +21,7 @@ def test_weights_that_know_every_class_are_moved_little():
 
 @pytest.mark.parametrize("start", [KNOWN, NEW])
 def test_what_is_chosen_is_told_with_its_reason(start):
-    choice = choose(start, 64, {})
+    choice = choose(start, 64, 10, {})
     for name, value in choice.settings.items():
         assert f"{name}={value}" in choice.text
     assert "64 images" in choice.text and "recipe=ultralytics" in choice.text
@@ -31,19 +31,26 @@ def test_what_is_chosen_is_told_with_its_reason(start):
 @pytest.mark.parametrize("start", [KNOWN, NEW])
 def test_what_the_user_says_stays(start):
     given = {"lr0": 0.5, "mask_ratio": 1, "batch": 3}
-    settings = choose(start, 64, given).settings
+    settings = choose(start, 64, 10, given).settings
     assert not settings.keys() & given.keys() and settings["nbs"] == 3
     # Another optimizer needs rates of its own: none is chosen for it.
-    assert not {"lr0", "optimizer", "warmup_bias_lr"} & choose(start, 64, {"optimizer": "SGD"}).settings.keys()
-    everything = {name: None for name in choose(start, 64, {}).settings}
-    assert choose(start, 64, everything).settings == {} and choose(start, 64, everything).text == ""
+    assert not {"lr0", "optimizer", "warmup_bias_lr"} & choose(start, 64, 10, {"optimizer": "SGD"}).settings.keys()
+    everything = {name: None for name in choose(start, 64, 10, {}).settings}
+    assert choose(start, 64, 10, everything).settings == {} and choose(start, 64, 10, everything).text == ""
 
 
 @given(st.integers(1, 10**6), st.booleans())
 def test_every_choice_is_a_configuration(images, known):
-    settings = choose(KNOWN if known else NEW, images, {}).settings
+    settings = choose(KNOWN if known else NEW, images, 10, {}).settings
     config = make_config(**settings)
     assert 4 <= config.batch <= 16 and config.nbs >= config.batch
+
+
+@pytest.mark.parametrize("start", [KNOWN, NEW])
+def test_a_long_run_keeps_the_defaults_but_for_finer_masks(start):
+    assert choose(start, 10_000, 100, {}).settings == {"mask_ratio": 2}
+    assert choose(start, 10_000, 10, {}).settings.keys() > {"mask_ratio", "freeze_bn", "nbs", "average"}
+    assert "nbs" in choose(start, 10_000, 100, {"keep": True}).settings
 
 
 def test_small_sets_get_small_batches():

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 # Property tests draw the same examples in every run, so that a run can be repeated and a failure is a change's fault.
@@ -24,3 +25,12 @@ def datasets_folder() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("set SEGLAB_DATASETS to the folder that holds coco8-seg and coco38 to run the real-photo tests")
     return Path(folder)
+
+
+@pytest.fixture
+def one_thread():
+    """Small networks train faster on one thread, and alike on every machine's number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

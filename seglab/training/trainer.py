@@ -115,9 +115,7 @@ def _train(
         held_back = _dataset(spec, "val", config, rect=ValidateConfig.rect)
         problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
         validation = validate_start = make_validate(held_back, config, gains, process.device)
-        if (
-            start.mask_targets != config.mask_targets
-        ):  # masks of weights that learned from others are read in another way
+        if start.mask_targets != config.mask_targets:  # their masks are read in another way
             as_before = replace(config, mask_targets=start.mask_targets)
             validate_start = make_validate(held_back, as_before, gains, process.device)
     else:

@@ -70,7 +70,7 @@ $(VENV)/.browser: $(VENV)/.installed-test
 # The eight embedded scenes once more: byte for byte the same, unless their generator has changed
 toybox8: $(VENV)/.installed-demo
 	rm -rf data/toybox8-seg
-	$(BIN)/python -c "from seglab.data.toybox.dataset import write_embedded as write; write('data/toybox8-seg')"
+	$(BIN)/python -c "from seglab.toybox.dataset import write_embedded as write; write('data/toybox8-seg')"
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

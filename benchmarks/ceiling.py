@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import sys
 
-from seglab.data.catalogue import load_dataset
-from seglab.evaluation.ceiling import ceiling
+from seglab.datasets.load import load_dataset
+from seglab.diagnosis.upper_bound import ceiling
 
 
 def main(data: str = "toybox8-seg", split: str = "val", imgsz: str = "640") -> None:

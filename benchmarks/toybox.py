@@ -1,9 +1,9 @@
-"""What matters when masks are learnt, measured where the truth is exact and scenes are many.
+"""What matters when masks are learned, measured where the ground truth is exact and scenes are many.
 
     python -m benchmarks.toybox learn out=FOLDER [data=toybox-seg:10000] [imgsz=160] [seen=20000]
     python -m benchmarks.toybox ceiling out=FOLDER [data=toybox-seg:10000]
 
-learn: YOLO11n-seg from scratch, each run shown the same number of pictures: 8, 80, 800 and 8,000 different scenes, hard
+learn: YOLO11n-seg from scratch, each run shown the same number of images: 8, 80, 800 and 8,000 different scenes, hard
 mask targets, finer ones, copy-paste. Every run adds a line to FOLDER/learn.csv, and runs that have one are not
 repeated; in the end FOLDER/learn.png is drawn. About a quarter of an hour a run on one core at 160 px.
 ceiling: the mask AP that perfect prototypes would reach at each input size, at a quarter and at half its resolution,
@@ -21,8 +21,9 @@ from pathlib import Path
 import yaml
 
 from seglab import YOLO
-from seglab.data.catalogue import DatasetSpec, load_dataset
-from seglab.evaluation.ceiling import TARGETS, ceiling
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.diagnosis.upper_bound import TARGETS, ceiling
 
 RUNS = [  # what is varied; every run is also seed 0, AdamW, batch 8 and without mosaic
     ("8 scenes", 8, {}),

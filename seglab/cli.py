@@ -18,7 +18,7 @@ import seglab
 from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
 
 TASK = "segment"
-LEAST_SIDE = 32  # of a toybox picture: fewer pixels show nothing
+LEAST_SIDE = 32  # of a toybox image: fewer pixels show nothing
 SWITCHES = ("resume",)  # words that mean True by themselves
 BARE_WORD = {
     "verify": "file",
@@ -120,10 +120,10 @@ def _first_weights(options: dict[str, Any]) -> str:
 
     Errors: SeglabError for an argument that does not fit, before anything is downloaded.
     """
-    from seglab.habits import without_habits
+    from seglab.compat.arguments import drop_unsupported
     from seglab.training.config import make_config
 
-    make_config(**without_habits("train", {name: value for name, value in options.items() if name != "pretrained"}))
+    make_config(**drop_unsupported("train", {name: value for name, value in options.items() if name != "pretrained"}))
     resume, pretrained = options.get("resume"), options.get("pretrained")
     if pretrained is False or isinstance(resume, str):  # a run that is resumed brings its own weights
         return "yolo11n-seg.yaml"
@@ -141,10 +141,10 @@ def _val(
 
 def _predict(
     model: str = "yolo11n-seg.pt",  # weights or an exported file
-    source: str | list | None = None,  # picture, folder, glob, video, camera number, URL or dataset name
+    source: str | list | None = None,  # image, folder, glob, video, camera number, URL or dataset name
     device: str | int | None = None,  # None: the first CUDA GPU, else the CPU
-    save: bool = True,  # the pictures with what was found drawn on them
-    verbose: bool = True,  # a line for every picture
+    save: bool = True,  # the images with what was found drawn on them
+    verbose: bool = True,  # a line for every image
     engine: str | None = None,  # "auto": on CPUs, through onnxruntime or OpenVINO where they agree with the network
     **options: Any,
 ) -> None:
@@ -179,7 +179,7 @@ def _toybox(
     size: int | list | tuple = (480, 640),  # a side or [height, width] in pixels
     val: float = 0.2,  # share of the scenes that is for validation
 ) -> None:
-    from seglab.data.toybox.dataset import generate_dataset
+    from seglab.toybox.dataset import generate_dataset
 
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or not all(isinstance(side, int) and side >= LEAST_SIDE for side in sides):
@@ -191,12 +191,12 @@ def _toybox(
 
 def _convert(
     source: str,  # COCO JSON or folder; folder of Labelme, VOC or mask PNGs; with to=coco a YOLO-seg dataset
-    images: str | None = None,  # folder of the pictures, where it is not in a usual place
+    images: str | None = None,  # folder of the images, where it is not in a usual place
     out: str | None = None,  # the new folder, or with to=coco the new JSON
     to: str = "yolo",  # or coco
     strict: bool | float | None = None,  # mask IoU that no object may fall below, else nothing is written
 ) -> int:
-    from seglab.data.convert import convert
+    from seglab.convert.convert import convert
 
     report = convert(source, images, out, to, strict)
     print(report)
@@ -207,13 +207,13 @@ def _check(
     data: str,  # dataset YAML, name or COCO JSON
     out: str | None = "runs/check",  # where its contact sheet goes
 ) -> None:
-    from seglab.data.check import check
+    from seglab.diagnosis.check import check
 
     print(check(data, out))
 
 
 def _evaluate(
-    gt: str,  # COCO JSON with the truth
+    gt: str,  # COCO JSON with the ground truth
     dt: str,  # COCO results JSON
     kind: str = "segm",  # or bbox, boundary
     json: bool = False,  # print the twelve figures as JSON
@@ -234,7 +234,7 @@ def _doctor(
 ) -> int:
     diagnosis = seglab.YOLO(model).doctor(data, device=device, **options)
     print(diagnosis)
-    return 1 if diagnosis.culprit and diagnosis.culprit.state == "broken" else 0
+    return 1 if diagnosis.root_cause and diagnosis.root_cause.state == "broken" else 0
 
 
 def _verify(
@@ -257,7 +257,7 @@ def _benchmark(
     data: str | None = None,  # whose mAP is measured
     **options: Any,  # imgsz, formats="onnx,openvino", out
 ) -> None:
-    from seglab.data.catalogue import is_here
+    from seglab.datasets.load import is_local
     from seglab.export.benchmark import published_table
 
     if what is None:
@@ -265,12 +265,12 @@ def _benchmark(
         return
     refuse_unknown([what], ["table"], "seglab benchmark", "table")
     refuse_unknown(options, ["data"], "seglab benchmark table")
-    print(published_table(data or ("coco" if is_here("coco") else None)))
+    print(published_table(data or ("coco" if is_local("coco") else None)))
 
 
 def _explore(
     model: str = "toybox-n",
-    source: str = "toybox8-seg",  # pictures, or a dataset with its truth
+    source: str = "toybox8-seg",  # images, or a dataset with its ground truth
     html: str | bool = "explorer.html",  # the page to write
     imgsz: int | None = None,
     split: str = "val",
@@ -312,7 +312,7 @@ def _configs(mode: str) -> list[tuple[type, list[str]]]:
     from seglab.evaluation.validate import ValidateConfig
     from seglab.export.exporter import ExportConfig
     from seglab.inference.predictor import PredictConfig
-    from seglab.inference.saving import SaveConfig
+    from seglab.inference.results_io import SaveConfig
     from seglab.training.config import TrainConfig
 
     configs = {"train": [TrainConfig, AugmentConfig], "val": [ValidateConfig], "doctor": [ValidateConfig]}

@@ -6,7 +6,7 @@ import csv
 import time
 from pathlib import Path
 
-from seglab.data.toybox.cells import NAME, generate_cells
+from seglab.toybox.cells import NAME, generate_cells
 from seglab.yolo import COURSE_WEIGHTS, YOLO
 
 

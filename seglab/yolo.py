@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from seglab.class_names import equal_classes, same_classes
-from seglab.data.assets import ASSETS, cache_folder, fetch
-from seglab.data.catalogue import COCO_NAMES, embedded_folder, is_dataset_name, is_here, join_datasets, load_dataset
+from seglab.compat.arguments import drop_unsupported, unsupported
+from seglab.datasets.downloads import ASSETS, fetch
+from seglab.datasets.load import is_dataset_name, is_local, join_datasets, load_dataset
+from seglab.datasets.spec import COCO_NAMES
+from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
-from seglab.export.deployed import Deployed
-from seglab.export.formats import format_of, model_path
-from seglab.habits import absent, without_habits
+from seglab.export.inference_model import InferenceModel
+from seglab.export.registry import format_of, model_path
+from seglab.files import bundled_data_dir, cache_dir
 from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import Weights, load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
-from seglab.runs import choose_device, layout
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
-    from seglab.data.catalogue import DatasetSpec
+    from seglab.datasets.spec import DatasetSpec
     from seglab.inference.predictor import Forward
     from seglab.inference.results import Results
     from seglab.training.keep import Knowledge
@@ -52,9 +54,9 @@ class YOLO:
         self.runtime = None
         self.overrides: dict[str, Any] = {}
         self.path: Path | None = None  # of the weights, where they came from a file
-        self.licence = "unknown"
+        self.license = "unknown"
         self._placed: torch.device | None = None  # where `to` put the network
-        self._fused: tuple[Any, Deployed] | None = None
+        self._fused: tuple[Any, InferenceModel] | None = None
         self._fast: tuple[Any, Any] | None = None
         self._drawn: Any = None  # what the weights were when they were drawn at random
         with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
@@ -72,7 +74,7 @@ class YOLO:
 
             self.runtime = load_runtime(model)
             self.names: dict[int, str] = dict(self.runtime.names)
-            self.licence = self.runtime.description.licence
+            self.license = self.runtime.description.license
         else:
             self.path = find_weights(model)
             self._from_weights(load_weights(self.path))
@@ -97,7 +99,7 @@ class YOLO:
         if data := self.overrides.get("data"):
             several = isinstance(data, (list, tuple))
             self.overrides["data"] = list(map(self._data_here, data)) if several else self._data_here(str(data))
-        self.licence = weights.metadata.get("license", "unknown")
+        self.license = weights.metadata.get("license", "unknown")
         self.network.eval()
 
     def _data_here(self, trained_on: str) -> str:
@@ -108,7 +110,7 @@ class YOLO:
         """
         name = Path(trained_on).stem
         if not Path(trained_on).exists():
-            if is_here(name):
+            if is_local(name):
                 return name
             if list(self.names.values()) == COCO_NAMES:
                 return DEFAULT_DATA
@@ -136,14 +138,14 @@ class YOLO:
             raise SeglabError(f"{weights} has no tensor that fits {self.model_name}: use weights of the same scale")
         print(describe_transfer(report, str(weights), self.names))
         self.network = network
-        self.licence = source.metadata.get("license", "unknown")
+        self.license = source.metadata.get("license", "unknown")
         trained = source.metadata.get("train_args") or {}
         self.overrides["mask_targets"] = trained.get("mask_targets", "hard")
         self.path = None  # an export is no longer that file's, nor is a run that was cut
         return self
 
     def save(self, path: str | Path) -> Path:
-        """Write the weights as safetensors with names, training arguments and licence beside them, and return the path.
+        """Write the weights as safetensors with names, training arguments and license beside them, and return the path.
 
         A name that ends in .pt gets the ending .safetensors; YOLO("y.pt") then finds y.safetensors.
         Errors: SeglabError when there is a file of the former name, which would be opened instead.
@@ -155,7 +157,7 @@ class YOLO:
                 raise SeglabError(f"{path} is another tool's checkpoint, which seglab does not write: save as {own}")
             print(f"Weights saved to {own}: seglab writes safetensors")
             path = own
-        about = {"names": self.names, "train_args": self.overrides, "license": self.licence}
+        about = {"names": self.names, "train_args": self.overrides, "license": self.license}
         return save_weights(path, network.state_dict(), about)
 
     # --- the four verbs ---
@@ -168,13 +170,13 @@ class YOLO:
         pretrained: weights to load first, or False to start from drawn ones whatever the model holds.
         """
         from seglab.training.config import flatten, make_config, run_folder
-        from seglab.training.distributed import first_here, is_main
+        from seglab.training.distributed import is_main, rank_zero_first
         from seglab.training.recipes import AUTO, choose, describe_scratch
         from seglab.training.trainer import train
 
         network, data = self._network("train it"), arguments.pop("data", None)
         pretrained = fit_type("pretrained", arguments.pop("pretrained", True), "bool | str")
-        arguments = without_habits("train", arguments)
+        arguments = drop_unsupported("train", arguments)
         if self._placed:
             arguments.setdefault("device", str(self._placed))
         if arguments.get("resume") is True:  # the run these weights come from
@@ -187,7 +189,7 @@ class YOLO:
         elif isinstance(pretrained, str):
             self.load(pretrained)
         data = data or self.overrides.get("data") or DEFAULT_DATA
-        spec = first_here(lambda: load_dataset(data))
+        spec = rank_zero_first(lambda: load_dataset(data))
         untrained = self._drawn == self._weights_now() or (pretrained is False and not config.resume)
         knowledge = None
         if config.keep:
@@ -209,7 +211,7 @@ class YOLO:
             print(told)
         self.names = dict(spec.names)
         # Leaves the best weights in the network.
-        result = train(self.network, spec, config, licence=self.licence, start=start, knowledge=knowledge)
+        result = train(self.network, spec, config, license=self.license, start=start, knowledge=knowledge)
         self.overrides = {**flatten(config), "mask_targets": result.mask_targets, "data": spec.source}
         if knowledge:
             self.overrides["old_data"] = list(knowledge.data)
@@ -223,7 +225,7 @@ class YOLO:
 
         if untrained:
             self.network = init_network(self.network.scale, len(spec.names), seed)
-            self.licence = "unknown"
+            self.license = "unknown"
             return SCRATCH
         known = len(equal_classes(spec.names, self.names))
         if not same_classes(spec.names, self.names):
@@ -237,7 +239,7 @@ class YOLO:
 
     def _knowledge(self, new: DatasetSpec, resume: str | bool | None) -> Knowledge:
         """What the weights know before they learn `new`, and where there are images of it to rehearse."""
-        from seglab.training.distributed import first_here
+        from seglab.training.distributed import rank_zero_first
         from seglab.training.keep import Knowledge
 
         sources = list(self.overrides.get("old_data") or [])
@@ -249,7 +251,7 @@ class YOLO:
         with_new = [part for part in new.parts if len(equal_classes(part.names, self.names)) < len(part.names)]
         if with_new:  # the other parts of the data show what is known
             sources += [part.source for part in new.parts if part not in with_new]
-        found = [first_here(partial(old_dataset, source)) for source in dict.fromkeys(sources)]
+        found = [rank_zero_first(partial(old_dataset, source)) for source in dict.fromkeys(sources)]
         old = [spec for spec in found if spec and spec.source != new.source]
         for spec in old:
             count = len(spec.images("train"))
@@ -269,20 +271,20 @@ class YOLO:
         """
         from seglab.evaluation.validate import validate_dataset
 
-        return validate_dataset(*self._examination("val", data, without_habits("val", arguments)))
+        return validate_dataset(*self._examination("val", data, drop_unsupported("val", arguments)))
 
     def predict(self, source: Any = None, stream: bool = False, **arguments: Any) -> list[Results] | Iterator[Results]:
         """Find the objects on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
 
         Returns a list, or with stream=True an iterator that holds one batch at a time. Arguments: those of
-        seglab.inference.predictor.PredictConfig and seglab.inference.saving.SaveConfig, by name. engine="auto": on
+        seglab.inference.predictor.PredictConfig and seglab.inference.results_io.SaveConfig, by name. engine="auto": on
         CPUs, through onnxruntime or OpenVINO where one is installed and agrees with the network (see
         seglab.export.engine).
         """
         from seglab.inference.predictor import PredictConfig, predict
-        from seglab.inference.saving import SaveConfig, save_results
+        from seglab.inference.results_io import SaveConfig, save_results
 
-        arguments = without_habits("predict", arguments)
+        arguments = drop_unsupported("predict", arguments)
         saving = names_of(SaveConfig)
         refuse_unknown(arguments, [*names_of(PredictConfig), *saving, "engine", "source", "stream"], "predict")
         saved = SaveConfig(**{name: arguments.pop(name) for name in saving if name in arguments})
@@ -305,10 +307,10 @@ class YOLO:
         network = self._network("export it")
         if out is None and self.path:
             out = self.path.with_suffix("")
-            if out.parent in (embedded_folder() / "weights", cache_folder()):
+            if out.parent in (bundled_data_dir() / "weights", cache_dir()):
                 out = out.name
-        arguments = without_habits("export", arguments)
-        own = {"imgsz": self._trained_size(), "licence": self.licence, "mask_targets": self.mask_targets}
+        arguments = drop_unsupported("export", arguments)
+        own = {"imgsz": self._trained_size(), "license": self.license, "mask_targets": self.mask_targets}
         arguments = {**own, **arguments}
         return str(export(network, self.names, format, out, **arguments))
 
@@ -320,7 +322,7 @@ class YOLO:
         from seglab.export.benchmark import benchmark
 
         refuse_unknown(arguments, ("data", "imgsz", "formats", "out"), "benchmark")
-        own = {"imgsz": self._trained_size(), "licence": self.licence, "mask_targets": self.mask_targets}
+        own = {"imgsz": self._trained_size(), "license": self.license, "mask_targets": self.mask_targets}
         arguments = {**own, **arguments}
         data = data or self.overrides.get("data") or DEFAULT_DATA
         return benchmark(self._network("benchmark it"), self.names, data, **arguments)
@@ -330,7 +332,7 @@ class YOLO:
 
         Arguments: those of val, and device. The loss terms are weighted as in the model's own training.
         """
-        from seglab.evaluation.doctor import doctor
+        from seglab.diagnosis.doctor import doctor
         from seglab.training.assign import assign
         from seglab.training.loss import LossGains, segmentation_loss
 
@@ -343,9 +345,11 @@ class YOLO:
             examined = {"network": network, "assign": assign, "loss": loss}
         return doctor(*examination, device, **examined)
 
-    track = absent("track", "it follows no objects from frame to frame; predict finds them on each")
-    tune = absent("tune", "train with the settings to compare and read their results.csv")
-    add_callback = absent("add_callback", "results.csv and TensorBoard follow a run, and the loop is there to be read")
+    track = unsupported("track", "it follows no objects from frame to frame; predict finds them on each")
+    tune = unsupported("tune", "train with the settings to compare and read their results.csv")
+    add_callback = unsupported(
+        "add_callback", "results.csv and TensorBoard follow a run, and the loop is there to be read"
+    )
 
     # --- where it runs ---
 
@@ -453,7 +457,7 @@ class YOLO:
         now = self._weights_now(), device, half
         if self._fused is None or self._fused[0] != now:
             dtype = torch.float16 if half else torch.float32
-            whole = Deployed(self.network, dtype).to(device, memory_format=layout(device))
+            whole = InferenceModel(self.network, dtype).to(device, memory_format=memory_format(device))
             if device.type == "cpu" and not half:
                 pack(whole.network)
             self._fused = now, whole
@@ -461,12 +465,12 @@ class YOLO:
 
     def _fast_engine(self):
         """The Runtime that engine="auto" stands for, or None; looked for anew whenever a weight has changed since."""
-        from seglab.export.engine import fastest
+        from seglab.export.engine import select_engine
 
         now, side = self._weights_now(), self._trained_size()
         if self._fast is None or self._fast[0] != now:
             size = (side, side) if isinstance(side, int) else tuple(side)
-            self._fast = now, fastest(self.network, self.names, size)
+            self._fast = now, select_engine(self.network, self.names, size)
         return self._fast[1]
 
     def _weights_now(self) -> list[tuple[int, int]]:
@@ -505,7 +509,7 @@ def find_weights(model: str | Path) -> Path:
     if path.suffix and (own := path.with_suffix(".safetensors")).is_file():
         return own
     if str(model).removesuffix(".pt") == COURSE_WEIGHTS:
-        return embedded_folder() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
+        return bundled_data_dir() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
     official = [name.removesuffix(".pt") for name in ASSETS if name.endswith(".pt")]
     if path.stem in official:
         return fetch(f"{path.stem}.pt")

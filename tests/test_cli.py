@@ -17,10 +17,10 @@ from seglab import __version__
 from seglab.cli import MODES, arguments_of, main, parse
 from seglab.cli import _value as value_of
 from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import embedded_folder
 from seglab.errors import SeglabError
-from seglab.export.description import Description
+from seglab.export.metadata import ModelMetadata
 from seglab.export.runtime import Runtime
+from seglab.files import bundled_data_dir
 from seglab.inference.predictor import PredictConfig
 from seglab.model.weights import load_weights
 from seglab.training.config import TrainConfig
@@ -113,10 +113,10 @@ def test_what_does_not_fit_is_told(line, told, tmp_path, monkeypatch, capsys):
 
 def test_a_folder_may_be_called_2024(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(embedded_folder() / "toybox8-seg/images/val", "2024")
+    shutil.copytree(bundled_data_dir() / "toybox8-seg/images/val", "2024")
     assert main("predict model=toybox-n source=2024 imgsz=64 stream=true".split()) == 0
     assert len(list(Path("runs/segment/predict").glob("*.jpg"))) == 4
-    shutil.copytree(embedded_folder() / "toybox8-seg", "2025")
+    shutil.copytree(bundled_data_dir() / "toybox8-seg", "2025")
     assert main("val model=toybox-n data=2025 imgsz=64 verbose=False".split()) == 0
 
 
@@ -129,7 +129,7 @@ def test_every_line_of_the_segmentation_page(tmp_path, monkeypatch, capsys):
     content = {"model": dict(weights.state), "names": weights.metadata["names"]}
     torch.save(content | {"train_args": {"data": "/there/toybox8-seg.yaml"}}, "yolo11n-seg.pt")
     tiny = "data=toybox8-seg.yaml epochs=1 imgsz=64 workers=0 plots=False"
-    picture = embedded_folder() / "toybox8-seg/images/val/000016.jpg"
+    image = bundled_data_dir() / "toybox8-seg/images/val/000016.jpg"
     best = "runs/segment/train/weights/best.pt"
     for line, status in (
         (f"segment train model=yolo11n-seg.yaml {tiny}", 0),
@@ -138,19 +138,19 @@ def test_every_line_of_the_segmentation_page(tmp_path, monkeypatch, capsys):
         ("segment val model=yolo11n-seg.pt", 0),
         (f"segment val model={best}", 0),
         ("val segment model=yolo11n-seg.pt data=toybox8-seg.yaml batch=1 device=cpu", 0),
-        (f"segment predict model=yolo11n-seg.pt source={picture}", 0),
-        (f"segment predict model={best} source={picture}", 0),
+        (f"segment predict model=yolo11n-seg.pt source={image}", 0),
+        (f"segment predict model={best} source={image}", 0),
         ("segment predict model=yolo11n-seg.pt source='https://ultralytics.com/images/bus.jpg'", 2),
         ("export model=yolo11n-seg.pt format=onnx", 0),
         (f"export model={best} format=onnx", 0),
-        (f"predict model=yolo11n-seg.onnx source={picture}", 0),
+        (f"predict model=yolo11n-seg.onnx source={image}", 0),
     ):
         assert main(shlex.split(line)) == status, line
         error = capsys.readouterr().err
         assert status == 0 or "SEGLAB_OFFLINE is set, which forbids fetching https://ultralytics.com" in error
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.suffix in (".jpg", ".onnx")}
-    pictures = {f"runs/segment/predict{number}/000016.jpg" for number in ("", 2, 3)}
-    assert made == {"yolo11n-seg.onnx", best.replace(".pt", ".onnx"), *pictures}
+    images = {f"runs/segment/predict{number}/000016.jpg" for number in ("", 2, 3)}
+    assert made == {"yolo11n-seg.onnx", best.replace(".pt", ".onnx"), *images}
 
 
 def test_training_without_a_model_begins_from_official_weights(monkeypatch, capsys):
@@ -210,9 +210,9 @@ def test_what_a_mode_needs_and_does_not_know(capsys):
 def test_convert_check_and_evaluate_from_the_command_line(tmp_path, capsys, monkeypatch):
     """Every form: both ways, --strict that passes and one that does not, figures as a table and as JSON."""
     monkeypatch.chdir(tmp_path)
-    truth = embedded_folder() / "toybox8-seg" / "annotations" / "instances_val.json"
-    pictures = embedded_folder() / "toybox8-seg" / "images" / "val"
-    to_yolo = f"convert source={truth} images={pictures}".split()
+    ground_truth = bundled_data_dir() / "toybox8-seg" / "annotations" / "instances_val.json"
+    images = bundled_data_dir() / "toybox8-seg" / "images" / "val"
+    to_yolo = f"convert source={ground_truth} images={images}".split()
     assert main([*to_yolo, "out=made", "--strict"]) == 0
     shown = capsys.readouterr().out
     assert "4 of 4" in shown and "as one polygon a row" in shown and "0 lost" in shown
@@ -220,10 +220,10 @@ def test_convert_check_and_evaluate_from_the_command_line(tmp_path, capsys, monk
     assert main(["convert", "source=made/made.yaml", "to=coco", "out=back.json", "strict=0.99"]) == 0
     capsys.readouterr()
 
-    content = json.loads(truth.read_text())
+    content = json.loads(ground_truth.read_text())
     content["annotations"][0]["category_id"] = 99
     (tmp_path / "odd.json").write_text(json.dumps(content))
-    assert main(["convert", "source=odd.json", f"images={pictures}", "out=odd", "--strict=0.9"]) == 1
+    assert main(["convert", "source=odd.json", f"images={images}", "out=odd", "--strict=0.9"]) == 1
     assert "unknown category" in capsys.readouterr().out and not (tmp_path / "odd").exists()
 
     rows = [
@@ -256,7 +256,7 @@ def test_whoever_asks_for_help_starts_nothing(capsys):
 
 
 def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
-    monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: Runtime(path, Description({0: "a"}), None))
+    monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: Runtime(path, ModelMetadata({0: "a"}), None))
     assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
     assert "give the weights that a.onnx came from" in capsys.readouterr().err
 
@@ -284,7 +284,7 @@ def test_version_and_help(capsys):
 
 
 def test_a_console_that_lacks_a_letter_of_a_class_ends_nothing(tmp_path, monkeypatch):
-    shutil.copytree(embedded_folder() / "toybox8-seg/images", tmp_path / "images")
+    shutil.copytree(bundled_data_dir() / "toybox8-seg/images", tmp_path / "images")
     names = "[cup, 猫, c, d, e, f, g, h, i, j]"
     text = f"train: images/train\nval: images/val\nnames: {names}\n"
     (tmp_path / "d.yaml").write_text(text, encoding="utf-8")

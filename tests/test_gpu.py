@@ -1,4 +1,4 @@
-"""What a GPU must do as a processor does, one of Nvidia's and one of Apple's. Where there is none, both are pretended
+"""What a GPU must do as a CPU does, one of Nvidia's and one of Apple's. Where there is none, both are pretended
 (tests/pretended_gpu.py): that shows that no operation mixes devices, not how a GPU rounds, and what needs a real one is
 skipped.
 
@@ -19,7 +19,7 @@ import torch
 
 import seglab.training.trainer as trainer
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.model.weights import load_weights
 
 from .pretended_gpu import pretended_gpu
@@ -145,7 +145,7 @@ def test_results_and_tools_work_with_what_lies_on_a_gpu(device):
         widgets.overlap_explorer(model, sample),
         widgets.assignment(model, collate([dataset[0], dataset[1]])),
     ):
-        assert panel.picture.value
+        assert panel.image.value
 
 
 def test_training_begins_where_the_processors_would(device):
@@ -157,7 +157,7 @@ def test_training_begins_where_the_processors_would(device):
     batch = next(iter(build_loader(SegmentationDataset(load_dataset("toybox8-seg"), "train", 160), 4)))
     network, terms = YOLO("toybox-n").network, []
     for where in ("cpu", device):
-        images, targets = trainer.to_device(batch, torch.device(where))
+        images, targets = trainer.batch_to_device(batch, torch.device(where))
         terms.append(segmentation_loss(network.to(where)(images), targets, LossGains())[1].cpu())
     torch.testing.assert_close(*terms, rtol=1e-3, atol=1e-3)
 

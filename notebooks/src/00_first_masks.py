@@ -7,8 +7,8 @@
 #
 # After this lesson you can
 #
-# 1. find the objects on pictures, and get at their boxes, scores, masks and outlines,
-# 2. choose by confidence and by class, feed your own pictures, and save what was found,
+# 1. find the objects on images, and get at their boxes, scores, masks and outlines,
+# 2. choose by confidence and by class, feed your own images, and save what was found,
 # 3. say how good a model is in one call, and name the five steps between a photograph and its masks.
 #
 # **Time** about 15 seconds of computing on a CPU, the same on a T4. (Times on a T4, a common GPU on Colab, are
@@ -21,19 +21,19 @@ model = YOLO("toybox-n")
 print(len(model.names), "kinds of things:", ", ".join(model.names.values()))
 
 # %% [markdown]
-# `toybox-n` is a small network that comes with the course. It was trained on *toybox* scenes: pictures made by a
-# generator, so that the truth about every object is known exactly. Eight others, which it has never seen, come with
+# `toybox-n` is a small network that comes with the course. It was trained on *toybox* scenes: images made by a
+# generator, so that the ground truth about every object is known exactly. Eight others, which it has never seen, come with
 # the course under the name `toybox8-seg`: four to train with, and four to check with (the *validation* split, `val` for
-# short). (Official weights, `YOLO("yolo11n-seg.pt")`, know eighty kinds of things on photographs. They are downloaded
+# short). (Official weights, `YOLO("yolo11n-seg.pt")`, know eighty kinds of things on photos. They are downloaded
 # when you ask for them.)
 #
-# Using it is one call. Given the name of a dataset, it looks at the pictures to check with. `imgsz` is the size at
-# which the network looks at a picture: larger is finer, and slower.
+# Using it is one call. Given the name of a dataset, it looks at the images to check with. `imgsz` is the size at
+# which the network looks at an image: larger is finer, and slower.
 
 # %%
 results = model("toybox8-seg", imgsz=640)
 result = results[0]
-print(len(results), "pictures; the first has (height, width)", result.orig_shape)
+print(len(results), "images; the first has (height, width)", result.orig_shape)
 
 # %% alt="A generated photograph of everyday things; every thing that was found has a box, a tinted mask with an outline, and its name."
 import matplotlib.pyplot as plt
@@ -49,13 +49,13 @@ def show(picture, width=6):
 
 drawn = result.plot(conf=False)  # blue, green, red, as OpenCV wants it
 show(drawn[..., ::-1])  # red, green, blue, as matplotlib wants it
-print("drawn on a picture of the same size:", drawn.shape == result.image.shape)
+print("drawn on an image of the same size:", drawn.shape == result.image.shape)
 
 # %% [markdown]
 # ## Boxes and scores
 #
-# A `Results` object holds what was found on one picture, the surest first. A box is left, top, right, bottom in the
-# picture's own pixels. The **score** lies between 0 and 1 and says how sure the network is, of the name and of the
+# A `Results` object holds what was found on one image, the highest-scoring first. A box is left, top, right, bottom in the
+# image's own pixels. The **score** lies between 0 and 1 and says how sure the network is, of the name and of the
 # place together (lesson 04 shows how it learns that).
 
 # %% tags=["nbval-ignore-output"]
@@ -82,7 +82,7 @@ assert pairs and all(kinds[one] != kinds[other] for one, other in pairs)
 # %% [markdown]
 # ## Masks
 #
-# One mask per object, at the **picture's own resolution**: 1 where the object is, 0 elsewhere. (Many tools hand out
+# One mask per object, at the **image's own resolution**: 1 where the object is, 0 elsewhere. (Many tools hand out
 # masks at the size of the network's input, and leave it to you to stretch them back.)
 
 # %%
@@ -97,7 +97,7 @@ assert outside == 0
 
 # %% [markdown]
 # With a mask you can do what no box allows: measure an object, cut it out, put it somewhere else. Here is the largest
-# of the surest:
+# of the highest-scoring:
 
 # %% alt="One object three times: cut to its box, as a black and white mask, and cut out along its outline on white."
 import numpy as np
@@ -127,7 +127,7 @@ from seglab.geometry.raster import fill
 
 for mask, rings in zip(masks.numpy(), result.masks.rings):
     assert np.array_equal(fill(rings, height, width), mask.astype(bool))
-rings = result.masks.rings[0]  # of the surest
+rings = result.masks.rings[0]  # of the highest-scoring
 print("the", model.names[int(kinds[0])], "has", len(rings), "rings, arrays of", rings[0].shape[1], "columns, x and y")
 
 # %% [markdown]
@@ -140,7 +140,7 @@ sure = result[result.boxes.conf > 0.6]
 again = model("toybox8-seg", imgsz=640, conf=0.6)[0]
 assert np.allclose(sure.boxes.xyxy, again.boxes.xyxy)
 
-kind = int(result.boxes.cls[0])  # the class of the surest
+kind = int(result.boxes.cls[0])  # the class of the highest-scoring
 same_kind = result[result.boxes.cls == kind]
 again = model("toybox8-seg", imgsz=640, classes=[kind])[0]
 assert np.allclose(same_kind.boxes.xyxy, again.boxes.xyxy)
@@ -155,12 +155,12 @@ print(
 # What is the right confidence? That depends on which mistake is worse, a miss or a false alarm; lesson 06 chooses it
 # by measurement. Here is how much the choice changes:
 
-# %% alt="Four falling curves, one for each picture: how many objects are found over the confidence asked for; nearly flat in the middle, steep beyond 0.85."
+# %% alt="Four falling curves, one for each image: how many objects are found over the confidence asked for; nearly flat in the middle, steep beyond 0.85."
 eager = model("toybox8-seg", imgsz=640, conf=0.05)
 levels = np.linspace(0.05, 1, 96)
 plt.figure(figsize=(6, 2.6), dpi=80)
 for number, each in enumerate(eager):
-    plt.plot(levels, [int((each.boxes.conf > level).sum()) for level in levels], label=f"picture {number}")
+    plt.plot(levels, [int((each.boxes.conf > level).sum()) for level in levels], label=f"image {number}")
 plt.axvline(0.25, color="0.7", zorder=0)
 plt.xlabel("confidence asked for (grey line: the default)")
 plt.ylabel("objects found")
@@ -180,9 +180,9 @@ assert max(lost) < 6 and (sure > 0.95).sum() < 6
 # most scores lie there, and hardly any beyond 0.95. No curve says by itself where to cut.
 
 # %% [markdown]
-# ## Your own pictures
+# ## Your own images
 #
-# Give a path, a folder, a video, a web address, or a picture that you have already opened. One thing goes wrong every
+# Give a path, a folder, a video, a web address, or an image that you have already opened. One thing goes wrong every
 # day: **an array is taken to be BGR**, as OpenCV reads it, while a PIL image is RGB. Mix them up and red things turn
 # blue. Nothing fails; the results are merely worse.
 
@@ -202,14 +202,14 @@ print("the same boxes from a path, from OpenCV's array and from PIL's image:", a
 wrong = model(cv2.imread(path)[..., ::-1], imgsz=640)[0]  # RGB, taken for BGR
 for name in ("banana", "bottle"):
     before, after = ([model.names[int(kind)] for kind in each.boxes.cls].count(name) for each in (from_file, wrong))
-    print(f"{name}: {before} with the right colours, {after} with red and blue mixed up")
+    print(f"{name}: {before} with the right colors, {after} with red and blue mixed up")
 assert len(wrong) != len(from_file)
 
 # %% [markdown]
 # No banana is left: blue bananas are bottles to it.
 
 # %% [markdown]
-# **Saving**: a drawn picture, a label file as YOLO tools read it, and COCO's format for everything else.
+# **Saving**: a drawn image, a label file as YOLO tools read it, and COCO's format for everything else.
 
 # %%
 import json
@@ -227,10 +227,10 @@ print("of one object, COCO wants", sorted(result.to_coco(image_id=1)[0]))
 # %% [markdown]
 # ## How good is it?
 #
-# One call compares what is found with the truth, on the four pictures to check with. **mAP**, mean average precision,
-# lies between 0 and 1; lesson 06 computes it by hand. It is stricter than it looks: on COCO's photographs the smallest
+# One call compares what is found with the ground truth, on the four images to check with. **mAP**, mean average precision,
+# lies between 0 and 1; lesson 06 computes it by hand. It is stricter than it looks: on COCO's photos the smallest
 # official network reaches .32 for masks, the largest .44. (Do not compare those with the figures below: other
-# pictures, other kinds of things.)
+# images, other kinds of things.)
 
 # %% tags=["nbval-ignore-output"]
 metrics = model.val(data="toybox8-seg", imgsz=640, verbose=False)
@@ -238,33 +238,36 @@ print(f"mAP50-95 of boxes {metrics.box.map:.3f}, of masks {metrics.seg.map:.3f}"
 assert 0.2 < metrics.seg.map <= 1
 
 # %% [markdown]
-# A figure never replaces looking. A part of the first picture, left the truth, right what was found:
+# A figure never replaces looking. A part of the first image, left the ground truth, right what was found:
 
 # %% alt="A part of one scene twice, tinted: on the left the true masks, on the right those found, where a donut stands in for scissors before a book."
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 from seglab.drawing.overlays import draw_instances
 from seglab.drawing.plots import contact_sheet
 
-truth = SegmentationDataset(load_dataset("toybox8-seg"), "val", 640).sample(0)
-true_rings = [thing.rings for thing in truth.objects]
+ground_truth = SegmentationDataset(load_dataset("toybox8-seg"), "val", 640).sample(0)
+true_rings = [thing.rings for thing in ground_truth.instances]
 drawn = []
-for classes, many in (([t.class_id for t in truth.objects], true_rings), (kinds.int().tolist(), result.masks.rings)):
+for classes, many in (
+    ([t.class_id for t in ground_truth.instances], true_rings),
+    (kinds.int().tolist(), result.masks.rings),
+):
     crops = [(0, 0, fill(rings, height, width)) for rings in many]
     drawn.append(draw_instances(result.image, classes, crops=crops, opacity=0.6)[190:400, 220:560])
-show(contact_sheet(drawn, ["truth", "found"], columns=2, cell=340), width=8)
-print("the same picture:", np.array_equal(truth.image, result.image))
+show(contact_sheet(drawn, ["ground truth", "found"], columns=2, cell=340), width=8)
+print("the same image:", np.array_equal(ground_truth.image, result.image))
 
 # %% [markdown]
 # The scissors before the book were taken for a donut: two rings, after all. And the green book wears a
-# second name: the umbrella's colour lies over the book's.
+# second name: the umbrella's color lies over the book's.
 #
 # ## What happened inside
 #
 # Five steps, which the other lessons take apart. *Letterbox*: scale the photograph into the network's input.
 # *Network*: for thousands of places at once, what is here, where are its sides, which mixture of mask prototypes is
 # it? *Decode*: turn raw numbers into boxes and probabilities. *Suppress*: of several boxes **of one kind** that overlap
-# by more than `iou` (lesson 01), keep the surest. *Assemble*: mix the prototypes into masks, in the photograph's own
+# by more than `iou` (lesson 01), keep the highest-scoring. *Assemble*: mix the prototypes into masks, in the photograph's own
 # pixels. By hand:
 
 # %%
@@ -273,7 +276,7 @@ import torch
 from seglab.geometry.letterbox import smallest_letterbox
 from seglab.inference.decode import decode
 from seglab.inference.masks import assemble
-from seglab.inference.suppress import suppress
+from seglab.inference.nms import suppress
 
 frame = smallest_letterbox(result.orig_shape, 640)
 pixels = torch.from_numpy(frame.apply(result.image)).permute(2, 0, 1)[None].float() / 255
@@ -298,9 +301,9 @@ assert all(same)
 # ## Recap
 #
 # - `YOLO(...)` opens weights, calling it finds objects, and a `Results` holds boxes, scores, masks and outlines, all in
-#   the picture's own pixels.
+#   the image's own pixels.
 # - Confidence and class can be chosen before or after; arrays are BGR, PIL images are RGB.
-# - `val` says how good a model is. Look at pictures all the same.
+# - `val` says how good a model is. Look at images all the same.
 #
 # ## The way from here
 #
@@ -314,7 +317,7 @@ assert all(same)
 # | [06](06_validation.ipynb) | What do the figures mean, and why do two tools disagree? |
 # | [07](07_explore.ipynb) | How do masks change under your hands? |
 # | [08](08_export.ipynb) | How does a model leave Python, and still say the same? |
-# | [09](09_own_data.ipynb) | How do your own photographs become a model? |
+# | [09](09_own_data.ipynb) | How do your own photos become a model? |
 # | [10](10_scaling.ipynb) | What changes with large data and several GPUs? |
 #
 # 01 comes first. After it, those who want to *use* models may go on with 02, 06 and 09 and look things up in 05; those

@@ -18,28 +18,28 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 
 dataset = SegmentationDataset(load_dataset("toybox8-seg"), "train", 640)
 sample = dataset.sample(0)
-print("a picture is", sample.image.shape, sample.image.dtype)
+print("an image is", sample.image.shape, sample.image.dtype)
 
 # %% [markdown]
-# The picture is one of eight that come with the course: scenes made by a generator, so that the truth about every
+# The image is one of eight that come with the course: scenes made by a generator, so that the ground truth about every
 # object is known exactly, to a fraction of a pixel. Each object is a list of *rings*: arrays of corner points, x
 # before y.
 
-# %% alt="A generated photograph of everyday things; every object has a coloured outline, and holes have their own."
+# %% alt="A generated photograph of everyday things; every object has a colored outline, and holes have their own."
 figure, axis = plt.subplots(figsize=(8, 6), dpi=80)
 axis.imshow(sample.image, extent=(0, 640, 480, 0))  # a pixel's centre lies at a half
-for number, thing in enumerate(sample.objects):
+for number, thing in enumerate(sample.instances):
     for ring in thing.rings:
         axis.fill(*ring.T, facecolor="none", edgecolor=f"C{number}", linewidth=2)
 axis.set(xlim=(0, 640), ylim=(480, 0))
 axis.set_axis_off()
 plt.show()
-print("a ring is an (n, 2) array:", sample.objects[0].rings[0].shape[1], "columns, x and y in pixels")
+print("a ring is an (n, 2) array:", sample.instances[0].rings[0].shape[1], "columns, x and y in pixels")
 
 # %% [markdown]
 # ## A mask, and how much two of them overlap
@@ -139,7 +139,7 @@ print(pack(counts))
 assert pack(counts) == rle.encode(mask)["counts"]
 
 # %% [markdown]
-# Fifteen bytes here. The gain grows with the picture, because runs follow the outline's length and not its area:
+# Fifteen bytes here. The gain grows with the image, because runs follow the outline's length and not its area:
 
 # %%
 y, x = np.mgrid[:1000, :1000]
@@ -205,7 +205,7 @@ print(f"{(ours != coco).sum()} of {coco.sum()} pixels differ, IoU {iou(ours, coc
 # %% [markdown]
 # ## How much of a pixel?
 #
-# Both answers are yes or no. The truth is a share: an outline cuts a pixel in two, and the object has, say, 0.37 of
+# Both answers are yes or no. The ground truth is a share: an outline cuts a pixel in two, and the object has, say, 0.37 of
 # it. To get that share by hand, **cut the polygon to the pixel's square**, one side at a time, and take the area of
 # what is left (Sutherland and Hodgman, 1974).
 
@@ -291,7 +291,7 @@ assert truncated[4] < 0.9 < truncated[16] < truncated[32]
 # is a coarse mask as well. A hard one asks of each cell yes or no, a soft one asks for the share.
 
 # %% alt="One small object cut out three times: at full resolution, as hard quarter cells, and as soft quarter cells."
-ring_sets = [thing.rings for index in range(len(dataset)) for thing in dataset.objects(index)]
+ring_sets = [thing.rings for index in range(len(dataset)) for thing in dataset.instances(index)]
 sizes = np.array([np.ptp(np.concatenate(rings), axis=0).max() for rings in ring_sets])
 rings = ring_sets[int(np.abs(sizes - 60).argmin())]  # one of about 60 pixels
 x0, y0 = (np.concatenate(rings).min(axis=0) // 4 * 4 - 4).astype(int)
@@ -321,9 +321,11 @@ def read_back(target):
 for radius in (4, 8, 16, 32):
     rings = [radius * circle + 40 + rng.random(2) for _ in range(50)]
     shares = [coverage([ring], 20, 20, scale=1 / 4) for ring in rings]
-    truths = [fill([ring], 80, 80) for ring in rings]
-    hard_iou = np.mean([iou(read_back(share >= 0.5), truth) for share, truth in zip(shares, truths)])
-    soft_iou = np.mean([iou(read_back(share), truth) for share, truth in zip(shares, truths)])
+    ground_truths = [fill([ring], 80, 80) for ring in rings]
+    hard_iou = np.mean(
+        [iou(read_back(share >= 0.5), ground_truth) for share, ground_truth in zip(shares, ground_truths)]
+    )
+    soft_iou = np.mean([iou(read_back(share), ground_truth) for share, ground_truth in zip(shares, ground_truths)])
     print(f"radius {radius:2}: best IoU from a hard target {hard_iou:.2f}, from a soft one {soft_iou:.2f}")
     assert soft_iou > hard_iou
 
@@ -336,16 +338,16 @@ for radius in (4, 8, 16, 32):
 from seglab.data.mask_targets import hard_masks, soft_masks
 
 hard, soft = hard_masks(ring_sets, 480, 640, overlap=False), soft_masks(ring_sets, 480, 640)
-truths = [fill(rings, 480, 640) for rings in ring_sets]
-from_hard = np.array([iou(read_back(target), truth) for target, truth in zip(hard, truths)])
-from_soft = np.array([iou(read_back(target), truth) for target, truth in zip(soft, truths)])
+ground_truths = [fill(rings, 480, 640) for rings in ring_sets]
+from_hard = np.array([iou(read_back(target), ground_truth) for target, ground_truth in zip(hard, ground_truths)])
+from_soft = np.array([iou(read_back(target), ground_truth) for target, ground_truth in zip(soft, ground_truths)])
 assert np.array_equal(soft[0], coverage(ring_sets[0], 120, 160, 1 / 4).astype(np.float16))
 assert from_soft.mean() > from_hard.mean()
 print("soft targets keep more of the objects, on average:", from_soft.mean() > from_hard.mean())
 
 # %% alt="IoU that a perfect network could reach for every object over its size, two dots joined by a line each: the soft target's lies above the hard one's."
 figure, axis = plt.subplots(figsize=(6.5, 3.2), dpi=80)
-pixels = [truth.sum() for truth in truths]
+pixels = [ground_truth.sum() for ground_truth in ground_truths]
 axis.vlines(pixels, from_hard, from_soft, color="0.85", zorder=0)
 axis.scatter(pixels, from_hard, s=18, color="C1", label="hard targets")
 axis.scatter(pixels, from_soft, s=18, color="C0", label="soft targets")
@@ -354,12 +356,12 @@ axis.set(xscale="log", xlabel="pixels of the object (the line: COCO's 'small')",
 axis.legend(frameon=False)
 plt.show()
 print("soft is better for every object:", (from_soft > from_hard).all())
-names, kinds = dataset.names, [thing.class_id for index in range(len(dataset)) for thing in dataset.objects(index)]
+names, kinds = dataset.names, [thing.class_id for index in range(len(dataset)) for thing in dataset.instances(index)]
 print("and yet one of them keeps less than .75, a", names[kinds[int(from_soft.argmin())]])
 
 # %% [markdown]
-# On 239 photographs of COCO, perfect predictions of hard targets would reach .76 AP, .73 where objects share one map,
-# as is usual, and perfect soft ones .88 (`seglab.evaluation.ceiling`; AP, a score from 0 to 1, is explained in lesson
+# On 239 photos of COCO, perfect predictions of hard targets would reach .76 AP, .73 where objects share one map,
+# as is usual, and perfect soft ones .88 (`seglab.diagnosis.upper_bound`; AP, a score from 0 to 1, is explained in lesson
 # 06). Soft targets cost nothing at prediction time. They have a limit too: what covers no cell by half, such as the
 # thin tail of a kite, still vanishes.
 #
@@ -411,9 +413,9 @@ from seglab.geometry.contours import mask_to_rings
 
 assert sorted(areas) == sorted(map(ring_area, mask_to_rings(mask)))
 assert np.array_equal(fill(mask_to_rings(mask), 6, 8), mask)
-for truth in truths:
-    assert np.array_equal(fill(mask_to_rings(truth), 480, 640), truth)
-print("mask -> rings -> mask gives every pixel back, for", len(truths), "objects, holes included")
+for ground_truth in ground_truths:
+    assert np.array_equal(fill(mask_to_rings(ground_truth), 480, 640), ground_truth)
+print("mask -> rings -> mask gives every pixel back, for", len(ground_truths), "objects, holes included")
 
 # %% [markdown]
 # Ours fails where two pixels touch only at a corner: two edges start there, and a dict keeps one of them (try

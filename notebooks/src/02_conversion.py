@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 02 · From COCO JSON to YOLO-seg and back, without loss
 #
-# COCO keeps its annotations in one JSON file, YOLO tools in one small text file per picture. Scripts that turn one into
+# COCO keeps its annotations in one JSON file, YOLO tools in one small text file per image. Scripts that turn one into
 # the other are everywhere, a few dozen lines each, and most of them lose something without a word. Nobody notices,
 # until a model is a little worse than it should be. This lesson writes such a script, finds out what it loses, and
-# mends it.
+# fixes it.
 #
 # After this lesson you can
 #
@@ -33,7 +33,7 @@ print("an empty folder to work in:", not any(folder.iterdir()))
 # %% [markdown]
 # ## A whole dataset on paper
 #
-# One picture, 80 × 60. A book, of which a bottle hides the middle, so that it shows in **two parts**. A donut with a
+# One image, 80 × 60. A book, of which a bottle hides the middle, so that it shows in **two parts**. A donut with a
 # **hole**. A cup. And a pile of books that nobody wanted to outline one by one: a **crowd**.
 
 # %%
@@ -61,17 +61,17 @@ annotations = [
     {"id": number, "image_id": 7, "category_id": category, "segmentation": shape, "iscrowd": crowd}
     for number, (category, shape, crowd) in enumerate(shapes, start=1)
 ]
-picture = {"id": 7, "file_name": "still_life.png", "width": 80, "height": 60}
-content = {"images": [picture], "annotations": annotations, "categories": categories}
+image = {"id": 7, "file_name": "still_life.png", "width": 80, "height": 60}
+content = {"images": [image], "annotations": annotations, "categories": categories}
 (folder / "instances_train.json").write_text(json.dumps(content))
 cv2.imwrite(str(folder / "still_life.png"), np.full((60, 80, 3), 235, np.uint8))
 print(json.dumps(annotations[0]))
 
 # %% [markdown]
-# The truth, as COCO draws it, one colour per annotation: this is what every conversion is measured against.
+# The ground truth, as COCO draws it, one color per annotation: this is what every conversion is measured against.
 
 
-# %% alt="Four masks on a small picture: a book in two parts, a ring-shaped donut, a cup, and a crowd of books."
+# %% alt="Four masks on a small image: a book in two parts, a ring-shaped donut, a cup, and a crowd of books."
 def true_mask(annotation):
     shape = annotation["segmentation"]
     if isinstance(shape, dict):
@@ -79,20 +79,20 @@ def true_mask(annotation):
     return fill([np.reshape(part, (-1, 2)) for part in shape], 60, 80)
 
 
-truth = [true_mask(annotation) for annotation in annotations]
-canvas = sum(number * mask for number, mask in enumerate(truth, start=1))
+ground_truth = [true_mask(annotation) for annotation in annotations]
+canvas = sum(number * mask for number, mask in enumerate(ground_truth, start=1))
 figure, axis = plt.subplots(figsize=(4.8, 3.6), dpi=80)
 axis.imshow(np.ma.masked_equal(canvas, 0), cmap="tab10", vmin=0, vmax=9, extent=(0, 80, 60, 0))
 for x_at, y_at, name in ((22, 3, "book, two parts"), (58, 3, "donut"), (20, 36, "cup"), (64, 38, "books, a crowd")):
     axis.text(x_at, y_at, name, ha="center", va="center", fontsize=9)
 axis.set(xlabel="x, pixels", ylabel="y, pixels")
 plt.show()
-print("pixels:", [int(mask.sum()) for mask in truth])
+print("pixels:", [int(mask.sum()) for mask in ground_truth])
 
 # %% [markdown]
 # ## The usual script
 #
-# A YOLO-seg label file has one row per object: `class x1 y1 x2 y2 ...`, coordinates as fractions of the picture's size.
+# A YOLO-seg label file has one row per object: `class x1 y1 x2 y2 ...`, coordinates as fractions of the image's size.
 # **One** polygon per row, no holes, no crowds. So the usual script drops crowds, subtracts 1 from the category, puts
 # the parts of an object one after another, and traces run lengths with OpenCV.
 
@@ -118,7 +118,7 @@ rows = usual_script(annotations)
 print(" ".join(f"{float(word):g}" for word in rows[0].split()[:7]), "...")
 
 # %% [markdown]
-# Read the rows back, draw them as COCO would, and compare with the truth, object by object.
+# Read the rows back, draw them as COCO would, and compare with the ground truth, object by object.
 
 
 # %%
@@ -132,12 +132,12 @@ def iou(a, b):
 
 
 usual = [read_row(row) for row in rows]
-for name, mask, real in zip(("book", "donut", "cup"), usual, truth):
+for name, mask, real in zip(("book", "donut", "cup"), usual, ground_truth):
     print(f"{name:6} IoU {iou(mask, real):.3f}, pixels {mask.sum()} of {real.sum()}")
 
-# %% alt="What the usual script kept, beside the truth: the book's parts are torn and joined by wedges, the donut is a disc."
+# %% alt="What the usual script kept, beside the ground truth: the book's parts are torn and joined by wedges, the donut is a disc."
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), dpi=80)
-for axis, masks, title in zip(axes, (truth[:3], usual), ("truth", "after the usual script")):
+for axis, masks, title in zip(axes, (ground_truth[:3], usual), ("ground truth", "after the usual script")):
     canvas = sum(number * mask for number, mask in enumerate(masks, start=1))
     axis.imshow(np.ma.masked_equal(canvas, 0), cmap="tab10", vmin=0, vmax=9, extent=(0, 80, 60, 0))
     axis.set(title=title, xticks=[], yticks=[])
@@ -148,7 +148,7 @@ print("class numbers written:", [int(row.split()[0]) for row in rows], "for a da
 # Count the losses. The **crowd** is gone without a word: evaluation will count every detection on that pile as wrong.
 # The **parts** of the book are torn, and joined by wedges that belong to neither. The **hole** is filled, and the
 # donut's rim lies **half a pixel** too far inside. (Of run lengths in several parts only the **largest part** survives;
-# our donut has one, the cup in the last picture below has more.) The **class numbers** are beyond the list of names;
+# our donut has one, the cup in the last image below has more.) The **class numbers** are beyond the list of names;
 # with COCO's list of 80 names, 59 and 46 would be merely wrong (donut is 54, cup 41), and 83 would still be beyond the
 # end.
 #
@@ -167,15 +167,15 @@ assert [class_of[category] for category in (47, 60, 84)] == [0, 1, 2]
 # %%
 from seglab.geometry.polygons import join_rings, ring_area, split_row
 
-rings = mask_to_rings(truth[1])
+rings = mask_to_rings(ground_truth[1])
 print(
     "areas:",
     [ring_area(ring) for ring in rings],
     "- together",
     sum(map(ring_area, rings)),
-    "pixels, as many as the truth",
+    "pixels, as many as the ground truth",
 )
-assert np.array_equal(fill(rings, 60, 80), truth[1])
+assert np.array_equal(fill(rings, 60, 80), ground_truth[1])
 
 # %% [markdown]
 # **Several rings in one row**: the format has one polygon per row, but nobody says that it must not touch itself. Go
@@ -194,11 +194,11 @@ parts = [np.reshape(part, (-1, 2)).astype(float) for part in book]
 row = join(*parts)
 print(len(parts[0]), "+", len(parts[1]), "corners become", len(row), "with two for the way there and back")
 assert ring_area(row) == sum(map(ring_area, parts))
-assert np.array_equal(fill([row], 60, 80), truth[0])
+assert np.array_equal(fill([row], 60, 80), ground_truth[0])
 
 # %%
 own, library = join(*rings), join_rings(rings)
-assert np.array_equal(fill([own], 60, 80), truth[1]) and np.array_equal(fill([library], 60, 80), truth[1])
+assert np.array_equal(fill([own], 60, 80), ground_truth[1]) and np.array_equal(fill([library], 60, 80), ground_truth[1])
 again = split_row(library)
 print(
     "the same pixels by hand and by join_rings; split_row finds",
@@ -221,7 +221,7 @@ print("one closed polygon with", len(own), "corners")
 
 # %% [markdown]
 # **Decimals.** Fractions are written as text, and text is cut somewhere. How many digits does a mask need? Take discs
-# of radius 10 in a picture 640 pixels wide:
+# of radius 10 in an image 640 pixels wide:
 
 # %%
 turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
@@ -239,17 +239,17 @@ for decimals in (2, 3, 4, 6):
 #
 # ## The library's converter, and its report
 #
-# One call. Pictures are linked, labels written, crowds kept aside; and every object is drawn again and compared with
+# One call. Images are linked, labels written, crowds kept aside; and every object is drawn again and compared with
 # its source. The output appears as a whole or not at all.
 
 # %%
-from seglab.data.convert import convert
+from seglab.convert.convert import convert
 
 report = convert(folder / "instances_train.json", images=folder, out=folder / "mine")
 print(
-    report.objects,
+    report.instances,
     "objects:",
-    report.objects_written,
+    report.instances_written,
     "written,",
     report.crowds,
     "crowd kept aside,",
@@ -257,14 +257,14 @@ print(
     "lost",
 )
 small = report.own["small"]
-print(f"{small.objects} small objects, mean IoU {small.mean:.3f}, worst {small.worst:.3f}")
+print(f"{small.instances} small objects, mean IoU {small.mean:.3f}, worst {small.worst:.3f}")
 assert report.worst == 1.0
 
 # %%
 labels = (folder / "mine" / "labels" / "train" / "still_life.txt").read_text().splitlines()
 print("\n".join(f"class {label.split()[0]}: {len(label.split()) // 2} corners" for label in labels))
 assert [int(label.split()[0]) for label in labels] == [class_of[each["category_id"]] for each in annotations[:3]]
-for label, mask in zip(labels, truth):
+for label, mask in zip(labels, ground_truth):
     assert np.array_equal(read_row(label), mask)
 print("every row, read as one polygon, gives the mask of its source")
 
@@ -282,8 +282,10 @@ def by_cv2(rings):
 
 outline = np.array(labels[0].split()[1:], dtype=float).reshape(-1, 2) * (80, 60)  # the book's
 with_seam, without = by_cv2([outline]), by_cv2(split_row(outline))
-print("the seam costs", (with_seam & ~without).sum(), "pixels, the thick outline", (without & ~truth[0]).sum())
-print(f"the book's IoU by cv2: {iou(with_seam, truth[0]):.2f} with the seam, {iou(without, truth[0]):.2f} without")
+print("the seam costs", (with_seam & ~without).sum(), "pixels, the thick outline", (without & ~ground_truth[0]).sum())
+print(
+    f"the book's IoU by cv2: {iou(with_seam, ground_truth[0]):.2f} with the seam, {iou(without, ground_truth[0]):.2f} without"
+)
 
 # %% [markdown]
 # **A converter that must not lose anything** can be told so: with `strict=0.99`, nothing is written if any object is
@@ -317,13 +319,13 @@ for before, after in zip(sorted(annotations, key=key), sorted(returned["annotati
 print(len(returned["annotations"]), "annotations, each with the pixels it had at first")
 
 # %% [markdown]
-# ## On pictures
+# ## On images
 #
 # The course's own scenes come with a COCO JSON: objects cut in two by others, handles and rings with holes. The usual
 # script and the library's converter, on the same file:
 
 # %%
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 
 toybox = load_dataset("toybox8-seg").root
 source = json.loads((toybox / "annotations" / "instances_train.json").read_text())
@@ -342,7 +344,7 @@ report = convert(
 )
 print("objects lost by the library:", report.lost, "- its worst IoU is above .99:", report.worst > 0.99)
 print(f"usual script: mean IoU {kept.mean():.3f}, worst {kept.min():.3f}, {(kept < 0.9).sum()} of {len(kept)} under .9")
-assert report.worst > kept.mean() and report.objects_written == len(kept)
+assert report.worst > kept.mean() and report.instances_written == len(kept)
 
 # %% alt="The object that the usual script damages most, a cup in several parts, as it is and as the script leaves it: only the largest part, a bit too small."
 worst = int(kept.argmin())
@@ -350,15 +352,15 @@ before, after = native(shapes[worst]), native(shapes[worst], usual_outline(shape
 rows, columns = np.nonzero(before | after)
 window = slice(max(rows.min() - 5, 0), rows.max() + 5), slice(max(columns.min() - 5, 0), columns.max() + 5)
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), dpi=80)
-for axis, picture, title in zip(axes, (before, after, before ^ after), ("source", "usual script", "what differs")):
-    axis.imshow(picture[window], cmap="Reds" if title == "what differs" else "Blues", vmin=0, vmax=1.3)
+for axis, image, title in zip(axes, (before, after, before ^ after), ("source", "usual script", "what differs")):
+    axis.imshow(image[window], cmap="Reds" if title == "what differs" else "Blues", vmin=0, vmax=1.3)
     axis.set(title=title, xticks=[], yticks=[])
 plt.show()
 solid = sum(ring_area(ring) > 0 for ring in mask_to_rings(before))
 print(f"an object in {solid} parts, of which the script keeps {len(mask_to_rings(after))}")
 
 # %% [markdown]
-# On 239 photographs of COCO, the polygons in the text format turned out to be worth a mean IoU of .999, if drawn by
+# On 239 photos of COCO, the polygons in the text format turned out to be worth a mean IoU of .999, if drawn by
 # COCO's own filler. **The text format is not the problem**; converters and fillers are.
 #
 # ## Recap
@@ -371,7 +373,7 @@ print(f"an object in {solid} parts, of which the script keeps {len(mask_to_rings
 # ## Sources
 #
 # - Lin et al., *Microsoft COCO: Common Objects in Context*, 2014, and the format described at cocodataset.org.
-# - The library: `seglab/data/convert.py`, `seglab/data/convert_rows.py`, `seglab/data/yolo_format.py`,
+# - The library: `seglab/convert/convert.py`, `seglab/convert/rows.py`, `seglab/formats/yolo.py`,
 #   `seglab/geometry/polygons.py`.
 #
 # ## Exercises

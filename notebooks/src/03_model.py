@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 03 · The model from an empty cell
 #
-# YOLO11-seg looks at a picture once and says, for thousands of places at the same time: what is here, where are its
+# YOLO11-seg looks at an image once and says, for thousands of places at the same time: what is here, where are its
 # four sides, and which pixels belong to it. This lesson writes the whole network, block by block, and checks
 # every block number for number against the library's.
 #
 # After this lesson you can
 #
 # 1. write each of its blocks yourself, and say what the block is good for,
-# 2. follow a picture's shape through backbone, neck and head, and account for every one of its 2,876,848 parameters,
+# 2. follow an image's shape through backbone, neck and head, and account for every one of its 2,876,848 parameters,
 # 3. turn the head's raw numbers into boxes and masks, and say why masks are blocky.
 #
 # **Time** about 20 seconds of computing on a CPU, the same on a T4, since everything stays on the CPU. **Before**
@@ -33,7 +33,7 @@ def agree(mine, theirs, *inputs):
 
 generator = torch.manual_seed(0)
 x = torch.randn(1, 64, 20, 20)
-print("a feature map:", tuple(x.shape), "= pictures, channels, rows, columns")
+print("a feature map:", tuple(x.shape), "= images, channels, rows, columns")
 
 # %% [markdown]
 # The names of attributes matter from the first class on: the official weights are stored under names such as
@@ -163,8 +163,8 @@ print(agree(SPPF(64), blocks.SPPF(64), x), "parameters, none of them in the pool
 # %% [markdown]
 # ## Attention: every place may ask every other
 #
-# Where the size has been halved five times, one place stands for 32 × 32 pixels of the picture: this is called *stride
-# 32*. A 640-pixel picture is only 20 × 20 = 400 such places, few enough to compare all with all. Each place sends
+# Where the size has been halved five times, one place stands for 32 × 32 pixels of the image: this is called *stride
+# 32*. A 640-pixel image is only 20 × 20 = 400 such places, few enough to compare all with all. Each place sends
 # a *query*, offers a *key* and carries a *value*; how well query and key match decides how much of the value is taken
 # over. Order is lost in this, so a depth-wise convolution of the values (`pe`) puts a sense of position back.
 
@@ -226,7 +226,7 @@ print(agree(C2PSA(128, 1), blocks.C2PSA(128, 1), z), "parameters")
 # %% [markdown]
 # ## Backbone and neck
 #
-# The smallest network, n, has these 23 layers. The **backbone** (0 to 10) halves the picture five times and gives
+# The smallest network, n, has these 23 layers. The **backbone** (0 to 10) halves the image five times and gives
 # three maps, at strides 8, 16 and 32: fine maps know *where*, coarse maps know *what*. The **neck** (11 to 22) lets
 # each tell the other: meaning goes down to the fine maps, position up to the coarse ones.
 #
@@ -301,7 +301,7 @@ for channels in (64, 128, 256):
     print(channels, "channels: box, class and mask branch have", [count_parameters(part) for part in parts])
 
 # %% [markdown]
-# And once for the whole picture: **prototypes**, 32 maps at twice the resolution of the finest feature map.
+# And once for the whole image: **prototypes**, 32 maps at twice the resolution of the finest feature map.
 
 
 # %%
@@ -309,7 +309,7 @@ class Prototypes(nn.Module):
     def __init__(self, c_in, hidden):
         super().__init__()
         self.cv1, self.cv2 = Conv(c_in, hidden, 3), Conv(hidden, hidden, 3)
-        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)  # a learnt doubling
+        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)  # a learned doubling
         self.cv3 = Conv(hidden, 32)
 
     def forward(self, x):
@@ -347,7 +347,7 @@ for name, part in zip(("boxes", "classes", "coefficients", "prototypes"), own_he
 # ## The whole, number for number
 #
 # Twenty-four layers. The library's model has the same names, so its parameters load into ours; then both must say the
-# same of the same picture.
+# same of the same image.
 
 
 # %%
@@ -386,15 +386,15 @@ assert totals["n"] == 2_876_848 and totals["x"] == 62_142_656
 
 # %% [markdown]
 # **Trained weights** load by name as well. Let our network have those of `toybox-n`. It knows ten classes, and the
-# class branch depends on their number, so a new head comes first. Then let both networks look at a picture of the
-# course. (The dataset hands out pictures *letterboxed*: scaled to fit 640 × 640, and filled up with grey above and
+# class branch depends on their number, so a new head comes first. Then let both networks look at an image of the
+# course. (The dataset hands out images *letterboxed*: scaled to fit 640 × 640, and filled up with grey above and
 # below. Official weights are read by `seglab.model.weights.load_weights("yolo11n-seg.pt")`; their eighty classes fit
 # the head that we had before.)
 
 # %%
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 
 toybox = YOLO("toybox-n")
 mine.model[23] = SegmentHead((64, 128, 256), len(toybox.names))
@@ -440,7 +440,7 @@ print("the farthest a side can be:", [15 * stride for stride in head.STRIDES], "
 # In the figures the frame is the object's box; in sums and prototypes red is above zero and blue below.
 
 # %%
-boxes = torch.from_numpy(item["boxes"])  # letterbox pixels; the picture fills rows 80 to 560
+boxes = torch.from_numpy(item["boxes"])  # letterbox pixels; the image fills rows 80 to 560
 whole = (boxes[:, :2] > torch.tensor([4, 84])).all(dim=1) & (boxes[:, 2:] < torch.tensor([636, 556])).all(dim=1)
 chosen = int((torch.from_numpy(item["masks"]).float().sum(dim=(1, 2)) * whole).argmax())  # the largest not cut off
 target = torch.from_numpy(item["masks"][chosen]).float()  # (160, 160), the share of each cell
@@ -464,8 +464,8 @@ assembled = torch.zeros(160, 160)
 assembled[window[1:]] = (summed[window[1:]] > 0).float()
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), dpi=80)
 pictures = (target, prototypes[10], summed.clamp(-0.5, 0.5), assembled)
-for axis, picture, title in zip(axes, pictures, ("target", "one prototype", "weighted sum", "cut to its box, > 0")):
-    axis.imshow(picture, cmap="Blues" if picture.min() == 0 else "RdBu_r")
+for axis, image, title in zip(axes, pictures, ("target", "one prototype", "weighted sum", "cut to its box, > 0")):
+    axis.imshow(image, cmap="Blues" if image.min() == 0 else "RdBu_r")
     axis.add_patch(plt.Rectangle((left, top), right - left, bottom - top, fill=False))
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()
@@ -479,7 +479,7 @@ from torchvision.ops import box_iou
 
 
 def look(size, index):
-    """The trained network at an input size -> prototypes; coefficients and box of its surest anchor on an object."""
+    """The trained network at an input size -> prototypes; coefficients and box of its highest-scoring anchor on an object."""
     with torch.no_grad():
         parts = head.RawOutput(*mine(nn.functional.interpolate(pixels, (size, size), mode="area")))
     found = head.boxes_from_distribution(parts.boxes, *head.anchor_points(size, size))[0] * (640 / size)
@@ -510,7 +510,7 @@ print("IoU of the network's own mask above .97:", bool(iou(own_mask, target) > 0
 
 # %% [markdown]
 # Even waves that know nothing of the object come near, because **the box does half the work**: the sum only has to be
-# right inside. The trained prototypes follow the picture. The strongest one is red on this book, stops at its edges,
+# right inside. The trained prototypes follow the image. The strongest one is red on this book, stops at its edges,
 # and is red on other things too. No prototype stands for a single object; in the sum, most of what surrounds the book
 # is blue, and the red far away from it is cut off by the box.
 #
@@ -519,7 +519,7 @@ print("IoU of the network's own mask above .97:", bool(iou(own_mask, target) > 0
 
 # %%
 from seglab.inference.masks import assemble
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
 
 found = Detections(boxes[[chosen]], torch.ones(1), torch.zeros(1, dtype=torch.int64), coefficients.T)
 ((x0, y0, crop),) = assemble(prototypes, found, item["sample"]["letterbox"])
@@ -535,7 +535,7 @@ assert different < 0.001
 # **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the photograph's. In a
 # photo 4,000 pixels wide, squeezed into 640, one mask cell covers 25 × 25 of its pixels. Enlarging cleverly afterwards
 # helps little: what was never drawn cannot be read. A larger input (`imgsz`) gives finer masks, at the price of time.
-# A small clock of our picture, and the mask cells that three sizes of input have for it:
+# A small clock of our image, and the mask cells that three sizes of input have for it:
 
 # %% alt="A small alarm clock three times under its mask cells: a few large blocks, then smaller ones, and at last cells fine enough to show feet and bells."
 clock = int((item["classes"] == 3).argmax())
@@ -547,7 +547,7 @@ for axis, size in zip(axes, (160, 320, 640)):
     axis.imshow(item["image"], extent=(0, 640, 640, 0))
     axis.imshow(cells, cmap="Blues", vmin=0, vmax=1.5, alpha=0.7, extent=(0, 640, 640, 0))
     axis.set(title=f"input {size}", xlim=(left - 6, right + 6), ylim=(bottom + 6, top - 6), xticks=[], yticks=[])
-    print(f"input {size}: a cell covers {640 // len(cells)} x {640 // len(cells)} pixels of the picture")
+    print(f"input {size}: a cell covers {640 // len(cells)} x {640 // len(cells)} pixels of the image")
 plt.show()
 
 # %% [markdown]

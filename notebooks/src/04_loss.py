@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04 · Assignment and loss: which cells learn, and what
 #
-# A network with 8,400 anchor points looks at a picture with five objects. Which points should learn which object, and
+# A network with 8,400 anchor points looks at an image with five objects. Which points should learn which object, and
 # what should the others do? And once that is settled: what does each of the four loss terms pull at? This lesson
 # answers by hand, and checks every number against the library's training code.
 #
@@ -110,7 +110,7 @@ for name, a, b in (("well boxed, hardly named", 0.1, 0.9), ("well named, half bo
 # it the *target score*.) So at prediction time the score says how good the *box* is, which is what suppression
 # (keeping the best of several boxes on one object, lesson 00) needs to pick the right one.
 #
-# In the figure after the next cell, small grey points learn nothing, coloured ones learn the object of their colour,
+# In the figure after the next cell, small grey points learn nothing, colored ones learn the object of their color,
 # and the larger a point, the higher the score it is asked for. Each object's best-aligned proposal is dotted.
 
 # %%
@@ -124,12 +124,12 @@ print("points wanted by one object:", int((wanted == 1).sum()), "and by both:", 
 own = torch.nn.functional.one_hot(owner.clamp(min=0), 2).T.bool() & (owner >= 0)  # (objects, points)
 kept, kept_overlap = alignment * own, overlap * own
 ask = (kept * kept_overlap.amax(1, keepdim=True) / (kept.amax(1, keepdim=True) + 1e-9)).sum(dim=0)
-theirs = assigning.assign(class_logits[None], predicted[None], points, classes, boxes, classes * 0)  # both on picture 0
+theirs = assigning.assign(class_logits[None], predicted[None], points, classes, boxes, classes * 0)  # both on image 0
 assert torch.equal(owner, theirs.object_index[0])
 torch.testing.assert_close(ask, theirs.scores[0], atol=1e-4, rtol=1e-4)
 print("same owners, same scores as the library; the best is asked for", [f"{v:.3f}" for v in kept_overlap.amax(1)])
 
-# %% alt="Two overlapping boxes on the grid of anchor points; learning points are coloured, larger where more is asked; the best proposal of each object is dotted."
+# %% alt="Two overlapping boxes on the grid of anchor points; learning points are colored, larger where more is asked; the best proposal of each object is dotted."
 figure, axis = plt.subplots(figsize=(4.6, 4.6), dpi=80)
 axis.scatter(*points.T, s=8, color="0.8")
 for number, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
@@ -150,9 +150,9 @@ print(int((owner >= 0).sum()), "points learn")
 # equally likely, so every side lies 7.5 strides away, and every box is 15 strides wide.
 
 # %%
-from seglab.data.catalogue import load_dataset
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import YOLO11Seg
 
 seeded = torch.manual_seed(0)
@@ -162,8 +162,8 @@ model = YOLO11Seg("n", classes=10).eval()
 raw = model(batch["images"].float() / 255)
 points, strides = anchor_points(640, 640)
 predicted = boxes_from_distribution(raw.boxes.detach(), points, strides)  # (2, 8400, 4)
-truth = batch["classes"], batch["boxes"], batch["image_index"]
-assignment = assigning.assign(raw.classes.detach(), predicted, points, *truth)
+ground_truth = batch["classes"], batch["boxes"], batch["image_index"]
+assignment = assigning.assign(raw.classes.detach(), predicted, points, *ground_truth)
 width = (predicted[..., 2] - predicted[..., 0]).mean(dim=0)
 print("mean widths:", [round(width[strides[:, 0] == s].mean().item()) for s in (8, 16, 32)], "pixels")
 
@@ -173,9 +173,9 @@ axis.imshow(batch["images"][0].permute(1, 2, 0), extent=(0, 640, 640, 0))
 for x0, y0, x1, y1 in batch["boxes"][batch["image_index"] == 0].tolist():
     axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="white"))
 learning = assignment.object_index[0] >= 0
-for stride, colour in ((8, "C1"), (16, "C0"), (32, "C3")):
+for stride, color in ((8, "C1"), (16, "C0"), (32, "C3")):
     here = learning & (strides[:, 0] == stride)
-    axis.scatter(*points[here].T, s=stride * 2, color=colour, label=f"stride {stride}", edgecolors="black")
+    axis.scatter(*points[here].T, s=stride * 2, color=color, label=f"stride {stride}", edgecolors="black")
 axis.legend(loc="upper left", fontsize=8)
 axis.set(xlim=(0, 640), ylim=(560, 80))
 axis.set_axis_off()
@@ -184,7 +184,7 @@ print("some points learn, most do not:", bool(0 < learning.sum() < len(points) /
 
 # %% [markdown]
 # Objects have found the stride whose boxes fit them, because overlap to the sixth power prefers it. (Stride 32 has no
-# point here: nothing in this picture comes near its boxes of 480 pixels.) And as the network learns, the assignment
+# point here: nothing in this image comes near its boxes of 480 pixels.) And as the network learns, the assignment
 # follows it: that is why it is computed anew at every step.
 #
 # ## The positives
@@ -227,9 +227,9 @@ torch.testing.assert_close(gradient, (p * (bins - mean)).detach())
 print("the gradient of the mean is p * (k - mean)")
 
 # %% [markdown]
-# Now suppose the network is sure of a wrong distance: nearly everything in bin 2, truth 10.4. Bins 10 and 11 have
+# Now suppose the network is sure of a wrong distance: nearly everything in bin 2, ground truth 10.4. Bins 10 and 11 have
 # almost no probability, so almost nothing pulls them up. The **distribution focal loss** asks for the two neighbours
-# of the truth directly: 0.6 in bin 10 and 0.4 in bin 11. Its gradient is p minus what is asked, and does not care how
+# of the ground truth directly: 0.6 in bin 10 and 0.4 in bin 11. Its gradient is p minus what is asked, and does not care how
 # small p is. (Nothing in it is focal, the name is inherited: it is cross-entropy with two target bins.)
 
 
@@ -254,7 +254,7 @@ torch.testing.assert_close(by_bins, (z.softmax(0) - target_of(10.4)).detach())
 print(f"pull on bin 10: through the mean {-by_mean[10]:.3f}, by the distribution focal loss {-by_bins[10]:.3f}")
 
 # %% [markdown]
-# Let both train for a while, from the same wrong start. In the figure that follows, the grey line is the truth:
+# Let both train for a while, from the same wrong start. In the figure that follows, the grey line is the ground truth:
 
 
 # %%
@@ -326,7 +326,7 @@ print("distribution term equal to the library's")
 #
 # If all scores began at one half, the first steps would do nothing but push 84,000 numbers down: ten classes at 8,400
 # points. So the class branch begins with a bias that says how rare objects are: as if 5 were to be found on each of
-# the three maps of a 640-pixel picture.
+# the three maps of a 640-pixel image.
 
 # %%
 import math
@@ -368,8 +368,8 @@ def mask_by_hand(prototypes, coefficients, masks, boxes):
 
 coefficients = raw.coefficients[image, :, anchor]  # (P, 32)
 mask_term = mask_by_hand(raw.prototypes[image], coefficients, batch["masks"][learnt], true_boxes)
-objects = (batch["masks"], batch["boxes"], batch["image_index"], learnt)
-by_library = losses.mask_loss(raw.prototypes, coefficients, *objects)
+instances = (batch["masks"], batch["boxes"], batch["image_index"], learnt)
+by_library = losses.mask_loss(raw.prototypes, coefficients, *instances)
 torch.testing.assert_close(mask_term, by_library, atol=1e-3, rtol=1e-4)
 print("mask term equal to the library's")
 
@@ -389,7 +389,7 @@ print("prototypes learn outside of every box:", bool((touched & ~covered).any())
 # %% [markdown]
 # ## What `overlap_mask` does
 #
-# Trainers often keep all masks of a picture as one image of object numbers, to save memory. One number a cell means
+# Trainers often keep all masks of an image as one image of object numbers, to save memory. One number a cell means
 # that **every cell belongs to one object only, the smallest on it**. A larger object is then taught a hole where a
 # smaller one lies on it, though its own outline has none. (The notch in the hole's corner is a cell that rounding took
 # from the smaller one.) The setting exists for hard targets only, `mask_targets="hard"`. With the library's soft ones
@@ -419,7 +419,7 @@ print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells; its are
 
 # %% [markdown]
 # That is all it does; it is a way of storing targets, not a loss and not a kind of suppression. With it, the best
-# mask AP that perfect training could reach on 239 COCO photographs was .727; without it .764; with soft targets .880.
+# mask AP that perfect training could reach on 239 COCO photos was .727; without it .764; with soft targets .880.
 #
 # ## Finer masks from the same prototypes
 #
@@ -432,22 +432,22 @@ print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells; its are
 # which has the right sign in every cell, and for the second what gradient descent finds (`reduced`).
 
 # %%
-from seglab.evaluation.ceiling import reduced
+from seglab.diagnosis.upper_bound import reduced
 
 x = np.linspace(6, 90, 80)
 middle = np.stack((x, 48 + 20 * np.sin(x / 11)), axis=1)
 along = np.gradient(middle, axis=0)
 across = along[:, ::-1] * (-1, 1) / np.linalg.norm(along, axis=1, keepdims=True)
 tail = np.concatenate((middle - 1.6 * across, (middle + 1.6 * across)[::-1]))  # a band 3.2 pixels wide
-truth = torch.from_numpy(soft_masks([[tail]], 96, 96, ratio=1)[0] > 0.5)
+ground_truth = torch.from_numpy(soft_masks([[tail]], 96, 96, ratio=1)[0] > 0.5)
 quarter, half = (torch.from_numpy(soft_masks([[tail]], 96, 96, ratio)).float() for ratio in (4, 2))  # (1, 24, 24), ...
-found = {"the truth": truth}
+found = {"the ground truth": ground_truth}
 for name, logits in (("mask_ratio=4", quarter - 0.5), ("mask_ratio=2", reduced(half))):  # (1, 24, 24) each
-    found[name] = F.interpolate(logits[None], size=truth.shape, mode="bilinear")[0, 0] > 0
-shares = {name: float((mask & truth).sum() / (mask | truth).sum()) for name, mask in found.items()}
+    found[name] = F.interpolate(logits[None], size=ground_truth.shape, mode="bilinear")[0, 0] > 0
+shares = {name: float((mask & ground_truth).sum() / (mask | ground_truth).sum()) for name, mask in found.items()}
 assert shares["mask_ratio=4"] < shares["mask_ratio=2"] - 0.1
 
-# %% alt="A thin wavy band: learnt at a quarter of the resolution it comes back in pieces, learnt at half whole."
+# %% alt="A thin wavy band: learned at a quarter of the resolution it comes back in pieces, learned at half whole."
 side_by_side({f"{name}, IoU {shares[name]:.2f}": mask for name, mask in found.items()})
 
 # %% [markdown]

@@ -8,7 +8,7 @@
 #
 # After this lesson you can
 #
-# 1. augment pictures with their outlines, and prove that outlines still lie on the objects,
+# 1. augment images with their outlines, and prove that outlines still lie on the objects,
 # 2. write the training loop with warm-up, schedule and averaged weights, and say what each of them is for,
 # 3. train with the library, read its curves, and resume a run bit for bit.
 #
@@ -26,7 +26,7 @@ def show(samples, titles, columns):
     rows = -(-len(samples) // columns)
     _, axes = plt.subplots(rows, columns, figsize=(4 * columns, 3.4 * rows), dpi=80, layout="constrained")
     for axis, sample, title in zip(axes.flat, samples, titles):
-        kinds, rings = [thing.class_id for thing in sample.objects], [thing.rings for thing in sample.objects]
+        kinds, rings = [thing.class_id for thing in sample.instances], [thing.rings for thing in sample.instances]
         axis.imshow(draw_instances(sample.image, kinds, rings=rings))
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
@@ -37,18 +37,18 @@ SIZE = 320  # pixels at most: small, so that a CPU keeps up
 print("inputs of", SIZE, "x", SIZE)
 
 # %% [markdown]
-# **The data** is COCO8-seg where it can be had: four photographs to learn from and four to check with, from
+# **The data** is COCO8-seg where it can be had: four photos to learn from and four to check with, from
 # `SEGLAB_DATASETS`, from the cache, or downloaded and verified. Elsewhere it is toybox8-seg, which has the same
 # layout. The next line says which:
 
 # %% tags=["nbval-ignore-output"]
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 
 try:
     spec = load_dataset("coco8-seg")
-    print("training on COCO8-seg: photographs")
+    print("training on COCO8-seg: photos")
 except SeglabError:
     spec = load_dataset("toybox8-seg")
     print("COCO8-seg cannot be had here, so: training on toybox8-seg, generated scenes")
@@ -61,15 +61,17 @@ originals = SegmentationDataset(spec, "train", SIZE)
 
 def fitted(index):
     sample = originals.sample(index)
-    return augment.place(sample, smallest_letterbox(sample.image.shape[:2], SIZE, stride=1))  # scaled, no border
+    return augment.apply_letterbox(
+        sample, smallest_letterbox(sample.image.shape[:2], SIZE, stride=1)
+    )  # scaled, no border
 
 
-print(len(originals), "pictures to learn from,", len(spec.images("val")), "to check with")
+print(len(originals), "images to learn from,", len(spec.images("val")), "to check with")
 
 # %% [markdown]
 # ## What the network is shown
 #
-# Four pictures are soon known by heart. Augmentation shows them changed each time: other colours, mirrored, moved,
+# Four images are soon known by heart. Augmentation shows them changed each time: other colors, mirrored, moved,
 # enlarged, four in one. The outlines have to move along, and that is where mistakes hide, because a network taught
 # with outlines that are half a pixel off still learns, a little worse, and never says why.
 #
@@ -79,27 +81,27 @@ print(len(originals), "pictures to learn from,", len(spec.images("val")), "to ch
 
 # %%
 from seglab.data.augment import AugmentConfig
-from seglab.data.sample import Object, Sample
 from seglab.geometry.raster import coverage
+from seglab.sample import Instance, Sample
 
 
 def mirrored(sample):
     width = sample.image.shape[1]
-    moved = [[(ring * (-1, 1) + (width, 0))[::-1] for ring in thing.rings] for thing in sample.objects]
-    objects = [Object(thing.class_id, rings) for thing, rings in zip(sample.objects, moved)]
-    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), objects)
+    moved = [[(ring * (-1, 1) + (width, 0))[::-1] for ring in thing.rings] for thing in sample.instances]
+    instances = [Instance(thing.class_id, rings) for thing, rings in zip(sample.instances, moved)]
+    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), instances)
 
 
 mine, library = mirrored(fitted(0)), augment.flip(fitted(0))
 assert np.array_equal(mine.image, library.image)
-for before, a, b in zip(fitted(0).objects, mine.objects, library.objects):
+for before, a, b in zip(fitted(0).instances, mine.instances, library.instances):
     shares = [coverage(thing.rings, *mine.image.shape[:2]) for thing in (before, a, b)]
     assert np.allclose(shares[0][:, ::-1], shares[1], atol=1e-4) and np.allclose(shares[1], shares[2], atol=1e-4)
 print("mirrored outlines cover the mirrored pixels, by hand and by the library")
 
 # %% [markdown]
 # **Enlarging, and the half pixel.** OpenCV's `warpAffine` counts from pixel centres: its (0, 0) is our (½, ½). Hand it
-# the matrix that moves the outlines, and the picture comes out shifted by (scale − 1) / 2 pixels: half a pixel where
+# the matrix that moves the outlines, and the image comes out shifted by (scale − 1) / 2 pixels: half a pixel where
 # it is doubled. The cure is to step half a pixel over, map, and step back.
 
 # %%
@@ -116,7 +118,7 @@ for name, used in (("as it is", matrix), ("with half a pixel there and back", cu
     print(f"{name}: the square's middle lies at {middle:.1f}")
 
 # %% [markdown]
-# **A test for every augmentation.** Paint all objects white and the rest black, augment that picture, and see whether
+# **A test for every augmentation.** Paint all objects white and the rest black, augment that image, and see whether
 # the moved outlines still enclose the white. It needs no knowledge of what the augmentation does. (Brightness stays as it
 # is, `hsv_v=0`, for it would turn white into grey.)
 #
@@ -127,13 +129,13 @@ for name, used in (("as it is", matrix), ("with half a pixel there and back", cu
 # %%
 def union(sample):
     size = sample.image.shape[:2]
-    return np.max([coverage(thing.rings, *size) for thing in sample.objects], axis=0, initial=0)
+    return np.max([coverage(thing.rings, *size) for thing in sample.instances], axis=0, initial=0)
 
 
 def painted(index):
     sample = fitted(index)
     white = (255 * union(sample)).round().astype(np.uint8)
-    return Sample(np.repeat(white[..., None], 3, axis=2), sample.objects)
+    return Sample(np.repeat(white[..., None], 3, axis=2), sample.instances)
 
 
 def agreement(sample):
@@ -145,13 +147,13 @@ wild = AugmentConfig(hsv_v=0, degrees=45, shear=10, perspective=5e-4, flipud=0.5
 many = [np.random.default_rng(seed) for seed in range(40)]
 changed = [augment.augmented(painted, 0, np.arange(4), (SIZE, SIZE), wild, rng) for rng in many]
 ious = np.array([agreement(sample) for sample in changed])
-print(f"{len(ious)} wild pictures, outlines and pixels still agree:", ious.min() > 0.85 and ious.mean() > 0.97)
+print(f"{len(ious)} wild images, outlines and pixels still agree:", ious.min() > 0.85 and ious.mean() > 0.97)
 
 
 # %% alt="White shapes on black, moved, turned and cut, each with its outline exactly around it."
 def shifted(sample, by):
-    objects = [Object(thing.class_id, [ring + by for ring in thing.rings]) for thing in sample.objects]
-    return Sample(sample.image, objects)
+    instances = [Instance(thing.class_id, [ring + by for ring in thing.rings]) for thing in sample.instances]
+    return Sample(sample.image, instances)
 
 
 spoilt = [agreement(shifted(sample, 0.5)) for sample in changed]
@@ -160,14 +162,14 @@ show(changed[:3], ["painted, then augmented"] * 3, 3)
 print("half a pixel off, the agreement falls in", sum(np.less(spoilt, ious)), "of", len(ious), "pictures")
 
 # %% [markdown]
-# **Mosaic** puts four pictures around a random middle of a canvas twice as wide and high, and cuts off what hangs
-# over. An item then has objects from four pictures, beside strangers, and cut on every side.
+# **Mosaic** puts four images around a random middle of a canvas twice as wide and high, and cuts off what hangs
+# over. An item then has objects from four images, beside strangers, and cut on every side.
 
 
 # %%
 def mosaic(samples, rng):
     x, y = (int(rng.uniform(0.25, 0.75) * 2 * SIZE) for _ in range(2))
-    canvas = np.full((2 * SIZE, 2 * SIZE, 3), 114, np.uint8)  # the grey around every YOLO picture
+    canvas = np.full((2 * SIZE, 2 * SIZE, 3), 114, np.uint8)  # the grey around every YOLO image
     for place, image in enumerate(sample.image for sample in samples):
         height, width = image.shape[:2]
         left, top = (x if place % 2 else x - width), (y if place >= 2 else y - height)
@@ -183,7 +185,7 @@ library = augment.mosaic(four, (SIZE, SIZE), np.random.default_rng(1))
 assert np.array_equal(mosaic(four, np.random.default_rng(1)), library.image)
 print("the same canvas as the library's:", library.image.shape)
 
-# %% alt="Six pictures with outlines: the first training picture as it is, with other colours, mirrored, moved and enlarged, a mosaic of four on grey, and a whole training item."
+# %% alt="Six images with outlines: the first training image as it is, with other colors, mirrored, moved and enlarged, a mosaic of four on grey, and a whole training item."
 rng = np.random.default_rng(5)
 config, size = AugmentConfig(), (SIZE, SIZE)
 shown = {
@@ -200,7 +202,7 @@ print("the six of them:", ", ".join(shown))
 # %% [markdown]
 # ## Chance that can be repeated
 #
-# Every random choice for an item comes from a generator seeded with **(seed, epoch, number of the picture)**. So an
+# Every random choice for an item comes from a generator seeded with **(seed, epoch, number of the image)**. So an
 # item does not depend on which came before it, nor on which of several loading processes makes it. That is what makes
 # a run repeatable, and what lets it resume without storing the state of any generator.
 
@@ -234,8 +236,8 @@ print("made in this process or in another: the same batches in the same order")
 # step in a direction that is mostly noise is hard to take back. Biases may start *higher* than everything else: outputs
 # find their level before filters have moved much, and a bias wrecks no filter.
 #
-# An *iteration* is one batch, a *step* one move of the weights. They need not be the same: with 16 pictures a batch the
-# library sums the gradients of four batches before it steps, because 64 pictures are the nominal batch (`nbs`) that
+# An *iteration* is one batch, a *step* one move of the weights. They need not be the same: with 16 images a batch the
+# library sums the gradients of four batches before it steps, because 64 images are the nominal batch (`nbs`) that
 # rates are meant for. The warm-up raises that number from 1, and SGD's momentum from 0.8.
 #
 # All of it is a function of the iteration, so there is no state to save. Here is a long run with the usual settings.
@@ -334,7 +336,7 @@ print("tensors that decay, scales of normalisations, biases:", sizes)
 # %%
 import math
 
-from seglab.training.optim import average_decay, update_average
+from seglab.training.optim import average_decay, update_ema
 
 
 def decay(updates):
@@ -346,7 +348,7 @@ for updates in (1, 100, 1_000, 10_000, 100_000):
 
 average, weights = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
 by_hand = decay(700) * average.weight + (1 - decay(700)) * weights.weight
-update_average(average, weights, average_decay("ema", 700, steps=10_000))
+update_ema(average, weights, average_decay("ema", 700, steps=10_000))
 torch.testing.assert_close(average.weight, by_hand.detach())
 
 # %% [markdown]
@@ -415,7 +417,7 @@ def step(network, average, optimizer, batch, iteration):
 
 
 # %% [markdown]
-# In the last epochs mosaic is switched off (`close_mosaic`), so that the network ends on pictures like those it will
+# In the last epochs mosaic is switched off (`close_mosaic`), so that the network ends on images like those it will
 # meet.
 
 # %%
@@ -502,7 +504,7 @@ print("in the file:", kinds, "- resumed and uninterrupted run equal to the last 
 #
 # One call does all of this and more: it prints its plan, validates the averaged weights after every epoch, keeps the
 # best, writes `results.csv`, and can be resumed (`seglab train resume=FOLDER`). Let it fine-tune the course weights on
-# the four training pictures of the toybox. They are changed a little and there is no mosaic: they are meant to be
+# the four training images of the toybox. They are changed a little and there is no mosaic: they are meant to be
 # overfitted. The recipe is this lesson's plain one; what training chooses by itself for weights that know something is
 # lesson 09's matter. What the weights can do *before* is measured first, as row 0 of `results.csv`; without that, no figure
 # says what training did.
@@ -524,9 +526,9 @@ with contextlib.redirect_stdout(io.StringIO()):  # it tells its folder
 with open(folder / "tuned/results.csv") as file:
     start, *rows = csv.DictReader(file)
 before = float(start["metrics/mAP50-95(M)"])
-print(f"mask mAP50-95 on four other pictures: {before:.3f} before, {metrics.seg.map:.3f} in the best epoch")
+print(f"mask mAP50-95 on four other images: {before:.3f} before, {metrics.seg.map:.3f} in the best epoch")
 
-# %% alt="Left: four training losses over twelve epochs, all falling. Right: mask and box mAP on the four pictures that were not trained on, close to a grey line, the masks before training."
+# %% alt="Left: four training losses over twelve epochs, all falling. Right: mask and box mAP on the four images that were not trained on, close to a grey line, the masks before training."
 table = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), dpi=80, layout="constrained")
 for term in ("box", "seg", "cls", "dfl"):
@@ -534,7 +536,7 @@ for term in ("box", "seg", "cls", "dfl"):
 for letter, name in (("B", "boxes"), ("M", "masks")):
     right.plot(table["epoch"], table[f"metrics/mAP50-95({letter})"], label=name)
 right.axhline(before, color="0.7", zorder=0)
-for axis, title in ((left, "losses on the four training pictures"), (right, "mAP50-95 on four others")):
+for axis, title in ((left, "losses on the four training images"), (right, "mAP50-95 on four others")):
     axis.set(xlabel="epoch", title=title, ylim=(0, max(0.1, axis.get_ylim()[1])))
     axis.legend(frameon=False, fontsize=8, loc="lower left", ncols=4)
 plt.show()
@@ -542,18 +544,18 @@ total = sum(table[f"train/{term}_loss"] for term in ("box", "seg", "cls", "dfl")
 print("the training loss fell:", total[-4:].mean() < total[:4].mean())
 
 # %% [markdown]
-# **How to read this.** The left side must fall, for four pictures can be learnt by heart; if it does not, something is
-# broken. The right side says whether anything was learnt that holds elsewhere. The grey line is the masks' figure
-# before: weights that knew thousands of scenes have learnt next to nothing from four more, and may even get *worse*
+# **How to read this.** The left side must fall, for four images can be learned by heart; if it does not, something is
+# broken. The right side says whether anything was learned that holds elsewhere. The grey line is the masks' figure
+# before: weights that knew thousands of scenes have learned next to nothing from four more, and may even get *worse*
 # while the loss falls. That is over-fitting, and it is why the best epoch by validation is kept, beside the last one. (A
-# best epoch that was chosen on four pictures flatters itself. To report a figure, keep pictures that chose nothing.
+# best epoch that was chosen on four images flatters itself. To report a figure, keep images that chose nothing.
 # And inputs are 320 pixels here: at 640, in lesson 06, the same weights reach more.)
 #
 # ## Recap
 #
 # - Outlines must move as exactly as pixels; painted objects test any augmentation. Places mirror to width − x, and
 #   OpenCV's maps need half a pixel there and back.
-# - Chance is a function of seed, epoch and picture. So runs repeat, whatever the number of workers, and resume.
+# - Chance is a function of seed, epoch and image. So runs repeat, whatever the number of workers, and resume.
 # - Rates rise, then fall; biases start high; only convolution weights decay; long gradients are cut.
 # - The average helps long runs. In short ones it is the last weights.
 # - The training loss says whether training works, validation whether it was worth it.

@@ -11,7 +11,7 @@
 # 2. read precision-recall curves, and choose the confidence at which to use a model,
 # 3. say why two tools disagree, what a model's mistakes cost, and where to look when the figure makes no sense.
 #
-# **Time** about 20 seconds of computing on a CPU, about the same on a T4 (estimated): four pictures are too few for a
+# **Time** about 20 seconds of computing on a CPU, about the same on a T4 (estimated): four images are too few for a
 # GPU to help.
 # **Before** lesson 01.
 
@@ -25,20 +25,22 @@ import torch
 
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 
-truth = np.array([[10, 10, 40, 40], [60, 12, 90, 36], [108, 20, 130, 50]], dtype=float)  # left, top, right, bottom
+ground_truth = np.array(
+    [[10, 10, 40, 40], [60, 12, 90, 36], [108, 20, 130, 50]], dtype=float
+)  # left, top, right, bottom
 found = np.array([[11, 11, 41, 41], [14, 8, 42, 38], [64, 14, 92, 42], [96, 4, 112, 16]], dtype=float)
 scores = np.array([0.9, 0.8, 0.6, 0.5])
-print(len(truth), "objects,", len(found), "detections, the surest first:", scores.tolist())
+print(len(ground_truth), "objects,", len(found), "detections, the highest-scoring first:", scores.tolist())
 
 # %% [markdown]
-# ## One class, one picture, on paper
+# ## One class, one image, on paper
 #
 # Three cups, and what a detector says of them. One cup was found twice, one was boxed a little off, one was missed,
 # and one detection is on nothing at all.
 
 # %% alt="Three filled cups as grey boxes and four numbered outlines: two on the first cup, one on the second, one on the background; the third cup has none."
 figure, axis = plt.subplots(figsize=(7, 2.8), dpi=80)
-for name, (x0, y0, x1, y1) in zip("ABC", truth):
+for name, (x0, y0, x1, y1) in zip("ABC", ground_truth):
     axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, color="0.82"))
     axis.text((x0 + x1) / 2, (y0 + y1) / 2, name, ha="center", va="center")
 for number, (x, y) in enumerate([(12, 47), (31, 7), (80, 48), (113, 12)]):  # where its score is written
@@ -50,7 +52,7 @@ axis.set_axis_off()
 plt.show()
 print(
     "detections that touch an object:",
-    sum((np.minimum(f[2:], truth[:, 2:]) > np.maximum(f[:2], truth[:, :2])).all(1).any() for f in found),
+    sum((np.minimum(f[2:], ground_truth[:, 2:]) > np.maximum(f[:2], ground_truth[:, :2])).all(1).any() for f in found),
 )
 
 # %% [markdown]
@@ -60,15 +62,15 @@ print(
 from seglab.geometry.boxes import box_iou
 
 
-def overlaps(found, truth):
-    corner = np.minimum(found[:, None, 2:], truth[:, 2:]) - np.maximum(found[:, None, :2], truth[:, :2])
+def overlaps(found, ground_truth):
+    corner = np.minimum(found[:, None, 2:], ground_truth[:, 2:]) - np.maximum(found[:, None, :2], ground_truth[:, :2])
     shared = corner.clip(min=0).prod(axis=2)  # (detections, objects)
-    area = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (found, truth)]
+    area = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (found, ground_truth)]
     return shared / (area[0][:, None] + area[1] - shared)
 
 
-overlap = overlaps(found, truth)
-assert np.allclose(overlap, box_iou(torch.from_numpy(found), torch.from_numpy(truth)))
+overlap = overlaps(found, ground_truth)
+assert np.allclose(overlap, box_iou(torch.from_numpy(found), torch.from_numpy(ground_truth)))
 print(np.array2string(overlap, precision=3, suppress_small=True))
 
 # %% [markdown]
@@ -83,7 +85,7 @@ print(np.array2string(overlap, precision=3, suppress_small=True))
 
 # %%
 def match(overlap, threshold):
-    """(D, G) overlaps, the surest detection first -> (D,) bool: which are right."""
+    """(D, G) overlaps, the highest-scoring detection first -> (D,) bool: which are right."""
     right, taken = [], set()
     for row in overlap:
         free = [(value, number) for number, value in enumerate(row) if value >= threshold and number not in taken]
@@ -94,7 +96,7 @@ def match(overlap, threshold):
 
 right = match(overlap, 0.5)
 hits = right.cumsum()
-precision, recall = hits / np.arange(1, len(right) + 1), hits / len(truth)
+precision, recall = hits / np.arange(1, len(right) + 1), hits / len(ground_truth)
 for row in zip(scores, right, precision, recall):
     print("score {:.1f}  right {:d}  precision {:.3f}  recall {:.3f}".format(*row))
 
@@ -108,17 +110,17 @@ for row in zip(scores, right, precision, recall):
 
 
 # %%
-def average_precision(right, objects):
-    """(D,) bool, the surest first, and the number of objects -> COCO's average precision."""
+def average_precision(right, instances):
+    """(D,) bool, the highest-scoring first, and the number of objects -> COCO's average precision."""
     hits = right.cumsum()
-    precision, recall = hits / np.arange(1, len(right) + 1), hits / objects
+    precision, recall = hits / np.arange(1, len(right) + 1), hits / instances
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     values = [envelope[recall >= wanted][:1].sum() for wanted in np.linspace(0, 1, 101)]  # an empty sum is 0
     return np.mean(values)
 
 
-print(f"AP at IoU 0.5: {average_precision(right, len(truth)):.3f}")
-assert np.isclose(average_precision(right, len(truth)), (34 * 1 + 33 * 2 / 3 + 34 * 0) / 101)
+print(f"AP at IoU 0.5: {average_precision(right, len(ground_truth)):.3f}")
+assert np.isclose(average_precision(right, len(ground_truth)), (34 * 1 + 33 * 2 / 3 + 34 * 0) / 101)
 
 # %% alt="Precision over recall for the four detections: the raw points drop into a dip, the envelope steps over it at one and two thirds, and dots mark the 101 recalls."
 figure, axis = plt.subplots(figsize=(6, 3), dpi=80)
@@ -136,11 +138,11 @@ print("the dots' mean height is the AP:", np.isclose(steps.mean(), average_preci
 # Reaching 0.5 is easy; only neat outlines reach 0.9. "mAP50" stops at the first threshold.
 #
 # The library's accumulator must say the same; and in the cell after that COCO's own tool, in all its twelve figures: AP,
-# AP50 and AP75; AP of small, medium and large objects; the mean recall with at most 1, 10 or 100 detections per picture
+# AP50 and AP75; AP of small, medium and large objects; the mean recall with at most 1, 10 or 100 detections per image
 # and class; and that recall by size.
 
 # %%
-ap = np.array([average_precision(match(overlap, threshold), len(truth)) for threshold in THRESHOLDS])
+ap = np.array([average_precision(match(overlap, threshold), len(ground_truth)) for threshold in THRESHOLDS])
 print(ap.round(3).tolist(), f"mean {ap.mean():.3f}")
 
 
@@ -150,7 +152,7 @@ def on_paper(boxes, **more):
 
 
 paper = CocoAccumulator(classes=[0], kind="bbox")
-paper.add(0, on_paper(truth), on_paper(found, scores=scores))
+paper.add(0, on_paper(ground_truth), on_paper(found, scores=scores))
 assert np.allclose(ap, paper.summarise().precision[:, :, 0, 0].mean(axis=1))
 
 # %%
@@ -159,7 +161,7 @@ from pycocotools.cocoeval import COCOeval
 
 rows = [
     {"id": number, "image_id": 1, "category_id": 1, "bbox": [x, y, w, h], "area": w * h, "iscrowd": 0}
-    for number, (x, y, w, h) in enumerate(on_paper(truth).boxes.tolist(), start=1)
+    for number, (x, y, w, h) in enumerate(on_paper(ground_truth).boxes.tolist(), start=1)
 ]
 with contextlib.redirect_stdout(io.StringIO()):  # it talks a lot
     coco = COCO()
@@ -172,10 +174,10 @@ assert np.allclose(told.stats, list(paper.summarise().twelve.values()))
 print("all twelve agree")
 
 # %% [markdown]
-# ## From one picture to a dataset
+# ## From one image to a dataset
 #
-# With many pictures, matching stays inside each picture; then **all detections of a class go into one list**, sorted
-# by score. So scores must mean the same on every picture. The mean is taken over classes that have objects: a class
+# With many images, matching stays inside each image; then **all detections of a class go into one list**, sorted
+# by score. So scores must mean the same on every image. The mean is taken over classes that have objects: a class
 # with two objects weighs as much as one with two thousand.
 #
 # One more property surprises people. Let the detector add ninety boxes of pure nonsense, all with the lowest score:
@@ -183,7 +185,7 @@ print("all twelve agree")
 # %%
 nonsense = np.tile([0.0, 0, 5, 5], (90, 1))
 noisy = CocoAccumulator([0], "bbox")
-noisy.add(0, on_paper(truth), on_paper(np.vstack((found, nonsense)), scores=np.append(scores, [0.01] * 90)))
+noisy.add(0, on_paper(ground_truth), on_paper(np.vstack((found, nonsense)), scores=np.append(scores, [0.01] * 90)))
 assert noisy.summarise().twelve["AP"] == paper.summarise().twelve["AP"]
 print(f"AP as before; precision of the whole list {hits[-1] / 4:.3f} -> {hits[-1] / 94:.3f}")
 
@@ -212,15 +214,15 @@ print({kind: round(value, 3) for kind, value in both.items()})
 # %% [markdown]
 # ## A real model
 #
-# The course weights on the four validation pictures of the toybox. One call gives the whole table; four pictures are
+# The course weights on the four validation images of the toybox. One call gives the whole table; four images are
 # far too few to compare models, but enough to see how the figures are made. In the table P and R are precision and
 # recall at IoU 0.5, at one confidence for all classes, chosen further down. (They are read from curves that join the
 # detections by straight lines, as YOLO tools do, so three cups can have a recall that is no third. AP has no such
 # lines.) Look at the kites: their boxes are good and their masks are not. A kite's tail is thinner than a mask cell
 # (lesson 04).
 #
-# What happens inside: run the network, suppress duplicates, and bring truth and detections of every picture into one
-# frame, the picture's own pixels. Then nothing is left but the functions from above.
+# What happens inside: run the network, suppress duplicates, and bring ground truth and detections of every image into one
+# frame, the image's own pixels. Then nothing is left but the functions from above.
 
 # %% tags=["nbval-ignore-output"]
 from seglab import YOLO
@@ -230,9 +232,9 @@ metrics = model.val(data="toybox8-seg", imgsz=640, verbose=False)
 print(metrics.table())
 
 # %%
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
+from seglab.datasets.load import load_dataset
 from seglab.evaluation.validate import ValidateConfig, native_instances, observe, validate
 from seglab.inference.decode import decode
 
@@ -247,21 +249,21 @@ def forward(images):
 
 
 pictures = [native_instances(seen, every_mask=True) for seen in observe(forward, loader, dataset, config)]
-print(len(pictures), "pictures;", sum(len(real.classes) for real, _ in pictures), "objects")
+print(len(pictures), "images;", sum(len(real.classes) for real, _ in pictures), "objects")
 
 
 # %%
 def listed(class_id, threshold):
-    """All detections of a class, the surest first: scores and whether each is right; and how many objects there are."""
-    rows, objects = [], 0
+    """All detections of a class, the highest-scoring first: scores and whether each is right; and how many objects there are."""
+    rows, instances = [], 0
     for real, guess in pictures:
         own, theirs = (np.flatnonzero(each.classes == class_id) for each in (real, guess))
         theirs = theirs[np.argsort(-guess.scores[theirs], kind="stable")][:100]  # COCO looks at a hundred
         overlap = rle.iou([guess.masks[i] for i in theirs], [real.masks[i] for i in own])
         rows += zip(guess.scores[theirs], match(np.reshape(overlap, (len(theirs), len(own))), threshold))
-        objects += len(own)
+        instances += len(own)
     values, right = zip(*sorted(rows, key=lambda row: -row[0]))
-    return np.array(values), np.array(right), objects
+    return np.array(values), np.array(right), instances
 
 
 table = np.array([[average_precision(*listed(c, t)[1:]) for t in THRESHOLDS] for c in spec.names])
@@ -281,9 +283,9 @@ print("every class at every threshold, by hand and by the library:", table.shape
 from seglab.evaluation.curves import GRID, class_curves  # a thousand confidences, 0 to 1
 
 
-def confidence_curves(values, right, objects):
+def confidence_curves(values, right, instances):
     hits = right.cumsum()
-    precision, recall = hits / np.arange(1, len(hits) + 1), hits / objects
+    precision, recall = hits / np.arange(1, len(hits) + 1), hits / instances
     precision = np.interp(-GRID, -values, precision, left=1)  # nothing shown, nothing wrong
     recall = np.interp(-GRID, -values, recall, left=0)
     return precision, recall, 2 * precision * recall / (precision + recall + 1e-16)
@@ -329,16 +331,16 @@ print("hardest of", len(seg.prec_values), "classes:", spec.names[worst])
 # the same heights, and lets the last one, at recall 1, fall to zero. That moves a figure by a few thousandths, and has
 # one visible effect: where everything is found without a mistake, COCO says 1 and YOLO tools say 0.995.
 #
-# **The cap.** COCO looks at 100 detections per picture *and class*, the YOLO protocol at 300 per picture. Where 150 cups
+# **The cap.** COCO looks at 100 detections per image *and class*, the YOLO protocol at 300 per image. Where 150 cups
 # stand on a shelf and a perfect detector finds them all, COCO sees two thirds of them.
 
 # %%
 from seglab.evaluation import yolo
 
 
-def area_rule(right, objects):
+def area_rule(right, instances):
     hits = right.cumsum()
-    recall = np.concatenate(([0], hits / objects, [hits[-1] / objects, 1]))
+    recall = np.concatenate(([0], hits / instances, [hits[-1] / instances, 1]))
     precision = np.concatenate(([1], hits / np.arange(1, len(hits) + 1), [0, 0]))
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     heights = np.interp(np.linspace(0, 1, 101), recall, envelope)
@@ -366,8 +368,8 @@ heap, on_heap = np.array([[0.0, 100, 140, 140]]), np.array([[20.0, 110, 40, 130]
 guesses = on_paper(np.vstack((on_heap, found)), scores=np.append(0.95, scores))
 for known in (True, False):
     crowds = CocoAccumulator([0], "bbox")
-    objects = on_paper(np.vstack((truth, heap)) if known else truth)
-    crowds.add(0, objects._replace(crowd=np.arange(len(objects.classes)) == 3), guesses)
+    instances = on_paper(np.vstack((ground_truth, heap)) if known else ground_truth)
+    crowds.add(0, instances._replace(crowd=np.arange(len(instances.classes)) == 3), guesses)
     (one,) = crowds.matches()
     ap50 = average_precision(one.true[~one.ignored[:, 0, 0], 0, 0], 3)
     print(f"the heap is {'marked as a crowd' if known else 'not marked'}: AP at IoU 0.5 {ap50:.3f}")
@@ -376,13 +378,13 @@ for known in (True, False):
 # %% [markdown]
 # **The resolution.** COCO compares masks in the photograph's own pixels. The YOLO protocol compares them where the
 # network draws them, at a quarter of its input, and the true masks are drawn there as well, by the truncating filler
-# of lesson 01, smaller objects on top. The next picture has one detection of one object, in both worlds.
+# of lesson 01, smaller objects on top. The next image has one detection of one object, in both worlds.
 #
 # `val(explain=True)` prints how much each rule adds, for boxes and masks. It turns the YOLO protocol into COCO's one
-# rule at a time, so that the steps add up to the whole gap. On 239 COCO photographs the resolution alone was worth
+# rule at a time, so that the steps add up to the whole gap. On 239 COCO photos the resolution alone was worth
 # 0.003 to 0.017; thin and small things, of which the toybox is full, can lose more.
 
-# %% alt="One object and its detection twice: at the picture's own resolution with fine outlines, and on the coarse grid where both are made of blocks."
+# %% alt="One object and its detection twice: at the image's own resolution with fine outlines, and on the coarse grid where both are made of blocks."
 from seglab.evaluation.validate import quarter_instances
 
 seen = next(iter(observe(forward, loader, dataset, config)))
@@ -391,17 +393,17 @@ ious = [rle.iou(guess.masks, real.masks) * (guess.classes[:, None] == real.class
 gap = (ious[0] > 0.5) * np.abs(ious[0] - ious[1])
 which, thing = np.unravel_index(gap.argmax(), gap.shape)  # where the two worlds differ most
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), dpi=80)
-for axis, (real, guess), title in zip(axes, worlds, ("the picture's own pixels", "a quarter of the input")):
+for axis, (real, guess), title in zip(axes, worlds, ("the image's own pixels", "a quarter of the input")):
     a, b = rle.decode(real.masks[thing]), rle.decode(guess.masks[which])
     (y0, x0), (y1, x1) = np.argwhere(a | b).min(axis=0), np.argwhere(a | b).max(axis=0) + 1
-    colours = plt.matplotlib.colors.ListedColormap(["white", "C3", "gold", "C0"])
-    axis.imshow((a + 2.0 * b)[y0:y1, x0:x1], cmap=colours, vmin=0, vmax=3)
+    colors = plt.matplotlib.colors.ListedColormap(["white", "C3", "gold", "C0"])
+    axis.imshow((a + 2.0 * b)[y0:y1, x0:x1], cmap=colors, vmin=0, vmax=3)
     axis.set(title=f"{title}: IoU {(a & b).sum() / (a | b).sum():.2f}", xticks=[], yticks=[])
 plt.show()
 print(f"one {spec.names[int(real.classes[thing])]}; blue: both; red: missed; yellow: too much")
 
 # %% tags=["nbval-ignore-output"]
-from seglab.evaluation.explain import explain
+from seglab.diagnosis.explain import explain
 
 explanation = explain(forward, loader, dataset, spec.names)
 for kind in ("box", "mask"):
@@ -413,7 +415,7 @@ assert np.isclose(explanation.coco["mask"], figures.seg.map)
 # %% [markdown]
 # ## What do the mistakes cost?
 #
-# A figure of 0.55 says that something is wrong, not what. So give every wrong detection a cause, mend all mistakes of
+# A figure of 0.55 says that something is wrong, not what. So give every wrong detection a cause, fix all mistakes of
 # one cause the way an oracle would, and see what AP50 gains (the idea is TIDE's). The causes: *localisation*, the
 # right class on an object, IoU 0.1 to 0.5; *classification*, IoU at least 0.5 with an object of another class; *both*,
 # IoU 0.1 to 0.5 with an object of another class; *duplicate*, a second detection of one object; *background*, IoU under
@@ -423,11 +425,11 @@ assert np.isclose(explanation.coco["mask"], figures.seg.map)
 # On paper: strike out the duplicate, or strike out the box on nothing, or stop asking for the cup that nobody found.
 # Then the same for the model's masks, over all its detections, the unsure ones included; hence so many.
 #
-# **Count mistakes and you would mend the wrong ones; look at what they cost.** The box on nothing, for one, costs
+# **Count mistakes and you would fix the wrong ones; look at what they cost.** The box on nothing, for one, costs
 # nothing: it stands at the end of the list.
 
 # %%
-from seglab.evaluation.errors import ErrorBreakdown
+from seglab.diagnosis.errors import ErrorBreakdown
 
 ap50 = average_precision(right, 3)
 mended = {
@@ -436,7 +438,7 @@ mended = {
     "missed": average_precision(right, 2) - ap50,
 }
 breakdown = ErrorBreakdown("bbox")
-breakdown.add(on_paper(truth), on_paper(found, scores=scores))
+breakdown.add(on_paper(ground_truth), on_paper(found, scores=scores))
 report = breakdown.summarise()
 for cause, gain in mended.items():
     print(f"{cause}: {report.counts[cause]} of them, mending it gains {gain:.3f}")
@@ -477,14 +479,14 @@ print("mask mAP is now near zero:", model.val(data=shifted, imgsz=640, verbose=F
 # %% tags=["nbval-ignore-output"]
 diagnosis = model.doctor(shifted, imgsz=640)
 print(diagnosis)
-assert diagnosis.culprit.check == "class names" and "off by" in diagnosis.culprit.cause
+assert diagnosis.root_cause.check == "class names" and "off by" in diagnosis.root_cause.cause
 
 # %% [markdown]
 # Now a fault in code. A decoder that gives corners where centre and size are wanted is a common slip in hand-written
 # exports (lesson 08):
 
 # %%
-from seglab.evaluation.doctor import doctor
+from seglab.diagnosis.doctor import doctor
 from seglab.geometry.boxes import xywh_to_xyxy
 
 
@@ -494,15 +496,15 @@ def slipped(images):
     return torch.cat((corners, predictions[:, 4:]), dim=1), prototypes
 
 
-culprit = doctor(slipped, spec, spec.names).culprit
-print(f"{culprit.check}: {culprit.cause}")
+root_cause = doctor(slipped, spec, spec.names).root_cause
+print(f"{root_cause.check}: {root_cause.cause}")
 
 # %% [markdown]
 # **What the doctor cannot see.** It does notice two classes that were exchanged. But suppose that somebody labelled
 # every banana as a bottle. The other labels are fine, the figure is mediocre but not absurd, and the doctor finds
 # nothing broken. Here the **confusion matrix** tells: no column of bananas is left, and in the column of bottles a
 # cell beside the diagonal is filled. (Counted are detections above confidence 0.25, paired with objects by a box IoU of
-# at least 0.45, whatever their classes. A column is a label, a row what it was called, colour the share of the column.
+# at least 0.45, whatever their classes. A column is a label, a row what it was called, color the share of the column.
 # The last row counts objects that were missed, the last column detections where nothing is labelled.)
 
 # %% alt="A confusion matrix: along the diagonal most cells are dark, but the column of bananas is empty, and many labelled bottles are called bananas."
@@ -531,7 +533,7 @@ print("labelled bottles that are called bananas:", confusion[6, 5] > 0, "- label
 #   from the curves.
 # - Tools disagree by rule, not by mistake: AP rule, cap, crowds, resolution. `val(explain=True)` shows each share.
 # - Count what mistakes cost, not how many they are. If a figure is absurd, ask the doctor, then look at the confusion
-#   matrix, then at the pictures.
+#   matrix, then at the images.
 #
 # ## Sources
 #

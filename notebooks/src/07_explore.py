@@ -1,21 +1,21 @@
 # %% [markdown]
 # # 07 · Exploring masks
 #
-# Between the network's last layer and the coloured picture lie four decisions: which scores count, which boxes are the
+# Between the network's last layer and the colored image lie four decisions: which scores count, which boxes are the
 # same object, where a mask ends, and what is called right. Summary numbers hide them. Here you turn each of them by
-# hand and see at once what it does; the network runs once per picture, and everything after it costs a few
+# hand and see at once what it does; the network runs once per image, and everything after it costs a few
 # milliseconds.
 #
 # After this lesson you can
 #
-# 1. move every threshold between network and picture, and say what each of them can and cannot mend,
+# 1. move every threshold between network and image, and say what each of them can and cannot fix,
 # 2. mix a mask out of prototypes yourself, and read the sides of a box from its distributions,
 # 3. see which points learn an object and why, and hand on what you found as a page that needs no kernel.
 #
 # **Time** about 15 seconds of computing on a CPU, the same on a T4. **Before** lessons 01, 03 and 04.
 #
 # Every tool works with the keyboard: Tab goes to the next control, the arrow keys move a slider, the space bar presses
-# a button. Each tool is stored as a still picture; run the cell to make it live. The page at the end of this lesson is
+# a button. Each tool is stored as a still image; run the cell to make it live. The page at the end of this lesson is
 # live without a kernel.
 
 # %%
@@ -23,19 +23,19 @@ import numpy as np
 import torch
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 
 model = YOLO("toybox-n")
 spec = load_dataset("toybox8-seg")
 dataset = SegmentationDataset(spec, "val", 640)
-print(len(dataset), "generated pictures from toybox8-seg; classes:", ", ".join(model.names.values()))
+print(len(dataset), "generated images from toybox8-seg; classes:", ", ".join(model.names.values()))
 
 # %% [markdown]
 # ## What the network leaves to you
 #
 # One run gives one box, ten class scores and 32 mask coefficients at every anchor point, and 32 prototypes for the
-# whole picture. Nothing is decided yet.
+# whole image. Nothing is decided yet.
 
 # %%
 from seglab.widgets.scene import see
@@ -54,16 +54,16 @@ assert predictions.shape[1] == 4 + len(model.names) + 32
 best = predictions[0, 4:-32].amax(dim=0)  # (A,) the best class's score at each point
 for confidence in (0.05, 0.25, 0.5, 0.75):
     print(f"score above {confidence:.2f}: {(best > confidence).sum():4} of {len(best)} boxes")
-print("objects that are really there:", len(sample.objects))
+print("objects that are really there:", len(sample.instances))
 
 # %% [markdown]
-# Several boxes per object remain, because several points learnt it (lesson 04). **The second decision** says when two
+# Several boxes per object remain, because several points learned it (lesson 04). **The second decision** says when two
 # boxes mean the same thing: go through them from the best score down, and keep a box unless a better one of its class
 # overlaps it too much.
 
 # %%
 from seglab.geometry.boxes import box_iou
-from seglab.inference.suppress import candidates, thin
+from seglab.inference.nms import candidates, nms
 
 
 def keep(boxes, classes, limit):  # best score first
@@ -75,18 +75,18 @@ def keep(boxes, classes, limit):  # best score first
     return kept
 
 
-hopeful = candidates(predictions, 0.25)[0]
+above_threshold = candidates(predictions, 0.25)[0]
 for limit in (0.3, 0.5, 0.7, 0.9):
-    kept = keep(hopeful.boxes, hopeful.classes, limit)
-    assert torch.equal(hopeful.boxes[kept], thin(hopeful, limit).boxes)
-    print(f"overlap up to {limit}: {len(kept):2} of {len(hopeful.boxes)} boxes stay")
+    kept = keep(above_threshold.boxes, above_threshold.classes, limit)
+    assert torch.equal(above_threshold.boxes[kept], nms(above_threshold, limit).boxes)
+    print(f"overlap up to {limit}: {len(kept):2} of {len(above_threshold.boxes)} boxes stay")
 
 # %% [markdown]
-# Now look at it. Boxes in colour stay, those in white are removed; the chosen box is drawn thick, and those that it
-# removes in orange. In the middle of this picture kites hang close together. Lower the limit to 0.4: one of them goes,
+# Now look at it. Boxes in color stay, those in white are removed; the chosen box is drawn thick, and those that it
+# removes in orange. In the middle of this image kites hang close together. Lower the limit to 0.4: one of them goes,
 # although it is really there. Raise it to 0.9: one thing keeps several boxes.
 
-# %% alt="A beach scene with all candidate boxes: those that stay in the colour of their class, those that go in white. In the middle hang three kites whose boxes overlap; the chosen bottle's box is thick."
+# %% alt="A beach scene with all candidate boxes: those that stay in the color of their class, those that go in white. In the middle hang three kites whose boxes overlap; the chosen bottle's box is thick."
 from seglab.widgets import overlap_explorer
 
 suppression = overlap_explorer(model, dataset.sample(1))  # kites hang close together
@@ -95,7 +95,7 @@ suppression
 # %%
 from seglab.widgets.scene import look
 
-kites, before = look(model, dataset.sample(1)), suppression.picture.value
+kites, before = look(model, dataset.sample(1)), suppression.image.value
 for limit in (0.9, 0.7, 0.4):
     suppression["overlap"].value = limit
     kept = kites.found(overlap=limit)
@@ -104,23 +104,23 @@ for limit in (0.9, 0.7, 0.4):
     print(f"limit {limit}: {len(kept)} boxes stay, {right} of them right")
 (lost,) = set(kites.found(overlap=0.5)) - set(kept)
 print("from 0.5 to 0.4 this one went:", model.names[int(kites.classes[lost])])
-assert suppression.picture.value != before and right == 12
+assert suppression.image.value != before and right == 12
 
 # %% [markdown]
 # ## The explorer
 #
-# All decisions on one panel, for all pictures. Point at an object or click it for its class, score, area and contour;
+# All decisions on one panel, for all images. Point at an object or click it for its class, score, area and contour;
 # the slider *object* does the same from the keyboard.
 
-# %% alt="A scene seen from above with every detection in the colour of its class, labelled with class and score: umbrellas, bananas, books, clocks, teddy bears."
+# %% alt="A scene seen from above with every detection in the color of its class, labelled with class and score: umbrellas, bananas, books, clocks, teddy bears."
 from seglab.widgets import explore
 
 explorer = explore(model, spec)
 explorer
 
 # %% [markdown]
-# One of its pictures with the truth beside it. On the left what was found, right ones green and wrong ones orange; on
-# the right the truth, in orange what was missed.
+# One of its images with the ground truth beside it. On the left what was found, right ones green and wrong ones orange; on
+# the right the ground truth, in orange what was missed.
 
 # %% alt="Two copies of one generated scene. Left the detections, green where right and orange where wrong; right the true objects, orange where missed."
 import matplotlib.pyplot as plt
@@ -129,19 +129,19 @@ from seglab.widgets.explorer import draw_scene
 
 scene = look(model, sample)
 figure, axis = plt.subplots(figsize=(9.6, 3.6), dpi=80)
-axis.imshow(draw_scene(scene, truth=True, verdicts=True)[0].picture)
+axis.imshow(draw_scene(scene, ground_truth=True, verdicts=True)[0].image)
 axis.set_axis_off()
 figure.tight_layout()
 plt.show()
 print(len(scene.found()), "detections out of", len(scene), "candidates")
 
 # %%
-before = explorer.picture.value
+before = explorer.image.value
 explorer["confidence"].value = 0.6
-assert explorer.picture.value != before
-surest = explorer.picture.value
+assert explorer.image.value != before
+surest = explorer.image.value
 explorer["object"].value = 1
-assert explorer.picture.value != surest and "<th scope=row>area</th>" in explorer.text.value
+assert explorer.image.value != surest and "<th scope=row>area</th>" in explorer.text.value
 print("fewer objects above 0.6, and one of them pointed out")
 
 # %% [markdown]
@@ -154,8 +154,8 @@ for name, value in (("object", 0), ("confidence", 0.25), ("overlap", 0.5), ("mas
     explorer[name].value = value
 print("runs after five sliders:", len(runs))
 for picture in (1, 0, 1):
-    explorer["picture"].value = picture
-print("runs after going to the second picture, back, and there again:", len(runs))
+    explorer["image"].value = picture
+print("runs after going to the second image, back, and there again:", len(runs))
 assert len(runs) == 1
 handle.remove()
 
@@ -202,9 +202,9 @@ def judge(overlaps, classes, truth_classes):  # (detections, objects), best scor
 
 
 numbers = scene.found()
-ours = judge(scene.overlaps(numbers), scene.classes[numbers], [thing.class_id for thing in scene.truth])
+ours = judge(scene.overlaps(numbers), scene.classes[numbers], [thing.class_id for thing in scene.ground_truth])
 assert ours == scene.verdicts(numbers)
-right, there = sum(verdict >= 0 for verdict in ours), len(scene.truth)
+right, there = sum(verdict >= 0 for verdict in ours), len(scene.ground_truth)
 print(f"{right} right, {len(ours) - right} wrong, {there - right} missed of {there}")
 
 # %%
@@ -213,18 +213,18 @@ for number, verdict, overlaps in zip(numbers, ours, scene.overlaps(numbers)):
     if verdict < 0:
         under = int(overlaps.argmax())  # the object that it lies on
         finder = scene.label(found_by[under]) if under in found_by else "nothing"
-        kind = model.names[scene.truth[under].class_id]
+        kind = model.names[scene.ground_truth[under].class_id]
         print(f"{scene.label(number)} lies on this object: {kind}, which was found by {finder}")
 
 # %%
-explorer["picture"].value = 0
+explorer["image"].value = 0
 explorer["mask"].value, explorer["overlap"].value, explorer["opacity"].value = 0.5, 0.7, 0.45
-plain = explorer.picture.value
-explorer["truth"].value = True
-beside = explorer.picture.value
+plain = explorer.image.value
+explorer["ground_truth"].value = True
+beside = explorer.image.value
 explorer["verdicts"].value = True
-assert len({plain, beside, explorer.picture.value}) == 3
-print("scroll up: the truth beside, green for right, orange for wrong and for missed")
+assert len({plain, beside, explorer.image.value}) == 3
+print("scroll up: the ground truth beside, green for right, orange for wrong and for missed")
 
 # %% [markdown]
 # Play with the confidence and watch the line of counts. Each step trades wrong ones for missed ones; lesson 06 turns
@@ -237,31 +237,31 @@ print("scroll up: the truth beside, green for right, orange for wrong and for mi
 # ## Photographs
 #
 # The same on COCO8-seg with the official weights, where these can be had (from `SEGLAB_DATASETS`, from the cache, or
-# downloaded and verified). The line below the cell says which pictures you see.
+# downloaded and verified). The line below the cell says which images you see.
 
-# %% tags=["nbval-ignore-output"] alt="A picture with every detection in the colour of its class, labelled with class and score."
+# %% tags=["nbval-ignore-output"] alt="An image with every detection in the color of its class, labelled with class and score."
 from seglab.errors import SeglabError
 
 try:
     photos = explore(YOLO("yolo11n-seg.pt"), load_dataset("coco8-seg"))
-    print("photographs of COCO8-seg, official weights")
+    print("photos of COCO8-seg, official weights")
 except SeglabError:
     photos = explore(model, load_dataset("toybox8-seg"), split="train")
-    print("COCO8-seg or its weights cannot be had here, so: the training pictures of toybox8-seg, course weights")
+    print("COCO8-seg or its weights cannot be had here, so: the training images of toybox8-seg, course weights")
 photos
 
 # %% [markdown]
 # ## How a mask is made
 #
-# The mask of an object is a weighted sum of 32 pictures that all objects share. By hand, for the second-best
+# The mask of an object is a weighted sum of 32 images that all objects share. By hand, for the second-best
 # detection: multiply, add, enlarge, cut at zero, cut off outside the box.
 
 # %%
 import torch.nn.functional as F
 
-one = thin(hopeful).pick(torch.tensor([1]))
+one = nms(above_threshold).pick(torch.tensor([1]))
 total = torch.einsum("k,khw->hw", one.coefficients[0], prototypes_of_it)  # (120, 160)
-enlarged = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[0, 0]  # (480, 640), as the picture
+enlarged = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[0, 0]  # (480, 640), as the image
 by_hand = (enlarged > 0).numpy()
 x0, y0, library = scene.crops(scene.found()[1:2])[0]
 window = by_hand[y0 : y0 + library.shape[0], x0 : x0 + library.shape[1]]
@@ -272,7 +272,7 @@ print("inside the box the mask by hand is the library's; positive outside as wel
 # The mixer shows them all. Red is above zero, blue below; the frame says how a prototype is used. Set *strongest* to a
 # few and let it grow, or take one slider away from the network's own value.
 
-# %% alt="Left the picture with the mask of one umbrella, right the weighted sum on the coarse grid, red above zero and blue below; under them the prototypes, each with its coefficient."
+# %% alt="Left the image with the mask of one umbrella, right the weighted sum on the coarse grid, red above zero and blue below; under them the prototypes, each with its coefficient."
 from seglab.widgets import prototypes
 from seglab.widgets.prototypes import keep_strongest, mixed_sums
 
@@ -280,11 +280,11 @@ mixer = prototypes(model, sample, i=1)
 mixer
 
 # %%
-before = mixer.picture.value
+before = mixer.image.value
 mixer["strongest"].value = 8
-some = mixer.picture.value
+some = mixer.image.value
 mixer["c0"].value = mixer["c0"].max
-assert len({before, some, mixer.picture.value}) == 3
+assert len({before, some, mixer.image.value}) == 3
 print("each setting mixes another mask")
 
 # %% [markdown]
@@ -292,7 +292,7 @@ print("each setting mixes another mask")
 # same box, which does much of the work by itself (lesson 03): so the first line gives the bare box.
 
 # %%
-detections, chosen = thin(hopeful), 1
+detections, chosen = nms(above_threshold), 1
 own = detections.coefficients[chosen].numpy()
 whole = mixed_sums(seen, detections, chosen, own)[2] > 0  # the window is the box
 print(f"box alone: IoU with the mask of all {whole.mean():.2f}")
@@ -329,10 +329,10 @@ sides = distribution(model, sample, i=1)
 sides
 
 # %%
-before = sides.picture.value
+before = sides.image.value
 sides["object"].value = 3
-assert sides.picture.value != before
-print("look for broad distributions: sides that something else covers, or that the picture cuts off")
+assert sides.image.value != before
+print("look for broad distributions: sides that something else covers, or that the image cuts off")
 
 # %% [markdown]
 # ## Which points learn what
@@ -340,7 +340,7 @@ print("look for broad distributions: sides that something else covers, or that t
 # Training once more (lesson 04), now point by point. Filled points learn the object, larger where more is asked; the
 # table says why, for the best aligned points.
 
-# %% alt="Left a training picture with the boxes of its objects; right one of them, a clock, enlarged: a grid of points in its box, ten of them filled."
+# %% alt="Left a training image with the boxes of its objects; right one of them, a clock, enlarged: a grid of points in its box, ten of them filled."
 from seglab.data.collate import collate
 from seglab.widgets import assignment
 
@@ -350,17 +350,17 @@ points_panel = assignment(model, batch, image=0)
 points_panel
 
 # %%
-before = points_panel.picture.value
+before = points_panel.image.value
 points_panel["object"].value = 2
 points_panel["point"].value = 11
-assert points_panel.picture.value != before and "is not among its 10 best" in points_panel.text.value
+assert points_panel.image.value != before and "is not among its 10 best" in points_panel.text.value
 print("the eleventh best point of an object does not learn it")
 
 # %% [markdown]
 # ## A page to hand on
 #
 # `explorer_page` (on the command line: `seglab explore model=toybox-n source=toybox8-seg html=explorer.html`) writes
-# the explorer as one HTML file with pictures and candidates inside it, each candidate's outline at five levels of mask
+# the explorer as one HTML file with images and candidates inside it, each candidate's outline at five levels of mask
 # probability. Suppression runs in the page, so all its thresholds work without Python, without the neural network and
 # without the internet; a colleague opens it from a mail.
 
@@ -379,17 +379,17 @@ print(page.name, "loads nothing from elsewhere; smaller than two megabytes:", le
 # ## Recap
 #
 # - Confidence, overlap, mask threshold and the matching rule are decisions after the network. They can be changed
-#   without running it, and two tools that decide differently show different pictures of the same weights.
+#   without running it, and two tools that decide differently show different images of the same weights.
 # - A mask is a weighted sum of shared prototypes, cut at zero and at its box; its detail comes from the input's size.
 # - A side of a box is the mean of a distribution, and its width shows doubt where things cover each other.
-# - In training an object is learnt by its ten best points, unless another object needs one of them more.
+# - In training an object is learned by its ten best points, unless another object needs one of them more.
 #
 # ## Sources
 #
 # - Bolya et al., *YOLACT: Real-time Instance Segmentation*, 2019: prototypes and coefficients.
 # - Li et al., *Generalized Focal Loss*, 2020: sides as distributions. Feng et al., *TOOD*, 2021: the assignment.
 # - The library: `seglab/widgets/scene.py` (what is computed), `seglab/widgets/explorer.py` (what is drawn),
-#   `seglab/inference/suppress.py` and `seglab/inference/masks.py`.
+#   `seglab/inference/nms.py` and `seglab/inference/masks.py`.
 #
 # ## Exercises
 #

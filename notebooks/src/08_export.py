@@ -28,8 +28,8 @@ import onnxruntime
 import torch
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 
 model = YOLO("toybox-n")
 photos = [read_image(path) for path in load_dataset("toybox8-seg").images("val")]
@@ -63,7 +63,7 @@ print(file.name, "is larger than 5 MB:", file.stat().st_size > 5_000_000)
 import inspect
 import warnings
 
-from seglab.export.deployed import Deployed  # the network, folded, and the decoding of its boxes
+from seglab.export.inference_model import InferenceModel  # the network, folded, and the decoding of its boxes
 
 own_file, example = folder / "own.onnx", torch.zeros(1, 3, 320, 320)
 options = {"input_names": ["images"], "output_names": ["predictions", "prototypes"], "opset_version": 17}
@@ -71,7 +71,7 @@ if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # where torch k
     options["dynamo"] = False
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it announces its age
-    torch.onnx.export(Deployed(model.network), (example,), str(own_file), **options)
+    torch.onnx.export(InferenceModel(model.network), (example,), str(own_file), **options)
 print(own_file.name, "is larger than 5 MB:", own_file.stat().st_size > 5_000_000)
 
 # %%
@@ -255,7 +255,7 @@ assert min(same_masks(masks, copied[3]), same_masks(masks, result.masks.numpy().
 # In the figure that follows, red logits are positive and blue ones negative. The map is only right inside the object's
 # box (the frame); outside it was never asked for anything (lesson 04) and may be positive on other objects as well.
 
-# %% alt="The letterboxed photo with its grey border, one object's mask as a coarse map of logits, and the photo with every decoded mask in colour."
+# %% alt="The letterboxed photo with its grey border, one object's mask as a coarse map of logits, and the photo with every decoded mask in color."
 from seglab.drawing.overlays import draw_instances
 
 largest = max(range(len(kept)), key=lambda i: np.prod(boxes[kept[i], 2:] - boxes[kept[i], :2]))
@@ -271,7 +271,7 @@ for axis, title in zip(axes, ("what goes in", "one object: 80 x 80 logits", "wha
     axis.set_axis_off()
 figure.tight_layout()
 plt.show()
-print("coloured by class:", ", ".join(sorted({model.names[int(kind)] for kind in copied[2]})))
+print("colored by class:", ", ".join(sorted({model.names[int(kind)] for kind in copied[2]})))
 
 # %% [markdown]
 # ## The parity check
@@ -286,11 +286,15 @@ print("coloured by class:", ", ".join(sorted({model.names[int(kind)] for kind in
 # ten times as much (fast convolutions by Winograd's method lose up to one decimal digit), and by no more.
 
 # %%
-reference, exact, forward = Deployed(model.network), Deployed(model.network, torch.float64), YOLO(file).runtime.forward
+reference, exact, forward = (
+    InferenceModel(model.network),
+    InferenceModel(model.network, torch.float64),
+    YOLO(file).runtime.forward,
+)
 with torch.inference_mode():
-    ours, truth, theirs = (network(torch.from_numpy(images))[0] for network in (reference, exact, forward))
+    ours, ground_truth, theirs = (network(torch.from_numpy(images))[0] for network in (reference, exact, forward))
 for name, rows in (("boxes", slice(0, 4)), ("scores", slice(4, 14)), ("coefficients", slice(14, 46))):
-    own_rounding = (ours - truth)[:, rows].abs().max().item()
+    own_rounding = (ours - ground_truth)[:, rows].abs().max().item()
     max_error = (theirs - ours)[:, rows].abs().max().item()
     print(f"{name}: at most ten times the network's own rounding: {max_error <= 10 * own_rounding}")
     assert 0 < own_rounding < 0.01 and max_error <= 10 * own_rounding
@@ -387,7 +391,7 @@ print("no counterpart at all, whatever the score: fewer than one in twenty:", 0 
 assert differ > 0.1 and 0 < lost < 0.05
 
 # %% [markdown]
-# The floats are innocent: the parity check has just shown it. What differs is the *picture*. The file takes 320 × 320
+# The floats are innocent: the parity check has just shown it. What differs is the *image*. The file takes 320 × 320
 # and nothing else. The weights take any multiple of 32, so prediction pads as little as it can, and a 640 × 480 photo
 # becomes 320 × 256 (width × height). Another border, another place on the grid of anchor points, other numbers.
 
@@ -416,7 +420,7 @@ print(f"weights against a file with dynamic=True: {dynamic:.0%} differ")
 assert square == dynamic == 0
 
 # %% [markdown]
-# Neither letterbox is wrong. The network is simply not invariant: move a picture by half a cell, and every score
+# Neither letterbox is wrong. The network is simply not invariant: move an image by half a cell, and every score
 # changes a little. So compare models on one letterbox, and use in production the one you validated with.
 #
 # The other suspects are all in the few lines *before* the network. Feed one and the same file in the ways one sees in
@@ -440,7 +444,7 @@ right = fed(lambda photo: (letterboxed(photo)[0], (240, 320)))
 print("fed as it should be, the same detections:", without_equal(right, from_file) == 0)
 assert without_equal(right, from_file) == 0
 
-# %% alt="Bars: share of detections that differ, and in another colour the few without any counterpart. By the floats of the export: none. By the other letterbox, a black border, exchanged colours or stretching: many to all differ, one in eight at most has no counterpart."
+# %% alt="Bars: share of detections that differ, and in another color the few without any counterpart. By the floats of the export: none. By the other letterbox, a black border, exchanged colors or stretching: many to all differ, one in eight at most has no counterpart."
 sides = {
     "the export's floats": results(model, imgsz=320, rect=False),
     "the other letterbox": from_weights,
@@ -459,7 +463,7 @@ print("nothing by the floats, fewer than one in seven by the rest:", shares[0] =
 
 # %% [markdown]
 # Most of what these bars count is the same object with a shifted box or another score. Gained, lost or renamed are only
-# a few in a hundred by the other letterbox or a black border, and about one in ten by exchanged colours or stretching.
+# a few in a hundred by the other letterbox or a black border, and about one in ten by exchanged colors or stretching.
 # Lesson 06's mAP says what they cost.
 #
 # ## Other formats
@@ -512,7 +516,7 @@ assert step > 2 and not rounded[0, 4:14].any()
 # %% [markdown]
 # That is why converters that put everything into int8 produce files without a single sensible score, and why the
 # library quantises convolutions only, leaves each head's last one and all decoding in float, and judges an int8 file by
-# nothing but its mAP (`model.export(int8=True, data=...)`, a few pictures calibrate it).
+# nothing but its mAP (`model.export(int8=True, data=...)`, a few images calibrate it).
 #
 # ## Speed
 #
@@ -527,9 +531,9 @@ import statistics
 from seglab.export.benchmark import interleaved
 
 forwards = {(name, ""): YOLO(path).runtime.forward for name, path in files.items()}
-forwards = {("PyTorch", ""): Deployed(model.network).to(memory_format=torch.channels_last), **forwards}
+forwards = {("PyTorch", ""): InferenceModel(model.network).to(memory_format=torch.channels_last), **forwards}
 for (name, _), seconds in interleaved(forwards, torch.rand(1, 3, 320, 320), rounds=8).items():
-    print(f"{name:12} {1000 * statistics.median(seconds):5.0f} ms per picture of 320 x 320")
+    print(f"{name:12} {1000 * statistics.median(seconds):5.0f} ms per image of 320 x 320")
 
 # %% [markdown]
 # ## Recap

@@ -42,9 +42,9 @@ print("an empty folder for photos:", not any(photos.iterdir()))
 # then need five calls, `convert`, `check`, `train`, `val` and `doctor`, and a split by groups; they take any folder.)
 
 # %%
-from seglab.data.toybox.scene import scene
-from seglab.data.toybox.things import NAMES
 from seglab.geometry.polygons import ring_area
+from seglab.toybox.scene import scene
+from seglab.toybox.things import NAMES
 
 CALLED = {"cup": "mug", "clock": "clock", "teddy bear": "teddy"}
 
@@ -65,7 +65,7 @@ print("you want to find", sorted(CALLED.values()))
 taken, seed = 0, 0
 while taken < 27:
     made, seed = scene((9, seed), (360, 480)), seed + 1
-    wanted = [thing for thing in made.objects if NAMES[thing.class_id] in CALLED]
+    wanted = [thing for thing in made.instances if NAMES[thing.class_id] in CALLED]
     if wanted:
         taken += 1
         name = f"IMG_{taken:04}.jpg"
@@ -114,7 +114,7 @@ page["shapes"][0]["label"] = "teddy"
 page_of(5).write_text(json.dumps(page))
 print("mended:", dict(sorted(count_labels().items())))
 
-# %% alt="A photo of toys; the clocks, mugs and teddies on it are outlined in colour, with the corners of the hand-drawn polygons as dots."
+# %% alt="A photo of toys; the clocks, mugs and teddies on it are outlined in color, with the corners of the hand-drawn polygons as dots."
 shown = max(range(1, 28), key=lambda number: len(json.loads(page_of(number).read_text())["shapes"]))
 page = json.loads(page_of(shown).read_text())
 names = sorted(count_labels())
@@ -132,7 +132,7 @@ print("class numbers:", dict(enumerate(names)))
 # %% [markdown]
 # ## Converting, with a report
 #
-# A YOLO-seg label is a row of text: class number, then x and y as shares of the picture's sides (lesson 02). By hand
+# A YOLO-seg label is a row of text: class number, then x and y as shares of the image's sides (lesson 02). By hand
 # that is a division. The library does the rest as well: parts of one object, rectangles, circles, brushed masks,
 # borders.
 
@@ -143,10 +143,10 @@ def row_of(shape, width, height):
     return [names.index(shape["label"]), *shares.ravel()]
 
 
-from seglab.data.convert import convert
+from seglab.convert.convert import convert
 
 report = convert(photos, out=folder / "mine")
-print(f"{report.images_written} of {report.images} photos, {report.objects_written} of {report.objects} objects")
+print(f"{report.images_written} of {report.images} photos, {report.instances_written} of {report.instances} objects")
 print("lost:", [problem.what for problem in report.problems if not problem.note])
 print("lowest IoU of any object with what was drawn:", min(size.worst for size in report.own.values()))
 assert report.lost == 1 and min(size.worst for size in report.own.values()) == 1
@@ -189,11 +189,11 @@ naive = write_split("naive", np.arange(28) % 4 == 3)
 print(naive.read_text())
 
 # %% [markdown]
-# `check` (on the command line `seglab check data=mine/naive.yaml`) reads every picture and label once, counts, looks
+# `check` (on the command line `seglab check data=mine/naive.yaml`) reads every image and label once, counts, looks
 # for equal pixels, and draws a contact sheet:
 
 # %%
-from seglab.data.check import check
+from seglab.diagnosis.check import check
 
 found = check(naive, out=folder / "check")
 print(str(found).replace(str(folder), "..."))
@@ -233,7 +233,7 @@ mine = write_split("mine", np.isin(groups, chosen_groups))  # replaces the mine.
 found = check(mine, out=None)
 leaks = sum(one != other for one, _, other, _ in found.duplicates)
 print({name: split.images for name, split in found.splits.items()}, "-", leaks, "pairs across splits")
-assert leaks == 0 and all(split.objects[c] for split in found.splits.values() for c in range(3))
+assert leaks == 0 and all(split.instances[c] for split in found.splits.values() for c in range(3))
 
 # %% [markdown]
 # ## What a trained network brings along
@@ -261,7 +261,7 @@ print("rows of the last layer:", scores_before.weight.shape[0], "before,", score
 #
 # ## A trap for small data
 #
-# The usual settings want 64 pictures per optimiser step (`nbs`) and add up gradients until they have them or the epoch
+# The usual settings want 64 images per optimiser step (`nbs`) and add up gradients until they have them or the epoch
 # ends, whichever comes first. With some twenty photos that is one step per epoch:
 
 # %%
@@ -328,25 +328,25 @@ for index, class_id in enumerate(again.seg.ap_class_index.tolist()):
 assert metrics.seg.map50 > max(0.25, history["metrics/mAP50(M)"][0])
 
 # %%
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 
 held_back = SegmentationDataset(load_dataset(mine), "val", 320)
-most = sorted(range(len(held_back)), key=lambda index: -len(held_back.objects(index)))[:2]
+most = sorted(range(len(held_back)), key=lambda index: -len(held_back.instances(index)))[:2]
 results = model.predict([held_back.images[index] for index in most])
 print(len(results), "photos it has not seen")
 
 # %% [markdown]
-# Colours are the library's now: red clocks, blue mugs, green teddies. Look for three things: what was missed, what was
+# Colors are the library's now: red clocks, blue mugs, green teddies. Look for three things: what was missed, what was
 # invented, where outlines are frayed.
 
-# %% alt="Two photos the network has not learnt from: above the objects drawn by hand, tinted; below what the fine-tuned network finds, tinted and named."
+# %% alt="Two photos the network has not learned from: above the objects drawn by hand, tinted; below what the fine-tuned network finds, tinted and named."
 from seglab.drawing.overlays import draw_instances
 from seglab.geometry.raster import fill
 
 figure, axes = plt.subplots(2, 2, figsize=(7, 5.3), dpi=80)
 for above, below, index, result in zip(*axes, most, results):
-    things = held_back.objects(index)
+    things = held_back.instances(index)
     crops = [(0, 0, fill(thing.rings, 360, 480)) for thing in things]
     above.imshow(draw_instances(held_back.sample(index).image, [t.class_id for t in things], crops=crops, opacity=0.6))
     below.imshow(result.plot()[..., ::-1])
@@ -382,7 +382,7 @@ shuffled = folder / "mine/shuffled.yaml"
 shuffled.write_text(mine.read_text().replace(", ".join(names), ", ".join(names[::-1])))
 before, after = (model.val(data=each, verbose=False).seg.map for each in (mine, shuffled))
 print("the same mAP with reversed names:", before == after)
-suspect = model.doctor(data=shuffled).culprit
+suspect = model.doctor(data=shuffled).root_cause
 print("look at:", suspect.check, "-", suspect.cause)
 assert suspect.check == "class names"
 
@@ -412,8 +412,8 @@ assert suspect.check == "class names"
 # - Yosinski et al., *How transferable are features in deep neural networks?*, 2014, for freezing layers.
 # - Kaufman et al., *Leakage in Data Mining*, 2012; Lewis and Gale, *A Sequential Algorithm for Training Text
 #   Classifiers*, 1994, for labelling the least sure first.
-# - The library: `seglab/data/convert.py`, `seglab/data/check.py`, `seglab/model/weights.py`,
-#   `seglab/training/optim.py`, `seglab/evaluation/doctor.py`.
+# - The library: `seglab/convert/convert.py`, `seglab/diagnosis/check.py`, `seglab/model/weights.py`,
+#   `seglab/training/optim.py`, `seglab/diagnosis/doctor.py`.
 #
 # ## Exercises
 #

@@ -25,14 +25,14 @@ import torch
 from torch import nn
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset
-from seglab.training.trainer import to_device
+from seglab.datasets.load import load_dataset
+from seglab.training.trainer import batch_to_device
 
 folder = Path(tempfile.mkdtemp())
 dataset = SegmentationDataset(load_dataset("toybox8-seg"), "train", 160)
-print(len(dataset), "pictures of 160 x 160 to experiment with")
+print(len(dataset), "images of 160 x 160 to experiment with")
 
 # %% [markdown]
 # ## A budget
@@ -47,7 +47,7 @@ by_hand = 2 * (3 * 3 * 3) * 16 * 320 * 320
 assert by_hand == count_flops(nn.Conv2d(3, 16, 3, 2, 1, bias=False), 640)
 with torch.device("meta"):  # shapes without numbers: counting needs no arithmetic
     forward = count_flops(fuse(YOLO11Seg("n")), 640)
-print(f"first layer {by_hand / 1e9:.2f}, the whole network {forward / 1e9:.1f} GFLOPs per picture of 640 x 640")
+print(f"first layer {by_hand / 1e9:.2f}, the whole network {forward / 1e9:.1f} GFLOPs per image of 640 x 640")
 
 # %% [markdown]
 # Training costs about three times that: once forward, once for the gradient of what goes into each layer, once for the
@@ -70,12 +70,12 @@ needed = 3 * forward * 118_287 * 100
 print(f"100 epochs of COCO: {needed / 1e18:.2f} million million million operations")
 for name, rate in (("0.1 TFLOP/s, a laptop's CPU", 1e11), ("5 TFLOP/s, a modest GPU", 5e12), ("100 TFLOP/s", 1e14)):
     hours = needed / rate / 3600
-    print(f"{name:28} {hours:6.0f} hours, and {rate / (3 * forward):5.0f} pictures a second to be read and augmented")
+    print(f"{name:28} {hours:6.0f} hours, and {rate / (3 * forward):5.0f} images a second to be read and augmented")
 
 # %% [markdown]
 # These are rates *achieved*, and devices achieve a fraction of what their brochures say; small networks a small one.
-# The last column is the one that is forgotten. A core reads and augments some tens of pictures a second, so a fast GPU
-# waits for its data unless many processes read (`workers=8`) or the decoded pictures are kept (`cache="ram"`, if they
+# The last column is the one that is forgotten. A core reads and augments some tens of images a second, so a fast GPU
+# waits for its data unless many processes read (`workers=8`) or the decoded images are kept (`cache="ram"`, if they
 # fit). Measure before buying. Here is what the CPU under this page achieved (yours will differ):
 
 # %% tags=["nbval-ignore-output"]
@@ -99,7 +99,7 @@ print(f"{rate / 1e9:.0f} GFLOP/s forward, on {torch.get_num_threads()} thread(s)
 
 # %%
 model = YOLO("toybox-n")
-images, targets = to_device(collate([dataset[index] for index in range(4)]), torch.device("cpu"))
+images, targets = batch_to_device(collate([dataset[index] for index in range(4)]), torch.device("cpu"))
 place = "cuda" if torch.cuda.is_available() else "cpu"
 with torch.inference_mode():
     here = model.network(images)
@@ -178,7 +178,7 @@ def remember(layer, inputs, output):
 
 handle = model.network.model[16].register_forward_hook(remember)
 total, _ = segmentation_loss(model.network(images), targets, LossGains())
-(total / 4).backward()  # the total is multiplied by the number of pictures (lesson 04)
+(total / 4).backward()  # the total is multiplied by the number of images (lesson 04)
 handle.remove()
 flowing = kept["layer 16"].grad[kept["layer 16"].grad != 0].abs()
 for scale in (1, 1024):
@@ -210,7 +210,7 @@ print("scaling moves all of them by", np.log2(1024), "bits")
 # ## Gradient accumulation
 #
 # A batch of 64 does not fit? Add up the gradients of 16 batches of 4, then step once. For a plain network and a loss
-# that is a sum over pictures this is not an approximation, it is the same sum with brackets:
+# that is a sum over images this is not an approximation, it is the same sum with brackets:
 
 # %%
 small = nn.Sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Conv2d(8, 1, 3)).double()  # 16 digits: rounding cannot hide
@@ -230,9 +230,9 @@ print("the mean of two halves' gradients is the whole batch's, to ten digits:", 
 
 
 # %% [markdown]
-# In a detector two things tie the pictures of a batch together, and both break the equality. **Batch normalisation**
+# In a detector two things tie the images of a batch together, and both break the equality. **Batch normalisation**
 # takes mean and variance over the batch. And **the loss is divided** by how much is asked for in the batch (lesson 04):
-# a picture with thirty objects weighs more when it is divided together with an empty one. The second alone is a small
+# an image with thirty objects weighs more when it is divided together with an empty one. The second alone is a small
 # matter. To see that, let the statistics rest (evaluation mode), then let them live:
 
 
@@ -257,8 +257,8 @@ print(f"cosine of the angle between both gradients: {resting:.2f} with resting s
 assert 0.8 < resting < 0.9999 and live < resting
 
 # %% [markdown]
-# Halves of two small pictures are an extreme: the coarsest maps of each have fifty cells to take statistics from. Parts
-# with more and larger pictures come nearer, never quite: accumulation gives a large batch's sum, not its statistics.
+# Halves of two small images are an extreme: the coarsest maps of each have fifty cells to take statistics from. Parts
+# with more and larger images come nearer, never quite: accumulation gives a large batch's sum, not its statistics.
 #
 # The library accumulates by itself: `nbs=64` is the nominal batch, and with `batch=16` four batches make one step (once
 # the warm-up is over). `nbs=16` beside it, or whatever the batch is, switches that off.
@@ -290,20 +290,21 @@ print("without the last term the variance of every channel would be too small:",
 # %% [markdown]
 # The library does both: batch normalisation over all processes (`share_batch_statistics`), and sums of what is asked
 # taken over all processes before the loss divides. Try it for real. This program computes one gradient of the detector
-# over four pictures: alone, or as one of several processes.
+# over four images: alone, or as one of several processes.
 
 # %%
 PROGRAM = """
 import sys, numpy as np, torch
 from seglab import YOLO
-from seglab.data import catalogue, collate, dataset
+from seglab.data import collate, dataset
+from seglab.datasets import load as catalogue
 from seglab.training import distributed, loss, trainer
 
 out = globals().get("out") or sys.argv[1]  # where the gradient goes
 process = distributed.join(torch.device("cpu"))  # alone, unless torchrun says otherwise
 data = dataset.SegmentationDataset(catalogue.load_dataset("toybox8-seg"), "train", 160)
 mine = [data[index] for index in range(4)[process.rank :: process.world]]  # this process's share of the batch
-images, targets = trainer.to_device(collate.collate(mine), process.device)
+images, targets = trainer.batch_to_device(collate.collate(mine), process.device)
 network = YOLO("toybox-n").network.train()
 """
 print("each process takes its share:", [list(range(4))[rank::2] for rank in range(2)])
@@ -357,14 +358,14 @@ def distance(gradient):
 
 assert np.array_equal(shared, np.load(folder / "two_shared_1.npy"))  # both processes hold the same average
 print(f"two processes' gradient is {distance(shared):.0e} of its length away from one process's")
-print(f"and if each normalises by its own pictures: {distance(own):.2f}")
+print(f"and if each normalises by its own images: {distance(own):.2f}")
 assert distance(shared) < 0.01 and distance(own) > 100 * distance(shared)
 
 # %% [markdown]
 # Not equal to the last bit, since sums run in another order; but more than a hundred times nearer than where each
-# process takes the statistics of its own pictures.
+# process takes the statistics of its own images.
 #
-# **Who gets which pictures** must be settled without a word being exchanged. So the order of an epoch is a function of
+# **Who gets which images** must be settled without a word being exchanged. So the order of an epoch is a function of
 # seed and epoch alone: every process computes it and takes every `world`-th entry. The number of processes then changes
 # who does the work, and not what is done:
 
@@ -381,13 +382,13 @@ for rank in range(4):
     assert [batch == order[rank::4][4 * n : 4 * n + 4].tolist() for n, batch in enumerate(sampler)] == [True] * 4
     shares.append(list(sampler))
 first = sorted(index for share in shares for index in share[0])
-print("the first step's pictures over four processes are one process's:", first == sorted(order[:16].tolist()))
+print("the first step's images over four processes are one process's:", first == sorted(order[:16].tolist()))
 
 # %% [markdown]
 # ## Data that does not fit into memory
 #
 # COCO's training photos are 19 GB as files and about 118,287 × 640 × 480 × 3 bytes = 109 GB as arrays. Unless you ask
-# for it (`cache="ram"`), nothing in the library holds a dataset: it holds a list of paths, and reads a picture when it
+# for it (`cache="ram"`), nothing in the library holds a dataset: it holds a list of paths, and reads an image when it
 # is its turn. The difference, measured:
 
 # %%
@@ -407,17 +408,17 @@ def peak_of(work):
 paths = [path for split in ("train", "val") for path in load_dataset("toybox8-seg").images(split)]
 everything = peak_of(lambda: [read_image(path) for path in paths])
 in_turn = peak_of(lambda: [read_image(path).mean() for path in paths])
-print("a list of 8 pictures takes more than twice the memory of 8 pictures in turn:", everything > 2 * in_turn)
+print("a list of 8 images takes more than twice the memory of 8 images in turn:", everything > 2 * in_turn)
 assert everything > 2 * in_turn
 
 # %% [markdown]
 # The same holds on every other path: `predict(folder, stream=True)` yields results one by one, and the converter reads
 # a JSON of gigabytes object by object. What grows with a dataset is a list of names, and the order of an epoch, which
-# is eight bytes per picture.
+# is eight bytes per image.
 #
 # Data need not exist at all. `seglab train model=yolo11n-seg.yaml data=toybox-fresh:2000` draws 2,000 *new* scenes in
 # every epoch and writes none. Scene n of epoch e is a function of n and e, so any number of workers, and a resumed run,
-# see the same ones. Nothing can be learnt by heart. The price is feeding: a core draws about 20 scenes a second.
+# see the same ones. Nothing can be learned by heart. The price is feeding: a core draws about 20 scenes a second.
 
 # %% alt="Three generated scenes side by side: scene 0 of epochs 0, 1 and 0 again. The second shows other things in another place, the third is the first."
 fresh = SegmentationDataset(load_dataset("toybox-fresh:2000"), "train", 160)
@@ -480,9 +481,9 @@ with torch.device("meta"):
 #
 # ## Recap
 #
-# - A budget is operations times three times pictures times epochs, over what the device achieves; then ask who feeds it.
+# - A budget is operations times three times images times epochs, over what the device achieves; then ask who feeds it.
 # - Mixed precision: products in 16 bits, sums and coordinates in 32; float16 needs its loss scaled, bfloat16 does not.
-# - Accumulating or sharing a batch gives the same gradient if nothing ties its pictures together; batch statistics and
+# - Accumulating or sharing a batch gives the same gradient if nothing ties its images together; batch statistics and
 #   normalisers do, and several processes must exchange both.
 # - Order is a function of seed and epoch; data is read in turn; a table is reproduced when it has been run.
 #

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from seglab.class_names import equal_classes
-from seglab.data.catalogue import DatasetSpec, label_path
-from seglab.data.coco_format import read_coco
-from seglab.data.problems import Problem
-from seglab.data.sample import Object, with_class_ids
-from seglab.data.yolo_format import read_labels
+from seglab.datasets.spec import DatasetSpec, label_path
+from seglab.formats.coco import read_coco
+from seglab.formats.issues import Issue
+from seglab.formats.yolo import read_labels
+from seglab.sample import Instance, with_class_ids
 
 KEPT = 5000  # images whose objects stay in memory once read: a few kilobytes each
 
@@ -24,7 +24,7 @@ class Annotations:
         self.coco = read_coco(path) if path else None
         self.files = [path] if path else []
         self.files += [] if self.whole else [label_path(image) for image in spec.images(split)]
-        self._kept: dict[Path, tuple[list[Object], list[Problem]]] = {}
+        self._kept: dict[Path, tuple[list[Instance], list[Issue]]] = {}
 
     @property
     def has_json(self) -> bool:
@@ -35,7 +35,7 @@ class Annotations:
         """What reading depends on besides `files`."""
         return repr(sorted(self.names.items()))
 
-    def unplaced(self) -> list[Problem]:
+    def unplaced(self) -> list[Issue]:
         """What is wrong with annotations of no image that is listed."""
         return self.coco.unplaced() if self.coco else []
 
@@ -46,28 +46,28 @@ class Annotations:
             return entry["id"]
         return int(image.stem) if image.stem.isdecimal() else image.stem
 
-    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         """The objects of an image of `size` (height, width) in its own frame, crowds included, and what is wrong."""
         if image in self._kept:
-            objects, problems = self._kept[image]
+            instances, problems = self._kept[image]
         else:
-            objects, problems = self._parsed(image, size)
+            instances, problems = self._parsed(image, size)
             if len(self._kept) < KEPT:
-                self._kept[image] = objects, problems
-        return list(objects), list(problems)
+                self._kept[image] = instances, problems
+        return list(instances), list(problems)
 
-    def _parsed(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
+    def _parsed(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         (height, width), entry = size, self.coco and self.coco.entry(image)
-        found, faults = self.coco.objects(entry, size) if entry else ([], [])
+        found, faults = self.coco.instances(entry, size) if entry else ([], [])
         if not self.whole:
-            objects, problems = read_labels(label_path(image), width, height, self.names)
-            return objects + found, problems + faults
+            instances, problems = read_labels(label_path(image), width, height, self.names)
+            return instances + found, problems + faults
         if not entry:
-            return [], [Problem(str(image), 0, "no image of the JSON", "taken as a picture without objects")]
+            return [], [Issue(str(image), 0, "no image of the JSON", "taken as an image without objects")]
         if (entry.get("height", height), entry.get("width", width)) != size:
             said = f"{entry.get('width')} x {entry.get('height')}, the file has {width} x {height}"
             what = f"another size than in the JSON: it says {said}"
-            return [], [Problem(str(image), 0, what, "its objects left out")]
+            return [], [Issue(str(image), 0, what, "its objects left out")]
         return found, faults
 
 
@@ -97,19 +97,19 @@ class JoinedAnnotations:
     def fingerprint(self) -> str:
         return " ".join(part.fingerprint() for part in self._parts)
 
-    def unplaced(self) -> list[Problem]:
+    def unplaced(self) -> list[Issue]:
         return [problem for part in self._parts for problem in part.unplaced()]
 
     def image_id(self, image: Path) -> int | str:
         return self._parts[self._parts_of[image][0]].image_id(image)
 
-    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
-        objects, problems = [], []
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        instances, problems = [], []
         for number in self._parts_of[image]:
             found, faults = self._parts[number].read(image, size)
-            objects += with_class_ids(found, self._ids[number])
+            instances += with_class_ids(found, self._ids[number])
             problems += faults
-        return objects, problems
+        return instances, problems
 
 
 def open_annotations(spec: DatasetSpec, split: str) -> Annotations | JoinedAnnotations:

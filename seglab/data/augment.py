@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from seglab.data.sample import Object, Sample
 from seglab.errors import fit_types, keep_within
 from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
+from seglab.sample import Instance, Sample
 
 # What is left of an object after cutting must be wider and higher than this, less stretched than that, and more than
 # this share of its box before: the rule of the field, with the share it uses for outlines.
@@ -55,7 +55,7 @@ _BOUNDS = {
     **dict.fromkeys(("hsv_h", "hsv_s", "hsv_v", "translate", "scale"), (0, 1)),  # beyond, factors turn negative
     "degrees": (0, 180),
     "shear": (0, 60),  # at 90 nothing is left
-    "perspective": (0, 0.001),  # beyond, much of a picture comes to lie behind the viewer
+    "perspective": (0, 0.001),  # beyond, much of an image comes to lie behind the viewer
 }
 
 
@@ -92,17 +92,17 @@ def _arrange(load, index, others, size, config, rng) -> Sample:
         sample = mosaic([load(int(number)) for number in (index, *rng.choice(others, 3))], size, rng)
     else:
         sample = load(int(index))
-        sample = place(sample, loader_letterbox(sample.image.shape[:2], size, size))
+        sample = apply_letterbox(sample, loader_letterbox(sample.image.shape[:2], size, size))
     if config.copy_paste:
         sample = copy_paste(sample, config.copy_paste, rng)
     return random_affine(sample, size, config, rng)
 
 
-def place(sample: Sample, box: Letterbox) -> Sample:
+def apply_letterbox(sample: Sample, box: Letterbox) -> Sample:
     """The sample in the frame of the letterbox."""
     (scale_x, scale_y), (top, left) = box.scale, box.pad
     matrix = np.array([[scale_x, 0, left], [0, scale_y, top]])
-    return Sample(box.apply(sample.image), move(sample.objects, matrix, box.size))
+    return Sample(box.apply(sample.image), transform_instances(sample.instances, matrix, box.size))
 
 
 def mosaic(samples: Sequence[Sample], size: tuple[int, int], rng: Generator) -> Sample:
@@ -113,15 +113,15 @@ def mosaic(samples: Sequence[Sample], size: tuple[int, int], rng: Generator) -> 
     height, width = 2 * size[0], 2 * size[1]
     middle_x, middle_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
     canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
-    objects = []
+    instances = []
     for corner, sample in enumerate(samples):
         h, w = sample.image.shape[:2]
         x0 = middle_x if corner % 2 else middle_x - w
         y0 = middle_y if corner >= 2 else middle_y - h
         left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + w, width), min(y0 + h, height)
         canvas[top:bottom, left:right] = sample.image[top - y0 : bottom - y0, left - x0 : right - x0]
-        objects += move(sample.objects, np.array([[1.0, 0, x0], [0, 1, y0]]), (height, width))
-    return Sample(canvas, objects)
+        instances += transform_instances(sample.instances, np.array([[1.0, 0, x0], [0, 1, y0]]), (height, width))
+    return Sample(canvas, instances)
 
 
 def random_affine(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: Generator) -> Sample:
@@ -147,18 +147,20 @@ def random_affine(sample: Sample, size: tuple[int, int], config: AugmentConfig, 
         image = cv2.warpPerspective(sample.image, pixels, size[::-1], **border)
     else:
         image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], **border)
-    objects = move(sample.objects, matrix if config.perspective else matrix[:2], size, scale)
-    return Sample(image, objects)
+    instances = transform_instances(sample.instances, matrix if config.perspective else matrix[:2], size, scale)
+    return Sample(image, instances)
 
 
-def move(objects: Sequence[Object], matrix: np.ndarray, size: tuple[int, int], scale: float = 0.0) -> list[Object]:
+def transform_instances(
+    instances: Sequence[Instance], matrix: np.ndarray, size: tuple[int, int], scale: float = 0.0
+) -> list[Instance]:
     """Objects through an affine (2, 3) or perspective (3, 3) map, cut to an image of `size`; what is cut off is gone.
 
     scale: how much the map enlarges; with it, objects of which too little is left are dropped as well.
     """
-    if not objects:
+    if not instances:
         return []
-    rings = [ring for object_ in objects for ring in object_.rings]
+    rings = [ring for instance in instances for ring in instance.rings]
     points = np.concatenate(rings) @ matrix[:, :2].T + matrix[:, 2]
     if len(matrix) == 3:  # edges stay straight in perspective: moving the corners is exact
         points = points[:, :2] / np.maximum(points[:, 2:], 1e-3)
@@ -166,7 +168,7 @@ def move(objects: Sequence[Object], matrix: np.ndarray, size: tuple[int, int], s
     if matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]:  # a reflection: solid rings must stay solid
         pieces = [piece[::-1] for piece in pieces]
     pieces = iter(pieces)
-    moved = [Object(o.class_id, [next(pieces) for _ in o.rings], o.crowd) for o in objects]
+    moved = [Instance(o.class_id, [next(pieces) for _ in o.rings], o.crowd) for o in instances]
     after = boxes_of(moved)
     for number in np.flatnonzero((after < 0).any(axis=1) | (after > (*size[::-1], *size[::-1])).any(axis=1)).tolist():
         moved[number].rings = clip_rings(moved[number].rings, size[1], size[0])
@@ -174,19 +176,19 @@ def move(objects: Sequence[Object], matrix: np.ndarray, size: tuple[int, int], s
     keep = [bool(o.rings) for o in moved]
     if scale:
         width, height = (after[:, 2:] - after[:, :2]).T
-        before = boxes_of(objects)
+        before = boxes_of(instances)
         share = width * height / ((before[:, 2:] - before[:, :2]).prod(axis=1) * scale**2).clip(1e-9)
         shortest, longest = np.minimum(width, height), np.maximum(width, height)
         keep = (shortest > SMALLEST_SIDE) & (longest < LARGEST_ASPECT * shortest) & (share > SMALLEST_SHARE)
-    return [object_ for object_, kept in zip(moved, keep) if kept]
+    return [instance for instance, kept in zip(moved, keep) if kept]
 
 
-def boxes_of(objects: Sequence[Object]) -> np.ndarray:
+def boxes_of(instances: Sequence[Instance]) -> np.ndarray:
     """(N, 4) float64 xyxy around the objects, in their own frame."""
-    if not objects:
+    if not instances:
         return np.zeros((0, 4))
-    points = np.concatenate([ring for object_ in objects for ring in object_.rings])
-    lengths = [sum(map(len, object_.rings)) for object_ in objects]
+    points = np.concatenate([ring for instance in instances for ring in instance.rings])
+    lengths = [sum(map(len, instance.rings)) for instance in instances]
     starts = np.cumsum([0, *lengths[:-1]])
     return np.concatenate((np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)), axis=1)
 
@@ -196,21 +198,21 @@ def copy_paste(sample: Sample, share: float, rng: Generator) -> Sample:
 
     Ghiasi et al., "Simple Copy-Paste", 2021, within one image.
     """
-    if not sample.objects:
+    if not sample.instances:
         return sample
     height, width = sample.image.shape[:2]
     mirrored = flip(sample)
-    boxes = boxes_of(sample.objects)
-    image, objects = sample.image.copy(), list(sample.objects)
-    wanted = round(share * len(objects))
-    for number in rng.permutation(len(mirrored.objects)).tolist():
-        copy = mirrored.objects[number]
+    boxes = boxes_of(sample.instances)
+    image, instances = sample.image.copy(), list(sample.instances)
+    wanted = round(share * len(instances))
+    for number in rng.permutation(len(mirrored.instances)).tolist():
+        copy = mirrored.instances[number]
         if wanted > 0 and (_share_covered(boxes, bounding_box(copy.rings)) < LARGEST_COVER).all():
             mask = fill(copy.rings, height, width)
             image[mask] = mirrored.image[mask]
-            objects.append(copy)
+            instances.append(copy)
             wanted -= 1
-    return Sample(image, objects)
+    return Sample(image, instances)
 
 
 def _share_covered(boxes: np.ndarray, cover: np.ndarray) -> np.ndarray:
@@ -225,7 +227,7 @@ def mixup(a: Sample, b: Sample, rng: Generator) -> Sample:
     Zhang et al., "mixup", 2018, with the Beta(32, 32) of the YOLO family.
     """
     weight = rng.beta(32.0, 32.0)
-    return Sample(cv2.addWeighted(a.image, weight, b.image, 1 - weight, 0), a.objects + b.objects)
+    return Sample(cv2.addWeighted(a.image, weight, b.image, 1 - weight, 0), a.instances + b.instances)
 
 
 def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
@@ -234,7 +236,7 @@ def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
     Yun et al., "CutMix", 2019. Objects of `b` come along as far as they lie in the rectangle and stay worth keeping.
     """
     height, width = a.image.shape[:2]
-    boxes = boxes_of(a.objects)
+    boxes = boxes_of(a.instances)
     for _ in range(3):
         share = np.sqrt(1 - rng.beta(32.0, 32.0))
         w, h = int(width * share), int(height * share)
@@ -243,11 +245,11 @@ def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
             break
     else:
         return a
-    image, objects = a.image.copy(), list(a.objects)
+    image, instances = a.image.copy(), list(a.instances)
     image[y : y + h, x : x + w] = b.image[y : y + h, x : x + w]
-    inside = move(b.objects, np.array([[1.0, 0, -x], [0, 1, -y]]), (h, w), scale=1.0)
-    objects += move(inside, np.array([[1.0, 0, x], [0, 1, y]]), (height, width))
-    return Sample(image, objects)
+    inside = transform_instances(b.instances, np.array([[1.0, 0, -x], [0, 1, -y]]), (h, w), scale=1.0)
+    instances += transform_instances(inside, np.array([[1.0, 0, x], [0, 1, y]]), (height, width))
+    return Sample(image, instances)
 
 
 def hsv(sample: Sample, config: AugmentConfig, rng: Generator) -> Sample:
@@ -261,7 +263,7 @@ def hsv(sample: Sample, config: AugmentConfig, rng: Generator) -> Sample:
     image = cv2.cvtColor(sample.image, cv2.COLOR_RGB2HSV)
     cv2.LUT(image, table[None], dst=image)
     cv2.cvtColor(image, cv2.COLOR_HSV2RGB, dst=image)
-    return Sample(image, sample.objects)
+    return Sample(image, sample.instances)
 
 
 def flip(sample: Sample, vertical: bool = False) -> Sample:
@@ -269,4 +271,4 @@ def flip(sample: Sample, vertical: bool = False) -> Sample:
     height, width = sample.image.shape[:2]
     matrix = np.array([[1.0, 0, 0], [0, -1, height]] if vertical else [[-1.0, 0, width], [0, 1, 0]])
     image = cv2.flip(sample.image, 0 if vertical else 1)
-    return Sample(image, move(sample.objects, matrix, (height, width)))
+    return Sample(image, transform_instances(sample.instances, matrix, (height, width)))

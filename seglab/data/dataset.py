@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from seglab.data.annotations import open_annotations
-from seglab.data.augment import AugmentConfig, augmented, boxes_of, place
-from seglab.data.catalogue import DatasetSpec
+from seglab.data.augment import AugmentConfig, apply_letterbox, augmented, boxes_of
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
-from seglab.data.problems import problem_table
-from seglab.data.sample import Object, Sample
 from seglab.data.scan import scan
+from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
+from seglab.formats.issues import issue_table
 from seglab.geometry.letterbox import Letterbox, loader_letterbox
 from seglab.progress import with_progress
+from seglab.sample import Instance, Sample
 
 STRIDE = 32  # the network's coarsest grid: sides of its input are multiples of this
 NEAR = 64  # how many images, neighbours in the epoch's order, are mixed with each other
@@ -63,7 +63,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         if mask_targets not in ("soft", "hard", None):
             raise SeglabError(f"mask_targets={mask_targets!r} must be 'soft', 'hard' or None")
         if cache not in (False, True, "ram"):
-            raise SeglabError(f"cache={cache!r} must be 'ram' or False: pictures are kept in memory or read anew")
+            raise SeglabError(f"cache={cache!r} must be 'ram' or False: images are kept in memory or read anew")
         self.spec, self.split, self.names = spec, split, spec.names
         self.augment, self.seed = augment, seed
         self._unmixed = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
@@ -74,13 +74,13 @@ class SegmentationDataset(torch.utils.data.Dataset):
         self._draw = spec.draw if split == "train" else None
         if self._draw:
             if cache:
-                raise SeglabError(f"{spec.name} has new pictures in every epoch: leave cache={cache!r} out")
+                raise SeglabError(f"{spec.name} has new images in every epoch: leave cache={cache!r} out")
             sizes, self.problems = [self._draw(0, 0).image.shape[:2]] * len(listed), []
         else:
             sizes, self.problems = scan(listed, self._annotations, strict)
         kept = [(path, size) for path, size in zip(listed, sizes) if size]
         if self.problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once a process
-            print(problem_table(self.problems, spec.root))
+            print(issue_table(self.problems, spec.root))
         if not kept:
             first = f"{self.problems[0].where}: {self.problems[0].what}"
             raise SeglabError(f"none of the {len(listed)} images of {split} in {spec.root} can be read; {first}")
@@ -110,10 +110,10 @@ class SegmentationDataset(torch.utils.data.Dataset):
     def mosaic(self, on: bool) -> None:
         self._switches[1] = int(on)
 
-    def objects(self, index: int) -> list[Object]:
+    def instances(self, index: int) -> list[Instance]:
         """All objects of an image in its own frame, crowds included; its pixels are not read."""
         if self._draw:
-            return self.sample(index).objects
+            return self.sample(index).instances
         return self._annotations.read(self.images[index], self.image_sizes[index])[0]
 
     def sample(self, index: int) -> Sample:
@@ -124,7 +124,7 @@ class SegmentationDataset(torch.utils.data.Dataset):
         image = self._kept[index] if self._kept else read_image(path)
         if image.shape[:2] != self.image_sizes[index]:
             raise SeglabError(f"{path} has changed while in use: its size was {self.image_sizes[index]}; start again")
-        return Sample(image, self.objects(index), str(path))
+        return Sample(image, self.instances(index), str(path))
 
     def image_id(self, index: int) -> int | str:
         """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
@@ -139,19 +139,19 @@ class SegmentationDataset(torch.utils.data.Dataset):
         """
         if self.augment is None:
             box, sample = self.letterbox(index), self.sample(index)
-            source = sample.objects
-            sample = place(sample, box)
+            source = sample.instances
+            sample = apply_letterbox(sample, box)
         else:
             box, source = None, None
             config = self.augment if self.mosaic else self._unmixed
             rng = np.random.default_rng((self.seed, self.epoch, index))
             sample = augmented(self._fitted, index, self._neighbours(index), self.size, config, rng)
-        objects = [object_ for object_ in sample.objects if not object_.crowd]
+        instances = [instance for instance in sample.instances if not instance.crowd]
         return {
             "image": sample.image,
-            "classes": np.array([object_.class_id for object_ in objects], np.int64),
-            "boxes": boxes_of(objects).astype(np.float32),
-            "masks": self._masks([object_.rings for object_ in objects], *sample.image.shape[:2]),
+            "classes": np.array([instance.class_id for instance in instances], np.int64),
+            "boxes": boxes_of(instances).astype(np.float32),
+            "masks": self._masks([instance.rings for instance in instances], *sample.image.shape[:2]),
             "sample": {
                 "index": index,
                 "path": str(self.images[index]),
@@ -161,12 +161,12 @@ class SegmentationDataset(torch.utils.data.Dataset):
             },
         }
 
-    def _masks(self, objects: list[list[np.ndarray]], height: int, width: int) -> np.ndarray:
+    def _masks(self, instances: list[list[np.ndarray]], height: int, width: int) -> np.ndarray:
         if self.mask_targets is None:
-            return np.zeros((len(objects), 0, 0), np.float16)
+            return np.zeros((len(instances), 0, 0), np.float16)
         if self.mask_targets == "soft":
-            return soft_masks(objects, height, width, self.mask_ratio)
-        return hard_masks(objects, height, width, self.mask_ratio, self.overlap)
+            return soft_masks(instances, height, width, self.mask_ratio)
+        return hard_masks(instances, height, width, self.mask_ratio, self.overlap)
 
     def letterbox(self, index: int) -> Letterbox:
         """Where a validation item has its image: scaled to the input size, within the shape its group shares."""
@@ -201,8 +201,8 @@ class SegmentationDataset(torch.utils.data.Dataset):
         if key in self._recent:
             self._recent.move_to_end(key)
             return self._recent[key]
-        sample = place(self.sample(index), loader_letterbox(self.image_sizes[index], self.size))
-        sample.objects = [object_ for object_ in sample.objects if not object_.crowd]
+        sample = apply_letterbox(self.sample(index), loader_letterbox(self.image_sizes[index], self.size))
+        sample.instances = [instance for instance in sample.instances if not instance.crowd]
         self._recent[key] = sample
         while len(self._recent) * sample.image.nbytes > RECENT_BYTES:
             self._recent.popitem(last=False)

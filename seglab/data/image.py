@@ -20,7 +20,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """Read an image file -> (H, W, 3) uint8 RGB.
 
     Its EXIF orientation is applied; grey and palette images become RGB; alpha is dropped, as every YOLO trainer does
-    (the colours under transparent pixels stay what they are); 16 bits are scaled to 8; CMYK is converted.
+    (the colors under transparent pixels stay what they are); 16 bits are scaled to 8; CMYK is converted.
     Errors: FileNotFoundError; SeglabError naming the file when it is cut short or no image.
     """
     with _open(path) as file:
@@ -59,13 +59,13 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     """
     path = Path(path)
     if not cv2.haveImageWriter(path.name):
-        raise SeglabError(f"cannot write a picture as {path}: use an ending such as .jpg or .png")
+        raise SeglabError(f"cannot write an image as {path}: use an ending such as .jpg or .png")
     data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as error:
-        raise SeglabError(f"cannot write the picture {path} ({error.strerror}): choose another place") from error
+        raise SeglabError(f"cannot write the image {path} ({error.strerror}): choose another place") from error
 
 
 def _open(path: str | Path):

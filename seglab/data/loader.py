@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset, epoch_order
-from seglab.data.processes import cores, starting_processes
 from seglab.errors import SeglabError
+from seglab.parallel import cores, starting_processes
 
 
 class EpochSampler(Sampler):

@@ -15,20 +15,20 @@ Rings = list[np.ndarray]
 POINTS = 1000  # that YOLO trainers make of an outline
 
 
-def soft_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4) -> np.ndarray:
+def soft_masks(instances: Sequence[Rings], height: int, width: int, ratio: int = 4) -> np.ndarray:
     """(N, height / ratio, width / ratio) float16: the exact share of each cell that an object covers.
 
     objects: rings in the letterbox frame of height x width pixels.
     """
     rows, columns = height // ratio, width // ratio
-    masks = np.zeros((len(objects), rows, columns), np.float16)
-    for mask, rings in zip(masks, objects):
+    masks = np.zeros((len(instances), rows, columns), np.float16)
+    for mask, rings in zip(masks, instances):
         x0, y0, x1, y1 = window = _window(rings, rows, columns, ratio)
         mask[y0:y1, x0:x1] = coverage(rings, rows, columns, 1 / ratio, window)
     return masks
 
 
-def hard_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4, overlap: bool = True) -> np.ndarray:
+def hard_masks(instances: Sequence[Rings], height: int, width: int, ratio: int = 4, overlap: bool = True) -> np.ndarray:
     """(N, height / ratio, width / ratio) float16 of zeros and ones, as YOLO trainers draw them.
 
     Outlines become a thousand points cut down to whole pixels, are filled at full resolution and reduced bilinearly;
@@ -36,17 +36,17 @@ def hard_masks(objects: Sequence[Rings], height: int, width: int, ratio: int = 4
     height x width pixels.
     """
     rows, columns = height // ratio, width // ratio
-    masks = np.zeros((len(objects), rows, columns), np.uint8)
-    for mask, rings in zip(masks, objects):
+    masks = np.zeros((len(instances), rows, columns), np.uint8)
+    for mask, rings in zip(masks, instances):
         x0, y0, x1, y1 = _window(rings, rows, columns, ratio)
         full = np.zeros(((y1 - y0) * ratio, (x1 - x0) * ratio), np.uint8)
         for ring in sorted(rings, key=lambda ring: -abs(ring_area(ring))):  # so that an island fills its hole again
-            points = thousand_pixels(ring) - np.int32((x0 * ratio, y0 * ratio))
+            points = resample_outline(ring) - np.int32((x0 * ratio, y0 * ratio))
             cv2.fillPoly(full, [points], int(ring_area(ring) >= 0))
         if full.size:  # a cell is made of pixels of its own, so a window gives what the whole image would
             mask[y0:y1, x0:x1] = cv2.resize(full, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     if overlap:
-        give_to_the_smallest(masks)
+        resolve_overlap(masks)
     return masks.astype(np.float16)
 
 
@@ -57,7 +57,7 @@ def _window(rings: Rings, rows: int, columns: int, ratio: int) -> tuple[int, int
     return x0, y0, max(x0, min(math.floor(right) + 1, columns)), max(y0, min(math.floor(bottom) + 1, rows))
 
 
-def thousand_pixels(ring: np.ndarray) -> np.ndarray:
+def resample_outline(ring: np.ndarray) -> np.ndarray:
     """(n, 2) -> (1000 or n + 1, 2) int32: points along the closed outline, cut down to whole pixels."""
     closed = np.concatenate((ring, ring[:1]))
     corners = np.arange(len(closed))
@@ -68,7 +68,7 @@ def thousand_pixels(ring: np.ndarray) -> np.ndarray:
     return points.astype(np.float32).astype(np.int32)
 
 
-def give_to_the_smallest(masks: np.ndarray) -> None:
+def resolve_overlap(masks: np.ndarray) -> None:
     """Leave every cell of (N, h, w) uint8 masks to the smallest object on it alone."""
     taken = np.zeros(masks.shape[1:], bool)
     for index in np.argsort(masks.sum(axis=(1, 2), dtype=np.int64), kind="stable"):

@@ -10,11 +10,11 @@ from contextlib import closing
 from pathlib import Path
 
 from seglab.data.annotations import Annotations, JoinedAnnotations
-from seglab.data.assets import cache_folder
 from seglab.data.image import image_size
-from seglab.data.problems import Problem, raise_first
-from seglab.data.processes import share_out, workers_for
 from seglab.errors import SeglabError
+from seglab.files import cache_dir
+from seglab.formats.issues import Issue, raise_first
+from seglab.parallel import parallel_map, workers_for
 from seglab.progress import with_progress
 
 LARGE = 1000  # images from which the result is remembered between runs
@@ -26,7 +26,7 @@ Size = tuple[int, int]  # height, width
 
 def scan(
     images: Sequence[Path], annotations: Annotations | JoinedAnnotations, strict: bool
-) -> tuple[list[Size | None], list[Problem]]:
+) -> tuple[list[Size | None], list[Issue]]:
     """The size of every image, None for those that cannot be read, and everything that is wrong with the split.
 
     Errors: with `strict`, SeglabError for the first problem.
@@ -37,7 +37,7 @@ def scan(
         sizes: list[Size | None] = []
         problems = annotations.unplaced()
         workers = 0 if annotations.has_json else workers_for(len(images), SHARED)
-        with closing(share_out(_look_at, images, workers, annotations)) as looked:
+        with closing(parallel_map(_look_at, images, workers, annotations)) as looked:
             for size, faults in with_progress(looked, "scan", count=len(images)):
                 if strict:
                     raise_first(faults)
@@ -51,12 +51,12 @@ def scan(
     return found
 
 
-def _look_at(image: Path, annotations: Annotations | JoinedAnnotations) -> tuple[Size | None, list[Problem]]:
+def _look_at(image: Path, annotations: Annotations | JoinedAnnotations) -> tuple[Size | None, list[Issue]]:
     try:
         size = image_size(image)
     except (SeglabError, FileNotFoundError) as error:
         what = str(error).replace(str(image), "").strip()
-        return None, [Problem(str(image), 0, f"unreadable image: {what}", "image left out")]
+        return None, [Issue(str(image), 0, f"unreadable image: {what}", "image left out")]
     return size, annotations.read(image, size)[1]
 
 
@@ -66,18 +66,18 @@ def _memory(images: Sequence[Path], annotations: Annotations | JoinedAnnotations
     for path in (*images, *annotations.files):
         about = path.stat() if path.exists() else None
         digest.update(f"{path} {about and (about.st_size, about.st_mtime_ns)}\n".encode())
-    return cache_folder() / "scans" / f"{digest.hexdigest()[:32]}.json"
+    return cache_dir() / "scans" / f"{digest.hexdigest()[:32]}.json"
 
 
-def _recall(memory: Path) -> tuple[list[Size | None], list[Problem]] | None:
+def _recall(memory: Path) -> tuple[list[Size | None], list[Issue]] | None:
     try:
         content = json.loads(memory.read_text(encoding="utf-8"))
-        return [size and tuple(size) for size in content["sizes"]], [Problem(*row) for row in content["problems"]]
+        return [size and tuple(size) for size in content["sizes"]], [Issue(*row) for row in content["problems"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _keep(memory: Path, sizes: list[Size | None], problems: list[Problem]) -> None:
+def _keep(memory: Path, sizes: list[Size | None], problems: list[Issue]) -> None:
     rows = [[p.path, p.line, p.what, p.done, p.note] for p in problems]
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Pictures from arrays: overlays, contours and plots."""
+"""Images from arrays: overlays, contours and plots."""

@@ -1,6 +1,6 @@
-"""Masks, outlines, boxes and labels over a picture. Pictures are (H, W, 3) uint8 RGB; coordinates are in its pixels.
+"""Masks, outlines, boxes and labels over an image. Images are (H, W, 3) uint8 RGB; coordinates are in its pixels.
 
-The functions named draw_* change the picture they are given, touching only the windows they draw in;
+The functions named draw_* change the image they are given, touching only the windows they draw in;
 `draw_instances` puts them together on a copy.
 """
 
@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-Colour = tuple[int, int, int]  # RGB
+Color = tuple[int, int, int]  # RGB
 
 # Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbours differ.
-PALETTE: tuple[Colour, ...] = (
+PALETTE: tuple[Color, ...] = (
     (255, 100, 95), (81, 121, 255), (118, 180, 2), (208, 145, 1), (196, 59, 224),
     (10, 150, 175), (254, 141, 192), (2, 219, 103), (255, 154, 107), (5, 171, 236),
     (212, 183, 7), (245, 6, 92), (5, 158, 110), (196, 164, 254), (190, 114, 4),
@@ -25,8 +25,8 @@ PALETTE: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
-def colour(class_id: int) -> Colour:
-    """The colour of a class; after twenty classes colours repeat."""
+def class_color(class_id: int) -> Color:
+    """The color of a class; after twenty classes colors repeat."""
     return PALETTE[int(class_id) % len(PALETTE)]
 
 
@@ -53,23 +53,23 @@ def draw_instances(
     image = np.ascontiguousarray(image).copy()
     width = natural_line_width(image) if line_width is None else max(1, round(line_width))
     box_width = width if rings is None else max(1, width // 2)  # beside outlines, boxes step back
-    colours = [colour(class_id) for class_id in classes]
+    colors = [class_color(class_id) for class_id in classes]
     if crops is not None:
         for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
-            draw_mask(image, crops[index], colours[index], opacity)
-    for index in reversed(range(len(colours))):
+            draw_mask(image, crops[index], colors[index], opacity)
+    for index in reversed(range(len(colors))):
         if rings is not None:
-            draw_outline(image, rings[index], colours[index], width)
+            draw_outline(image, rings[index], colors[index], width)
         if boxes is not None:
-            draw_box(image, boxes[index], colours[index], box_width)
-    for index in reversed(range(len(colours))):
+            draw_box(image, boxes[index], colors[index], box_width)
+    for index in reversed(range(len(colors))):
         if boxes is not None and labels is not None:
-            draw_label(image, labels[index], boxes[index], colours[index], width)
+            draw_label(image, labels[index], boxes[index], colors[index], width)
     return image
 
 
-def draw_mask(image: np.ndarray, crop: tuple[int, int, np.ndarray], fill: Colour, opacity: float = 0.4) -> None:
-    """Tint the pixels of a mask crop (left, top, (h, w) bool), which lies inside the picture."""
+def draw_mask(image: np.ndarray, crop: tuple[int, int, np.ndarray], fill: Color, opacity: float = 0.4) -> None:
+    """Tint the pixels of a mask crop (left, top, (h, w) bool), which lies inside the image."""
     x0, y0, mask = crop
     height, width = mask.shape
     if not mask.size:
@@ -80,7 +80,7 @@ def draw_mask(image: np.ndarray, crop: tuple[int, int, np.ndarray], fill: Colour
     cv2.copyTo(tinted, mask.view(np.uint8), window)
 
 
-def draw_outline(image: np.ndarray, rings: Sequence[np.ndarray], line: Colour, width: int) -> None:
+def draw_outline(image: np.ndarray, rings: Sequence[np.ndarray], line: Color, width: int) -> None:
     """Draw an instance's rings, holes too, anti-aliased and with the corners of pixels rounded off."""
     points = [np.round((soften(ring) - 0.5) * 16).astype(np.int32) for ring in rings]  # cv2 counts from pixel centres
     cv2.polylines(image, points, True, line, width, cv2.LINE_AA, shift=4)
@@ -97,19 +97,19 @@ def soften(ring: np.ndarray) -> np.ndarray:
     return np.stack((ring + step, following - step), axis=1).reshape(-1, 2)
 
 
-def draw_box(image: np.ndarray, box: np.ndarray, line: Colour, width: int) -> None:
+def draw_box(image: np.ndarray, box: np.ndarray, line: Color, width: int) -> None:
     """Draw a box (4,) xyxy."""
     x0, y0, x1, y1 = np.round(np.asarray(box) - 0.5).astype(int).tolist()
     cv2.rectangle(image, (x0, y0), (x1, y1), line, width, cv2.LINE_AA)
 
 
-def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Colour, width: int) -> None:
-    """Write on a plate of colour `fill` that sits on the upper left corner of `box`, or inside it at the top edge."""
+def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Color, width: int) -> None:
+    """Write on a plate of color `fill` that sits on the upper left corner of `box`, or inside it at the top edge."""
     if not text:
         return
     size, margin = 5 + 4 * width, 2 + width
-    ink_height, ink_length = letters(text, size).shape
-    height, length = ink_height + margin // 2 * 2, ink_length + 2 * margin
+    text_height, text_length = glyphs(text, size).shape
+    height, length = text_height + margin // 2 * 2, text_length + 2 * margin
     left, top = int(box[0] - width / 2), int(box[1] - width / 2)
     x = max(0, min(left, image.shape[1] - length))
     y = max(0, min(top - height if top >= height else top + width, image.shape[0] - height))
@@ -118,16 +118,16 @@ def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Colour, widt
     write(image, text, x + margin, y + margin // 2, size, (0, 0, 0) if is_light else (255, 255, 255))
 
 
-def write(image: np.ndarray, text: str, x: int, y: int, size: int, ink: Colour) -> None:
-    """Write one line with its upper left corner at (x, y) >= 0; what reaches out of the picture is cut off."""
+def write(image: np.ndarray, text: str, x: int, y: int, size: int, color: Color) -> None:
+    """Write one line with its upper left corner at (x, y) >= 0; what reaches out of the image is cut off."""
     window = image[y:, x:]
-    coverage = letters(text, size)[: window.shape[0], : window.shape[1], None] / 255.0
+    coverage = glyphs(text, size)[: window.shape[0], : window.shape[1], None] / 255.0
     window = window[: coverage.shape[0], : coverage.shape[1]]
-    window[:] = (window + coverage * (np.array(ink) - window)).round()
+    window[:] = (window + coverage * (np.array(color) - window)).round()
 
 
 @lru_cache(maxsize=1024)
-def letters(text: str, size: int) -> np.ndarray:
+def glyphs(text: str, size: int) -> np.ndarray:
     """Coverage (h, w) uint8 of one line of text, of equal height for every text of one size."""
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,6 +1,6 @@
-"""Curves, tables and sheets of pictures, each returned as one (H, W, 3) uint8 RGB picture.
+"""Curves, tables and sheets of images, each returned as one (H, W, 3) uint8 RGB image.
 
-Figures are drawn by matplotlib's Agg canvas directly: no global state, no window, the same picture everywhere.
+Figures are drawn by matplotlib's Agg canvas directly: no global state, no window, the same image everywhere.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seglab.drawing.overlays import colour, draw_instances, letters, write
+from seglab.drawing.overlays import class_color, draw_instances, glyphs, write
 from seglab.geometry.contours import mask_to_rings
 
 DPI = 150
-PAPER = 250  # grey of the sheets pictures lie on
+PAPER = 250  # grey of the sheets images lie on
 MOST = 16  # images of a batch that are drawn
 
 
@@ -39,7 +39,7 @@ def training_curves(results: str | Path) -> np.ndarray:
     for axis, (title, series) in zip(axes, panels.items()):
         for index, (name, values) in enumerate(series):
             marker = "o" if len(epochs) < 20 else None
-            axis.plot(epochs, values, color=_ink(index), label=name.split("/")[0 if title != "lr" else -1],
+            axis.plot(epochs, values, color=_hex_color(index), label=name.split("/")[0 if title != "lr" else -1],
                       linewidth=1.6, marker=marker, markersize=3)  # fmt: skip
         axis.set_title(title, fontsize=9)
         if len(series) > 1:
@@ -57,7 +57,9 @@ def curves(
     figure, (axis,) = _figure(6.4, 4.4)
     named = len(names) <= 10
     for index, (line, name) in enumerate(zip(y, names)):
-        axis.plot(x, line, color=_ink(index), linewidth=1.2, alpha=0.9 if named else 0.4, label=name if named else None)
+        axis.plot(
+            x, line, color=_hex_color(index), linewidth=1.2, alpha=0.9 if named else 0.4, label=name if named else None
+        )
     axis.plot(x, np.mean(y, axis=0), color="black", linewidth=2.2, label=mean_label)
     axis.set(title=title, xlabel=x_label, ylabel=y_label, xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
@@ -67,7 +69,7 @@ def curves(
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Counts (C + 1, C + 1), predicted class down, true class across, the last of each being background.
 
-    Colour is the share of the true class; numbers are counts, left out where they would not be legible.
+    Color is the share of the true class; numbers are counts, left out where they would not be legible.
     """
     names = [*names, "background"]
     share = matrix / np.maximum(matrix.sum(axis=0, keepdims=True), 1)
@@ -82,17 +84,19 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     axis.set(title="Confusion", xlabel="true", ylabel="predicted")
     if len(names) <= 30:
         for row, column in np.argwhere(matrix > 0):
-            ink = "white" if share[row, column] > 0.5 else "black"
-            axis.text(column, row, f"{matrix[row, column]:.0f}", ha="center", va="center", fontsize=size, color=ink)
+            text_color = "white" if share[row, column] > 0.5 else "black"
+            axis.text(
+                column, row, f"{matrix[row, column]:.0f}", ha="center", va="center", fontsize=size, color=text_color
+            )
     return _render(figure)
 
 
 def contact_sheet(
     images: Sequence[np.ndarray], titles: Sequence[str] | None = None, columns: int | None = None, cell: int = 320
 ) -> np.ndarray:
-    """Lay (H, W, 3) RGB pictures of any sizes out in rows, long sides `cell` pixels, titles underneath."""
+    """Lay (H, W, 3) RGB images of any sizes out in rows, long sides `cell` pixels, titles underneath."""
     if not len(images):
-        raise ValueError("a contact sheet needs at least one picture")
+        raise ValueError("a contact sheet needs at least one image")
     columns = columns or int(np.ceil(np.sqrt(len(images))))
     gap, caption = max(4, cell // 40), 0 if titles is None else max(18, cell // 12)
     small = [_shrink(image, cell) for image in images]
@@ -122,9 +126,9 @@ def _shrink(image: np.ndarray, longest: int) -> np.ndarray:
 def _write_centred(sheet: np.ndarray, title: str, left: int, top: int, width: int, height: int) -> None:
     """Write a title in the middle of a strip, smaller where it is long."""
     size = round(height * 0.6)
-    size = max(6, min(size, int(size * width / letters(title, size).shape[1])))
-    ink = letters(title, size).shape
-    x, y = left + max(0, width - ink[1]) // 2, top + max(0, height - ink[0]) // 2
+    size = max(6, min(size, int(size * width / glyphs(title, size).shape[1])))
+    text_height, text_width = glyphs(title, size).shape
+    x, y = left + max(0, width - text_width) // 2, top + max(0, height - text_height) // 2
     write(sheet[:, : left + width], title, x, y, size, (40, 40, 40))
 
 
@@ -166,8 +170,8 @@ def _numbers(rows: list[dict], column: str) -> np.ndarray:
     return np.array([number(row[column]) for row in rows])
 
 
-def _ink(index: int) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour(index))
+def _hex_color(index: int) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*class_color(index))
 
 
 def _figure(width: float, height: float, lines: int = 1, columns: int = 1):

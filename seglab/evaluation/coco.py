@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from seglab.data.coco_format import is_crowd
 from seglab.errors import SeglabError
+from seglab.formats.coco import is_crowd
 from seglab.geometry.rle import FAR, compress, packed_areas
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -146,14 +146,14 @@ class CocoAccumulator:
         by_class, pair_class = _groups(classes, self.classes), _groups(classes[pair_found], self.classes)
         for class_id, found, pairs in zip(self.classes, by_class, pair_class):
             local = np.searchsorted(found, pair_found[pairs])  # `found` rises, so a place in it is a search
-            claimed, spoilt = match(
+            matched, matched_ignored = match(
                 local, pair_truth[pairs], overlap[pairs], images[found], truth_ignored, crowd
             )  # (D, A, T) each
-            ignored = np.where(claimed, spoilt, _outside(areas[found])[:, :, None])
+            ignored = np.where(matched, matched_ignored, _outside(areas[found])[:, :, None])
             order = np.argsort(-scores[found], kind="stable")
             yield ClassMatches(
                 scores[found][order], ranks[found][order],
-                (claimed & ~ignored)[order], ignored[order], (~truth_ignored[truth_class == class_id]).sum(axis=0),
+                (matched & ~ignored)[order], ignored[order], (~truth_ignored[truth_class == class_id]).sum(axis=0),
             )  # fmt: skip
 
     def summarise(self) -> CocoFigures:
@@ -222,13 +222,13 @@ def match(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The greedy matching of one class, every image, area range and threshold at once.
 
-    found, truth, overlap: (P,) pairs of a detection and an object of one image; images: (D,) image of each detection,
-    which stand image by image, by falling score within; ignored: (G, A) bool; crowd: (G,) bool.
+    found, truth, overlap: (P,) pairs of a detection and an object of one image; images: (D,) image of each
+    detection, which stand image by image, by falling score within; ignored: (G, A) bool; crowd: (G,) bool.
     Returns (D, A, T) bool twice: the detection claimed an object, and that object is an ignored one.
     """
     areas, thresholds = ignored.shape[1], np.minimum(THRESHOLDS, 1 - 1e-10)
-    claimed = np.zeros((len(images), areas, len(thresholds)), bool)
-    spoilt, taken = np.zeros_like(claimed), np.zeros((len(ignored), areas, len(thresholds)), bool)
+    matched = np.zeros((len(images), areas, len(thresholds)), bool)
+    matched_ignored, taken = np.zeros_like(matched), np.zeros((len(ignored), areas, len(thresholds)), bool)
     candidates, place = np.unique(found, return_inverse=True)
     step = count_within(images[candidates])[place]  # (P,)
     # Within a detection the best pair stands last: by overlap, and among equal overlaps the later object wins.
@@ -243,11 +243,11 @@ def match(
         starts = np.flatnonzero(np.r_[True, np.diff(found[first:last]) != 0])
         best = np.maximum.reduceat(preference, starts, axis=0)  # (d, A, T)
         rows = found[first:last][starts]
-        claimed[rows], spoilt[rows] = best >= 0, (best >= 0) & (best < size)
+        matched[rows], matched_ignored[rows] = best >= 0, (best >= 0) & (best < size)
         row, area, threshold = np.nonzero(best >= 0)
         objects = of[best[row, area, threshold] % size]
         taken[objects, area, threshold] = ~crowd[objects]
-    return claimed, spoilt
+    return matched, matched_ignored
 
 
 def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) -> np.ndarray:

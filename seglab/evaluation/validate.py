@@ -1,4 +1,4 @@
-"""Validation: run a network over a split, compare what it finds with the truth, image by image.
+"""Validation: run a network over a split, compare what it finds with the ground truth, image by image.
 
 The network stands behind one signature, forward(images) -> (predictions, prototypes), so that weights in training, a
 fused copy and an exported file are measured by the same code.
@@ -19,26 +19,27 @@ from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from seglab.data.augment import boxes_of
-from seglab.data.catalogue import DatasetSpec, label_path
-from seglab.data.coco_format import read_coco
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader
-from seglab.data.sample import Object
+from seglab.datasets.spec import DatasetSpec, label_path
+from seglab.device import images_to_float
 from seglab.errors import SeglabError, fit_types, keep_within
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, task_metrics
+from seglab.files import new_run_dir
+from seglab.formats.coco import read_coco
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import check_mask_targets, weighted_sums
+from seglab.inference.nms import Detections, suppress
 from seglab.inference.predictor import BOUNDS, Clock, Forward
-from seglab.inference.suppress import Detections, suppress
-from seglab.runs import new_folder, place
+from seglab.sample import Instance
 
 PROTOCOLS = ("coco", "yolo")
-IN_CACHE = 4  # images that pass the network together on a processor: with more, its caches overflow
+IN_CACHE = 4  # images that pass the network together on a CPU: with more, its caches overflow
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Observation(NamedTuple):
     key: int | str  # the image in an accumulator: COCO's id, or its index where ids come from file names
     labels: Path | None  # the label file, where the objects come from one
     letterbox: Letterbox
-    objects: list[Object]
+    instances: list[Instance]
     detections: Detections
     prototypes: Tensor  # (32, h, w)
     mask_targets: str = "soft"  # of the network's training
@@ -99,7 +100,7 @@ def observe(
     for batch in batches:
         samples = iter(batch["samples"])
         for images in batch["images"].split(IN_CACHE if on_processor else len(batch["samples"])):
-            images = place(images, device).float().div_(255)
+            images = images_to_float(images, device)
             speed["preprocess"] += clock.lap()
             predictions, prototypes = forward(images)
             speed["inference"] += clock.lap()
@@ -132,11 +133,13 @@ def validate(
     confusion, images, instances = np.zeros((count + 1, count + 1), int), np.zeros(count, int), np.zeros(count, int)
     total = 0
     for seen in observe(forward, batches, dataset, config, device, speed):
-        truth, found = native_instances(seen, every_mask=results is not None) if native else quarter_instances(seen)
-        masks.add(seen.key, truth, found)
-        boxes.add(seen.key, truth, found._replace(areas=found.boxes[:, 2] * found.boxes[:, 3]))
-        count_confusions(confusion, truth, found)
-        present = truth.classes[~truth.crowds]
+        ground_truth, found = (
+            native_instances(seen, every_mask=results is not None) if native else quarter_instances(seen)
+        )
+        masks.add(seen.key, ground_truth, found)
+        boxes.add(seen.key, ground_truth, found._replace(areas=found.boxes[:, 2] * found.boxes[:, 3]))
+        count_confusions(confusion, ground_truth, found)
+        present = ground_truth.classes[~ground_truth.crowds]
         instances += np.bincount(present, minlength=count)
         images[np.unique(present)] += 1
         total += 1
@@ -148,45 +151,48 @@ def validate(
 
 
 def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Instances, Instances]:
-    """Truth and detections in the image frame at full resolution; areas are those of the masks.
+    """Ground truth and detections in the image frame at full resolution; areas are those of the masks.
 
     Most of three hundred detections are of a class that the image does not hold, or lie elsewhere: unless `every_mask`,
     those that cannot reach the least threshold with any object get no mask. One mask is held as pixels at a time.
     """
-    (height, width), truth = seen.letterbox.image_size, truth_instances(seen.objects, seen.letterbox.image_size)
+    (height, width), ground_truth = (
+        seen.letterbox.image_size,
+        ground_truth_instances(seen.instances, seen.letterbox.image_size),
+    )
     classes, scores = seen.detections.classes.cpu().numpy(), seen.detections.scores.cpu().numpy()
     boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.cpu().double()).numpy()
-    shares = most_shared(boxes, truth) * (classes[:, None] == truth.classes)
+    shares = most_shared(boxes, ground_truth) * (classes[:, None] == ground_truth.classes)
     areas, masks = [], []
     every_sum = weighted_sums(seen.prototypes, seen.detections, seen.letterbox, seen.mask_targets)
     for most, (x0, y0, sums) in zip(shares, every_sum):
         crop = sums > 0
         areas.append(np.count_nonzero(crop))
-        if every_mask or (most.any() and may_match(areas[-1], most, truth)):
+        if every_mask or (most.any() and may_match(areas[-1], most, ground_truth)):
             masks.append(crop_to_rle(x0, y0, crop, height, width))
         else:
             masks.append(None)
     boxes[:, 2:] -= boxes[:, :2]
-    return truth, Instances(classes, np.array(areas, np.float64), boxes, masks, scores)
+    return ground_truth, Instances(classes, np.array(areas, np.float64), boxes, masks, scores)
 
 
-def most_shared(boxes: np.ndarray, truth: Instances) -> np.ndarray:
+def most_shared(boxes: np.ndarray, ground_truth: Instances) -> np.ndarray:
     """(N, 4) xyxy boxes that hold masks -> (N, G) the most pixels these can share with the objects' masks."""
-    corners = np.reshape(coco_mask.toBbox(list(truth.masks)), (-1, 4))  # not the outlines', which are smaller
+    corners = np.reshape(coco_mask.toBbox(list(ground_truth.masks)), (-1, 4))  # not the outlines', which are smaller
     reach = boxes + (-1, -1, 1, 1)  # a pixel whose centre lies in the box may stand out by half of itself
     low, high = np.maximum(reach[:, None, :2], corners[:, :2]), reach[:, None, 2:]
     sides = (np.minimum(high, corners[:, :2] + corners[:, 2:]) - low).clip(0)  # (N, G, 2)
-    return np.minimum(sides.prod(axis=2), truth.areas)
+    return np.minimum(sides.prod(axis=2), ground_truth.areas)
 
 
-def may_match(pixels: int, most: np.ndarray, truth: Instances) -> bool:
+def may_match(pixels: int, most: np.ndarray, ground_truth: Instances) -> bool:
     """Whether a mask of so many pixels, which shares at `most` (G,) with the objects, can reach the least threshold."""
     shared = np.minimum(most, pixels)
-    whole = np.where(truth.crowd, pixels, pixels + truth.areas - shared)
+    whole = np.where(ground_truth.crowd, pixels, pixels + ground_truth.areas - shared)
     return bool(((shared >= THRESHOLDS[0] * whole) & (shared > 0)).any())
 
 
-def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> Instances:
+def ground_truth_instances(objects: Sequence[Instance], image_size: tuple[int, int]) -> Instances:
     """Objects of an image of (height, width) as COCO holds them."""
     masks = [item.rle or rings_to_rle(item.rings, *image_size) for item in objects]
     boxes = boxes_of(objects)
@@ -201,13 +207,13 @@ def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> I
 
 
 def quarter_instances(seen: Observation) -> tuple[Instances, Instances]:
-    """Truth and detections as the YOLO protocol compares them: in the letterbox, at a quarter of its resolution."""
-    objects = [item for item in seen.objects if not item.crowd]
+    """Ground truth and detections as the YOLO protocol compares them: in the letterbox, at 1/4 of its resolution."""
+    objects = [item for item in seen.instances if not item.crowd]
     rows = yolo.label_rows(seen.labels) if seen.labels else []
-    if [class_id for class_id, _ in rows] != [item.class_id for item in objects]:  # no label file, or rows to be mended
+    if [class_id for class_id, _ in rows] != [item.class_id for item in objects]:  # no label file, or rows to be fixed
         rows = [yolo.outline_row(item, seen.letterbox.image_size) for item in objects]
-    truth = yolo.quarter_truth(rows, seen.letterbox)
-    return truth, yolo.quarter_detections(seen.prototypes, seen.detections, seen.letterbox.size)
+    ground_truth = yolo.yolo_ground_truth(rows, seen.letterbox)
+    return ground_truth, yolo.quarter_detections(seen.prototypes, seen.detections, seen.letterbox.size)
 
 
 def as_results(image_id: int | str, found: Instances) -> list[dict]:
@@ -250,11 +256,11 @@ def validate_dataset(
     if config.verbose:
         print(metrics.table())
     if config.explain:
-        from seglab.evaluation.explain import explain
+        from seglab.diagnosis.explain import explain
 
         print(explain(forward, loader, dataset, spec.names, config, device))
     if config.plots or config.save_json:
-        folder = new_folder("val", config.project, config.name, config.exist_ok)
+        folder = new_run_dir("val", config.project, config.name, config.exist_ok)
         metrics.save_dir = str(folder)
         if results is not None:
             if source := spec.annotations.get(config.split) or spec.crowds.get(config.split):

@@ -1,7 +1,7 @@
 """The YOLO protocol: average precision as YOLO tools print it, which is not what COCO's own tool prints.
 
 It differs in four ways. Masks are compared in the letterbox at a quarter of its resolution, where the ground truth is
-a hard picture in which small objects cover large ones. All 300 detections of an image count, COCO stops at 100 a class.
+a hard image in which small objects cover large ones. All 300 detections of an image count, COCO stops at 100 a class.
 Crowd regions are unknown, so detections on them are wrong. And AP is the trapezoid under the precision envelope at 101
 recalls, with a straight line down to the curve's start, where COCO takes the mean of 101 precisions.
 Matching is the greedy one of COCO, so one accumulator serves both; YOLO tools let a detection whose best object is
@@ -18,13 +18,13 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from seglab.data.mask_targets import give_to_the_smallest, thousand_pixels
-from seglab.data.sample import Object
+from seglab.data.mask_targets import resample_outline, resolve_overlap
 from seglab.evaluation.coco import ClassMatches, Instances
 from seglab.evaluation.curves import precision_envelope
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.polygons import join_rings
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
+from seglab.sample import Instance
 
 
 def average_precision(matches: ClassMatches) -> np.ndarray:
@@ -71,12 +71,12 @@ def label_rows(path: Path) -> list[tuple[int, np.ndarray]]:
     return outlines if all(len(points) > 2 and np.isfinite(points).all() for _, points in outlines) else []
 
 
-def outline_row(item: Object, image_size: tuple[int, int]) -> tuple[int, np.ndarray]:
+def outline_row(item: Instance, image_size: tuple[int, int]) -> tuple[int, np.ndarray]:
     """The same of an object of an image of (height, width), its parts joined by seams."""
     return item.class_id, join_rings(item.rings) / image_size[::-1]
 
 
-def quarter_truth(rows: Sequence[tuple[int, np.ndarray]], box: Letterbox) -> Instances:
+def yolo_ground_truth(rows: Sequence[tuple[int, np.ndarray]], box: Letterbox) -> Instances:
     """Label rows -> instances in the letterbox, masks at a quarter of its resolution as YOLO tools draw them.
 
     Outlines get 1,000 points, each cut down to a whole pixel, are filled at full resolution and reduced bilinearly;
@@ -87,8 +87,8 @@ def quarter_truth(rows: Sequence[tuple[int, np.ndarray]], box: Letterbox) -> Ins
     for mask, bounds, (_, row) in zip(masks, boxes, rows):
         outline = row * box.resized[::-1] + box.pad[::-1]
         bounds[:] = *outline.min(axis=0), *np.ptp(outline, axis=0)
-        full = cv2.fillPoly(np.zeros((height, width), np.uint8), [thousand_pixels(outline)], 1)
+        full = cv2.fillPoly(np.zeros((height, width), np.uint8), [resample_outline(outline)], 1)
         mask[:] = cv2.resize(full, (width // 4, height // 4), interpolation=cv2.INTER_LINEAR).T
-    give_to_the_smallest(masks)
+    resolve_overlap(masks)
     rles = coco_mask.encode(masks.transpose(2, 1, 0)) if len(masks) else []
     return Instances(np.array([class_id for class_id, _ in rows], dtype=np.int64), np.zeros(len(rows)), boxes, rles)

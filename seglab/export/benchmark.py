@@ -11,19 +11,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seglab.data.assets import cache_folder
-from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError
-from seglab.export.deployed import Deployed
 from seglab.export.exporter import export
-from seglab.export.formats import FORMATS, find_format
+from seglab.export.inference_model import InferenceModel
+from seglab.export.registry import FORMATS, find_format
 from seglab.export.runtime import load_runtime
+from seglab.files import cache_dir
 from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
 from seglab.model.transfer import transfer
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
-from seglab.runs import choose_device, layout
 
 WARM_UP, ROUNDS = 3, 20
 # COCO val2017 at 640: mask and box mAP, parameters in millions, FLOPs in billions, as published for YOLO11-seg.
@@ -55,13 +56,13 @@ def benchmark(
     imgsz: int | tuple[int, int] = 640,
     formats: list[str] | str | None = None,
     out: str | Path = "runs/benchmark",
-    licence: str = "unknown",
+    license: str = "unknown",
     mask_targets: str = "soft",
 ) -> list[Line]:
     """Export `model` to every format this machine has the packages for, verify, validate and time each, one table.
 
     data: whose validation split gives the mAP; imgsz: side in pixels or (height, width); formats: some of
-    formats.FORMATS, as a list or "onnx,openvino", all by default; licence: of the weights; mask_targets: soft or hard,
+    formats.FORMATS, as a list or "onnx,openvino", all by default; license: of the weights; mask_targets: soft or hard,
     what they were trained with. Latency is that of the network on one image in milliseconds, all formats taking turns
     after a warm-up, the median of the rounds, on as many threads as torch uses. Writes benchmark.md, benchmark.csv and
     benchmark.png beside the files into `out`.
@@ -73,7 +74,7 @@ def benchmark(
     formats = formats.replace(" ", "").split(",") if isinstance(formats, str) else formats
     chosen = [find_format(name)[0] for name in formats] if formats else list(FORMATS)
     variants = [(name, precision) for name in chosen for precision in FORMATS[name].precisions]
-    eager = Deployed(model).to(memory_format=torch.channels_last)
+    eager = InferenceModel(model).to(memory_format=torch.channels_last)
     forwards: dict[tuple[str, str], Forward] = {("pytorch", "fp32"): eager}
     weights = sum(tensor.nbytes for tensor in eager.state_dict().values()) / 1e6
     eager.network = pack(eager.network)  # as prediction runs it
@@ -81,7 +82,7 @@ def benchmark(
     for name, precision in tqdm(variants, desc="export", unit="format"):
         key = name, precision
         options = {"half": precision == "fp16", "int8": precision == "int8"}
-        options |= {"imgsz": imgsz, "data": data, "licence": licence, "mask_targets": mask_targets}
+        options |= {"imgsz": imgsz, "data": data, "license": license, "mask_targets": mask_targets}
         megabytes = None
         try:
             path = export(model, names, name, out / f"model-{precision}", **options)
@@ -195,12 +196,12 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
     """
     from seglab.evaluation.validate import ValidateConfig, validate_dataset
 
-    path = cache_folder() / f"yolo11{scale}-seg.pt"
+    path = cache_dir() / f"yolo11{scale}-seg.pt"
     if not path.exists():
         return None
     weights, network = load_weights(path), YOLO11Seg(scale)
     transfer(network, weights.state)
     device = choose_device(None)
-    forward = Deployed(network).to(device, memory_format=layout(device))
+    forward = InferenceModel(network).to(device, memory_format=memory_format(device))
     metrics = validate_dataset(forward, spec, spec.names, ValidateConfig(batch=1, mask_targets="hard"), device)
     return metrics.seg.map, metrics.box.map

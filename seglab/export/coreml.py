@@ -13,8 +13,8 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export import pt2
-from seglab.export.description import Description
-from seglab.export.formats import require
+from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -24,7 +24,7 @@ OUTPUTS = ("predictions", "prototypes")
 IN_HALF = {"conv", "conv_transpose", "silu", "max_pool", "upsample_nearest_neighbor"}
 
 
-def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+def write(model: YOLO11Seg, path: Path, description: ModelMetadata) -> None:
     """Convert the exported program to an ML program, with the description as user-defined metadata.
 
     fp16 is the precision Apple's neural engine computes in; asked for, the network's layers take it, while input,
@@ -43,11 +43,11 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
         compute_precision=precision,
     )
     converted.user_defined_metadata.update(description.to_strings())
-    converted.license = description.licence
+    converted.license = description.license
     converted.save(path)
 
 
-def describe(path: Path, description: Description) -> None:
+def describe(path: Path, description: ModelMetadata) -> None:
     """Replace what the package says about itself."""
     package = require("coremltools", "coremltools")
     model = package.models.MLModel(str(path), skip_model_load=True)
@@ -64,7 +64,7 @@ def load(path: Path) -> Runtime:
     if not RUNS_HERE:
         raise SeglabError(f"{path} runs on macOS only: predict with the ONNX file of the same model here")
     model = package.models.MLModel(str(path))
-    description = Description.from_strings(dict(model.user_defined_metadata), str(path))
+    description = ModelMetadata.from_strings(dict(model.user_defined_metadata), str(path))
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         outputs = model.predict({"images": images.numpy()})

@@ -84,12 +84,12 @@ def decode(
 def candidates(predictions: np.ndarray, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Boxes (K, 4) xyxy in input pixels, scores, class ids, coefficients (K, 32) of the anchors above `conf`."""
     probabilities = predictions[4:-COEFFICIENTS]
-    hopeful = probabilities.max(axis=0) > conf
-    classes, scores = probabilities[:, hopeful].argmax(axis=0), probabilities[:, hopeful].max(axis=0)
+    above_threshold = probabilities.max(axis=0) > conf
+    classes, scores = probabilities[:, above_threshold].argmax(axis=0), probabilities[:, above_threshold].max(axis=0)
     order = np.argsort(-scores, kind="stable")
-    centre, half = predictions[:2, hopeful].T[order], predictions[2:4, hopeful].T[order] / 2
+    centre, half = predictions[:2, above_threshold].T[order], predictions[2:4, above_threshold].T[order] / 2
     boxes = np.concatenate((centre - half, centre + half), axis=1)
-    return boxes, scores[order], classes[order], predictions[-COEFFICIENTS:, hopeful].T[order]
+    return boxes, scores[order], classes[order], predictions[-COEFFICIENTS:, above_threshold].T[order]
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, iou: float) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seglab.export.deployed import Deployed
+from seglab.export.inference_model import InferenceModel
 from seglab.geometry.boxes import xywh_to_xyxy
 from seglab.geometry.letterbox import PADDING_GREY
 from seglab.inference.masks import INSET
@@ -29,7 +29,7 @@ class EndToEnd(nn.Module):
 
     def __init__(
         self,
-        deployed: Deployed,
+        deployed: InferenceModel,
         size: tuple[int, int],
         conf: float,
         iou: float,
@@ -75,11 +75,15 @@ class EndToEnd(nn.Module):
         from torchvision.ops import nms
 
         scores, classes = rows[:, 4:-COEFFICIENTS].max(dim=1)
-        hopeful = (scores > self.conf).nonzero()[:, 0]
-        boxes, scores, classes = xywh_to_xyxy(rows[hopeful, :4]), scores[hopeful], classes[hopeful]
+        above_threshold = (scores > self.conf).nonzero()[:, 0]
+        boxes, scores, classes = (
+            xywh_to_xyxy(rows[above_threshold, :4]),
+            scores[above_threshold],
+            classes[above_threshold],
+        )
         apart = classes[:, None] * (4.0 * max(self.size))  # boxes of different classes never meet
         kept = nms(boxes + apart, scores, self.iou)[: self.max_det]
-        return boxes[kept], scores[kept], classes[kept], rows[hopeful, -COEFFICIENTS:][kept]
+        return boxes[kept], scores[kept], classes[kept], rows[above_threshold, -COEFFICIENTS:][kept]
 
     def _assemble(
         self,

@@ -7,20 +7,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import seglab
-from seglab.data.assets import cache_folder
 from seglab.errors import SeglabError
-from seglab.export.description import Description, fingerprint
-from seglab.export.formats import FORMATS, module_of
+from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
+from seglab.export.registry import FORMATS, module_of
 from seglab.export.runtime import Runtime, load_runtime
+from seglab.files import cache_dir
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.version import __version__
 
 # Format -> package, the fastest with free shapes first; OpenVINO also works 0.1 to 0.2 s longer at every new shape.
 PREFERRED = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
-def fastest(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (640, 640)) -> Runtime | None:
+def select_engine(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (640, 640)) -> Runtime | None:
     """The network through the fastest engine that is installed and agrees with it; None, and a line why, without one.
 
     The file is made and verified on first use and kept in the cache folder under the fingerprint of the weights and the
@@ -54,13 +54,13 @@ def _made_once(name: str, model: YOLO11Seg, names: dict[int, str], size: tuple[i
     """The verified file of one format in the cache, named last, so that a cut-off run leaves no half file."""
     weights, row, package = fingerprint(model), FORMATS[name], PREFERRED[name]
     engine = f"{package}-{version(packages_distributions()[package][0])}"  # onnxruntime-gpu holds onnxruntime too
-    path = cache_folder() / "engines" / f"{weights[:16]}-{engine}-seglab-{seglab.__version__}{row.suffix}"
+    path = cache_dir() / "engines" / f"{weights[:16]}-{engine}-seglab-{__version__}{row.suffix}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as folder:
             fresh = Path(folder) / path.name
             print(f"engine=auto: writing the network for {package}, once for these weights")
-            module_of(row).write(model, fresh, Description(names, size, dynamic=True, weights=weights))
+            module_of(row).write(model, fresh, ModelMetadata(names, size, dynamic=True, weights=weights))
             verify(fresh, model, names)
             try:
                 fresh.replace(path)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export import pt2
-from seglab.export.description import Description, read_beside, write_beside
-from seglab.export.formats import require
+from seglab.export.metadata import ModelMetadata, read_beside, write_beside
+from seglab.export.registry import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -17,7 +17,7 @@ PIP = "executorch==1.5.1"
 describe = write_beside
 
 
-def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+def write(model: YOLO11Seg, path: Path, description: ModelMetadata) -> None:
     """Lower the exported program to XNNPACK's kernels, with portable ones for what remains."""
     require("executorch", PIP)
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner

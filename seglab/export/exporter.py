@@ -11,14 +11,15 @@ from typing import Any
 
 from torch import Tensor
 
-from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.image import read_image
-from seglab.data.unfinished import unfinished
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
 from seglab.export import coreml
-from seglab.export.description import Description, fingerprint
-from seglab.export.formats import FORMATS, Format, find_format, module_of
+from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
+from seglab.export.registry import FORMATS, Format, find_format, module_of
+from seglab.files import staging_dir
 from seglab.geometry.letterbox import letterbox
 from seglab.inference.masks import check_mask_targets
 from seglab.inference.predictor import BOUNDS, STRIDE, to_tensor
@@ -42,7 +43,7 @@ class ExportConfig:
     iou: float = 0.7  # with nms: overlap above which the poorer of two boxes goes
     max_det: int = 300  # with nms: most detections
     data: str | None = None  # dataset whose validation split gives the gate box and mask mAP
-    licence: str = "unknown"  # of the weights; goes into the file
+    license: str = "unknown"  # of the weights; goes into the file
     mask_targets: str = "soft"  # what the weights were trained with, soft or hard; goes into the file
 
     def __post_init__(self):
@@ -73,13 +74,13 @@ def export(
     refuse_unknown(options, names_of(ExportConfig), "export")
     config = ExportConfig(**options)
     _refuse_unfit(name, row, config)
-    description = Description(
+    description = ModelMetadata(
         names={int(index): str(label) for index, label in names.items()},
         size=config.imgsz,
         batch=config.batch,
         dynamic=config.dynamic,
         precision=config.precision,
-        licence=config.licence,
+        license=config.license,
         mask_targets=config.mask_targets,
         weights=fingerprint(model),
         end_to_end={key: getattr(config, key) for key in ("conf", "iou", "max_det", "masks")} if config.nms else {},
@@ -88,7 +89,7 @@ def export(
     if not path.name.endswith(row.suffix):
         path = path.with_name(path.name + row.suffix)
     calibration = (_calibration(load_dataset(config.data), description),) if config.int8 else ()
-    with unfinished(path) as part:  # made and judged in there: an earlier file stays until a better one is
+    with staging_dir(path) as part:  # made and judged in there: an earlier file stays until a better one is
         made = part / path.name
         module_of(row).write(model, made, description, *calibration)
         runs_here = row.module != "coreml" or coreml.RUNS_HERE
@@ -123,7 +124,7 @@ def _refuse_unfit(name: str, row: Format, config: ExportConfig) -> None:
     if config.int8 and config.half:
         raise SeglabError("half=True and int8=True are two precisions: export with one of them")
     if config.int8 and config.data is None:
-        raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
+        raise SeglabError("int8=True needs data=: its images calibrate the file, and its mAP decides on it")
     if config.masks and not config.nms:
         raise SeglabError("masks=True puts masks into an end-to-end file: add nms=True")
     if config.nms and (name != "onnx" or config.int8 or config.dynamic or config.batch != 1):
@@ -133,8 +134,8 @@ def _refuse_unfit(name: str, row: Format, config: ExportConfig) -> None:
         )
 
 
-def _calibration(spec: DatasetSpec, description: Description) -> Iterator[Tensor]:
-    """Training pictures, letterboxed, in the file's batch size; validation stays unseen where there is a choice."""
+def _calibration(spec: DatasetSpec, description: ModelMetadata) -> Iterator[Tensor]:
+    """Training images, letterboxed, in the file's batch size; validation stays unseen where there is a choice."""
     paths = spec.images("train" if spec.splits.get("train") else "val")[:CALIBRATION_PICTURES]
     images = map(read_image, cycle(paths))  # again from the first where a batch takes more than there are
     for _ in range(max(1, len(paths) // description.batch)):

@@ -20,7 +20,7 @@ from seglab.geometry.boxes import xyxy_to_xywh
 from seglab.model.head import COEFFICIENTS, STRIDES
 
 if TYPE_CHECKING:
-    from seglab.export.description import Description
+    from seglab.export.metadata import ModelMetadata
 
 PROTOTYPE_STRIDE = 4
 DETECTION = 6 + COEFFICIENTS  # numbers of a detection after NMS: x1, y1, x2, y2, score, class, coefficients
@@ -80,7 +80,7 @@ def read_origin(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "producer": str(values.get("author") or "an unknown tool"),
         "version": str(values.get("version") or ""),
-        "licence": license_name(values.get("license")),
+        "license": license_name(values.get("license")),
         "precision": _precision(values, arguments),
         "dynamic": bool(arguments.get("dynamic")),
         "mask_targets": "hard",  # other tools know no others
@@ -108,7 +108,7 @@ def _precision(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
 # --- tensors ---------------------------------------------------------------------------------------------------------
 
 
-def fit_to_graph(description: Description, images: Sequence[Any], outputs: Sequence[Sequence[Any]]) -> Description:
+def fit_to_graph(description: ModelMetadata, images: Sequence[Any], outputs: Sequence[Sequence[Any]]) -> ModelMetadata:
     """The description with what a foreign file's graph knows better: size, batch, free shapes, whether NMS is inside.
 
     images: the input's shape; outputs: those of the outputs; entries that are no positive numbers are free. A file of

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export import foreign
-from seglab.export.deployed import Deployed
-from seglab.export.description import Description
-from seglab.export.formats import require
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -23,7 +23,7 @@ ENTRY = "metadata.json"  # in a zip archive after the model, where readers of th
 MAX_METADATA = 1 << 20  # bytes; what is larger is not a description
 
 
-def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+def write(model: YOLO11Seg, path: Path, description: ModelMetadata) -> None:
     """Convert with litert-torch. Errors: SeglabError where it is missing, with the environment that has it."""
     try:
         converter = require("litert_torch", "litert-torch")
@@ -34,11 +34,11 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
             "anywhere with ai-edge-litert"
         ) from None
     example = (torch.zeros(description.batch, 3, *description.size),)
-    converter.convert(Deployed(model), example).export(str(path))
+    converter.convert(InferenceModel(model), example).export(str(path))
     describe(path, description)
 
 
-def describe(path: Path, description: Description) -> None:
+def describe(path: Path, description: ModelMetadata) -> None:
     """Replace what the file says about itself."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -64,7 +64,7 @@ def load(path: Path) -> Runtime:
     # Outputs are known by their number of dimensions: predictions have three, prototypes four.
     outputs = sorted(interpreter.get_output_details(), key=lambda output: len(output["shape"]))
 
-    description, channels_last = Description.from_strings(metadata, str(path)), False
+    description, channels_last = ModelMetadata.from_strings(metadata, str(path)), False
     if description.is_foreign:
         shape, *shapes = ([int(side) for side in end["shape"]] for end in (given, *outputs))
         description = foreign.fit_to_graph(description, shape, shapes)

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from seglab.errors import SeglabError
-from seglab.export.deployed import Deployed
-from seglab.export.description import Description, read_beside, write_beside
-from seglab.export.formats import require
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import ModelMetadata, read_beside, write_beside
+from seglab.export.registry import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
 describe = write_beside
 
 
-def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+def write(model: YOLO11Seg, path: Path, description: ModelMetadata) -> None:
     """Translate a trace of `model` with pnnx, which is a program of its own and works in a temporary folder.
 
     fp16 stores the weights so; what is computed is the same network. ncnn takes one image a call.
@@ -33,7 +33,7 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
         warnings.simplefilter("ignore")  # the size check is a Python condition and the tracer announces its age
         extras = {"pnnxparam": "p.param", "pnnxbin": "p.bin", "pnnxpy": "p.py", "pnnxonnx": "p.onnx", "ncnnpy": "n.py"}
         pnnx.export(
-            Deployed(model),
+            InferenceModel(model),
             str(Path(folder) / "traced.pt"),
             torch.zeros(1, 3, *description.size),
             check_trace=False,

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from seglab.errors import SeglabError
 from seglab.export import foreign
-from seglab.export.deployed import DTYPES, Deployed
-from seglab.export.description import Description
 from seglab.export.end_to_end import EndToEnd
-from seglab.export.formats import require
+from seglab.export.inference_model import DTYPES, InferenceModel
 from seglab.export.int8 import quantise
+from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -36,7 +36,7 @@ END_TO_END_AXES = {
 }
 
 
-def write(model: YOLO11Seg, path: str | Path, description: Description, calibration: Iterable[Tensor] = ()) -> None:
+def write(model: YOLO11Seg, path: str | Path, description: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
     """Write `model` as ONNX, weights and description inside.
 
     images -> predictions, prototypes (shapes: `Deployed`); where the description says end to end, image -> boxes,
@@ -46,7 +46,7 @@ def write(model: YOLO11Seg, path: str | Path, description: Description, calibrat
     """
     import onnx
 
-    deployed = Deployed(model, DTYPES[description.precision])
+    deployed = InferenceModel(model, DTYPES[description.precision])
     settings = description.end_to_end
     if settings:
         whole = EndToEnd(deployed, description.size, **settings, mask_targets=description.mask_targets).eval()
@@ -82,7 +82,7 @@ def _trace(
         )
 
 
-def describe(path: str | Path, description: Description) -> None:
+def describe(path: str | Path, description: ModelMetadata) -> None:
     """Replace what an ONNX file says about itself."""
     import onnx
 
@@ -104,7 +104,7 @@ def load(path: str | Path) -> Runtime:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common public base
         raise SeglabError(f"onnxruntime cannot read {path} ({error}): export it again") from None
-    description = Description.from_strings(session.get_modelmeta().custom_metadata_map, str(path))
+    description = ModelMetadata.from_strings(session.get_modelmeta().custom_metadata_map, str(path))
     image_input = session.get_inputs()[0]
     given = image_input.name
     outputs = [output.name for output in session.get_outputs()]

@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest way on x86 processors. A folder with graph (.xml), weights (.bin) and description."""
+"""OpenVINO: the fastest way on x86 CPUs. A folder with graph (.xml), weights (.bin) and description."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export import foreign, onnx
-from seglab.export.description import Description, read_beside, write_beside
-from seglab.export.formats import require
+from seglab.export.metadata import ModelMetadata, read_beside, write_beside
+from seglab.export.registry import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -25,7 +25,7 @@ GRAPH = "model.xml"
 describe = write_beside
 
 
-def write(model: YOLO11Seg, path: Path, description: Description, calibration: Iterable[Tensor] = ()) -> None:
+def write(model: YOLO11Seg, path: Path, description: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
     """Translate the ONNX file of the same model; its int8 version when the description says so."""
     package = _package()
     path.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def write(model: YOLO11Seg, path: Path, description: Description, calibration: I
 def load(path: Path) -> Runtime:
     """Run the folder on the CPU on as many threads as torch uses.
 
-    Arithmetic is float32, asked for by name: on processors that can, OpenVINO would otherwise choose bfloat16 and be
+    Arithmetic is float32, asked for by name: on CPUs that can, OpenVINO would otherwise choose bfloat16 and be
     off by tens of pixels without a word.
     """
     package = _package()

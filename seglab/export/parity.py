@@ -21,19 +21,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
-from seglab.export.deployed import DTYPES, Deployed
-from seglab.export.description import fingerprint
-from seglab.export.formats import format_of, module_of
+from seglab.export.inference_model import DTYPES, InferenceModel
+from seglab.export.metadata import fingerprint
+from seglab.export.registry import format_of, module_of
 from seglab.export.runtime import Runtime, load_runtime
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox, letterbox
 from seglab.inference.masks import MaskCrop, assemble
+from seglab.inference.nms import Detections, suppress
 from seglab.inference.predictor import STRIDE, Forward, PredictConfig, fit, predict_batch, to_tensor
-from seglab.inference.source import Frame
-from seglab.inference.suppress import Detections, suppress
+from seglab.inference.sources import Frame
 from seglab.model.head import COEFFICIENTS
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -94,9 +95,9 @@ class Reference:
     @classmethod
     def of(cls, model: YOLO11Seg, precision: str) -> Reference:
         """For files of a precision: fp32, fp16 or int8."""
-        network = Deployed(model)
+        network = InferenceModel(model)
         if precision == "fp32":
-            return cls(network, exact=Deployed(model, torch.float64), rounded=network)
+            return cls(network, exact=InferenceModel(model, torch.float64), rounded=network)
         if precision == "fp16":
             return cls(network, exact=network, rounded=in_half_precision(model), dtype=DTYPES["fp16"])
         return cls(network)
@@ -111,12 +112,12 @@ class Reference:
         return expected, exact, rounded
 
 
-def in_half_precision(model: YOLO11Seg) -> Deployed:
+def in_half_precision(model: YOLO11Seg) -> InferenceModel:
     """The network as half precision rounds it: weights, images and what every layer puts out.
 
     Sums stay float32, as engines keep them. On CPUs this is some thirty times faster than arithmetic in float16.
     """
-    rounded = Deployed(model)
+    rounded = InferenceModel(model)
     for parameter in rounded.parameters():
         parameter.data = parameter.data.half().float()
     for module in rounded.network.modules():

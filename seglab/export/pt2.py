@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from seglab.errors import SeglabError
-from seglab.export.deployed import DTYPES, Deployed
-from seglab.export.description import KEYS, Description, write_inside
+from seglab.export.inference_model import DTYPES, InferenceModel
+from seglab.export.metadata import KEYS, ModelMetadata, write_inside
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -22,9 +22,9 @@ OLDEST = "2.9"  # PyTorch whose archives can be looked through before they are r
 describe = write_inside
 
 
-def program(model: YOLO11Seg, description: Description) -> torch.export.ExportedProgram:
+def program(model: YOLO11Seg, description: ModelMetadata) -> torch.export.ExportedProgram:
     """The exported program, with free batch, height and width when the description says dynamic."""
-    deployed = Deployed(model, DTYPES[description.precision])
+    deployed = InferenceModel(model, DTYPES[description.precision])
     batch, shapes = description.batch, None
     if description.dynamic:
         batch = max(batch, 2)  # a size of 1 would be taken for a constant
@@ -35,7 +35,7 @@ def program(model: YOLO11Seg, description: Description) -> torch.export.Exported
         return torch.export.export(deployed, (torch.zeros(batch, 3, *description.size),), dynamic_shapes=shapes)
 
 
-def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+def write(model: YOLO11Seg, path: Path, description: ModelMetadata) -> None:
     """Write the exported program with its description as extra files of the archive.
 
     Left out is what the graph does not need: example inputs (a pickle), guards (Python code), paths of the writer.
@@ -60,7 +60,7 @@ def load(path: Path) -> Runtime:
     strings = dict.fromkeys(KEYS, "")
     exported = torch.export.load(path, extra_files=strings)
     strings = {key: value for key, value in strings.items() if value}
-    return Runtime(path, Description.from_strings(strings, str(path)), torch.inference_mode()(exported.module()))
+    return Runtime(path, ModelMetadata.from_strings(strings, str(path)), torch.inference_mode()(exported.module()))
 
 
 # --- the check before reading ----------------------------------------------------------------------------------------

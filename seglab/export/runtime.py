@@ -11,10 +11,10 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export import foreign
-from seglab.export.description import Description
-from seglab.export.formats import FORMATS, format_of, model_path, module_of
+from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import FORMATS, format_of, model_path, module_of
 from seglab.inference.predictor import Forward
-from seglab.wording import counted
+from seglab.wording import pluralize
 
 Complete = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
@@ -32,7 +32,7 @@ class Runtime:
     def __init__(
         self,
         path: str | Path,
-        description: Description,
+        description: ModelMetadata,
         run: Forward,
         complete: Complete | None = None,
         channels_last: bool = False,
@@ -69,7 +69,7 @@ class Runtime:
         """What the file is and where it comes from, in a line."""
         height, width = self.description.size
         size = "any size" if self.size is None else f"{height} x {width}"
-        return f"{self.path.name}: {counted(len(self.names), 'class')}, {size}, {self.description.origin}"
+        return f"{self.path.name}: {pluralize(len(self.names), 'class')}, {size}, {self.description.origin}"
 
     def _run(self, images: Tensor) -> tuple[Tensor, ...]:
         """One call of the file, in its own layout and back from it."""

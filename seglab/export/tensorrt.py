@@ -11,8 +11,8 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export import onnx
-from seglab.export.description import Description
-from seglab.export.formats import require
+from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -20,7 +20,7 @@ LENGTH_BYTES = 4  # the file begins with the length of the description, then its
 LARGEST = 4  # a dynamic engine takes up to so many times the described batch a call, and sides up to twice as long
 
 
-def write(model: YOLO11Seg, path: Path, description: Description) -> None:
+def write(model: YOLO11Seg, path: Path, description: ModelMetadata) -> None:
     """Build an engine from the ONNX file of the same model, on the card it shall run on.
 
     The network is strongly typed: float16 is where that file says so, and nowhere else.
@@ -49,7 +49,7 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     _save(path, description, bytes(engine))
 
 
-def describe(path: Path, description: Description) -> None:
+def describe(path: Path, description: ModelMetadata) -> None:
     """Replace what the file says about itself."""
     _save(path, description, _read(path)[1])
 
@@ -99,16 +99,16 @@ def _package():
     return require("tensorrt", "tensorrt")
 
 
-def _save(path: Path, description: Description, engine: bytes) -> None:
+def _save(path: Path, description: ModelMetadata, engine: bytes) -> None:
     text = json.dumps(description.to_strings()).encode()
     path.write_bytes(len(text).to_bytes(LENGTH_BYTES, "little") + text + engine)
 
 
-def _read(path: Path) -> tuple[Description, bytes]:
+def _read(path: Path) -> tuple[ModelMetadata, bytes]:
     data = path.read_bytes()
     end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "little")
     try:
         strings = json.loads(data[LENGTH_BYTES:end])
     except ValueError:
         raise SeglabError(f"{path} does not begin with a description: export it again with seglab") from None
-    return Description.from_strings(strings, str(path)), data[end:]
+    return ModelMetadata.from_strings(strings, str(path)), data[end:]

@@ -12,7 +12,7 @@ import numpy as np
 from seglab.geometry.polygons import Ring, ring_area
 from seglab.geometry.rle import area, decode, rings_to_rle, rle_to_crop
 
-CROWDED = 32  # an object of more than this part of the picture is drawn faster with the whole picture
+CROWDED = 32  # an object of more than this part of the image is drawn faster with the whole image
 
 
 def fill(rings: Sequence[Ring], height: int, width: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """COCO run-length masks: {"size": [height, width], "counts": bytes}, the currency of full-resolution masks.
 
-Runs go down the columns and start with the zeros. A crop of a large picture becomes an RLE, and back, and polygons
-become one, without the large picture's mask ever being made.
+Runs go down the columns and start with the zeros. A crop of a large image becomes an RLE, and back, and polygons
+become one, without the large image's mask ever being made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def decode(rle: Rle) -> np.ndarray:
 def compress(rle: Rle) -> Rle:
     """The RLE with counts as bytes: takes bytes, which are trusted, the string a JSON holds, or a plain list.
 
-    Errors: ValueError when the counts of a string or list are no runs that add up to the picture's pixels.
+    Errors: ValueError when the counts of a string or list are no runs that add up to the image's pixels.
     """
     if isinstance(rle["counts"], bytes):
         return rle
@@ -112,13 +112,13 @@ def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def crop_to_rle(x0: int, y0: int, crop: np.ndarray, height: int, width: int) -> Rle:
-    """A bool crop (h, w) whose top-left pixel is (x0, y0), nothing around it, as RLE of the (height, width) picture.
+    """A bool crop (h, w) whose top-left pixel is (x0, y0), nothing around it, as RLE of the (height, width) image.
 
-    Errors: ValueError when the crop reaches out of the picture.
+    Errors: ValueError when the crop reaches out of the image.
     """
     rows, columns = crop.shape
     if x0 < 0 or y0 < 0 or y0 + rows > height or x0 + columns > width:
-        raise ValueError(f"a crop of {rows} x {columns} at ({x0}, {y0}) reaches out of a {height} x {width} picture")
+        raise ValueError(f"a crop of {rows} x {columns} at ({x0}, {y0}) reaches out of a {height} x {width} image")
     framed = np.zeros(columns * (rows + 1) + 1, dtype=bool)  # column after column, each after one empty pixel
     framed[:-1].reshape(columns, rows + 1)[:, 1:] = crop.T
     column, row = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), rows + 1)  # starts and ends of runs, in turn
@@ -160,11 +160,11 @@ def rle_to_crop(rle: Rle) -> tuple[int, int, np.ndarray]:
 
 
 def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
-    """The mask COCO draws for an object in a (height, width) picture: the union of its solid rings, less its holes.
+    """The mask COCO draws for an object in a (height, width) image: the union of its solid rings, less its holes.
 
     Every ring is drawn by pycocotools (even-odd, vertices rounded to fifths of a pixel); a pixel belongs to the
     object where more solid rings than holes cover it, so an island inside a hole is kept. Rings that reach further
-    than FAR out of the picture are cut at its border before.
+    than FAR out of the image are cut at its border before.
     """
     if any(ring.max() > FAR or ring.min() < -FAR for ring in rings):
         rings = clip_rings(rings, width, height)

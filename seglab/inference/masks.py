@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
 
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
 # By the targets of training: how far inside a box, from its left and top, its mask may begin, in input pixels.

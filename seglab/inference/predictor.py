@@ -1,4 +1,4 @@
-"""The way from a source to results: read, letterbox, run the network, bring what it says into the picture's frame."""
+"""The way from a source to results: read, letterbox, run the network, bring what it says into the image's frame."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seglab.device import images_to_float
 from seglab.errors import SeglabError, fit_types, keep_within
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
 from seglab.inference.masks import assemble, check_mask_targets
+from seglab.inference.nms import Detections, suppress
 from seglab.inference.results import Boxes, Masks, Results
-from seglab.inference.source import Frame, batches, load
-from seglab.inference.suppress import Detections, suppress
-from seglab.runs import place
+from seglab.inference.sources import Frame, batches, load
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
 STRIDE = 32  # the network takes sides that are multiples of this
@@ -32,11 +32,11 @@ class PredictConfig:
     conf: float = 0.25  # lowest score
     iou: float = 0.7  # overlap above which the poorer of two boxes goes
     imgsz: int | tuple[int, int] = 640  # long side in pixels, or (height, width)
-    max_det: int = 300  # most instances on a picture
+    max_det: int = 300  # most instances on an image
     classes: list[int] | int | None = None  # only these class ids
     agnostic_nms: bool = False  # boxes of different classes suppress each other too
-    batch: int = 1  # pictures in one run of the network
-    rect: bool = True  # pad pictures of one shape as little as possible; False: to a square always
+    batch: int = 1  # images in one run of the network
+    rect: bool = True  # pad images of one shape as little as possible; False: to a square always
     half: bool = False  # give the network float16
     device: str | torch.device = "cpu"  # where the network expects its images
     vid_stride: int = 1  # of a video, every how many-th frame
@@ -61,7 +61,7 @@ class PredictConfig:
 def predict(
     forward: Forward, source: Any, config: PredictConfig, names: dict[int, str] | Sequence[str]
 ) -> Iterator[Results]:
-    """Yield the Results of every picture of `source` (see source.load), reading and computing batch by batch.
+    """Yield the Results of every image of `source` (see source.load), reading and computing batch by batch.
 
     forward: the network or an exported file behind one signature: float images (B, 3, H, W), RGB in 0..1, letterboxed,
     to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name.
@@ -95,9 +95,9 @@ def predict_batch(
 
 
 def fit(sizes: Sequence[tuple[int, int]], imgsz: int | tuple[int, int], rect: bool = True) -> list[Letterbox]:
-    """Letterboxes of one common size for pictures of (height, width) `sizes`.
+    """Letterboxes of one common size for images of (height, width) `sizes`.
 
-    Pictures of one shape take the least padding when `rect`; otherwise a square of side `imgsz`. A pair is taken as is.
+    Images of one shape take the least padding when `rect`; otherwise a square of side `imgsz`. A pair is taken as is.
     """
     if isinstance(imgsz, int):
         if rect and len(set(sizes)) == 1:
@@ -109,7 +109,7 @@ def fit(sizes: Sequence[tuple[int, int]], imgsz: int | tuple[int, int], rect: bo
 def to_tensor(images: Sequence[np.ndarray], device: str | torch.device = "cpu", half: bool = False) -> Tensor:
     """Letterboxed (H, W, 3) uint8 RGB images of one size -> (B, 3, H, W) float in 0..1, in the device's layout."""
     stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # channels last
-    return place(stacked, device).to(torch.float16 if half else torch.float32).div_(255)
+    return images_to_float(stacked, device, torch.float16 if half else torch.float32)
 
 
 def finish(

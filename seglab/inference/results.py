@@ -1,4 +1,4 @@
-"""What was found on one picture: boxes, masks, and ways to look at them, save them and hand them on."""
+"""What was found on one image: boxes, masks, and ways to look at them, save them and hand them on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import join_rings, ring_area
 from seglab.geometry.rle import crop_to_rle
 from seglab.inference.masks import MaskCrop
-from seglab.wording import counted
+from seglab.wording import pluralize
 
 Array = torch.Tensor | np.ndarray
 Kind = TypeVar("Kind", bound="Movable")
@@ -91,12 +91,12 @@ class Boxes(Movable):
 
     @property
     def xyxyn(self) -> Array:
-        """`xyxy` as shares of the picture's width and height."""
+        """`xyxy` as shares of the image's width and height."""
         return self.xyxy / self._width_height_twice()
 
     @property
     def xywhn(self) -> Array:
-        """`xywh` as shares of the picture's width and height."""
+        """`xywh` as shares of the image's width and height."""
         return self.xywh / self._width_height_twice()
 
     def _width_height_twice(self) -> Array:
@@ -121,7 +121,7 @@ class Boxes(Movable):
 
 
 class Masks(Movable):
-    """N masks at the picture's own resolution, kept as crops; the forms below are made when asked for."""
+    """N masks at the image's own resolution, kept as crops; the forms below are made when asked for."""
 
     def __init__(self, crops: Sequence[MaskCrop], orig_shape: tuple[int, int], device: str | None = "cpu"):
         """device: where `data` shall lie; None makes it a numpy array."""
@@ -134,7 +134,7 @@ class Masks(Movable):
 
     @cached_property
     def data(self) -> Array:
-        """(N, H, W) uint8, 1 on the object. The one form whose size grows with the picture: prefer `crops`."""
+        """(N, H, W) uint8, 1 on the object. The one form whose size grows with the image: prefer `crops`."""
         full = np.zeros((len(self.crops), *self.orig_shape), dtype=np.uint8)
         for canvas, (x0, y0, crop) in zip(full, self.crops):
             canvas[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
@@ -152,7 +152,7 @@ class Masks(Movable):
 
     @property
     def xyn(self) -> list[np.ndarray]:
-        """`xy` as shares of the picture's width and height."""
+        """`xy` as shares of the image's width and height."""
         return [ring / np.array(self.orig_shape[::-1], dtype=np.float32) for ring in self.xy]
 
     @property
@@ -176,10 +176,10 @@ class Masks(Movable):
 
 
 class Results(Movable):
-    """The instances on one picture, best score first.
+    """The instances on one image, best score first.
 
     image: (H, W, 3) uint8 RGB; names: class id -> name; boxes: Boxes; masks: Masks, None when nothing was found;
-    speed: milliseconds this picture took to preprocess, inference and postprocess; save_dir: the folder that predict
+    speed: milliseconds this image took to preprocess, inference and postprocess; save_dir: the folder that predict
     wrote into, if it did.
     """
 
@@ -193,12 +193,12 @@ class Results(Movable):
 
     @property
     def orig_img(self) -> np.ndarray:
-        """The picture as (H, W, 3) uint8 BGR, as cv2 has it."""
+        """The image as (H, W, 3) uint8 BGR, as cv2 has it."""
         return np.ascontiguousarray(self.image[..., ::-1])
 
     @property
     def orig_shape(self) -> tuple[int, int]:
-        """(height, width) of the picture."""
+        """(height, width) of the image."""
         return self.image.shape[:2]
 
     def __len__(self) -> int:
@@ -239,7 +239,7 @@ class Results(Movable):
         line_width: float | None = None,
         **unknown: Any,
     ) -> np.ndarray:
-        """The picture with the instances on it -> (H, W, 3) uint8 BGR. labels and conf write names and scores."""
+        """The image with the instances on it -> (H, W, 3) uint8 BGR. labels and conf write names and scores."""
         refuse_unknown(unknown, ("conf", "labels", "boxes", "masks", "line_width"), "plot")
         rows = self._rows()
         texts = [f"{self.names[kind]} {score:.2f}" if conf else self.names[kind] for kind, score, _ in rows]
@@ -260,7 +260,7 @@ class Results(Movable):
         from matplotlib import pyplot
 
         if pyplot.get_backend().lower() == "agg":
-            print("no window can be opened here: write the picture with save()")
+            print("no window can be opened here: write the image with save()")
             return
         figure, axes = pyplot.subplots(layout="constrained")
         axes.imshow(self.plot(**plot_options)[..., ::-1])
@@ -275,7 +275,7 @@ class Results(Movable):
     def verbose(self) -> str:
         """One line, such as "2 persons, 1 bus"."""
         counts = Counter(kind for kind, _, _ in self._rows())
-        return ", ".join(counted(counts[kind], self.names[kind]) for kind in sorted(counts)) or "(no detections)"
+        return ", ".join(pluralize(counts[kind], self.names[kind]) for kind in sorted(counts)) or "(no detections)"
 
     def __repr__(self) -> str:
         height, width = self.orig_shape
@@ -284,13 +284,13 @@ class Results(Movable):
     # Saving
 
     def save(self, filename: str | Path | None = None, **plot_options: Any) -> str:
-        """Write the picture that `plot` draws, by default as results_NAME in the current folder; gives its path."""
+        """Write the image that `plot` draws, by default as results_NAME in the current folder; gives its path."""
         filename = Path(filename or f"results_{plain_name(Path(self.path).stem)}.jpg")
         write_image(filename, self.plot(**plot_options)[..., ::-1])
         return str(filename)
 
     def save_txt(self, path: str | Path, save_conf: bool = False) -> str:
-        """Write one YOLO-seg row an instance: class, then x y of its contour as shares of the picture, then the score.
+        """Write one YOLO-seg row an instance: class, then x y of its contour as shares of the image, then the score.
 
         Parts and holes are joined by seams without width, so that the row draws the whole mask again. Gives the path.
         """
@@ -305,7 +305,7 @@ class Results(Movable):
         return str(path)
 
     def save_crop(self, save_dir: str | Path, file_name: str | Path = "im.jpg") -> None:
-        """Cut every box out of the picture into save_dir/CLASS/file_name, numbered from the second of a class on.
+        """Cut every box out of the image into save_dir/CLASS/file_name, numbered from the second of a class on.
 
         Signs of a class name that mean something in a path become underscores: names come with the weights.
         """

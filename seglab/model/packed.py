@@ -1,7 +1,7 @@
-"""The network laid out for a processor: what its convolutions would do at every call is done once.
+"""The network laid out for a CPU: what its convolutions would do at every call is done once.
 
-PyTorch's convolution arranges its weights for the processor anew at every call, and SiLU goes over the result once
-more. oneDNN, which does the work on processors, takes weights arranged beforehand, and applies SiLU while the result is
+PyTorch's convolution arranges its weights for the CPU anew at every call, and SiLU goes over the result once
+more. oneDNN, which does the work on CPUs, takes weights arranged beforehand, and applies SiLU while the result is
 still in the cache: about an eighth of the network's time. It is reached by the operators that torch.compile uses, which
 not every build has; where they are missing, or do not agree with the plain convolution, the network stays as it is.
 
@@ -22,7 +22,7 @@ from seglab.model.yolo11 import YOLO11Seg
 
 
 class PackedConv(nn.Module):
-    """A convolution with bias, and SiLU if asked for, as one step on a processor, for float32 without gradients."""
+    """A convolution with bias, and SiLU if asked for, as one step on a CPU, for float32 without gradients."""
 
     def __init__(self, conv: nn.Conv2d, silu: bool):
         super().__init__()
@@ -77,7 +77,7 @@ def joined_kernels(upsample: nn.ConvTranspose2d, conv: nn.Conv2d) -> Tensor:
 
 
 def pack(network: YOLO11Seg) -> YOLO11Seg:
-    """Replace the convolutions of a fused float32 network on a processor, in place; the same function within 1e-5.
+    """Replace the convolutions of a fused float32 network on a CPU, in place; the same function within 1e-5.
 
     Sizes and batches stay free. The result neither moves to another device nor trains.
     """

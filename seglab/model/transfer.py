@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seglab.class_names import equal_classes
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.wording import counted
+from seglab.wording import pluralize
 
 
 @dataclass
@@ -107,7 +107,7 @@ def describe_transfer(report: Transfer, source: str, names: Mapping[int, str] | 
     ):
         if tensors:
             branches = Counter(".".join(name.split(".")[:3]) for name in tensors)
-            shown = (f"{branch}.* ({counted(count, 'tensor')})" for branch, count in branches.items())
+            shown = (f"{branch}.* ({pluralize(count, 'tensor')})" for branch, count in branches.items())
             lines.append(f"  {label}: {', '.join(shown)}")
     return "\n".join(lines)
 
@@ -118,14 +118,14 @@ def describe_forgotten(known: Mapping[int, str], names: Mapping[int, str]) -> st
     forgotten = [name for number, name in known.items() if number not in kept]
     if not forgotten:
         return ""
-    classes = f"{counted(len(forgotten), 'class')} the weights know ({_listed(forgotten)})"
+    classes = f"{pluralize(len(forgotten), 'class')} the weights know ({_listed(forgotten)})"
     return f"this run forgets {classes}: pass keep=True to keep them"
 
 
 def _describe_rows(report: Transfer, names: Mapping[int, str]) -> str:
     known = [names.get(number, str(number)) for number in report.rows]
     new = [name for number, name in names.items() if number not in report.rows]
-    told = f"class scores ({counted(len(report.by_row), 'tensor')}): "
+    told = f"class scores ({pluralize(len(report.by_row), 'tensor')}): "
     told += f"{len(known)} of {len(names)} classes known by name" + (f" ({_listed(known)})" if known else "")
     return told + (f"; new: {_listed(new)}" if new else "")
 

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError
+from seglab.files import atomic_write
 
 METADATA_KEY = "seglab"  # the one key of the safetensors header; its value is JSON
 MOST_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
@@ -42,7 +42,7 @@ def save_weights(path: str | Path, state: dict[str, Tensor], metadata: dict[str,
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    return write_whole(Path(path), save(tensors, {METADATA_KEY: json.dumps(metadata)}))
+    return atomic_write(Path(path), save(tensors, {METADATA_KEY: json.dumps(metadata)}))
 
 
 def load_weights(path: str | Path) -> Weights:

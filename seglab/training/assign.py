@@ -49,7 +49,7 @@ def assign(
     alignment = score**SCORE_POWER * overlap**OVERLAP_POWER  # (K,)
 
     chosen = best_aligned(alignment, row, anchor, len(boxes), anchors)  # (K,) bool
-    owner = one_owner(chosen, overlap, row, place, image_index, batch * anchors)  # (B * A,)
+    owner = resolve_conflicts(chosen, overlap, row, place, image_index, batch * anchors)  # (B * A,)
 
     kept = owner[place] == row  # (K,) bool
     row, place, alignment, overlap = row[kept], place[kept], alignment[kept], overlap[kept]
@@ -71,15 +71,17 @@ def points_inside(points: Tensor, boxes: Tensor) -> Tensor:
     return inside_x & (y > low[:, 1:]) & (y < high[:, 1:])
 
 
-def best_aligned(alignment: Tensor, row: Tensor, anchor: Tensor, objects: int, anchors: int) -> Tensor:
+def best_aligned(alignment: Tensor, row: Tensor, anchor: Tensor, instances: int, anchors: int) -> Tensor:
     """Which pairs (K,) are among the POINTS_PER_OBJECT best of their object -> (K,) bool."""
-    table = alignment.new_zeros(objects, anchors)
+    table = alignment.new_zeros(instances, anchors)
     table[row, anchor] = alignment
     best = table.topk(min(POINTS_PER_OBJECT, anchors), dim=1).indices  # (N, 10)
     return torch.zeros_like(table, dtype=torch.bool).scatter_(1, best, True)[row, anchor]
 
 
-def one_owner(chosen: Tensor, overlap: Tensor, row: Tensor, place: Tensor, image_index: Tensor, places: int) -> Tensor:
+def resolve_conflicts(
+    chosen: Tensor, overlap: Tensor, row: Tensor, place: Tensor, image_index: Tensor, places: int
+) -> Tensor:
     """The object that each anchor point of the batch learns -> (places,) int64, -1 for none.
 
     A point that several objects chose goes to the object that its box overlaps most, whether that one chose it or

@@ -2,7 +2,7 @@
 
 A run folder holds `weights/last.safetensors` and `weights/best.safetensors` (the averaged weights under the model's own
 names) and, until the run ends, `weights/resume.safetensors`. Nothing is pickled, and every file appears whole or not at
-all. Random numbers need no saving: data order and augmentation are functions of the seed, the epoch and the picture,
+all. Random numbers need no saving: data order and augmentation are functions of the seed, the epoch and the image,
 and torch is seeded anew for every epoch.
 """
 
@@ -25,7 +25,7 @@ class Progress:
 
     epoch: int = 0  # epochs finished
     updates: int = 0  # optimiser steps taken
-    rewinds: int = 0  # times the run went back because numbers were no longer finite
+    restarts: int = 0  # times the run went back because numbers were no longer finite
     best_epoch: int = -1  # counted from 0
     best_fitness: float = -1.0
     history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch, as in results.csv
@@ -62,7 +62,7 @@ def restore(
         optimizer.state[parameter][key] = torch.empty_like(like, device=parameter.device).copy_(tensor)
 
 
-def averaged(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def ema_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The averaged weights among captured tensors, under the model's own names: what users get."""
     return {name.removeprefix("average/"): t for name, t in tensors.items() if name.startswith("average/")}
 

@@ -11,8 +11,8 @@ import torch
 import yaml
 
 from seglab.data.augment import AugmentConfig
-from seglab.data.unfinished import write_whole
 from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
+from seglab.files import atomic_write
 from seglab.training.recipes import AUTO, RECIPES
 
 
@@ -29,7 +29,7 @@ class TrainConfig:
     imgsz: int = 640  # side of the square network input, a multiple of 32
     device: str | int | list | None = None  # "cpu", "cuda:1", 1, "mps"; None: the first CUDA GPU, else the CPU
     workers: int = 8  # data-loading processes; never more than there are cores
-    cache: bool | str = False  # "ram": keep every decoded picture in memory
+    cache: bool | str = False  # "ram": keep every decoded image in memory
     strict: bool = False  # stop at the first problem in the data instead of listing them
     seed: int = 0
     deterministic: bool = True  # on CUDA; the CPU always is
@@ -58,7 +58,7 @@ class TrainConfig:
     val: bool = True  # validate after every epoch; else once, and the last weights are the result
     save: bool = True  # write the last weights and the state to resume from after every epoch
     save_period: int = -1  # also keep the weights of every n-th epoch
-    plots: bool = True  # pictures of labels, batches and curves
+    plots: bool = True  # images of labels, batches and curves
     project: str | None = None  # folder of runs; None: runs/segment
     name: str | None = None  # folder of this run; None: train
     exist_ok: bool = False  # write into the folder even if it exists; else train2, train3, ...
@@ -68,7 +68,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if isinstance(self.imgsz, (list, tuple)):
-            raise SeglabError(f"imgsz={self.imgsz}: training pictures are square, so give one side, as in imgsz=640")
+            raise SeglabError(f"imgsz={self.imgsz}: training images are square, so give one side, as in imgsz=640")
         if isinstance(self.batch, (int, float)) and self.batch < 1:
             raise SeglabError(f"batch={self.batch}: it is not chosen for you, so give a number, as in batch=16")
         if isinstance(self.device, torch.device):
@@ -142,7 +142,7 @@ def run_folder(resume: str | Path | bool) -> Path:
 def write_arguments(folder: Path, config: TrainConfig, data: str | list[str]) -> None:
     """Write args.yaml, which says how the run was made."""
     text = yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False)
-    write_whole(folder / "args.yaml", text.encode())
+    atomic_write(folder / "args.yaml", text.encode())
 
 
 def read_arguments(folder: Path) -> dict[str, Any]:

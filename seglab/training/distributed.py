@@ -1,4 +1,4 @@
-"""Several processes train as one: joining torchrun's group, and batch statistics over all processes' pictures."""
+"""Several processes train as one: joining torchrun's group, and batch statistics over all processes' images."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
-def first_here(load: Callable[[], Loaded]) -> Loaded:
+def rank_zero_first(load: Callable[[], Loaded]) -> Loaded:
     """`load()` on the first process of each machine, then on its others, who find what the first one fetched."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return load()
@@ -74,7 +74,7 @@ def first_here(load: Callable[[], Loaded]) -> Loaded:
     return loaded
 
 
-def agree(process: Process, value: Any) -> Any:
+def broadcast_object(process: Process, value: Any) -> Any:
     """The first process's `value`, on all processes."""
     if process.world == 1:
         return value
@@ -90,7 +90,7 @@ def mean(process: Process, tensor: Tensor) -> Tensor:
     return tensor / process.world
 
 
-def same_start(model: nn.Module, process: Process) -> None:
+def broadcast_weights(model: nn.Module, process: Process) -> None:
     """Give all processes the first one's weights: each may have drawn its own."""
     if process.world > 1:
         for tensor in model.state_dict().values():
@@ -98,7 +98,7 @@ def same_start(model: nn.Module, process: Process) -> None:
 
 
 def share_batch_statistics(model: nn.Module, process: Process) -> nn.Module:
-    """Make batch normalisation see the pictures of all processes, so that more processes change no result.
+    """Make batch normalisation see the images of all processes, so that more processes change no result.
 
     torch's own SyncBatchNorm needs CUDA; elsewhere modules become `SharedBatchNorm`. State dicts keep their names.
     """

@@ -28,14 +28,15 @@ from torch import Tensor
 
 from seglab.class_names import equal_classes
 from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import DatasetSpec, load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.device import images_to_float
 from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
 from seglab.model.packed import pack
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.runs import place
 from seglab.training.config import TrainConfig
 from seglab.training.distributed import Process
 from seglab.training.loss import LossGains, label_loss, normalisers
@@ -47,7 +48,7 @@ SURVEYED = 48  # old images that are looked at before the first step
 OLD_GAIN = 5.0  # of the terms on old images
 NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
 SURE = 0.25  # class score from which the teacher's boxes and masks on new images are asked for
-MASKS = 64  # of the teacher's masks on the new images of a batch: the surest
+MASKS = 64  # of the teacher's masks on the new images of a batch: the highest-scoring
 STATE = "weights/teacher.safetensors"
 
 
@@ -170,7 +171,7 @@ def relative_distance(tensor: Tensor, told: Tensor) -> Tensor:
 
 
 def sure_masks_loss(raw: RawOutput, told: RawOutput, weight: Tensor) -> Tensor:
-    """Sum over the teacher's surest anchor points of weight (B, A) * the divergence of masks, the mean in its box."""
+    """Sum over the teacher's best anchor points of weight (B, A) * the divergence of masks, the mean in its box."""
     height, width = told.prototypes.shape[2:]
     points, strides = anchor_points(PROTOTYPE_STRIDE * height, PROTOTYPE_STRIDE * width, weight.device)
     weights, chosen = weight.flatten().topk(min(MASKS, weight.numel()))  # (M,) each
@@ -225,7 +226,7 @@ class Rehearsal:
         for cycle in itertools.count(seed):
             start_epoch(self.loader, cycle)
             for batch in self.loader:
-                yield place(batch["images"], self.device).float() / 255
+                yield images_to_float(batch["images"], self.device)
 
     def every_other_step(self, step: int) -> Iterator[Tensor]:
         """What comes to the new images of the steps from `step` on: old ones (b, 3, H, W) and none (0, 3, H, W)."""

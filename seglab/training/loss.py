@@ -17,7 +17,7 @@ from seglab.geometry.boxes import complete_iou
 from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
 from seglab.training.assign import assign
 
-PIXELS_AT_ONCE = 1 << 15  # window pixels the mask loss handles together: few enough to stay in a processor's cache
+PIXELS_AT_ONCE = 1 << 15  # window pixels the mask loss handles together: few enough to stay in a CPU's cache
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def mask_loss(
     prototypes (B, 32, h, w), coefficients (P, 32) of positives that learn the objects object_index (P,); the objects'
     masks (N, n * h, n * w) in [0, 1], boxes (N, 4) xyxy in letterbox pixels and image_index (N,). Logits are
     coefficients @ prototypes (Bolya et al., "YOLACT", 2019), enlarged n times as prediction enlarges them: what is
-    learnt is then the mask that will be read, and not its own reduced picture. A mask pixel counts when its upper left
+    learned is then the mask that will be read, and not its own reduced image. A mask pixel counts when its upper left
     corner is in the box; the area is the box's own, in mask pixels.
 
     A dense version needs several (P, h, w) tensors. Here only windows are visited, and each window is read once for

@@ -50,7 +50,7 @@ class Settings(NamedTuple):
 
 
 def make_plan(config: TrainConfig, images: int, iterations: int, classes: int) -> Plan:
-    """The plan for a training set of `images` pictures in `iterations` batches an epoch.
+    """The plan for a training set of `images` images in `iterations` batches an epoch.
 
     optimizer="auto" takes AdamW with lr = round(0.002 * 5 / (4 + classes), 6) and beta 0.9 for runs of at most 10,000
     nominal batches, SGD with lr 0.01 and momentum 0.9 for longer ones, and no higher start for the biases. An lr0,
@@ -158,7 +158,7 @@ def average_decay(how: str, updates: int, steps: int) -> float:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move `average` in place so that it keeps `decay` of itself and takes the rest of `model`, statistics included."""
     means, values = [], []
     for mean, value in zip(_tensors(average), _tensors(model)):

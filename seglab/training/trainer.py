@@ -17,25 +17,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from seglab.data.catalogue import DatasetSpec
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader, start_epoch
-from seglab.data.problems import write_rest
+from seglab.datasets.spec import DatasetSpec
+from seglab.device import choose_device, images_to_float, memory_format
 from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
 from seglab.evaluation.validate import ValidateConfig, validate, write_plots
+from seglab.files import new_run_dir
+from seglab.formats.issues import write_rest
 from seglab.inference.decode import decode
 from seglab.inference.predictor import PredictConfig, predict
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.runs import choose_device, layout, new_folder, place
 from seglab.training.checkpoint import Progress, capture, read_state, restore
 from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
-from seglab.training.distributed import Process, agree, join, mean, same_start, share_batch_statistics
+from seglab.training.distributed import Process, broadcast_object, broadcast_weights, join, mean, share_batch_statistics
 from seglab.training.keep import TERMS as KEEP_TERMS
 from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
+from seglab.training.loggers import TERMS, RunLogger, describe_gain, make_row, progress_bar
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import (
     MAX_GRADIENT_NORM,
@@ -47,10 +49,9 @@ from seglab.training.optim import (
     make_plan,
     settings_at,
     total_steps,
-    update_average,
+    update_ema,
 )
 from seglab.training.recipes import SCRATCH, Start
-from seglab.training.record import TERMS, Record, describe_gain, follow, make_row
 
 MAX_REWINDS = 3
 
@@ -73,14 +74,14 @@ def train(
     spec: DatasetSpec,
     config: TrainConfig,
     validation: Validate | None = None,
-    licence: str = "unknown",
+    license: str = "unknown",
     start: Start = SCRATCH,
     knowledge: Knowledge | None = None,
 ) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
 
     After every epoch the averaged weights are validated on `val` (`validation` replaces how). Under torchrun every
-    process calls this with the same arguments. licence: of the weights it starts from, which what is learnt inherits;
+    process calls this with the same arguments. license: of the weights it starts from, which what is learned inherits;
     start: what these know of the data. Weights that know something are validated before the first epoch too, and are
     the best ones until an epoch is better; knowledge: which classes these know, of a run that is to keep them
     (`keep=True`).
@@ -95,7 +96,7 @@ def train(
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
         place = join(choose_device(config.device))
-        return _train(model, spec, config, place, validation, licence, start, knowledge)
+        return _train(model, spec, config, place, validation, license, start, knowledge)
 
 
 def _train(
@@ -104,14 +105,14 @@ def _train(
     config: TrainConfig,
     process: Process,
     validation: Validate | None,
-    licence: str,
+    license: str,
     start: Start,
     knowledge: Knowledge | None,
 ) -> TrainResult:
-    leads = process.rank == 0  # the first process alone validates, writes and talks
+    is_main = process.rank == 0  # the first process alone validates, writes and talks
     dataset = _dataset(spec, "train", config, augment=config.augment, seed=config.seed)
     problems, gains = dataset.problems, LossGains(config.box, config.cls, config.dfl)
-    if leads and validation is None:
+    if is_main and validation is None:
         held_back = _dataset(spec, "val", config, rect=ValidateConfig.rect)
         problems = list(dict.fromkeys(problems + held_back.problems))  # both may be one folder
         validation = validate_start = make_validate(held_back, config, gains, process.device)
@@ -120,7 +121,7 @@ def _train(
             validate_start = make_validate(held_back, as_before, gains, process.device)
     else:
         validate_start = validation
-    folder = agree(process, _folder(config) if leads else None)  # all data have been looked through by now
+    folder = broadcast_object(process, _folder(config) if is_main else None)  # all data have been looked through by now
     best, last = folder / "weights/best.safetensors", folder / "weights/last.safetensors"
     loader = build_loader(
         dataset, config.batch, config.workers, True, config.seed, process.rank, process.world,
@@ -129,8 +130,8 @@ def _train(
     plan = make_plan(config, len(dataset), len(loader), model.classes)
     dtype = autocast_dtype(config.amp, process.device)
 
-    average = model.to(process.device, memory_format=layout(process.device)).eval()  # training happens in a copy
-    same_start(average, process)
+    average = model.to(process.device, memory_format=memory_format(process.device)).eval()  # training happens in a copy
+    broadcast_weights(average, process)
     network = copy.deepcopy(average)
     teacher = None
     if config.keep:
@@ -140,7 +141,7 @@ def _train(
         elif knowledge is None:
             raise SeglabError("keep=True must be told what the model knows: train with YOLO(...).train(keep=True)")
         teacher = Teacher(first, knowledge, spec, old_images(knowledge, config, process))
-        if leads and not config.resume:
+        if is_main and not config.resume:
             write_teacher(folder, first, knowledge)
     frozen = freeze(network, config.freeze)
     optimizer = make_optimizer(network, plan)
@@ -149,24 +150,24 @@ def _train(
     if config.resume:
         tensors, progress = read_state(folder)
         restore(tensors, network, average, optimizer)
-        if progress.scaler:  # empty where the run began without one: on a processor, or a card that has bf16
+        if progress.scaler:  # empty where the run began without one: on a CPU, or a card that has bf16
             scaler.load_state_dict(progress.scaler)
     good = capture(network, average, optimizer)
     wrapped: nn.Module = network
     if process.world > 1:
         wrapped = DistributedDataParallel(share_batch_statistics(network, process))
     began = time.monotonic() - (progress.history[-1]["time"] if progress.history else 0)
-    if leads:
+    if is_main:
         arguments = {**flatten(config), "data": spec.source}
         metadata = {"names": spec.names, "scale": model.scale, "train_args": arguments}
-        metadata["license"] = licence
+        metadata["license"] = license
         if teacher:
             arguments["old_data"] = list(knowledge.data)
         write_arguments(folder, config, spec.source)
         if listing := write_rest(problems, folder / "problems.csv"):
             print(f"  all findings: {listing}")
         print(f"{describe(plan, config)}\n{len(dataset)} training images, results in {folder}")
-        record = Record(folder, metadata, config.epochs, config.save, config.save_period)
+        record = RunLogger(folder, metadata, config.epochs, config.save, config.save_period)
         if config.val and not (start.scratch or config.resume):
             metrics, figures = validate_start(average)
             progress.best_fitness = metrics.fitness
@@ -187,10 +188,10 @@ def _train(
         losses, updates = train_one_epoch(
             wrapped,
             average,
-            follow(loader, f"epoch {epoch + 1}/{config.epochs}") if leads else loader,
+            progress_bar(loader, f"epoch {epoch + 1}/{config.epochs}") if is_main else loader,
             optimizer,
             scaler,
-            replace(plan, lr=plan.lr / 2**progress.rewinds),
+            replace(plan, lr=plan.lr / 2**progress.restarts),
             epoch * plan.iterations,
             progress.updates,
             gains,
@@ -199,25 +200,25 @@ def _train(
         )
         losses = mean(process, losses)
         if not (losses.isfinite().all() and is_finite(network)):
-            if progress.rewinds == MAX_REWINDS:
+            if progress.restarts == MAX_REWINDS:
                 raise SeglabError(
                     f"the loss of epoch {epoch + 1} is not finite even at 1/{2**MAX_REWINDS} of the learning rate: "
-                    "give a lower lr0 or amp=False, and look at pictures and labels"
+                    "give a lower lr0 or amp=False, and look at images and labels"
                 )
-            progress.rewinds += 1
+            progress.restarts += 1
             restore(good, network, average, optimizer)
-            if leads:
+            if is_main:
                 print(f"epoch {epoch + 1} was not finite: again from its start, at half the learning rate")
             continue
 
         progress.epoch, progress.updates, progress.scaler = epoch + 1, updates, scaler.state_dict()
         good = capture(network, average, optimizer)
-        if leads:
+        if is_main:
             figures: dict[str, float] = {}
             better = not config.val
             if config.val:
                 metrics, figures = validation(average)
-                better = metrics.fitness > progress.best_fitness or metrics.fitness == 0  # 0: nothing learnt yet
+                better = metrics.fitness > progress.best_fitness or metrics.fitness == 0  # 0: nothing learned yet
                 progress.best_fitness = max(progress.best_fitness, metrics.fitness)
             if better:
                 progress.best_epoch = epoch
@@ -225,10 +226,10 @@ def _train(
             progress.history.append(make_row(epoch + 1, time.monotonic() - began, losses.tolist(), figures, rates))
             record.add(good, progress, better)
             stop = 0 < config.patience <= epoch - progress.best_epoch
-        stop = agree(process, stop)
+        stop = broadcast_object(process, stop)
 
     metrics, history, learned_from = None, [], config.mask_targets
-    if leads:
+    if is_main:
         record.end(good, progress)
         best_epoch = progress.best_epoch + 1 or "the start"
         if stop:
@@ -246,7 +247,7 @@ def _train(
             draw_predictions(model, spec, config.imgsz, learned_from, folder)
             write_image(folder / "results.png", training_curves(folder / "results.csv"))
         history = progress.history
-    agree(process, None)  # the others wait for the files
+    broadcast_object(process, None)  # the others wait for the files
     return TrainResult(folder, best, last, metrics, history, learned_from)
 
 
@@ -328,7 +329,7 @@ def train_one_epoch(
         apply_settings(optimizer, settings)
         waiting += 1
         step = waiting >= settings.accumulate or index == plan.iterations
-        images, targets = to_device(batch, device)
+        images, targets = batch_to_device(batch, device)
         new = len(images)
         if teacher:
             images = torch.cat((images, next(rehearsed)))
@@ -351,20 +352,20 @@ def train_one_epoch(
             scaler.update()
             optimizer.zero_grad()
             updates, waiting = updates + 1, 0
-            update_average(average, bare, average_decay(plan.average, updates, total_steps(plan)))
+            update_ema(average, bare, average_decay(plan.average, updates, total_steps(plan)))
     return total / plan.iterations, updates
 
 
-def to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+def batch_to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
     """A batch of the loader -> images (B, 3, H, W) float in 0..1, and the targets, on the device."""
     targets = {name: value for name, value in batch.items() if isinstance(value, Tensor) and name != "images"}
     pinned = device.type == "cuda"
     moved = {name: value.to(device, non_blocking=pinned) for name, value in targets.items()}
-    return place(batch["images"], device).float() / 255, moved
+    return images_to_float(batch["images"], device), moved
 
 
 def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
-    """The number format of `amp` on a device; None is float32, also for "bf16" on a processor without such units."""
+    """The number format of `amp` on a device; None is float32, also for "bf16" on a CPU without such units."""
     if amp == "bf16":
         return torch.bfloat16 if device.type != "cpu" or has_bf16_units() else None
     if not amp or device.type != "cuda":
@@ -374,10 +375,10 @@ def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
 
 
 def has_bf16_units() -> bool:
-    """Whether this processor computes in bf16 itself.
+    """Whether this CPU computes in bf16 itself.
 
     PyTorch also says yes where oneDNN emulates it with AVX-512, in twice the time of float32, and where it knows no
-    backward pass (AVX2: pytorch issue 148861). On other processors than x86 its answer is all there is.
+    backward pass (AVX2: pytorch issue 148861). On other CPUs than x86 its answer is all there is.
     """
     if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
@@ -433,7 +434,7 @@ def draw_batches(loader: Iterable[dict], folder: Path) -> None:
 
 
 def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targets: str, folder: Path) -> None:
-    """Write val_pred.jpg: what the model finds on the first 16 validation pictures."""
+    """Write val_pred.jpg: what the model finds on the first 16 validation images."""
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
         raw = model(images)
@@ -448,4 +449,4 @@ def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targe
 def _folder(config: TrainConfig) -> Path:
     if config.resume:
         return run_folder(config.resume)
-    return new_folder("train", config.project, config.name, config.exist_ok)
+    return new_run_dir("train", config.project, config.name, config.exist_ok)

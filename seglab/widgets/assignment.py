@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.drawing.overlays import colour, draw_box, draw_label
+from seglab.drawing.overlays import class_color, draw_box, draw_label
 from seglab.errors import SeglabError
 from seglab.geometry.boxes import complete_iou
 from seglab.model.head import RawOutput, anchor_points, boxes_from_distribution
@@ -22,7 +22,7 @@ LISTED = 14  # points in the table: the ten that an object may take, and the fir
 
 
 class Reasons(NamedTuple):
-    """Why points learn what they learn, for one picture with N objects and A anchor points. Letterbox pixels."""
+    """Why points learn what they learn, for one image with N objects and A anchor points. Letterbox pixels."""
 
     points: Tensor  # (A, 2)
     strides: Tensor  # (A, 1)
@@ -31,7 +31,7 @@ class Reasons(NamedTuple):
     score: Tensor  # (N, A) for the object's class
     overlap: Tensor  # (N, A) complete IoU, at least 0
     alignment: Tensor  # (N, A) score ** 0.5 * overlap ** 6, zero outside
-    owner: Tensor  # (A,) the object that is learnt, -1 for none
+    owner: Tensor  # (A,) the object that is learned, -1 for none
     asked: Tensor  # (A,) the score asked for it
 
     def ranked(self, number: int) -> list[int]:
@@ -57,12 +57,12 @@ def assignment(model: Any, batch: dict, image: int = 0) -> Panel:
     mine = batch["image_index"] == image
     classes, boxes = batch["classes"][mine], batch["boxes"][mine]
     if not len(classes):
-        raise SeglabError(f"image {image} of this batch has no object to be learnt: choose another")
+        raise SeglabError(f"image {image} of this batch has no object to be learned: choose another")
     pixels = batch["images"][image].permute(1, 2, 0).numpy()
     raw = raw_output(model, batch["images"][image : image + 1].float() / 255)
     reasons = reasons_of(raw, pixels.shape[:2], classes, boxes)
     controls = {
-        "object": slider("object", 1, 1, len(classes), 1, "Which object of the picture"),
+        "object": slider("object", 1, 1, len(classes), 1, "Which object of the image"),
         "point": slider("point", 1, 1, LISTED, 1, "Which of its points, best aligned first"),
     }
 
@@ -91,33 +91,33 @@ def draw_assignment(
 ) -> Drawn:
     """The input, an object in it enlarged with the points inside its box (filled: learn it; the more is asked, the
     larger) and the box that the chosen point proposes; the best points as a table."""
-    ink, name = colour(int(classes[number])), names[int(classes[number])]
+    color, name = class_color(int(classes[number])), names[int(classes[number])]
     own = boxes[number].numpy()
     scale, near = SIDE / max(pixels.shape[:2]), closeup(pixels, own)
     overview = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     for other, box in enumerate(boxes.numpy() * scale):
-        draw_box(overview, box, ink if other == number else (210, 210, 210), 3 if other == number else 1)
-    draw_label(overview, name, own * scale, ink, 2)
+        draw_box(overview, box, color if other == number else (210, 210, 210), 3 if other == number else 1)
+    draw_label(overview, name, own * scale, color, 2)
 
-    picture = cv2.convertScaleAbs(near.picture, alpha=0.7, beta=30)
+    canvas = cv2.convertScaleAbs(near.image, alpha=0.7, beta=30)
     for other, box in enumerate(near.place(boxes.numpy())):
-        draw_box(picture, box, ink if other == number else (210, 210, 210), 3 if other == number else 1)
+        draw_box(canvas, box, color if other == number else (210, 210, 210), 3 if other == number else 1)
     ranked = reasons.ranked(number)
     places = near.place(reasons.points.numpy()).round().astype(int).tolist()
     for point in reversed(ranked):
         owner, reach = int(reasons.owner[point]), 2 + round(float(reasons.strides[point]) / 8)
         if owner == number:
             reach += round(8 * float(reasons.asked[point]))
-            cv2.circle(picture, places[point], reach, ink, -1, cv2.LINE_AA)
-            cv2.circle(picture, places[point], reach, (0, 0, 0), 1, cv2.LINE_AA)
+            cv2.circle(canvas, places[point], reach, color, -1, cv2.LINE_AA)
+            cv2.circle(canvas, places[point], reach, (0, 0, 0), 1, cv2.LINE_AA)
         else:
-            cv2.circle(picture, places[point], reach, (255, 255, 255) if owner < 0 else (40, 40, 40), 1, cv2.LINE_AA)
+            cv2.circle(canvas, places[point], reach, (255, 255, 255) if owner < 0 else (40, 40, 40), 1, cv2.LINE_AA)
     place = min(place, len(ranked) - 1)
     if ranked:
-        draw_box(picture, near.place(reasons.predicted[ranked[place]].numpy()), (255, 230, 0), 2)
-        cv2.drawMarker(picture, places[ranked[place]], (255, 230, 0), cv2.MARKER_CROSS, 22, 3, cv2.LINE_AA)
-    picture = side_by_side(overview, picture)
-    return Drawn(picture, table(reasons, number, name, ranked, place))
+        draw_box(canvas, near.place(reasons.predicted[ranked[place]].numpy()), (255, 230, 0), 2)
+        cv2.drawMarker(canvas, places[ranked[place]], (255, 230, 0), cv2.MARKER_CROSS, 22, 3, cv2.LINE_AA)
+    canvas = side_by_side(overview, canvas)
+    return Drawn(canvas, table(reasons, number, name, ranked, place))
 
 
 def table(reasons: Reasons, number: int, name: str, ranked: list[int], chosen: int) -> str:

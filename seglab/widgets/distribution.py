@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from seglab.drawing.overlays import colour, draw_box, draw_label, write
+from seglab.drawing.overlays import class_color, draw_box, draw_label, write
 from seglab.errors import SeglabError
 from seglab.model.head import BINS, COEFFICIENTS, anchor_points
 from seglab.widgets.closeup import closeup, side_by_side
@@ -47,13 +47,13 @@ class Sides(NamedTuple):
 
 
 def distribution(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> Panel:
-    """The distributions of the i-th detection on a picture, best score first. Arguments as for `explore`."""
+    """The distributions of the i-th detection on an image, best score first. Arguments as for `explore`."""
     seen = see(model, one_sample(image), imgsz)
     if seen.raw is None:
         raise SeglabError("an exported file gives boxes only: open the weights it came from")
     anchors = detected_anchors(seen).tolist()
     if not anchors:
-        raise SeglabError("nothing is found on this picture, so there is no box to look into: choose another")
+        raise SeglabError("nothing is found on this image, so there is no box to look into: choose another")
     controls = {"object": slider("object", min(i, len(anchors) - 1) + 1, 1, len(anchors), 1, "Which detection")}
 
     def draw(object: int) -> Drawn:
@@ -75,10 +75,10 @@ def sides_of(seen: Seen, anchor: int, names: dict[int, str]) -> Sides:
 def draw_sides(seen: Seen, sides: Sides) -> Drawn:
     """The network's input around the box, with the point and the lines on which bins put the sides; bar charts."""
     near = closeup(seen.letterbox.apply(seen.image), sides.box)
-    photo, ink, box, point = near.picture, colour(sides.class_id), near.place(sides.box), near.place(sides.point)
+    photo, color, box, point = near.image, class_color(sides.class_id), near.place(sides.box), near.place(sides.point)
     shade_bins(photo, box, point, sides, near.scale)
-    draw_box(photo, box, ink, 3)
-    draw_label(photo, sides.label, box, ink, 3)
+    draw_box(photo, box, color, 3)
+    draw_label(photo, sides.label, box, color, 3)
     centre = tuple(np.round(point).astype(int).tolist())
     cv2.circle(photo, centre, 7, (255, 255, 255), -1, cv2.LINE_AA)
     cv2.circle(photo, centre, 5, (0, 0, 0), -1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""The mask explorer: thresholds, classes, truth and verdicts on pictures, redrawn at every key press."""
+"""The mask explorer: thresholds, classes, ground truth and verdicts on images, redrawn at every key press."""
 
 from __future__ import annotations
 
@@ -11,65 +11,65 @@ from typing import Any
 import cv2
 import numpy as np
 
-from seglab.data.sample import Sample
-from seglab.drawing.overlays import Colour, colour, draw_box, draw_label, draw_mask
+from seglab.drawing.overlays import Color, class_color, draw_box, draw_label, draw_mask
 from seglab.errors import SeglabError
 from seglab.inference.masks import MaskCrop
 from seglab.inference.results import Results
+from seglab.sample import Sample
 from seglab.widgets.panel import Drawn, Panel, chooser, permit, slider, toggle
 from seglab.widgets.scene import UNCOUNTED, WRONG, Scene, contour_words, look, rim, samples, scene_of, svg_path
-from seglab.wording import counted
+from seglab.wording import pluralize
 
-RIGHT_COLOUR, WRONG_COLOUR, UNCOUNTED_COLOUR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # apart for all eyes
-LEGIBLE = 60  # labels on one picture; with more, nothing can be read, and the picture below them not seen
-GAP = 12  # pixels between prediction and truth
+RIGHT_COLOR, WRONG_COLOR, UNCOUNTED_COLOR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # apart for all eyes
+LEGIBLE = 60  # labels on one image; with more, nothing can be read, and the image below them not seen
+GAP = 12  # pixels between prediction and ground truth
 MOST_CLASSES = 16  # buttons, those of the best scores
 LISTED = 0.15  # score from which a class gets a button
 TIPS = {
     "mask": "A pixel belongs to the mask above this probability",
-    "truth": "Show what is truly there, beside the prediction",
-    "verdicts": "Colour by right and wrong instead of by class",
+    "ground_truth": "Show what is truly there, beside the prediction",
+    "verdicts": "Color by right and wrong instead of by class",
 }
 SETTLED = "Masks of results were cut when they were predicted: explore the model to move their threshold"
-NO_TRUTH = "Nobody has said what is truly on this picture"
+NO_TRUTH = "Nobody has said what is truly on this image"
 
 
 def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None, split: str = "val") -> Panel:
-    """The explorer on the pictures of `images` (see `scene.samples`), or on a list of Results.
+    """The explorer on the images of `images` (see `scene.samples`), or on a list of Results.
 
-    model_or_results: a `seglab.YOLO`, whose network runs once a picture, when it is first chosen; or Results of
-    predict, of which only what was predicted can be thresholded further. With Results, `images` give the truth, to the
-    results of the same file name (its suffix aside). imgsz: the network's input size, by default the one it was trained
-    at.
+    model_or_results: a `seglab.YOLO`, whose network runs once an image, when it is first chosen; or Results of
+    predict, of which only what was predicted can be thresholded further. With Results, `images` give the ground
+    truth, to the results of the same file name (its suffix aside). imgsz: the network's input size, by default the
+    one it was trained at.
 
-    Errors: SeglabError when `images` has none of the pictures that the Results are of.
+    Errors: SeglabError when `images` has none of the images that the Results are of.
     """
     if isinstance(model_or_results, Results) or not hasattr(model_or_results, "names"):
         results = [model_or_results] if isinstance(model_or_results, Results) else list(model_or_results)
         names = [result.path.replace("\\", "/").split("/")[-1] for result in results]
-        makers = _with_truth(results, names, [] if images is None else samples(images, split))
+        makers = _with_ground_truth(results, names, [] if images is None else samples(images, split))
     else:
         listed = samples("toybox8-seg" if images is None else images, split)
         names = [name for name, _ in listed]
         makers = [lambda read=read: look(model_or_results, read(), imgsz) for _, read in listed]
     scenes: dict[int, Scene] = {}
 
-    def scene(picture: int) -> Scene:
-        if picture not in scenes:
-            scenes[picture] = makers[picture]()
-        return scenes[picture]
+    def scene(number: int) -> Scene:
+        if number not in scenes:
+            scenes[number] = makers[number]()
+        return scenes[number]
 
     return _panel(names, scene)
 
 
-def _with_truth(
+def _with_ground_truth(
     results: Sequence[Results], names: Sequence[str], listed: Sequence[tuple[str, Callable[[], Sample]]]
 ) -> list[Callable[[], Scene]]:
-    """What makes the scene of each result, with the truth of the listed picture of that name, where there is one."""
+    """What makes the scene of each result, with the ground truth of the listed image of that name, if any."""
     known = {Path(name).stem: read for name, read in listed}
     reads = [known.get(Path(name).stem) for name in names]
     if known and not any(reads):
-        raise SeglabError(f"none of the results is of a picture in `images`, which has no {names[0]}, for example")
+        raise SeglabError(f"none of the results is of an image in `images`, which has no {names[0]}, for example")
     return [lambda one=one, read=read: scene_of(one, read() if read else None) for one, read in zip(results, reads)]
 
 
@@ -77,7 +77,7 @@ def _panel(names: Sequence[str], scene: Callable[[int], Scene]) -> Panel:
     import ipywidgets as widgets
 
     controls = {
-        "picture": chooser("picture", names, "Which picture"),
+        "image": chooser("image", names, "Which image"),
         "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Lowest score that is shown"),
         "overlap": slider("overlap (IoU)", 0.7, 0.05, 0.95, 0.05, "Above this overlap the poorer of two boxes goes"),
         "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, TIPS["mask"]),
@@ -85,21 +85,21 @@ def _panel(names: Sequence[str], scene: Callable[[int], Scene]) -> Panel:
         "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, best score first; 0 for none"),
         "outlines": toggle("outlines", True, "Draw the masks' rims"),
         "boxes": toggle("boxes", False, "Draw the boxes"),
-        "truth": toggle("truth beside", False, TIPS["truth"]),
+        "ground_truth": toggle("ground truth beside", False, TIPS["ground_truth"]),
         "verdicts": toggle("right or wrong", False, TIPS["verdicts"]),
     }
     class_row = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
     hidden: set[int] = set()
     present: list[Scene] = []  # the scene that the controls are set for
 
-    def draw(picture: int, object: int, **options: Any) -> Drawn:
-        current = scene(picture)
+    def draw(image: int, object: int, **options: Any) -> Drawn:
+        current = scene(image)
         if present != [current]:
             present[:] = [current]
             class_row.children = [class_button(current, kind) for kind in listed_classes(current)]
             permit(controls["mask"], TIPS["mask"], SETTLED if current.settled else "")
-            for name in ("truth", "verdicts"):
-                permit(controls[name], TIPS[name], "" if current.truth else NO_TRUTH)
+            for name in ("ground_truth", "verdicts"):
+                permit(controls[name], TIPS[name], "" if current.ground_truth else NO_TRUTH)
         drawn, count = draw_scene(current, hidden=hidden, object=object, **options)
         controls["object"].max = max(1, count)
         return drawn
@@ -116,17 +116,17 @@ def _panel(names: Sequence[str], scene: Callable[[int], Scene]) -> Panel:
         return button
 
     rows = [
-        [controls[name] for name in ("picture", "confidence", "overlap", "mask", "opacity", "object")],
-        [*(controls[name] for name in ("outlines", "boxes", "truth", "verdicts")), class_row],
+        [controls[name] for name in ("image", "confidence", "overlap", "mask", "opacity", "object")],
+        [*(controls[name] for name in ("outlines", "boxes", "ground_truth", "verdicts")), class_row],
     ]
-    panel = Panel(f"mask explorer, {counted(len(names), 'picture')}", controls, draw, rows)
+    panel = Panel(f"mask explorer, {pluralize(len(names), 'image')}", controls, draw, rows)
     panel.class_row = class_row
     return panel
 
 
 def listed_classes(scene: Scene) -> list[int]:
-    """The classes a picture has buttons for: those that are there, and those that some box speaks for."""
-    best = {item.class_id: 1.0 for item in scene.truth}
+    """The classes an image has buttons for: those that are there, and those that some box speaks for."""
+    best = {item.class_id: 1.0 for item in scene.ground_truth}
     for kind, score in zip(scene.classes.tolist(), scene.scores.tolist()):
         if score >= LISTED:
             best[kind] = max(best.get(kind, 0.0), score)
@@ -135,97 +135,97 @@ def listed_classes(scene: Scene) -> list[int]:
 
 def draw_scene(
     scene: Scene, confidence: float = 0.25, overlap: float = 0.7, mask: float = 0.5, hidden: Iterable[int] = (),
-    opacity: float = 0.45, outlines: bool = True, boxes: bool = False, truth: bool = False, verdicts: bool = False,
-    object: int = 0,
+    opacity: float = 0.45, outlines: bool = True, boxes: bool = False, ground_truth: bool = False,
+    verdicts: bool = False, object: int = 0,
 ) -> tuple[Drawn, int]:  # fmt: skip
     """What the explorer shows, and how many detections there are.
 
-    overlap: IoU of suppression; mask: probability a pixel needs; hidden: class ids left out; truth: the true objects
-    beside, where they are known; verdicts: colours by right and wrong; object: number of the detection to point out,
-    from 1, or 0.
+    overlap: IoU of suppression; mask: probability a pixel needs; hidden: class ids left out; ground_truth: the true
+    objects beside, where they are known; verdicts: colors by right and wrong; object: number of the detection to
+    point out, from 1, or 0.
     """
     numbers = scene.found(confidence, overlap, hidden)
     numbers = [number for number, crop in zip(numbers, scene.crops(numbers, mask)) if crop[2].any()]
     crops, labels = scene.crops(numbers, mask), [scene.label(number) for number in numbers]
-    judged = scene.verdicts(numbers, mask) if scene.truth else []
+    judged = scene.verdicts(numbers, mask) if scene.ground_truth else []
     kinds = scene.classes[numbers].tolist()
-    colours = [_verdict_colour(verdict) for verdict in judged] if verdicts and judged else [*map(colour, kinds)]
+    colors = [_verdict_colour(verdict) for verdict in judged] if verdicts and judged else [*map(class_color, kinds)]
     if judged and verdicts:
         labels = [f"{_mark(verdict)} {label}" for verdict, label in zip(judged, labels)]
     rims = scene.edges(numbers, mask) if outlines else []
-    picture = paint(scene.image, crops, rims, colours, opacity)
+    canvas = paint(scene.image, crops, rims, colors, opacity)
     drawn_boxes = scene.boxes[numbers]
     shown = labels if len(numbers) <= LEGIBLE else [""] * len(numbers)
     if boxes:
-        for box, ink in zip(drawn_boxes[::-1], colours[::-1]):
-            draw_box(picture, box, ink, 1)
-    for box, text, ink in zip(drawn_boxes[::-1], shown[::-1], colours[::-1]):
-        draw_label(picture, text, box, ink, 2)
+        for box, color in zip(drawn_boxes[::-1], colors[::-1]):
+            draw_box(canvas, box, color, 1)
+    for box, text, color in zip(drawn_boxes[::-1], shown[::-1], colors[::-1]):
+        draw_label(canvas, text, box, color, 2)
     chosen = object - 1 if 0 < object <= len(numbers) else None
     if chosen is not None:
-        point_out(picture, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
-    beside = truth and bool(scene.truth)
+        point_out(canvas, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
+    beside = ground_truth and bool(scene.ground_truth)
     if beside:
-        missed = [index not in judged and not item.crowd for index, item in enumerate(scene.truth)]
-        other = draw_truth(scene, set(hidden), missed if verdicts else None, opacity, outlines)
-        picture = np.concatenate((picture, np.full((len(picture), GAP, 3), 255, np.uint8), other), axis=1)
+        missed = [index not in judged and not item.crowd for index, item in enumerate(scene.ground_truth)]
+        other = draw_ground_truth(scene, set(hidden), missed if verdicts else None, opacity, outlines)
+        canvas = np.concatenate((canvas, np.full((len(canvas), GAP, 3), 255, np.uint8), other), axis=1)
     facts = scene.facts(numbers[chosen], mask) if chosen is not None else {}
     text = summary(scene, kinds, judged, set(hidden)) + fact_table(object, facts)
 
     def all_regions() -> str:
-        return regions(scene, numbers, mask, labels) + (truth_regions(scene, set(hidden)) if beside else "")
+        return regions(scene, numbers, mask, labels) + (ground_truth_regions(scene, set(hidden)) if beside else "")
 
-    return Drawn(picture, text, all_regions), len(numbers)
+    return Drawn(canvas, text, all_regions), len(numbers)
 
 
 def paint(
-    image: np.ndarray, crops: Sequence[MaskCrop], rims: Sequence[MaskCrop], colours: Sequence[Colour], opacity: float
+    image: np.ndarray, crops: Sequence[MaskCrop], rims: Sequence[MaskCrop], colors: Sequence[Color], opacity: float
 ) -> np.ndarray:
-    """A copy of a picture with masks tinted, small ones over large ones, and their rims, the best on top."""
-    picture = np.ascontiguousarray(image).copy()
+    """A copy of an image with masks tinted, small ones over large ones, and their rims, the best on top."""
+    canvas = np.ascontiguousarray(image).copy()
     if opacity:
         for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
-            draw_mask(picture, crops[index], colours[index], opacity)
-    for (x0, y0, edge), ink in zip(rims[::-1], colours[::-1]):
-        picture[y0 : y0 + edge.shape[0], x0 : x0 + edge.shape[1]][edge] = ink
-    return picture
+            draw_mask(canvas, crops[index], colors[index], opacity)
+    for (x0, y0, edge), color in zip(rims[::-1], colors[::-1]):
+        canvas[y0 : y0 + edge.shape[0], x0 : x0 + edge.shape[1]][edge] = color
+    return canvas
 
 
-def point_out(picture: np.ndarray, crop: MaskCrop, box: np.ndarray, label: str) -> None:
+def point_out(canvas: np.ndarray, crop: MaskCrop, box: np.ndarray, label: str) -> None:
     """Dim everything but one object, and name it."""
     x0, y0, mask = crop
-    inside = np.zeros(picture.shape[:2], dtype=bool)
+    inside = np.zeros(canvas.shape[:2], dtype=bool)
     inside[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]] = mask
-    kept = picture[inside]
-    cv2.convertScaleAbs(picture, dst=picture, alpha=0.45)
-    picture[inside] = kept
-    draw_box(picture, box, (255, 255, 255), 2)
-    draw_label(picture, label, box, (255, 255, 255), 2)
+    kept = canvas[inside]
+    cv2.convertScaleAbs(canvas, dst=canvas, alpha=0.45)
+    canvas[inside] = kept
+    draw_box(canvas, box, (255, 255, 255), 2)
+    draw_label(canvas, label, box, (255, 255, 255), 2)
 
 
-def draw_truth(
+def draw_ground_truth(
     scene: Scene, hidden: set[int], missed: Sequence[bool] | None, opacity: float, outlines: bool
 ) -> np.ndarray:
-    """The true objects on the picture, by class or, given what was missed, by found and missed."""
-    kept = [i for i, item in enumerate(scene.truth) if item.class_id not in hidden]
-    crops = [scene.truth_crops[i] for i in kept]
-    labels = [scene.names.get(scene.truth[i].class_id, "?") for i in kept]
-    colours = [colour(scene.truth[i].class_id) for i in kept]
+    """The true objects on the image, by class or, given what was missed, by found and missed."""
+    kept = [i for i, item in enumerate(scene.ground_truth) if item.class_id not in hidden]
+    crops = [scene.ground_truth_crops[i] for i in kept]
+    labels = [scene.names.get(scene.ground_truth[i].class_id, "?") for i in kept]
+    colors = [class_color(scene.ground_truth[i].class_id) for i in kept]
     if missed is not None:
-        colours = [
-            UNCOUNTED_COLOUR if scene.truth[i].crowd else WRONG_COLOUR if missed[i] else RIGHT_COLOUR for i in kept
+        colors = [
+            UNCOUNTED_COLOR if scene.ground_truth[i].crowd else WRONG_COLOR if missed[i] else RIGHT_COLOR for i in kept
         ]
         labels = [f"missed {label}" if missed[i] else label for i, label in zip(kept, labels)]
     rims = [rim(crop, scene.thickness) for crop in crops] if outlines else []
-    picture = paint(scene.image, crops, rims, colours, opacity)
+    canvas = paint(scene.image, crops, rims, colors, opacity)
     if len(kept) <= LEGIBLE:
-        for (x0, y0, _), label, ink in zip(crops, labels, colours):
-            draw_label(picture, label, np.array([x0, y0]), ink, 2)
-    return picture
+        for (x0, y0, _), label, color in zip(crops, labels, colors):
+            draw_label(canvas, label, np.array([x0, y0]), color, 2)
+    return canvas
 
 
-def _verdict_colour(verdict: int) -> Colour:
-    return {WRONG: WRONG_COLOUR, UNCOUNTED: UNCOUNTED_COLOUR}.get(verdict, RIGHT_COLOUR)
+def _verdict_colour(verdict: int) -> Color:
+    return {WRONG: WRONG_COLOR, UNCOUNTED: UNCOUNTED_COLOR}.get(verdict, RIGHT_COLOR)
 
 
 def _mark(verdict: int) -> str:
@@ -236,9 +236,9 @@ def summary(scene: Scene, kinds: Sequence[int], judged: Sequence[int], hidden: s
     """One line on what is shown: objects by class, and how right they are."""
     counts = Counter(scene.names[kind] for kind in kinds)
     listed = ", ".join(f"{count} {escape(name)}" for name, count in counts.most_common())
-    line = f"<b>{counted(len(kinds), 'object')}</b>{': ' if listed else ''}{listed}"
-    if scene.truth:
-        wanted = {i for i, item in enumerate(scene.truth) if not item.crowd and item.class_id not in hidden}
+    line = f"<b>{pluralize(len(kinds), 'object')}</b>{': ' if listed else ''}{listed}"
+    if scene.ground_truth:
+        wanted = {i for i, item in enumerate(scene.ground_truth) if not item.crowd and item.class_id not in hidden}
         right, wrong = sum(verdict >= 0 for verdict in judged), sum(verdict == WRONG for verdict in judged)
         line += f"<br>{right} right, {wrong} wrong, {len(wanted - set(judged))} missed of {len(wanted)} there"
     return line
@@ -262,11 +262,11 @@ def regions(scene: Scene, numbers: Sequence[int], mask: float, labels: Sequence[
     return _svg(scene, crops, scene.outlines(numbers, mask), words)
 
 
-def truth_regions(scene: Scene, hidden: set[int]) -> str:
-    """The same over the true objects, on the copy of the picture that stands beside."""
-    kept = [i for i, item in enumerate(scene.truth) if item.class_id not in hidden]
-    crops = [scene.truth_crops[i] for i in kept]
-    names = [scene.names.get(scene.truth[i].class_id, "?") for i in kept]
+def ground_truth_regions(scene: Scene, hidden: set[int]) -> str:
+    """The same over the true objects, on the copy of the image that stands beside."""
+    kept = [i for i, item in enumerate(scene.ground_truth) if item.class_id not in hidden]
+    crops = [scene.ground_truth_crops[i] for i in kept]
+    names = [scene.names.get(scene.ground_truth[i].class_id, "?") for i in kept]
     words = [
         (f"truly there: {name}, {np.count_nonzero(crop[2])} px", f"contour {contour_words(crop[2])}")
         for name, crop in zip(names, crops)
@@ -276,7 +276,7 @@ def truth_regions(scene: Scene, hidden: set[int]) -> str:
 
 
 def _svg(scene: Scene, crops: Sequence[MaskCrop], outlines: Sequence[str], words: Sequence[tuple[str, str]]) -> str:
-    """Outlines that show two lines of text each, at the picture's upper left."""
+    """Outlines that show two lines of text each, at the image's upper left."""
     size = max(12, round(scene.image.shape[1] / 45))
     parts = []
     # Large ones first, so that a small object in front of a large one can be reached.

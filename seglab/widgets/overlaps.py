@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.drawing.overlays import colour, draw_box, draw_label
+from seglab.drawing.overlays import class_color, draw_box, draw_label
 from seglab.geometry.boxes import box_iou
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
 from seglab.widgets.panel import Drawn, Panel, slider
 from seglab.widgets.scene import Scene, look, one_sample
 
@@ -20,7 +20,7 @@ LISTED = 12
 
 
 def overlap_explorer(model: Any, image: Any, imgsz: int | None = None) -> Panel:
-    """All candidate boxes of a picture, and what suppression does with them. Arguments as for `explore`."""
+    """All candidate boxes of an image, and what suppression does with them. Arguments as for `explore`."""
     scene = look(model, one_sample(image), imgsz)
     controls = {
         "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Lowest score of a candidate"),
@@ -50,27 +50,27 @@ def removers(found: Detections, overlap: float) -> Tensor:
 
 
 def draw_suppression(scene: Scene, confidence: float, overlap: float, place: int) -> tuple[Drawn, int]:
-    """The boxes that stay in their class's colour, those that go in white, and those that the `place`-th removes."""
+    """The boxes that stay in their class's color, those that go in white, and those that the `place`-th removes."""
     found = scene.candidates.pick(scene.candidates.scores > confidence)
     by = removers(found, overlap)
     kept = (by == torch.arange(len(by))).nonzero()[:, 0].tolist()
-    picture = np.ascontiguousarray(scene.image).copy()
+    canvas = np.ascontiguousarray(scene.image).copy()
     for number in reversed(range(len(by))):
         if by[number] != number:
-            draw_box(picture, scene.boxes[number], WEAK, 1)
+            draw_box(canvas, scene.boxes[number], WEAK, 1)
     for number in reversed(kept):
-        draw_box(picture, scene.boxes[number], colour(int(found.classes[number])), 2)
+        draw_box(canvas, scene.boxes[number], class_color(int(found.classes[number])), 2)
     text = f"<b>{len(by)} candidates, {len(kept)} stay</b>"
     if not kept:
-        return Drawn(picture, text), 0
+        return Drawn(canvas, text), 0
     chosen = kept[min(place, len(kept) - 1)]
     overlaps = box_iou(found.boxes[chosen : chosen + 1], found.boxes)[0]
     removed = [number for number in (by == chosen).nonzero()[:, 0].tolist() if number != chosen]
     for number in reversed(removed):
-        draw_box(picture, scene.boxes[number], GONE, 2)
-    ink = colour(int(found.classes[chosen]))
-    draw_box(picture, scene.boxes[chosen], ink, 4)
-    draw_label(picture, scene.label(chosen), scene.boxes[chosen], ink, 2)
+        draw_box(canvas, scene.boxes[number], GONE, 2)
+    color = class_color(int(found.classes[chosen]))
+    draw_box(canvas, scene.boxes[chosen], color, 4)
+    draw_label(canvas, scene.label(chosen), scene.boxes[chosen], color, 2)
     rows = [(number, "goes") for number in removed[:LISTED]]
     near = [number for number in kept if number != chosen and overlaps[number] > 0]
     same = [number for number in near if found.classes[number] == found.classes[chosen]]
@@ -83,4 +83,4 @@ def draw_suppression(scene: Scene, confidence: float, overlap: float, place: int
     text += f"<br>Box {kept.index(chosen) + 1}, {scene.label(chosen)}, removes {len(removed)}."
     if body:
         text += f"<table><tr><th>box</th><th>IoU</th><th>fate</th></tr>{body}</table>"
-    return Drawn(picture, text), len(kept)
+    return Drawn(canvas, text), len(kept)

@@ -1,4 +1,4 @@
-"""The explorer as one HTML file that needs neither kernel nor network: pictures and candidates are inside it."""
+"""The explorer as one HTML file that needs neither kernel nor network: images and candidates are inside it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from seglab.geometry.polygons import Ring
 from seglab.inference.masks import MaskCrop
 from seglab.widgets.panel import encode
 from seglab.widgets.scene import MAX_DETECTIONS, Scene, look, samples
-from seglab.wording import counted
+from seglab.wording import pluralize
 
 TEMPLATE = Path(__file__).with_name("page.html")
-MOST = 1000  # candidates of a picture that travel, best scores first
+MOST = 1000  # candidates of an image that travel, best scores first
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # thresholds of mask probability that travel
 LONGEST = 26  # pixels in one letter of an outline
 
@@ -27,12 +27,12 @@ def explorer_page(
     model: Any, images: Any = "toybox8-seg", out: str | Path = "explorer.html", imgsz: int | None = None,
     split: str = "val",
 ) -> Path:  # fmt: skip
-    """Run the network over pictures and write the page; gives its path. Arguments as for `explore`.
+    """Run the network over images and write the page; gives its path. Arguments as for `explore`.
 
     Thresholds work on every candidate of a score above 0.05, as in the explorer; masks can be cut at LEVELS.
     """
     pictures = [picture_data(look(model, read(), imgsz), name) for name, read in samples(images, split)]
-    count = counted(len(pictures), "picture")
+    count = pluralize(len(pictures), "image")
     data = {
         "about": f"{count}, every candidate kept: thresholds work here, without the network",
         "names": model.names,
@@ -67,13 +67,13 @@ def picture_data(scene: Scene, name: str) -> dict[str, Any]:
         }
         for number in numbers
     ]
-    truth = [
+    ground_truth = [
         {"kind": item.class_id, "crowd": item.crowd, "box": box_of(crop), "outlines": [outline_code(crop)]}
-        for item, crop in zip(scene.truth, scene.truth_crops)
+        for item, crop in zip(scene.ground_truth, scene.ground_truth_crops)
     ]
     height, width = scene.image.shape[:2]
     jpeg = "data:image/jpeg;base64," + base64.b64encode(encode(scene.image)).decode("ascii")
-    return {"name": name, "width": width, "height": height, "jpeg": jpeg, "found": found, "truth": truth}
+    return {"name": name, "width": width, "height": height, "jpeg": jpeg, "found": found, "truth": ground_truth}
 
 
 def box_of(crop: MaskCrop) -> list[int]:

@@ -1,4 +1,4 @@
-"""What all the tools have in common: named controls above a picture that is drawn anew when one of them changes.
+"""What all the tools have in common: named controls above an image that is drawn anew when one of them changes.
 
 A tool is a pure function from the controls' values to a `Drawn`; everything that knows of widgets is here. Only core
 ipywidgets are used (7.7 and 8). Sliders and buttons keep their keys in JupyterLab, a Dropdown does not.
@@ -18,7 +18,7 @@ import numpy as np
 
 PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
 QUALITY = 85  # of the JPEG that is sent to the browser
-STILL_WIDTH, STILL_QUALITY = 480, 60  # of the picture that a stored notebook keeps: six of them in a small lesson
+STILL_WIDTH, STILL_QUALITY = 480, 60  # of the image that a stored notebook keeps: six of them in a small lesson
 STYLE = """<style>
 .seglab-regions{display:block;width:100%;height:auto}
 .seglab-regions path{fill:transparent;stroke:none;cursor:pointer;outline:none}
@@ -31,12 +31,12 @@ STYLE = """<style>
 .seglab-text td,.seglab-text th{padding:1px 14px 1px 0;text-align:left;font-variant-numeric:tabular-nums}
 .seglab-text th{font-weight:600}
 </style>"""
-# What ipywidgets leaves out for screen readers. An HTML widget runs no scripts, but it runs this when its picture
-# fails; from then on it is looked after when the focus has moved, something was pressed, or a new picture has come.
+# What ipywidgets leaves out for screen readers. An HTML widget runs no scripts, but it runs this when its image
+# fails; from then on it is looked after when the focus has moved, something was pressed, or a new image has come.
 # - The part of a slider that has the keyboard has no name, and in ipywidgets 7 no role: it gets label, tip and value.
 # - Buttons that stay down do not say so.
 # - The text is told when it changes: the element that says this must stay while what is in it is replaced.
-# - The picture is told by the shapes over it, and no second time.
+# - The image is told by the shapes over it, and no second time.
 NAMES = """<img src="data:," alt="" onerror="
 if (document.seglabNames) return;
 document.seglabNames = true;
@@ -51,7 +51,7 @@ const name = () => document.querySelectorAll('.seglab-panel').forEach(panel => {
     all('.ui-slider-handle', part => ({ 'aria-valuenow': parseFloat(part.style.left) || 0 }));
     all('.widget-toggle-button', part => ({ 'aria-pressed': part.classList.contains('mod-active') }));
     all('.seglab-text', () => ({ 'role': 'status', 'aria-live': 'polite' }));
-    all('.seglab-picture', () => ({ 'alt': '' }));
+    all('.seglab-image', () => ({ 'alt': '' }));
 });
 const soon = () => requestAnimationFrame(name);
 ['focusin', 'click', 'keyup', 'load'].forEach(kind => document.addEventListener(kind, soon, true));
@@ -64,16 +64,16 @@ def no_regions() -> str:
 
 
 class Drawn(NamedTuple):
-    """What a tool shows: a picture (H, W, 3) uint8 RGB, a text in HTML, and what makes hover regions over the picture
-    as SVG, which is called after the picture has gone out, in a pause."""
+    """What a tool shows: an image (H, W, 3) uint8 RGB, a text in HTML, and what makes hover regions over the image
+    as SVG, which is called after the image has gone out, in a pause."""
 
-    picture: np.ndarray
+    image: np.ndarray
     text: str
     regions: Callable[[], str] = no_regions
 
 
 class Panel:
-    """Controls by name (`panel["confidence"].value = 0.5`), `picture` (an Image whose `value` is a JPEG), `text`.
+    """Controls by name (`panel["confidence"].value = 0.5`), `image` (an Image whose `value` is a JPEG), `text`.
 
     Shown by writing it as the last line of a cell, like any widget.
     """
@@ -82,14 +82,14 @@ class Panel:
         self, what: str, controls: Mapping[str, Any], draw: Callable[..., Drawn], rows: Sequence[Sequence[Any]] = ()
     ) -> None:
         """controls: name -> widget, whose values are what `draw` takes by name; rows: how controls and other widgets
-        stand above the picture, all controls in one row unless said otherwise."""
+        stand above the image, all controls in one row unless said otherwise."""
         import ipywidgets as widgets
 
         self.what, self.controls, self._draw = what, dict(controls), draw
-        self.picture = widgets.Image(format="jpeg", layout=_cell(widgets)).add_class("seglab-picture")
+        self.image = widgets.Image(format="jpeg", layout=_cell(widgets)).add_class("seglab-picture")
         self.regions = widgets.HTML(layout=_cell(widgets))
         self.text = widgets.HTML().add_class("seglab-text")
-        stack = widgets.GridBox([self.picture, self.regions], layout=widgets.Layout(max_width="100%"))
+        stack = widgets.GridBox([self.image, self.regions], layout=widgets.Layout(max_width="100%"))
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         above = [widgets.Box(list(row), layout=widgets.Layout(**wrap)) for row in rows or [self.controls.values()]]
         # Apart, so that no redraw makes the browser look at all its styles again.
@@ -112,8 +112,8 @@ class Panel:
             drawn = self._draw(**{name: control.value for name, control in self.controls.items()})
         finally:
             self._quiet = False
-        self.picture.value = encode(drawn.picture)
-        self.picture.layout.max_width = self.regions.layout.max_width = f"{drawn.picture.shape[1]}px"
+        self.image.value = encode(drawn.image)
+        self.image.layout.max_width = self.regions.layout.max_width = f"{drawn.image.shape[1]}px"
         self.text.value = drawn.text
         try:
             loop = asyncio.get_running_loop()
@@ -124,7 +124,7 @@ class Panel:
         self._waiting = loop.call_later(PAUSE, self._show_regions, drawn)
 
     def _show_regions(self, drawn: Drawn) -> None:
-        height, width = drawn.picture.shape[:2]
+        height, width = drawn.image.shape[:2]
         words = escape(f"{self.what}: {plain(drawn.text)}")
         self.regions.value = (
             f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{words}">'
@@ -136,29 +136,29 @@ class Panel:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """The view as notebooks show it, with a text beside it that is the same everywhere, and a small still of the
-        picture: a view needs a running kernel, and a notebook that is only read has nothing else to show."""
+        image: a view needs a running kernel, and a notebook that is only read has nothing else to show."""
         reference = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
-        still = base64.b64encode(shrunk(self.picture.value)).decode("ascii")
+        still = base64.b64encode(shrunk(self.image.value)).decode("ascii")
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": reference, "image/jpeg": still}
 
 
 def _cell(widgets: Any) -> Any:
-    """The one cell of the grid, where picture and regions lie over each other."""
+    """The one cell of the grid, where image and regions lie over each other."""
     return widgets.Layout(grid_area="1 / 1", width="100%", height="auto", margin="0")
 
 
-def encode(picture: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 RGB -> JPEG with full colour resolution, for thin coloured lines."""
+def encode(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB -> JPEG with full color resolution, for thin colored lines."""
     options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
 def shrunk(jpeg: bytes) -> bytes:
     """A JPEG as another of a few tens of KB."""
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    share = min(1.0, STILL_WIDTH / picture.shape[1])
-    small = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    share = min(1.0, STILL_WIDTH / image.shape[1])
+    small = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, STILL_QUALITY])[1].tobytes()
 
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import torch
 
-from seglab.drawing.overlays import colour, draw_box, draw_label, draw_mask, write
+from seglab.drawing.overlays import class_color, draw_box, draw_label, draw_mask, write
 from seglab.errors import SeglabError
 from seglab.inference.masks import weighted_sums
-from seglab.inference.suppress import Detections, suppress
+from seglab.inference.nms import Detections, suppress
 from seglab.model.head import COEFFICIENTS, PROTOTYPE_STRIDE
 from seglab.widgets.panel import Drawn, Panel, slider
 from seglab.widgets.scene import Seen, one_sample, see
@@ -23,13 +23,13 @@ RED, BLUE = np.array((202, 30, 40)), np.array((30, 80, 200))  # above and below 
 
 
 def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> Panel:
-    """The mixer for the i-th detection on a picture, best score first. Arguments as for `explore`."""
+    """The mixer for the i-th detection on an image, best score first. Arguments as for `explore`."""
     import ipywidgets as widgets
 
     seen = see(model, one_sample(image), imgsz)
     found = suppress(seen.predictions)[0]
     if not len(found.scores):
-        raise SeglabError("nothing is found on this picture, so there is no mask to mix: choose another")
+        raise SeglabError("nothing is found on this image, so there is no mask to mix: choose another")
     reach = math.ceil(float(found.coefficients.abs().max()))
     mixers = {f"c{k}": slider(f"{k}", 0.0, -reach, reach, STEP, f"Coefficient of prototype {k}") for k in range(32)}
     for mixer in mixers.values():
@@ -82,12 +82,12 @@ def draw_mixture(
     """Photo with the mask, the sum over the whole grid, and below them every prototype with its coefficient."""
     x0, y0, sums = mixed_sums(seen, found, number, coefficients)
     own = mixed_sums(seen, found, number, found.coefficients[number].numpy())[2] > 0
-    mask, ink = sums > 0, colour(int(found.classes[number]))
+    mask, color = sums > 0, class_color(int(found.classes[number]))
     box = seen.letterbox.boxes_to_image(found.boxes[number : number + 1])[0].numpy()
     photo = np.ascontiguousarray(seen.image).copy()
-    draw_mask(photo, (x0, y0, mask), ink, 0.6)
-    draw_box(photo, box, ink, 2)
-    draw_label(photo, f"{names[int(found.classes[number])]} {found.scores[number]:.2f}", box, ink, 2)
+    draw_mask(photo, (x0, y0, mask), color, 0.6)
+    draw_box(photo, box, color, 2)
+    draw_label(photo, f"{names[int(found.classes[number])]} {found.scores[number]:.2f}", box, color, 2)
 
     total = np.tensordot(coefficients, seen.prototypes.numpy(), axes=1)
     width = COLUMNS * (TILE + MARGIN) - MARGIN
@@ -102,7 +102,7 @@ def draw_mixture(
     upper = np.full((height, width, 3), 255, np.uint8)
     upper[:, :half] = cv2.resize(photo, (half, height), interpolation=cv2.INTER_AREA)
     upper[:, -half:] = sum_picture
-    picture = np.concatenate(
+    canvas = np.concatenate(
         (upper, np.full((10, width, 3), 255, np.uint8), tiles(seen.prototypes.numpy(), coefficients))
     )
 
@@ -112,7 +112,7 @@ def draw_mixture(
         f"{overlap:.2f}<br>Left the mask, right the sum on the prototypes' grid (red above zero, blue below), "
         "and below the prototypes with their coefficients. Outside its box a mask is cut off."
     )
-    return Drawn(picture, text)
+    return Drawn(canvas, text)
 
 
 def tiles(prototypes: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
@@ -126,14 +126,14 @@ def tiles(prototypes: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         share = abs(value) / strongest
         tile = cv2.resize(heat(prototype), (TILE, height), interpolation=cv2.INTER_AREA)
         canvas[y : y + height, x : x + TILE] = tile if value else 255 - (255 - tile) // 4  # unused ones fade
-        ink = tuple(((RED if value > 0 else BLUE) * share + 235 * (1 - share)).astype(int).tolist())
-        cv2.rectangle(canvas, (x + 1, y + 1), (x + TILE - 2, y + height - 2), ink, 3)
+        color = tuple(((RED if value > 0 else BLUE) * share + 235 * (1 - share)).astype(int).tolist())
+        cv2.rectangle(canvas, (x + 1, y + 1), (x + TILE - 2, y + height - 2), color, 3)
         write(canvas, f"{k}: {value:+.2f}", x + 2, y + height + 2, 11, (60, 60, 60))
     return canvas
 
 
 def heat(values: np.ndarray) -> np.ndarray:
-    """(h, w) numbers -> (h, w, 3) uint8: white at zero, red above, blue below, full colour at the largest."""
+    """(h, w) numbers -> (h, w, 3) uint8: white at zero, red above, blue below, full color at the largest."""
     share = values / max(1e-9, float(np.abs(values).max()))
     tint = np.where(share[..., None] > 0, RED, BLUE)
     return (255 + (tint - 255) * np.abs(share)[..., None]).astype(np.uint8)

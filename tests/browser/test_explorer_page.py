@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 from seglab.widgets.page import LEVELS, explorer_page
 from seglab.widgets.scene import WRONG, look
 
@@ -46,7 +46,7 @@ def page(browser, file):
 
 
 def press(page, control: str, key: str) -> bool:
-    """Press a key on a control; whether the picture changed."""
+    """Press a key on a control; whether the image changed."""
     before = page.evaluate(PIXELS)
     page.focus(control)
     page.keyboard.press(key)
@@ -72,7 +72,7 @@ def test_masks_shrink_as_their_threshold_rises_as_in_python(page, scene):
     for level in LEVELS:
         assert page.inner_text("output[for=mask]") == f"{level:.2f}"
         found = page.evaluate(
-            "shown.map(one => [data.pictures[0].found.indexOf(one), one.area,"
+            "shown.map(one => [data.images[0].found.indexOf(one), one.area,"
             " `${one.edge} px long, ${plural(one.parts, 'part')}, ${plural(one.holes, 'hole')}`])"
         )
         numbers = [n for n in scene.found() if scene.crops([n], level)[0][2].any()]
@@ -99,7 +99,7 @@ def test_every_control_changes_the_picture_by_keyboard(page, keep):
         ("#confidence", "ArrowRight"), ("#overlap", "ArrowLeft"), ("#mask", "ArrowRight"), ("#opacity", "ArrowRight"),
         ("#outlines", "Space"), ("#boxes", "Space"), ("#labels", "Space"), ("#verdicts", "Space"),
         ("#classes input", "Space"), ("#prediction", "ArrowDown"), ("#list", "ArrowDown"),
-        ("#pictures input:checked", "ArrowRight"),
+        ("#images input:checked", "ArrowRight"),
     ):  # fmt: skip
         # A step of a threshold may meet no box, and even all of them together those of the overlap.
         presses = {"#confidence": 60, "#overlap": 9}.get(control, 1)
@@ -115,7 +115,7 @@ def test_every_control_changes_the_picture_by_keyboard(page, keep):
 def test_pointing_and_clicking_tell_an_objects_facts(page, keep):
     spot = page.evaluate(
         "(() => { const frame = document.getElementById('prediction').getBoundingClientRect();"
-        " const k = frame.width / data.pictures[picture].width;"
+        " const k = frame.width / data.images[image].width;"
         " const pen = document.createElement('canvas').getContext('2d');"
         " const [left, top, right, bottom] = shown[1].box;"
         " for (let y = top + 1; y < bottom; y++) for (let x = left + 1; x < right; x++)"

@@ -26,7 +26,7 @@ def test_links_resolve(page):
     for target in re.findall(r"\]\(([^)#\s]+)", re.sub(r"```.*?```", "", text, flags=re.S)):
         assert re.match(r"https?://", target) or (page.parent / target).exists(), target
     for image in re.findall(r"!\[([^\]]*)\]\(", text):
-        assert len(image) >= 20, "a picture needs words that say what it shows"
+        assert len(image) >= 20, "an image needs words that say what it shows"
 
 
 def test_the_readme_names_every_lesson_with_its_picture():

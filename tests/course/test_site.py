@@ -67,7 +67,7 @@ def test_every_lesson_document_and_module_has_its_page(site):
 
 
 def test_pages_load_nothing_from_elsewhere(site, pages):
-    """Neither scripts nor styles, fonts or pictures: the site reads without a network."""
+    """Neither scripts nor styles, fonts or images: the site reads without a network."""
     for path, page in pages.items():
         assert not [address for address in page.loads if re.match(r"(https?:)?//", address)], path
         styles = "".join(re.findall(r"<style.*?</style>", page.text, flags=re.S))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import load_dataset, write_yaml
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
+from seglab.datasets.load import load_dataset, write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill
@@ -31,7 +31,7 @@ def test_samples_are_raw(make_shelf):
         assert np.array_equal(sample.image, read_image(dataset.images[index])) and dataset.image_id(index) == index
         assert dataset.image_sizes[index] == (height, width)
         expected = np.array([[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]]) * (width, height)
-        assert np.allclose(sample.objects[0].rings[0], expected) and sample.objects[1].class_id == 1
+        assert np.allclose(sample.instances[0].rings[0], expected) and sample.instances[1].class_id == 1
 
 
 @pytest.mark.parametrize("size", [64, (64, 128), 96])
@@ -48,7 +48,7 @@ def test_validation_items(make_shelf, size):
         h, w = box.image_size
         assert np.allclose(back[0], [0.1 * w, 0.2 * h, 0.5 * w, 0.6 * h], atol=0.01)
         # the area of the soft mask is the object's, in mask cells
-        area = ring_area(dataset.objects(index)[0].rings[0]) * np.prod(box.scale) / 16
+        area = ring_area(dataset.instances(index)[0].rings[0]) * np.prod(box.scale) / 16
         assert item["masks"][0].astype(float).sum() == pytest.approx(area, rel=0.01)
 
 
@@ -128,7 +128,7 @@ def test_bad_files_are_told_once_and_the_rest_is_used(make_shelf, capsys):
     for part in ("6 findings", "0.txt:1", "0.txt:2", "1.png", "2.png", "3.txt", "4.txt", "image left out"):
         assert part in printed
     assert [path.stem for path in dataset.images] == ["0", "3", "4", "5"]
-    assert [len(dataset.objects(index)) for index in range(4)] == [1, 0, 0, 2]
+    assert [len(dataset.instances(index)) for index in range(4)] == [1, 0, 0, 2]
     assert all(dataset[index]["image"].shape == (64, 64, 3) for index in range(4))
 
 
@@ -199,18 +199,18 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
         json.dumps({"images": images, "annotations": annotations, "categories": categories})
     )
     as_truth = SegmentationDataset(load_dataset(spec.root / "annotations/instances_val.json"), "val", 64)
-    assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.objects(0)] == [False, True]
-    assert as_truth.objects(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
-    assert "another size" in as_truth.problems[0].what and as_truth.objects(1) == []
+    assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.instances(0)] == [False, True]
+    assert as_truth.instances(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
+    assert "another size" in as_truth.problems[0].what and as_truth.instances(1) == []
 
-    write_yaml(
+    write_dataset_yaml(
         spec.root / "shelf.yaml",
         {"train": "images/train", "val": "images/val"},
         {0: "cup", 1: "kite"},
         crowds={"val": "annotations/instances_val.json"},
     )
     beside = SegmentationDataset(load_dataset(spec.root), "val", 64)
-    assert beside.image_id(0) == 70 and [o.crowd for o in beside.objects(0)] == [False, False, False, True]
+    assert beside.image_id(0) == 70 and [o.crowd for o in beside.instances(0)] == [False, False, False, True]
 
 
 def test_soft_masks_are_exact_areas():
@@ -254,5 +254,5 @@ def test_labels_are_parsed_once(make_shelf, monkeypatch):
     for index, item in enumerate(items):
         source = item["sample"]["source"]
         assert [each.class_id for each in source] == item["classes"].tolist() == [0, 1]
-        assert source is not dataset.objects(index), "each caller has a list of its own"
-        assert all(np.array_equal(a.rings[0], b.rings[0]) for a, b in zip(source, dataset.objects(index)))
+        assert source is not dataset.instances(index), "each caller has a list of its own"
+        assert all(np.array_equal(a.rings[0], b.rings[0]) for a, b in zip(source, dataset.instances(index)))

@@ -118,10 +118,10 @@ def test_rectangular_batches_have_one_shape(make_shelf):
 SCRIPT = """
 import torch
 from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch
-from seglab.data.toybox.dataset import generate_dataset
+from seglab.toybox.dataset import generate_dataset
 
 torch.multiprocessing.set_start_method("spawn")  # refuses a second call, as in a process that read this again
 loaders = []

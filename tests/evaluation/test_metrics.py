@@ -21,10 +21,10 @@ def instances(rows, scores=None):
 @pytest.fixture
 def accumulator():
     """Class 0: two objects, hit, miss, hit at scores .9, .8, .7. Class 1: one object, never found. Class 2: nothing."""
-    truth = instances([(0, 0, 0, 10, 10), (0, 50, 50, 10, 10), (1, 20, 20, 8, 8)])
+    ground_truth = instances([(0, 0, 0, 10, 10), (0, 50, 50, 10, 10), (1, 20, 20, 8, 8)])
     found = instances([(0, 0, 0, 10, 10), (0, 0, 70, 10, 10), (0, 50, 50, 10, 10)], [0.9, 0.8, 0.7])
     accumulator = CocoAccumulator([0, 1, 2], "bbox")
-    accumulator.add(1, truth, found)
+    accumulator.add(1, ground_truth, found)
     return accumulator
 
 

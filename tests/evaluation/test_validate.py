@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.sample import Object
+from seglab.datasets.load import load_dataset
+from seglab.diagnosis.doctor import doctor
+from seglab.diagnosis.explain import explain
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import evaluate_files
-from seglab.evaluation.doctor import doctor
-from seglab.evaluation.explain import explain
 from seglab.evaluation.validate import Observation, ValidateConfig, native_instances, validate, validate_dataset
 from seglab.geometry.letterbox import letterbox
 from seglab.geometry.rle import area, rings_to_rle
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
+from seglab.sample import Instance
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_predictions_json_evaluates_to_the_printed_figures(dataset, oracle, tmp_
     for index in range(len(dataset)):
         height, width = dataset.image_sizes[index]
         images.append({"id": dataset.image_id(index), "height": height, "width": width})
-        for item in dataset.objects(index):
+        for item in dataset.instances(index):
             rle = rings_to_rle(item.rings, height, width)  # polygons could not say that a ring is a hole
             x, y = np.concatenate(item.rings).T
             annotations.append({
@@ -85,8 +85,8 @@ def test_predictions_json_evaluates_to_the_printed_figures(dataset, oracle, tmp_
                 "bbox": [x.min(), y.min(), np.ptp(x), np.ptp(y)],
             })  # fmt: skip
     categories = [{"id": class_id, "name": name} for class_id, name in dataset.names.items()]
-    truth = {"images": images, "annotations": annotations, "categories": categories}
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    ground_truth = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "truth.json").write_text(json.dumps(ground_truth))
     (tmp_path / "results.json").write_text(json.dumps(results))
     for kind, task in (("bbox", metrics.box), ("segm", metrics.seg)):
         figures = evaluate_files("truth.json", "results.json", kind).twelve
@@ -114,7 +114,7 @@ def test_strict_validation_stops_at_the_first_fault(toybox, tmp_path, capsys):
     with pytest.raises(SeglabError, match=rf"{path.name}:\d+: too few points"):
         validate_dataset(None, spec, spec.names, ValidateConfig(imgsz=64, strict=True))
     diagnosis = doctor(None, spec, spec.names, ValidateConfig(imgsz=64, strict=True))
-    assert diagnosis.culprit.check == "labels" and path.name in str(diagnosis)
+    assert diagnosis.root_cause.check == "labels" and path.name in str(diagnosis)
     assert "finding" not in capsys.readouterr().out
 
 
@@ -165,14 +165,14 @@ def test_masks_that_cannot_match_are_left_out_and_change_no_figure(dataset, orac
 
 
 def test_large_scenes_are_not_held_as_pixels():
-    """Forty detections that cover a 4K picture, 332 MB as masks."""
+    """Forty detections that cover a 4K image, 332 MB as masks."""
     box = letterbox((2160, 3840), (160, 160))
     generator = torch.Generator().manual_seed(0)
     boxes = torch.tensor([[0.0, 0.0, 160.0, 160.0]]).expand(40, 4)
     found = Detections(boxes, torch.rand(40), torch.zeros(40, dtype=torch.int64), torch.rand(40, 32))
     prototypes = torch.randn(32, 40, 40, generator=generator)
     corners = np.array([[0, 0], [3840, 0], [3840, 2160], [0, 2160]], dtype=float)
-    seen = Observation(1, 1, None, box, [Object(0, [corners])], found, prototypes)
+    seen = Observation(1, 1, None, box, [Instance(0, [corners])], found, prototypes)
     tracemalloc.start()
     _, instances = native_instances(seen)
     peak = tracemalloc.get_traced_memory()[1]
@@ -198,7 +198,7 @@ def test_the_gap_between_the_protocols_is_split_without_remainder(dataset, oracl
 def test_crowds_are_set_aside_by_coco_and_unknown_to_the_yolo_protocol(datasets_folder, oracle):
     spec = load_dataset(datasets_folder / "coco38" / "annotations" / "instances_train2017.json")
     dataset = SegmentationDataset(spec, "train", 320, rect=True)
-    crowds = {i: [o for o in dataset.objects(i) if o.crowd] for i in range(len(dataset))}
+    crowds = {i: [o for o in dataset.instances(i) if o.crowd] for i in range(len(dataset))}
     (index, (crowd, *_)) = next((i, found) for i, found in crowds.items() if found)
 
     class OnCrowd(oracle):

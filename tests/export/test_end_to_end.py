@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seglab.export.deployed import Deployed
+from seglab.export.inference_model import InferenceModel
 from seglab.export.onnx import load, write
 from seglab.inference.predictor import PredictConfig, predict
 
@@ -25,10 +25,10 @@ def photos(smooth) -> list[np.ndarray]:
 
 @pytest.fixture(scope="session", params=["soft", "hard"])
 def whole(network, tmp_path_factory, request):
-    from seglab.export.description import Description
+    from seglab.export.metadata import ModelMetadata
 
     names = {0: "circle", 1: "square", 2: "star"}
-    description = Description(names, size=(160, 160), mask_targets=request.param)
+    description = ModelMetadata(names, size=(160, 160), mask_targets=request.param)
     path = tmp_path_factory.mktemp("whole") / "whole.onnx"
     write(network, path, replace(description, end_to_end={**SETTINGS, "masks": True}))
     return load(path)
@@ -36,7 +36,7 @@ def whole(network, tmp_path_factory, request):
 
 def test_it_finds_what_prediction_finds(network, whole, photos):
     results = predict(
-        Deployed(network),
+        InferenceModel(network),
         [photo[..., ::-1] for photo in photos],
         PredictConfig(**SETTINGS, imgsz=(160, 160), mask_targets=whole.description.mask_targets),
         whole.names,
@@ -68,5 +68,7 @@ def test_nothing_found_is_no_error(network, description, photos, tmp_path):
 
 def test_it_serves_as_an_ordinary_file(network, whole, photos):
     images = torch.from_numpy(photos[0]).permute(2, 0, 1)[None].float() / 255
-    for given, expected in zip(whole.forward(images.repeat(2, 1, 1, 1)), Deployed(network)(images.repeat(2, 1, 1, 1))):
+    for given, expected in zip(
+        whole.forward(images.repeat(2, 1, 1, 1)), InferenceModel(network)(images.repeat(2, 1, 1, 1))
+    ):
         torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-3)

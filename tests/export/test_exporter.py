@@ -9,11 +9,12 @@ import torch
 from torch.torch_version import TorchVersion
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
-from seglab.export import exporter, formats
-from seglab.export.description import Description
+from seglab.export import exporter
+from seglab.export import registry as formats
+from seglab.export.metadata import ModelMetadata
 from seglab.export.runtime import load_runtime
 from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
@@ -31,11 +32,11 @@ def untrained() -> YOLO11Seg:
 def test_export_verifies_and_describes(untrained, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     path = exporter.export(
-        untrained, TEN, out=tmp_path / "model", imgsz=(64, 96), licence="CC0-1.0", data="toybox8-seg"
+        untrained, TEN, out=tmp_path / "model", imgsz=(64, 96), license="CC0-1.0", data="toybox8-seg"
     )
     assert path == tmp_path / "model.onnx"
     description = load_runtime(path).description
-    assert (description.size, description.licence, description.names) == ((64, 96), "CC0-1.0", TEN)
+    assert (description.size, description.license, description.names) == ((64, 96), "CC0-1.0", TEN)
     assert {"box mAP, difference", "mask mAP, difference"} <= description.parity.keys()
     assert all(row["ok"] for row in description.parity.values())
 
@@ -62,10 +63,10 @@ def test_an_end_to_end_file_in_half_precision_passes_its_gate(tmp_path):
     assert all(row["ok"] for row in parity.values())
 
 
-@pytest.mark.parametrize("batch", [1, 3, 9])  # four pictures: one by one, three of them, all of them twice and one more
+@pytest.mark.parametrize("batch", [1, 3, 9])  # four images: one by one, three of them, all of them twice and one more
 def test_calibration_takes_whole_batches_of_pictures(batch):
     spec = load_dataset("toybox8-seg")
-    groups = list(exporter._calibration(spec, Description(TEN, (64, 96), batch)))
+    groups = list(exporter._calibration(spec, ModelMetadata(TEN, (64, 96), batch)))
     assert [tuple(group.shape) for group in groups] == [(batch, 3, 64, 96)] * max(1, 4 // batch)
     pictures = torch.cat(groups)
     for index, picture in enumerate(pictures):

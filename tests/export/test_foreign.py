@@ -20,8 +20,8 @@ from torch import nn
 from seglab import YOLO
 from seglab.errors import SeglabError
 from seglab.export import foreign, litert, openvino, parity
-from seglab.export.deployed import Deployed
-from seglab.export.description import Description, write_beside
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import ModelMetadata, write_beside
 from seglab.export.runtime import Runtime, load_runtime
 from seglab.geometry.boxes import xywh_to_xyxy
 
@@ -78,11 +78,11 @@ def test_every_form_is_read_alike(names, imgsz, description, batch, form):
             "yaml flow": lambda: yaml.safe_dump(about, default_flow_style=True),
         }[form]()
         found = foreign.read_metadata(text)
-    read = Description.from_strings(found, "file")
+    read = ModelMetadata.from_strings(found, "file")
     assert read.names == (names if isinstance(names, dict) else dict(enumerate(names)))
     assert read.size == (imgsz if isinstance(imgsz, tuple) else (imgsz, imgsz))
     assert read.batch == (batch or 1)
-    assert (read.producer, read.version, read.licence) == ("Ultralytics", "8.3.240", "AGPL-3.0")
+    assert (read.producer, read.version, read.license) == ("Ultralytics", "8.3.240", "AGPL-3.0")
     assert read.is_foreign and read.origin == "exported by Ultralytics 8.3.240, license AGPL-3.0"
 
 
@@ -118,13 +118,13 @@ def test_license_texts_become_names(text, name):
     ],
 )
 def test_the_precision_is_what_the_file_says(changes, precision):
-    assert Description.from_strings(metadata(**changes), "file").precision == precision
+    assert ModelMetadata.from_strings(metadata(**changes), "file").precision == precision
 
 
 def test_without_an_author_the_tool_is_unknown():
-    read = Description.from_strings({"names": "['a']", "imgsz": "64"}, "file")
+    read = ModelMetadata.from_strings({"names": "['a']", "imgsz": "64"}, "file")
     assert read.is_foreign and read.origin == "exported by an unknown tool, license unknown"
-    assert not Description.from_strings(Description({0: "a"}).to_strings(), "file").is_foreign
+    assert not ModelMetadata.from_strings(ModelMetadata({0: "a"}).to_strings(), "file").is_foreign
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_without_an_author_the_tool_is_unknown():
 )
 def test_damaged_metadata_is_refused(changes):
     with pytest.raises(SeglabError, match="damaged metadata"):
-        Description.from_strings(metadata(**changes), "file")
+        ModelMetadata.from_strings(metadata(**changes), "file")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ class OtherTool(nn.Module):
 
     def __init__(self, network, layout: str):
         super().__init__()
-        self.deployed, self.layout = Deployed(network), layout
+        self.deployed, self.layout = InferenceModel(network), layout
 
     def forward(self, images):
         layout = self.layout
@@ -206,7 +206,7 @@ def test_dense_outputs_of_any_layout_are_the_network_s(layout, network, images, 
     runtime = load_runtime(foreign_onnx(network, layout, tmp_path / "other.onnx"))
     assert runtime.size == SIZE and not runtime.description.suppressed
     pixels, tolerance = (0.3, 5e-3) if layout == "float16" else (2e-3, 1e-4)
-    (expected, prototypes), (found, other) = Deployed(network)(images), runtime.forward(images)
+    (expected, prototypes), (found, other) = InferenceModel(network)(images), runtime.forward(images)
     assert (found[:, :4] - expected[:, :4]).abs().max() < pixels
     assert (found[:, 4:] - expected[:, 4:]).abs().max() < tolerance
     assert (other - prototypes).abs().max() < tolerance
@@ -218,7 +218,7 @@ def test_free_shapes_are_read_from_the_graph_not_from_the_metadata(network, smoo
     for batch, size in ((1, (64, 96)), (2, (160, 64))):
         images = smooth(batch, size, seed=4)
         found = runtime.forward(images)[0]
-        torch.testing.assert_close(found, Deployed(network)(images)[0], rtol=1e-3, atol=2e-3)
+        torch.testing.assert_close(found, InferenceModel(network)(images)[0], rtol=1e-3, atol=2e-3)
     claims = metadata(imgsz=640, batch=4, args={"dynamic": True})
     fixed = load_runtime(foreign_onnx(network, "ours", tmp_path / "fixed.onnx", claims))
     assert (fixed.size, fixed.batch) == (SIZE, 1)
@@ -228,11 +228,11 @@ def test_free_shapes_are_read_from_the_graph_not_from_the_metadata(network, smoo
 def test_detections_are_taken_as_they_are(layout, network, smooth, tmp_path):
     """Fifty boxes without any suppression: none may go, whatever overlaps, unless the caller says how."""
     model = YOLO(foreign_onnx(network, layout, tmp_path / "other.onnx"))
-    assert model.runtime.description.suppressed and model.licence == "AGPL-3.0"
+    assert model.runtime.description.suppressed and model.license == "AGPL-3.0"
     image = (smooth(1, SIZE, seed=2)[0].permute(1, 2, 0) * 255).byte().numpy()[..., ::-1].copy()
     (found,) = model.predict(image, conf=0.0)
     images = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None] / 255
-    predictions, _ = Deployed(network)(images)
+    predictions, _ = InferenceModel(network)(images)
     scores, labels = predictions[0, 4:7].max(dim=0)
     best = scores.topk(50)
     assert len(found.boxes.data) == 50
@@ -372,8 +372,8 @@ def tflite(path: Path, entries: dict[str, str | bytes]) -> Path:
 )
 def test_appended_metadata_is_found_under_any_name_and_in_any_form(entries, interpreter, network, images, tmp_path):
     runtime = load_runtime(tflite(tmp_path / "other.tflite", entries))
-    assert runtime.names == NAMES and runtime.size == SIZE and runtime.description.licence == "AGPL-3.0"
-    for found, expected in zip(runtime.forward(images), Deployed(network)(images)):
+    assert runtime.names == NAMES and runtime.size == SIZE and runtime.description.license == "AGPL-3.0"
+    for found, expected in zip(runtime.forward(images), InferenceModel(network)(images)):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
@@ -434,7 +434,7 @@ def test_a_folder_of_another_tool_opens(folder, network, images, description, tm
     (path / "metadata.yaml").write_text(yaml.safe_dump(metadata(), sort_keys=False))
     runtime = load_runtime(path)
     assert runtime.description.is_foreign and runtime.size == SIZE and runtime.names == NAMES
-    for found, expected in zip(runtime.forward(images), Deployed(network)(images)):
+    for found, expected in zip(runtime.forward(images), InferenceModel(network)(images)):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-3)
     write_beside(path, replace(description, size=SIZE))
     assert not load_runtime(path).description.is_foreign
@@ -443,5 +443,5 @@ def test_a_folder_of_another_tool_opens(folder, network, images, description, tm
 def test_files_of_ours_are_never_rearranged():
     """Boxes that small are a fault of a file of ours, which the parity check must see."""
     outputs = torch.rand(1, 39, 315), torch.rand(1, 32, 24, 40)
-    runtime = Runtime("file", Description(NAMES, SIZE), lambda images: outputs)
+    runtime = Runtime("file", ModelMetadata(NAMES, SIZE), lambda images: outputs)
     assert runtime.forward(torch.zeros(1, 3, *SIZE))[0].equal(outputs[0])

@@ -13,9 +13,9 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export import exporter
-from seglab.export.deployed import Deployed
-from seglab.export.description import NORMALISATION
-from seglab.export.formats import FORMATS, module_of
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import NORMALISATION
+from seglab.export.registry import FORMATS, module_of
 from seglab.export.runtime import load_runtime
 
 NEEDS = {
@@ -53,7 +53,7 @@ def test_it_agrees_and_says_what_it_is(name, precision, network, images, descrip
         return
     runtime = load_runtime(path)
     assert runtime.description == description
-    (expected, prototypes), (given, other) = Deployed(network)(images), runtime.forward(images)
+    (expected, prototypes), (given, other) = InferenceModel(network)(images), runtime.forward(images)
     pixels, share = (2e-3, 1e-4) if precision == "fp32" else (1.0, 2e-2)
     assert (given[:, :4] - expected[:, :4]).abs().max() < pixels
     assert (given[:, 4:] - expected[:, 4:]).abs().max() < share
@@ -70,11 +70,11 @@ def test_it_agrees_and_says_what_it_is(name, precision, network, images, descrip
 def test_a_network_is_exported_as_training_leaves_it(name, network, images, description, tmp_path):
     """In channels_last, which ExecuTorch's lowering does not take."""
     trained = copy.deepcopy(network).to(memory_format=torch.channels_last)
-    strides = [tensor.stride() for tensor in Deployed(trained).state_dict().values()]
-    assert strides == [tensor.stride() for tensor in Deployed(network).state_dict().values()]
+    strides = [tensor.stride() for tensor in InferenceModel(trained).state_dict().values()]
+    assert strides == [tensor.stride() for tensor in InferenceModel(network).state_dict().values()]
     path = written(name, trained, description, tmp_path)
     if name != "coreml":
-        (expected, _), (given, _) = Deployed(network)(images), load_runtime(path).forward(images)
+        (expected, _), (given, _) = InferenceModel(network)(images), load_runtime(path).forward(images)
         assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3
 
 
@@ -111,7 +111,7 @@ def test_dynamic_files_take_other_shapes(name, network, smooth, description, tmp
     runtime = load_runtime(written(name, network, replace(description, dynamic=True), tmp_path))
     for batch, size in ((1, (160, 160)), (2, (96, 224)), (5, (64, 64))):
         images = smooth(batch, size, seed=4)
-        (expected, _), (given, _) = Deployed(network)(images), runtime.forward(images)
+        (expected, _), (given, _) = InferenceModel(network)(images), runtime.forward(images)
         assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3
 
 
@@ -121,7 +121,7 @@ def test_openvino_in_int8(network, images, smooth, description, tmp_path):
     path = tmp_path / f"model{FORMATS['openvino'].suffix}"
     calibration = [smooth(1, seed=seed) for seed in range(4)]
     module_of(FORMATS["openvino"]).write(network, path, replace(description, precision="int8"), calibration)
-    (expected, _), (given, _) = Deployed(network)(images), load_runtime(path).forward(images)
+    (expected, _), (given, _) = InferenceModel(network)(images), load_runtime(path).forward(images)
     assert (given[:, :4] - expected[:, :4]).abs().mean() < 1.0
     assert (given[:, 4:7] - expected[:, 4:7]).abs().mean() < 0.05
 

@@ -11,15 +11,15 @@ import torch
 
 from seglab import YOLO
 from seglab.cli import main
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.export import parity
-from seglab.export.deployed import Deployed
-from seglab.export.description import Description, fingerprint
-from seglab.export.formats import FORMATS, module_of
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.onnx import describe, load, write
 from seglab.export.pt2 import OLDEST
+from seglab.export.registry import FORMATS, module_of
 from seglab.export.runtime import Runtime, load_runtime
 from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
@@ -72,7 +72,7 @@ def test_rounding_passes(reference, photos):
 
 def test_limits_are_the_network_s_own_rounding_on_the_same_images(network, reference, photos):
     """Ten times the largest difference between float32 and float64, measured here by hand."""
-    exact, plain = Deployed(network, torch.float64), Deployed(network)
+    exact, plain = InferenceModel(network, torch.float64), InferenceModel(network)
     largest = {"class probability": 0.0, "box, any anchor (px)": 0.0}
     for photo in photos:
         box = letterbox(photo.shape[:2], (160, 160))
@@ -113,7 +113,7 @@ def test_a_network_that_half_precision_cannot_hold_excuses_nothing(network, phot
     large.model[0].conv.weight.data *= 1e6
     large.model[0].bn.running_mean *= 0
     reference = parity.Reference.of(large, "fp16")
-    broken = Deployed(large, torch.float16)
+    broken = InferenceModel(large, torch.float16)
     with torch.inference_mode():
         rows = parity.compare(reference, broken, photos[:1], (160, 160), parity.LIMITS["fp16"])
     assert not all(row.ok for row in rows)
@@ -124,8 +124,8 @@ def test_half_precision_is_rounded_as_a_half_precision_network_rounds(network, p
     box = letterbox(photos[0].shape[:2], (160, 160))
     images = torch.from_numpy(box.apply(photos[0])).permute(2, 0, 1)[None].contiguous() / 255
     with torch.inference_mode():
-        expected = Deployed(network)(images)
-        real, rounded = Deployed(network, torch.float16)(images), parity.in_half_precision(network)(images)
+        expected = InferenceModel(network)(images)
+        real, rounded = InferenceModel(network, torch.float16)(images), parity.in_half_precision(network)(images)
     for true, one, other in zip(expected, real, rounded):
         assert 0.5 < (other - true).abs().max() / (one - true).abs().max() < 2
 
@@ -186,7 +186,7 @@ def test_a_file_that_is_right_for_the_first_picture_of_a_call_fails(reference, p
     shapes = []
 
     def rows(run):
-        description = Description(NAMES, (160, 160), batch, dynamic)
+        description = ModelMetadata(NAMES, (160, 160), batch, dynamic)
         return parity.compare_batch(reference, Runtime("file", description, run), photos, FP32)
 
     def whole(images):
@@ -211,8 +211,8 @@ def test_an_end_to_end_file_must_give_boxes_scores_and_masks_as_they_are(network
     pictures = [read_image(path) for path in load_dataset("toybox8-seg").images("val")]
     model = YOLO("toybox-n")
     settings = {"conf": 0.25, "iou": 0.7, "max_det": 300, "masks": True}
-    path, reference = tmp_path / "whole.onnx", Deployed(model.network)
-    write(model.network, path, Description(model.names, (320, 320), end_to_end=settings))
+    path, reference = tmp_path / "whole.onnx", InferenceModel(model.network)
+    write(model.network, path, ModelMetadata(model.names, (320, 320), end_to_end=settings))
     runtime = load(path)
     whole = runtime.complete
 
@@ -235,8 +235,8 @@ def test_int8_is_not_judged_by_a_network_that_finds_nothing(tmp_path):
     torch.manual_seed(0)
     model, names = YOLO11Seg("n", 10).eval(), {index: str(index) for index in range(10)}
     path = tmp_path / "model.onnx"
-    write(model, path, Description(names, (64, 64)))
-    describe(path, Description(names, (64, 64), precision="int8"))
+    write(model, path, ModelMetadata(names, (64, 64)))
+    describe(path, ModelMetadata(names, (64, 64), precision="int8"))
     with pytest.raises(SeglabError, match=r"cannot judge int8 on .*toybox8-seg"):
         parity.verify(path, model, names, "toybox8-seg")
 
@@ -260,7 +260,7 @@ def test_crop_iou():
 def test_verify_keeps_its_table_in_the_file_and_knows_the_weights(network, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     path = tmp_path / "model.onnx"
-    write(network, path, Description(NAMES, (160, 160), weights=fingerprint(network)))
+    write(network, path, ModelMetadata(NAMES, (160, 160), weights=fingerprint(network)))
     assert parity.verify(path, network, NAMES)
     assert "mask IoU" in capsys.readouterr().out
     kept = load(path).description.parity
@@ -268,11 +268,11 @@ def test_verify_keeps_its_table_in_the_file_and_knows_the_weights(network, tmp_p
         assert kept[row]["ok"] and 0 < kept[row]["limit"] < 1
 
     earlier = {"mask mAP, file": {"value": 0.5, "limit": None, "ok": True}, "mask IoU": {"value": 0.1, "ok": False}}
-    write(network, path, Description(NAMES, (160, 160), weights=fingerprint(network), parity=earlier))
+    write(network, path, ModelMetadata(NAMES, (160, 160), weights=fingerprint(network), parity=earlier))
     assert parity.verify(path, network, NAMES)
     assert load(path).description.parity == {**earlier, **kept}
 
-    write(network, path, Description(NAMES, (160, 160), weights="0" * 64))
+    write(network, path, ModelMetadata(NAMES, (160, 160), weights="0" * 64))
     with pytest.raises(SeglabError, match="other weights"):
         parity.verify(path, network, NAMES)
 
@@ -283,7 +283,7 @@ def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
     model = YOLO("toybox-n")
     path = tmp_path / f"model.{suffix}"
     module_of(FORMATS[suffix]).write(
-        model.network, path, Description(model.names, (64, 64), weights=fingerprint(model.network))
+        model.network, path, ModelMetadata(model.names, (64, 64), weights=fingerprint(model.network))
     )
     assert main(["verify", str(path), "model=toybox-n", "data=toybox8-seg"]) == 0
     kept = load_runtime(path).description.parity
@@ -296,7 +296,7 @@ def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
     torch.testing.assert_close(given.boxes.data, expected.boxes.data, rtol=0, atol=1e-2)
     assert main(["verify", str(path)]) == 2  # no weights beside it
     model.save(tmp_path / "model.safetensors")
-    assert YOLO(tmp_path / "model.safetensors").licence == "Apache-2.0"
+    assert YOLO(tmp_path / "model.safetensors").license == "Apache-2.0"
     assert main(["verify", str(path)]) == 0
     assert "model= which weights" in capsys.readouterr().err
 
@@ -305,7 +305,7 @@ def test_a_file_inside_a_folder_is_verified_as_that_folder(tmp_path):
     pytest.importorskip("openvino")
     model, folder = YOLO("toybox-n"), tmp_path / "best_openvino_model"
     module_of(FORMATS["openvino"]).write(
-        model.network, folder, Description(model.names, (64, 64), weights=fingerprint(model.network))
+        model.network, folder, ModelMetadata(model.names, (64, 64), weights=fingerprint(model.network))
     )
     model.save(tmp_path / "best.safetensors")
     assert main(["verify", str(folder / "model.xml")]) == 0
@@ -326,10 +326,10 @@ def toybox():
 @pytest.mark.parametrize("name", FORMATS)
 def test_planted_faults_exceed_the_limits_a_hundred_times_in_every_format(name, toybox, tmp_path):
     model, reference, scenes = toybox
-    description = Description(model.names, (320, 320))
+    description = ModelMetadata(model.names, (320, 320))
     if name in ("coreml", "engine") or not all(find_spec(package.partition(".")[0]) for package in NEEDS[name]):
         # What cannot run here is stood in for by the network with its sums in another order.
-        network = Deployed(model.network).to(memory_format=torch.channels_last)
+        network = InferenceModel(model.network).to(memory_format=torch.channels_last)
         forward = Runtime("file", description, network).forward
     else:
         forward = load_runtime(written(name, model.network, description, tmp_path)).forward
@@ -357,6 +357,6 @@ def network_with_large_activations(scale: float, seed: int) -> YOLO11Seg:
 @pytest.mark.parametrize("name", ["onnx", "openvino", "ncnn"])
 def test_large_activations_are_no_fault(name, scale, seed, photos, tmp_path):
     model = network_with_large_activations(scale, seed)
-    path = written(name, model, Description(NAMES, (160, 160)), tmp_path)
+    path = written(name, model, ModelMetadata(NAMES, (160, 160)), tmp_path)
     forward = load_runtime(path).forward
     assert_sound_passes_and_faults_do_not(reference_for(model), forward, photos, (160, 160), subtle=False)

@@ -68,7 +68,7 @@ def test_smallest_letterbox_pads_less_than_a_stride(shape, longest):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(20, 250), st.integers(20, 250), st.sampled_from([64, 96, 160, 320]))
 def test_pixels_lie_where_points_say(height, width, size):
-    """Each picture holds its own column (row) numbers, so a letterboxed pixel tells which place it shows."""
+    """Each image holds its own column (row) numbers, so a letterboxed pixel tells which place it shows."""
     frame = letterbox((height, width), (size, size))
     y, x = np.mgrid[:height, :width]
     boxed = frame.apply(np.stack((x, y, x), axis=-1).astype(np.uint8)).astype(float)

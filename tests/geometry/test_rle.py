@@ -91,7 +91,7 @@ def test_overlap_union_and_crowds():
 
 @given(seeds)
 def test_damaged_strings_are_found_among_many(seed):
-    """One look at all strings and one at each agree on which hold runs of the picture's size."""
+    """One look at all strings and one at each agree on which hold runs of the image's size."""
     rng = np.random.default_rng(seed)
     height, width = (int(side) for side in rng.integers(1, 40, 2))
     strings = []

@@ -16,8 +16,8 @@ from seglab.errors import SeglabError
 from seglab.evaluation.validate import ValidateConfig
 from seglab.geometry.letterbox import letterbox, smallest_letterbox
 from seglab.inference.masks import INSET, assemble, interpolation, windows
+from seglab.inference.nms import Detections
 from seglab.inference.predictor import PredictConfig
-from seglab.inference.suppress import Detections
 
 
 def detections_of(boxes: torch.Tensor, coefficients: torch.Tensor) -> Detections:
@@ -153,8 +153,10 @@ def test_a_disc_comes_back_where_it_was():
     ((x0, y0, crop),) = assemble(prototypes, detections_of(torch.tensor([[0.0, 0, 640, 480]]), one), frame)
     assert (x0, y0, crop.shape) == (0, 0, (1500, 2000))
     scale = 2000 / 640
-    truth = np.hypot(*np.meshgrid((np.arange(2000) + 0.5) / scale - 200, (np.arange(1500) + 0.5) / scale - 150)) < 50
-    assert (crop & truth).sum() / (crop | truth).sum() > 0.995
+    ground_truth = (
+        np.hypot(*np.meshgrid((np.arange(2000) + 0.5) / scale - 200, (np.arange(1500) + 0.5) / scale - 150)) < 50
+    )
+    assert (crop & ground_truth).sum() / (crop | ground_truth).sum() > 0.995
     rows, columns = np.nonzero(crop)
     assert rows.mean() + 0.5 == pytest.approx(150 * scale, abs=0.05)
     assert columns.mean() + 0.5 == pytest.approx(200 * scale, abs=0.05)

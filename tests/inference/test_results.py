@@ -135,7 +135,7 @@ def test_show_where_there_is_no_window(results, capsys):
 
 def test_a_place_that_cannot_be_written_to_is_an_error(results, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SeglabError, match="cannot write the picture"):
+    with pytest.raises(SeglabError, match="cannot write the image"):
         results.save(tmp_path / "file" / "a.jpg")
 
 

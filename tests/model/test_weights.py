@@ -60,7 +60,7 @@ class Odd:
         return Odd, (1,), {"state": self.given}, iter([1, 2]), iter([("key", self.given)])
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = 1
 
 
@@ -126,7 +126,7 @@ def test_other_classes_become_inert_data(tmp_path, protocol):
         "time": [datetime.datetime(2025, 1, 2), datetime.timedelta(1), datetime.date(2025, 1, 2)],
         "arguments": [argparse.Namespace(lr=0.1), types.SimpleNamespace(lr=0.1)],
         "containers": [collections.Counter("aab"), collections.defaultdict(list, a=[1]), collections.deque([1])],
-        "values": [decimal.Decimal("1.5"), pathlib.Path("a/b"), Colour.RED, 1 + 2j, slice(1, 2), ValueError("x")],
+        "values": [decimal.Decimal("1.5"), pathlib.Path("a/b"), Color.RED, 1 + 2j, slice(1, 2), ValueError("x")],
         "torch": [torch.device("cpu"), torch.float8_e4m3fn, torch.Size([1]), torch.optim.SGD([torch.zeros(1)], 0.1)],
         "own": [Odd({"a": 1}), nn.Module, {"set"}, frozenset("a")],
     }

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 
 pytest.importorskip("onnxruntime")
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
@@ -60,7 +60,7 @@ def assert_finds_the_same(path: Path) -> None:
     """
     scenes = [read_image(path)[..., ::-1].copy() for path in load_dataset("toybox8-seg").images("val")]
     ours = YOLO(path)
-    assert (ours.runtime.description.producer, ours.licence) == ("Ultralytics", "AGPL-3.0")
+    assert (ours.runtime.description.producer, ours.license) == ("Ultralytics", "AGPL-3.0")
     assert ours.names == YOLO("toybox-n").names
     others = peer.YOLO(path, task="segment")
     size = list(ours.runtime.description.size)

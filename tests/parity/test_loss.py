@@ -41,7 +41,7 @@ class Case:
         seed: int,
         size: tuple[int, int],
         classes: int,
-        objects: list[int],
+        instances: list[int],
         sides: tuple[float, float] = (8, 300),
         region: float = 1.0,
         soft: bool = False,
@@ -50,7 +50,7 @@ class Case:
         snap: bool = False,
     ):
         self.height, self.width = size
-        self.classes, images, count = classes, len(objects), sum(objects)
+        self.classes, images, count = classes, len(instances), sum(instances)
         generator = torch.Generator().manual_seed(seed)
         frame = torch.tensor([self.width, self.height])
         centre = torch.rand(count, 2, generator=generator) * frame * region
@@ -65,7 +65,7 @@ class Case:
         self.batch = {
             "classes": torch.randint(classes, (count,), generator=generator),
             "boxes": boxes,
-            "image_index": torch.arange(images).repeat_interleave(torch.tensor(objects)),
+            "image_index": torch.arange(images).repeat_interleave(torch.tensor(instances)),
             "masks": (masks if soft else (masks > 0.5)).half(),
         }
         anchors = len(anchor_points(*size)[0])

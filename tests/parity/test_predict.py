@@ -1,4 +1,4 @@
-"""The same weights find the same objects in the peer and here, on pictures in memory and on real photographs."""
+"""The same weights find the same objects in the peer and here, on images in memory and on real photos."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from seglab.inference.decode import decode
+from seglab.inference.nms import suppress
 from seglab.inference.predictor import PredictConfig, predict, to_tensor
-from seglab.inference.suppress import suppress
 from seglab.model.yolo11 import YOLO11Seg, fuse
 
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
@@ -20,7 +20,7 @@ QUIET = {"verbose": False, "save": False}
 
 @pytest.fixture(scope="module")
 def models():
-    """The peer's model and a forward of ours with the same weights, which find some tens of objects on any picture."""
+    """The peer's model and a forward of ours with the same weights, which find some tens of objects on any image."""
     torch.manual_seed(0)
     ours = YOLO11Seg("n").train()
     for module in ours.modules():
@@ -54,7 +54,7 @@ def models():
 
 
 def scenes(*shapes: tuple[int, int]) -> list[np.ndarray]:
-    """Smooth coloured pictures of (height, width) `shapes`, BGR."""
+    """Smooth colored images of (height, width) `shapes`, BGR."""
     rng = np.random.default_rng(3)
     return [cv2.resize(rng.integers(0, 256, (7, 9, 3), dtype=np.uint8), s[::-1], interpolation=cv2.INTER_CUBIC)
             for s in shapes]  # fmt: skip

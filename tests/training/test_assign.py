@@ -1,4 +1,4 @@
-"""Assignment against a slow, literal reading of its definition, and the truths that follow from it."""
+"""Assignment against a slow, literal reading of its definition, and the ground truth that follow from it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ POINTS, STRIDES = anchor_points(HEIGHT, WIDTH)
 A = len(POINTS)
 
 
-def random_case(seed: int, images: int, objects: int, largest: float) -> tuple[Tensor, ...]:
-    """Predictions near the truth and objects of up to `largest` pixels, in the order `assign` takes them."""
+def random_case(seed: int, images: int, instances: int, largest: float) -> tuple[Tensor, ...]:
+    """Predictions near the ground truth and objects of up to `largest` pixels, in the order `assign` takes them."""
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
-    centre = uniform(objects, 2) * torch.tensor([WIDTH, HEIGHT])
-    side = 1 + uniform(objects, 2) * (largest - 1)
+    centre = uniform(instances, 2) * torch.tensor([WIDTH, HEIGHT])
+    side = 1 + uniform(instances, 2) * (largest - 1)
     boxes = torch.cat((centre - side / 2, centre + side / 2), dim=1)
-    image_index = (uniform(objects) * images).long().sort().values
-    classes = (uniform(objects) * CLASSES).long()
+    image_index = (uniform(instances) * images).long().sort().values
+    classes = (uniform(instances) * CLASSES).long()
     reach = uniform(images, A, 4) * 5 * STRIDES
     predicted = torch.cat((POINTS - reach[..., :2], POINTS + reach[..., 2:]), dim=-1)
     logits = torch.randn(images, CLASSES, A, generator=generator)
@@ -68,8 +68,8 @@ def slow_assign(logits, predicted, points, classes, boxes, image_index) -> Assig
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(0, 12), st.sampled_from([1.0, 12.0, 60.0, 150.0]))
-def test_equals_the_definition(seed, images, objects, largest):
-    case = random_case(seed, images, objects, largest)
+def test_equals_the_definition(seed, images, instances, largest):
+    case = random_case(seed, images, instances, largest)
     found, expected = assign(*case), slow_assign(*case)
     useful = found.scores > 1e-6  # points without any alignment teach nothing and may be chosen or not
     assert torch.equal(found.object_index[useful], expected.object_index[useful])

@@ -14,11 +14,12 @@ import pytest
 import torch
 import yaml
 
-import seglab.training.record as record
+import seglab.training.loggers as record
 import seglab.training.trainer as trainer
 from seglab import YOLO
-from seglab.data.catalogue import embedded_folder, join_datasets, load_dataset
+from seglab.datasets.load import join_datasets, load_dataset
 from seglab.errors import SeglabError
+from seglab.files import bundled_data_dir
 from seglab.model.head import RawOutput
 from seglab.model.transfer import init_network, score_layers
 from seglab.model.weights import load_weights
@@ -82,11 +83,11 @@ def teacher_of(told: RawOutput, spec, known=KNOWN) -> Teacher:
     return Teacher(init_network("n", told.classes.shape[1], 0), Knowledge(known), spec, OLD)
 
 
-def write_yaml(path: Path, names) -> Path:
+def write_dataset_yaml(path: Path, names) -> Path:
     """A dataset of the eight embedded toybox images with other names, labels and all."""
     root = path.parent / path.stem
     for folder in ("images", "labels"):
-        shutil.copytree(embedded_folder() / "toybox8-seg" / folder, root / folder)
+        shutil.copytree(bundled_data_dir() / "toybox8-seg" / folder, root / folder)
     path.write_text(yaml.safe_dump({"path": str(root), "train": "images/train", "val": "images/val", "names": names}))
     return path
 
@@ -97,7 +98,7 @@ NEW_NAMES = ["mug", "donut", "brolly", "dial", "glider", "flask", "plantain", "s
 @pytest.fixture(scope="module")
 def new_data(tmp_path_factory) -> Path:
     """Scenes whose donuts are called as the weights know them, and nothing else is."""
-    return write_yaml(tmp_path_factory.mktemp("new") / "new.yaml", NEW_NAMES)
+    return write_dataset_yaml(tmp_path_factory.mktemp("new") / "new.yaml", NEW_NAMES)
 
 
 # --- the terms ---
@@ -265,7 +266,7 @@ def test_a_run_joins_names_and_says_what_it_does(new_data, tmp_path, capsys):
 
 def test_what_a_model_has_learned_in_several_runs_is_rehearsed(new_data, tmp_path, capsys):
     first = run(new_data, tmp_path, "first", epochs=1)
-    third = write_yaml(tmp_path / "third.yaml", [f"thing {number}" for number in range(10)])
+    third = write_dataset_yaml(tmp_path / "third.yaml", [f"thing {number}" for number in range(10)])
     capsys.readouterr()
     first.train(
         data=third, keep=True, imgsz=64, epochs=1, batch=4, workers=0, device="cpu", plots=False,

@@ -31,17 +31,17 @@ POINTS, STRIDES = anchor_points(HEIGHT, WIDTH)
 def random_batch(seed: int, objects_per_image: list[int]) -> tuple[RawOutput, dict]:
     """Raw outputs that ask for gradients, and a batch with that many objects in each image."""
     generator = torch.Generator().manual_seed(seed)
-    images, objects = len(objects_per_image), sum(objects_per_image)
+    images, instances = len(objects_per_image), sum(objects_per_image)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).requires_grad_()
 
-    corners = torch.rand(objects, 2, 2, generator=generator) * torch.tensor([WIDTH, HEIGHT])
+    corners = torch.rand(instances, 2, 2, generator=generator) * torch.tensor([WIDTH, HEIGHT])
     batch = {
-        "classes": torch.randint(CLASSES, (objects,), generator=generator),
+        "classes": torch.randint(CLASSES, (instances,), generator=generator),
         "boxes": torch.cat((corners.amin(dim=1), corners.amax(dim=1) + 1), dim=1),
         "image_index": torch.arange(images).repeat_interleave(torch.tensor(objects_per_image)),
-        "masks": torch.rand(objects, HEIGHT // 4, WIDTH // 4, generator=generator).half(),
+        "masks": torch.rand(instances, HEIGHT // 4, WIDTH // 4, generator=generator).half(),
     }
     raw = RawOutput(
         normal(images, 64, len(POINTS)),
@@ -63,11 +63,11 @@ def dense_mask_loss(prototypes, coefficients, masks, boxes, image_index, object_
     return (entropy * inside / area).sum()
 
 
-def mask_case(seed: int, objects: int, positives: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, ...]]:
+def mask_case(seed: int, instances: int, positives: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, ...]]:
     """(prototypes, coefficients) in float64 that ask for gradients, and the rest of mask_loss' arguments."""
-    raw, batch = random_batch(seed, [objects, 0, objects])
+    raw, batch = random_batch(seed, [instances, 0, instances])
     generator = torch.Generator().manual_seed(seed)
-    object_index = torch.randint(max(2 * objects, 1), (positives,), generator=generator)
+    object_index = torch.randint(max(2 * instances, 1), (positives,), generator=generator)
     coefficients = torch.randn(positives, 32, generator=generator, dtype=torch.float64).requires_grad_()
     prototypes = raw.prototypes.detach().double().requires_grad_()
     return (prototypes, coefficients), (batch["masks"], batch["boxes"].double(), batch["image_index"], object_index)
@@ -75,8 +75,8 @@ def mask_case(seed: int, objects: int, positives: int) -> tuple[tuple[Tensor, Te
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(0, 40), st.sampled_from([1, 100, 1 << 15]))
-def test_mask_loss_and_gradient_equal_the_dense_ones(seed, objects, positives, at_once):
-    leaves, rest = mask_case(seed, objects, positives)
+def test_mask_loss_and_gradient_equal_the_dense_ones(seed, instances, positives, at_once):
+    leaves, rest = mask_case(seed, instances, positives)
     with pytest.MonkeyPatch.context() as patch:  # however the windows are grouped
         patch.setattr(loss_module, "PIXELS_AT_ONCE", at_once)
         value = mask_loss(*leaves, *rest)
@@ -172,15 +172,15 @@ def test_distances_beyond_the_last_bin_ask_for_the_last_bins():
     assert (gradient.view(4, 16).argmin(dim=1) == 15).all()
 
 
-@pytest.mark.parametrize("objects", [[0], [0, 0], [3, 0, 1], [12]])
-def test_total_is_finite_and_every_output_gets_a_gradient(objects):
-    raw, batch = random_batch(0, objects)
+@pytest.mark.parametrize("instances", [[0], [0, 0], [3, 0, 1], [12]])
+def test_total_is_finite_and_every_output_gets_a_gradient(instances):
+    raw, batch = random_batch(0, instances)
     total, terms = segmentation_loss(raw, batch, LossGains())
     total.backward()
     assert terms.shape == (4,) and not terms.requires_grad
-    torch.testing.assert_close(total.detach(), terms.sum() * len(objects))
+    torch.testing.assert_close(total.detach(), terms.sum() * len(instances))
     assert all(tensor.grad is not None and tensor.grad.isfinite().all() for tensor in raw)
-    if not sum(objects):
+    if not sum(instances):
         assert terms[0] == terms[1] == terms[3] == 0 < terms[2]
 
 

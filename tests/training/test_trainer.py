@@ -18,14 +18,15 @@ import torch
 import yaml
 
 import seglab.training.trainer as trainer
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
-from seglab.data.toybox.dataset import generate_dataset
+from seglab.datasets.load import load_dataset
+from seglab.device import choose_device
 from seglab.errors import SeglabError
+from seglab.files import new_run_dir
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.runs import choose_device, new_folder
+from seglab.toybox.dataset import generate_dataset
 from seglab.training.checkpoint import read_state
 from seglab.training.config import make_config
 from seglab.training.loss import LossGains, segmentation_loss
@@ -141,7 +142,7 @@ def test_a_killed_run_keeps_its_best_epoch_and_its_patience(tmp_path, capsys):
 def test_two_processes_train_as_one(tmp_path):
     """Statistics of batch normalisation, normalisers of the loss and gradients are those of the whole batch.
 
-    Sums run in another order, so bits differ: about as much as when the pictures of a batch change places (1e-3 of the
+    Sums run in another order, so bits differ: about as much as when the images of a batch change places (1e-3 of the
     way the weights went). Leaving out any of the three moves weights by more than a third of that way.
     """
     arguments = {"epochs": 2, "batch": 4, "nbs": 4, "optimizer": "SGD", "lr0": 1e-3, "warmup_epochs": 0}
@@ -229,7 +230,7 @@ def test_bf16_is_for_processors_that_compute_in_it(monkeypatch, machine, told, u
 
 
 def test_half_precision_scales_its_loss_and_continues_bit_for_bit(tmp_path, monkeypatch):
-    """fp16 is CUDA's, but processors compute in it too, so the scaled loss and what is kept of it are seen here."""
+    """fp16 is CUDA's, but CPUs compute in it too, so the scaled loss and what is kept of it are seen here."""
     monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: torch.float16)
     scaler = functools.partial(torch.amp.GradScaler, init_scale=2.0**10)  # too much here: first steps are skipped
     monkeypatch.setattr(torch.amp, "GradScaler", scaler)
@@ -346,7 +347,7 @@ def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path
     config = make_config(batch=7, imgsz=128, mask_ratio=ratio)
     figures = trainer.make_validate(dataset, config, LossGains(), torch.device("cpu"))(model)[1]
     terms = []
-    for batch in build_loader(dataset, 4):  # 4 and 3 pictures
+    for batch in build_loader(dataset, 4):  # 4 and 3 images
         with torch.no_grad():
             terms.append(segmentation_loss(fuse(model)(batch["images"].float() / 255), batch, LossGains())[1])
     expected = torch.stack(terms).mean(dim=0)
@@ -493,10 +494,10 @@ def test_an_apple_gpu_waits_to_be_asked(monkeypatch):
 
 
 def test_folders_count_up(tmp_path):
-    assert [new_folder("train", str(tmp_path)).name for _ in range(3)] == ["train", "train2", "train3"]
-    assert new_folder("train", str(tmp_path), "train2", exist_ok=True).name == "train2"
-    assert new_folder("train", str(tmp_path), "a/b") == tmp_path / "a/b"
+    assert [new_run_dir("train", str(tmp_path)).name for _ in range(3)] == ["train", "train2", "train3"]
+    assert new_run_dir("train", str(tmp_path), "train2", exist_ok=True).name == "train2"
+    assert new_run_dir("train", str(tmp_path), "a/b") == tmp_path / "a/b"
     (tmp_path / "file").write_text("")
     for project in (tmp_path / "file", tmp_path / "file/below"):
         with pytest.raises(SeglabError, match="give another place as project="):
-            new_folder("train", project)
+            new_run_dir("train", project)

@@ -11,9 +11,9 @@ import sys
 
 import torch
 
-import seglab.training.record as record
+import seglab.training.loggers as record
 import seglab.training.trainer as trainer
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
 from seglab.training.config import make_config
 from seglab.training.recipes import SCRATCH
@@ -36,7 +36,7 @@ def new_model() -> YOLO11Seg:
 
 
 def run(validation=lambda model: (Figures(), {}), start=SCRATCH, **arguments):
-    """Train on the embedded pictures, writing every epoch."""
+    """Train on the embedded images, writing every epoch."""
     record.SECONDS_BETWEEN_SAVES = 0.0
     arguments = {"imgsz": 64, "workers": 0, "device": "cpu", "plots": False, "val": False} | arguments
     model = new_model()

@@ -1,13 +1,13 @@
-"""One picture seen by the course weights, for all tests of the tools."""
+"""One image seen by the course weights, for all tests of the tools."""
 
 from __future__ import annotations
 
 import pytest
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.sample import Sample
+from seglab.datasets.load import load_dataset
+from seglab.sample import Sample
 from seglab.widgets.scene import Scene, Seen, look, see
 
 

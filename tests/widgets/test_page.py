@@ -58,7 +58,7 @@ def test_the_page_holds_every_candidate(scene):
     assert len(data["found"]) == len(scene) and [item["score"] for item in data["found"]] == sorted(
         (item["score"] for item in data["found"]), reverse=True
     )
-    assert len(data["truth"]) == len(scene.truth) and data["jpeg"].startswith("data:image/jpeg;base64,")
+    assert len(data["truth"]) == len(scene.ground_truth) and data["jpeg"].startswith("data:image/jpeg;base64,")
 
 
 def test_the_page_asks_for_nothing(model, tmp_path):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from seglab.data.sample import Object, Sample
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
+from seglab.sample import Instance, Sample
 from seglab.widgets.scene import SHOWN, UNCOUNTED, WRONG, Scene, look, rim, samples, scene_of, svg_path
 
 
@@ -50,10 +50,10 @@ def test_sums_are_made_once_a_candidate(model, sample):
 
 def square(x, y, side, kind=0, crowd=False):
     corners = np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]], dtype=float)
-    return Object(kind, [corners], crowd)
+    return Instance(kind, [corners], crowd)
 
 
-def made_up(boxes, scores, classes, truth):
+def made_up(boxes, scores, classes, ground_truth):
     """A scene of squares that are full masks."""
     boxes = torch.tensor(boxes, dtype=torch.float32)
     found = Detections(boxes, torch.tensor(scores), torch.tensor(classes), boxes[:, :0])
@@ -62,18 +62,18 @@ def made_up(boxes, scores, classes, truth):
         for x0, y0, x1, y1 in boxes[numbers].int().tolist():
             yield x0, y0, np.ones((y1 - y0, x1 - x0), np.float32)
 
-    return Scene(np.zeros((100, 100, 3), np.uint8), found, boxes.numpy(), sums, {0: "cup", 1: "book"}, truth)
+    return Scene(np.zeros((100, 100, 3), np.uint8), found, boxes.numpy(), sums, {0: "cup", 1: "book"}, ground_truth)
 
 
 def test_verdicts_follow_the_rule():
-    truth = [square(10, 10, 20), square(60, 60, 30, crowd=True), square(50, 10, 20, kind=1)]
+    ground_truth = [square(10, 10, 20), square(60, 60, 30, crowd=True), square(50, 10, 20, kind=1)]
     boxes = [[10, 10, 30, 30], [12, 10, 32, 30], [62, 62, 80, 80], [50, 10, 70, 30], [0, 70, 20, 90]]
-    scene = made_up(boxes, [0.9, 0.8, 0.7, 0.6, 0.5], [0, 0, 0, 0, 0], truth)
+    scene = made_up(boxes, [0.9, 0.8, 0.7, 0.6, 0.5], [0, 0, 0, 0, 0], ground_truth)
     # the better cup takes the cup, the second finds it taken; one on a crowd; a book called cup; nothing
     assert scene.verdicts([0, 1, 2, 3, 4]) == [0, WRONG, UNCOUNTED, WRONG, WRONG]
     assert scene.verdicts([1, 4]) == [0, WRONG]
-    assert scene.facts(3)["truth"] == "IoU 1.00 with this: book"
-    assert scene.facts(4)["truth"] == "overlaps no object"
+    assert scene.facts(3)["ground truth"] == "IoU 1.00 with this: book"
+    assert scene.facts(4)["ground truth"] == "overlaps no object"
     assert scene.facts(0)["area"].startswith("400 px, 4.0 %") and scene.facts(0)["contour"].startswith("80 px long, 1")
 
 
@@ -100,15 +100,15 @@ def test_results_are_judged_by_the_truth_of_their_picture(model, sample, scene):
 def test_large_pictures_are_scaled_with_their_objects(model):
     image = np.zeros((400, 2 * SHOWN, 3), np.uint8)
     scene = look(model, Sample(image, [square(100, 100, 200)]))
-    assert scene.image.shape == (200, SHOWN, 3) and scene.truth_crops[0][2].sum() == 100 * 100
+    assert scene.image.shape == (200, SHOWN, 3) and scene.ground_truth_crops[0][2].sum() == 100 * 100
 
 
 def test_pictures_come_from_many_sources(sample, tmp_path):
     assert next(name for name, _ in samples("toybox8-seg")) == "000016.jpg"
-    assert samples("toybox8-seg")[1][1]().objects
+    assert samples("toybox8-seg")[1][1]().instances
     assert [name for name, _ in samples([sample, sample])] == ["000016.jpg"] * 2
-    assert samples(sample.image)[0][1]().objects == []
-    with pytest.raises(SeglabError, match="no picture"):
+    assert samples(sample.image)[0][1]().instances == []
+    with pytest.raises(SeglabError, match="no image"):
         samples([])
 
 

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from seglab.data.catalogue import load_dataset
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.sample import Sample
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.geometry.boxes import xywh_to_xyxy
-from seglab.inference.suppress import candidates, suppress, thin
+from seglab.inference.nms import candidates, nms, suppress
+from seglab.sample import Sample
 from seglab.training.assign import assign
 from seglab.widgets.assignment import assignment
 from seglab.widgets.closeup import closeup
 from seglab.widgets.distribution import distribution, sides_of
-from seglab.widgets.explorer import draw_scene, explore, listed_classes, regions, truth_regions
+from seglab.widgets.explorer import draw_scene, explore, ground_truth_regions, listed_classes, regions
 from seglab.widgets.overlaps import overlap_explorer, removers
 from seglab.widgets.panel import plain
 from seglab.widgets.prototypes import keep_strongest, mixed_sums, prototypes
@@ -31,7 +31,7 @@ from seglab.widgets.scene import detected_anchors, look
 
 
 def picture_of(panel) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(panel.picture.value, np.uint8), cv2.IMREAD_COLOR)
+    return cv2.imdecode(np.frombuffer(panel.image.value, np.uint8), cv2.IMREAD_COLOR)
 
 
 def tip(widget) -> str:
@@ -40,16 +40,16 @@ def tip(widget) -> str:
 
 def test_every_control_of_the_explorer_changes_the_picture(model):
     panel = explore(model, "toybox8-seg")
-    seen = {panel.picture.value}
+    seen = {panel.image.value}
     for name, value in (
         ("confidence", 0.05), ("overlap", 0.1), ("mask", 0.9), ("opacity", 0.9), ("object", 2), ("outlines", False),
-        ("boxes", True), ("truth", True), ("verdicts", True), ("picture", 2),
+        ("boxes", True), ("ground_truth", True), ("verdicts", True), ("image", 2),
     ):  # fmt: skip
         panel[name].value = value
-        assert panel.picture.value not in seen, name
-        seen.add(panel.picture.value)
+        assert panel.image.value not in seen, name
+        seen.add(panel.image.value)
     panel.class_row.children[0].value = False
-    assert panel.picture.value not in seen
+    assert panel.image.value not in seen
 
 
 def test_the_network_runs_once_a_picture(model):
@@ -57,33 +57,33 @@ def test_the_network_runs_once_a_picture(model):
     handle = model.network.register_forward_hook(lambda *_: runs.append(1))
     panel = explore(model, "toybox8-seg")
     panel["confidence"].value, panel["overlap"].value, panel["mask"].value = 0.1, 0.5, 0.6
-    panel["picture"].value = 1
-    panel["picture"].value = 0
+    panel["image"].value = 1
+    panel["image"].value = 0
     handle.remove()
     assert len(runs) == 2
 
 
 def test_the_explorer_takes_results(model, sample):
     panel = explore(model.predict(sample.image[..., ::-1]))
-    before = panel.picture.value
+    before = panel.image.value
     panel["confidence"].value = 0.9
-    assert panel.picture.value != before
-    assert explore(model.predict(sample.image[..., ::-1])[0])["picture"].value == 0
+    assert panel.image.value != before
+    assert explore(model.predict(sample.image[..., ::-1])[0])["image"].value == 0
 
 
 def test_results_take_their_truth_from_images_of_the_same_name(model, sample):
     spec = load_dataset("toybox8-seg")
     known, other = spec.images("val")[0], spec.images("train")[0]
     panel = explore(model.predict([str(known), str(other)]), "toybox8-seg")
-    assert not panel["truth"].disabled and not panel["verdicts"].disabled and "missed of" in panel.text.value
-    panel["truth"].value = True
+    assert not panel["ground_truth"].disabled and not panel["verdicts"].disabled and "missed of" in panel.text.value
+    panel["ground_truth"].value = True
     assert picture_of(panel).shape[1] > 2 * sample.image.shape[1]
-    panel["picture"].value = 1  # a training picture: not among the images, so its truth is not known
+    panel["image"].value = 1  # a training image: not among the images, so its ground truth is not known
     assert picture_of(panel).shape[1] == sample.image.shape[1] and "missed of" not in panel.text.value
-    for name in ("truth", "verdicts"):
-        assert panel[name].disabled and tip(panel[name]) == "Nobody has said what is truly on this picture"
-    panel["picture"].value = 0
-    assert not panel["truth"].disabled and tip(panel["truth"]).startswith("Show what is truly there")
+    for name in ("ground_truth", "verdicts"):
+        assert panel[name].disabled and tip(panel[name]) == "Nobody has said what is truly on this image"
+    panel["image"].value = 0
+    assert not panel["ground_truth"].disabled and tip(panel["ground_truth"]).startswith("Show what is truly there")
     with pytest.raises(SeglabError, match=f"has no {Path(other).name}"):
         explore(model.predict(str(other)), "toybox8-seg")
 
@@ -91,7 +91,7 @@ def test_results_take_their_truth_from_images_of_the_same_name(model, sample):
 def test_what_can_change_nothing_cannot_be_moved(model, sample):
     settled = explore(model.predict(sample.image[..., ::-1]), None)
     assert settled["mask"].disabled and "when they were predicted" in tip(settled["mask"])
-    assert settled["truth"].disabled and settled["verdicts"].disabled
+    assert settled["ground_truth"].disabled and settled["verdicts"].disabled
     live = explore(model, sample)
     assert not any(control.disabled for control in live.controls.values())
 
@@ -99,12 +99,12 @@ def test_what_can_change_nothing_cannot_be_moved(model, sample):
 def test_panels_name_themselves_without_addresses(model, sample):
     panel = explore(model, sample)
     bundle = panel._repr_mimebundle_()
-    assert bundle["text/plain"].startswith("<mask explorer, 1 picture: picture, confidence")
+    assert bundle["text/plain"].startswith("<mask explorer, 1 image: image, confidence")
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.view.model_id
     for control in panel.controls.values():
         assert control.description and tip(control)
     words = panel.regions.value.split('aria-label="')[1].split('"')[0]
-    assert words.startswith(f"mask explorer, 1 picture: {panel['object'].max} objects: ") and " missed of " in words
+    assert words.startswith(f"mask explorer, 1 image: {panel['object'].max} objects: ") and " missed of " in words
     assert "<" not in words
 
 
@@ -114,7 +114,7 @@ def test_a_panel_carries_a_small_still(model, sample):
     picture = cv2.imdecode(np.frombuffer(still, np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[:2] == (360, 480) and len(still) < 50_000
     now = cv2.resize(picture_of(panel), (480, 360), interpolation=cv2.INTER_AREA)
-    assert np.abs(picture.astype(int) - now).mean() < 12  # another picture differs by 40
+    assert np.abs(picture.astype(int) - now).mean() < 12  # another image differs by 40
     panel["confidence"].value = 0.9
     assert base64.b64decode(panel._repr_mimebundle_()["image/jpeg"]) != still
 
@@ -126,18 +126,18 @@ def test_html_is_read_as_words():
 
 def test_truth_stands_beside_and_colours_say_what_was_missed(scene):
     alone, count = draw_scene(scene)
-    beside, _ = draw_scene(scene, truth=True, verdicts=True)
-    assert beside.picture.shape[1] == 2 * alone.picture.shape[1] + 12 and count == alone.regions().count("<path")
+    beside, _ = draw_scene(scene, ground_truth=True, verdicts=True)
+    assert beside.image.shape[1] == 2 * alone.image.shape[1] + 12 and count == alone.regions().count("<path")
     assert "missed of" in alone.text and f"<b>{count} objects</b>" in alone.text
-    assert set(listed_classes(scene)) >= {item.class_id for item in scene.truth}
+    assert set(listed_classes(scene)) >= {item.class_id for item in scene.ground_truth}
 
 
 def test_a_crowd_is_never_called_missed(scene, monkeypatch):
     written = []
     monkeypatch.setattr("seglab.widgets.explorer.draw_label", lambda picture, text, *where: written.append(text))
-    scene.truth[0] = replace(scene.truth[0], crowd=True)
-    _, found = draw_scene(scene, confidence=0.99999, truth=True, verdicts=True)
-    first, *others = [scene.names[item.class_id] for item in scene.truth]
+    scene.ground_truth[0] = replace(scene.ground_truth[0], crowd=True)
+    _, found = draw_scene(scene, confidence=0.99999, ground_truth=True, verdicts=True)
+    first, *others = [scene.names[item.class_id] for item in scene.ground_truth]
     assert found == 0 and written == [first, *(f"missed {name}" for name in others)]
 
 
@@ -149,22 +149,28 @@ def test_regions_tell_what_is_under_them(scene):
         facts = scene.facts(number)
         assert scene.label(number) in told and f"contour {facts['contour']} <" in told
         assert f", {facts['area'].split(' px')[0]} px <" in told
-    true = truth_regions(scene, {scene.truth[0].class_id})
-    left = [item for item in scene.truth if item.class_id != scene.truth[0].class_id]
-    assert true.count("<path") == true.count("truly there: ") == true.count("contour ") == len(left) < len(scene.truth)
-    beside, _ = draw_scene(scene, truth=True)
-    assert beside.regions().count("<path") == len(numbers) + len(scene.truth)
-    assert f"translate({beside.picture.shape[1] - scene.image.shape[1]} 0)" in beside.regions()
+    true = ground_truth_regions(scene, {scene.ground_truth[0].class_id})
+    left = [item for item in scene.ground_truth if item.class_id != scene.ground_truth[0].class_id]
+    assert (
+        true.count("<path")
+        == true.count("truly there: ")
+        == true.count("contour ")
+        == len(left)
+        < len(scene.ground_truth)
+    )
+    beside, _ = draw_scene(scene, ground_truth=True)
+    assert beside.regions().count("<path") == len(numbers) + len(scene.ground_truth)
+    assert f"translate({beside.image.shape[1] - scene.image.shape[1]} 0)" in beside.regions()
 
 
 def test_nothing_stands_beside_where_the_truth_is_not_known(model, sample):
-    drawn, _ = draw_scene(look(model, Sample(sample.image)), truth=True, verdicts=True)
-    assert drawn.picture.shape == sample.image.shape and "truly there" not in drawn.regions()
+    drawn, _ = draw_scene(look(model, Sample(sample.image)), ground_truth=True, verdicts=True)
+    assert drawn.image.shape == sample.image.shape and "truly there" not in drawn.regions()
 
 
 def test_without_masks_outlines_and_labels_the_picture_is_the_picture(scene):
     drawn, _ = draw_scene(scene, confidence=0.99999, opacity=0, outlines=False)
-    assert np.array_equal(drawn.picture, scene.image)
+    assert np.array_equal(drawn.image, scene.image)
 
 
 def test_nothing_found_is_no_error(model):
@@ -206,9 +212,9 @@ def test_sides_are_the_boxes_of_the_detections(model, sample, seen):
         np.testing.assert_allclose(sides.box, xywh_to_xyxy(seen.predictions[0, :4, anchor]).numpy(), atol=1e-3)
         assert (sides.doubt >= 0).all()
     panel = distribution(model, sample)
-    before = panel.picture.value
+    before = panel.image.value
     panel["object"].value = 2
-    assert panel.picture.value != before
+    assert panel.image.value != before
 
 
 @pytest.mark.parametrize("overlap", [0.05, 0.5, 0.7, 0.95])
@@ -216,15 +222,15 @@ def test_removers_are_the_librarys_suppression(seen, overlap):
     found = candidates(seen.predictions, 0.05)[0]
     by = removers(found, overlap)
     kept = by == torch.arange(len(by))
-    assert torch.equal(found.boxes[kept], thin(found, overlap, max_det=10_000).boxes)
+    assert torch.equal(found.boxes[kept], nms(found, overlap, max_det=10_000).boxes)
     assert (kept[by]).all() and (by <= torch.arange(len(by))).all()
 
 
 def test_the_overlap_explorer_shows_who_goes(model, sample):
     panel = overlap_explorer(model, sample)
-    before = panel.picture.value
+    before = panel.image.value
     panel["overlap"].value = 0.3
-    assert panel.picture.value != before and "goes" in panel.text.value
+    assert panel.image.value != before and "goes" in panel.text.value
     panel["confidence"].value = 0.95
 
 
@@ -259,9 +265,9 @@ def test_the_assignment_is_trainings(model, batch, image):
 
 def test_the_assignment_panel_explains(model, batch):
     panel = assignment(model, batch, image=1)
-    before = panel.picture.value
+    before = panel.image.value
     panel["object"].value, panel["point"].value = 2, 11
-    assert panel.picture.value != before and "alignment" in panel.text.value
+    assert panel.image.value != before and "alignment" in panel.text.value
     with pytest.raises(SeglabError, match="no object"):
         assignment(model, batch, image=7)
 
@@ -290,5 +296,5 @@ def test_coordinates_follow_a_closeup():
     picture[40:60, 20:40] = 255
     near = closeup(picture, np.array([20.0, 40.0, 40.0, 60.0]), smallest=8)
     x0, y0, x1, y1 = near.place(np.array([20.0, 40.0, 40.0, 60.0])).round().astype(int)
-    assert near.picture[y0 + 12 : y1 - 12, x0 + 12 : x1 - 12].min() == 255
-    assert near.picture[: y0 - 12].max() == 0
+    assert near.image[y0 + 12 : y1 - 12, x0 + 12 : x1 - 12].min() == 255
+    assert near.image[: y0 - 12].max() == 0

@@ -1,5 +1,5 @@
 # %% [markdown]
-# **1. Count things.** How many of each kind are on a picture, at a given confidence?
+# **1. Count things.** How many of each kind are on an image, at a given confidence?
 
 # %% [markdown] tags=["hint"]
 # `result.boxes.cls` has the class numbers, `result.boxes.conf` the scores, and `result.names` turns a number into a
@@ -30,17 +30,17 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. How much is covered?** Which share of the picture lies under some object? Mind that masks overlap: adding up
+# **2. How much is covered?** Which share of the image lies under some object? Mind that masks overlap: adding up
 # their areas counts pixels twice.
 
 # %% [markdown] tags=["hint"]
 # A pixel is covered when *any* of the masks has it: `masks.data` is (objects, height, width), so ask along the first
-# axis. Think of a picture on which nothing was found: its `masks` is None.
+# axis. Think of an image on which nothing was found: its `masks` is None.
 
 
 # %% tags=["solution"]
 def covered(result):
-    """A Results -> the share of its picture's pixels that belong to at least one object, 0 where there is none."""
+    """A Results -> the share of its image's pixels that belong to at least one object, 0 where there is none."""
     if result.masks is None:
         return 0.0
     return float((result.masks.data > 0).any(dim=0).float().mean())

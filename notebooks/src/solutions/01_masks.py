@@ -1,7 +1,7 @@
 # %% [markdown]
 # **1. Area without pixels.** From the run lengths of two masks of one size: how many pixels does the first have, and
 # how many lie in both? (Count the second as well, and you have their IoU.) Go through the runs, never making a
-# picture.
+# image.
 
 # %% [markdown] tags=["hint"]
 # Every second count is a run of ones. For the overlap, turn counts into places where runs begin and end
@@ -54,7 +54,7 @@ if answer is ...:
 else:
     rows, columns = np.nonzero(fill([frame, window], 14, 16))
     assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), answer
-    rows, columns = np.nonzero(truths[0])
-    answer = centroid(mask_to_rings(truths[0]))
+    rows, columns = np.nonzero(ground_truths[0])
+    answer = centroid(mask_to_rings(ground_truths[0]))
     assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), "right for rectangles only"
     print("exercise 2 is right")

@@ -8,7 +8,7 @@
 
 # %% tags=["solution"]
 def coco_fields(row):
-    """A label row of our 80 x 60 picture -> (bbox as a list of four numbers, area in pixels)."""
+    """A label row of our 80 x 60 image -> (bbox as a list of four numbers, area in pixels)."""
     points = np.array(row.split()[1:], dtype=float).reshape(-1, 2) * (80, 60)
     return [*points.min(axis=0), *np.ptp(points, axis=0)], int(read_row(row).sum())
 
@@ -18,8 +18,8 @@ if coco_fields(labels[0]) is ...:
     print("exercise 1 is open")
 else:
     box, area = coco_fields(labels[0])
-    assert np.allclose(box, (6, 6, 32, 24), atol=0.01) and area == truth[0].sum(), (box, area)
-    assert coco_fields(labels[1])[1] == truth[1].sum()
+    assert np.allclose(box, (6, 6, 32, 24), atol=0.01) and area == ground_truth[0].sum(), (box, area)
+    assert coco_fields(labels[1])[1] == ground_truth[1].sum()
     print("exercise 1 is right")
 
 # %% [markdown]

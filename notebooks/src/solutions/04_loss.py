@@ -25,7 +25,7 @@ else:
 # %% [markdown]
 # **2. The best the box can be.** A side can be at most 15 strides away. Given an anchor point, its stride and a true
 # box, what is the best IoU that this point can ever reach? (This is what decides that a stride-8 point cannot box a
-# picture-filling object.)
+# image-filling object.)
 
 # %% [markdown] tags=["hint"]
 # Clamp each of the four distances to 0 … 15 strides, build the box they make, and compare it with the true one.

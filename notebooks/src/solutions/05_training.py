@@ -1,5 +1,5 @@
 # %% [markdown]
-# **1. A quarter turn.** Satellite pictures have no up and down, so turn them: a new augmentation, the picture by
+# **1. A quarter turn.** Satellite images have no up and down, so turn them: a new augmentation, the image by
 # `np.rot90`, the outlines by you.
 
 # %% [markdown] tags=["hint"]
@@ -9,11 +9,13 @@
 
 # %% tags=["solution"]
 def quarter_turn(sample):
-    """A sample -> the same turned anticlockwise by 90 degrees, picture and outlines."""
+    """A sample -> the same turned anticlockwise by 90 degrees, image and outlines."""
     width = sample.image.shape[1]
-    turned = [[np.stack((ring[:, 1], width - ring[:, 0]), axis=1) for ring in thing.rings] for thing in sample.objects]
-    objects = [Object(thing.class_id, rings) for thing, rings in zip(sample.objects, turned)]
-    return Sample(np.rot90(sample.image).copy(), objects)
+    turned = [
+        [np.stack((ring[:, 1], width - ring[:, 0]), axis=1) for ring in thing.rings] for thing in sample.instances
+    ]
+    instances = [Instance(thing.class_id, rings) for thing, rings in zip(sample.instances, turned)]
+    return Sample(np.rot90(sample.image).copy(), instances)
 
 
 # %% tags=["check"]
@@ -26,7 +28,7 @@ else:
         for _ in range(4):
             turned = quarter_turn(whole)
             assert np.array_equal(turned.image, np.rot90(whole.image)) and agreement(turned) > 0.97
-            assert len(turned.objects) == len(whole.objects)
+            assert len(turned.instances) == len(whole.instances)
             whole = turned
     print("exercise 1 is right")
 

@@ -1,5 +1,5 @@
 # %% [markdown]
-# **1. An older AP.** Until 2009 the PASCAL VOC challenge, and for years longer papers on its 2007 pictures, reported
+# **1. An older AP.** Until 2009 the PASCAL VOC challenge, and for years longer papers on its 2007 images, reported
 # another AP: the mean of the same envelope at only **eleven** recalls, 0, 0.1 … 1, and at IoU 0.5 alone. Write it. How far is it from COCO's on our
 # paper example?
 
@@ -9,10 +9,10 @@
 
 
 # %% tags=["solution"]
-def voc_2007(right, objects):
-    """(D,) bool, the surest first, and the number of objects -> the mean envelope at eleven recalls."""
+def voc_2007(right, instances):
+    """(D,) bool, the highest-scoring first, and the number of objects -> the mean envelope at eleven recalls."""
     hits = right.cumsum()
-    precision, recall = hits / np.arange(1, len(hits) + 1), hits / objects
+    precision, recall = hits / np.arange(1, len(hits) + 1), hits / instances
     best = [precision[recall >= wanted - 1e-9].max(initial=0) for wanted in np.linspace(0, 1, 11)]
     return np.mean(best)
 
@@ -49,7 +49,7 @@ if answer is ...:
     print("exercise 2 is open")
 else:
     assert answer == 0.6 and confidence_for(scores, right, 0.9) == 0.9
-    assert confidence_for(scores[:2], right[1::-1], 0.9) is None  # the surest is wrong, the next one right
+    assert confidence_for(scores[:2], right[1::-1], 0.9) is None  # the highest-scoring is wrong, the next one right
     values, truly, _ = listed(7, 0.5)  # scissors
     enough = [value for value in values if truly[values >= value].mean() >= 0.5]
     assert confidence_for(values, truly, 0.5) == min(enough)

@@ -1,5 +1,5 @@
 # %% [markdown]
-# **1. The best confidence.** Which confidence serves one picture best? Take the one with the highest F1, which is
+# **1. The best confidence.** Which confidence serves one image best? Take the one with the highest F1, which is
 # twice the number of right detections, over the number of detections plus the number of true objects.
 
 # %% [markdown] tags=["hint"]
@@ -13,7 +13,7 @@ def best_confidence(scene, choices):
     def f1(confidence):
         numbers = scene.found(confidence)
         right = sum(verdict >= 0 for verdict in scene.verdicts(numbers))
-        return 2 * right / (len(numbers) + len(scene.truth))
+        return 2 * right / (len(numbers) + len(scene.ground_truth))
 
     return max(choices, key=f1)
 
@@ -25,9 +25,9 @@ if answer is ...:
     print("exercise 1 is open")
 else:
     counts = [(len(scene.found(c)), sum(v >= 0 for v in scene.verdicts(scene.found(c)))) for c in choices]
-    assert answer == choices[int(np.argmax([2 * right / (found + len(scene.truth)) for found, right in counts]))], (
-        answer
-    )
+    assert (
+        answer == choices[int(np.argmax([2 * right / (found + len(scene.ground_truth)) for found, right in counts]))]
+    ), answer
     print("exercise 1 is right")
 
 # %% [markdown]

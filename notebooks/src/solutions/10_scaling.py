@@ -37,7 +37,7 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. Statistics of unequal shares.** One process may have three pictures and another two. (Never in seglab's training:
+# **2. Statistics of unequal shares.** One process may have three images and another two. (Never in seglab's training:
 # the sampler fills the order up.) Join the statistics of any number of shares, each with its own count.
 
 # %% [markdown] tags=["hint"]

@@ -1,0 +1,1 @@
+"""Names, YAML files and folders to dataset specifications; downloads."""

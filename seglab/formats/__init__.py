@@ -1,0 +1,1 @@
+"""How labelled instances lie on disk: one file a format."""

@@ -265,7 +265,7 @@ print("rows of the last layer:", scores_before.weight.shape[0], "before,", score
 # ends, whichever comes first. With some twenty photos that is one step per epoch:
 
 # %%
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.optim import make_plan, settings_at
 
 photos_to_learn, batch = found.splits["train"].images, 4

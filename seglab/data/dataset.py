@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from seglab.config import AugmentConfig
 from seglab.data.annotations import open_annotations
-from seglab.data.augment import AugmentConfig, apply_letterbox, augmented, boxes_of
+from seglab.data.augment import apply_letterbox, augmented, boxes_of
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
 from seglab.data.scan import scan

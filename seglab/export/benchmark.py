@@ -194,7 +194,8 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
 
     On the best device there is, with progress.
     """
-    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+    from seglab.config import ValidateConfig
+    from seglab.evaluation.validate import validate_dataset
 
     path = cache_dir() / f"yolo11{scale}-seg.pt"
     if not path.exists():

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seglab.config import STRIDE, PredictConfig, ValidateConfig
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
@@ -33,7 +34,7 @@ from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox, letterbox
 from seglab.inference.masks import MaskCrop, assemble
 from seglab.inference.nms import Detections, suppress
-from seglab.inference.predictor import STRIDE, Forward, PredictConfig, fit, predict_batch, to_tensor
+from seglab.inference.predictor import Forward, fit, predict_batch, to_tensor
 from seglab.inference.sources import Frame
 from seglab.model.head import COEFFICIENTS
 from seglab.model.yolo11 import YOLO11Seg
@@ -375,7 +376,7 @@ def compare_map(
 
     Errors: SeglabError when an int8 file is to be judged by next to no mAP.
     """
-    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+    from seglab.evaluation.validate import validate_dataset
 
     own = runtime.description.mask_targets
     config = ValidateConfig(imgsz=runtime.imgsz, rect=runtime.size is None, mask_targets=own, verbose=False)

@@ -25,6 +25,7 @@ from torch import Tensor
 from seglab.errors import SeglabError
 from seglab.files import atomic_write
 
+CHECKPOINT_SUFFIXES = (".pt", ".pth")  # of other tools' weights
 METADATA_KEY = "seglab"  # the one key of the safetensors header; its value is JSON
 MOST_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
 LONGEST_LIST = 100  # values of one training argument of a foreign checkpoint
@@ -53,7 +54,14 @@ def load_weights(path: str | Path) -> Weights:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights at {path}: check the path")
-    return read_checkpoint(path) if path.suffix in (".pt", ".pth") else _read_safetensors(path)
+    return read_checkpoint(path) if path.suffix in CHECKPOINT_SUFFIXES else _read_safetensors(path)
+
+
+def class_names(weights: Weights, classes: int) -> dict[int, str]:
+    """Class id -> name as the weights say; the ids as text for weights without names."""
+    names = weights.metadata.get("names") or range(classes)
+    items = names.items() if isinstance(names, dict) else enumerate(names)
+    return {int(class_id): str(name) for class_id, name in items}
 
 
 def read_checkpoint(path: str | Path) -> Weights:

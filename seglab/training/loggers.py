@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
+from seglab.config import TrainConfig
 from seglab.files import atomic_write
 from seglab.model.weights import save_weights
 from seglab.training.checkpoint import Progress, ema_state, write_state
-from seglab.training.config import TrainConfig
 from seglab.training.keep import STATE as TEACHER
 from seglab.training.keep import TERMS as KEEP_TERMS
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seglab.training.config import TrainConfig
+from seglab.config import TrainConfig
 
 AUTO_ITERATIONS = 10_000  # "auto" takes AdamW up to here and SGD beyond
 MAX_GRADIENT_NORM = 10.0

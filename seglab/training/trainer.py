@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from seglab.config import PredictConfig, TrainConfig, ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader, start_epoch
@@ -25,15 +26,15 @@ from seglab.device import choose_device, images_to_float, memory_format
 from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
-from seglab.evaluation.validate import ValidateConfig, validate, write_plots
+from seglab.evaluation.validate import validate, write_plots
 from seglab.files import new_run_dir
 from seglab.formats.issues import write_rest
 from seglab.inference.decode import decode
-from seglab.inference.predictor import PredictConfig, predict
+from seglab.inference.predictor import predict
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
+from seglab.training.arguments import flatten, run_folder, write_arguments
 from seglab.training.checkpoint import Progress, capture, read_state, restore
-from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
 from seglab.training.distributed import Process, broadcast_object, broadcast_weights, join, mean, share_batch_statistics
 from seglab.training.keep import TERMS as KEEP_TERMS
 from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
@@ -441,8 +442,8 @@ def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targe
         return decode(raw, *images.shape[2:]), raw.prototypes
 
     device = next(model.parameters()).device
-    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets, device=device)
-    found = predict(forward, list(spec.images("val")[:16]), config, spec.names)
+    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets)
+    found = predict(forward, list(spec.images("val")[:16]), config, spec.names, device)
     write_image(folder / "val_pred.jpg", contact_sheet([result.plot()[..., ::-1] for result in found]))
 
 

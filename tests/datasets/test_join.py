@@ -12,11 +12,12 @@ import pytest
 import seglab.cli as cli
 from seglab import YOLO
 from seglab.class_names import equal_classes, join_names
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import join_datasets, load_dataset, write_dataset_yaml
 from seglab.errors import SeglabError
-from seglab.evaluation.validate import ValidateConfig, observe
+from seglab.evaluation.validate import observe
 from seglab.model.transfer import init_network
 
 

@@ -8,8 +8,8 @@ import torch
 from seglab import files as staging_dir
 from seglab.drawing.plots import training_curves
 from seglab.training import loggers as record
+from seglab.training.arguments import make_config
 from seglab.training.checkpoint import Progress
-from seglab.training.config import make_config
 from seglab.training.loggers import (
     RunLogger,
     describe_gain,

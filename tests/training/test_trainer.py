@@ -27,8 +27,8 @@ from seglab.files import new_run_dir
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.toybox.dataset import generate_dataset
+from seglab.training.arguments import make_config
 from seglab.training.checkpoint import read_state
-from seglab.training.config import make_config
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import make_optimizer, make_plan
 from seglab.training.recipes import Start

@@ -15,7 +15,7 @@ import seglab.training.loggers as record
 import seglab.training.trainer as trainer
 from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.recipes import SCRATCH
 
 

@@ -260,6 +260,8 @@ def test_python_m_seglab_is_seglab(arguments, capsys):
 
     status = main(arguments)
     expected = capsys.readouterr()
-    done = subprocess.run([sys.executable, "-m", "seglab", *arguments], capture_output=True, text=True, cwd=ROOT)
+    # Warnings of other packages while they are imported are nobody's answer.
+    command = [sys.executable, "-W", "ignore", "-m", "seglab", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == status
     assert (done.stdout, done.stderr) == (expected.out, expected.err)

@@ -129,7 +129,7 @@ def verify(given: VerifyInput, _: dict[str, Any]) -> int:
 
     original = YOLO(given.model or weights_beside(given.file))
     if original.network is None:
-        raise SeglabError(f"model={given.model} is an exported file too: give the weights {given.file} came from")
+        raise SeglabError(f"model={given.model} is an exported file too: give the weights that {given.file} came from")
     return 0 if verify(given.file, original.network, original.names, given.data) else 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -293,10 +292,15 @@ class YOLO:
 
         Other arguments: those of seglab.config.ValidateConfig, by name.
         """
-        from seglab.evaluation.validate import validate_dataset
+        from seglab.diagnosis.explain import explain
+        from seglab.evaluation.validate import load_split, validate_dataset
 
         given = self._examination("val", data, device, drop_unsupported("val", arguments))
-        return validate_dataset(*given)
+        split = load_split(given.spec, given.names, given.config, given.device)
+        metrics = validate_dataset(*given, split)
+        if given.config.explain:
+            print(explain(given.forward, split.loader, split.dataset, given.spec.names, given.config, given.device))
+        return metrics
 
     def predict(
         self,
@@ -373,16 +377,14 @@ class YOLO:
         Other arguments: those of val. The loss terms are weighted as in the model's own training.
         """
         from seglab.diagnosis.doctor import doctor
-        from seglab.training.assign import assign
-        from seglab.training.loss import LossGains, segmentation_loss
+        from seglab.training.loss import LossGains
 
         given = self._examination("doctor", data, device, arguments)
-        if self.network is None:
-            return doctor(*given)
         gains = {item.name: self.overrides[item.name] for item in fields(LossGains) if item.name in self.overrides}
-        loss = partial(segmentation_loss, gains=LossGains(**gains))
-        network = copy.deepcopy(self.network).to(given.device)  # the user's own stays where it is
-        return doctor(*given, network=network, assign=assign, loss=loss)
+        network = None
+        if self.network is not None:
+            network = copy.deepcopy(self.network).to(given.device)  # the user's own stays where it is
+        return doctor(*given, network=network, gains=LossGains(**gains))
 
     track = unsupported("track", "it follows no objects from frame to frame; predict finds them on each")
     tune = unsupported("tune", "train with the settings to compare and read their results.csv")

@@ -111,7 +111,7 @@ def evaluate(given: EvaluateInput, _: dict[str, Any]) -> None:
     from seglab.evaluation.coco import evaluate_files
 
     metrics = evaluate_files(given.gt, given.dt, given.iou_type)
-    print(dumps(metrics.twelve) if given.json else metrics)
+    print(dumps(metrics.stats) if given.json else metrics)
 
 
 def doctor(given: DoctorInput, options: dict[str, Any]) -> int:

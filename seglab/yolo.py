@@ -13,7 +13,8 @@ import torch
 from seglab.class_names import equal_classes, same_classes
 from seglab.compat.arguments import drop_unsupported, unsupported
 from seglab.datasets.downloads import ASSETS, fetch
-from seglab.datasets.load import is_dataset_name, is_local, join_datasets, load_dataset
+from seglab.datasets.join import join_datasets
+from seglab.datasets.load import is_dataset_name, is_local, load_dataset
 from seglab.datasets.spec import COCO_NAMES
 from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown

@@ -10,8 +10,9 @@ import torch
 
 from seglab import YOLO
 from seglab.cli import main
-from seglab.datasets.load import load_dataset, write_dataset_yaml
+from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import COCO_NAMES
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.model.transfer import Transfer, describe_transfer, init_network
 from seglab.model.weights import load_weights, save_weights

@@ -9,7 +9,8 @@ from seglab.data.augment import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
-from seglab.datasets.load import load_dataset, write_dataset_yaml
+from seglab.datasets.load import load_dataset
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill

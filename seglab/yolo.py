@@ -21,6 +21,7 @@ from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import format_of, model_path
 from seglab.files import bundled_data_dir, cache_dir
+from seglab.geometry.letterbox import as_size
 from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import Weights, load_weights, save_weights
@@ -470,8 +471,7 @@ class YOLO:
 
         now, side = self._weights_now(), self._trained_size()
         if self._fast is None or self._fast[0] != now:
-            size = (side, side) if isinstance(side, int) else tuple(side)
-            self._fast = now, select_engine(self.network, self.names, size)
+            self._fast = now, select_engine(self.network, self.names, as_size(side))
         return self._fast[1]
 
     def _weights_now(self) -> list[tuple[int, int]]:

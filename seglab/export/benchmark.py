@@ -20,6 +20,7 @@ from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import FORMATS, find_format
 from seglab.export.runtime import load_runtime
 from seglab.files import cache_dir
+from seglab.geometry.letterbox import as_size
 from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
 from seglab.model.transfer import transfer
@@ -98,8 +99,9 @@ def benchmark(
         forwards[key] = runtime.forward
         own = {"box_map": parity["box mAP, network"], "mask_map": parity["mask mAP, network"]}
         lines["pytorch", "fp32"] = lines["pytorch", "fp32"]._replace(**own)
-    sides = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
-    images = torch.rand(1, 3, *sides).contiguous(memory_format=torch.channels_last)  # as prediction hands them over
+    images = torch.rand(1, 3, *as_size(imgsz)).contiguous(
+        memory_format=torch.channels_last
+    )  # as prediction hands them over
     for key, seconds in interleaved(forwards, images).items():
         lines[key] = lines[key]._replace(milliseconds=1e3 * statistics.median(seconds))
     result = list(lines.values())

@@ -20,9 +20,9 @@ from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
 from seglab.export.registry import FORMATS, Format, find_format, module_of
 from seglab.files import staging_dir
-from seglab.geometry.letterbox import letterbox
+from seglab.geometry.letterbox import STRIDE, as_size, letterbox
 from seglab.inference.masks import check_mask_targets
-from seglab.inference.predictor import BOUNDS, STRIDE, to_tensor
+from seglab.inference.predictor import BOUNDS, to_tensor
 from seglab.model.yolo11 import YOLO11Seg
 
 CALIBRATION_PICTURES = 64
@@ -50,10 +50,12 @@ class ExportConfig:
         fit_types(self)
         keep_within(self, BOUNDS)
         check_mask_targets(self.mask_targets)
-        sides = (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else tuple(self.imgsz)
-        if len(sides) != 2 or not all(isinstance(side, int) and side > 0 and side % STRIDE == 0 for side in sides):
-            raise SeglabError(f"imgsz must be a multiple of 32 or a pair (height, width) of such, not {self.imgsz}")
-        self.imgsz = sides
+        height, width = as_size(self.imgsz)
+        if height % STRIDE or width % STRIDE:
+            raise SeglabError(
+                f"imgsz must be a multiple of {STRIDE} or a pair (height, width) of such, not {self.imgsz}"
+            )
+        self.imgsz = height, width
 
     @property
     def precision(self) -> str:

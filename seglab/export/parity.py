@@ -30,10 +30,10 @@ from seglab.export.metadata import fingerprint
 from seglab.export.registry import format_of, module_of
 from seglab.export.runtime import Runtime, load_runtime
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
-from seglab.geometry.letterbox import Letterbox, letterbox
+from seglab.geometry.letterbox import STRIDE, Letterbox, letterbox
 from seglab.inference.masks import MaskCrop, assemble
 from seglab.inference.nms import Detections, suppress
-from seglab.inference.predictor import STRIDE, Forward, PredictConfig, fit, predict_batch, to_tensor
+from seglab.inference.predictor import Forward, PredictConfig, fit, predict_batch, to_tensor
 from seglab.inference.sources import Frame
 from seglab.model.head import COEFFICIENTS
 from seglab.model.yolo11 import YOLO11Seg

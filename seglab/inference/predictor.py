@@ -14,14 +14,13 @@ from torch import Tensor
 
 from seglab.device import images_to_float
 from seglab.errors import SeglabError, fit_types, keep_within
-from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
+from seglab.geometry.letterbox import STRIDE, Letterbox, as_size, letterbox, smallest_letterbox
 from seglab.inference.masks import assemble, check_mask_targets
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import Frame, batches, load
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
-STRIDE = 32  # the network takes sides that are multiples of this
 BOUNDS = {"conf": (0, 1), "iou": (0, 1), "max_det": (1, inf), "batch": (1, inf)}
 
 
@@ -46,11 +45,9 @@ class PredictConfig:
         fit_types(self, but=("device", "classes"))
         keep_within(self, {**BOUNDS, "vid_stride": (1, inf)})
         check_mask_targets(self.mask_targets)
-        sides = (self.imgsz,) if isinstance(self.imgsz, int) else tuple(self.imgsz)
-        if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise SeglabError(f"imgsz must be one size or (height, width) in pixels, not {self.imgsz}")
-        sides = tuple(-(-side // STRIDE) * STRIDE for side in sides)  # rounded up to what the network takes
-        self.imgsz = sides[0] if len(sides) == 1 else sides
+        height, width = (-(-side // STRIDE) * STRIDE for side in as_size(self.imgsz))  # rounded up
+        is_one_side = isinstance(self.imgsz, int) or len(self.imgsz) == 1  # then images get the least padding
+        self.imgsz = height if is_one_side else (height, width)
         if self.classes is not None:
             try:
                 self.classes = [int(kind) for kind in np.atleast_1d(self.classes)]

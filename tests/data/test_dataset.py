@@ -168,7 +168,7 @@ def test_nothing_readable_is_an_error(make_shelf):
 def test_a_large_dataset_is_looked_through_once(make_shelf, tmp_path, monkeypatch, capsys):
     from seglab.data import scan as module
 
-    monkeypatch.setattr(module, "LARGE", 4)
+    monkeypatch.setattr(module, "MIN_CACHED", 4)
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
     spec = make_shelf()
     damage(spec)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from seglab.errors import SeglabError
+from seglab.sizes import STRIDE, Size, as_size
 
-STRIDE = 32  # the network's coarsest grid in pixels: sides of its input are multiples of this
 SMALLEST_SCENE = 32  # pixels a side: a smaller toybox image shows nothing
 
 # Headings of `seglab help`.
@@ -476,11 +476,9 @@ class PredictConfig(Arguments):
         if self.classes is not None:
             self._set("classes", _class_ids(self.classes))
         super().__post_init__()
-        sides = image_sides(self.imgsz)
-        if sides is None:
-            raise SeglabError(f"imgsz={self.imgsz!r} must be one side or (height, width) in pixels")
-        rounded = tuple(map(_round_up, sides))
-        self._set("imgsz", rounded[0] if isinstance(self.imgsz, int) else rounded)
+        height, width = map(_round_up, as_size(self.imgsz))
+        is_one_side = isinstance(self.imgsz, int) or len(self.imgsz) == 1  # then images get the least padding
+        self._set("imgsz", height if is_one_side else (height, width))
 
 
 @dataclass(frozen=True)
@@ -543,15 +541,15 @@ class ExportConfig(Arguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sides = image_sides(self.imgsz)
-        if sides is None or any(side % STRIDE for side in sides):
+        height, width = as_size(self.imgsz)
+        if height % STRIDE or width % STRIDE:
             raise SeglabError(f"imgsz={self.imgsz!r} must be a multiple of {STRIDE} or (height, width) of such")
-        self._set("imgsz", sides)
+        self._set("imgsz", (height, width))
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """(height, width) of the input in pixels."""
-        return known_sides(self.imgsz)
+        return as_size(self.imgsz)
 
     @property
     def precision(self) -> str:
@@ -656,16 +654,13 @@ class ToyboxInput(Arguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sides = image_sides(self.size)
-        if sides is None or min(sides) < SMALLEST_SCENE:
-            raise SeglabError(
-                f"size={self.size} must be a side or (height, width) in pixels, each at least {SMALLEST_SCENE}"
-            )
+        if min(self.sides) < SMALLEST_SCENE:
+            raise SeglabError(f"size={self.size} must be at least {SMALLEST_SCENE} pixels a side")
 
     @property
-    def sides(self) -> tuple[int, int]:
+    def sides(self) -> Size:
         """(height, width) of the images in pixels."""
-        return known_sides(self.size)
+        return as_size(self.size, "size")
 
 
 @dataclass(frozen=True)
@@ -687,21 +682,6 @@ class HelpInput(Arguments):
 @dataclass(frozen=True)
 class NoInput(Arguments):
     """Of modes that take no arguments."""
-
-
-def image_sides(size: int | list | tuple) -> tuple[int, int] | None:
-    """One side or (height, width) -> (height, width); None for anything but positive whole numbers."""
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-        return None
-    return sides
-
-
-def known_sides(size: int | list | tuple) -> tuple[int, int]:
-    """`image_sides` of a size that a constructor has checked."""
-    sides = image_sides(size)
-    assert sides is not None
-    return sides
 
 
 def _round_up(side: int) -> int:

@@ -24,7 +24,8 @@ from seglab.config import (
     refuse_unknown,
     verb_arguments,
 )
-from seglab.datasets.load import join_datasets, load_dataset
+from seglab.datasets.join import join_datasets
+from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
 from seglab.datasets.spec import COCO_NAMES
 from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
@@ -37,6 +38,7 @@ from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
+from seglab.sizes import as_size
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.config import TrainConfig
@@ -526,9 +528,8 @@ class YOLO:
         network = self._network("run it")
         made_from = _version_of(network)
         if self._engine_cache is None or self._engine_cache[0] != made_from:
-            size = self._trained_size()
-            height, width = (size, size) if isinstance(size, int) else size
-            self._engine_cache = made_from, select_engine(network, self.names, (height, width))
+            size = as_size(self._trained_size())
+            self._engine_cache = made_from, select_engine(network, self.names, size)
         return self._engine_cache[1]
 
 

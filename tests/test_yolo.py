@@ -10,9 +10,10 @@ import torch
 
 from seglab import YOLO
 from seglab.cli import main
-from seglab.datasets.load import load_dataset, write_dataset_yaml
+from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
 from seglab.datasets.spec import COCO_NAMES
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.export.registry import weights_beside
 from seglab.model.transfer import Transfer, describe_transfer, init_network

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seglab.config import STRIDE, PredictConfig, ValidateConfig
+from seglab.config import PredictConfig, ValidateConfig
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
@@ -38,6 +38,7 @@ from seglab.inference.predictor import Forward, fit, predict_batch, to_tensor
 from seglab.inference.sources import Frame
 from seglab.model.head import COEFFICIENTS
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.sizes import STRIDE
 
 MAX_IMAGES = 8  # that are compared in numbers and detections; mAP takes the whole validation split
 DETECTIONS = 100  # an image; its best ones, whatever their scores, so that untrained networks are compared too

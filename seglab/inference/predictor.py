@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.config import STRIDE, PredictConfig
+from seglab.config import PredictConfig
 from seglab.device import images_to_float
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
 from seglab.inference.masks import assemble
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import Frame, batches, load
+from seglab.sizes import STRIDE
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
 

@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from seglab.data.image import pillow_to_array, read_image
-from seglab.datasets.load import is_dataset_name, load_dataset, read_list, real_files
-from seglab.datasets.spec import IMAGE_SUFFIXES
+from seglab.datasets.image_lists import read_list
+from seglab.datasets.load import is_dataset_name, load_dataset
 from seglab.errors import SeglabError
+from seglab.files import IMAGE_SUFFIXES, real_files
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "tcp://", "udp://")

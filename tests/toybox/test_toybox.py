@@ -238,12 +238,6 @@ def test_a_mosaic_of_fresh_scenes_has_none_of_an_earlier_epoch():
     assert (straight[0]["image"] == late[0]["image"]).all()
 
 
-@pytest.mark.parametrize("name", ["toybox-fresh:1", "toybox-fresh:many", "toybox-seg:-3"])
-def test_a_number_of_scenes_that_is_none_is_refused(name):
-    with pytest.raises(SeglabError, match="number of scenes"):
-        load_dataset(name)
-
-
 def test_fresh_scenes_cannot_be_cached():
     with pytest.raises(SeglabError, match="new images in every epoch"):
         SegmentationDataset(load_dataset("toybox-fresh:2"), "train", 96, AugmentConfig(), cache="ram")

@@ -17,7 +17,8 @@ import yaml
 import seglab.training.loggers as record
 import seglab.training.trainer as trainer
 from seglab import YOLO
-from seglab.datasets.load import join_datasets, load_dataset
+from seglab.datasets.join import join_datasets
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.files import bundled_data_dir
 from seglab.model.head import RawOutput

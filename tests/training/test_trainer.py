@@ -499,5 +499,5 @@ def test_folders_count_up(tmp_path):
     assert new_run_dir("train", str(tmp_path), "a/b") == tmp_path / "a/b"
     (tmp_path / "file").write_text("")
     for project in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(SeglabError, match="give another place as project="):
+        with pytest.raises(SeglabError, match="choose another one with project="):
             new_run_dir("train", project)

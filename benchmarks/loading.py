@@ -21,7 +21,7 @@ import cv2
 import torch
 
 from seglab.config import AugmentConfig
-from seglab.convert.convert import convert_coco_labels
+from seglab.convert.conversion import convert_coco_labels
 from seglab.data.dataset import SegmentationDataset, epoch_order
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec

@@ -21,6 +21,17 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 from seglab.errors import SeglabError
 from seglab.sizes import STRIDE, Size, as_size
 
+# What may be used from outside; the rest serves the verbs.
+__all__ = [
+    "VERBS",
+    "AugmentConfig",
+    "ExportConfig",
+    "PredictConfig",
+    "SaveConfig",
+    "TrainConfig",
+    "ValidateConfig",
+]
+
 SMALLEST_SCENE = 32  # pixels a side: a smaller toybox image shows nothing
 
 # Headings of `seglab help`.
@@ -569,7 +580,7 @@ class ConvertInput(Arguments):
     source: str = argument(text="dataset to convert, e.g. a COCO JSON or a folder of Labelme, VOC or mask files")
     images: str | None = argument(None, "folder of the images, where it is not in a usual place")
     out: str | None = argument(None, "new folder, or with to=coco new JSON file")
-    to: str = argument("yolo", "format to write", choices=("yolo", "coco"))
+    to: str = argument("yolo", "format to write: yolo, coco or another that seglab can write")
     strict: bool | float | None = argument(
         None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
     )

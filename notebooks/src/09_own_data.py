@@ -143,7 +143,7 @@ def row_of(shape, width, height):
     return [names.index(shape["label"]), *shares.ravel()]
 
 
-from seglab.convert.convert import convert
+from seglab.convert import convert
 
 report = convert(photos, out=folder / "mine")
 print(f"{report.images_written} of {report.images} photos, {report.instances_written} of {report.instances} objects")

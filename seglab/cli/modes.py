@@ -92,7 +92,7 @@ def export(given: ExportInput, options: dict[str, Any]) -> None:
 
 
 def convert(given: ConvertInput, _: dict[str, Any]) -> int:
-    from seglab.convert.convert import convert
+    from seglab.convert import convert
 
     report = convert(given.source, given.images, given.out, given.to, given.strict)
     print(report)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
 
@@ -205,7 +205,7 @@ class YOLO:
             arguments["resume"] = self.path or True
         config = make_config(**arguments)
 
-        # What is trained, and on what.
+        # What is trained, and on what: a resumed run brings its own weights.
         if config.resume:
             self._from_run(config.resume)
         elif isinstance(pretrained, str):
@@ -224,6 +224,8 @@ class YOLO:
             raise SeglabError(
                 f"{config.resume} learns {classes} classes and {data} has {len(spec.names)}: leave data= out"
             )
+
+        # With which settings: what recipe="auto" chooses depends on what the weights know of the data.
         start = self._fit_classes(spec, from_scratch, config.seed)
         config = with_chosen_settings(config, start, len(spec.images("train")), arguments)
 
@@ -303,6 +305,28 @@ class YOLO:
         if given.config.explain:
             print(explain(given.forward, split.loader, split.dataset, given.spec.names, given.config, given.device))
         return metrics
+
+    @overload
+    def predict(
+        self,
+        source: Any = None,
+        stream: Literal[False] = False,
+        *,
+        device: str | int | torch.device | None = None,
+        engine: str | None = None,
+        **arguments: Any,
+    ) -> list[Results]: ...
+
+    @overload
+    def predict(
+        self,
+        source: Any = None,
+        *,
+        stream: Literal[True],
+        device: str | int | torch.device | None = None,
+        engine: str | None = None,
+        **arguments: Any,
+    ) -> Iterator[Results]: ...
 
     def predict(
         self,

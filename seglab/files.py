@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,13 @@ def atomic_write(path: Path, data: bytes) -> Path:
 def cache_dir() -> Path:
     """Where downloads and generated datasets live: SEGLAB_CACHE, else the platform's user cache folder."""
     return Path(os.environ.get("SEGLAB_CACHE") or user_cache_dir("seglab", appauthor=False))
+
+
+def replace(made: Path, place: Path) -> Path:
+    """Move a finished file or folder to `place`, over whatever is there; returns `place`."""
+    if made.is_dir() and place.is_dir():
+        shutil.rmtree(place)  # no system replaces a folder with something in it
+    return made.replace(place)
 
 
 def bundled_data_dir() -> Path:

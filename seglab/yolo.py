@@ -116,11 +116,11 @@ class YOLO:
         self.names = dict(enumerate(COCO_NAMES))
 
     def _from_exported_file(self, model: str | Path) -> None:
-        from seglab.export.runtime import load_runtime
+        from seglab.export.registry import load_runtime
 
         self.runtime = load_runtime(model)
         self.names = dict(self.runtime.names)
-        self.license = self.runtime.description.license
+        self.license = self.runtime.metadata.license
 
     def _from_weights(self, weights: Weights) -> None:
         network = YOLO11Seg(*architecture_of(weights.state))
@@ -469,7 +469,7 @@ class YOLO:
     def mask_targets(self) -> str:
         """What the weights were trained with, "soft" or "hard". Weights that do not say are another tool's: "hard"."""
         if self.runtime is not None:
-            return self.runtime.description.mask_targets
+            return self.runtime.metadata.mask_targets
         return self.overrides.get("mask_targets", "hard")
 
     def _trained_size(self) -> int | tuple[int, int]:
@@ -482,7 +482,7 @@ class YOLO:
         What a file with NMS inside found is not suppressed again, unless the arguments say how.
         """
         arguments = {"mask_targets": self.mask_targets, **arguments}
-        if self.runtime is not None and self.runtime.description.suppressed:
+        if self.runtime is not None and self.runtime.metadata.has_nms:
             arguments = {"iou": 1.0, **arguments}
         if self.runtime is not None and self.runtime.size:
             return arguments | {"imgsz": self.runtime.size, "rect": False}

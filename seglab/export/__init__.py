@@ -9,6 +9,7 @@ __all__ = [
     "inference_model",
     "metadata",
     "parity",
+    "reference",
     "registry",
     "runtime",
 ]

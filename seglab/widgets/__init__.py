@@ -12,9 +12,11 @@ __all__ = [
     "assignment",
     "distribution",
     "explore",
+    "explored_image",
     "explorer",
     "explorer_page",
+    "forward_pass",
+    "images",
     "overlap_explorer",
     "prototypes",
-    "scene",
 ]

@@ -34,7 +34,7 @@ from seglab.geometry.letterbox import Letterbox, letterbox
 from seglab.inference.masks import MaskCrop, assemble
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.predictor import STRIDE, Forward, PredictConfig, fit, predict_batch, to_tensor
-from seglab.inference.sources import Frame
+from seglab.inference.sources import SourceImage
 from seglab.model.head import COEFFICIENTS
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -347,7 +347,7 @@ def compare_complete(network: Forward, runtime: Runtime, images: Sequence[np.nda
     ):
         in_both, of_all, overlaps, errors = 0, 0, [], []
         for image in group:
-            (expected,) = predict_batch(forward, [Frame("", image)], config, runtime.names)
+            (expected,) = predict_batch(forward, [SourceImage("", image)], config, runtime.names)
             boxes, scores, classes, *masks = runtime.complete(image)
             given = Detections(*map(torch.from_numpy, (boxes, scores, classes)), torch.zeros(len(boxes), 0))
             data = expected.boxes.data

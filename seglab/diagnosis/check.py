@@ -87,11 +87,13 @@ class DatasetReport:
 
     def _split_table(self) -> list[str]:
         size_heads = "".join(f"{size:>8}" for size in SIZES)
-        lines = [f"{'split':8}{'images':>8}{'unlabelled':>12}{'objects':>9}{size_heads}{'crowds':>8}  sides of images"]
+        lines = [
+            f"{'split':8}{'images':>8}{'unlabelled':>12}{'instances':>11}{size_heads}{'crowds':>8}  sides of images"
+        ]
         for name, split in self.splits.items():
             counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))
             lines.append(
-                f"{name:8}{split.images:8}{split.unlabelled:12}{split.instances.total():9}{counts}"
+                f"{name:8}{split.images:8}{split.unlabelled:12}{split.instances.total():11}{counts}"
                 f"  {split.shortest} to {split.longest} px"
             )
         return lines
@@ -107,7 +109,7 @@ class DatasetReport:
             counts = "".join(f"{split.instances[class_id]:9}" for split in self.splits.values())
             lines.append(f"{self.spec.names[class_id]:20}{counts}")
         if len(present) < len(self.spec.names):
-            lines.append(f"{pluralize(len(self.spec.names) - len(present), 'class')} without an object")
+            lines.append(f"{pluralize(len(self.spec.names) - len(present), 'class')} without instances")
         return lines
 
     def _duplicate_lines(self) -> list[str]:

@@ -215,16 +215,16 @@ def check_labels(dataset: SegmentationDataset) -> Check:
     first = f"the first issue: {issues[0].what}" if issues else ""
     return conclude(
         "labels",
-        f"{total} objects in {len(counts)} images, {empty} of them empty, {pluralize(len(issues), 'issue')}",
+        f"{total} instances in {len(counts)} images, {empty} of them empty, {pluralize(len(issues), 'issue')}",
         Suspicion(not total and not issues, BROKEN, f"no labels found; they belong at {label_path(dataset.images[0])}"),
         Suspicion(not total or len(issues) > total, BROKEN, f"most rows cannot be used, {first}"),
         Suspicion(bool(issues), DOUBTFUL, first),
-        Suspicion(empty > len(counts) / 2, DOUBTFUL, "most images have no objects: are their labels missing?"),
+        Suspicion(empty > len(counts) / 2, DOUBTFUL, "most images have no instances: are their labels missing?"),
     )
 
 
 def check_names(names: dict[int, str], data_names: dict[int, str], images: Sequence[ImageCandidates]) -> Check:
-    """Whether model and data name the classes alike, and what class the network gives to objects that it finds."""
+    """Whether model and data name the classes alike, and what class the network gives to instances that it finds."""
     other = [f"{i} is '{names.get(i)}' and '{data_names[i]}'" for i in data_names if names.get(i) != data_names[i]]
     pairs = labelled_pairs(images)
     wrong = [pair for pair in pairs if pair[0] != pair[1]]
@@ -282,7 +282,7 @@ def check_letterbox(dataset: SegmentationDataset, images: Sequence[ImageCandidat
         max_error = max(max_error, float(np.abs(returned - corners).max()))
     return conclude(
         "letterbox",
-        f"there and back within {max_error:.1e} px; boxes lie on {fraction_covered(images, as_meant):.0%} of objects",
+        f"there and back within {max_error:.1e} px; boxes lie on {fraction_covered(images, as_meant):.0%} of instances",
         Suspicion(max_error > 1e-3, BROKEN, "points do not come back: scale and padding disagree"),
         Suspicion(
             fits_better(images, as_image_pixels),
@@ -328,10 +328,10 @@ def check_assignment(positives: int, image_count: int, unassigned: int, sides: l
     median = float(np.median(sides)) if sides else 0.0
     cause = "points inside the boxes are not assigned: look at assign"
     if median < TINY_SIDE:
-        cause = f"objects are small (median side {median:.0f} px): use a larger imgsz"
+        cause = f"instances are small (median side {median:.0f} px): use a larger imgsz"
     return conclude(
         "assignment",
-        f"{positives / max(image_count, 1):.1f} positives per image, {unassigned} of {len(sides)} objects unassigned",
+        f"{positives / max(image_count, 1):.1f} positives per image, {unassigned} of {len(sides)} instances unassigned",
         Suspicion(unassigned > len(sides) / 2, BROKEN, cause),
         Suspicion(unassigned > len(sides) / 10, DOUBTFUL, cause),
     )
@@ -378,7 +378,7 @@ def check_thresholds(images: Sequence[ImageCandidates], config: ValidateConfig) 
         "thresholds",
         f"best score {best_score:.3g}; conf={config.conf}, iou={config.iou}, max_det={config.max_det}",
         Suspicion(best_score <= config.conf, BROKEN, "no detection reaches conf: lower it, or train longer"),
-        Suspicion(config.max_det < max_instances, BROKEN, f"one image has {max_instances} objects: raise max_det"),
+        Suspicion(config.max_det < max_instances, BROKEN, f"one image has {max_instances} instances: raise max_det"),
         Suspicion(config.iou < 0.3, DOUBTFUL, "neighbors suppress each other: use iou=0.7"),
         Suspicion(best_score < PREDICT_CONF, DOUBTFUL, f"predict shows nothing below {PREDICT_CONF}: train longer"),
     )
@@ -407,9 +407,9 @@ def check_metric(
     return conclude(
         "metric",
         f"the ground truth scores {max(ideal, 0):.3f}, the network's mask AP50 is {report.ap50:.3f}",
-        Suspicion(ideal < 0, BROKEN, "no object counts: are all of them crowds?"),
+        Suspicion(ideal < 0, BROKEN, "no instance counts: are all of them crowds?"),
         Suspicion(
-            ideal < 0.999, BROKEN, "the ground truth does not match itself: some objects of a class are duplicates"
+            ideal < 0.999, BROKEN, "the ground truth does not match itself: some instances of a class are duplicates"
         ),
         Suspicion(report.ap50 < 0.1, DOUBTFUL, f"most is lost to: {loss}"),
     )

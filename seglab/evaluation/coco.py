@@ -43,7 +43,7 @@ class Instances(NamedTuple):
 
     classes: (N,) int; areas: (N,) float, px^2; boxes: (N, 4) float64 left, top, width, height (for "bbox");
     masks: N RLEs of the whole image (for "segm"), or None for a detection that overlaps no ground truth of its class by
-    the least threshold; scores: (N,) float, detections only; crowd: (N,) bool, ground truth only.
+    the lowest threshold; scores: (N,) float, detections only; crowd: (N,) bool, ground truth only.
     """
 
     classes: np.ndarray
@@ -274,7 +274,7 @@ def coco_metrics(classes: Sequence[PrecisionRecall]) -> CocoMetrics:
 
 
 def overlapping_pairs(ground_truth: Instances, detections: Instances, order: np.ndarray, iou_type: str) -> Pairs:
-    """Which detections reach the least threshold with which ground truth of their class.
+    """Which detections reach the lowest threshold with which ground truth of their class.
 
     order: (D,) the detections to look at; in the result they are numbered by their place in it.
     """

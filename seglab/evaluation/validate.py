@@ -162,7 +162,8 @@ def native_instances(image: EvaluatedImage, every_mask: bool = False) -> tuple[I
     """Ground truth and detections in the image frame at full resolution; areas are those of the masks.
 
     Most of three hundred detections are of a class that the image does not hold, or lie elsewhere: unless `every_mask`,
-    those that cannot reach the least threshold with any ground truth get no mask. One mask is held as pixels at a time.
+    those that cannot reach the lowest threshold with any ground truth get no mask. Only one mask at a time is held as
+    pixels.
     """
     height, width = image.letterbox.image_size
     ground_truth = ground_truth_instances(image.instances, (height, width))
@@ -197,7 +198,7 @@ def max_shared_pixels(boxes: np.ndarray, ground_truth: Instances) -> np.ndarray:
 
 
 def may_match(pixels: int, shared_limits: np.ndarray, ground_truth: Instances) -> bool:
-    """Whether a mask of so many pixels can reach the least threshold with any ground truth.
+    """Whether a mask of so many pixels can reach the lowest threshold with any ground truth.
 
     shared_limits: (G,) how many pixels it can share with each at most.
     """

@@ -33,7 +33,7 @@ from seglab.geometry.letterbox import letterbox
 from seglab.inference.nms import Detections
 from seglab.inference.predictor import Forward, fit, predict_batch, to_tensor
 from seglab.inference.results import Results
-from seglab.inference.sources import Frame
+from seglab.inference.sources import SourceImage
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.sizes import STRIDE
 
@@ -333,7 +333,7 @@ def _end_to_end_differences(
     )
     differences = EndToEndDifferences()
     for image in images:
-        (expected,) = predict_batch(forward, [Frame("", image)], config, runtime.names)
+        (expected,) = predict_batch(forward, [SourceImage("", image)], config, runtime.names)
         differences.add(expected, end_to_end(image))
     return differences
 

@@ -123,9 +123,9 @@ def test_an_object_at_the_border_of_the_image_keeps_its_first_pixels():
 
 
 def test_other_targets_are_refused():
-    with pytest.raises(SeglabError, match="mask_targets is 'firm': choose one of soft, hard"):
+    with pytest.raises(SeglabError, match="mask_targets='firm' must be one of 'soft', 'hard'"):
         PredictConfig(mask_targets="firm")
-    with pytest.raises(SeglabError, match="mask_targets is 'firm'"):
+    with pytest.raises(SeglabError, match="mask_targets='firm'"):
         ValidateConfig(mask_targets="firm")
 
 

@@ -149,7 +149,7 @@ def test_every_line_of_the_segmentation_page(tmp_path, monkeypatch, capsys):
     ):
         assert main(shlex.split(line)) == status, line
         error = capsys.readouterr().err
-        assert status == 0 or "cannot fetch https://ultralytics.com" in error and "SEGLAB_OFFLINE is set" in error
+        assert status == 0 or ("cannot fetch https://ultralytics.com" in error and "SEGLAB_OFFLINE is set" in error)
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.suffix in (".jpg", ".onnx")}
     images = {f"runs/segment/predict{number}/000016.jpg" for number in ("", 2, 3)}
     assert made == {"yolo11n-seg.onnx", best.replace(".pt", ".onnx"), *images}

@@ -13,7 +13,7 @@ from seglab.drawing.overlays import class_color, draw_box, draw_label
 from seglab.errors import SeglabError
 from seglab.geometry.boxes import complete_iou
 from seglab.model.head import RawOutput, anchor_points, boxes_from_distribution
-from seglab.training.assign import OVERLAP_POWER, POINTS_PER_OBJECT, SCORE_POWER, assign, points_inside
+from seglab.training.assign import OVERLAP_POWER, POINTS_PER_INSTANCE, SCORE_POWER, assign, points_inside
 from seglab.widgets.closeup import SIDE, closeup, side_by_side
 from seglab.widgets.panel import Drawn, Panel, slider
 from seglab.widgets.scene import raw_output
@@ -44,9 +44,11 @@ class Reasons(NamedTuple):
         owner = int(self.owner[point])
         if owner == number:
             return f"learns it, and is asked for a score of {self.asked[point]:.2f}"
-        if place >= POINTS_PER_OBJECT:
-            return f"is not among its {POINTS_PER_OBJECT} best" + (f"; learns object {owner + 1}" if owner >= 0 else "")
-        return f"is among its {POINTS_PER_OBJECT} best, but its box overlaps object {owner + 1} more, and learns that"
+        if place >= POINTS_PER_INSTANCE:
+            return f"is not among its {POINTS_PER_INSTANCE} best" + (
+                f"; learns object {owner + 1}" if owner >= 0 else ""
+            )
+        return f"is among its {POINTS_PER_INSTANCE} best, but its box overlaps object {owner + 1} more, and learns that"
 
 
 def assignment(model: Any, batch: dict, image: int = 0) -> Panel:
@@ -82,7 +84,7 @@ def reasons_of(raw: RawOutput, size: tuple[int, int], classes: Tensor, boxes: Te
     overlap = complete_iou(boxes[:, None], predicted).clamp(min=0)  # (N, A)
     alignment = score**SCORE_POWER * overlap**OVERLAP_POWER * inside
     return Reasons(
-        points, strides, predicted[0], inside, score, overlap, alignment, learnt.object_index[0], learnt.scores[0]
+        points, strides, predicted[0], inside, score, overlap, alignment, learnt.instance_index[0], learnt.scores[0]
     )
 
 

@@ -254,7 +254,9 @@ def test_the_assignment_is_trainings(model, batch, image):
     one = type(raw)(*(field[image : image + 1] for field in raw))
     reasons = reasons_of(one, (320, 320), batch["classes"][mine], batch["boxes"][mine])
     first = int(mine.nonzero()[0])
-    assert torch.equal(reasons.owner, torch.where(whole.object_index[image] < 0, -1, whole.object_index[image] - first))
+    assert torch.equal(
+        reasons.owner, torch.where(whole.instance_index[image] < 0, -1, whole.instance_index[image] - first)
+    )
     torch.testing.assert_close(reasons.asked, whole.scores[image], atol=1e-4, rtol=1e-3)
     for number in range(int(mine.sum())):
         ranked = reasons.ranked(number)

@@ -98,7 +98,7 @@ def prepare_seglab(task: str, data: str, threads: int):
     import torch
 
     from seglab import YOLO
-    from seglab.yolo import COURSE_WEIGHTS
+    from seglab.datasets.pretrained import COURSE_WEIGHTS
 
     torch.set_num_threads(threads)
     model = YOLO(COURSE_WEIGHTS)
@@ -197,7 +197,7 @@ def first_image(data: str):
 
 
 def weights_file() -> str:
-    from seglab.yolo import COURSE_WEIGHTS, find_weights
+    from seglab.datasets.pretrained import COURSE_WEIGHTS, find_weights
 
     return str(find_weights(COURSE_WEIGHTS))
 
@@ -224,7 +224,7 @@ def copied(spec: DatasetSpec, out: Path, val: str = "val") -> Path:
 
     The peer writes its caches beside the labels, and takes images one by one from a text file only.
     """
-    from seglab.datasets.load import write_dataset_yaml
+    from seglab.datasets.yaml_file import write_dataset_yaml
 
     shutil.copytree(spec.root, out)
     for role, split in (("train", "train"), ("val", val)):

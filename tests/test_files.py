@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from seglab import files as unfinished_module
+from seglab import files
 from seglab.files import atomic_write, publish, staging_dir
 
 
@@ -59,7 +59,7 @@ def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path, monkeypatch):
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(unfinished_module, "WAITS", (0.001, 0.001, 0))
+    monkeypatch.setattr(files, "REPLACE_WAITS", (0.001, 0.001))
     assert atomic_write(tmp_path / "file", b"one").read_bytes() == b"one"
     left[0] = 3
     with pytest.raises(PermissionError):

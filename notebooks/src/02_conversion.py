@@ -243,7 +243,7 @@ for decimals in (2, 3, 4, 6):
 # its source. The output appears as a whole or not at all.
 
 # %%
-from seglab.convert.convert import convert
+from seglab.convert import convert
 
 report = convert(folder / "instances_train.json", images=folder, out=folder / "mine")
 print(

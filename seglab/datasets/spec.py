@@ -9,7 +9,6 @@ from pathlib import Path
 from seglab.errors import SeglabError
 from seglab.sample import Sample
 
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SPLITS = ("train", "val", "test")
 COCO_NAMES = (
     "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
@@ -28,7 +27,7 @@ class DatasetSpec:
 
     splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so, its
     path absolute like those of the images, since weights keep it to be validated from wherever they are used.
-    annotations: split -> COCO JSON. Where a split has one, its objects come from there (exact RLE masks and crowd
+    annotations: split -> COCO JSON. Where a split has one, its instances come from there (exact RLE masks and crowd
     regions included); elsewhere they come from the YOLO label file of each image. crowds: split -> COCO JSON of the
     crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
     draw: (epoch, number) -> a training image, for training images that are no files but made when they are needed,
@@ -50,9 +49,9 @@ class DatasetSpec:
     @property
     def source(self) -> str | list[str]:
         """What `load_dataset` finds it by again: a path or name, or a list of those of several that were joined."""
-        sources = [part.source for part in self.parts]
-        if not sources:
+        if not self.parts:
             return str(self.yaml or self.root)
+        sources = [str(part.yaml or part.root) for part in self.parts]
         return sources if len(sources) > 1 else sources[0]
 
     def images(self, split: str) -> tuple[Path, ...]:
@@ -68,12 +67,17 @@ class DatasetSpec:
         return self.splits[split]
 
 
+def numbered_names(count: int) -> dict[int, str]:
+    """Names for classes that have none."""
+    return {class_id: f"class {class_id}" for class_id in range(count)}
+
+
 def label_path(image: Path) -> Path:
     """The YOLO label file of an image: the last folder called `images` becomes `labels`, the suffix `.txt`."""
     parts = list(image.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
+    for index in range(len(parts) - 2, -1, -1):
+        if parts[index] == "images":
+            parts[index] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
 

@@ -25,6 +25,7 @@ from seglab.model.packed import pack
 from seglab.model.transfer import transfer
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
+from seglab.sizes import as_size
 
 WARM_UP, ROUNDS = 3, 20
 # COCO val2017 at 640: mask and box mAP, parameters in millions, FLOPs in billions, as published for YOLO11-seg.
@@ -98,8 +99,9 @@ def benchmark(
         forwards[key] = runtime.forward
         own = {"box_map": parity["box mAP, network"], "mask_map": parity["mask mAP, network"]}
         lines["pytorch", "fp32"] = lines["pytorch", "fp32"]._replace(**own)
-    sides = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
-    images = torch.rand(1, 3, *sides).contiguous(memory_format=torch.channels_last)  # as prediction hands them over
+    images = torch.rand(1, 3, *as_size(imgsz)).contiguous(
+        memory_format=torch.channels_last
+    )  # as prediction hands them over
     for key, seconds in interleaved(forwards, images).items():
         lines[key] = lines[key]._replace(milliseconds=1e3 * statistics.median(seconds))
     result = list(lines.values())
@@ -194,7 +196,8 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
 
     On the best device there is, with progress.
     """
-    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+    from seglab.config import ValidateConfig
+    from seglab.evaluation.validate import validate_dataset
 
     path = cache_dir() / f"yolo11{scale}-seg.pt"
     if not path.exists():

@@ -4,61 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from seglab.config import ExportConfig, names_of, refuse_unknown
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
-from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
+from seglab.errors import SeglabError
 from seglab.export import coreml
 from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
 from seglab.export.registry import FORMATS, Format, find_format, module_of
 from seglab.files import staging_dir
 from seglab.geometry.letterbox import letterbox
-from seglab.inference.masks import check_mask_targets
-from seglab.inference.predictor import BOUNDS, STRIDE, to_tensor
+from seglab.inference.predictor import to_tensor
 from seglab.model.yolo11 import YOLO11Seg
 
 CALIBRATION_PICTURES = 64
-
-
-@dataclass
-class ExportConfig:
-    """What export may be told, under its usual names."""
-
-    imgsz: int | tuple[int, int] = 640  # side in pixels or (height, width), multiples of 32
-    batch: int = 1  # images a call
-    dynamic: bool = False  # batch and size may differ from call to call
-    half: bool = False  # compute in float16
-    int8: bool = False  # compute in int8 but for the head's last layers, calibrated on `data`
-    nms: bool = False  # onnx only: a whole graph, photo in, boxes, scores and classes out
-    masks: bool = False  # with nms: masks at the photo's own resolution too
-    conf: float = 0.25  # with nms: lowest score
-    iou: float = 0.7  # with nms: overlap above which the poorer of two boxes goes
-    max_det: int = 300  # with nms: most detections
-    data: str | None = None  # dataset whose validation split gives the gate box and mask mAP
-    license: str = "unknown"  # of the weights; goes into the file
-    mask_targets: str = "soft"  # what the weights were trained with, soft or hard; goes into the file
-
-    def __post_init__(self):
-        fit_types(self)
-        keep_within(self, BOUNDS)
-        check_mask_targets(self.mask_targets)
-        sides = (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else tuple(self.imgsz)
-        if len(sides) != 2 or not all(isinstance(side, int) and side > 0 and side % STRIDE == 0 for side in sides):
-            raise SeglabError(f"imgsz must be a multiple of 32 or a pair (height, width) of such, not {self.imgsz}")
-        self.imgsz = sides
-
-    @property
-    def precision(self) -> str:
-        """fp32, fp16 or int8."""
-        return "int8" if self.int8 else "fp16" if self.half else "fp32"
 
 
 def export(
@@ -76,7 +42,7 @@ def export(
     _refuse_unfit(name, row, config)
     description = ModelMetadata(
         names={int(index): str(label) for index, label in names.items()},
-        size=config.imgsz,
+        size=config.size,
         batch=config.batch,
         dynamic=config.dynamic,
         precision=config.precision,

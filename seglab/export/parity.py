@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seglab.config import PredictConfig, ValidateConfig
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
@@ -33,10 +34,11 @@ from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox, letterbox
 from seglab.inference.masks import MaskCrop, assemble
 from seglab.inference.nms import Detections, suppress
-from seglab.inference.predictor import STRIDE, Forward, PredictConfig, fit, predict_batch, to_tensor
+from seglab.inference.predictor import Forward, fit, predict_batch, to_tensor
 from seglab.inference.sources import Frame
 from seglab.model.head import COEFFICIENTS
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.sizes import STRIDE
 
 MAX_IMAGES = 8  # that are compared in numbers and detections; mAP takes the whole validation split
 DETECTIONS = 100  # an image; its best ones, whatever their scores, so that untrained networks are compared too
@@ -375,7 +377,7 @@ def compare_map(
 
     Errors: SeglabError when an int8 file is to be judged by next to no mAP.
     """
-    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+    from seglab.evaluation.validate import validate_dataset
 
     own = runtime.description.mask_targets
     config = ValidateConfig(imgsz=runtime.imgsz, rect=runtime.size is None, mask_targets=own, verbose=False)

@@ -56,6 +56,20 @@ def format_of(path: Path) -> Format | None:
     return next((row for row in FORMATS.values() if name.endswith(row.suffix)), None)
 
 
+def weights_beside(exported: str | Path) -> Path:
+    """The weights that lie beside an exported file: same name, .safetensors.
+
+    Errors: SeglabError where there are none.
+    """
+    path = model_path(Path(exported))
+    found = format_of(path)
+    suffix = found.suffix if found else path.suffix
+    weights = path.with_name(path.name.removesuffix(suffix) + ".safetensors")
+    if not weights.is_file():
+        raise SeglabError(f"no weights at {weights}: pass the weights {exported} was exported from as model=")
+    return weights
+
+
 def module_of(row: Format) -> ModuleType:
     """The module that writes and runs a format."""
     return importlib.import_module(f"seglab.export.{row.module}")

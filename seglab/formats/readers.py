@@ -16,9 +16,8 @@ import cv2
 import numpy as np
 
 from seglab.convert.report import Report
-from seglab.datasets.load import real_files
-from seglab.datasets.spec import IMAGE_SUFFIXES
 from seglab.errors import SeglabError
+from seglab.files import IMAGE_SUFFIXES, real_files
 from seglab.geometry.polygons import orient
 from seglab.geometry.rle import crop_to_rle, merge, rings_to_rle
 from seglab.progress import with_progress

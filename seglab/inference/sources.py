@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from seglab.data.image import pillow_to_array, read_image
-from seglab.datasets.load import read_list, real_files
-from seglab.datasets.spec import IMAGE_SUFFIXES
+from seglab.datasets.image_lists import read_list
+from seglab.datasets.load import is_dataset_name, load_dataset
 from seglab.errors import SeglabError
+from seglab.files import IMAGE_SUFFIXES, real_files
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "tcp://", "udp://")
@@ -46,6 +47,18 @@ def load(source: Any, vid_stride: int = 1) -> Iterator[Frame]:
     """
     unnamed = (f"image{number}.jpg" for number in itertools.count())
     return _load(source, vid_stride, unnamed)
+
+
+def images_of_dataset(source: Any) -> Any:
+    """The validation images of the dataset that `source` names, None being toybox8-seg; any other source as it is.
+
+    A file or folder of that name comes first.
+    """
+    if source is None:
+        source = "toybox8-seg"
+    if isinstance(source, str) and not Path(source).exists() and is_dataset_name(source):
+        return list(load_dataset(source).images("val"))
+    return source
 
 
 def batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:

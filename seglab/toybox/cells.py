@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from seglab.data.image import write_image
-from seglab.datasets.load import write_dataset_yaml
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
 

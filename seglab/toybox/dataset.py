@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seglab.datasets.load import write_dataset_yaml
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
 from seglab.geometry.polygons import bounding_box, join_rings, ring_area

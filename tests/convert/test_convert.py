@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco
 
-from seglab.convert import convert as converter
+from seglab.convert import conversion as converter
 from seglab.convert import image_table as convert_images
 from seglab.convert import rows as convert_rows
-from seglab.convert.convert import convert, convert_coco_labels
+from seglab.convert.conversion import convert, convert_coco_labels
 from seglab.convert.report import Report
 from seglab.convert.rows import faithful_row, plain_rows, same, steady
 from seglab.data.dataset import SegmentationDataset

@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
-from seglab.datasets.load import load_dataset, write_dataset_yaml
+from seglab.datasets.load import load_dataset
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill
@@ -167,7 +168,7 @@ def test_nothing_readable_is_an_error(make_shelf):
 def test_a_large_dataset_is_looked_through_once(make_shelf, tmp_path, monkeypatch, capsys):
     from seglab.data import scan as module
 
-    monkeypatch.setattr(module, "LARGE", 4)
+    monkeypatch.setattr(module, "MIN_CACHED", 4)
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
     spec = make_shelf()
     damage(spec)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import EpochSampler, build_loader, start_epoch
@@ -117,7 +117,7 @@ def test_rectangular_batches_have_one_shape(make_shelf):
 
 SCRIPT = """
 import torch
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.datasets.load import load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch

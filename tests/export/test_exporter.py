@@ -130,7 +130,7 @@ def kept(path):
         ({"imgsz": 100}, "multiple of 32"),
         ({"imgsz": 64.0}, "of type int"),
         ({"imgsz": "64"}, "of type int"),
-        ({"imgsz": [64.0, 64.0]}, "multiple of 32"),
+        ({"imgsz": [64.0, 64.0]}, "one side or"),
         ({"imgsz": True}, "of type int"),
         ({"batch": 0}, "at least 1"),
         ({"batch": 1.5}, "of type int"),

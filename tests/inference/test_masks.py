@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.config import PredictConfig, ValidateConfig
 from seglab.data.mask_targets import hard_masks, soft_masks
 from seglab.errors import SeglabError
-from seglab.evaluation.validate import ValidateConfig
 from seglab.geometry.letterbox import letterbox, smallest_letterbox
 from seglab.inference.masks import INSET, assemble, interpolation, windows
 from seglab.inference.nms import Detections
-from seglab.inference.predictor import PredictConfig
 
 
 def detections_of(boxes: torch.Tensor, coefficients: torch.Tensor) -> Detections:

@@ -11,7 +11,7 @@ import seglab.training.engine as engine
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.loss import LossGains
 from seglab.training.optim import make_optimizer, make_plan
 
@@ -33,7 +33,7 @@ def one_epoch(worker, config, gains=LossGains()):  # noqa: B008
     optimizer.register_step_pre_hook(note)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     learner = engine.Learner(model, average, optimizer, scaler, gains)
-    losses, updates = engine.train_one_epoch(worker, learner, loader, plan, epoch=0, updates=5)
+    losses, updates = engine.train_one_epoch(learner, loader, plan, epoch=0, updates=5)
     return losses, updates, norms
 
 

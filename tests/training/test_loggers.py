@@ -104,7 +104,7 @@ def test_a_spreadsheet_that_holds_the_table_ends_no_run(monkeypatch, tmp_path, c
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(files, "WAITS", (0,))
+    monkeypatch.setattr(files, "REPLACE_WAITS", ())
     logger.log([ROW])
     assert "results.csv is open in another program" in capsys.readouterr().out
     assert not (tmp_path / "results.csv").exists()

@@ -25,8 +25,8 @@ from seglab.errors import SeglabError
 from seglab.files import new_run_dir
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.arguments import make_config
 from seglab.training.checkpoint import read_state
-from seglab.training.config import make_config
 from seglab.training.recipes import Start
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -433,5 +433,5 @@ def test_folders_count_up(tmp_path):
     assert new_run_dir("train", str(tmp_path), "a/b") == tmp_path / "a/b"
     (tmp_path / "file").write_text("")
     for project in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(SeglabError, match="give another place as project="):
+        with pytest.raises(SeglabError, match="choose another one with project="):
             new_run_dir("train", project)

@@ -23,10 +23,12 @@ from seglab.convert.report import Report
 from seglab.convert.rows import LabelWriter, same, steady
 from seglab.data.annotations import Annotations
 from seglab.data.image import image_size
-from seglab.datasets.load import image_folder, load_dataset, real_files, write_dataset_yaml
+from seglab.datasets.coco_json import image_folder
+from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import SPLITS, DatasetSpec, label_path
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
-from seglab.files import publish, staging_dir
+from seglab.files import publish, real_files, staging_dir
 from seglab.formats import coco as coco_format
 from seglab.formats import yolo as yolo_format
 from seglab.formats.coco import CocoFile, file_name, is_crowd, polygons

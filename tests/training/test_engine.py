@@ -33,7 +33,7 @@ def one_epoch(worker, config, gains=LossGains()):  # noqa: B008
     optimizer.register_step_pre_hook(note)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
     learner = engine.Learner(model, average, optimizer, scaler, gains)
-    losses, updates = engine.train_one_epoch(worker, learner, loader, plan, epoch=0, updates=5)
+    losses, updates = engine.train_one_epoch(learner, loader, plan, epoch=0, updates=5)
     return losses, updates, norms
 
 

@@ -5,6 +5,7 @@ A stage is good, doubtful or broken. The first broken one is the likely cause, b
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,7 @@ from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
 from seglab.training.assign import assign
-from seglab.training.loggers import TERMS
-from seglab.training.loss import LossGains, segmentation_loss
+from seglab.training.loss import LossGains, mean_terms, segmentation_loss
 from seglab.wording import pluralize
 
 MAX_BATCHES, BATCH = 8, 4  # how much of the split the network is run on
@@ -301,7 +301,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
 
     unassigned = positives = image_count = 0
     sides: list[float] = []  # the shorter one of every box, pixels
-    losses = []  # (4,) of every batch
+    losses: list[dict[str, Tensor]] = []  # term -> scalar, of every batch
     for batch in batches:
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
@@ -312,15 +312,16 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
             assignment = assign(
                 raw.classes.float(), boxes, points, batch["classes"], batch["boxes"], batch["image_index"]
             )
-            losses.append(segmentation_loss(raw, batch, gains)[1].cpu())
-        assigned = assignment.object_index[assignment.object_index >= 0]  # instance of every positive anchor point
+            _, terms = segmentation_loss(raw, batch, gains)
+            losses.append({name: value.cpu() for name, value in terms.items()})
+        assigned = assignment.instance_index[assignment.instance_index >= 0]  # instance of every positive anchor point
         unassigned += len(batch["boxes"]) - len(assigned.unique())
         positives += len(assigned)
         image_count += len(batch["images"])
         sides += (batch["boxes"][:, 2:] - batch["boxes"][:, :2]).amin(dim=1).tolist()
 
     assignment_check = check_assignment(positives, image_count, unassigned, sides)
-    return [assignment_check, check_loss(torch.stack(losses), has_nan, any_positive=positives > 0)]
+    return [assignment_check, check_loss(mean_terms(losses), has_nan, any_positive=positives > 0)]
 
 
 def check_assignment(positives: int, image_count: int, unassigned: int, sides: list[float]) -> Check:
@@ -337,9 +338,8 @@ def check_assignment(positives: int, image_count: int, unassigned: int, sides: l
     )
 
 
-def check_loss(losses: Tensor, has_nan: bool, any_positive: bool) -> Check:
-    """Whether the loss terms (batches, 4) are finite, and none of them zero that should teach something."""
-    means = dict(zip(TERMS, losses.mean(dim=0).tolist()))
+def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Check:
+    """Whether the loss terms are finite, and none of them zero that should teach something."""
     zero = [name for name, value in means.items() if value == 0] if any_positive else []
     not_finite = "look at loss"
     if has_nan:
@@ -347,7 +347,7 @@ def check_loss(losses: Tensor, has_nan: bool, any_positive: bool) -> Check:
     return conclude(
         "loss terms",
         ", ".join(f"{name} {value:.3g}" for name, value in means.items()),
-        Suspicion(not bool(losses.isfinite().all()), BROKEN, not_finite),
+        Suspicion(not all(math.isfinite(value) for value in means.values()), BROKEN, not_finite),
         Suspicion(bool(zero), BROKEN, f"{', '.join(zero)} is 0 and teaches nothing: check its gain"),
     )
 

@@ -1,4 +1,4 @@
 """How a model learns: assignment, loss, optimization and the training loop."""
 
 # The modules that may be used from outside.
-__all__ = ["arguments", "assign", "checkpoint", "distributed", "loss", "optim", "recipes", "trainer"]
+__all__ = ["arguments", "assign", "checkpoint", "distributed", "engine", "loss", "optim", "recipes", "trainer"]

@@ -161,7 +161,7 @@ def test_strict_reading_names_the_first_row_that_cannot_be_used(copied):
 
 def test_training_that_cannot_learn(toybox, oracle, network, monkeypatch):
     def nobody(logits, *_):
-        return assign(logits, *_)._replace(object_index=torch.full((len(logits), logits.shape[2]), -1))
+        return assign(logits, *_)._replace(instance_index=torch.full((len(logits), logits.shape[2]), -1))
 
     forward = healthy(toybox, oracle)
     with monkeypatch.context() as patch:

@@ -44,7 +44,7 @@ print("an empty folder for photos:", not any(photos.iterdir()))
 # %%
 from seglab.geometry.polygons import ring_area
 from seglab.toybox.scene import scene
-from seglab.toybox.things import NAMES
+from seglab.toybox.objects import NAMES
 
 CALLED = {"cup": "mug", "clock": "clock", "teddy bear": "teddy"}
 

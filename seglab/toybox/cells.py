@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -43,7 +44,7 @@ def generate_cells(out: str | Path, train: int = 32, val: int = 16, seed: int = 
     return out / f"{out.name}.yaml"
 
 
-def draw_cells(seed: object, side: int = 320) -> tuple[np.ndarray, list[np.ndarray]]:
+def draw_cells(seed: int | Sequence[int], side: int = 320) -> tuple[np.ndarray, list[np.ndarray]]:
     """One image (side, side, 3) uint8 RGB and its cells' outlines, each (48, 2) xy in pixels; none overlaps another."""
     random = np.random.default_rng(seed)
     size = random.uniform(0.03, 0.07) * side  # of this image's cells, half their length
@@ -78,7 +79,7 @@ def _outline(random: np.random.Generator, side: int, size: float) -> np.ndarray:
 def _paint(random: np.random.Generator, rings: list[np.ndarray], side: int) -> np.ndarray:
     """Cells that glow on a dark, uneven ground, a little out of focus and noisy."""
     large = side * SUPERSAMPLING
-    glow = np.zeros((large, large), dtype=np.float32)
+    glow: np.ndarray = np.zeros((large, large), dtype=np.float32)
     for ring in rings:
         cv2.fillPoly(glow, [np.round(ring * SUPERSAMPLING).astype(np.int32)], random.uniform(0.25, 1))
     glow = cv2.resize(glow, (side, side), interpolation=cv2.INTER_AREA)

@@ -21,20 +21,20 @@ from seglab.files import bundled_data_dir
 from seglab.formats.yolo import read_labels
 from seglab.geometry.polygons import bounding_box, ring_area
 from seglab.geometry.raster import coverage, fill
-from seglab.toybox.canvas import SUB, Placed, paint, stencil, trace, visible
+from seglab.toybox.canvas import SUB, PlacedObject, paint, stencil, trace, visible
 from seglab.toybox.dataset import generate_dataset, write_embedded
 from seglab.toybox.materials import Light, Part
+from seglab.toybox.objects import NAMES, OBJECTS
 from seglab.toybox.outlines import box, ellipse, loop
 from seglab.toybox.scene import scene
-from seglab.toybox.things import NAMES, THINGS
 
 GREY = np.array([0.5, 0.5, 0.5])
 SAME_OPENCV = cv2.__version__.startswith("5.")  # as drew what is shipped; 4.x fills a little wider, rounds otherwise
 HERE = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 
 
-def thing(rings, class_id=0) -> Placed:
-    return Placed([Part(rings, GREY)], HERE, class_id)
+def placed_object(rings, class_id=0) -> PlacedObject:
+    return PlacedObject([Part(rings, GREY)], HERE, class_id)
 
 
 def rings_area(rings) -> float:
@@ -74,7 +74,7 @@ def test_no_two_objects_claim_the_same_pixels():
 
 
 def test_an_object_behind_a_post_has_two_parts_and_the_exact_area():
-    wide, post = thing([box(10, 20, 90, 60)]), thing([box(40, 5, 50, 80)], 1)
+    wide, post = placed_object([box(10, 20, 90, 60)]), placed_object([box(40, 5, 50, 80)], 1)
     (_, _, rings), (_, _, front) = visible([wide, post], 100, 120)
     assert len(rings) == 2 and all(ring_area(r) > 0 for r in rings)
     assert rings_area(rings) == pytest.approx(80 * 40 - 10 * 40)
@@ -82,7 +82,7 @@ def test_an_object_behind_a_post_has_two_parts_and_the_exact_area():
 
 
 def test_a_ring_keeps_its_hole_and_what_is_behind_shows_through():
-    band, back = thing(loop(ellipse(50, 50, 25, 25, n=100), 8.0)), thing([box(20, 20, 80, 80)], 1)
+    band, back = placed_object(loop(ellipse(50, 50, 25, 25, n=100), 8.0)), placed_object([box(20, 20, 80, 80)], 1)
     (_, _, behind), (_, _, rings) = visible([back, band], 100, 100)
     assert sorted(ring_area(r) > 0 for r in rings) == [False, True]
     assert rings_area(rings) == pytest.approx(np.pi * (33**2 - 17**2), rel=0.01)
@@ -92,7 +92,7 @@ def test_a_ring_keeps_its_hole_and_what_is_behind_shows_through():
 
 def test_tracing_the_lattice_is_within_a_quarter_pixel_of_the_outline():
     outline = ellipse(40.3, 37.7, 21.4, 17.2, n=200)
-    cut = stencil(thing([outline]), 80, 90)
+    cut = stencil(placed_object([outline]), 80, 90)
     (ring,) = trace(cut.points, cut.window[0], cut.window[1])
     nearest = np.hypot(*(ring[:, None] - outline[None]).transpose(2, 0, 1)).min(1)
     assert nearest.max() < 0.45 and abs(ring_area(ring) / (np.pi * 21.4 * 17.2) - 1) < 0.01
@@ -104,13 +104,13 @@ def test_tracing_the_lattice_is_within_a_quarter_pixel_of_the_outline():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_painted_is_what_is_labelled(name):
-    """The same thing before black and before white: where the two images agree it is opaque."""
-    make, (pose, *_), _ = THINGS[name]
+    """The same object before black and before white: where the two images agree it is opaque."""
+    make, (pose, *_), _ = OBJECTS[name]
     light = Light((-0.5, -0.6, 0.62), np.ones(3), np.full(3, 0.4), np.full(3, 0.2), (0.2, 0.2))
     parts = [
         replace(part, finish=replace(part.finish, clear=0.0)) for part in make(np.random.default_rng(1), pose, 0.3)
     ]
-    placed = Placed(parts, np.array([[35.3, 4.1, 110.7], [-4.1, 35.3, 120.2]]), NAMES.index(name))
+    placed = PlacedObject(parts, np.array([[35.3, 4.1, 110.7], [-4.1, 35.3, 120.2]]), NAMES.index(name))
     ((_, cut, rings),) = visible([placed], 240, 220)
     black, white = np.zeros((3, 240, 220), np.float32), np.ones((3, 240, 220), np.float32)
     for picture in (black, white):
@@ -121,7 +121,7 @@ def test_what_is_painted_is_what_is_labelled(name):
 
 
 def test_a_thing_hidden_almost_wholly_is_left_out():
-    kept = visible([thing([box(30, 30, 60, 60)]), thing([box(20, 20, 60, 61)], 1)], 100, 100)
+    kept = visible([placed_object([box(30, 30, 60, 60)]), placed_object([box(20, 20, 60, 61)], 1)], 100, 100)
     assert [placed.class_id for placed, _, _ in kept] == [1]
 
 

@@ -21,7 +21,7 @@ from pycocotools import mask as coco  # type: ignore[import-untyped]  # it ships
 from seglab.geometry.polygons import Ring, clip_rings, ring_area
 
 Rle = dict[str, Any]
-MAX_REACH = 100_000  # pixels: COCO's rasteriser walks along every edge by fifths of a pixel, along one of 1e9 for hours
+FAR = 100_000  # pixels: COCO's rasteriser walks along every edge by fifths of a pixel, along one of 1e9 for hours
 ZERO = 48  # the character that packs a zero
 MAX_GROUPS = 7  # of a packed count: 35 bits
 
@@ -206,9 +206,9 @@ def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
 
     Every ring is drawn by pycocotools (even-odd, vertices rounded to fifths of a pixel); a pixel belongs to the
     instance where more solid rings than holes cover it, so an island inside a hole is kept. Rings that reach further
-    than MAX_REACH out of the image are cut at its border before.
+    than FAR out of the image are cut at its border before.
     """
-    if any(ring.max() > MAX_REACH or ring.min() < -MAX_REACH for ring in rings):
+    if any(ring.max() > FAR or ring.min() < -FAR for ring in rings):
         rings = clip_rings(rings, width, height)
     drawn = coco.frPyObjects([np.ravel(ring) for ring in rings], height, width) if len(rings) else []
     signs = [1 if ring_area(ring) >= 0 else -1 for ring in rings]

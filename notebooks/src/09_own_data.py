@@ -43,8 +43,8 @@ print("an empty folder for photos:", not any(photos.iterdir()))
 
 # %%
 from seglab.geometry.polygons import ring_area
-from seglab.toybox.scene import scene
 from seglab.toybox.objects import NAMES
+from seglab.toybox.scene import scene
 
 CALLED = {"cup": "mug", "clock": "clock", "teddy bear": "teddy"}
 

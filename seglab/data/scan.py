@@ -19,7 +19,7 @@ from seglab.progress import with_progress
 
 LARGE = 1000  # images from which the result is remembered between runs
 SHARED = 5000  # images from which several processes look; a COCO JSON would have to go along to each, and stays here
-VERSION = 2
+VERSION = 3
 
 Size = tuple[int, int]  # height, width
 
@@ -78,7 +78,7 @@ def _recall(memory: Path) -> tuple[list[Size | None], list[Issue]] | None:
 
 
 def _keep(memory: Path, sizes: list[Size | None], problems: list[Issue]) -> None:
-    rows = [[p.path, p.line, p.what, p.done, p.note] for p in problems]
+    rows = [[p.path, p.line, p.message, p.action, p.severity, p.lost] for p in problems]
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         part = memory.with_suffix(f".{os.getpid()}")

@@ -16,6 +16,10 @@ from seglab.datasets.downloads import extract_zip, fetch
 from seglab.datasets.spec import COCO_NAMES, IMAGE_SUFFIXES, SPLITS, DatasetSpec
 from seglab.errors import SeglabError
 from seglab.files import bundled_data_dir, cache_dir
+from seglab.formats import coco, registry
+from seglab.formats.coco import read_coco
+from seglab.formats.format import Format, real_files
+from seglab.formats.yolo import stand_ins, write_dataset_yaml
 from seglab.sample import Sample, with_class_ids
 
 TOYBOXES = ("toybox-seg", "toybox-fresh")  # names that may end in a number of scenes, as in toybox-seg:2000
@@ -42,12 +46,14 @@ def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = 
     if several := _several(source):
         return join_datasets([load_dataset(one, split) for one in several])
     path = Path(source)
-    if path.suffix.lower() == ".json":
+    if path.suffix.lower() == ".json" and not _is_other_format(path):
         return _from_coco_json(path)
-    if path.is_file():
+    if path.is_file() and path.suffix.lower() != ".json":
         return _from_yaml(path)
     if path.is_dir() and (found := _in_folder(path)):
         return found
+    if path.exists() and (known_format := registry.find_format(path)):
+        return _from_format(path, known_format)
     name = str(path.with_suffix("")) if path.suffix.lower() in (".yaml", ".yml") else str(source)
     for place in _places():
         for candidate in (place / f"{name}.yaml", place / f"{name}.yml"):
@@ -126,22 +132,6 @@ def is_local(name: str) -> bool:
     """Whether a dataset with a YAML of its name lies on this machine, so that loading it by name downloads nothing."""
     yamls = (Path(f"{name}.yaml"), Path(name) / f"{name}.yaml")
     return any((place / yaml).is_file() for place in _places() for yaml in yamls)
-
-
-def write_dataset_yaml(
-    path: Path,
-    splits: dict[str, str],
-    names: dict[int, str],
-    annotations: dict[str, str] | None = None,
-    crowds: dict[str, str] | None = None,
-) -> None:
-    """Write a dataset YAML beside the folders it names, all paths relative, so that the dataset moves as a whole.
-
-    It has no `path`: YOLO tools then start at the YAML's own folder, where `path: .` is the working directory to some.
-    """
-    content = {**splits, "names": dict(names), "annotations": annotations, "crowds": crowds}
-    content = {key: value for key, value in content.items() if value}
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _places() -> list[Path]:
@@ -262,11 +252,6 @@ def _list_images(path: Path, root: Path, entries: list[str]) -> list[Path]:
     return sorted(images)
 
 
-def real_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Without what a Mac puts beside a.jpg on a foreign disk and into archives: ._a.jpg, which is no image."""
-    return (path for path in paths if not path.name.startswith("._"))
-
-
 def _files_in(place: Path) -> Iterator[Path]:
     """Every file under a folder, through links too; a folder that links lead back to is looked through once."""
     seen = set()
@@ -280,8 +265,6 @@ def _files_in(place: Path) -> Iterator[Path]:
 
 def _from_coco_json(path: Path) -> DatasetSpec:
     """A COCO JSON is one split, named by its file name; its siblings (`..._val2017.json`, ...) are the others."""
-    from seglab.formats.coco import read_coco
-
     if not path.is_file():
         raise SeglabError(f"no file {path}: give the path of a COCO instances JSON")
     own = next((split for split in SPLITS if split in path.stem), "val")
@@ -304,6 +287,36 @@ def _from_coco_json(path: Path) -> DatasetSpec:
             splits[split] = tuple(folder / name for name in readers[split].images)
     names, root = readers[own].names, path.parent.resolve()
     return DatasetSpec(path.stem, root, splits, names, path.absolute(), files, faults=faults)
+
+
+def _is_other_format(path: Path) -> bool:
+    """Whether a JSON is there and of another format than COCO, to whose reader all others go, damaged ones too."""
+    found = registry.find_format(path) if path.is_file() else None
+    return found is not None and found is not coco.FORMAT
+
+
+def _from_format(path: Path, found: Format) -> DatasetSpec:
+    """A folder or file of labels in one of the formats of `seglab.formats`, read as it is.
+
+    Where it has no split train, or val, the other stands for it, as in what `convert` writes of it.
+    """
+    if found is coco.FORMAT:
+        return _from_coco_json(coco.json_files(path)[0])
+    if found.read is None:
+        raise SeglabError(f"{path} is a {found.title} of several YAML files: give the path of one of them")
+    labels = found.read(path, None)
+    images: dict[str, list[Path]] = {}
+    for entry in labels.entries:
+        if entry.image:
+            images.setdefault(entry.split, []).append(entry.image)
+    if not images:
+        raise SeglabError(
+            f"{path} holds {found.title} and none of the images that they belong to: "
+            f"convert it: seglab convert source={path} images=FOLDER out=NEW"
+        )
+    splits = {split: tuple(sorted(files)) for split, files in images.items()}
+    splits |= {role: splits[other] for role, other in stand_ins(splits).items()}
+    return DatasetSpec(path.stem, path.resolve(), splits, labels.names, path.absolute(), labels=labels)
 
 
 def image_folder(path: Path, names: Iterable[str | PurePath]) -> Path:
@@ -348,7 +361,7 @@ def _coco_for_validation(root: Path) -> DatasetSpec:
 
 def _prepare_coco(root: Path, splits: Iterable[str]) -> None:
     """COCO 2017 from its official addresses, its annotations converted to label files by this library."""
-    from seglab.convert.convert import convert_coco_labels
+    from seglab.convert.conversion import convert_coco_labels
 
     archives = {f"images/{split}2017": f"{split}2017.zip" for split in splits}
     for part, archive in {"annotations": "annotations_trainval2017.zip", **archives}.items():

@@ -564,4 +564,3 @@ THINGS = {  # name: how to make it, the poses it has, and the range of its size 
     "book": (book, ("stand", "lie"), LIFE),
 }
 NAMES = list(THINGS)
-COCO_IDS = dict(zip(NAMES, (47, 60, 28, 85, 38, 44, 52, 87, 88, 84)))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from seglab.convert.convert import convert
+from seglab.convert import convert
 from seglab.datasets import load as catalogue
 from seglab.datasets.load import load_dataset, write_dataset_yaml
 from seglab.datasets.spec import COCO_NAMES, label_path

@@ -95,6 +95,8 @@ def _measured(rings: list[Ring], target: Rle, width: int, height: int) -> Row | 
     """The row of some rings, read back by the reader of label files and as one polygon; None if it cannot be read."""
     text = text_of(_billionths(join_rings(rings), (width, height)))
     numbers = text.split()
+    if len(numbers) < 6:  # four numbers would be read as a box
+        return None
     read, _ = read_row(["0", *numbers], width, height, classes=1)
     if read is None:
         return None

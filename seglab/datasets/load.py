@@ -291,7 +291,10 @@ def _from_coco_json(path: Path) -> DatasetSpec:
 
 def _is_other_format(path: Path) -> bool:
     """Whether a JSON is there and of another format than COCO, to whose reader all others go, damaged ones too."""
-    found = registry.find_format(path) if path.is_file() else None
+    try:
+        found = registry.find_format(path) if path.is_file() else None
+    except SeglabError:
+        return False
     return found is not None and found is not coco.FORMAT
 
 

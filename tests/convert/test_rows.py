@@ -11,7 +11,7 @@ from pycocotools import mask as coco
 
 from seglab.convert import rows as rows_module
 from seglab.convert.conversion import convert_coco_labels
-from seglab.convert.rows import faithful_row, plain_rows, same
+from seglab.convert.rows import Outline, faithful_row, plain_row, plain_rows, same, text_of
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import orient, ring_area, split_row
 from seglab.geometry.raster import fill
@@ -48,20 +48,22 @@ def random_parts(rng: np.random.Generator) -> list[np.ndarray]:
 @example(1975)  # a sliver that draws no pixel reaches out of the image: cut at the border, it would draw one
 def test_any_polygons_become_one_row_with_the_same_mask(seed):
     rng = np.random.default_rng(seed)
-    objects = [(random_parts(rng), (WIDTH, HEIGHT)) for _ in range(6)]
-    plain = plain_rows(objects)
-    for (parts, _), quick in zip(objects, plain):
+    outlines = [Outline(random_parts(rng), (WIDTH, HEIGHT)) for _ in range(6)]
+    plain = plain_rows(outlines)
+    assert plain == [plain_row(outline) for outline in outlines], "the fast path gives what the plain one gives"
+    for outline, quick in zip(outlines, plain):
+        parts = outline.rings
         mask = coco.merge(coco.frPyObjects([part.ravel() for part in parts], HEIGHT, WIDTH))
         careful = faithful_row(parts, None, WIDTH, HEIGHT)
         assert careful is not None or coco.area(mask) == 0
-        for text in filter(None, (quick, careful and careful[0])):
+        for text in filter(None, (quick, careful and careful.text)):
             row = np.array(text.split(), dtype=float).reshape(-1, 2)
             assert row.min() >= 0 and row.max() <= 1
             drawn = row * (WIDTH, HEIGHT)
             assert same(mask, coco.frPyObjects([drawn.ravel()], HEIGHT, WIDTH)[0]) == 1.0
             assert same(mask, rings_to_rle(split_row(drawn), HEIGHT, WIDTH)) == 1.0
         if careful:
-            assert careful[1:] == (1.0, 1.0)
+            assert (careful.own, careful.other) == (1.0, 1.0)
 
 
 @settings(max_examples=40)
@@ -70,9 +72,9 @@ def test_any_mask_becomes_one_row_with_the_same_mask(seed):
     rng = np.random.default_rng(seed)
     mask = cv2.blur(rng.random((HEIGHT, WIDTH)), (7, 7)) > rng.uniform(0.4, 0.6)
     mask[0, 0] = True
-    text, own, other = faithful_row([], encode(mask), WIDTH, HEIGHT)
-    assert (own, other) == (1.0, 1.0)
-    rings = split_row(np.array(text.split(), dtype=float).reshape(-1, 2) * (WIDTH, HEIGHT))
+    row = faithful_row([], encode(mask), WIDTH, HEIGHT)
+    assert (row.own, row.other) == (1.0, 1.0)
+    rings = split_row(np.array(row.text.split(), dtype=float).reshape(-1, 2) * (WIDTH, HEIGHT))
     np.testing.assert_array_equal(fill(rings, HEIGHT, WIDTH), mask)
 
 
@@ -82,8 +84,8 @@ def test_rings_of_traced_masks_are_what_the_reader_gets(tmp_path):
     mask[3:9, 4:30] = True
     mask[5:7, 10:20] = False
     traced = mask_to_rings(mask)
-    text, *_ = faithful_row([], encode(mask), WIDTH, HEIGHT)
-    back = split_row(np.array(text.split(), dtype=float).reshape(-1, 2) * (WIDTH, HEIGHT))
+    row = faithful_row([], encode(mask), WIDTH, HEIGHT)
+    back = split_row(np.array(row.text.split(), dtype=float).reshape(-1, 2) * (WIDTH, HEIGHT))
     assert sorted(ring_area(orient(ring)) for ring in traced) == pytest.approx(
         sorted(ring_area(orient(ring)) for ring in back), abs=1e-3
     )
@@ -106,3 +108,9 @@ def test_rows_that_wait_on_disk_come_back_in_their_order(tmp_path, monkeypatch):
         name = f"{number}.txt"
         assert (tmp_path / "kept" / name).read_bytes() == (tmp_path / "spilled" / name).read_bytes()
     assert len(list((tmp_path / "spilled").iterdir())) == 40
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=40).filter(lambda numbers: len(numbers) % 2 == 0))
+def test_all_numbers_at_once_are_written_as_one_by_one(numbers):
+    points = np.array(numbers).reshape(-1, 2)
+    assert text_of(points) == "".join(f" {number / 1e9:.9f}" for number in numbers)

@@ -21,7 +21,7 @@ from ..sources import (
 def test_instance_masks(tmp_path):
     ids = ids_picture()
     for name in ("a.jpg", "b.jpg"):
-        picture(tmp_path / "images" / name)
+        picture(tmp_path / "photos" / name)
     folder = tmp_path / "masks"
     for name in ("cell/a.png", "nucleus/a.png", "cell/lost.png", "cell/b.png", "nucleus/b.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def test_instance_masks(tmp_path):
     Image.fromarray(ids[:10]).save(folder / "nucleus/b.png")
     with pytest.raises(SeglabError, match="images="):
         convert(folder, out=tmp_path / "out")
-    report = convert(folder, images=tmp_path / "images", out=tmp_path / "out")
+    report = convert(folder, images=tmp_path / "photos", out=tmp_path / "out")
     assert (report.images, report.images_written, report.instances, report.lost) == (3, 2, 9, 3)
     assert "two sizes" in str(report) and "missing image" in str(report)
     found = read_back(tmp_path / "out", "train")

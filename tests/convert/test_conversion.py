@@ -295,7 +295,7 @@ def test_an_odd_count_of_coordinates_is_told_and_the_polygon_used(tmp_path):
 
 
 def test_unknown_sources_and_targets_say_what_is_known(tmp_path):
-    with pytest.raises(SeglabError, match="none of the formats that can be converted .*Labelme JSON"):
+    with pytest.raises(SeglabError, match=r"none of the formats that can be converted .*Labelme JSON"):
         convert(tmp_path / "nothing", out=tmp_path / "out")
     with pytest.raises(SeglabError, match="no format that can be written: choose one of coco, labelme, yolo"):
         convert(tmp_path, out=tmp_path / "out", to="voc")

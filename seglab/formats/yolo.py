@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from seglab.errors import SeglabError
+from seglab.formats.coco import steady
 from seglab.formats.format import SPLITS, Format, LabelledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
@@ -208,7 +210,8 @@ def stand_ins(splits: Iterable[str]) -> dict[str, str]:
 def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) -> None:
     """Write a new dataset folder: images/SPLIT, labels/SPLIT and a YAML of the folder's name.
 
-    Outlines are written with all their digits; `seglab.convert` writes what COCO's rasterizer draws alike.
+    Outlines are written with all their digits, as COCO's rasterizer draws them again. Where parts of an instance
+    overlap, a reader that takes a row for one polygon sees a hole: `seglab.convert` writes what all readers draw alike.
     """
     out.mkdir(parents=True)
     splits: dict[str, str] = {}
@@ -217,7 +220,8 @@ def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) 
             continue
         place_image(labelled.file, out / "images" / labelled.split / labelled.name)
         label = Path(labelled.name).with_suffix(".txt")
-        write_labels(out / "labels" / labelled.split / label, labelled.instances, labelled.size)
+        instances = [replace(found, rings=list(map(steady, outline(found)))) for found in labelled.instances]
+        write_labels(out / "labels" / labelled.split / label, instances, labelled.size)
         splits[labelled.split] = f"images/{labelled.split}"
     splits |= {role: splits[other] for role, other in stand_ins(splits).items()}
     ordered = {split: splits[split] for split in SPLITS if split in splits}

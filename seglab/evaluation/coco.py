@@ -13,6 +13,7 @@ detection of each image, which makes a hundred numpy steps out of a million Pyth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -100,7 +101,8 @@ class CocoFigures:
 
 def _mean(values: np.ndarray) -> float:
     known = values[values > -1]
-    return float(known.mean()) if known.size else -1.0
+    # The exact sum, whatever the order of classes: a file lists them by category id, validation by class id.
+    return math.fsum(known.ravel().tolist()) / known.size if known.size else -1.0
 
 
 class CocoAccumulator:
@@ -272,10 +274,10 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFi
     """COCO's twelve metrics for anyone's standard files: an instances file and a list of results.
 
     Raises FileNotFoundError for a missing file, SeglabError for a file of another form, and where the two files do not
-    belong together: results of images that the ground truth does not list, of none of its categories, or of images or
-    categories that it calls by other names. Some categories that it lacks are told in `warnings`. What COCO's own tool
-    takes for a miss without a word, masks of another size than their image and scores that are no numbers, is an error
-    too, and so is a damaged RLE, which may end it, or lend it any number.
+    belong together: results of images that the ground truth does not list, or of images or categories that it calls by
+    other names. Categories that it lacks are told in `warnings`. What COCO's own tool takes for a miss without a word,
+    masks of another size than their image and scores that are no numbers, is an error too, and so is a damaged RLE,
+    which may end it, or lend it any number.
     """
     truth, results = read_ground_truth(gt), read_results(dt)
     side, rows, read = 0, [], None
@@ -314,7 +316,7 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFi
 def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[dict]) -> tuple[str, ...]:
     """What is odd about results of this ground truth, all of whose images it lists.
 
-    Errors: SeglabError where the same ids mean different things, or no category is the ground truth's.
+    Errors: SeglabError where the same ids mean different things.
     """
     names = {category["id"]: str(category["name"]) for category in truth["categories"] if "name" in category}
     ids = {category["id"] for category in truth["categories"]}
@@ -334,18 +336,13 @@ def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[di
                 "write both anew from the same images"
             )
     unknown = [category_id for category_id in found if category_id not in ids]
-    if unknown and len(unknown) == len(found):
-        raise SeglabError(
-            f"{dt} names no category of {gt}: it has {_listed(unknown)}, the ground truth has {_listed(ids)}; "
-            "give results with the ground truth's category ids"
-        )
     if not unknown:
         return ()
     rows = sum(row["category_id"] not in ids for row in results)
-    return (
-        f"{dt} has {pluralize(rows, 'detection')} of categories that {gt} lacks, which count nowhere: "
-        f"{_listed(unknown)}",
-    )
+    which = f"categories that {gt} lacks, which count nowhere: {_listed(unknown)}"
+    if len(unknown) < len(found):
+        return (f"{dt} has {pluralize(rows, 'detection')} of {which}",)
+    return (f"all {rows} detections of {dt} are of {which}; the ground truth has {_listed(ids)}",)
 
 
 def _listed(ids: Iterable[Any]) -> str:

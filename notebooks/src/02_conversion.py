@@ -296,7 +296,7 @@ broken = json.loads(json.dumps(content))
 broken["annotations"][2]["segmentation"] = [[10, 10, 12, 10]]  # two points, no area
 (folder / "broken_train.json").write_text(json.dumps(broken))
 refused = convert(folder / "broken_train.json", images=folder, out=folder / "broken", strict=0.99)
-print("written:", (folder / "broken").exists(), "- because:", refused.problems[0].what)
+print("written:", (folder / "broken").exists(), "- because:", refused.issues[0].message)
 assert not refused.passed
 
 # %% [markdown]

@@ -147,7 +147,7 @@ from seglab.convert import convert
 
 report = convert(photos, out=folder / "mine")
 print(f"{report.images_written} of {report.images} photos, {report.instances_written} of {report.instances} objects")
-print("lost:", [problem.what for problem in report.problems if not problem.note])
+print("lost:", [issue.message for issue in report.issues if not issue.is_note])
 print("lowest IoU of any object with what was drawn:", min(size.worst for size in report.own.values()))
 assert report.lost == 1 and min(size.worst for size in report.own.values()) == 1
 

@@ -78,7 +78,7 @@ class Observation(NamedTuple):
     """One image: what is on it (image frame), and what the network says of it (letterbox frame)."""
 
     image_id: int | str
-    key: int | str  # the image in an accumulator, whose order is that of a file's evaluation: its id
+    key: int | str  # the image in an accumulator, in the order of a file's evaluation: its id, if listed but once
     labels: Path | None  # the label file, where the objects come from one
     letterbox: Letterbox
     instances: list[Instance]
@@ -94,6 +94,7 @@ def observe(
 ) -> Iterator[Observation]:  # fmt: skip
     """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
     speed = Counter() if speed is None else speed
+    listed_once = len(set(dataset.images)) == len(dataset.images)
     joined = bool(dataset.spec.parts)  # label files have class ids of their own
     labelled = not joined and dataset.split not in dataset.spec.annotations and dataset.spec.labels is None
     clock = Clock(device)
@@ -108,10 +109,11 @@ def observe(
             found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
             for detections, own, info in zip(found, prototypes, samples):
                 labels = label_path(Path(info["path"])) if labelled else None
+                key = info["image_id"] if listed_once else info["index"]
                 # A network that diverges must get its zero, not end the run.
                 detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
                 yield Observation(
-                    info["image_id"], info["image_id"], labels, info["letterbox"], info["source"], detections, own,
+                    info["image_id"], key, labels, info["letterbox"], info["source"], detections, own,
                     config.mask_targets,
                 )  # fmt: skip
             speed["postprocess"] += clock.lap()

@@ -74,6 +74,7 @@ def image_ids(images: Sequence[Path], known: Mapping[Path, Id] | None = None) ->
     number (COCO's 000000000139.jpg is 139); else 1, 2, 3, ... in the order given. With known ids, the images that
     have none count on from the largest. All ids are distinct, and all numbers, or all text as the known ones are.
     """
+    images = list(dict.fromkeys(images))  # one that is listed twice is one image
     known = known or {}
     if known:
         numbers = [number for number in known.values() if isinstance(number, int)]
@@ -105,7 +106,12 @@ def _number_in(stem: str) -> int | None:
 
 def file_names(images: Sequence[Path]) -> dict[Path, str]:
     """What each image of a split is called in a COCO file: its path from the folder that all of them have in common."""
-    folder = Path(os.path.commonpath([image.parent for image in images])) if images else Path()
+    if not images:
+        return {}
+    try:
+        folder = os.path.commonpath([image.parent for image in images])
+    except ValueError:  # on several drives, or some paths absolute and some not
+        return {image: image.as_posix() for image in images}
     return {image: image.relative_to(folder).as_posix() for image in images}
 
 
@@ -402,7 +408,7 @@ def draw_rows(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.n
     for place, row in enumerate(rows):
         shape = row.get("segmentation")
         if shape == []:
-            raise SeglabError(f"an object of image {row['image_id']} has an empty segmentation: give it an outline")
+            raise SeglabError(f"an instance of image {row['image_id']} has an empty segmentation: give it an outline")
         if shape is None:
             x, y, w, h = row["bbox"]
             shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
@@ -423,7 +429,7 @@ def draw_rows(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.n
 
 
 def _refuse_undrawable(parts: list[list[float]]) -> None:
-    """Errors: ValueError or TypeError for polygons that COCO's rasteriser refuses, or would walk along for hours."""
+    """Errors: ValueError or TypeError for polygons that COCO's rasterizer refuses, or would walk along for hours."""
     numbers = np.concatenate(parts)
     if numbers.ndim != 1 or min(map(len, parts)) < 4 or not (np.abs(numbers) <= FAR).all():
         raise ValueError(f"an outline is a list of at least 3 points x, y within {FAR:,} pixels")

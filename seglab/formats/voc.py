@@ -77,7 +77,7 @@ class VocSource:
                 instances.append(Instance(self._class_of[class_value], [], rle=rle))
             else:
                 message = f"unknown class: value {class_value}; name it in labelmap.txt"
-                issues.append(left_out(f"{file} object {value}", message))
+                issues.append(left_out(f"{file} instance {value}", message))
         return with_image(entry, (height, width), instances, issues)
 
 

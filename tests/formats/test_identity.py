@@ -212,3 +212,11 @@ def test_ids_that_mean_other_categories_or_images_are_refused(two_files):
     changed(dt, lambda row: {**row, "image_id": row["image_id"] + 7})
     with pytest.raises(SeglabError, match=r"predictions\.json references image \d+, which is missing from .*gt\.json"):
         evaluate_files(gt, dt)
+
+
+def test_an_image_that_is_listed_twice_is_one_image(tmp_path, oracle):
+    yaml = make(tmp_path / "set", ["1", "2"], ["ant", "bee"], 5)
+    (tmp_path / "set/list.txt").write_text("images/1.png\nimages/2.png\nimages/1.png\n")
+    write_dataset_yaml(yaml, {"train": "images", "val": "list.txt"}, {0: "ant", 1: "bee"})
+    metrics, results = validated(yaml, oracle, tmp_path, 5)
+    assert metrics.image_count == 3 and {row["image_id"] for row in results} <= {1, 2}

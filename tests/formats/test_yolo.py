@@ -1,14 +1,12 @@
 """Label files: what is good is read, what is bad is told with file and line, nothing raises."""
 
-import csv
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.formats.issues import ROWS_SHOWN, Issue, issue_table, raise_first, write_rest
+from seglab.formats.issues import raise_first
 from seglab.formats.yolo import read_labels
 from seglab.geometry.polygons import join_rings, ring_area
 
@@ -126,24 +124,6 @@ def test_nothing_raises_and_nothing_escapes(tmp_path_factory, text):
     for instance in instances:
         points = np.concatenate(instance.rings)
         assert np.isfinite(points).all() and (points >= 0).all() and (points <= (100, 200)).all()
-
-
-def test_table_counts_kinds_and_hides_no_rare_one():
-    problems = [Issue(f"/d/{n}.txt", 1, "duplicate row: the same as row 1", "row left out") for n in range(1000)]
-    problems.append(Issue("/d/x.jpg", 0, "unreadable image: cut", "image left out"))
-    table = issue_table(problems, "/d")
-    assert "1001 issues" in table and f"{1000 - ROWS_SHOWN} more" in table and "x.jpg" in table
-    assert len(table.splitlines()) == ROWS_SHOWN + 3
-    assert issue_table([]) == ""
-
-
-def test_what_the_table_leaves_out_is_written(tmp_path):
-    problems = [Issue(f"/d/{n}.txt", n, "duplicate row: the same", "left, out") for n in range(ROWS_SHOWN + 1)]
-    assert write_rest(problems[1:], tmp_path / "none.csv") is None and not list(tmp_path.iterdir())
-    path = write_rest(problems, tmp_path / "new" / "problems.csv")
-    header, *rows = csv.reader(path.read_text().splitlines())
-    assert header == ["file", "line", "message", "action"] and len(rows) == ROWS_SHOWN + 1
-    assert rows[0] == ["/d/0.txt", "", "duplicate row: the same", "left, out"] and rows[-1][1] == str(ROWS_SHOWN)
 
 
 def test_real_labels(datasets_folder):

@@ -197,7 +197,7 @@ def _convert(
     to: str = "yolo",  # or coco
     strict: bool | float | None = None,  # mask IoU that no object may fall below, else nothing is written
 ) -> int:
-    from seglab.convert.convert import convert
+    from seglab.convert import convert
 
     report = convert(source, images, out, to, strict)
     print(report)
@@ -225,6 +225,8 @@ def _evaluate(
 
     figures = evaluate_files(gt, dt, kind)
     print(dumps(figures.twelve) if json else figures)
+    for warning in figures.warnings if json else ():
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _doctor(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from seglab.convert.convert import convert_coco_labels
+from seglab.convert.conversion import convert_coco_labels
 from seglab.datasets.downloads import fetch
 from seglab.datasets.image_lists import list_images
 from seglab.datasets.search import downloads_dir

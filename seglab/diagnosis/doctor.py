@@ -172,8 +172,8 @@ def judge(check: str, evidence: str, *suspicions: tuple[bool, str, str]) -> Find
 def check_labels(dataset: SegmentationDataset) -> Finding:
     """Whether the split has objects, and how many rows could not be used."""
     counts = [len(dataset.instances(index)) for index in range(len(dataset))]
-    faults = [problem for problem in dataset.problems if not problem.note]
-    nothing, first = not sum(counts), f"the first fault: {faults[0].what}" if faults else ""
+    faults = [problem for problem in dataset.problems if not problem.is_note]
+    nothing, first = not sum(counts), f"the first fault: {faults[0].message}" if faults else ""
     return judge(
         "labels",
         f"{sum(counts)} objects on {len(counts)} images, {counts.count(0)} of them empty, {len(faults)} faults",

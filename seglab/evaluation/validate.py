@@ -22,7 +22,7 @@ from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader
-from seglab.datasets.spec import DatasetSpec, label_path
+from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
 from seglab.errors import SeglabError, fit_types, keep_within
 from seglab.evaluation import yolo
@@ -30,7 +30,8 @@ from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.files import new_run_dir
-from seglab.formats.coco import read_coco
+from seglab.formats.coco import result_entry
+from seglab.formats.yolo import label_path, raw_rows
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import check_mask_targets, weighted_sums
@@ -77,7 +78,7 @@ class Observation(NamedTuple):
     """One image: what is on it (image frame), and what the network says of it (letterbox frame)."""
 
     image_id: int | str
-    key: int | str  # the image in an accumulator: COCO's id, or its index where ids come from file names
+    key: int | str  # the image in an accumulator, in the order of a file's evaluation: its id, if listed but once
     labels: Path | None  # the label file, where the objects come from one
     letterbox: Letterbox
     instances: list[Instance]
@@ -93,8 +94,9 @@ def observe(
 ) -> Iterator[Observation]:  # fmt: skip
     """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
     speed = Counter() if speed is None else speed
-    joined = bool(dataset.spec.parts)  # ids of two datasets may be equal, and label files have ids of their own
-    labelled = not joined and dataset.split not in dataset.spec.annotations
+    listed_once = len(set(dataset.images)) == len(dataset.images)
+    joined = bool(dataset.spec.parts)  # label files have class ids of their own
+    labelled = not joined and dataset.split not in dataset.spec.annotations and dataset.spec.labels is None
     clock = Clock(device)
     on_processor = torch.device(device).type == "cpu"
     for batch in batches:
@@ -106,8 +108,8 @@ def observe(
             speed["inference"] += clock.lap()
             found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
             for detections, own, info in zip(found, prototypes, samples):
-                key = info["index"] if labelled or joined else info["image_id"]
                 labels = label_path(Path(info["path"])) if labelled else None
+                key = info["image_id"] if listed_once else info["index"]
                 # A network that diverges must get its zero, not end the run.
                 detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
                 yield Observation(
@@ -124,9 +126,10 @@ def validate(
     """Figures of `forward` on `batches` of `dataset` (validation items, any order).
 
     names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
-    are appended to it, with class ids as categories.
+    are appended to it, with the ids that the dataset has in COCO files.
     """
     config, speed, count = config or ValidateConfig(), Counter(), len(names)
+    file_names = dataset.file_names() if results is not None else {}
     native = config.protocol == "coco"
     limit, rule = (100, None) if native else (config.max_det, yolo.average_precision)
     boxes, masks = (CocoAccumulator(range(count), kind, limit) for kind in ("bbox", "segm"))
@@ -144,7 +147,8 @@ def validate(
         images[np.unique(present)] += 1
         total += 1
         if results is not None:
-            results += as_results(seen.image_id, found if native else native_instances(seen, every_mask=True)[1])
+            detections = found if native else native_instances(seen, every_mask=True)[1]
+            results += as_results(seen.image_id, file_names[seen.image_id], detections, dataset.category_ids, names)
     speed = {stage: milliseconds / max(total, 1) for stage, milliseconds in speed.items()}
     box, seg = (task_metrics(accumulator, rule) for accumulator in (boxes, masks))
     return Metrics(box, seg, dict(names), images, instances, total, confusion, speed)
@@ -209,25 +213,30 @@ def ground_truth_instances(objects: Sequence[Instance], image_size: tuple[int, i
 def quarter_instances(seen: Observation) -> tuple[Instances, Instances]:
     """Ground truth and detections as the YOLO protocol compares them: in the letterbox, at 1/4 of its resolution."""
     objects = [item for item in seen.instances if not item.crowd]
-    rows = yolo.label_rows(seen.labels) if seen.labels else []
+    rows = raw_rows(seen.labels) if seen.labels else []
     if [class_id for class_id, _ in rows] != [item.class_id for item in objects]:  # no label file, or rows to be fixed
         rows = [yolo.outline_row(item, seen.letterbox.image_size) for item in objects]
     ground_truth = yolo.yolo_ground_truth(rows, seen.letterbox)
     return ground_truth, yolo.quarter_detections(seen.prototypes, seen.detections, seen.letterbox.size)
 
 
-def as_results(image_id: int | str, found: Instances) -> list[dict]:
-    """Detections of one image as rows of a COCO results file."""
+def as_results(
+    image_id: int | str, file_name: str, found: Instances, category_ids: Sequence[int | str], names: dict[int, str]
+) -> list[dict]:
+    """Detections of one image as rows of a COCO results file.
+
+    Beside what COCO asks for, a row has what a reader needs to match it and to score it as validation does: the file
+    name, the name of the category, and the mask's area, where COCO's own tool takes the box's.
+    """
     return [
-        {
-            "image_id": image_id,
-            "category_id": int(class_id),
-            "bbox": [round(float(value), 3) for value in box],
-            "score": float(score),
-            "segmentation": {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")},
-        }
-        for class_id, box, score, mask in zip(found.classes, found.boxes, found.scores, found.masks)
-    ]
+        result_entry(
+            image_id, category_ids[class_id], box, score, mask,
+            file_name=file_name, category_name=names[class_id], mask_area=int(pixels),
+        )
+        for class_id, box, score, mask, pixels in zip(
+            found.classes.tolist(), found.boxes, found.scores, found.masks, found.areas
+        )
+    ]  # fmt: skip
 
 
 def validate_dataset(
@@ -263,10 +272,6 @@ def validate_dataset(
         folder = new_run_dir("val", config.project, config.name, config.exist_ok)
         metrics.save_dir = str(folder)
         if results is not None:
-            if source := spec.annotations.get(config.split) or spec.crowds.get(config.split):
-                categories = read_coco(source).category_ids
-                for row in results:
-                    row["category_id"] = categories[row["category_id"]]
             (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
         if config.plots:
             write_plots(metrics, folder)

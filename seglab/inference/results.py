@@ -19,8 +19,11 @@ import torch
 from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_instances
 from seglab.errors import SeglabError, refuse_unknown
+from seglab.formats.coco import category_ids as coco_category_ids
+from seglab.formats.coco import result_entry
+from seglab.formats.yolo import row_text
 from seglab.geometry.contours import mask_to_rings
-from seglab.geometry.polygons import join_rings, ring_area
+from seglab.geometry.polygons import ring_area
 from seglab.geometry.rle import crop_to_rle
 from seglab.inference.masks import MaskCrop
 from seglab.wording import pluralize
@@ -295,10 +298,9 @@ class Results(Movable):
         Parts and holes are joined by seams without width, so that the row draws the whole mask again. Gives the path.
         """
         lines = []
-        size = np.array(self.orig_shape[::-1])
         for (kind, score, _), rings in zip(self._rows(), self.masks.rings if self.masks else []):
-            numbers = (join_rings(rings) / size).reshape(-1).tolist() + [score] * save_conf
-            lines.append(" ".join([str(kind)] + [f"{number:.6g}" for number in numbers]) + "\n")
+            row = row_text(kind, rings, self.orig_shape, digits=".6g", score=score if save_conf else None)
+            lines.append(row + "\n")
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8")
@@ -363,18 +365,15 @@ class Results(Movable):
         return text.getvalue()
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict]:
-        """COCO's result format with masks as RLE, ready for JSON. category_ids: COCO's id of every class."""
+        """COCO's result format with masks as RLE, ready for JSON.
+
+        category_ids: COCO's id of every class, by default the ids of every COCO file that seglab writes: COCO's own
+        where all names are COCO's, else class id + 1.
+        """
+        ids = coco_category_ids(self.names) if category_ids is None else category_ids
         items = []
         for (kind, score, (x0, y0, x1, y1)), rle in zip(self._rows(), self.masks.rle if self.masks else []):
-            items.append(
-                {
-                    "image_id": image_id,
-                    "category_id": kind if category_ids is None else int(category_ids[kind]),
-                    "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "score": score,
-                    "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
-                }
-            )
+            items.append(result_entry(image_id, int(ids[kind]), (x0, y0, x1 - x0, y1 - y0), score, rle))
         return items
 
     def to_supervision(self) -> Any:

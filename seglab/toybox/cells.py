@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from seglab.data.image import write_image
-from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
+from seglab.formats.yolo import write_dataset_yaml, write_labels
+from seglab.sample import Instance
 
 NAME = "cell"
 VERTICES = 48  # of an outline
@@ -33,10 +34,8 @@ def generate_cells(out: str | Path, train: int = 32, val: int = 16, seed: int = 
             split = "train" if number < train else "val"
             image, rings = draw_cells((seed, number), side)
             write_image(part / "images" / split / f"{number:04d}.png", image)
-            rows = ["0 " + " ".join(f"{value:.5f}" for value in (ring / side).ravel()) for ring in rings]
-            label = part / "labels" / split / f"{number:04d}.txt"
-            label.parent.mkdir(parents=True, exist_ok=True)
-            label.write_text("".join(row + "\n" for row in rows), encoding="ascii")
+            cells = [Instance(0, [ring]) for ring in rings]
+            write_labels(part / "labels" / split / f"{number:04d}.txt", cells, (side, side), digits=".5f")
         write_dataset_yaml(
             part / f"{out.name}.yaml", {split: f"images/{split}" for split in ("train", "val")}, {0: NAME}
         )

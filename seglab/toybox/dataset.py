@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
-import numpy as np
 
-from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
-from seglab.geometry.polygons import bounding_box, join_rings, ring_area
-from seglab.geometry.rle import area, rings_to_rle
+from seglab.formats.coco import annotation_entry, category_entries, category_ids, image_entry, image_ids, write_coco
+from seglab.formats.yolo import write_dataset_yaml, write_labels
 from seglab.parallel import parallel_map, workers_for
 from seglab.progress import with_progress
 from seglab.sample import Sample
-from seglab.toybox.objects import COCO_IDS, NAMES
+from seglab.toybox.objects import NAMES
 from seglab.toybox.scene import scene
 
 JPEG_QUALITY = 92
+DIGITS = ".5f"  # of the fractions in label files
+CATEGORY_IDS = category_ids(dict(enumerate(NAMES)))  # COCO's own, as the names are
 MIN_SHARED = 40  # scenes; fewer are written before worker processes would have started
 EMBEDDED_SEEDS = {"train": (115, 7, 64, 50), "val": (119, 88, 16, 62)}  # of data/toybox8-seg: one of each layout
 
@@ -69,43 +68,15 @@ def fresh_scene(epoch: int, number: int) -> Sample:
     return scene((number, epoch, 1))  # three numbers, where those have two
 
 
-def label_rows(sample: Sample) -> str:
-    """YOLO-seg label text: a row an instance, class and vertices as fractions; parts and holes are joined by seams."""
-    height, width = sample.image.shape[:2]
-    rows = []
-    for instance in sample.instances:
-        row = join_rings(instance.rings) / (width, height)
-        rows.append(f"{instance.class_id} " + " ".join(f"{value:.5f}" for value in row.ravel().tolist()) + "\n")
-    return "".join(rows)
-
-
-def coco_annotation(rings: Sequence[np.ndarray], class_id: int, height: int, width: int) -> dict:
-    """COCO annotation less its ids: polygons, or RLE where there are holes; area in the mask's pixels; bbox xywh."""
-    rle = rings_to_rle(rings, height, width)
-    x0, y0, x1, y1 = bounding_box(rings)
-    segmentation: list[list[float]] | dict[str, Any]
-    if all(ring_area(ring) > 0 for ring in rings):
-        segmentation = [np.round(ring, 2).ravel().tolist() for ring in rings]
-    else:
-        segmentation = {"size": [height, width], "counts": rle["counts"].decode("ascii")}
-    return {
-        "category_id": COCO_IDS[NAMES[class_id]],
-        "segmentation": segmentation,
-        "area": area(rle),
-        "bbox": np.round([x0, y0, x1 - x0, y1 - y0], 2).tolist(),
-        "iscrowd": 0,
-    }
-
-
 def _write_scene(planned: PlannedScene, folder: Path, size: tuple[int, int]) -> list[dict]:
-    """Write image and label of one entry of a plan into `folder` -> the scene's COCO annotations."""
+    """Write image and label of one entry of a plan into `folder` -> its COCO annotations, still without ids."""
     split, stem, seed = planned
     sample = scene(seed, size)
     bgr = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     (folder / "images" / split / f"{stem}.jpg").write_bytes(encoded.tobytes())
-    (folder / "labels" / split / f"{stem}.txt").write_text(label_rows(sample), encoding="ascii")
-    return [coco_annotation(instance.rings, instance.class_id, *size) for instance in sample.instances]
+    write_labels(folder / "labels" / split / f"{stem}.txt", sample.instances, size, digits=DIGITS)
+    return [annotation_entry(0, 0, CATEGORY_IDS[found.class_id], found, size) for found in sample.instances]
 
 
 def _write(out: Path, plan: Sequence[PlannedScene], size: tuple[int, int], workers: int | None) -> Path:
@@ -138,21 +109,13 @@ def _write_scenes(
 def _write_json(
     path: Path, split: str, plan: Sequence[PlannedScene], found: Sequence[list[dict]], size: tuple[int, int]
 ) -> None:
-    """Write the COCO JSON of one split. found: the annotations of each planned scene, still without ids."""
-    images: list[dict] = []
+    """Write the COCO JSON of a split. found: the annotations of every scene of the plan, which get their ids here."""
+    scenes = {Path(f"{planned.stem}.jpg"): own for planned, own in zip(plan, found) if planned.split == split}
+    ids = image_ids(sorted(scenes))
+    images = [image_entry(ids[image], image.name, size) for image in scenes]
     annotations: list[dict] = []
-    for planned, own in zip(plan, found):
-        if planned.split == split:
-            image_id = len(images) + 1
-            file_name = f"{planned.stem}.jpg"
-            images.append({"id": image_id, "file_name": file_name, "height": size[0], "width": size[1]})
-            for annotation in own:
-                annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
-    categories = [{"id": COCO_IDS[name], "name": name, "supercategory": "toybox"} for name in NAMES]
-    content = {
-        "info": {"description": "seglab toybox"},
-        "images": images,
-        "annotations": annotations,
-        "categories": categories,
-    }
-    path.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="ascii")
+    for image, own in scenes.items():
+        for annotation in own:
+            annotations.append(annotation | {"id": len(annotations) + 1, "image_id": ids[image]})
+    categories = [entry | {"supercategory": "toybox"} for entry in category_entries(CATEGORY_IDS, NAMES)]
+    write_coco(path, images, annotations, categories, info={"description": "seglab toybox"})

@@ -554,4 +554,3 @@ OBJECTS: dict[str, tuple[Make, tuple[str, ...], tuple[float, float]]] = {
     "book": (book, ("stand", "lie"), LIFE_SIZE),
 }
 NAMES = list(OBJECTS)
-COCO_IDS = dict(zip(NAMES, (47, 60, 28, 85, 38, 44, 52, 87, 88, 84)))

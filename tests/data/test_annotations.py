@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from seglab.convert.convert import convert
+from seglab.convert import convert
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.formats.issues import Issue, issue_table

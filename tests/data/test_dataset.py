@@ -122,7 +122,7 @@ def test_bad_files_are_told_once_and_the_rest_is_used(make_shelf, capsys):
     damage(spec)
     dataset = SegmentationDataset(spec, "train", 64, AugmentConfig())
     printed = capsys.readouterr().out
-    for part in ("6 findings", "0.txt:1", "0.txt:2", "1.png", "2.png", "3.txt", "4.txt", "image left out"):
+    for part in ("6 issues", "0.txt:1", "0.txt:2", "1.png", "2.png", "3.txt", "4.txt", "image left out"):
         assert part in printed
     assert [path.stem for path in dataset.images] == ["0", "3", "4", "5"]
     assert [len(dataset.instances(index)) for index in range(4)] == [1, 0, 0, 2]
@@ -181,7 +181,7 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
     as_truth = SegmentationDataset(load_dataset(spec.root / "annotations/instances_val.json"), "val", 64)
     assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.instances(0)] == [False, True]
     assert as_truth.instances(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
-    assert "another size" in as_truth.problems[0].what and as_truth.instances(1) == []
+    assert "another size" in as_truth.problems[0].message and as_truth.instances(1) == []
 
     write_dataset_yaml(
         spec.root / "shelf.yaml",

@@ -45,7 +45,7 @@ def test_a_dataset_is_complete_and_reads_back_as_it_was_made(tmp_path):
         assert np.abs(read_image(image).astype(int) - sample.image).mean() < 6
         label = Path(str(image).replace("images", "labels")).with_suffix(".txt")
         instances, problems = read_labels(label, 320, 240, NAMES)
-        assert not [p for p in problems if not p.note]
+        assert not [p for p in problems if not p.is_note]
         assert [o.class_id for o in instances] == [o.class_id for o in sample.instances]
         for read, made in zip(instances, sample.instances):
             difference = np.abs(coverage(read.rings, 240, 320) - coverage(made.rings, 240, 320))

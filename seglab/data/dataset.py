@@ -170,7 +170,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     @property
     def category_ids(self) -> list[int | str]:
         """Class id -> category id in COCO files (`seglab.formats.coco.category_ids`)."""
-        return self._annotations.category_ids
+        return list(self._annotations.category_ids)
 
     def file_names(self) -> dict[int | str, str]:
         """Image id -> what the image is called in COCO files."""

@@ -15,7 +15,7 @@ _GAP = re.compile(r"[\s,]*")
 _DECODE = json.JSONDecoder().raw_decode
 
 
-def stream_json(path: Path, progress: Callable[[int], None] = lambda characters: None) -> Iterator[tuple[str, Any]]:
+def stream_json(path: Path, progress: Callable[[int], object] = lambda characters: None) -> Iterator[tuple[str, Any]]:
     """Yield (key, value) for every member of a JSON file's one object; of a list, (key, item) for every item.
 
     No more than the piece at hand is in memory. progress is called with the characters read. Errors: SeglabError
@@ -39,7 +39,7 @@ def stream_json(path: Path, progress: Callable[[int], None] = lambda characters:
 class _Reader:
     """A window on the text of a file, moved on by `value`, `next` and `expect`."""
 
-    def __init__(self, path: Path, file: TextIO, progress: Callable[[int], None]):
+    def __init__(self, path: Path, file: TextIO, progress: Callable[[int], object]):
         self.path, self.file, self.progress = path, file, progress
         self.text, self.at, self.before = "", 0, 0  # `before`: characters of the file that the window has left
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco  # type: ignore[import-untyped]  # it ships no types
+from pycocotools import mask as coco
 
 from seglab.geometry.polygons import Ring, clip_rings, ring_area
 

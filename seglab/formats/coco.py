@@ -261,8 +261,15 @@ class CocoFile:
         ]
 
     def crowds(self) -> list[dict]:
-        """The annotations that mark crowd regions, as the file has them."""
-        return [row for rows in self.annotations.values() for row in rows if is_crowd(row)]
+        """The annotations that mark crowd regions, as the file has them, with the box and area of what is read."""
+        sizes = {image["id"]: (image.get("height"), image.get("width")) for image in self.images.values()}
+        completed = []
+        for image_id, rows in self.annotations.items():
+            height, width = sizes.get(image_id, (None, None))
+            for row in filter(is_crowd, rows):
+                found = self._instance(row, height, width)[0] if height and width else None
+                completed.append(row | measures(found, (height, width)) if found else row)
+        return completed
 
     def _instance(self, row: dict, height: int, width: int) -> tuple[Instance | None, list[Fault]]:
         read, faults = read_annotation(row, self._class_of, (height, width))
@@ -497,17 +504,21 @@ def annotation_entry(number: int, image_id: Id, category_id: Id, found: Instance
     a score by boxes is the same from the file as from memory; area is the mask's, in pixels.
     """
     mask = found.rle or rings_to_rle(found.rings, *size)
-    rings = outline(found)
-    left, top, right, bottom = map(float, bounding_box(rings))
     return {
         "id": number,
         "image_id": image_id,
         "category_id": category_id,
-        "segmentation": _segmentation(rings, mask, *size),
-        "bbox": [left, top, right - left, bottom - top],
-        "area": area(mask),
+        "segmentation": _segmentation(outline(found), mask, *size),
+        **measures(found, size),
         "iscrowd": int(found.crowd),
     }
+
+
+def measures(found: Instance, size: tuple[int, int]) -> dict:
+    """bbox and area of an annotation, as validation takes them of the instance."""
+    left, top, right, bottom = map(float, bounding_box(outline(found)))
+    mask = found.rle or rings_to_rle(found.rings, *size)
+    return {"bbox": [left, top, right - left, bottom - top], "area": area(mask)}
 
 
 def _segmentation(rings: Sequence[Ring], mask: Rle, height: int, width: int) -> list | dict:

@@ -467,6 +467,6 @@ def _compare(source: list[Instance], read: list[Instance], size: tuple[int, int]
     for found, again in zip(source, read):
         mask = found.rle or rings_to_rle(found.rings, *size)
         iou = same(mask, again.rle or rings_to_rle(again.rings, *size))
-        report.count(area(mask), iou, iou)
+        report.count(area(mask), iou, None)
     if len(read) < len(source):
         report.lose(where, "not found again in what was written", len(source) - len(read))

@@ -63,12 +63,13 @@ class Report:
     own: dict[str, Fidelity] = field(default_factory=_by_size)
     other: dict[str, Fidelity] = field(default_factory=_by_size)
 
-    def count(self, area: float, own: float, other: float) -> None:
-        """Note one written instance: its area in pixels and both IoUs."""
+    def count(self, area: float, own: float, other: float | None) -> None:
+        """Note one written instance: its area in pixels and both IoUs; `other` is None where no row is written."""
         size = SIZES[size_class(area)]
         self.instances_written += 1
         self.own[size].add(own)
-        self.other[size].add(other)
+        if other is not None:
+            self.other[size].add(other)
 
     def lose(self, where: str, message: str, instances: int = 1) -> None:
         """Note instances that are not in the output, and why."""

@@ -35,6 +35,9 @@ class Annotations:
         self._entries: dict[Path, ImageEntry] = {}
         if self._source:
             self._entries = {entry.image: entry for entry in self._source.entries if entry.image}
+        entry = self._entries.get(self.images[0])
+        self._root, self._split = spec.root, split
+        self._stands_in = entry.split if entry and entry.split != split else ""  # the split whose images these are
         self.files = self._files(path)
         self.category_ids = self.coco.category_ids if self.coco else category_ids(self.names)
         listed = self.coco.entries(self.images) if self.coco else {}
@@ -58,7 +61,10 @@ class Annotations:
         return repr(sorted(self.names.items()))
 
     def unplaced(self) -> list[Issue]:
-        """What is wrong with annotations of no image that is listed."""
+        """What is wrong with annotations of no image that is listed, and what else concerns no image alone."""
+        if self._stands_in:
+            message = f"no {self._split} split in the labels"
+            return [Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
         return self.coco.unplaced() if self.coco else []
 
     def image_id(self, image: Path) -> Id:

@@ -19,7 +19,9 @@ BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
 def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = None) -> DatasetSpec:
-    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or a COCO instances JSON; or several, joined.
+    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or labels in another format; or several, joined.
+
+    Formats are those of `seglab.formats.registry`: a COCO JSON, a folder of Labelme JSON, of VOC masks or of mask PNGs.
 
     A name ("coco8-seg", with or without `.yaml`) is looked for in the working directory, SEGLAB_DATASETS, the bundled
     data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and

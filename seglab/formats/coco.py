@@ -76,25 +76,26 @@ def image_ids(images: Sequence[Path], known: Mapping[Path, Id] | None = None) ->
     have none count on from the largest. All ids are distinct, and all numbers, or all text as the known ones are.
     """
     images = list(dict.fromkeys(images))  # one that is listed twice is one image
-    known = known or {}
     if known:
-        numbers = [number for number in known.values() if isinstance(number, int)]
-        as_text = any(isinstance(number, str) for number in known.values())
-        taken = {str(number) for number in known.values()}
-        ids = dict(known)
-        following = max(numbers, default=0) + 1
-        for image in images:
-            if image in ids:
-                continue
-            while str(following) in taken:
-                following += 1
-            ids[image] = str(following) if as_text else following
-            following += 1
-        return ids
+        return dict(known) | _counted_on([image for image in images if image not in known], known.values())
     numbered = [_number_in(image.stem) for image in images]
     if None not in numbered and len(set(numbered)) == len(numbered):
         return {image: number for image, number in zip(images, numbered) if number is not None}
     return {image: number for number, image in enumerate(images, start=1)}
+
+
+def _counted_on(images: Iterable[Path], known: Iterable[Id]) -> dict[Path, Id]:
+    """Ids for images that a COCO JSON does not list: numbers from its largest on, as text if its ids are text."""
+    taken = set(known)
+    as_text = any(isinstance(number, str) for number in taken)
+    following = max((number for number in taken if isinstance(number, int)), default=0) + 1
+    ids: dict[Path, Id] = {}
+    for image in images:
+        while (str(following) if as_text else following) in taken:
+            following += 1
+        ids[image] = str(following) if as_text else following
+        following += 1
+    return ids
 
 
 def _number_in(stem: str) -> int | None:
@@ -262,8 +263,18 @@ class CocoFile:
         ]
 
     def crowds(self) -> list[dict]:
-        """The annotations that mark crowd regions, as the file has them."""
-        return [row for rows in self.annotations.values() for row in rows if is_crowd(row)]
+        """The annotations that mark crowd regions, as the file has them, with the box and area of what is read."""
+        sizes = {image["id"]: (image.get("height"), image.get("width")) for image in self.images.values()}
+        completed = []
+        for image_id, rows in self.annotations.items():
+            height, width = sizes.get(image_id, (None, None))
+            for row in filter(is_crowd, rows):
+                found = self._instance(row, height, width)[0] if height and width else None
+                if found is not None:
+                    mask = found.rle or rings_to_rle(found.rings, height, width)
+                    row = row | _measures(found, mask)
+                completed.append(row)
+        return completed
 
     def _instance(self, row: dict, height: int, width: int) -> tuple[Instance | None, list[Fault]]:
         read, faults = read_annotation(row, self._class_of, (height, width))
@@ -498,17 +509,20 @@ def annotation_entry(number: int, image_id: Id, category_id: Id, found: Instance
     a score by boxes is the same from the file as from memory; area is the mask's, in pixels.
     """
     mask = found.rle or rings_to_rle(found.rings, *size)
-    rings = outline(found)
-    left, top, right, bottom = map(float, bounding_box(rings))
     return {
         "id": number,
         "image_id": image_id,
         "category_id": category_id,
-        "segmentation": _segmentation(rings, mask, *size),
-        "bbox": [left, top, right - left, bottom - top],
-        "area": area(mask),
+        "segmentation": _segmentation(outline(found), mask, *size),
+        **_measures(found, mask),
         "iscrowd": int(found.crowd),
     }
+
+
+def _measures(found: Instance, mask: Rle) -> dict:
+    """bbox and area of an annotation, as validation takes them of the instance, whose mask is `mask`."""
+    left, top, right, bottom = map(float, bounding_box(outline(found)))
+    return {"bbox": [left, top, right - left, bottom - top], "area": area(mask)}
 
 
 def _segmentation(rings: Sequence[Ring], mask: Rle, height: int, width: int) -> list | dict:

@@ -214,6 +214,36 @@ def test_ids_that_mean_other_categories_or_images_are_refused(two_files):
         evaluate_files(gt, dt)
 
 
+def test_crowds_kept_beside_labels_count_alike_in_both(tmp_path, oracle):
+    """Their JSON lacks areas, and its boxes are not those of their masks."""
+    image = tmp_path / "images" / "a.png"
+    image.parent.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)).save(image)
+
+    def square(left, **more):
+        ring = [left, 4, left + 20, 4, left + 20, 24, left, 24]
+        return {"image_id": "first", "category_id": 40, "segmentation": [ring], **more}
+
+    rows = [square(4, iscrowd=0), square(30, iscrowd=1, bbox=[0, 0, 1, 1])]
+    content = {
+        "images": [{"id": "first", "file_name": "a.png", "width": WIDTH, "height": HEIGHT}],
+        "annotations": [{"id": number, **row} for number, row in enumerate(rows, start=1)],
+        "categories": [{"id": 40, "name": "ant"}],
+    }
+    (tmp_path / "instances_val.json").write_text(json.dumps(content))
+    convert(tmp_path / "instances_val.json", images=tmp_path / "images", out=tmp_path / "set")
+    metrics, results = validated(tmp_path / "set/set.yaml", oracle, tmp_path, 1)
+    # What stands on the crowd counts neither way; without it, it would be wrong.
+    results.append(results[0] | {"bbox": [30.0, 4.0, 20.0, 20.0], "score": 0.99, "mask_area": 400})
+    convert(tmp_path / "set", out=tmp_path / "gt.json", to="coco")
+    assert {(row["image_id"], row["category_id"]) for row in results} == {("first", 40)}
+    figures = evaluate_files(tmp_path / "gt.json", tmp_path / "predictions.json", "bbox")
+    assert figures.twelve == metrics.box.coco.twelve
+    (tmp_path / "more.json").write_text(json.dumps(results))
+    more = evaluate_files(tmp_path / "gt.json", tmp_path / "more.json", "bbox")
+    assert more.twelve["AP"] == figures.twelve["AP"] > 0 and more.twelve["AR100"] == figures.twelve["AR100"]
+
+
 def test_an_image_that_is_listed_twice_is_one_image(tmp_path, oracle):
     yaml = make(tmp_path / "set", ["1", "2"], ["ant", "bee"], 5)
     (tmp_path / "set/list.txt").write_text("images/1.png\nimages/2.png\nimages/1.png\n")

@@ -159,6 +159,8 @@ def test_it_is_trained_on_with_masks(known, tmp_path):
     for split in spec.splits:
         dataset = SegmentationDataset(spec, split, 64, strict=True)
         assert len(dataset) == 3
+        told = [issue.action for issue in dataset.problems if "split" in issue.message]
+        assert told == (["train images stand for it"] if spec.labels and split == "val" else [])
         counts = {path.name: len(dataset[i]["masks"]) for i, path in enumerate(dataset.images)}
         assert counts == {name: len(found) for name, found in example().items()}
         for masks_of_image in (dataset[i]["masks"] for i in range(3)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -42,15 +43,21 @@ def publish(made: Path, target: Path) -> None:
             raise
 
 
-def replace_file(made: Path, target: Path) -> None:
-    """Move a finished file to `target`, over the one that may be there. Errors: OSError when it stays locked."""
+def replace(made: Path, target: Path) -> Path:
+    """Move a finished file or folder to `target`, over whatever is there; returns `target`.
+
+    Errors: OSError when what is there stays locked.
+    """
+    if made.is_dir() and target.is_dir():
+        shutil.rmtree(target)  # no system replaces a folder with something in it
     for wait in REPLACE_WAITS:
         try:
             os.replace(made, target)
-            return
+            return target
         except PermissionError:
             time.sleep(wait)
     os.replace(made, target)
+    return target
 
 
 def atomic_write(path: Path, data: bytes) -> Path:
@@ -62,7 +69,7 @@ def atomic_write(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        replace_file(part, path)
+        replace(part, path)
     finally:
         part.unlink(missing_ok=True)
     return path

@@ -72,11 +72,11 @@ class YOLO:
         if Path(model).suffix in (".yaml", ".yml"):
             self._from_architecture(model)
         elif format_of(Path(model)):
-            from seglab.export.runtime import load_runtime
+            from seglab.export.registry import load_runtime
 
             self.runtime = load_runtime(model)
             self.names: dict[int, str] = dict(self.runtime.names)
-            self.license = self.runtime.description.license
+            self.license = self.runtime.metadata.license
         else:
             self.path = find_weights(model)
             self._from_weights(load_weights(self.path))
@@ -405,7 +405,7 @@ class YOLO:
     def mask_targets(self) -> str:
         """What the weights were trained with, "soft" or "hard". Weights that do not say are another tool's: "hard"."""
         if self.runtime is not None:
-            return self.runtime.description.mask_targets
+            return self.runtime.metadata.mask_targets
         return self.overrides.get("mask_targets", "hard")
 
     def _trained_size(self) -> int | tuple[int, int]:
@@ -418,7 +418,7 @@ class YOLO:
         What a file with NMS inside found is not suppressed again, unless the arguments say how.
         """
         arguments = {"mask_targets": self.mask_targets, **arguments}
-        if self.runtime is not None and self.runtime.description.suppressed:
+        if self.runtime is not None and self.runtime.metadata.has_nms:
             arguments = {"iou": 1.0, **arguments}
         if self.runtime is not None and self.runtime.size:
             return arguments | {"imgsz": self.runtime.size, "rect": False}
@@ -524,7 +524,7 @@ def find_weights(model: str | Path) -> Path:
 def weights_beside(exported: str | Path) -> Path:
     """The weights an exported file lies beside: same name, .safetensors."""
     path, row = model_path(Path(exported)), format_of(Path(exported))
-    path = path.with_name(path.name.removesuffix(row.suffix if row else path.suffix) + ".safetensors")
+    path = path.with_name(path.name.removesuffix(row.SUFFIX if row else path.suffix) + ".safetensors")
     if not path.is_file():
         raise SeglabError(f"no weights at {path}: say model= which weights {exported} came from")
     return path

@@ -256,7 +256,8 @@ def test_whoever_asks_for_help_starts_nothing(capsys):
 
 
 def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
-    monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: Runtime(path, ModelMetadata({0: "a"}), None))
+    runtime = Runtime("b.onnx", ModelMetadata({0: "a"}), None)
+    monkeypatch.setattr("seglab.export.registry.load_runtime", lambda path: runtime)
     assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
     assert "give the weights that a.onnx came from" in capsys.readouterr().err
 

@@ -303,13 +303,13 @@ for name, rows in (("boxes", slice(0, 4)), ("scores", slice(4, 14)), ("coefficie
 # Numbers alone are a poor judge, though. Suppression goes by rank, so that noise may swap two near-tied boxes, and a
 # row-by-row comparison then reports many pixels where nothing is wrong. So the library's parity check, through which
 # every export passes, also compares detections **as sets** (has every object on one side a partner on the other?) and
-# their masks. Its numbers differ from CPU to CPU in their last digits; here are its verdicts. *rms* is the root mean
-# square over all numbers of one sort: the largest error shows one wrong number, the mean a small error of all.
+# their masks. Its numbers differ from CPU to CPU in their last digits; here are its verdicts. *RMS* is the root mean
+# square over all numbers of one sort: the max error shows one wrong number, the RMS error a small error of all.
 
 # %%
-for name, row in YOLO(file).runtime.description.parity.items():
+for name, row in YOLO(file).runtime.metadata.parity.items():
     if row["limit"] is not None:
-        print(f"the library's parity check: {name:36} {'ok' if row['ok'] else 'FAILS'}")
+        print(f"the library's parity check: {name:42} {'ok' if row['ok'] else 'FAILS'}")
 
 # %% [markdown]
 # A check that has never stopped anything is a decoration. Plant faults, as they happen in real converters, and see
@@ -479,7 +479,7 @@ files = {"ONNX": file, "ONNX fp16": export("half", format="onnx", half=True)}
 files["TorchScript"] = export("traced", format="torchscript")
 if find_spec("openvino"):
     files["OpenVINO"] = export("intel", format="openvino")
-passed = [all(row["ok"] for row in YOLO(path).runtime.description.parity.values()) for path in files.values()]
+passed = [all(row["ok"] for row in YOLO(path).runtime.metadata.parity.values()) for path in files.values()]
 assert all(passed)
 print("every file that could be made here passes the parity check:", all(passed))
 

@@ -125,7 +125,7 @@ own = torch.nn.functional.one_hot(owner.clamp(min=0), 2).T.bool() & (owner >= 0)
 kept, kept_overlap = alignment * own, overlap * own
 ask = (kept * kept_overlap.amax(1, keepdim=True) / (kept.amax(1, keepdim=True) + 1e-9)).sum(dim=0)
 theirs = assigning.assign(class_logits[None], predicted[None], points, classes, boxes, classes * 0)  # both on image 0
-assert torch.equal(owner, theirs.object_index[0])
+assert torch.equal(owner, theirs.instance_index[0])
 torch.testing.assert_close(ask, theirs.scores[0], atol=1e-4, rtol=1e-4)
 print("same owners, same scores as the library; the best is asked for", [f"{v:.3f}" for v in kept_overlap.amax(1)])
 
@@ -172,7 +172,7 @@ figure, axis = plt.subplots(figsize=(6.4, 4.8), dpi=80)
 axis.imshow(batch["images"][0].permute(1, 2, 0), extent=(0, 640, 640, 0))
 for x0, y0, x1, y1 in batch["boxes"][batch["image_index"] == 0].tolist():
     axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="white"))
-learning = assignment.object_index[0] >= 0
+learning = assignment.instance_index[0] >= 0
 for stride, color in ((8, "C1"), (16, "C0"), (32, "C3")):
     here = learning & (strides[:, 0] == stride)
     axis.scatter(*points[here].T, s=stride * 2, color=color, label=f"stride {stride}", edgecolors="black")
@@ -194,8 +194,8 @@ print("some points learn, most do not:", bool(0 < learning.sum() < len(points) /
 # 1 − complete IoU, weighted by the score that is asked, so good points count more.
 
 # %%
-image, anchor = (assignment.object_index >= 0).nonzero(as_tuple=True)  # (P,) each
-learnt = assignment.object_index[image, anchor]  # which object
+image, anchor = (assignment.instance_index >= 0).nonzero(as_tuple=True)  # (P,) each
+learnt = assignment.instance_index[image, anchor]  # which object
 asked = assignment.scores[image, anchor]
 logits = raw.boxes[image, :, anchor]  # (P, 64)
 true_boxes, at, stride = batch["boxes"][learnt], points[anchor], strides[anchor]
@@ -474,12 +474,16 @@ from seglab.training.loss import LossGains, segmentation_loss
 
 total, terms = segmentation_loss(raw, batch, LossGains())
 all_asked, positives = asked.sum().clamp(min=1), len(asked)
-by_hand = [7.5 * box_term / all_asked, 7.5 * mask_term / positives, 0.5 * class_term / all_asked]
-by_hand = torch.stack([*by_hand, 1.5 * dfl_term / all_asked])
-torch.testing.assert_close(by_hand.detach(), terms, atol=1e-3, rtol=1e-4)
-torch.testing.assert_close(by_hand.sum() * 2, total, atol=1e-3, rtol=1e-4)
-print("equal to the library's:", {name: f"{t:.1f}" for name, t in zip(("box", "mask", "class", "distribution"), terms)})
-assert abs(terms[3] - 1.5 * math.log(16)) < 0.1 and abs(terms[1] - 7.5 * math.log(2)) < 0.2
+by_hand = {
+    "box": 7.5 * box_term / all_asked,
+    "seg": 7.5 * mask_term / positives,
+    "cls": 0.5 * class_term / all_asked,
+    "dfl": 1.5 * dfl_term / all_asked,
+}
+torch.testing.assert_close({name: term.detach() for name, term in by_hand.items()}, terms, atol=1e-3, rtol=1e-4)
+torch.testing.assert_close(sum(by_hand.values()) * 2, total, atol=1e-3, rtol=1e-4)
+print("equal to the library's:", {name: f"{term:.1f}" for name, term in terms.items()})
+assert abs(terms["dfl"] - 1.5 * math.log(16)) < 0.1 and abs(terms["seg"] - 7.5 * math.log(2)) < 0.2
 
 # %% [markdown]
 # ## Recap

@@ -6,6 +6,7 @@ Assignment and loss belong to training, which stands above this folder, so they 
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
+from seglab.training.loss import mean_terms
 from seglab.wording import pluralize
 
 BATCHES, BATCH = 8, 4  # how much of the split the network is run on
@@ -245,7 +247,8 @@ def check_training(
     if isinstance(network, torch.nn.Module):
         network.eval()  # looking must not move the batch normalisation's statistics
         has_nan = not all(parameter.isfinite().all() for parameter in network.parameters())
-    unassigned, positives, images, sides, terms = 0, 0, 0, [], []
+    unassigned, positives, images, sides = 0, 0, 0, []
+    terms: list[dict[str, Tensor]] = []  # name -> scalar, of each batch
     for batch in batches:
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
@@ -253,16 +256,16 @@ def check_training(
             points, strides = anchor_points(*batch["images"].shape[-2:], raw.boxes.device)
             boxes = boxes_from_distribution(raw.boxes.float(), points, strides)
             targets = batch["classes"], batch["boxes"], batch["image_index"]
-            owner = assign(raw.classes.float(), boxes, points, *targets).object_index
-            terms.append(loss(raw, batch)[1].cpu())
+            owner = assign(raw.classes.float(), boxes, points, *targets).instance_index
+            terms.append({name: value.cpu() for name, value in loss(raw, batch)[1].items()})
         learnt = owner[owner >= 0]
         unassigned += len(batch["boxes"]) - len(learnt.unique())
         positives, images = positives + len(learnt), images + len(owner)
         sides += (batch["boxes"][:, 2:] - batch["boxes"][:, :2]).amin(dim=1).tolist()
-    side, terms = np.median(sides) if sides else 0.0, torch.stack(terms)  # terms (batches, 4)
+    side = np.median(sides) if sides else 0.0
     tiny = f"objects are small (median side {side:.0f} px): use a larger imgsz"
     cause = tiny if side < 16 else "points inside the boxes are not chosen: look at assign"
-    named = dict(zip(("box", "seg", "cls", "dfl"), terms.mean(dim=0).tolist()))
+    named = mean_terms(terms)
     silent = [name for name, value in named.items() if value == 0] if positives else []
     diverged = (
         "the weights hold NaN: training diverged, go back to an earlier checkpoint" if has_nan else "look at loss"
@@ -277,7 +280,7 @@ def check_training(
         judge(
             "loss terms",
             ", ".join(f"{name} {value:.3g}" for name, value in named.items()),
-            (not terms.isfinite().all(), BROKEN, diverged),
+            (not all(map(math.isfinite, named.values())), BROKEN, diverged),
             (bool(silent), BROKEN, f"{', '.join(silent)} is 0 and teaches nothing: what is its gain?"),
         ),
     ]

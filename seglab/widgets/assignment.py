@@ -13,7 +13,7 @@ from seglab.drawing.overlays import Color, class_color, draw_box, draw_label
 from seglab.errors import SeglabError
 from seglab.geometry.boxes import complete_iou
 from seglab.model.head import RawOutput, anchor_points, boxes_from_distribution
-from seglab.training.assign import OVERLAP_POWER, POINTS_PER_OBJECT, SCORE_POWER, assign, points_inside
+from seglab.training.assign import OVERLAP_POWER, POINTS_PER_INSTANCE, SCORE_POWER, assign, points_inside
 from seglab.widgets.closeup import SIDE, Closeup, closeup, side_by_side
 from seglab.widgets.forward_pass import raw_output
 from seglab.widgets.panel import Drawn, Panel, slider
@@ -48,11 +48,11 @@ class Reasons(NamedTuple):
         assigned = int(self.assigned[point])
         if assigned == number:
             return f"is assigned to it, with a target score of {self.target[point]:.2f}"
-        if rank >= POINTS_PER_OBJECT:
+        if rank >= POINTS_PER_INSTANCE:
             elsewhere = f"; it is assigned to object {assigned + 1}" if assigned >= 0 else ""
-            return f"is not among its {POINTS_PER_OBJECT} best{elsewhere}"
+            return f"is not among its {POINTS_PER_INSTANCE} best{elsewhere}"
         return (
-            f"is among its {POINTS_PER_OBJECT} best, but its box overlaps object {assigned + 1} more, to which it is "
+            f"is among its {POINTS_PER_INSTANCE} best, but its box overlaps object {assigned + 1} more, to which it is "
             "assigned"
         )
 
@@ -97,7 +97,7 @@ def reasons_of(raw: RawOutput, size: tuple[int, int], classes: Tensor, boxes: Te
         score=score,
         overlap=overlap,
         alignment=score**SCORE_POWER * overlap**OVERLAP_POWER * inside,
-        assigned=result.object_index[0],
+        assigned=result.instance_index[0],
         target=result.scores[0],
     )
 

@@ -158,7 +158,7 @@ def test_labels_that_are_missing_faulty_or_nowhere(copied):
 
 def test_training_that_cannot_learn(toybox, oracle, network):
     def nobody(logits, *_):
-        return assign(logits, *_)._replace(object_index=torch.full((len(logits), logits.shape[2]), -1))
+        return assign(logits, *_)._replace(instance_index=torch.full((len(logits), logits.shape[2]), -1))
 
     forward = healthy(toybox, oracle)
     unassigned = doctor(forward, toybox, toybox.names, CONFIG, "cpu", network, nobody, loss).root_cause

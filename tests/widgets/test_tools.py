@@ -255,7 +255,7 @@ def test_the_assignment_is_trainings(model, batch, image):
     reasons = reasons_of(one, (320, 320), batch["classes"][mine], batch["boxes"][mine])
     first = int(mine.nonzero()[0])
     assert torch.equal(
-        reasons.assigned, torch.where(whole.object_index[image] < 0, -1, whole.object_index[image] - first)
+        reasons.assigned, torch.where(whole.instance_index[image] < 0, -1, whole.instance_index[image] - first)
     )
     torch.testing.assert_close(reasons.target, whole.scores[image], atol=1e-4, rtol=1e-3)
     for number in range(int(mine.sum())):

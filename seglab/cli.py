@@ -224,7 +224,7 @@ def _evaluate(
     from seglab.evaluation.coco import evaluate_files
 
     figures = evaluate_files(gt, dt, kind)
-    print(dumps(figures.twelve) if json else figures)
+    print(dumps(figures.stats) if json else figures)
     for warning in figures.warnings if json else ():
         print(f"warning: {warning}", file=sys.stderr)
 

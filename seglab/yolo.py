@@ -271,9 +271,17 @@ class YOLO:
 
         Arguments: those of seglab.evaluation.validate.ValidateConfig, and device.
         """
-        from seglab.evaluation.validate import validate_dataset
+        from seglab.evaluation.validate import load_split, validate_dataset
 
-        return validate_dataset(*self._examination("val", data, drop_unsupported("val", arguments)))
+        examination = self._examination("val", data, drop_unsupported("val", arguments))
+        forward, spec, names, config, device = examination
+        split = load_split(spec, names, config, device)
+        metrics = validate_dataset(*examination, split)
+        if config.explain:
+            from seglab.diagnosis.explain import explain
+
+            print(explain(forward, split.loader, split.dataset, spec.names, config, device))
+        return metrics
 
     def predict(self, source: Any = None, stream: bool = False, **arguments: Any) -> list[Results] | Iterator[Results]:
         """Find the objects on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
@@ -335,17 +343,14 @@ class YOLO:
         Arguments: those of val, and device. The loss terms are weighted as in the model's own training.
         """
         from seglab.diagnosis.doctor import doctor
-        from seglab.training.assign import assign
-        from seglab.training.loss import LossGains, segmentation_loss
+        from seglab.training.loss import LossGains
 
         *examination, device = self._examination("doctor", data, arguments)
-        examined = {}
+        gains = {name: self.overrides[name] for name in names_of(LossGains) if name in self.overrides}
+        network = None
         if self.network is not None:
-            gains = {name: self.overrides[name] for name in names_of(LossGains) if name in self.overrides}
-            loss = partial(segmentation_loss, gains=LossGains(**gains))
             network = copy.deepcopy(self.network).to(device)  # the user's own stays where it is
-            examined = {"network": network, "assign": assign, "loss": loss}
-        return doctor(*examination, device, **examined)
+        return doctor(*examination, device, network=network, gains=LossGains(**gains))
 
     track = unsupported("track", "it follows no objects from frame to frame; predict finds them on each")
     tune = unsupported("tune", "train with the settings to compare and read their results.csv")

@@ -429,10 +429,10 @@ print({name: float(mask.sum()) for name, mask in kinds.items()}, "cells; its are
 # that. With `mask_ratio=2` the loss enlarges the prototypes twice and compares at half of the input's resolution
 # instead of a quarter. The network is the same, with the same prototypes; it is asked for the mask that will be read.
 # Here are prototypes that answer each question, enlarged as prediction does it: for the first the share less one half,
-# which has the right sign in every cell, and for the second what gradient descent finds (`reduced`).
+# which has the right sign in every cell, and for the second what gradient descent finds (`fit_coarse_logits`).
 
 # %%
-from seglab.diagnosis.upper_bound import reduced
+from seglab.diagnosis.upper_bound import fit_coarse_logits
 
 x = np.linspace(6, 90, 80)
 middle = np.stack((x, 48 + 20 * np.sin(x / 11)), axis=1)
@@ -442,7 +442,7 @@ tail = np.concatenate((middle - 1.6 * across, (middle + 1.6 * across)[::-1]))  #
 ground_truth = torch.from_numpy(soft_masks([[tail]], 96, 96, ratio=1)[0] > 0.5)
 quarter, half = (torch.from_numpy(soft_masks([[tail]], 96, 96, ratio)).float() for ratio in (4, 2))  # (1, 24, 24), ...
 found = {"the ground truth": ground_truth}
-for name, logits in (("mask_ratio=4", quarter - 0.5), ("mask_ratio=2", reduced(half))):  # (1, 24, 24) each
+for name, logits in (("mask_ratio=4", quarter - 0.5), ("mask_ratio=2", fit_coarse_logits(half))):  # (1, 24, 24) each
     found[name] = F.interpolate(logits[None], size=ground_truth.shape, mode="bilinear")[0, 0] > 0
 shares = {name: float((mask & ground_truth).sum() / (mask | ground_truth).sum()) for name, mask in found.items()}
 assert shares["mask_ratio=4"] < shares["mask_ratio=2"] - 0.1

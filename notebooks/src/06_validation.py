@@ -170,7 +170,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # it talks a lot
     guesses = np.array([[1, *box, score, 1] for box, score in zip(on_paper(found).boxes, scores)])
     told = COCOeval(coco, coco.loadRes(guesses), "bbox")
     told.evaluate(), told.accumulate(), told.summarize()
-assert np.allclose(told.stats, list(paper.summarise().twelve.values()))
+assert np.allclose(told.stats, list(paper.summarise().stats.values()))
 print("all twelve agree")
 
 # %% [markdown]
@@ -186,7 +186,7 @@ print("all twelve agree")
 nonsense = np.tile([0.0, 0, 5, 5], (90, 1))
 noisy = CocoAccumulator([0], "bbox")
 noisy.add(0, on_paper(ground_truth), on_paper(np.vstack((found, nonsense)), scores=np.append(scores, [0.01] * 90)))
-assert noisy.summarise().twelve["AP"] == paper.summarise().twelve["AP"]
+assert noisy.summarise().stats["AP"] == paper.summarise().stats["AP"]
 print(f"AP as before; precision of the whole list {hits[-1] / 4:.3f} -> {hits[-1] / 94:.3f}")
 
 # %% [markdown]
@@ -207,7 +207,7 @@ for kind in ("bbox", "segm"):
     one = CocoAccumulator([0], kind)
     box = np.array([[0.0, 0, 40, 40]])
     one.add(0, on_paper(box, masks=[rle.encode(thin)]), on_paper(box, masks=[rle.encode(block)], scores=np.ones(1)))
-    both[kind] = one.summarise().twelve["AP"]
+    both[kind] = one.summarise().stats["AP"]
 print(f"IoU of the boxes 1.000, of the masks {rle.iou([rle.encode(thin)], [rle.encode(block)])[0, 0]:.3f}; AP", end=" ")
 print({kind: round(value, 3) for kind, value in both.items()})
 
@@ -235,7 +235,7 @@ print(metrics.table())
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
-from seglab.evaluation.validate import ValidateConfig, native_instances, observe, validate
+from seglab.evaluation.validate import ValidateConfig, evaluated_images, native_instances, validate
 from seglab.inference.decode import decode
 
 spec, config = load_dataset("toybox8-seg"), ValidateConfig()
@@ -248,7 +248,7 @@ def forward(images):
     return decode(raw, *images.shape[2:]), raw.prototypes
 
 
-pictures = [native_instances(seen, every_mask=True) for seen in observe(forward, loader, dataset, config)]
+pictures = [native_instances(image, every_mask=True) for image in evaluated_images(forward, loader, dataset, config)]
 print(len(pictures), "images;", sum(len(real.classes) for real, _ in pictures), "objects")
 
 
@@ -356,7 +356,7 @@ shelf = np.array([[x, y, x + 8, y + 8] for y in range(0, 100, 10) for x in range
 for limit in (100, 300):
     crowded = CocoAccumulator([0], "bbox", limit=limit)
     crowded.add(0, on_paper(shelf), on_paper(shelf, scores=np.linspace(1, 0.5, len(shelf))))
-    print(f"{len(shelf)} cups, at most {limit} detections: AP {crowded.summarise().twelve['AP']:.3f}")
+    print(f"{len(shelf)} cups, at most {limit} detections: AP {crowded.summarise().stats['AP']:.3f}")
 
 # %% [markdown]
 # **Crowds.** COCO marks heaps that nobody outlined one by one as a *crowd*. A detection on a crowd (overlap is then
@@ -373,7 +373,7 @@ for known in (True, False):
     (one,) = crowds.matches()
     ap50 = average_precision(one.true[~one.ignored[:, 0, 0], 0, 0], 3)
     print(f"the heap is {'marked as a crowd' if known else 'not marked'}: AP at IoU 0.5 {ap50:.3f}")
-    assert np.isclose(ap50, crowds.summarise().twelve["AP50"])
+    assert np.isclose(ap50, crowds.summarise().stats["AP50"])
 
 # %% [markdown]
 # **The resolution.** COCO compares masks in the photograph's own pixels. The YOLO protocol compares them where the
@@ -387,8 +387,8 @@ for known in (True, False):
 # %% alt="One object and its detection twice: at the image's own resolution with fine outlines, and on the coarse grid where both are made of blocks."
 from seglab.evaluation.validate import quarter_instances
 
-seen = next(iter(observe(forward, loader, dataset, config)))
-worlds = native_instances(seen, every_mask=True), quarter_instances(seen)
+first = next(iter(evaluated_images(forward, loader, dataset, config)))
+worlds = native_instances(first, every_mask=True), quarter_instances(first)
 ious = [rle.iou(guess.masks, real.masks) * (guess.classes[:, None] == real.classes) for real, guess in worlds]
 gap = (ious[0] > 0.5) * np.abs(ious[0] - ious[1])
 which, thing = np.unravel_index(gap.argmax(), gap.shape)  # where the two worlds differ most
@@ -416,7 +416,7 @@ assert np.isclose(explanation.coco["mask"], figures.seg.map)
 # ## What do the mistakes cost?
 #
 # A figure of 0.55 says that something is wrong, not what. So give every wrong detection a cause, fix all mistakes of
-# one cause the way an oracle would, and see what AP50 gains (the idea is TIDE's). The causes: *localisation*, the
+# one cause the way an oracle would, and see what AP50 gains (the idea is TIDE's). The causes: *localization*, the
 # right class on an object, IoU 0.1 to 0.5; *classification*, IoU at least 0.5 with an object of another class; *both*,
 # IoU 0.1 to 0.5 with an object of another class; *duplicate*, a second detection of one object; *background*, IoU under
 # 0.1 with everything; and *missed*, an object that none of these explains. Gains do not add up to what is lacking:
@@ -479,7 +479,7 @@ print("mask mAP is now near zero:", model.val(data=shifted, imgsz=640, verbose=F
 # %% tags=["nbval-ignore-output"]
 diagnosis = model.doctor(shifted, imgsz=640)
 print(diagnosis)
-assert diagnosis.root_cause.check == "class names" and "off by" in diagnosis.root_cause.cause
+assert diagnosis.root_cause.name == "class names" and "off by" in diagnosis.root_cause.cause
 
 # %% [markdown]
 # Now a fault in code. A decoder that gives corners where centre and size are wanted is a common slip in hand-written
@@ -497,7 +497,7 @@ def slipped(images):
 
 
 root_cause = doctor(slipped, spec, spec.names).root_cause
-print(f"{root_cause.check}: {root_cause.cause}")
+print(f"{root_cause.name}: {root_cause.cause}")
 
 # %% [markdown]
 # **What the doctor cannot see.** It does notice two classes that were exchanged. But suppose that somebody labelled
@@ -509,7 +509,7 @@ print(f"{root_cause.check}: {root_cause.cause}")
 
 # %% alt="A confusion matrix: along the diagonal most cells are dark, but the column of bananas is empty, and many labelled bottles are called bananas."
 merged = spoilt_copy(lambda number: 5 if number == 6 else number)  # bananas are now labelled as bottles
-assert not [finding for finding in model.doctor(merged, imgsz=640).findings if finding.state == "broken"]
+assert not [check for check in model.doctor(merged, imgsz=640).checks if check.state == "broken"]
 confusion = model.val(data=merged, imgsz=640, verbose=False).confusion_matrix
 names, share = [*spec.names.values(), "background"], confusion / confusion.sum(axis=0).clip(1)
 figure, axis = plt.subplots(figsize=(4.6, 4.2), dpi=80)

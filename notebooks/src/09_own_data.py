@@ -200,7 +200,7 @@ print(str(found).replace(str(folder), "..."))
 assert len(found.duplicates) == 1
 
 # %% [markdown]
-# There it is: a photo in training whose twin is in validation. ("No problems found" speaks of files and label rows
+# There it is: a photo in training whose twin is in validation. ("no issues found" speaks of files and label rows
 # only.) Read the other tables as well. Is a class rare? Are most objects small (then train with a larger `imgsz`)?
 # And look at the sheet, all of it: it shows in ten seconds what no table does, outlines beside their objects, a class
 # that was forgotten on half of the photos. (At most 24 photos are on it; here are its first and its last row, with the
@@ -368,9 +368,9 @@ print("above what was drawn, below what was found:", axes.shape)
 
 # %%
 diagnosis = model.doctor(data=mine)
-print([finding.check for finding in diagnosis.findings])
-print("broken:", [finding.check for finding in diagnosis.findings if finding.state == "broken"])
-assert not [finding for finding in diagnosis.findings if finding.state == "broken"]
+print([check.name for check in diagnosis.checks])
+print("broken:", [check.name for check in diagnosis.checks if check.state == "broken"])
+assert not [check for check in diagnosis.checks if check.state == "broken"]
 
 # %% [markdown]
 # Now a fault that no figure shows: the YAML lists the classes in another order than the labels were written in. mAP
@@ -383,8 +383,8 @@ shuffled.write_text(mine.read_text().replace(", ".join(names), ", ".join(names[:
 before, after = (model.val(data=each, verbose=False).seg.map for each in (mine, shuffled))
 print("the same mAP with reversed names:", before == after)
 suspect = model.doctor(data=shuffled).root_cause
-print("look at:", suspect.check, "-", suspect.cause)
-assert suspect.check == "class names"
+print("look at:", suspect.name, "-", suspect.cause)
+assert suspect.name == "class names"
 
 # %% [markdown]
 # Had we *trained* with that YAML, both would agree and the doctor could not know. Only the contact sheet tells you

@@ -32,7 +32,7 @@ from seglab.geometry.letterbox import STRIDE, letterbox
 from seglab.inference.nms import Detections
 from seglab.inference.predictor import Forward, PredictConfig, fit, predict_batch, to_tensor
 from seglab.inference.results import Results
-from seglab.inference.sources import Frame
+from seglab.inference.sources import SourceImage
 from seglab.model.yolo11 import YOLO11Seg
 
 MAX_IMAGES = 8  # that are compared in numbers and detections; mAP takes the whole validation split
@@ -331,7 +331,7 @@ def _end_to_end_differences(
     )
     differences = EndToEndDifferences()
     for image in images:
-        (expected,) = predict_batch(forward, [Frame("", image)], config, runtime.names)
+        (expected,) = predict_batch(forward, [SourceImage("", image)], config, runtime.names)
         differences.add(expected, end_to_end(image))
     return differences
 

@@ -43,15 +43,21 @@ def publish(made: Path, target: Path) -> None:
             raise
 
 
-def replace_file(made: Path, target: Path) -> None:
-    """Move a finished file to `target`, over the one that may be there. Errors: OSError when it stays locked."""
+def replace(made: Path, target: Path) -> Path:
+    """Move a finished file or folder to `target`, over whatever is there; returns `target`.
+
+    Errors: OSError when what is there stays locked.
+    """
+    if made.is_dir() and target.is_dir():
+        shutil.rmtree(target)  # no system replaces a folder with something in it
     for wait in REPLACE_WAITS:
         try:
             os.replace(made, target)
-            return
+            return target
         except PermissionError:
             time.sleep(wait)
     os.replace(made, target)
+    return target
 
 
 def atomic_write(path: Path, data: bytes) -> Path:
@@ -63,7 +69,7 @@ def atomic_write(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        replace_file(part, path)
+        replace(part, path)
     finally:
         part.unlink(missing_ok=True)
     return path
@@ -72,13 +78,6 @@ def atomic_write(path: Path, data: bytes) -> Path:
 def cache_dir() -> Path:
     """Where downloads and generated datasets live: SEGLAB_CACHE, else the platform's user cache folder."""
     return Path(os.environ.get("SEGLAB_CACHE") or user_cache_dir("seglab", appauthor=False))
-
-
-def replace(made: Path, place: Path) -> Path:
-    """Move a finished file or folder to `place`, over whatever is there; returns `place`."""
-    if made.is_dir() and place.is_dir():
-        shutil.rmtree(place)  # no system replaces a folder with something in it
-    return made.replace(place)
 
 
 def bundled_data_dir() -> Path:

@@ -90,7 +90,7 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("train model=toybox-n data=2024", "no dataset '2024'"),
         ("val model=toybox-n data=2024", "no dataset '2024'"),
         ("check data=2024", "no dataset '2024'"),
-        ("convert source=2025 out=made", "2025 is no COCO or Labelme JSON"),
+        ("convert source=2025 out=made", "2025 is none of the formats that can be converted"),
         ("evaluate gt=1 dt=2", "no file 1"),
         ("predict model=toybox-n source=1.5", "no image, video or folder at 1.5"),
         ("predict model=", "model=None must be of type str"),

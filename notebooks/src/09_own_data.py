@@ -43,8 +43,8 @@ print("an empty folder for photos:", not any(photos.iterdir()))
 
 # %%
 from seglab.geometry.polygons import ring_area
+from seglab.toybox.objects import NAMES
 from seglab.toybox.scene import scene
-from seglab.toybox.things import NAMES
 
 CALLED = {"cup": "mug", "clock": "clock", "teddy bear": "teddy"}
 
@@ -147,7 +147,7 @@ from seglab.convert import convert
 
 report = convert(photos, out=folder / "mine")
 print(f"{report.images_written} of {report.images} photos, {report.instances_written} of {report.instances} objects")
-print("lost:", [problem.what for problem in report.problems if not problem.note])
+print("lost:", [issue.message for issue in report.issues if not issue.is_note])
 print("lowest IoU of any object with what was drawn:", min(size.worst for size in report.own.values()))
 assert report.lost == 1 and min(size.worst for size in report.own.values()) == 1
 
@@ -412,7 +412,7 @@ assert suspect.name == "class names"
 # - Yosinski et al., *How transferable are features in deep neural networks?*, 2014, for freezing layers.
 # - Kaufman et al., *Leakage in Data Mining*, 2012; Lewis and Gale, *A Sequential Algorithm for Training Text
 #   Classifiers*, 1994, for labelling the least sure first.
-# - The library: `seglab/convert/convert.py`, `seglab/diagnosis/check.py`, `seglab/model/weights.py`,
+# - The library: `seglab/convert/conversion.py`, `seglab/diagnosis/check.py`, `seglab/model/weights.py`,
 #   `seglab/training/optim.py`, `seglab/diagnosis/doctor.py`.
 #
 # ## Exercises

@@ -119,7 +119,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
                 self.images.append(path)
                 self.image_sizes.append(size)
         if not self.images:
-            first = f"{self.problems[0].where}: {self.problems[0].what}"
+            first = f"{self.problems[0].where}: {self.problems[0].message}"
             raise SeglabError(
                 f"none of the {len(listed)} images of {self.split} in {self.spec.root} can be read; {first}"
             )
@@ -166,8 +166,17 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         return Sample(image, self.instances(index), str(path))
 
     def image_id(self, index: int) -> int | str:
-        """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
+        """The image's id in COCO files (`seglab.formats.coco.image_ids`)."""
         return self._annotations.image_id(self.images[index])
+
+    @property
+    def category_ids(self) -> list[int | str]:
+        """Class id -> category id in COCO files (`seglab.formats.coco.category_ids`)."""
+        return list(self._annotations.category_ids)
+
+    def file_names(self) -> dict[int | str, str]:
+        """Image id -> what the image is called in COCO files."""
+        return {self._annotations.image_id(image): name for image, name in self._annotations.file_names().items()}
 
     def __getitem__(self, index: int) -> Item:
         """One item, ready for `collate`; crowd regions are not in it."""

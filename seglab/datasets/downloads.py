@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from seglab.errors import SeglabError
-from seglab.files import cache_dir, replace_file
+from seglab.files import cache_dir, replace
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 20
@@ -118,7 +118,7 @@ def fetch(name: str) -> Path:
     except SeglabError:
         part.unlink()
         raise
-    replace_file(part, path)
+    replace(part, path)
     return path
 
 

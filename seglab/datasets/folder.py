@@ -1,4 +1,4 @@
-"""A folder as a dataset, whatever says what is in it."""
+"""A folder of images and YOLO-seg labels as a dataset."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from seglab.files import real_files
 
 
 def read_folder(folder: Path) -> DatasetSpec | None:
-    """The dataset in a folder, or None where it holds none that can be read directly.
-
-    Asked in turn: a YAML in it; the folders of a known archive. (A folder in another format of `seglab.formats` would
-    be asked for here, last.)
-    """
+    """The dataset of a folder with a YAML, or with the folders of a known archive; None for any other folder."""
     path = _yaml_in(folder)
     if path is not None:
         return read_dataset_yaml(path)

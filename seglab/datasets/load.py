@@ -9,6 +9,7 @@ from seglab.datasets.coco_json import read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
 from seglab.datasets.folder import read_folder
 from seglab.datasets.join import join_datasets
+from seglab.datasets.other_formats import is_other_json, read_labelled
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.yaml_file import read_dataset_yaml
@@ -18,7 +19,9 @@ BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
 def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = None) -> DatasetSpec:
-    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or a COCO instances JSON; or several, joined.
+    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or labels in another format; or several, joined.
+
+    Formats are those of `seglab.formats.registry`: a COCO JSON, a folder of Labelme JSON, of VOC masks or of mask PNGs.
 
     A name ("coco8-seg", with or without `.yaml`) is looked for in the working directory, SEGLAB_DATASETS, the bundled
     data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and
@@ -53,14 +56,20 @@ def is_local(name: str) -> bool:
 
 
 def _by_path(path: Path) -> DatasetSpec | None:
-    """The dataset at a path; None where nothing lies there that is one."""
-    if path.suffix.lower() == ".json":
+    """The dataset at a path; None where nothing lies there that is one.
+
+    A YAML, or a folder with one, is a YOLO-seg dataset, and a JSON a COCO file, unless its content shows another
+    format; everything else is asked of the formats.
+    """
+    is_json = path.suffix.lower() == ".json"
+    if is_json and not is_other_json(path):
         return read_dataset_json(path)
-    if path.is_file():
+    if path.is_file() and not is_json:
         return read_dataset_yaml(path)
-    if path.is_dir():
-        return read_folder(path)
-    return None
+    found = read_folder(path) if path.is_dir() else None
+    if found is None and path.exists():
+        found = read_labelled(path)
+    return found
 
 
 def _by_name(name: str, split: str | None) -> DatasetSpec | None:

@@ -7,18 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seglab.errors import SeglabError
+from seglab.formats.coco import COCO_NAMES as COCO_NAMES
+from seglab.formats.format import SPLITS as SPLITS
+from seglab.formats.format import LabelSource
+from seglab.formats.yolo import label_path as label_path
 from seglab.sample import Sample
-
-SPLITS = ("train", "val", "test")
-COCO_NAMES = (
-    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
-    "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, "
-    "handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, "
-    "surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, "
-    "broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
-    "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
-    "teddy bear, hair drier, toothbrush"
-).split(", ")
 
 
 @dataclass(frozen=True)
@@ -32,6 +25,7 @@ class DatasetSpec:
     crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
     draw: (epoch, number) -> a training image, for training images that are no files but made when they are needed,
     others in every epoch and all of one size; `splits` lists a name for each.
+    labels: where they are of a format other than YOLO and COCO; they answer for the images of every split.
     parts: of a joined dataset those it is made of, with classes of their own, which `join_datasets` matches by name.
     """
 
@@ -45,6 +39,7 @@ class DatasetSpec:
     faults: dict[str, str] = field(default_factory=dict)
     draw: Callable[[int, int], Sample] | None = None
     parts: tuple[DatasetSpec, ...] = ()
+    labels: LabelSource | None = None
 
     @property
     def source(self) -> str | list[str]:
@@ -70,16 +65,6 @@ class DatasetSpec:
 def numbered_names(count: int) -> dict[int, str]:
     """Names for classes that have none."""
     return {class_id: f"class {class_id}" for class_id in range(count)}
-
-
-def label_path(image: Path) -> Path:
-    """The YOLO label file of an image: the last folder called `images` becomes `labels`, the suffix `.txt`."""
-    parts = list(image.parts)
-    for index in range(len(parts) - 2, -1, -1):
-        if parts[index] == "images":
-            parts[index] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
 
 
 def _in_words(source: str | list[str]) -> str:

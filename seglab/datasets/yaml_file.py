@@ -12,6 +12,7 @@ from seglab.datasets.image_lists import list_images
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import SPLITS, DatasetSpec, numbered_names
 from seglab.errors import SeglabError
+from seglab.formats.yolo import write_dataset_yaml as write_dataset_yaml
 
 Content = dict[str, Any]  # what a YAML says
 
@@ -43,23 +44,6 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
     annotations = _json_files(path, content, "annotations", root)
     crowds = _json_files(path, content, "crowds", root)
     return DatasetSpec(path.stem, root, splits, names, path.absolute(), annotations, crowds, faults)
-
-
-def write_dataset_yaml(
-    path: Path,
-    splits: dict[str, str],
-    names: dict[int, str],
-    annotations: dict[str, str] | None = None,
-    crowds: dict[str, str] | None = None,
-) -> None:
-    """Write a dataset YAML beside the folders it names, all paths relative, so that the dataset moves as a whole.
-
-    splits: split -> folder of images; names: class id -> name; annotations, crowds: split -> COCO JSON. It has no
-    `path`: YOLO tools then start at the YAML's own folder, where `path: .` is the working directory to some.
-    """
-    content = {**splits, "names": dict(names), "annotations": annotations, "crowds": crowds}
-    content = {key: value for key, value in content.items() if value}
-    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _read(path: Path) -> Content:

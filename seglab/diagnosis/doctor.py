@@ -210,9 +210,9 @@ def conclude(name: str, evidence: str, *suspicions: Suspicion) -> Check:
 def check_labels(dataset: SegmentationDataset) -> Check:
     """Whether the split has instances, and how many rows could not be used."""
     counts = [len(dataset.instances(index)) for index in range(len(dataset))]
-    issues = [issue for issue in dataset.problems if not issue.note]
+    issues = [issue for issue in dataset.problems if not issue.is_note]
     total, empty = sum(counts), counts.count(0)
-    first = f"the first issue: {issues[0].what}" if issues else ""
+    first = f"the first issue: {issues[0].message}" if issues else ""
     return conclude(
         "labels",
         f"{total} instances in {len(counts)} images, {empty} of them empty, {pluralize(len(issues), 'issue')}",
@@ -301,7 +301,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
 
     unassigned = positives = image_count = 0
     sides: list[float] = []  # the shorter one of every box, pixels
-    losses: list[dict[str, Tensor]] = []  # term -> scalar, of every batch
+    terms: list[dict[str, Tensor]] = []  # name -> scalar, of each batch
     for batch in batches:
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
@@ -312,8 +312,8 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
             assignment = assign(
                 raw.classes.float(), boxes, points, batch["classes"], batch["boxes"], batch["image_index"]
             )
-            _, terms = segmentation_loss(raw, batch, gains)
-            losses.append({name: value.cpu() for name, value in terms.items()})
+            batch_terms = segmentation_loss(raw, batch, gains)[1]
+            terms.append({name: value.cpu() for name, value in batch_terms.items()})
         assigned = assignment.instance_index[assignment.instance_index >= 0]  # instance of every positive anchor point
         unassigned += len(batch["boxes"]) - len(assigned.unique())
         positives += len(assigned)
@@ -321,7 +321,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
         sides += (batch["boxes"][:, 2:] - batch["boxes"][:, :2]).amin(dim=1).tolist()
 
     assignment_check = check_assignment(positives, image_count, unassigned, sides)
-    return [assignment_check, check_loss(mean_terms(losses), has_nan, any_positive=positives > 0)]
+    return [assignment_check, check_loss(mean_terms(terms), has_nan, any_positive=positives > 0)]
 
 
 def check_assignment(positives: int, image_count: int, unassigned: int, sides: list[float]) -> Check:
@@ -339,7 +339,7 @@ def check_assignment(positives: int, image_count: int, unassigned: int, sides: l
 
 
 def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Check:
-    """Whether the loss terms are finite, and none of them zero that should teach something."""
+    """Whether the mean loss terms are finite, and none of them zero that should teach something."""
     zero = [name for name, value in means.items() if value == 0] if any_positive else []
     not_finite = "look at loss"
     if has_nan:
@@ -347,7 +347,7 @@ def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Ch
     return conclude(
         "loss terms",
         ", ".join(f"{name} {value:.3g}" for name, value in means.items()),
-        Suspicion(not all(math.isfinite(value) for value in means.values()), BROKEN, not_finite),
+        Suspicion(not all(map(math.isfinite, means.values())), BROKEN, not_finite),
         Suspicion(bool(zero), BROKEN, f"{', '.join(zero)} is 0 and teaches nothing: check its gain"),
     )
 

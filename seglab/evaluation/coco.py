@@ -12,9 +12,9 @@ masks.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -25,13 +25,15 @@ from pycocotools import mask as coco_mask
 from seglab.errors import SeglabError
 from seglab.evaluation.boundary import boundary
 from seglab.evaluation.matching import Pairs, count_within, match_all_images
-from seglab.formats.coco import is_crowd
-from seglab.geometry.rle import FAR, Rle, compress, packed_areas
+from seglab.formats.coco import draw_rows, is_crowd, read_ground_truth, read_results, same_file
+from seglab.geometry.rle import Rle
+from seglab.wording import pluralize
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px^2
 MAX_DETECTIONS = (1, 10, 100)
+MAX_LISTED = 5  # ids that a message names
 IOU_TYPES = ("bbox", "segm", "boundary")
 STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
@@ -105,11 +107,13 @@ class PrecisionRecall(NamedTuple):
 class CocoMetrics:
     """What the protocol reports; -1 stands where a class has no ground truth, as in COCO's own tool.
 
-    precision: (T, 101, K, A) at the largest detection limit; recall: (T, K, A, M).
+    precision: (T, 101, K, A) at the largest detection limit; recall: (T, K, A, M); warnings: what is odd about the
+    files they were measured on.
     """
 
     precision: np.ndarray
     recall: np.ndarray
+    warnings: tuple[str, ...] = ()
 
     @property
     def stats(self) -> dict[str, float]:
@@ -138,12 +142,14 @@ class CocoMetrics:
         return _mean_of_known(self.recall[:, :, list(AREAS).index(area), MAX_DETECTIONS.index(limit)])
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<6}{value:>8.4f}" for name, value in self.stats.items())
+        metrics = [f"{name:<6}{value:>8.4f}" for name, value in self.stats.items()]
+        return "\n".join([*metrics, *(f"warning: {warning}" for warning in self.warnings)])
 
 
 def _mean_of_known(values: np.ndarray) -> float:
     known = values[values > -1]
-    return float(known.mean()) if known.size else -1.0
+    # The exact sum, whatever the order of classes: a file lists them by category id, validation by class id.
+    return math.fsum(known.ravel().tolist()) / known.size if known.size else -1.0
 
 
 @dataclass(frozen=True)
@@ -344,19 +350,15 @@ def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) 
 
 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMetrics:
-    """COCO's twelve figures for anyone's standard files: an instances file and a list of results.
+    """COCO's twelve metrics for anyone's standard files: an instances file and a list of results.
 
-    Raises FileNotFoundError for a missing file, SeglabError for a file of another form. What COCO's own tool takes for
-    a miss without a word, masks of another size than their image and scores that are no numbers, is an error too, and
-    so is a damaged RLE, which may end it, or lend it any number.
+    Raises FileNotFoundError for a missing file, SeglabError for a file of another form, and where the two files do not
+    belong together: results of images that the ground truth does not list, or of images or categories that it calls by
+    other names. Categories that it lacks are told in `warnings`. What COCO's own tool takes for a miss without a word,
+    masks of another size than their image and scores that are no numbers, is an error too, and so is a damaged RLE,
+    which may end it, or lend it any number.
     """
-    truth, results = _read_json(gt), _read_json(dt)
-    if not isinstance(truth, dict) or not {"images", "annotations", "categories"} <= truth.keys():
-        raise SeglabError(f"{gt} is no COCO instances file: it needs images, annotations and categories")
-    if not isinstance(results, list):
-        raise SeglabError(f"{dt} is no COCO results file: it must be a list of detections")
-    if not truth["categories"]:
-        raise SeglabError(f"{gt} has no categories, so there is nothing to average over: add them")
+    truth, results = read_ground_truth(gt), read_results(dt)
     side, rows, read = 0, [], None
     try:
         accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
@@ -367,16 +369,19 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
         for side, rows in enumerate((truth["annotations"], results)):
             for row in rows:
                 if row["image_id"] not in by_image:
-                    raise SeglabError(f"{(gt, dt)[side]} speaks of image {row['image_id']}, which {gt} does not list")
+                    raise SeglabError(
+                        f"{(gt, dt)[side]} references image {row['image_id']}, which is missing from {gt}: "
+                        "give the two files of one split of one dataset"
+                    )
                 by_image[row["image_id"]][side].append(row)
-        # COCO's tool takes a detection's area from the box wherever the file has boxes, for masks too.
-        by_box = bool(results) and bool(results[0].get("bbox"))
+        area_key = _area_key(results)
         for image_id, both in by_image.items():
             instances = []
             for side, rows in enumerate(both):
-                read = partial(_instances, size=sizes[image_id], kind=kind, area_by_box=by_box if side else None)
+                read = partial(_instances, size=sizes[image_id], kind=kind, area_key=area_key if side else "area")
                 instances.append(read(rows))
             accumulator.add(image_id, *instances)
+        warnings = _compare_names(gt, dt, truth, results)
     except KeyError as missing:
         raise SeglabError(f"{(gt, dt)[side]} has a row without {missing}, which COCO's format asks for") from missing
     except SeglabError:
@@ -384,7 +389,55 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
     except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
         where = _unreadable(rows, (truth["annotations"], results)[side], read) if read else ""
         raise SeglabError(f"{(gt, dt)[side]} has a row{where} that cannot be read ({error}): correct it") from error
-    return accumulator.summarise()
+    return replace(accumulator.summarise(), warnings=warnings)
+
+
+def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[dict]) -> tuple[str, ...]:
+    """What is odd about results of this ground truth, all of whose images it lists.
+
+    Errors: SeglabError where the same ids mean different things.
+    """
+    names = {category["id"]: str(category["name"]) for category in truth["categories"] if "name" in category}
+    ids = {category["id"] for category in truth["categories"]}
+    files = {image["id"]: str(image["file_name"]) for image in truth["images"] if "file_name" in image}
+    found = {row["category_id"]: row.get("category_name") for row in results}
+    for category_id, name in found.items():
+        if name is not None and names.get(category_id, name) != name:
+            raise SeglabError(
+                f"{dt} calls category {category_id} '{name}', and {gt} calls it '{names[category_id]}': "
+                "write both with the same classes in the same order"
+            )
+    named = {row["image_id"]: row["file_name"] for row in results if "file_name" in row}
+    for image_id, file in named.items():
+        if image_id in files and not same_file(files[image_id], str(file)):
+            raise SeglabError(
+                f"{dt} calls image {image_id} '{file}', and {gt} calls it '{files[image_id]}': "
+                "write both anew from the same images"
+            )
+    unknown = [category_id for category_id in found if category_id not in ids]
+    if not unknown:
+        return ()
+    rows = sum(row["category_id"] not in ids for row in results)
+    which = f"categories that {gt} lacks, which count nowhere: {_listed(unknown)}"
+    if len(unknown) < len(found):
+        return (f"{dt} has {pluralize(rows, 'detection')} of {which}",)
+    return (f"all {rows} detections of {dt} are of {which}; the ground truth has {_listed(ids)}",)
+
+
+def _listed(ids: Iterable[Any]) -> str:
+    """The first few of some ids."""
+    every = [str(each) for each in ids]
+    return ", ".join(every[:MAX_LISTED]) + (f" and {len(every) - MAX_LISTED} more" if len(every) > MAX_LISTED else "")
+
+
+def _area_key(results: list[dict]) -> str:
+    """What the area of a mask in a results file is: its own where every row says it, as those of `val` do.
+
+    Else it is COCO's tool's area: of the box wherever the file has boxes, for masks too; and else the mask's.
+    """
+    if results and all("mask_area" in row for row in results):
+        return "mask_area"
+    return "bbox" if results and results[0].get("bbox") else "mask"
 
 
 def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]], Instances]) -> str:
@@ -398,26 +451,23 @@ def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]]
     return ""
 
 
-def _read_json(path: str | Path) -> Any:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no file {path}: give the path of a COCO JSON")
-    try:
-        return json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise SeglabError(f"{path} is no JSON ({error}): write it again") from error
+def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_key: str) -> Instances:
+    """Rows of a COCO file of one image of `size` (height, width).
 
-
-def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: bool | None) -> Instances:
-    """Rows of a COCO file of one image; area_by_box is None for ground truth, whose areas are given."""
-    masks, areas = _rles(rows, size) if kind != "bbox" or area_by_box is False else (None, None)
+    area_key: "area" in ground truth; in results, whose rows have scores, "bbox", "mask_area" or "mask".
+    """
+    is_truth = area_key == "area"
+    masks, mask_areas = draw_rows(rows, size) if kind != "bbox" or area_key == "mask" else (None, None)
     boxes = None
     if kind == "bbox":
         boxes = coco_mask.toBbox(masks) if masks else np.array([row["bbox"] for row in rows], dtype=np.float64)
-    if area_by_box is None:
-        areas = [row["area"] for row in rows]
-    elif area_by_box:
+    if area_key == "mask":
+        areas = mask_areas
+    elif area_key == "bbox" or (kind == "bbox" and not is_truth):
         areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
-    scores = np.array([0.0 if area_by_box is None else row["score"] for row in rows], dtype=np.float64)
+    else:
+        areas = [row[area_key] for row in rows]
+    scores = np.array([0.0 if is_truth else row["score"] for row in rows], dtype=np.float64)
     if not np.isfinite(scores).all():
         raise ValueError("its score is no finite number")
     return Instances(
@@ -428,42 +478,6 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: 
         scores,
         np.array([is_crowd(row) for row in rows], dtype=bool),
     )
-
-
-def _rles(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.ndarray]:
-    """Masks and areas (N,) of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn.
-
-    Errors: ValueError and TypeError for a shape that cannot be drawn, and for an RLE that is damaged.
-    """
-    masks, areas, strings = [], np.zeros(len(rows)), {}
-    for place, row in enumerate(rows):
-        shape = row.get("segmentation")
-        if shape == []:
-            raise SeglabError(f"an object of image {row['image_id']} has an empty segmentation: give it an outline")
-        if shape is None:
-            x, y, w, h = row["bbox"]
-            shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
-        if isinstance(shape, list):
-            _refuse_undrawable(shape)
-            shape = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
-        elif tuple(shape["size"]) != size:
-            raise ValueError(f"its mask is of the size {shape['size']}, the image of {list(size)}")
-        elif isinstance(shape["counts"], str):
-            strings[place] = shape["counts"]
-        else:
-            shape = compress(shape)
-        if place not in strings:
-            areas[place] = coco_mask.area(shape)
-        masks.append(shape)
-    areas[list(strings)] = packed_areas(list(strings.values()), size[0] * size[1])
-    return masks, areas
-
-
-def _refuse_undrawable(parts: list[list[float]]) -> None:
-    """Errors: ValueError or TypeError for polygons that COCO's rasteriser refuses, or would walk along for hours."""
-    numbers = np.concatenate(parts)
-    if numbers.ndim != 1 or min(map(len, parts)) < 4 or not (np.abs(numbers) <= FAR).all():
-        raise ValueError(f"an outline is a list of at least 3 points x, y within {FAR:,} pixels")
 
 
 def _outside(areas: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader
-from seglab.datasets.spec import DatasetSpec, label_path
+from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
 from seglab.drawing import plots
 from seglab.errors import SeglabError
@@ -32,7 +32,8 @@ from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
 from seglab.files import new_run_dir
-from seglab.formats.coco import read_coco
+from seglab.formats.coco import result_entry
+from seglab.formats.yolo import label_path, raw_rows
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import Rle, area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import weighted_sums
@@ -47,7 +48,7 @@ class EvaluatedImage(NamedTuple):
     """One image: its ground truth (image frame), and what the network predicts for it (letterbox frame)."""
 
     image_id: int | str
-    key: int | str  # the image in an accumulator: COCO's id, or its index where ids come from file names
+    key: int | str  # the image in an accumulator, in the order of a file's evaluation: its id, if listed but once
     label_file: Path | None  # where the ground truth comes from one
     letterbox: Letterbox
     instances: list[Instance]  # ground truth
@@ -75,8 +76,10 @@ def evaluated_images(
 ) -> Iterator[EvaluatedImage]:
     """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
     speed = defaultdict(float) if speed is None else speed
-    joined = bool(dataset.spec.parts)  # ids of two datasets may be equal, and label files have ids of their own
-    has_label_files = not joined and dataset.split not in dataset.spec.annotations
+    listed_once = len(set(dataset.images)) == len(dataset.images)
+    joined = bool(dataset.spec.parts)  # label files have class ids of their own
+    other_format = dataset.split in dataset.spec.annotations or dataset.spec.labels is not None
+    has_label_files = not joined and not other_format
     on_cpu = torch.device(device).type == "cpu"
     clock = Clock(device)
     for batch in batches:
@@ -92,7 +95,7 @@ def evaluated_images(
                 finite_boxes = detections.boxes.nan_to_num(0.0, 0.0, 0.0)
                 yield EvaluatedImage(
                     image_id=sample["image_id"],
-                    key=sample["index"] if has_label_files or joined else sample["image_id"],
+                    key=sample["image_id"] if listed_once else sample["index"],
                     label_file=label_path(Path(sample["path"])) if has_label_files else None,
                     letterbox=sample["letterbox"],
                     instances=sample["source"],
@@ -115,10 +118,11 @@ def validate(
     """Metrics of `forward` on `batches` of `dataset` (validation items, any order).
 
     names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
-    are appended to it, with class ids as categories.
+    are appended to it, with the ids that the dataset has in COCO files.
     """
     config = config or ValidateConfig()
     class_count = len(names)
+    file_names = dataset.file_names() if results is not None else {}
     native = config.protocol == "coco"
     limit = 100 if native else config.max_det
     boxes = CocoAccumulator(range(class_count), "bbox", limit)
@@ -143,7 +147,9 @@ def validate(
         images[np.unique(present)] += 1
         image_count += 1
         if results is not None:
-            results += as_results(image.image_id, found if native else native_instances(image, every_mask=True)[1])
+            detections = found if native else native_instances(image, every_mask=True)[1]
+            file_name = file_names[image.image_id]
+            results += as_results(image.image_id, file_name, detections, dataset.category_ids, names)
 
     rule = None if native else yolo.average_precision
     return Metrics(
@@ -224,7 +230,7 @@ def ground_truth_instances(instances: Sequence[Instance], image_size: tuple[int,
 def quarter_instances(image: EvaluatedImage) -> tuple[Instances, Instances]:
     """Ground truth and detections as the YOLO protocol compares them: in the letterbox, at 1/4 of its resolution."""
     counted = [instance for instance in image.instances if not instance.crowd]
-    rows = yolo.label_rows(image.label_file) if image.label_file else []
+    rows = raw_rows(image.label_file) if image.label_file else []
     # Without a label file, or where reading it fixed something, rows are made of the instances.
     if [class_id for class_id, _ in rows] != [instance.class_id for instance in counted]:
         rows = [yolo.outline_row(instance, image.letterbox.image_size) for instance in counted]
@@ -232,18 +238,23 @@ def quarter_instances(image: EvaluatedImage) -> tuple[Instances, Instances]:
     return ground_truth, yolo.quarter_detections(image.prototypes, image.detections, image.letterbox.size)
 
 
-def as_results(image_id: int | str, found: Instances) -> list[dict]:
-    """Detections of one image as rows of a COCO results file."""
+def as_results(
+    image_id: int | str, file_name: str, found: Instances, category_ids: Sequence[int | str], names: dict[int, str]
+) -> list[dict]:
+    """Detections of one image as rows of a COCO results file.
+
+    Beside what COCO asks for, a row has what a reader needs to match it and to score it as validation does: the file
+    name, the name of the category, and the mask's area, where COCO's own tool takes the box's.
+    """
     return [
-        {
-            "image_id": image_id,
-            "category_id": int(class_id),
-            "bbox": [round(float(value), 3) for value in box],
-            "score": float(score),
-            "segmentation": {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")},
-        }
-        for class_id, box, score, mask in zip(found.classes, found.boxes, found.scores, found.masks)
-    ]
+        result_entry(
+            image_id, category_ids[class_id], box, score, mask,
+            file_name=file_name, category_name=names[class_id], mask_area=int(pixels),
+        )
+        for class_id, box, score, mask, pixels in zip(
+            found.classes.tolist(), found.boxes, found.scores, found.masks, found.areas
+        )
+    ]  # fmt: skip
 
 
 def load_split(
@@ -291,10 +302,6 @@ def validate_dataset(
         folder = new_run_dir("val", config.project, config.name, config.exist_ok)
         metrics.save_dir = str(folder)
         if results is not None:
-            if source := spec.annotations.get(config.split) or spec.crowds.get(config.split):
-                categories = read_coco(source).category_ids
-                for row in results:
-                    row["category_id"] = categories[row["category_id"]]
             (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
         if config.plots:
             write_plots(metrics, folder)

@@ -11,7 +11,6 @@ is taken have no second best, which hardly ever matters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -71,17 +70,6 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
     boxes[:, 2:] -= boxes[:, :2]  # left, top, width, height
     classes, scores = detections.classes.cpu().numpy(), detections.scores.cpu().numpy()
     return Instances(classes, np.zeros(len(boxes)), boxes, rles, scores)
-
-
-def label_rows(path: Path) -> list[tuple[int, np.ndarray]]:
-    """(class, (n, 2) fractions of the image's size) of every row of a label file as it stands; [] if one cannot be."""
-    try:
-        lines = dict.fromkeys(path.read_text(encoding="utf-8-sig").splitlines()) if path.is_file() else ()
-        rows = [np.array(line.split(), dtype=np.float64) for line in lines if line.strip()]
-        outlines = [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows]
-    except ValueError:
-        return []
-    return outlines if all(len(points) > 2 and np.isfinite(points).all() for _, points in outlines) else []
 
 
 def outline_row(instance: Instance, image_size: tuple[int, int]) -> LabelRow:

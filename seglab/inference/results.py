@@ -335,7 +335,11 @@ class Results(Movable):
         return results_io.csv_text(self.summary(normalize, decimals))
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """COCO's result format with masks as RLE, ready for JSON. category_ids: COCO's id of every class."""
+        """COCO's result format with masks as RLE, ready for JSON.
+
+        category_ids: COCO's id of every class, by default the ids of every COCO file that seglab writes: COCO's own
+        where all names are COCO's, else class id + 1.
+        """
         return results_io.coco_rows(self, image_id, category_ids)
 
     def to_supervision(self) -> Any:

@@ -18,7 +18,9 @@ from seglab.config import SaveConfig
 from seglab.data.image import write_image
 from seglab.errors import SeglabError
 from seglab.files import new_run_dir
-from seglab.geometry.polygons import join_rings
+from seglab.formats.coco import category_ids as coco_category_ids
+from seglab.formats.coco import result_entry
+from seglab.formats.yolo import row_text
 from seglab.inference.sources import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:  # the classes there call the functions here
@@ -51,12 +53,9 @@ def plain_name(text: str) -> str:
 def write_label_file(results: Results, path: Path, save_conf: bool) -> Path:
     """One YOLO-seg row per instance, see `Results.save_txt`."""
     lines = []
-    size = np.array(results.orig_shape[::-1])
     for row, rings in zip(rows_of(results), results.masks.rings if results.masks else []):
-        numbers = (join_rings(rings) / size).reshape(-1).tolist()
-        if save_conf:
-            numbers.append(row.score)
-        lines.append(" ".join([str(row.class_id)] + [f"{number:.6g}" for number in numbers]) + "\n")
+        score = row.score if save_conf else None
+        lines.append(row_text(row.class_id, rings, results.orig_shape, digits=".6g", score=score) + "\n")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(lines), encoding="utf-8")
     return path
@@ -117,18 +116,11 @@ def data_frame(items: list[dict[str, Any]]) -> Any:
 
 def coco_rows(results: Results, image_id: int, category_ids: Sequence[int] | None) -> list[dict[str, Any]]:
     """Rows of a COCO results file, see `Results.to_coco`."""
+    ids = coco_category_ids(results.names) if category_ids is None else category_ids
     items = []
     for row, rle in zip(rows_of(results), results.masks.rle if results.masks else []):
         x0, y0, x1, y1 = row.box
-        items.append(
-            {
-                "image_id": image_id,
-                "category_id": row.class_id if category_ids is None else int(category_ids[row.class_id]),
-                "bbox": [x0, y0, x1 - x0, y1 - y0],
-                "score": row.score,
-                "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
-            }
-        )
+        items.append(result_entry(image_id, int(ids[row.class_id]), (x0, y0, x1 - x0, y1 - y0), row.score, rle))
     return items
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING
 from typing import Any
@@ -111,7 +112,12 @@ def evaluate(given: EvaluateInput, _: dict[str, Any]) -> None:
     from seglab.evaluation.coco import evaluate_files
 
     metrics = evaluate_files(given.gt, given.dt, given.iou_type)
-    print(dumps(metrics.stats) if given.json else metrics)
+    if not given.json:
+        print(metrics)
+        return
+    print(dumps(metrics.stats))
+    for warning in metrics.warnings:  # standard output is JSON alone
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def doctor(given: DoctorInput, options: dict[str, Any]) -> int:

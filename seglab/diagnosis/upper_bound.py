@@ -71,7 +71,10 @@ def oracle(dataset: SegmentationDataset, index: int) -> EvaluatedImage:
     )
     prototypes = torch.from_numpy(item["masks"]).float() - 0.5  # (count, h, w), positive where a mask is above one half
     sample = item["sample"]
-    return EvaluatedImage(index, index, None, sample["letterbox"], sample["source"], detections, prototypes)
+    letterbox, source = sample["letterbox"], sample["source"]
+    if letterbox is None or source is None:
+        raise ValueError("an oracle needs items without augmentation")
+    return EvaluatedImage(index, index, None, letterbox, source, detections, prototypes)
 
 
 def fit_coarse_logits(masks: Tensor) -> Tensor:

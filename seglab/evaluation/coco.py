@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px^2
 MAX_DETECTIONS = (1, 10, 100)
 MAX_LISTED = 5  # ids that a message names
+# What numbers and shapes in a file may raise that are not what they should be.
+_UNREADABLE = (AttributeError, IndexError, OverflowError, TypeError, ValueError)
 IOU_TYPES = ("bbox", "segm", "boundary")
 STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
@@ -359,37 +362,67 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
     which may end it, or lend it any number.
     """
     truth, results = read_ground_truth(gt), read_results(dt)
-    side, rows, read = 0, [], None
-    try:
+    with _told_by(gt):
         accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
         sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
-        if len({isinstance(image_id, str) for image_id in sizes}) > 1:
-            raise SeglabError(f"{gt} calls some images by numbers and some by names: call all of them one way")
-        by_image = {image_id: ([], []) for image_id in sizes}
-        for side, rows in enumerate((truth["annotations"], results)):
-            for row in rows:
-                if row["image_id"] not in by_image:
-                    raise SeglabError(
-                        f"{(gt, dt)[side]} references image {row['image_id']}, which is missing from {gt}: "
-                        "give the two files of one split of one dataset"
-                    )
-                by_image[row["image_id"]][side].append(row)
+    if len({isinstance(image_id, str) for image_id in sizes}) > 1:
+        raise SeglabError(f"{gt} calls some images by numbers and some by names: call all of them one way")
+
+    annotations = truth["annotations"]
+    true_rows = _rows_by_image(gt, annotations, sizes, gt)
+    found_rows = _rows_by_image(dt, results, sizes, gt)
+    with _told_by(dt):
         area_key = _area_key(results)
-        for image_id, both in by_image.items():
-            instances = []
-            for side, rows in enumerate(both):
-                read = partial(_instances, size=sizes[image_id], kind=kind, area_key=area_key if side else "area")
-                instances.append(read(rows))
-            accumulator.add(image_id, *instances)
+    for image_id, size in sizes.items():
+        ground_truth = _read_image(gt, true_rows[image_id], annotations, size, kind, "area")
+        detections = _read_image(dt, found_rows[image_id], results, size, kind, area_key)
+        with _told_by(dt):
+            accumulator.add(image_id, ground_truth, detections)
+    with _told_by(dt):
         warnings = _compare_names(gt, dt, truth, results)
-    except KeyError as missing:
-        raise SeglabError(f"{(gt, dt)[side]} has a row without {missing}, which COCO's format asks for") from missing
+    return replace(accumulator.summarise(), warnings=warnings)
+
+
+@contextmanager
+def _told_by(file: str | Path, where: str = "") -> Iterator[None]:
+    """What fails on the content of a file becomes one sentence on that file. where: which row it is, if known."""
+    try:
+        yield
     except SeglabError:
         raise
-    except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
-        where = _unreadable(rows, (truth["annotations"], results)[side], read) if read else ""
-        raise SeglabError(f"{(gt, dt)[side]} has a row{where} that cannot be read ({error}): correct it") from error
-    return replace(accumulator.summarise(), warnings=warnings)
+    except KeyError as missing:
+        raise SeglabError(f"{file} has a row without {missing}, which COCO's format asks for") from missing
+    except _UNREADABLE as error:
+        raise SeglabError(f"{file} has a row{where} that cannot be read ({error}): correct it") from error
+
+
+def _rows_by_image(
+    file: str | Path, rows: list[dict], sizes: dict[int | str, tuple[int, int]], gt: str | Path
+) -> dict[int | str, list[dict]]:
+    """The rows of a file, image by image. Errors: SeglabError for a row of an image that the ground truth lacks."""
+    by_image: dict[int | str, list[dict]] = {image_id: [] for image_id in sizes}
+    with _told_by(file):
+        for row in rows:
+            if row["image_id"] not in by_image:
+                raise SeglabError(
+                    f"{file} references image {row['image_id']}, which is missing from {gt}: "
+                    "give the two files of one split of one dataset"
+                )
+            by_image[row["image_id"]].append(row)
+    return by_image
+
+
+def _read_image(
+    file: str | Path, rows: list[dict], every: list[dict], size: tuple[int, int], kind: str, area_key: str
+) -> Instances:
+    """The `rows` of one image. Errors: SeglabError naming the row, with its place among `every` row of the file."""
+    read = partial(_instances, size=size, kind=kind, area_key=area_key)
+    try:
+        return read(rows)
+    except (KeyError, *_UNREADABLE):
+        where = _unreadable(rows, every, read)
+    with _told_by(file, where):  # once more, for the sentence
+        return read(rows)
 
 
 def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[dict]) -> tuple[str, ...]:
@@ -445,7 +478,7 @@ def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]]
     for row in rows:
         try:
             read([row])
-        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+        except (KeyError, *_UNREADABLE):
             number = next(number for number, each in enumerate(every, start=1) if each is row)
             return f" of image {row['image_id']}, number {number} of its {len(every)},"
     return ""
@@ -457,10 +490,18 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_key: str
     area_key: "area" in ground truth; in results, whose rows have scores, "bbox", "mask_area" or "mask".
     """
     is_truth = area_key == "area"
-    masks, mask_areas = draw_rows(rows, size) if kind != "bbox" or area_key == "mask" else (None, None)
+    masks: list[Rle] | None = None
+    mask_areas = np.zeros(0)
+    if kind != "bbox" or area_key == "mask":
+        masks, mask_areas = draw_rows(rows, size)
+
     boxes = None
-    if kind == "bbox":
-        boxes = coco_mask.toBbox(masks) if masks else np.array([row["bbox"] for row in rows], dtype=np.float64)
+    if kind == "bbox" and masks:
+        boxes = coco_mask.toBbox(masks)
+    elif kind == "bbox":
+        boxes = np.array([row["bbox"] for row in rows], dtype=np.float64)
+
+    areas: Sequence[float] | np.ndarray
     if area_key == "mask":
         areas = mask_areas
     elif area_key == "bbox" or (kind == "bbox" and not is_truth):

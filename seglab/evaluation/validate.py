@@ -246,15 +246,12 @@ def as_results(
     Beside what COCO asks for, a row has what a reader needs to match it and to score it as validation does: the file
     name, the name of the category, and the mask's area, where COCO's own tool takes the box's.
     """
-    return [
-        result_entry(
-            image_id, category_ids[class_id], box, score, mask,
-            file_name=file_name, category_name=names[class_id], mask_area=int(pixels),
-        )
-        for class_id, box, score, mask, pixels in zip(
-            found.classes.tolist(), found.boxes, found.scores, found.masks, found.areas
-        )
-    ]  # fmt: skip
+    rows = []
+    columns = zip(found.classes.tolist(), found.all_boxes, found.all_scores, found.all_masks, found.areas)
+    for class_id, box, score, mask, pixels in columns:
+        about = {"file_name": file_name, "category_name": names[class_id], "mask_area": int(pixels)}
+        rows.append(result_entry(image_id, category_ids[class_id], box, score, mask, **about))
+    return rows
 
 
 def load_split(

@@ -26,8 +26,7 @@ def show(samples, titles, columns):
     rows = -(-len(samples) // columns)
     _, axes = plt.subplots(rows, columns, figsize=(4 * columns, 3.4 * rows), dpi=80, layout="constrained")
     for axis, sample, title in zip(axes.flat, samples, titles):
-        class_ids = [instance.class_id for instance in sample.instances]
-        rings = [instance.rings for instance in sample.instances]
+        class_ids, rings = [each.class_id for each in sample.instances], [each.rings for each in sample.instances]
         axis.imshow(draw_instances(sample.image, class_ids, rings=rings))
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()

@@ -9,7 +9,7 @@
 
 # %% tags=["solution"]
 def minimal_padding(height, width, longest):
-    """Photo sides, new length of the long one -> (canvas height, canvas width), (first row, first column) of the photo."""
+    """Photo sides, new long side -> (canvas height, canvas width), (first row, first column) of the photo."""
     ratio = longest / max(height, width)
     inner = [round(side * ratio) for side in (height, width)]
     outer = [-(-side // 32) * 32 for side in inner]

@@ -206,9 +206,9 @@ print(f"{(ours != coco).sum()} of {coco.sum()} pixels differ, IoU {iou(ours, coc
 # %% [markdown]
 # ## How much of a pixel?
 #
-# Both answers are yes or no. The truth is a fraction: an outline cuts a pixel in two, and the object covers, say, 0.37
-# of it. To get that fraction by hand, **clip the polygon to the pixel's square**, one side at a time, and take the area
-# of what is left (Sutherland and Hodgman, 1974).
+# Both answers are yes or no. The exact answer is a fraction: an outline cuts a pixel in two, and the object covers,
+# say, 0.37 of it. To get that fraction by hand, **clip the polygon to the pixel's square**, one side at a time, and
+# take the area of what is left (Sutherland and Hodgman, 1974).
 
 
 # %%

@@ -472,7 +472,7 @@ while progress.epoch < config.epochs:
 for ours, theirs in ((mine, library), (my_average, library_average)):
     for name, tensor in ours.state_dict().items():
         torch.testing.assert_close(tensor, theirs.state_dict()[name], rtol=1e-3, atol=1e-4)
-print("same losses, same weights, same averages; steps in all:", progress.updates)
+print("same losses, same weights, same averages; steps in total:", progress.updates)
 
 # %% [markdown]
 # ## Resume

@@ -322,7 +322,7 @@ box = torch.stack((x - left, y - top, x + right, y + bottom))
 torch.testing.assert_close(box, detections.boxes[1])
 print("anchor point of stride", int(strides[anchor]), "- the means of its distributions are the sides of the box")
 
-# %% alt="One umbrella, upsampled, with its box and the spread of every side; beside it four histograms over 16 distances, each with one or two tall bars."
+# %% alt="One umbrella, enlarged, with its box and the spread of every side; beside it four histograms over 16 distances, each with one or two tall bars."
 from seglab.widgets import distribution
 
 sides = distribution(model, sample, i=1)
@@ -340,7 +340,7 @@ print("look for broad distributions: sides that something else covers, or that t
 # Back to training (lesson 04), now point by point. Filled points are assigned to the object, larger ones with a higher
 # target score; for the best-aligned points the table says why.
 
-# %% alt="Left a training image with the boxes of its objects; right one of them, a clock, upsampled: a grid of points in its box, ten of them filled."
+# %% alt="Left a training image with the boxes of its objects; right one of them, a clock, enlarged: a grid of points in its box, ten of them filled."
 from seglab.data.collate import collate
 from seglab.widgets import assignment
 

@@ -66,12 +66,12 @@ print("you want to find", sorted(CALLED.values()))
 taken, seed = 0, 0
 while taken < 27:
     made, seed = scene((9, seed), (360, 480)), seed + 1
-    wanted = [instance for instance in made.instances if NAMES[instance.class_id] in CALLED]
-    if wanted:
+    selected = [instance for instance in made.instances if NAMES[instance.class_id] in CALLED]
+    if selected:
         taken += 1
         name = f"IMG_{taken:04}.jpg"
         cv2.imwrite(str(photos / name), made.image[..., ::-1])
-        shapes = [shape for number, instance in enumerate(wanted) for shape in by_hand(instance, number)]
+        shapes = [shape for number, instance in enumerate(selected) for shape in by_hand(instance, number)]
         page = {"imagePath": name, "imageHeight": 360, "imageWidth": 480, "imageData": None, "shapes": shapes}
         (photos / name).with_suffix(".json").write_text(json.dumps(page))
 print(len(list(photos.glob("*.jpg"))), "photos and", len(list(photos.glob("*.json"))), "JSON files")
@@ -289,9 +289,9 @@ import contextlib
 import io
 
 model = YOLO("toybox-n")
-with contextlib.redirect_stdout(io.StringIO()) as told:
+with contextlib.redirect_stdout(io.StringIO()) as printed:
     metrics = model.train(data=mine, imgsz=320, epochs=10, workers=0, plots=False, project=str(folder), name="first")
-lines = told.getvalue().splitlines()
+lines = printed.getvalue().splitlines()
 print(*lines[: next(number for number, line in enumerate(lines) if line.startswith("optimizer"))], sep="\n")
 print("it finds", list(model.names.values()))
 

@@ -255,9 +255,7 @@ def cosine_of_halves_and_whole(training):
 
 # %% tags=["nbval-ignore-output"]
 frozen, live = cosine_of_halves_and_whole(training=False), cosine_of_halves_and_whole(training=True)
-print(
-    f"cosine of the angle between both gradients: {frozen:.2f} with frozen statistics, {live:.2f} with those of the batch"
-)
+print(f"cosine between both gradients: {frozen:.2f} with frozen statistics, {live:.2f} with those of the batch")
 assert 0.8 < frozen < 0.9999 and live < frozen
 
 # %% [markdown]

@@ -328,9 +328,7 @@ for statistics in ("own", "shared"):
 distributed.leave(process)
 """
 (folder / "gradient.py").write_text(PROGRAM)
-print(
-    "functions of seglab.training.distributed that it calls:", ", ".join(re.findall(r"distributed\.(\w+)\(", PROGRAM))
-)
+print("it calls, of seglab.training.distributed:", ", ".join(re.findall(r"distributed\.(\w+)\(", PROGRAM)))
 
 # %% [markdown]
 # `torchrun` starts the program several times and gives each process its number. On a machine with four GPUs the same

@@ -3,9 +3,14 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo lint test lab wheel bench browser site toybox8 clean
+.PHONY: demo dev lint test lab wheel bench browser site toybox8 clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
+
+# Everything to work on seglab
+dev: $(VENV)/.installed-test
+	$(BIN)/python -m pip install -q pre-commit
+	$(BIN)/pre-commit install
 
 # What needs no test to run: style, formatting, types, spelling
 lint: $(VENV)/.installed-test

@@ -20,8 +20,7 @@ from seglab.errors import SeglabError
 from seglab.export.benchmark import interleaved
 from seglab.export.inference_model import InferenceModel
 from seglab.export.metadata import ModelMetadata
-from seglab.export.registry import FORMATS, module_of
-from seglab.export.runtime import load_runtime
+from seglab.export.registry import FORMATS, load_runtime
 from seglab.model.packed import pack
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -43,12 +42,12 @@ def engines(network: YOLO11Seg, imgsz: int, folder: Path) -> dict[tuple[str, str
     names = {index: str(index) for index in range(network.classes)}
     files = {}
     for name, changes in VARIANTS:
-        description = replace(ModelMetadata(names, (imgsz, imgsz)), **changes)
+        metadata = replace(ModelMetadata(names, (imgsz, imgsz)), **changes)
         label = " ".join(str(value) for value in changes.values()).replace("True", "dynamic")
-        path = folder / f"{name}-{label or 'static'}{FORMATS[name].suffix}"
-        calibration = [[torch.rand(1, 3, imgsz, imgsz)]] if "precision" in changes else []
+        path = folder / f"{name}-{label or 'static'}{FORMATS[name].SUFFIX}"
+        calibration = [torch.rand(1, 3, imgsz, imgsz)] if "precision" in changes else []
         try:
-            module_of(FORMATS[name]).write(network, path, description, *calibration)
+            FORMATS[name].write(network, path, metadata, calibration)
             files[name, label] = path
         except SeglabError as error:
             print(f"{name}: {error}")

@@ -73,7 +73,7 @@ def scenes(images: int, seed: int = 0) -> tuple[dict, list[dict]]:
 def run_seglab(gt: Path, dt: Path, kind: str) -> list[float]:
     from seglab.evaluation.coco import evaluate_files
 
-    return list(evaluate_files(gt, dt, kind).twelve.values())
+    return list(evaluate_files(gt, dt, kind).stats.values())
 
 
 def run_pycocotools(gt: Path, dt: Path, kind: str) -> list[float]:

@@ -120,7 +120,7 @@ def write_task(task: Task, splits: dict[str, dict], base: str) -> None:
     """Write a task's folder: COCO JSON and images in source/, the YOLO-seg folder in yolo/, a YAML for both tools."""
     import yaml
 
-    from seglab.convert.convert import convert
+    from seglab.convert import convert
 
     folder = task.yaml.parent
     folder.parent.mkdir(parents=True, exist_ok=True)

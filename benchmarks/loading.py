@@ -20,11 +20,12 @@ os.environ.setdefault("YOLO_OFFLINE", "1")
 import cv2
 import torch
 
-from seglab.convert.convert import convert_coco_labels
+from seglab.convert.conversion import convert_coco_labels
 from seglab.data.augment import AugmentConfig
 from seglab.data.dataset import SegmentationDataset, epoch_order
-from seglab.datasets.load import load_dataset, write_dataset_yaml
+from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
+from seglab.datasets.yaml_file import write_dataset_yaml
 
 COPIES, ROUNDS, IMAGES = 8, 7, 32
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from seglab.dataset_names import register_dataset_names
 from seglab.version import __version__
 
 __all__ = ["YOLO", "Results", "__version__"]
+
+
+register_dataset_names()
 
 
 def __getattr__(name: str):

@@ -179,11 +179,12 @@ def _toybox(
     size: int | list | tuple = (480, 640),  # a side or [height, width] in pixels
     val: float = 0.2,  # share of the scenes that is for validation
 ) -> None:
+    from seglab.geometry.letterbox import as_size
     from seglab.toybox.dataset import generate_dataset
 
-    sides = (size, size) if isinstance(size, int) else tuple(size)
-    if len(sides) != 2 or not all(isinstance(side, int) and side >= LEAST_SIDE for side in sides):
-        raise SeglabError(f"size={size} must be a side or [height, width] in pixels, {LEAST_SIDE} at least")
+    sides = as_size(size, "size")
+    if min(sides) < LEAST_SIDE:
+        raise SeglabError(f"size={size} must be at least {LEAST_SIDE} pixels a side")
     if seed < 0:
         raise SeglabError(f"seed={seed} must be 0 or more")
     print(f"Wrote {generate_dataset(out, count, seed, sides, val)}")
@@ -196,7 +197,7 @@ def _convert(
     to: str = "yolo",  # or coco
     strict: bool | float | None = None,  # mask IoU that no object may fall below, else nothing is written
 ) -> int:
-    from seglab.convert.convert import convert
+    from seglab.convert import convert
 
     report = convert(source, images, out, to, strict)
     print(report)
@@ -223,7 +224,9 @@ def _evaluate(
     from seglab.evaluation.coco import evaluate_files
 
     figures = evaluate_files(gt, dt, kind)
-    print(dumps(figures.twelve) if json else figures)
+    print(dumps(figures.stats) if json else figures)
+    for warning in figures.warnings if json else ():
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _doctor(

@@ -13,13 +13,15 @@ import torch
 from seglab.class_names import equal_classes, same_classes
 from seglab.compat.arguments import drop_unsupported, unsupported
 from seglab.datasets.downloads import ASSETS, fetch
-from seglab.datasets.load import is_dataset_name, is_local, join_datasets, load_dataset
+from seglab.datasets.join import join_datasets
+from seglab.datasets.load import is_dataset_name, is_local, load_dataset
 from seglab.datasets.spec import COCO_NAMES
 from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError, fit_type, names_of, refuse_unknown
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import format_of, model_path
 from seglab.files import bundled_data_dir, cache_dir
+from seglab.geometry.letterbox import as_size
 from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import Weights, load_weights, save_weights
@@ -70,11 +72,11 @@ class YOLO:
         if Path(model).suffix in (".yaml", ".yml"):
             self._from_architecture(model)
         elif format_of(Path(model)):
-            from seglab.export.runtime import load_runtime
+            from seglab.export.registry import load_runtime
 
             self.runtime = load_runtime(model)
             self.names: dict[int, str] = dict(self.runtime.names)
-            self.license = self.runtime.description.license
+            self.license = self.runtime.metadata.license
         else:
             self.path = find_weights(model)
             self._from_weights(load_weights(self.path))
@@ -269,9 +271,17 @@ class YOLO:
 
         Arguments: those of seglab.evaluation.validate.ValidateConfig, and device.
         """
-        from seglab.evaluation.validate import validate_dataset
+        from seglab.evaluation.validate import load_split, validate_dataset
 
-        return validate_dataset(*self._examination("val", data, drop_unsupported("val", arguments)))
+        examination = self._examination("val", data, drop_unsupported("val", arguments))
+        forward, spec, names, config, device = examination
+        split = load_split(spec, names, config, device)
+        metrics = validate_dataset(*examination, split)
+        if config.explain:
+            from seglab.diagnosis.explain import explain
+
+            print(explain(forward, split.loader, split.dataset, spec.names, config, device))
+        return metrics
 
     def predict(self, source: Any = None, stream: bool = False, **arguments: Any) -> list[Results] | Iterator[Results]:
         """Find the objects on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
@@ -333,17 +343,14 @@ class YOLO:
         Arguments: those of val, and device. The loss terms are weighted as in the model's own training.
         """
         from seglab.diagnosis.doctor import doctor
-        from seglab.training.assign import assign
-        from seglab.training.loss import LossGains, segmentation_loss
+        from seglab.training.loss import LossGains
 
         *examination, device = self._examination("doctor", data, arguments)
-        examined = {}
+        gains = {name: self.overrides[name] for name in names_of(LossGains) if name in self.overrides}
+        network = None
         if self.network is not None:
-            gains = {name: self.overrides[name] for name in names_of(LossGains) if name in self.overrides}
-            loss = partial(segmentation_loss, gains=LossGains(**gains))
             network = copy.deepcopy(self.network).to(device)  # the user's own stays where it is
-            examined = {"network": network, "assign": assign, "loss": loss}
-        return doctor(*examination, device, **examined)
+        return doctor(*examination, device, network=network, gains=LossGains(**gains))
 
     track = unsupported("track", "it follows no objects from frame to frame; predict finds them on each")
     tune = unsupported("tune", "train with the settings to compare and read their results.csv")
@@ -403,7 +410,7 @@ class YOLO:
     def mask_targets(self) -> str:
         """What the weights were trained with, "soft" or "hard". Weights that do not say are another tool's: "hard"."""
         if self.runtime is not None:
-            return self.runtime.description.mask_targets
+            return self.runtime.metadata.mask_targets
         return self.overrides.get("mask_targets", "hard")
 
     def _trained_size(self) -> int | tuple[int, int]:
@@ -416,7 +423,7 @@ class YOLO:
         What a file with NMS inside found is not suppressed again, unless the arguments say how.
         """
         arguments = {"mask_targets": self.mask_targets, **arguments}
-        if self.runtime is not None and self.runtime.description.suppressed:
+        if self.runtime is not None and self.runtime.metadata.has_nms:
             arguments = {"iou": 1.0, **arguments}
         if self.runtime is not None and self.runtime.size:
             return arguments | {"imgsz": self.runtime.size, "rect": False}
@@ -469,8 +476,7 @@ class YOLO:
 
         now, side = self._weights_now(), self._trained_size()
         if self._fast is None or self._fast[0] != now:
-            size = (side, side) if isinstance(side, int) else tuple(side)
-            self._fast = now, select_engine(self.network, self.names, size)
+            self._fast = now, select_engine(self.network, self.names, as_size(side))
         return self._fast[1]
 
     def _weights_now(self) -> list[tuple[int, int]]:
@@ -523,7 +529,7 @@ def find_weights(model: str | Path) -> Path:
 def weights_beside(exported: str | Path) -> Path:
     """The weights an exported file lies beside: same name, .safetensors."""
     path, row = model_path(Path(exported)), format_of(Path(exported))
-    path = path.with_name(path.name.removesuffix(row.suffix if row else path.suffix) + ".safetensors")
+    path = path.with_name(path.name.removesuffix(row.SUFFIX if row else path.suffix) + ".safetensors")
     if not path.is_file():
         raise SeglabError(f"no weights at {path}: say model= which weights {exported} came from")
     return path

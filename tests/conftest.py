@@ -13,11 +13,12 @@ from PIL import Image
 
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
-from seglab.datasets.load import load_dataset, write_dataset_yaml
+from seglab.datasets.load import load_dataset
+from seglab.datasets.yaml_file import write_dataset_yaml
 
 # Property tests draw the same examples in every run, so that a run can be repeated and a failure is a change's fault.
 # To search at random instead, now and then and with more examples:
-#     pytest tests/geometry tests/convert/test_convert.py --hypothesis-profile=search
+#     pytest tests/geometry tests/convert/test_rows.py --hypothesis-profile=search
 # What a search finds becomes an @example of its test. A test's own max_examples count in both profiles.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)

@@ -88,16 +88,16 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("train model=toybox-n data=2024", "no dataset '2024'"),
         ("val model=toybox-n data=2024", "no dataset '2024'"),
         ("check data=2024", "no dataset '2024'"),
-        ("convert source=2025 out=made", "2025 is no COCO or Labelme JSON"),
+        ("convert source=2025 out=made", "2025 is none of the formats that can be converted"),
         ("evaluate gt=1 dt=2", "no file 1"),
         ("predict model=toybox-n source=1.5", "no image, video or folder at 1.5"),
         ("predict model=", "model=None must be of type str"),
         ("toybox count=many", "count='many' must be of type int"),
         ("toybox count=2.0", "count=2.0 must be of type int"),
-        ("toybox size=0", "size=0 must be a side or [height, width]"),
-        ("toybox size=-64", "size=-64 must be a side or [height, width]"),
-        ("toybox size=[320,320,3]", "size=[320, 320, 3] must be a side or [height, width]"),
-        ("toybox size=[320,64.0]", "size=[320, 64.0] must be a side or [height, width]"),
+        ("toybox size=0", "size must be one side or (height, width) in pixels, not 0"),
+        ("toybox size=-64", "size must be one side or (height, width) in pixels, not -64"),
+        ("toybox size=[320,320,3]", "size must be one side or (height, width) in pixels, not [320, 320, 3]"),
+        ("toybox size=[320,64.0]", "size must be one side or (height, width) in pixels, not [320, 64.0]"),
         ("toybox seed=-1", "seed=-1 must be 0 or more"),
         ("demo epochs=x", "epochs='x' must be of type int"),
         ("explore imgsz=big", "imgsz='big' must be of type int | None"),
@@ -256,7 +256,8 @@ def test_whoever_asks_for_help_starts_nothing(capsys):
 
 
 def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
-    monkeypatch.setattr("seglab.export.runtime.load_runtime", lambda path: Runtime(path, ModelMetadata({0: "a"}), None))
+    runtime = Runtime("b.onnx", ModelMetadata({0: "a"}), None)
+    monkeypatch.setattr("seglab.export.registry.load_runtime", lambda path: runtime)
     assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
     assert "give the weights that a.onnx came from" in capsys.readouterr().err
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from seglab import files as unfinished_module
-from seglab.files import atomic_write, publish, staging_dir
+from seglab import files
+from seglab.files import atomic_write, publish, replace, staging_dir
 
 
 def test_two_that_make_one_thing_at_once_leave_each_others_work_alone(tmp_path):
@@ -30,6 +30,26 @@ def test_what_fails_leaves_nothing(tmp_path):
     with pytest.raises(FileNotFoundError):
         publish(part, tmp_path / "set")
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_is_there_is_replaced(tmp_path, is_folder):
+    def make(parent, text):
+        path = parent / "model"
+        if is_folder:
+            path.mkdir(parents=True)
+            (path / text).write_text(text)
+        else:
+            path.write_text(text)
+        return path
+
+    target = make(tmp_path, "old")
+    for text in ("new", "newer"):
+        with staging_dir(target) as folder:
+            assert replace(make(folder, text), target) == target
+        found = [path.read_text() for path in ([target] if target.is_file() else target.iterdir())]
+        assert found == [text]
+    assert os.listdir(tmp_path) == ["model"]
 
 
 def test_a_file_is_replaced_whole_and_is_as_readable_as_any(tmp_path, monkeypatch):
@@ -59,7 +79,7 @@ def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path, monkeypatch):
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(unfinished_module, "WAITS", (0.001, 0.001, 0))
+    monkeypatch.setattr(files, "REPLACE_WAITS", (0.001, 0.001))
     assert atomic_write(tmp_path / "file", b"one").read_bytes() == b"one"
     left[0] = 3
     with pytest.raises(PermissionError):

@@ -24,7 +24,7 @@ FLOORS = (
     ("datasets",),
     ("data",),
     ("convert", "toybox"),
-    ("inference",),
+    ("inference", "dataset_names"),
     ("evaluation",),
     ("training", "export"),
     ("diagnosis",),

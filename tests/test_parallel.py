@@ -64,9 +64,9 @@ def test_a_split_looked_at_by_several_is_found_the_same(tmp_path, monkeypatch):
     (tmp_path / "set/labels/val/000004.txt").write_text("0 .1 .1\n")
     images, annotations = spec.images("val"), Annotations(spec, "val")
     alone = scan.scan(images, annotations, strict=False)
-    faulty = {Path(problem.path).stem for problem in alone[1] if not problem.note}
+    faulty = {Path(problem.path).stem for problem in alone[1] if not problem.is_note}
     assert len(alone[0]) == 6 and faulty == {"000002", "000004"}
-    monkeypatch.setattr(scan, "SHARED", 2)
+    monkeypatch.setattr(scan, "MIN_SHARED", 2)
     monkeypatch.setattr(processes, "cores", lambda: 2)
     asked = []
     monkeypatch.setattr(scan, "parallel_map", lambda *args: asked.append(args[2]) or parallel_map(*args))

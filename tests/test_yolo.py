@@ -10,13 +10,14 @@ import torch
 
 from seglab import YOLO
 from seglab.cli import main
-from seglab.datasets.load import load_dataset, write_dataset_yaml
+from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import COCO_NAMES
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.model.transfer import Transfer, describe_transfer, init_network
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.loggers import RunLogger
+from seglab.training.checkpoint import CheckpointWriter
 from seglab.yolo import find_weights, weights_beside
 
 
@@ -467,9 +468,9 @@ def test_resume_goes_on_with_the_run_of_the_weights(tmp_path, monkeypatch, data)
         add(self, good, progress, better)
         raise KeyboardInterrupt
 
-    add = RunLogger.add
+    add = CheckpointWriter.add
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunLogger, "add", stop_after_one)
+        patch.setattr(CheckpointWriter, "add", stop_after_one)
         YOLO("yolo11n-seg.yaml").train(epochs=2, project=str(tmp_path), name="cut", **arguments)
     YOLO("yolo11n-seg.yaml").train(epochs=2, project=str(tmp_path), name="whole", **arguments)
     assert main(["train", "resume", f"model={tmp_path}/cut/weights/last.pt"]) == 0
@@ -481,7 +482,7 @@ def test_a_resumed_run_brings_its_model_and_its_data(tmp_path, monkeypatch):
     project, spec = str(tmp_path / "runs"), load_dataset("toybox8-seg")
     small = {"imgsz": 32, "batch": 4, "workers": 0, "plots": False, "val": False, "project": project, "name": "cut"}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunLogger, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(CheckpointWriter, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         YOLO("yolo11s-seg.yaml").train(data="toybox8-seg", epochs=1, **small)
     write_dataset_yaml(
         tmp_path / "two.yaml", {split: str(spec.root / "images" / split) for split in ("train", "val")}, {0: "a"}

@@ -244,7 +244,7 @@ for decimals in (2, 3, 4, 6):
 # and compared with its source. The output is written completely or not at all.
 
 # %%
-from seglab.convert.convert import convert
+from seglab.convert import convert
 
 report = convert(folder / "instances_train.json", images=folder, out=folder / "mine")
 print(
@@ -296,7 +296,7 @@ broken = json.loads(json.dumps(content))
 broken["annotations"][2]["segmentation"] = [[10, 10, 12, 10]]  # two points, no area
 (folder / "broken_train.json").write_text(json.dumps(broken))
 refused = convert(folder / "broken_train.json", images=folder, out=folder / "broken", strict=0.99)
-print("written:", (folder / "broken").exists(), "- because:", refused.problems[0].what)
+print("written:", (folder / "broken").exists(), "- because:", refused.issues[0].message)
 assert not refused.passed
 
 # %% [markdown]
@@ -373,7 +373,7 @@ print(f"an object in {solid} parts, of which the script keeps {len(mask_to_rings
 # ## Sources
 #
 # - Lin et al., *Microsoft COCO: Common Objects in Context*, 2014, and the format described at cocodataset.org.
-# - The library: `seglab/convert/convert.py`, `seglab/convert/rows.py`, `seglab/formats/yolo.py`,
+# - The library: `seglab/convert/conversion.py`, `seglab/convert/rows.py`, `seglab/formats/yolo.py`,
 #   `seglab/geometry/polygons.py`.
 #
 # ## Exercises

@@ -125,7 +125,7 @@ own = torch.nn.functional.one_hot(owner.clamp(min=0), 2).T.bool() & (owner >= 0)
 kept, kept_overlap = alignment * own, overlap * own
 targets = (kept * kept_overlap.amax(1, keepdim=True) / (kept.amax(1, keepdim=True) + 1e-9)).sum(dim=0)
 theirs = assigning.assign(class_logits[None], predicted[None], points, classes, boxes, classes * 0)  # both on image 0
-assert torch.equal(owner, theirs.object_index[0])
+assert torch.equal(owner, theirs.instance_index[0])
 torch.testing.assert_close(targets, theirs.scores[0], atol=1e-4, rtol=1e-4)
 print("same assignment and targets as the library; best targets:", [f"{v:.3f}" for v in kept_overlap.amax(1)])
 
@@ -172,7 +172,7 @@ figure, axis = plt.subplots(figsize=(6.4, 4.8), dpi=80)
 axis.imshow(batch["images"][0].permute(1, 2, 0), extent=(0, 640, 640, 0))
 for x0, y0, x1, y1 in batch["boxes"][batch["image_index"] == 0].tolist():
     axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="white"))
-learning = assignment.object_index[0] >= 0
+learning = assignment.instance_index[0] >= 0
 for stride, color in ((8, "C1"), (16, "C0"), (32, "C3")):
     here = learning & (strides[:, 0] == stride)
     axis.scatter(*points[here].T, s=stride * 2, color=color, label=f"stride {stride}", edgecolors="black")
@@ -194,8 +194,8 @@ print("some points are assigned, most are not:", bool(0 < learning.sum() < len(p
 # weighted by the target score, so good points count more.
 
 # %%
-image, anchor = (assignment.object_index >= 0).nonzero(as_tuple=True)  # (P,) each
-assigned = assignment.object_index[image, anchor]  # which object
+image, anchor = (assignment.instance_index >= 0).nonzero(as_tuple=True)  # (P,) each
+assigned = assignment.instance_index[image, anchor]  # which object
 target_scores = assignment.scores[image, anchor]
 logits = raw.boxes[image, :, anchor]  # (P, 64)
 true_boxes, at, stride = batch["boxes"][assigned], points[anchor], strides[anchor]
@@ -432,10 +432,10 @@ print({name: float(mask.sum()) for name, mask in variants.items()}, "cells; its 
 # input's resolution instead of a quarter. The network is the same, with the same prototypes; only the target is closer
 # to the mask that prediction reads. Here are mask logits that match each target, upsampled as in prediction: for the
 # first the fraction minus one half, which has the right sign in every cell, and for the second what gradient descent
-# finds (`reduced`).
+# finds (`fit_coarse_logits`).
 
 # %%
-from seglab.diagnosis.upper_bound import reduced
+from seglab.diagnosis.upper_bound import fit_coarse_logits
 
 x = np.linspace(6, 90, 80)
 middle = np.stack((x, 48 + 20 * np.sin(x / 11)), axis=1)
@@ -445,7 +445,7 @@ tail = np.concatenate((middle - 1.6 * across, (middle + 1.6 * across)[::-1]))  #
 ground_truth = torch.from_numpy(soft_masks([[tail]], 96, 96, ratio=1)[0] > 0.5)
 quarter, half = (torch.from_numpy(soft_masks([[tail]], 96, 96, ratio)).float() for ratio in (4, 2))  # (1, 24, 24), ...
 found = {"the ground truth": ground_truth}
-for name, logits in (("mask_ratio=4", quarter - 0.5), ("mask_ratio=2", reduced(half))):  # (1, 24, 24) each
+for name, logits in (("mask_ratio=4", quarter - 0.5), ("mask_ratio=2", fit_coarse_logits(half))):  # (1, 24, 24) each
     found[name] = F.interpolate(logits[None], size=ground_truth.shape, mode="bilinear")[0, 0] > 0
 ious = {name: float((mask & ground_truth).sum() / (mask | ground_truth).sum()) for name, mask in found.items()}
 assert ious["mask_ratio=4"] < ious["mask_ratio=2"] - 0.1
@@ -478,12 +478,16 @@ from seglab.training.loss import LossGains, segmentation_loss
 
 total, terms = segmentation_loss(raw, batch, LossGains())
 score_sum, positives = target_scores.sum().clamp(min=1), len(target_scores)
-by_hand = [7.5 * box_term / score_sum, 7.5 * mask_term / positives, 0.5 * class_term / score_sum]
-by_hand = torch.stack([*by_hand, 1.5 * dfl_term / score_sum])
-torch.testing.assert_close(by_hand.detach(), terms, atol=1e-3, rtol=1e-4)
-torch.testing.assert_close(by_hand.sum() * 2, total, atol=1e-3, rtol=1e-4)
-print("equal to the library's:", {name: f"{t:.1f}" for name, t in zip(("box", "mask", "class", "distribution"), terms)})
-assert abs(terms[3] - 1.5 * math.log(16)) < 0.1 and abs(terms[1] - 7.5 * math.log(2)) < 0.2
+by_hand = {
+    "box": 7.5 * box_term / score_sum,
+    "seg": 7.5 * mask_term / positives,
+    "cls": 0.5 * class_term / score_sum,
+    "dfl": 1.5 * dfl_term / score_sum,
+}
+torch.testing.assert_close({name: term.detach() for name, term in by_hand.items()}, terms, atol=1e-3, rtol=1e-4)
+torch.testing.assert_close(sum(by_hand.values()) * 2, total, atol=1e-3, rtol=1e-4)
+print("equal to the library's:", {name: f"{term:.1f}" for name, term in terms.items()})
+assert abs(terms["dfl"] - 1.5 * math.log(16)) < 0.1 and abs(terms["seg"] - 7.5 * math.log(2)) < 0.2
 
 # %% [markdown]
 # ## Recap

@@ -436,8 +436,9 @@ optimizer, my_losses = optimizer_for(mine), []
 for epoch in range(config.epochs):
     begin(epoch)
     terms = [step(mine, my_average, optimizer, batch, 2 * epoch + i) for i, batch in enumerate(loader)]
-    my_losses.append(torch.stack(terms).mean(dim=0))
-print("three epochs of two steps; every loss is finite:", bool(torch.stack(my_losses).isfinite().all()))
+    my_losses.append({name: torch.stack([batch[name] for batch in terms]).mean() for name in terms[0]})
+finite = all(loss.isfinite() for losses in my_losses for loss in losses.values())
+print("three epochs of two steps; every loss is finite:", finite)
 
 # %% [markdown]
 # The same with the library's `train_one_epoch`, from the same start. (The scaler is for 16-bit floats on a GPU and
@@ -448,16 +449,16 @@ import tempfile
 from pathlib import Path
 
 from seglab.training.checkpoint import Progress, capture, restore, write_state
-from seglab.training.trainer import train_one_epoch
+from seglab.training.engine import Learner, train_one_epoch
 
-folder, gains = Path(tempfile.mkdtemp()), LossGains()
+folder = Path(tempfile.mkdtemp())
 scaler = torch.amp.GradScaler("cpu", enabled=False)
 
 
 def one_epoch(network, average, optimizer, progress):
     begin(progress.epoch)
-    arguments = optimizer, scaler, plan, 2 * progress.epoch, progress.updates, gains, None
-    losses, updates = train_one_epoch(network, average, loader, *arguments)
+    learner = Learner(network, average, optimizer, scaler, LossGains())
+    losses, updates = train_one_epoch(learner, loader, plan, progress.epoch, progress.updates)
     return losses, Progress(progress.epoch + 1, updates)
 
 
@@ -569,7 +570,7 @@ print("the training loss fell:", total[-4:].mean() < total[:4].mean())
 #   and Weight Normalization*, 2017; Polyak and Juditsky, *Acceleration of
 #   Stochastic Approximation by Averaging*, 1992.
 # - The library: `seglab/data/augment.py`, `seglab/data/loader.py`, `seglab/training/optim.py`,
-#   `seglab/training/trainer.py`, `seglab/training/checkpoint.py`.
+#   `seglab/training/engine.py`, `seglab/training/checkpoint.py`.
 #
 # ## Exercises
 #

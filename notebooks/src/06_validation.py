@@ -169,7 +169,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # it prints a lot
     predictions = np.array([[1, *box, score, 1] for box, score in zip(on_paper(found).boxes, scores)])
     evaluation = COCOeval(coco, coco.loadRes(predictions), "bbox")
     evaluation.evaluate(), evaluation.accumulate(), evaluation.summarize()
-assert np.allclose(evaluation.stats, list(paper.summarise().twelve.values()))
+assert np.allclose(evaluation.stats, list(paper.summarise().stats.values()))
 print("all twelve metrics agree")
 
 # %% [markdown]
@@ -185,7 +185,7 @@ print("all twelve metrics agree")
 nonsense = np.tile([0.0, 0, 5, 5], (90, 1))
 noisy = CocoAccumulator([0], "bbox")
 noisy.add(0, on_paper(ground_truth), on_paper(np.vstack((found, nonsense)), scores=np.append(scores, [0.01] * 90)))
-assert noisy.summarise().twelve["AP"] == paper.summarise().twelve["AP"]
+assert noisy.summarise().stats["AP"] == paper.summarise().stats["AP"]
 print(f"AP as before; precision of the whole list {hits[-1] / 4:.3f} -> {hits[-1] / 94:.3f}")
 
 # %% [markdown]
@@ -206,7 +206,7 @@ for iou_type in ("bbox", "segm"):
     one = CocoAccumulator([0], iou_type)
     box = np.array([[0.0, 0, 40, 40]])
     one.add(0, on_paper(box, masks=[rle.encode(thin)]), on_paper(box, masks=[rle.encode(block)], scores=np.ones(1)))
-    both[iou_type] = one.summarise().twelve["AP"]
+    both[iou_type] = one.summarise().stats["AP"]
 print(f"IoU of the boxes 1.000, of the masks {rle.iou([rle.encode(thin)], [rle.encode(block)])[0, 0]:.3f}; AP", end=" ")
 print({iou_type: round(value, 3) for iou_type, value in both.items()})
 
@@ -234,7 +234,7 @@ print(metrics.table())
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
-from seglab.evaluation.validate import ValidateConfig, native_instances, observe, validate
+from seglab.evaluation.validate import ValidateConfig, evaluated_images, native_instances, validate
 from seglab.inference.decode import decode
 
 spec, config = load_dataset("toybox8-seg"), ValidateConfig()
@@ -247,7 +247,7 @@ def forward(images):
     return decode(raw, *images.shape[2:]), raw.prototypes
 
 
-per_image = [native_instances(seen, every_mask=True) for seen in observe(forward, loader, dataset, config)]
+per_image = [native_instances(image, every_mask=True) for image in evaluated_images(forward, loader, dataset, config)]
 print(len(per_image), "images;", sum(len(real.classes) for real, _ in per_image), "objects")
 
 
@@ -356,7 +356,7 @@ shelf = np.array([[x, y, x + 8, y + 8] for y in range(0, 100, 10) for x in range
 for limit in (100, 300):
     crowded = CocoAccumulator([0], "bbox", limit=limit)
     crowded.add(0, on_paper(shelf), on_paper(shelf, scores=np.linspace(1, 0.5, len(shelf))))
-    print(f"{len(shelf)} cups, at most {limit} detections: AP {crowded.summarise().twelve['AP']:.3f}")
+    print(f"{len(shelf)} cups, at most {limit} detections: AP {crowded.summarise().stats['AP']:.3f}")
 
 # %% [markdown]
 # **Crowds.** COCO marks a group of objects that nobody outlined one by one as a *crowd*. A detection on a crowd counts
@@ -374,7 +374,7 @@ for known in (True, False):
     (one,) = crowds.matches()
     ap50 = average_precision(one.true[~one.ignored[:, 0, 0], 0, 0], 3)
     print(f"the group is {'marked as a crowd' if known else 'not marked'}: AP at IoU 0.5 {ap50:.3f}")
-    assert np.isclose(ap50, crowds.summarise().twelve["AP50"])
+    assert np.isclose(ap50, crowds.summarise().stats["AP50"])
 
 # %% [markdown]
 # **The resolution.** COCO compares masks at the resolution of the original image. The YOLO protocol compares them where
@@ -389,8 +389,8 @@ for known in (True, False):
 # %% alt="One object and its detection twice: at the image's own resolution with fine outlines, and on the coarse grid where both are made of blocks."
 from seglab.evaluation.validate import quarter_instances
 
-seen = next(iter(observe(forward, loader, dataset, config)))
-protocols = native_instances(seen, every_mask=True), quarter_instances(seen)
+first = next(iter(evaluated_images(forward, loader, dataset, config)))
+protocols = native_instances(first, every_mask=True), quarter_instances(first)
 ious = [rle.iou(guess.masks, real.masks) * (guess.classes[:, None] == real.classes) for real, guess in protocols]
 gap = (ious[0] > 0.5) * np.abs(ious[0] - ious[1])
 detection, instance = np.unravel_index(gap.argmax(), gap.shape)  # where the two resolutions differ most
@@ -418,7 +418,7 @@ assert np.isclose(explanation.coco["mask"], by_library.seg.map)
 # ## What do the mistakes cost?
 #
 # An AP of 0.55 says that something is wrong, but not what. So assign a cause to every wrong detection, fix all mistakes
-# of one cause as an oracle would, and see how much AP50 gains (the idea is from TIDE). The causes: *localisation*, the
+# of one cause as an oracle would, and see how much AP50 gains (the idea is from TIDE). The causes: *localization*, the
 # right class on an object, IoU 0.1 to 0.5; *classification*, IoU at least 0.5 with an object of another class; *both*,
 # IoU 0.1 to 0.5 with an object of another class; *duplicate*, a second detection of one object; *background*, IoU under
 # 0.1 with everything; and *missed*, an object that none of these explains. The gains do not add up to the missing AP:
@@ -481,7 +481,7 @@ print("mask mAP is now near zero:", model.val(data=shifted, imgsz=640, verbose=F
 # %% tags=["nbval-ignore-output"]
 diagnosis = model.doctor(shifted, imgsz=640)
 print(diagnosis)
-assert diagnosis.root_cause.check == "class names" and "off by" in diagnosis.root_cause.cause
+assert diagnosis.root_cause.name == "class names" and "off by" in diagnosis.root_cause.cause
 
 # %% [markdown]
 # Now a fault in code. A decoder that returns corners where center and size are expected is a common mistake in
@@ -499,7 +499,7 @@ def wrong_decoder(images):
 
 
 root_cause = doctor(wrong_decoder, spec, spec.names).root_cause
-print(f"{root_cause.check}: {root_cause.cause}")
+print(f"{root_cause.name}: {root_cause.cause}")
 
 # %% [markdown]
 # **What the doctor cannot see.** It does notice two classes that were swapped. But suppose that somebody labeled every
@@ -511,7 +511,7 @@ print(f"{root_cause.check}: {root_cause.cause}")
 
 # %% alt="A confusion matrix: along the diagonal most cells are dark, but the column of bananas is empty, and many labeled bottles are predicted as bananas."
 merged = corrupted_copy(lambda number: 5 if number == 6 else number)  # bananas are now labeled as bottles
-assert not [finding for finding in model.doctor(merged, imgsz=640).findings if finding.state == "broken"]
+assert not [check for check in model.doctor(merged, imgsz=640).checks if check.state == "broken"]
 confusion = model.val(data=merged, imgsz=640, verbose=False).confusion_matrix
 names, fraction = [*spec.names.values(), "background"], confusion / confusion.sum(axis=0).clip(1)
 figure, axis = plt.subplots(figsize=(4.6, 4.2), dpi=80)

@@ -9,7 +9,7 @@
 #
 # 1. move every threshold between the network and the drawn image, and say what each of them can and cannot fix,
 # 2. mix a mask from prototypes yourself, and read the sides of a box from its distributions,
-# 3. see which points learn an object and why, and share your results as a page that needs no kernel.
+# 3. see which points are assigned to an object and why, and share your results as a page that needs no kernel.
 #
 # **Compute time:** about 15 seconds on a CPU, the same on a T4. **Prerequisites:** lessons 01, 03 and 04.
 #
@@ -37,11 +37,11 @@ print(len(dataset), "generated images from toybox8-seg; classes:", ", ".join(mod
 # the whole image. Nothing is decided yet.
 
 # %%
-from seglab.widgets.scene import see
+from seglab.widgets.forward_pass import run_network
 
 sample = dataset.sample(0)
-seen = see(model, sample)  # runs the network
-predictions, prototypes_of_it = seen.predictions, seen.prototypes
+forward_pass = run_network(model, sample)  # runs the network
+predictions, prototypes_of_it = forward_pass.predictions, forward_pass.prototypes
 print("image", sample.image.shape[:2], "-> predictions", tuple(predictions.shape), end=", ")
 print("prototypes", tuple(prototypes_of_it.shape))
 assert predictions.shape[1] == 4 + len(model.names) + 32
@@ -92,9 +92,9 @@ suppression = overlap_explorer(model, dataset.sample(1))  # kites hang close tog
 suppression
 
 # %%
-from seglab.widgets.scene import look
+from seglab.widgets.explored_image import predict_candidates
 
-kites, before = look(model, dataset.sample(1)), suppression.image.value
+kites, before = predict_candidates(model, dataset.sample(1)), suppression.image.value
 for limit in (0.9, 0.7, 0.4):
     suppression["overlap"].value = limit
     kept = kites.found(overlap=limit)
@@ -121,18 +121,18 @@ explorer
 # Here is one of its images beside the ground truth. On the left are the detections, correct ones in green and wrong
 # ones in orange; on the right the ground truth, with missed objects in orange.
 
-# %% alt="Two copies of one generated scene. Left the detections, green where correct and orange where wrong; right the ground truth, orange where missed."
+# %% alt="Two copies of one generated explored. Left the detections, green where correct and orange where wrong; right the ground truth, orange where missed."
 import matplotlib.pyplot as plt
 
-from seglab.widgets.explorer import draw_scene
+from seglab.widgets.explorer import draw_explored
 
-scene = look(model, sample)
+explored = predict_candidates(model, sample)
 figure, axis = plt.subplots(figsize=(9.6, 3.6), dpi=80)
-axis.imshow(draw_scene(scene, ground_truth=True, verdicts=True)[0].image)
+axis.imshow(draw_explored(explored, ground_truth=True, verdicts=True)[0].image)
 axis.set_axis_off()
 figure.tight_layout()
 plt.show()
-print(len(scene.found()), "detections out of", len(scene), "candidates")
+print(len(explored.found()), "detections out of", len(explored), "candidates")
 
 # %%
 before = explorer.image.value
@@ -166,18 +166,19 @@ handle.remove()
 # edge, and how much edge there is. Thin objects lose more. Below, the scissors are thin and the bottle is half covered:
 
 # %% alt="Area of six objects over the mask threshold, as fractions of their area at one half: all fall from left to right, four of them slowly, the bottle faster, and the scissors fastest."
-first = {model.names[int(scene.classes[number])]: number for number in reversed(scene.found())}  # the best of a class
+names = [model.names[class_id] for class_id in explored.classes.tolist()]
+first = {names[number]: number for number in reversed(explored.found())}  # the best of a class
 numbers = sorted(first[name] for name in ("umbrella", "donut", "banana", "book", "bottle", "scissors"))
 thresholds = np.linspace(0.05, 0.95, 19)
-areas = np.array([[crop.sum() for _, _, crop in scene.crops(numbers, t)] for t in thresholds])  # (19, 6)
+areas = np.array([[crop.sum() for _, _, crop in explored.crops(numbers, t)] for t in thresholds])  # (19, 6)
 assert (np.diff(areas, axis=0) <= 0).all()
 figure, axis = plt.subplots(figsize=(6, 3), dpi=80)
-axis.plot(thresholds, areas / areas[9], label=[scene.label(number) for number in numbers])
+axis.plot(thresholds, areas / areas[9], label=[explored.label(number) for number in numbers])
 axis.set(xlabel="mask threshold", ylabel="area relative to one half")
 axis.legend(frameon=False, fontsize=8)
 plt.show()
 thinnest = (areas[-1] / areas[0]).argmin()
-print("no mask ever grows; the one that shrinks most:", model.names[int(scene.classes[numbers[thinnest]])])
+print("no mask ever grows; the one that shrinks most:", model.names[int(explored.classes[numbers[thinnest]])])
 
 # %% [markdown]
 # Yet none of these thresholds gives a mask more detail. A mask is mixed on a grid four times coarser than the network's
@@ -200,20 +201,21 @@ def judge(overlaps, classes, true_classes):  # (detections, objects), best score
     return verdicts
 
 
-numbers = scene.found()
-ours = judge(scene.overlaps(numbers), scene.classes[numbers], [instance.class_id for instance in scene.ground_truth])
-assert ours == scene.verdicts(numbers)
-right, there = sum(verdict >= 0 for verdict in ours), len(scene.ground_truth)
+numbers = explored.found()
+true_classes = [instance.class_id for instance in explored.ground_truth]
+ours = judge(explored.overlaps(numbers), explored.classes[numbers], true_classes)
+assert ours == explored.verdicts(numbers)
+right, there = sum(verdict >= 0 for verdict in ours), len(explored.ground_truth)
 print(f"{right} right, {len(ours) - right} wrong, {there - right} missed of {there}")
 
 # %%
 found_by = {verdict: number for number, verdict in zip(numbers, ours) if verdict >= 0}  # object -> candidate
-for number, verdict, overlaps in zip(numbers, ours, scene.overlaps(numbers)):
+for number, verdict, overlaps in zip(numbers, ours, explored.overlaps(numbers)):
     if verdict < 0:
         under = int(overlaps.argmax())  # the object that it lies on
-        finder = scene.label(found_by[under]) if under in found_by else "nothing"
-        name = model.names[scene.ground_truth[under].class_id]
-        print(f"{scene.label(number)} lies on this object: {name}, which was found by {finder}")
+        finder = explored.label(found_by[under]) if under in found_by else "nothing"
+        name = model.names[explored.ground_truth[under].class_id]
+        print(f"{explored.label(number)} lies on this object: {name}, which was found by {finder}")
 
 # %%
 explorer["image"].value = 0
@@ -262,7 +264,7 @@ one = nms(above_threshold).pick(torch.tensor([1]))
 total = torch.einsum("k,khw->hw", one.coefficients[0], prototypes_of_it)  # (120, 160)
 upsampled = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[0, 0]  # (480, 640), as the image
 by_hand = (upsampled > 0).numpy()
-x0, y0, library = scene.crops(scene.found()[1:2])[0]
+x0, y0, library = explored.crops(explored.found()[1:2])[0]
 window = by_hand[y0 : y0 + library.shape[0], x0 : x0 + library.shape[1]]
 assert (window != library).mean() < 0.001
 print("inside the box the mask by hand is the library's; positive outside as well:", by_hand.sum() > window.sum())
@@ -293,10 +295,10 @@ print("each setting mixes another mask")
 # %%
 detections, chosen = nms(above_threshold), 1
 own = detections.coefficients[chosen].numpy()
-whole = mixed_sums(seen, detections, chosen, own)[2] > 0  # the window is the box
+whole = mixed_sums(forward_pass, detections, chosen, own)[2] > 0  # the window is the box
 print(f"box alone: IoU with the mask of all {whole.mean():.2f}")
 for count in (1, 2, 4, 8, 16, 32):
-    part = mixed_sums(seen, detections, chosen, keep_strongest(own, count))[2] > 0
+    part = mixed_sums(forward_pass, detections, chosen, keep_strongest(own, count))[2] > 0
     print(f"{count:2} strongest: IoU with the mask of all {(part & whole).sum() / (part | whole).sum():.2f}")
 assert np.array_equal(part, whole)
 
@@ -311,11 +313,11 @@ assert np.array_equal(part, whole)
 
 # %%
 from seglab.model.head import anchor_points
-from seglab.widgets.scene import detected_anchors
+from seglab.widgets.forward_pass import detected_anchors
 
-anchor = int(detected_anchors(seen)[1])
-points, strides = anchor_points(*seen.letterbox.size)
-probabilities = seen.raw.boxes[0, :, anchor].view(4, 16).softmax(dim=1)  # left, top, right, bottom
+anchor = int(detected_anchors(forward_pass)[1])
+points, strides = anchor_points(*forward_pass.letterbox.size)
+probabilities = forward_pass.raw.boxes[0, :, anchor].view(4, 16).softmax(dim=1)  # left, top, right, bottom
 left, top, right, bottom = (probabilities @ torch.arange(16.0)) * strides[anchor]
 x, y = points[anchor]
 box = torch.stack((x - left, y - top, x + right, y + bottom))
@@ -335,7 +337,7 @@ assert sides.image.value != before
 print("look for broad distributions: sides that something else covers, or that the image cuts off")
 
 # %% [markdown]
-# ## Which points learn what
+# ## Which points are assigned to what
 #
 # Back to training (lesson 04), now point by point. Filled points are assigned to the object, larger ones with a higher
 # target score; for the best-aligned points the table says why.
@@ -354,7 +356,7 @@ before = points_panel.image.value
 points_panel["object"].value = 2
 points_panel["point"].value = 11
 assert points_panel.image.value != before and "is not among its 10 best" in points_panel.text.value
-print("the eleventh best point of an object does not learn it")
+print("the eleventh best point of an object is not assigned to it")
 
 # %% [markdown]
 # ## A page to share
@@ -391,7 +393,7 @@ print(page.name, "loads nothing from elsewhere; smaller than two megabytes:", le
 #
 # - Bolya et al., *YOLACT: Real-time Instance Segmentation*, 2019: prototypes and coefficients.
 # - Li et al., *Generalized Focal Loss*, 2020: sides as distributions. Feng et al., *TOOD*, 2021: the assignment.
-# - The library: `seglab/widgets/scene.py` (what is computed), `seglab/widgets/explorer.py` (what is drawn),
+# - The library: `seglab/widgets/explored_image.py` (what is computed), `seglab/widgets/explorer.py` (what is drawn),
 #   `seglab/inference/nms.py` and `seglab/inference/masks.py`.
 #
 # ## Exercises

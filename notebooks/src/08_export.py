@@ -304,14 +304,14 @@ for name, rows in (("boxes", slice(0, 4)), ("scores", slice(4, 14)), ("coefficie
 # Numbers alone are a poor judge, though. Suppression goes by rank, so noise may swap two nearly tied boxes, and a
 # row-by-row comparison then reports errors of many pixels where nothing is wrong. So the library's parity check,
 # through which every export passes, also compares detections **as sets** (has every object on one side a partner on the
-# other?) and their masks. Its numbers differ from CPU to CPU in their last digits; here are its verdicts. *rms* is the
-# root mean square error over all numbers of one type: the max error reveals a single wrong number, the rms a small
+# other?) and their masks. Its numbers differ from CPU to CPU in their last digits; here are its verdicts. *RMS* is the
+# root mean square error over all numbers of one type: the max error reveals a single wrong number, the RMS a small
 # error in all of them.
 
 # %%
-for name, row in YOLO(file).runtime.description.parity.items():
+for name, row in YOLO(file).runtime.metadata.parity.items():
     if row["limit"] is not None:
-        print(f"the library's parity check: {name:36} {'ok' if row['ok'] else 'FAILS'}")
+        print(f"the library's parity check: {name:42} {'ok' if row['ok'] else 'FAILS'}")
 
 # %% [markdown]
 # A check that has never rejected anything is a decoration. Plant faults of the type that real converters have, and see
@@ -483,7 +483,7 @@ files = {"ONNX": file, "ONNX fp16": export("half", format="onnx", half=True)}
 files["TorchScript"] = export("traced", format="torchscript")
 if find_spec("openvino"):
     files["OpenVINO"] = export("intel", format="openvino")
-passed = [all(row["ok"] for row in YOLO(path).runtime.description.parity.values()) for path in files.values()]
+passed = [all(row["ok"] for row in YOLO(path).runtime.metadata.parity.values()) for path in files.values()]
 assert all(passed)
 print("every file that could be made here passes the parity check:", all(passed))
 

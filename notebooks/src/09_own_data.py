@@ -44,8 +44,8 @@ print("an empty folder for photos:", not any(photos.iterdir()))
 
 # %%
 from seglab.geometry.polygons import ring_area
+from seglab.toybox.objects import NAMES
 from seglab.toybox.scene import scene
-from seglab.toybox.things import NAMES
 
 CALLED = {"cup": "mug", "clock": "clock", "teddy bear": "teddy"}
 
@@ -144,11 +144,11 @@ def row_of(shape, width, height):
     return [names.index(shape["label"]), *fractions.ravel()]
 
 
-from seglab.convert.convert import convert
+from seglab.convert import convert
 
 report = convert(photos, out=folder / "mine")
 print(f"{report.images_written} of {report.images} photos, {report.instances_written} of {report.instances} objects")
-print("lost:", [problem.what for problem in report.problems if not problem.note])
+print("lost:", [issue.message for issue in report.issues if not issue.is_note])
 print("lowest IoU of any object with what was drawn:", min(size.worst for size in report.own.values()))
 assert report.lost == 1 and min(size.worst for size in report.own.values()) == 1
 
@@ -201,7 +201,7 @@ print(str(found).replace(str(folder), "..."))
 assert len(found.duplicates) == 1
 
 # %% [markdown]
-# There it is: a photo in training whose duplicate is in validation. ("No problems found" refers to files and label rows
+# There it is: a photo in training whose duplicate is in validation. ("No issues found" refers to files and label rows
 # only.) Read the other tables as well. Is a class rare? Are most objects small (then train with a larger `imgsz`)? And
 # look at the whole contact sheet: it shows in ten seconds what no table does, such as outlines beside their objects, or
 # a class that was forgotten in half of the photos. (It has at most 24 photos; here are its first and its last row, with
@@ -372,9 +372,9 @@ print("above what was drawn, below what was found:", axes.shape)
 
 # %%
 diagnosis = model.doctor(data=mine)
-print([finding.check for finding in diagnosis.findings])
-print("broken:", [finding.check for finding in diagnosis.findings if finding.state == "broken"])
-assert not [finding for finding in diagnosis.findings if finding.state == "broken"]
+print([check.name for check in diagnosis.checks])
+print("broken:", [check.name for check in diagnosis.checks if check.state == "broken"])
+assert not [check for check in diagnosis.checks if check.state == "broken"]
 
 # %% [markdown]
 # Now a fault that no metric shows: the YAML file lists the classes in a different order from the one the labels were
@@ -387,8 +387,8 @@ shuffled.write_text(mine.read_text().replace(", ".join(names), ", ".join(names[:
 before, after = (model.val(data=each, verbose=False).seg.map for each in (mine, shuffled))
 print("the same mAP with reversed names:", before == after)
 suspect = model.doctor(data=shuffled).root_cause
-print("look at:", suspect.check, "-", suspect.cause)
-assert suspect.check == "class names"
+print("look at:", suspect.name, "-", suspect.cause)
+assert suspect.name == "class names"
 
 # %% [markdown]
 # Had we *trained* with that YAML file, both would agree and the doctor could not know. Then only the contact sheet
@@ -417,7 +417,7 @@ assert suspect.check == "class names"
 # - Yosinski et al., *How transferable are features in deep neural networks?*, 2014, for freezing layers.
 # - Kaufman et al., *Leakage in Data Mining*, 2012; Lewis and Gale, *A Sequential Algorithm for Training Text
 #   Classifiers*, 1994, for labeling the least certain first.
-# - The library: `seglab/convert/convert.py`, `seglab/diagnosis/check.py`, `seglab/model/weights.py`,
+# - The library: `seglab/convert/conversion.py`, `seglab/diagnosis/check.py`, `seglab/model/weights.py`,
 #   `seglab/training/optim.py`, `seglab/diagnosis/doctor.py`.
 #
 # ## Exercises

@@ -28,7 +28,7 @@ from seglab import YOLO
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
-from seglab.training.trainer import batch_to_device
+from seglab.device import batch_to_device
 
 folder = Path(tempfile.mkdtemp())
 dataset = SegmentationDataset(load_dataset("toybox8-seg"), "train", 160)
@@ -299,16 +299,16 @@ print("without the last term the variance of every channel would be too small:",
 # %%
 PROGRAM = """
 import sys, numpy as np, torch
-from seglab import YOLO
+from seglab import YOLO, device
 from seglab.data import collate, dataset
 from seglab.datasets.load import load_dataset
-from seglab.training import distributed, loss, trainer
+from seglab.training import distributed, loss
 
 out = globals().get("out") or sys.argv[1]  # where the gradient goes
 process = distributed.join(torch.device("cpu"))  # alone, unless torchrun says otherwise
 data = dataset.SegmentationDataset(load_dataset("toybox8-seg"), "train", 160)
 mine = [data[index] for index in range(4)[process.rank :: process.world]]  # this process's part of the batch
-images, targets = trainer.batch_to_device(collate.collate(mine), process.device)
+images, targets = device.batch_to_device(collate.collate(mine), process.device)
 network = YOLO("toybox-n").network.train()
 """
 print("each process takes its part:", [list(range(4))[rank::2] for rank in range(2)])
@@ -499,7 +499,7 @@ with torch.device("meta"):
 #   Deep Learning Training*, 2019.
 # - Goyal et al., *Accurate, Large Minibatch SGD*, 2017; Chan, Golub and LeVeque, *Algorithms for Computing the Sample
 #   Variance*, 1983, for joining statistics.
-# - The library: `seglab/training/distributed.py`, `seglab/training/trainer.py`, `seglab/data/loader.py`,
+# - The library: `seglab/training/distributed.py`, `seglab/training/engine.py`, `seglab/data/loader.py`,
 #   `seglab/export/benchmark.py`; [docs/performance.md](../docs/performance.md).
 #
 # ## Exercises

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 KEPT = 10_000  # images that were looked for last and need no asking again; they take some 3 MB
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """What is known of an image: its label file, None where it is left out, and its width and height in pixels."""
+
+    label: str | None
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An image without a label file: its id as text, why, and how many annotations are lost by that."""
+
+    image_id: str
+    message: str
+    lost: int
 
 
 class ImageTable:
@@ -21,7 +40,7 @@ class ImageTable:
         self.database.execute("CREATE INDEX by_id ON image (id)")
         self.find = lru_cache(KEPT)(self._find)  # once all images are added: what is found does not change then
 
-    def add(self, image_id: Any, label: str, width: float, height: float) -> str:
+    def add(self, image_id: Any, label: str, width: int, height: int) -> str:
         """An image and its label file -> "", or what speaks against it: its id or its label file is another's."""
         if self._find(image_id):
             return "id already taken: another image has it"
@@ -35,10 +54,11 @@ class ImageTable:
         row = _key(image_id), _text(fault), lost
         self.database.execute("INSERT INTO image VALUES (?, NULL, 0, 0, ?, ?)", row)
 
-    def _find(self, image_id: Any) -> tuple[str | None, float, float] | None:
-        """`find`: (label file or None, width, height) of the first image of that id; None for an unknown one."""
+    def _find(self, image_id: Any) -> TableRow | None:
+        """`find`: the first image of that id; None for an unknown one."""
         command = "SELECT label, width, height FROM image WHERE id = ? LIMIT 1"
-        return self.database.execute(command, (_key(image_id),)).fetchone()
+        found = self.database.execute(command, (_key(image_id),)).fetchone()
+        return TableRow(*found) if found else None
 
     def lose(self, image_id: Any) -> None:
         """Count an annotation of an image that is left out, or unknown."""
@@ -46,10 +66,10 @@ class ImageTable:
         if not self.database.execute(command, (_key(image_id),)).rowcount:
             self.leave_out(image_id, "unknown image: the JSON does not list it", 1)
 
-    def left_out(self) -> Iterator[tuple[str, str, int]]:
-        """(id as text, why, annotations lost) of every image without a label file."""
+    def left_out(self) -> Iterator[LeftOut]:
+        """Every image without a label file."""
         for key, fault, lost in self.database.execute("SELECT id, fault, lost FROM image WHERE label IS NULL"):
-            yield key.decode() if isinstance(key, bytes) else str(key), fault, lost
+            yield LeftOut(key.decode() if isinstance(key, bytes) else str(key), fault, lost)
 
 
 def _key(image_id: Any) -> int | float | str | bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seglab.formats.issues import ROWS_SHOWN, Issue, issue_table
+from seglab.formats.issues import ROWS_SHOWN, Fault, Issue, issue_table, left_out
 from seglab.sample import SIZES, size_class
 from seglab.wording import pluralize
 
@@ -15,12 +16,12 @@ NEARLY_WHOLE = 0.99
 
 @dataclass
 class Fidelity:
-    """Mask IoU of the converted objects of one size against their source."""
+    """Mask IoU of the converted instances of one size against their source."""
 
     instances: int = 0
     total: float = 0.0
     worst: float = 1.0
-    low: int = 0  # objects under NEARLY_WHOLE
+    low: int = 0  # instances under NEARLY_WHOLE
 
     def add(self, iou: float) -> None:
         self.instances += 1
@@ -33,13 +34,17 @@ class Fidelity:
         return self.total / self.instances if self.instances else 1.0
 
 
+def _by_size() -> dict[str, Fidelity]:
+    return {size: Fidelity() for size in SIZES}
+
+
 @dataclass
 class Report:
     """The account of one conversion; `str(report)` is a table.
 
-    strict: the IoU that was asked for. Images and objects counted in the source and as written; crowds: regions kept
-    in a JSON of their own; lost: objects that could not be written. problems: why, and what else was found; of each
-    kind as many as the table shows and one more, while `kinds` counts all. own and other: fidelity by size when this
+    strict: the IoU that was asked for. Images and instances counted in the source and as written; crowds: regions kept
+    in a JSON of their own; lost: instances that could not be written. issues: why, and what else was found; of each
+    type as many as the table shows and one more, while `counts` has all. own and other: fidelity by size when this
     library reads the result, and when a reader takes each row for one polygon and draws it as COCO does.
     """
 
@@ -53,37 +58,46 @@ class Report:
     crowds: int = 0
     lost: int = 0
     seconds: float = 0.0
-    problems: list[Issue] = field(default_factory=list)
-    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
-    own: dict[str, Fidelity] = field(default_factory=lambda: {size: Fidelity() for size in SIZES})
-    other: dict[str, Fidelity] = field(default_factory=lambda: {size: Fidelity() for size in SIZES})
+    issues: list[Issue] = field(default_factory=list)
+    counts: Counter[Fault] = field(default_factory=Counter)
+    own: dict[str, Fidelity] = field(default_factory=_by_size)
+    other: dict[str, Fidelity] = field(default_factory=_by_size)
 
-    def count(self, area: float, own: float, other: float) -> None:
-        """Note one written object: its area in pixels and both IoUs."""
+    def count(self, area: float, own: float, other: float | None) -> None:
+        """Note one written instance: its area in pixels and both IoUs; `other` is None where no row is written."""
         size = SIZES[size_class(area)]
         self.instances_written += 1
         self.own[size].add(own)
-        self.other[size].add(other)
+        if other is not None:
+            self.other[size].add(other)
 
-    def lose(self, where: str, what: str, instances: int = 1) -> None:
-        """Note objects that are not in the output, and why."""
-        self.lost += instances
-        self.add(Issue(where, 0, what, f"{pluralize(instances, 'object')} left out"))
+    def lose(self, where: str, message: str, instances: int = 1) -> None:
+        """Note instances that are not in the output, and why."""
+        self.add(left_out(where, message, instances))
 
-    def note(self, where: str, what: str, done: str) -> None:
-        """Note what is worth knowing though no object is lost by it."""
-        self.add(Issue(where, 0, what, done, note=True))
+    def note(self, where: str, message: str, action: str) -> None:
+        """Note what is worth knowing though no instance is lost by it."""
+        self.add(Issue(where, 0, message, action, "note"))
 
-    def add(self, problem: Issue) -> None:
-        """Count a problem, and keep it if it is among the first of its kind."""
-        self.kinds[problem.kind] += 1
-        if self.kinds[problem.kind] <= ROWS_SHOWN + 1:
-            self.problems.append(problem)
+    def add(self, issue: Issue) -> None:
+        """Count an issue and what is lost by it, and keep it if it is among the first of its type."""
+        self.lost += issue.lost
+        self.counts[issue.type] += 1
+        if self.counts[issue.type] <= ROWS_SHOWN + 1:
+            self.issues.append(issue)
+
+    def add_read(self, instances: int, issues: Iterable[Issue]) -> None:
+        """Note what reading an image gave: how many instances, and what was wrong."""
+        self.instances += instances
+        for issue in issues:
+            self.instances += issue.lost
+            self.add(issue)
 
     @property
     def worst(self) -> float:
-        """The lowest IoU of any object under either reading; an object that was lost counts 0."""
-        return min([0.0 if self.lost else 1.0, *(each.worst for each in (*self.own.values(), *self.other.values()))])
+        """The lowest IoU of any instance under either reading; an instance that was lost counts 0."""
+        read = [fidelity.worst for fidelity in (*self.own.values(), *self.other.values())]
+        return min([0.0 if self.lost else 1.0, *read])
 
     @property
     def passed(self) -> bool:
@@ -94,15 +108,16 @@ class Report:
         crowds = pluralize(self.crowds, "crowd")
         lines = [
             f"{self.source} -> {self.out} in {self.seconds:.1f} s",
-            f"  images   {self.images_written} of {self.images}",
-            f"  objects  {self.instances_written} of {self.instances}: {crowds} kept aside, {self.lost} lost",
-            f"  mask IoU against the source  {'objects':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
+            f"  images     {self.images_written} of {self.images}",
+            f"  instances  {self.instances_written} of {self.instances}: {crowds} kept aside, {self.lost} lost",
+            f"  mask IoU against the source  {'instances':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
         ]
         for reader, sizes in (("read by seglab", self.own), ("as one polygon a row", self.other)):
             for size, fidelity in sizes.items():
                 if fidelity.instances:
-                    figures = f"{fidelity.instances:9} {fidelity.mean:9.6f} {fidelity.worst:9.6f} {fidelity.low:10}"
-                    lines.append(f"    {reader:20} {size:6} {figures}")
+                    values = f"{fidelity.instances:9} {fidelity.mean:9.6f} {fidelity.worst:9.6f} {fidelity.low:10}"
+                    lines.append(f"    {reader:20} {size:6} {values}")
         if not self.passed:
-            lines.append(f"  NOT WRITTEN: with strict={self.strict} no object may be lost or lie under that IoU")
-        return "\n".join([*lines, *filter(None, [issue_table(self.problems, counts=self.kinds)])])
+            lines.append(f"  NOT WRITTEN: with strict={self.strict} no instance may be lost or lie under that IoU")
+        table = issue_table(self.issues, counts=self.counts)
+        return "\n".join([*lines, table] if table else lines)

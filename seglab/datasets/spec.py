@@ -7,19 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seglab.errors import SeglabError
+from seglab.formats.coco import COCO_NAMES as COCO_NAMES
+from seglab.formats.format import SPLITS as SPLITS
+from seglab.formats.format import LabelSource
+from seglab.formats.yolo import label_path as label_path
 from seglab.sample import Sample
-
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-SPLITS = ("train", "val", "test")
-COCO_NAMES = (
-    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
-    "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, "
-    "handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, "
-    "surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, "
-    "broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
-    "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
-    "teddy bear, hair drier, toothbrush"
-).split(", ")
 
 
 @dataclass(frozen=True)
@@ -28,11 +20,12 @@ class DatasetSpec:
 
     splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so, its
     path absolute like those of the images, since weights keep it to be validated from wherever they are used.
-    annotations: split -> COCO JSON. Where a split has one, its objects come from there (exact RLE masks and crowd
+    annotations: split -> COCO JSON. Where a split has one, its instances come from there (exact RLE masks and crowd
     regions included); elsewhere they come from the YOLO label file of each image. crowds: split -> COCO JSON of the
     crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
     draw: (epoch, number) -> a training image, for training images that are no files but made when they are needed,
     others in every epoch and all of one size; `splits` lists a name for each.
+    labels: where they are of a format other than YOLO and COCO; they answer for the images of every split.
     parts: of a joined dataset those it is made of, with classes of their own, which `join_datasets` matches by name.
     """
 
@@ -46,13 +39,14 @@ class DatasetSpec:
     faults: dict[str, str] = field(default_factory=dict)
     draw: Callable[[int, int], Sample] | None = None
     parts: tuple[DatasetSpec, ...] = ()
+    labels: LabelSource | None = None
 
     @property
     def source(self) -> str | list[str]:
         """What `load_dataset` finds it by again: a path or name, or a list of those of several that were joined."""
-        sources = [part.source for part in self.parts]
-        if not sources:
+        if not self.parts:
             return str(self.yaml or self.root)
+        sources = [str(part.yaml or part.root) for part in self.parts]
         return sources if len(sources) > 1 else sources[0]
 
     def images(self, split: str) -> tuple[Path, ...]:
@@ -68,14 +62,9 @@ class DatasetSpec:
         return self.splits[split]
 
 
-def label_path(image: Path) -> Path:
-    """The YOLO label file of an image: the last folder called `images` becomes `labels`, the suffix `.txt`."""
-    parts = list(image.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
+def numbered_names(count: int) -> dict[int, str]:
+    """Names for classes that have none."""
+    return {class_id: f"class {class_id}" for class_id in range(count)}
 
 
 def _in_words(source: str | list[str]) -> str:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,105 +28,151 @@ from seglab.progress import with_progress
 from seglab.sample import SIZES, Sample, size_class
 from seglab.wording import pluralize
 
-PICTURES = 24  # on the contact sheet
+MAX_DRAWN = 24  # images on the contact sheet
+MAX_DUPLICATES_SHOWN = 10  # pairs in the printed report
 
 
 @dataclass
 class SplitReport:
-    """What one split holds. objects: class id -> count; sizes: objects of each of SIZES."""
+    """What one split holds. instances: class id -> count; sizes: instances of each of SIZES."""
 
     images: int = 0
     unlabelled: int = 0
     crowds: int = 0
-    instances: Counter = field(default_factory=Counter)
+    instances: Counter[int] = field(default_factory=Counter)
     sizes: list[int] = field(default_factory=lambda: [0] * len(SIZES))
     shortest: int = 0  # sides of images, pixels
     longest: int = 0
 
 
+class ImageFile(NamedTuple):
+    """An image of the dataset, its path relative to the dataset's folder."""
+
+    split: str
+    file: str
+
+
+class Duplicate(NamedTuple):
+    """Two files with the same pixels."""
+
+    split: str
+    file: str
+    other_split: str
+    other_file: str
+
+
 @dataclass
 class DatasetReport:
-    """The findings; `print` shows them as tables. duplicates: pairs of files with the same pixels."""
+    """What the check found; `print` shows it as tables."""
 
     spec: DatasetSpec
     splits: dict[str, SplitReport] = field(default_factory=dict)
-    problems: list[Issue] = field(default_factory=list)
-    duplicates: list[tuple[str, str, str, str]] = field(default_factory=list)  # split, file, split, file
-    listing: Path | None = None  # a file of all problems, where they are too many for a table
-    sheet: Path | None = None
+    issues: list[Issue] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
+    listing: Path | None = None  # a file of all issues, where they are too many for a table
+    sheet: Path | None = None  # the contact sheet
 
     def __str__(self) -> str:
         lines = [f"{self.spec.name}: {pluralize(len(self.spec.names), 'class')} in {self.spec.root}", ""]
-        lines.append(
-            f"{'split':8}{'images':>8}{'unlabelled':>12}{'objects':>9}"
-            f"{''.join(f'{size:>8}' for size in SIZES)}{'crowds':>8}  sides of images"
-        )
+        lines += [*self._split_table(), "", *self._class_table()]
+        if self.duplicates:
+            lines += ["", *self._duplicate_lines()]
+        rows = ROWS_SHOWN if self.listing else inf
+        lines += ["", issue_table(self.issues, self.spec.root, rows=rows) or "no issues found"]
+        if self.listing:
+            lines.append(f"  all of them: {self.listing}")
+        if self.sheet:
+            lines.append(f"contact sheet: {self.sheet}")
+        return "\n".join(lines)
+
+    def _split_table(self) -> list[str]:
+        size_heads = "".join(f"{size:>8}" for size in SIZES)
+        lines = [
+            f"{'split':8}{'images':>8}{'unlabelled':>12}{'instances':>11}{size_heads}{'crowds':>8}  sides of images"
+        ]
         for name, split in self.splits.items():
             counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))
             lines.append(
-                f"{name:8}{split.images:8}{split.unlabelled:12}{split.instances.total():9}{counts}"
+                f"{name:8}{split.images:8}{split.unlabelled:12}{split.instances.total():11}{counts}"
                 f"  {split.shortest} to {split.longest} px"
             )
-        lines += ["", f"{'class':20}" + "".join(f"{name:>9}" for name in self.splits)]
-        present = [c for c in self.spec.names if any(split.instances[c] for split in self.splits.values())]
-        for class_id in sorted(present, key=lambda c: -sum(split.instances[c] for split in self.splits.values())):
+        return lines
+
+    def _class_table(self) -> list[str]:
+        """One line per class, the most frequent first."""
+        totals: Counter[int] = Counter()
+        for split in self.splits.values():
+            totals.update(split.instances)
+        present = [class_id for class_id in self.spec.names if totals[class_id]]
+        lines = [f"{'class':20}" + "".join(f"{name:>9}" for name in self.splits)]
+        for class_id in sorted(present, key=lambda class_id: -totals[class_id]):
             counts = "".join(f"{split.instances[class_id]:9}" for split in self.splits.values())
             lines.append(f"{self.spec.names[class_id]:20}{counts}")
         if len(present) < len(self.spec.names):
-            lines.append(f"{pluralize(len(self.spec.names) - len(present), 'class')} without an object")
-        if self.duplicates:
-            lines += ["", f"{pluralize(len(self.duplicates), 'pair')} of images with the same pixels:"]
-            lines += [f"  {a} {one} = {b} {other}" for a, one, b, other in self.duplicates[:10]]
-            leaks = sum(a != b for a, _, b, _ in self.duplicates)
-            lines += [f"  {leaks} of them across splits: validation would measure memory"] if leaks else []
-        rows = ROWS_SHOWN if self.listing else inf
-        lines += ["", issue_table(self.problems, self.spec.root, rows=rows) or "no problems found"]
-        lines += [f"  all of them: {self.listing}"] if self.listing else []
-        return "\n".join([*lines, f"contact sheet: {self.sheet}"] if self.sheet else lines)
+            lines.append(f"{pluralize(len(self.spec.names) - len(present), 'class')} without instances")
+        return lines
+
+    def _duplicate_lines(self) -> list[str]:
+        lines = [f"{pluralize(len(self.duplicates), 'pair')} of images with the same pixels:"]
+        for pair in self.duplicates[:MAX_DUPLICATES_SHOWN]:
+            lines.append(f"  {pair.split} {pair.file} = {pair.other_split} {pair.other_file}")
+        leaks = sum(pair.split != pair.other_split for pair in self.duplicates)
+        if leaks:
+            lines.append(f"  {leaks} of them across splits: validation would measure memorization")
+        return lines
 
 
 def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetReport:
     """Read every image and label of every split, count, compare, and draw some.
 
-    out: folder of the contact sheet, and of a list of the problems if they are many; None for neither, and a report
-    that names every one. Errors: SeglabError when the dataset is not found.
+    out: folder of the contact sheet, and of a list of the issues if they are many; None for neither, and a report that
+    names every one. Errors: SeglabError when the dataset is not found.
     """
     spec = load_dataset(data)
-    report, seen, drawn = DatasetReport(spec), {}, []
+    report = DatasetReport(spec)
+    first_with_pixels: dict[bytes, ImageFile] = {}  # digest of an image's pixels -> where they were seen first
+    drawn: list[np.ndarray] = []
+    titles: list[str] = []
+
     for name in (*spec.splits, *spec.faults):
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # its problems go into this report
+            with contextlib.redirect_stdout(io.StringIO()):  # its issues go into this report
                 dataset = SegmentationDataset(spec, name, 640)
         except SeglabError as error:
             report.splits[name] = SplitReport()
-            report.problems.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "found"))
+            report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "found"))
             continue
-        report.problems += dataset.problems
-        split = report.splits[name] = SplitReport(len(dataset))
-        sides = np.array(dataset.image_sizes)
-        split.shortest, split.longest = int(sides.min()), int(sides.max())
-        step = max(1, len(dataset) * len(spec.splits) // PICTURES)
+        report.issues += dataset.problems
+        sides = [side for size in dataset.image_sizes for side in size]
+        split = SplitReport(len(dataset), shortest=min(sides), longest=max(sides))
+        report.splits[name] = split
+        draw_every = max(1, len(dataset) * len(spec.splits) // MAX_DRAWN)
         for index in with_progress(range(len(dataset)), f"check {name}"):
             try:
                 sample = dataset.sample(index)
             except SeglabError as error:
-                report.problems.append(Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "found"))
+                report.issues.append(Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "found"))
                 continue
             _count(split, sample)
-            digest = hashlib.blake2b(sample.image.tobytes(), digest_size=16).digest()
-            here = (name, _relative(dataset.images[index], spec.root))
-            if digest in seen:
-                report.duplicates.append((*seen[digest], *here))
-            seen.setdefault(digest, here)
-            if index % step == 0 and len(drawn) < PICTURES:
-                drawn.append((_draw(sample, spec), f"{name} {dataset.images[index].name}"))
-    report.problems = list(dict.fromkeys(report.problems))
+            here = ImageFile(name, _relative(dataset.images[index], spec.root))
+            first = first_with_pixels.setdefault(_digest(sample.image), here)
+            if first is not here:
+                report.duplicates.append(Duplicate(*first, *here))
+            if index % draw_every == 0 and len(drawn) < MAX_DRAWN:
+                drawn.append(_draw(sample, spec))
+                titles.append(f"{name} {dataset.images[index].name}")
+
+    report.issues = list(dict.fromkeys(report.issues))
     if out is not None:
-        report.listing = write_rest(report.problems, Path(out) / f"{spec.name}-problems.csv")
+        report.listing = write_rest(report.issues, Path(out) / f"{spec.name}-issues.csv")
     if out is not None and drawn:
         report.sheet = Path(out) / f"{spec.name}.jpg"
-        write_image(report.sheet, contact_sheet([image for image, _ in drawn], [title for _, title in drawn]))
+        write_image(report.sheet, contact_sheet(drawn, titles))
     return report
+
+
+def _digest(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
 
 
 def _count(split: SplitReport, sample: Sample) -> None:

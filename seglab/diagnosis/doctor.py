@@ -1,13 +1,13 @@
-"""Why is my mAP zero? Every stage between the label files and the figure is looked at in turn, with its evidence.
+"""Why is my mAP zero? Every stage between the label files and the metric is checked in turn, with its evidence.
 
-A stage is good, doubtful or broken; the first broken one is the likely cause, for what comes after it suffers too.
-Assignment and loss belong to training, which stands above this folder, so they are handed in.
+A stage is good, doubtful or broken. The first broken one is the likely cause, because what comes after it suffers too.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -23,26 +23,29 @@ from seglab.device import images_to_float
 from seglab.diagnosis.errors import ErrorBreakdown
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import CocoAccumulator
-from seglab.evaluation.validate import ValidateConfig, ground_truth_instances, native_instances, observe
+from seglab.evaluation.validate import ValidateConfig, evaluated_images, ground_truth_instances, native_instances
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
+from seglab.training.assign import assign
+from seglab.training.loss import LossGains, mean_terms, segmentation_loss
 from seglab.wording import pluralize
 
-BATCHES, BATCH = 8, 4  # how much of the split the network is run on
-LOOKED_AT = 300  # boxes of an image, the highest-scoring ones
-SHOWN = 0.25  # the confidence from which predict shows a detection
-FOUND = 0.5  # IoU from which a box is on an object
-MOST = 0.5  # share of the objects from which an explanation is taken for the right one
+MAX_BATCHES, BATCH = 8, 4  # how much of the split the network is run on
+MAX_CANDIDATES = 300  # boxes of an image that are looked at, the highest-scoring ones
+PREDICT_CONF = 0.25  # the score from which predict shows a detection
+MIN_IOU = 0.5  # from which a box counts as lying on an instance
+MIN_FRACTION = 0.5  # of the instances that must fit an explanation for it to be taken as the right one
+TINY_SIDE = 16  # pixels; under this median side, instances are too small for the input size
 BROKEN, DOUBTFUL, GOOD = "broken", "doubtful", "good"
 Network = Callable[[Tensor], RawOutput]
 
 
-class Finding(NamedTuple):
-    """What one check saw, and what likely lies behind it (cause is "" where the state is good)."""
+class Check(NamedTuple):
+    """What the check of one stage saw, and what is likely behind it (cause is "" where the state is good)."""
 
-    check: str
+    name: str
     state: str
     evidence: str
     cause: str = ""
@@ -50,286 +53,362 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The findings, in the order of the data's way."""
+    """The checks, in the order in which data passes the stages."""
 
-    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
 
     @property
-    def root_cause(self) -> Finding | None:
+    def root_cause(self) -> Check | None:
         """The first broken stage, else the first doubtful one, else None."""
-        suspects = [f for state in (BROKEN, DOUBTFUL) for f in self.findings if f.state == state]
-        return suspects[0] if suspects else None
+        for state in (BROKEN, DOUBTFUL):
+            for check in self.checks:
+                if check.state == state:
+                    return check
+        return None
 
     def __str__(self) -> str:
         lines = []
-        for finding in self.findings:
-            lines.append(f"{finding.state:<9} {finding.check:<12} {finding.evidence}")
-            if finding.cause:
-                lines.append(f"{'':<23}-> {finding.cause}")
-        advice = (
-            f"look at the {self.root_cause.check} first"
-            if self.root_cause
-            else "nothing is wrong that can be seen here"
-        )
+        for check in self.checks:
+            lines.append(f"{check.state:<9} {check.name:<12} {check.evidence}")
+            if check.cause:
+                lines.append(f"{'':<23}-> {check.cause}")
+        advice = "all checks passed"
+        if self.root_cause:
+            advice = f"start with {self.root_cause.name}"
         return "\n".join([*lines, f"Verdict: {advice}."])
 
 
-class View(NamedTuple):
-    """One image: its objects and the highest-scoring boxes before suppression, all in the letterbox frame."""
+class ImageCandidates(NamedTuple):
+    """One image: its ground truth and its highest-scoring boxes before suppression, all in the letterbox frame."""
 
     ground_truth: Tensor  # (N, 4) xyxy
-    classes: Tensor  # (N,)
-    boxes: Tensor  # (300, 4) as predicted: xywh
-    labels: Tensor  # (300,)
-    scores: Tensor  # (300,)
+    classes: Tensor  # (N,) of the ground truth
+    boxes: Tensor  # (K, 4) as predicted: center x, center y, width, height
+    labels: Tensor  # (K,) predicted classes
+    scores: Tensor  # (K,) falling
     letterbox: Letterbox
 
 
+class Suspicion(NamedTuple):
+    """Something that may be wrong with a stage."""
+
+    holds: bool
+    state: str
+    cause: str
+
+
 def doctor(
-    forward: Forward, spec: DatasetSpec, names: dict[int, str], config: ValidateConfig | None = None,
-    device: str | torch.device = "cpu", network: Network | None = None, assign: Callable | None = None,
-    loss: Callable | None = None,
-) -> Diagnosis:  # fmt: skip
+    forward: Forward,
+    spec: DatasetSpec,
+    names: dict[int, str],
+    config: ValidateConfig | None = None,
+    device: str | torch.device = "cpu",
+    network: Network | None = None,
+    gains: LossGains | None = None,
+) -> Diagnosis:
     """Examine a model on a split. The first five arguments are those of validation.
 
-    network, assign, loss: images -> RawOutput, `training.assign.assign`, and (raw, batch) -> (total, terms), to examine
-    what training would see; an exported file has none of them.
+    network: images -> RawOutput, to check as well what training would see; an exported file has none. gains: weights of
+    the loss terms in the model's own training, by default the usual ones.
     """
     config = config or ValidateConfig()
     try:
         dataset = SegmentationDataset(spec, config.split, config.imgsz, strict=config.strict, rect=config.rect)
     except SeglabError as error:
-        return Diagnosis((Finding("labels", BROKEN, str(error), "correct the dataset's YAML or the file"),))
-    findings = [check_labels(dataset)]
+        return Diagnosis((Check("labels", BROKEN, str(error), "correct the dataset's YAML or the file"),))
+    checks = [check_labels(dataset)]
+
+    # With another number of classes nothing after this can be checked.
     if len(names) != len(spec.names):
-        evidence = f"the model knows {pluralize(len(names), 'class')}, the data {len(spec.names)}"
-        return Diagnosis((*findings, Finding("class names", BROKEN, evidence, "train or fine-tune on this data first")))
-    batches = list(islice(build_loader(dataset, BATCH), BATCHES))
+        evidence = f"the model has {pluralize(len(names), 'class')}, the data {len(spec.names)}"
+        checks.append(Check("class names", BROKEN, evidence, "train or fine-tune the model on this data first"))
+        return Diagnosis(tuple(checks))
+
+    batches = list(islice(build_loader(dataset, BATCH), MAX_BATCHES))
     with torch.inference_mode():
         outputs = [forward(images_to_float(batch["images"], device))[0].float().cpu() for batch in batches]
-    views = [view for batch, output in zip(batches, outputs) for view in look(batch, output)]
-    findings += [check_names(names, spec.names, views), check_letterbox(dataset, views)]
+    images = [image for batch, output in zip(batches, outputs) for image in collect_candidates(batch, output)]
+
+    checks.append(check_names(names, spec.names, images))
+    checks.append(check_letterbox(dataset, images))
     if network is not None:
-        findings += check_training(network, assign, loss, batches, device)
-    findings += [check_decoding(outputs, views), check_thresholds(views, config)]
-    findings += [check_metric(forward, batches, dataset, config, device)]
-    return Diagnosis(tuple(findings))
+        checks += check_training(network, gains or LossGains(), batches, device)
+    checks.append(check_decoding(outputs, images))
+    checks.append(check_thresholds(images, config))
+    checks.append(check_metric(forward, batches, dataset, config, device))
+    return Diagnosis(tuple(checks))
 
 
-def look(batch: dict, output: Tensor) -> list[View]:
-    """A batch and its predictions (B, 4 + C + 32, A) -> views of its images."""
-    views = []
-    for i, (info, prediction) in enumerate(zip(batch["samples"], output)):
-        own = batch["image_index"] == i
-        scores, labels = prediction[4:-COEFFICIENTS].nan_to_num(-1).max(dim=0)
-        best = scores.topk(min(LOOKED_AT, len(scores))).indices
-        found = prediction[:4, best].T.nan_to_num(0), labels[best], scores[best]
-        views.append(View(batch["boxes"][own], batch["classes"][own], *found, info["letterbox"]))
-    return views
+def collect_candidates(batch: dict, output: Tensor) -> list[ImageCandidates]:
+    """A batch and its predictions (B, 4 + C + 32, A) -> the candidates of each of its images."""
+    images = []
+    for index, (sample, prediction) in enumerate(zip(batch["samples"], output)):
+        own = batch["image_index"] == index
+        scores, labels = prediction[4:-COEFFICIENTS].nan_to_num(-1).max(dim=0)  # (A,) each
+        best = scores.topk(min(MAX_CANDIDATES, len(scores))).indices
+        image = ImageCandidates(
+            ground_truth=batch["boxes"][own],
+            classes=batch["classes"][own],
+            boxes=prediction[:4, best].T.nan_to_num(0),
+            labels=labels[best],
+            scores=scores[best],
+            letterbox=sample["letterbox"],
+        )
+        images.append(image)
+    return images
 
 
-# How to read predicted boxes as xyxy in the letterbox: as they are meant, and as they would be after a mistake.
-def as_meant(view: View) -> Tensor:
-    return xywh_to_xyxy(view.boxes)
+# Ways to read predicted boxes as xyxy in the letterbox: as they are meant, and as they would be after a mistake.
+def as_meant(image: ImageCandidates) -> Tensor:
+    return xywh_to_xyxy(image.boxes)
 
 
-def as_photo_pixels(view: View) -> Tensor:
-    return view.letterbox.points_to_letterbox(as_meant(view).reshape(-1, 2)).reshape(-1, 4)
+def as_image_pixels(image: ImageCandidates) -> Tensor:
+    corners = as_meant(image).reshape(-1, 2)
+    return image.letterbox.points_to_letterbox(corners).reshape(-1, 4)
 
 
-def as_fractions(view: View) -> Tensor:
-    return as_meant(view) * torch.tensor(view.letterbox.size[::-1] * 2)
+def as_fractions(image: ImageCandidates) -> Tensor:
+    height, width = image.letterbox.size
+    return as_meant(image) * torch.tensor([width, height, width, height])
 
 
-def as_corners(view: View) -> Tensor:
-    return view.boxes
+def as_corners(image: ImageCandidates) -> Tensor:
+    return image.boxes
 
 
-def as_exchanged(view: View) -> Tensor:
-    return xywh_to_xyxy(view.boxes[:, [1, 0, 3, 2]])
+def as_exchanged(image: ImageCandidates) -> Tensor:
+    return xywh_to_xyxy(image.boxes[:, [1, 0, 3, 2]])
 
 
-def covered(views: list[View], read: Callable[[View], Tensor]) -> float:
-    """Share of the objects that some box lies on, whatever its class, when the boxes are read so."""
-    hits = [(box_iou(view.ground_truth, read(view)) >= FOUND).any(dim=1) for view in views]
-    return float(torch.cat(hits).float().mean()) if sum(map(len, hits)) else 0.0
+Reading = Callable[[ImageCandidates], Tensor]
 
 
-def fits_better(views: list[View], read: Callable[[View], Tensor]) -> bool:
-    """Whether the boxes fit most objects when read so, and far fewer as they are meant."""
-    share = covered(views, read)
-    return share > MOST and covered(views, as_meant) < share / 2
+def fraction_covered(images: Sequence[ImageCandidates], read: Reading) -> float:
+    """Fraction of the ground truth that some box lies on, whatever its class, when boxes are read this way."""
+    covered = [(box_iou(image.ground_truth, read(image)) >= MIN_IOU).any(dim=1) for image in images]
+    if not sum(map(len, covered)):
+        return 0.0
+    return float(torch.cat(covered).float().mean())
 
 
-def judge(check: str, evidence: str, *suspicions: tuple[bool, str, str]) -> Finding:
-    """The first suspicion (whether it holds, state, cause) that holds, else good."""
-    for holds, state, cause in suspicions:
-        if holds:
-            return Finding(check, state, evidence, cause)
-    return Finding(check, GOOD, evidence)
+def fits_better(images: Sequence[ImageCandidates], read: Reading) -> bool:
+    """Whether boxes fit most of the ground truth when read this way, and far less of it as they are meant."""
+    fraction = fraction_covered(images, read)
+    return fraction > MIN_FRACTION and fraction_covered(images, as_meant) < fraction / 2
 
 
-def check_labels(dataset: SegmentationDataset) -> Finding:
-    """Whether the split has objects, and how many rows could not be used."""
+def conclude(name: str, evidence: str, *suspicions: Suspicion) -> Check:
+    """The check with the first suspicion that holds, else a good one."""
+    for suspicion in suspicions:
+        if suspicion.holds:
+            return Check(name, suspicion.state, evidence, suspicion.cause)
+    return Check(name, GOOD, evidence)
+
+
+def check_labels(dataset: SegmentationDataset) -> Check:
+    """Whether the split has instances, and how many rows could not be used."""
     counts = [len(dataset.instances(index)) for index in range(len(dataset))]
-    faults = [problem for problem in dataset.problems if not problem.note]
-    nothing, first = not sum(counts), f"the first fault: {faults[0].what}" if faults else ""
-    return judge(
+    issues = [issue for issue in dataset.problems if not issue.is_note]
+    total, empty = sum(counts), counts.count(0)
+    first = f"the first issue: {issues[0].message}" if issues else ""
+    return conclude(
         "labels",
-        f"{sum(counts)} objects on {len(counts)} images, {counts.count(0)} of them empty, {len(faults)} faults",
-        (nothing and not faults, BROKEN, f"no label was found; they belong at {label_path(dataset.images[0])}"),
-        (nothing or len(faults) > sum(counts), BROKEN, f"most rows are faulty, {first}"),
-        (bool(faults), DOUBTFUL, first),
-        (counts.count(0) > len(counts) / 2, DOUBTFUL, "most images are empty: are their labels missing?"),
+        f"{total} instances in {len(counts)} images, {empty} of them empty, {pluralize(len(issues), 'issue')}",
+        Suspicion(not total and not issues, BROKEN, f"no labels found; they belong at {label_path(dataset.images[0])}"),
+        Suspicion(not total or len(issues) > total, BROKEN, f"most rows cannot be used, {first}"),
+        Suspicion(bool(issues), DOUBTFUL, first),
+        Suspicion(empty > len(counts) / 2, DOUBTFUL, "most images have no instances: are their labels missing?"),
     )
 
 
-def check_names(names: dict[int, str], data_names: dict[int, str], views: list[View]) -> Finding:
-    """Whether model and data call the classes alike: their names, and what the network says of objects it found."""
-    other = [f"{i} is '{names[i]}' and '{data_names[i]}'" for i in data_names if names.get(i) != data_names[i]]
-    pairs = []  # (true class, what it was called) of sure boxes on objects
-    for view in views:
-        if len(view.ground_truth):
-            overlap, nearest = box_iou(as_meant(view), view.ground_truth).max(dim=1)
-            sure = (overlap >= FOUND) & (view.scores >= SHOWN)
-            pairs += zip(view.classes[nearest[sure]].tolist(), view.labels[sure].tolist())
+def check_names(names: dict[int, str], data_names: dict[int, str], images: Sequence[ImageCandidates]) -> Check:
+    """Whether model and data name the classes alike, and what class the network gives to instances that it finds."""
+    other = [f"{i} is '{names.get(i)}' and '{data_names[i]}'" for i in data_names if names.get(i) != data_names[i]]
+    pairs = labelled_pairs(images)
     wrong = [pair for pair in pairs if pair[0] != pair[1]]
-    shifts, times = np.unique([said - true for true, said in wrong] or [0], return_counts=True)
-    shift = f"off by {shifts[times.argmax()]}" if times.max() > MOST * len(wrong) else "in another order"
-    instance = f"'{data_names[wrong[0][0]]}' is called '{data_names[wrong[0][1]]}'" if wrong else ""
-    swapped = exchanged_classes(pairs, len(data_names))
-    both = " and ".join(f"'{data_names[class_id]}'" for class_id in swapped)
-    known = len(pairs) > MOST * sum(len(view.ground_truth) for view in views)  # few boxes on objects say little
-    return judge(
+
+    # What the wrong ones have in common, for the message.
+    instance = ""
+    if wrong:
+        true, predicted = wrong[0]
+        instance = f"'{data_names[true]}' is predicted as '{data_names[predicted]}'"
+    offsets, times = np.unique([predicted - true for true, predicted in wrong] or [0], return_counts=True)
+    one_offset = times.max() > MIN_FRACTION * len(wrong)
+    order = f"off by {offsets[times.argmax()]}" if one_offset else "in another order"
+    exchanged = " and ".join(f"'{data_names[class_id]}'" for class_id in exchanged_classes(pairs, len(data_names)))
+
+    enough = len(pairs) > MIN_FRACTION * sum(len(image.ground_truth) for image in images)  # few boxes say little
+    return conclude(
         "class names",
-        f"{pluralize(len(names), 'class')}, {len(other)} named otherwise; "
-        f"{len(wrong)} of {len(pairs)} sure boxes misname",
-        (known and len(wrong) > MOST * len(pairs), BROKEN, f"class ids are {shift}: {instance}"),
-        (bool(swapped), BROKEN, f"{both} are exchanged: most of each are called the other"),
-        (bool(other), DOUBTFUL, f"model and data differ: {other[0] if other else ''}"),
+        f"{pluralize(len(names), 'class')}, {len(other)} with another name in the data; "
+        f"{len(wrong)} of {len(pairs)} confident boxes have the wrong class",
+        Suspicion(enough and len(wrong) > MIN_FRACTION * len(pairs), BROKEN, f"class ids are {order}: {instance}"),
+        Suspicion(bool(exchanged), BROKEN, f"{exchanged} are exchanged: most of each are predicted as the other"),
+        Suspicion(bool(other), DOUBTFUL, f"model and data differ: {other[0] if other else ''}"),
     )
+
+
+def labelled_pairs(images: Sequence[ImageCandidates]) -> list[tuple[int, int]]:
+    """(true class, predicted class) of the confident boxes that lie on ground truth."""
+    pairs: list[tuple[int, int]] = []
+    for image in images:
+        if not len(image.ground_truth):
+            continue
+        overlap, nearest = box_iou(as_meant(image), image.ground_truth).max(dim=1)  # (K,) each
+        confident = (overlap >= MIN_IOU) & (image.scores >= PREDICT_CONF)
+        pairs += zip(image.classes[nearest[confident]].tolist(), image.labels[confident].tolist())
+    return pairs
 
 
 def exchanged_classes(pairs: list[tuple[int, int]], classes: int) -> list[int]:
-    """Two classes most of whose (true, called) pairs are each other's; empty when there are none."""
-    called = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(called, tuple(np.array(pairs, dtype=np.int64).reshape(-1, 2).T), 1)
-    mostly = called > MOST * called.sum(axis=1, keepdims=True)  # [true, called]
-    return np.argwhere(np.triu(mostly & mostly.T, k=1))[:1].ravel().tolist()
+    """Two classes most of whose (true, predicted) pairs are each other's; empty when there are none."""
+    counts = np.zeros((classes, classes), dtype=np.int64)  # [true, predicted]
+    for true, predicted in pairs:
+        counts[true, predicted] += 1
+    mostly = counts > MIN_FRACTION * counts.sum(axis=1, keepdims=True)
+    mutual = np.triu(mostly & mostly.T, k=1)
+    return np.argwhere(mutual)[:1].ravel().tolist()
 
 
-def check_letterbox(dataset: SegmentationDataset, views: list[View]) -> Finding:
+def check_letterbox(dataset: SegmentationDataset, images: Sequence[ImageCandidates]) -> Check:
     """Whether points survive the way there and back, and whether the network's boxes lie in the letterbox's frame."""
-    worst = 0.0
+    max_error = 0.0
     for index in range(len(dataset)):
         box, (height, width) = dataset.letterbox(index), dataset.image_sizes[index]
         corners = np.array([[0, 0], [width, height]], dtype=np.float64)
-        worst = max(worst, np.abs(box.points_to_image(box.points_to_letterbox(corners)) - corners).max())
-    return judge(
+        returned = box.points_to_image(box.points_to_letterbox(corners))
+        max_error = max(max_error, float(np.abs(returned - corners).max()))
+    return conclude(
         "letterbox",
-        f"there and back within {worst:.1e} px; boxes lie on {covered(views, as_meant):.0%} of objects",
-        (worst > 1e-3, BROKEN, "points do not come back: scale and border disagree"),
-        (
-            fits_better(views, as_photo_pixels),
+        f"there and back within {max_error:.1e} px; boxes lie on {fraction_covered(images, as_meant):.0%} of instances",
+        Suspicion(max_error > 1e-3, BROKEN, "points do not come back: scale and padding disagree"),
+        Suspicion(
+            fits_better(images, as_image_pixels),
             BROKEN,
-            "boxes are in the photo's own pixels, not in the network's input",
+            "boxes are in the image's own pixels, not in those of the network's input",
         ),
     )
 
 
-def check_training(
-    network: Network, assign: Callable, loss: Callable, batches: list[dict], device: str | torch.device
-) -> list[Finding]:
-    """Whether objects find anchor points to learn from, and whether every loss term is a number that can fall."""
+def check_training(network: Network, gains: LossGains, batches: list[dict], device: str | torch.device) -> list[Check]:
+    """Whether instances are assigned anchor points, and whether every loss term is a number that can fall."""
     has_nan = False
     if isinstance(network, torch.nn.Module):
-        network.eval()  # looking must not move the batch normalisation's statistics
-        has_nan = not all(parameter.isfinite().all() for parameter in network.parameters())
-    unassigned, positives, images, sides, terms = 0, 0, 0, [], []
+        network.eval()  # a look must not change the statistics of batch normalization
+        has_nan = not all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+
+    unassigned = positives = image_count = 0
+    sides: list[float] = []  # the shorter one of every box, pixels
+    terms: list[dict[str, Tensor]] = []  # name -> scalar, of each batch
     for batch in batches:
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
             raw = network(images_to_float(batch["images"], device))
-            points, strides = anchor_points(*batch["images"].shape[-2:], raw.boxes.device)
+            height, width = batch["images"].shape[-2:]
+            points, strides = anchor_points(height, width, raw.boxes.device)
             boxes = boxes_from_distribution(raw.boxes.float(), points, strides)
-            targets = batch["classes"], batch["boxes"], batch["image_index"]
-            owner = assign(raw.classes.float(), boxes, points, *targets).object_index
-            terms.append(loss(raw, batch)[1].cpu())
-        learnt = owner[owner >= 0]
-        unassigned += len(batch["boxes"]) - len(learnt.unique())
-        positives, images = positives + len(learnt), images + len(owner)
+            assignment = assign(
+                raw.classes.float(), boxes, points, batch["classes"], batch["boxes"], batch["image_index"]
+            )
+            batch_terms = segmentation_loss(raw, batch, gains)[1]
+            terms.append({name: value.cpu() for name, value in batch_terms.items()})
+        assigned = assignment.instance_index[assignment.instance_index >= 0]  # instance of every positive anchor point
+        unassigned += len(batch["boxes"]) - len(assigned.unique())
+        positives += len(assigned)
+        image_count += len(batch["images"])
         sides += (batch["boxes"][:, 2:] - batch["boxes"][:, :2]).amin(dim=1).tolist()
-    side, terms = np.median(sides) if sides else 0.0, torch.stack(terms)  # terms (batches, 4)
-    tiny = f"objects are small (median side {side:.0f} px): use a larger imgsz"
-    cause = tiny if side < 16 else "points inside the boxes are not chosen: look at assign"
-    named = dict(zip(("box", "seg", "cls", "dfl"), terms.mean(dim=0).tolist()))
-    silent = [name for name, value in named.items() if value == 0] if positives else []
-    diverged = (
-        "the weights hold NaN: training diverged, go back to an earlier checkpoint" if has_nan else "look at loss"
+
+    assignment_check = check_assignment(positives, image_count, unassigned, sides)
+    return [assignment_check, check_loss(mean_terms(terms), has_nan, any_positive=positives > 0)]
+
+
+def check_assignment(positives: int, image_count: int, unassigned: int, sides: list[float]) -> Check:
+    """Whether most instances have an anchor point that learns them. sides: of their boxes, the shorter one, pixels."""
+    median = float(np.median(sides)) if sides else 0.0
+    cause = "points inside the boxes are not assigned: look at assign"
+    if median < TINY_SIDE:
+        cause = f"instances are small (median side {median:.0f} px): use a larger imgsz"
+    return conclude(
+        "assignment",
+        f"{positives / max(image_count, 1):.1f} positives per image, {unassigned} of {len(sides)} instances unassigned",
+        Suspicion(unassigned > len(sides) / 2, BROKEN, cause),
+        Suspicion(unassigned > len(sides) / 10, DOUBTFUL, cause),
     )
-    return [
-        judge(
-            "assignment",
-            f"{positives / max(images, 1):.1f} positives an image, {unassigned} of {len(sides)} objects without any",
-            (unassigned > len(sides) / 2, BROKEN, cause),
-            (unassigned > len(sides) / 10, DOUBTFUL, cause),
-        ),
-        judge(
-            "loss terms",
-            ", ".join(f"{name} {value:.3g}" for name, value in named.items()),
-            (not terms.isfinite().all(), BROKEN, diverged),
-            (bool(silent), BROKEN, f"{', '.join(silent)} is 0 and teaches nothing: what is its gain?"),
-        ),
-    ]
 
 
-def check_decoding(outputs: list[Tensor], views: list[View]) -> Finding:
-    """Whether predictions are numbers, scores probabilities, and boxes centre and size in pixels of the input."""
+def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Check:
+    """Whether the mean loss terms are finite, and none of them zero that should teach something."""
+    zero = [name for name, value in means.items() if value == 0] if any_positive else []
+    not_finite = "look at loss"
+    if has_nan:
+        not_finite = "the weights hold NaN: training diverged, go back to an earlier checkpoint"
+    return conclude(
+        "loss terms",
+        ", ".join(f"{name} {value:.3g}" for name, value in means.items()),
+        Suspicion(not all(map(math.isfinite, means.values())), BROKEN, not_finite),
+        Suspicion(bool(zero), BROKEN, f"{', '.join(zero)} is 0 and teaches nothing: check its gain"),
+    )
+
+
+def check_decoding(outputs: list[Tensor], images: Sequence[ImageCandidates]) -> Check:
+    """Whether predictions are numbers, scores probabilities, and boxes center and size in pixels of the input."""
     scores = torch.cat([output[:, 4:-COEFFICIENTS].flatten() for output in outputs])
-    size = torch.cat([view.boxes[:10, 2:] for view in views]).median()
-    finite = all(output.isfinite().all() for output in outputs)
-    return judge(
+    best_sizes = torch.cat([image.boxes[:10, 2:] for image in images])
+    finite = all(bool(output.isfinite().all()) for output in outputs)
+    in_range = not bool(scores.min() < 0 or scores.max() > 1)
+    return conclude(
         "decoding",
-        f"scores {scores.min():.2g} to {scores.max():.2g}, the highest-scoring boxes' median side {size:.1f} px",
-        (not finite, BROKEN, "predictions hold NaN or infinity: look at the weights"),
-        (bool(scores.min() < 0 or scores.max() > 1), BROKEN, "scores are no probabilities: the sigmoid is missing"),
-        (fits_better(views, as_fractions), BROKEN, "boxes fit as fractions: multiply them by the input's size"),
-        (fits_better(views, as_corners), BROKEN, "boxes fit as corners: decode to centre and size"),
-        (fits_better(views, as_exchanged), BROKEN, "boxes fit with x and y exchanged"),
+        f"scores {scores.min():.2g} to {scores.max():.2g}, median side of the highest-scoring boxes "
+        f"{best_sizes.median():.1f} px",
+        Suspicion(not finite, BROKEN, "predictions hold NaN or infinity: look at the weights"),
+        Suspicion(not in_range, BROKEN, "scores are not probabilities: the sigmoid is missing"),
+        Suspicion(fits_better(images, as_fractions), BROKEN, "boxes fit as fractions: multiply by the input size"),
+        Suspicion(fits_better(images, as_corners), BROKEN, "boxes fit as corners: decode to center and size"),
+        Suspicion(fits_better(images, as_exchanged), BROKEN, "boxes fit with x and y exchanged"),
     )
 
 
-def check_thresholds(views: list[View], config: ValidateConfig) -> Finding:
+def check_thresholds(images: Sequence[ImageCandidates], config: ValidateConfig) -> Check:
     """Whether conf, iou and max_det let the right detections through."""
-    best, most = max(float(view.scores[0]) for view in views), max(len(view.ground_truth) for view in views)
-    return judge(
+    best_score = max(float(image.scores[0]) for image in images)
+    max_instances = max(len(image.ground_truth) for image in images)
+    return conclude(
         "thresholds",
-        f"best score {best:.3g}; conf={config.conf}, iou={config.iou}, max_det={config.max_det}",
-        (best <= config.conf, BROKEN, "no detection reaches conf: lower it, or train longer"),
-        (config.max_det < most, BROKEN, f"an image holds {most} objects: raise max_det"),
-        (config.iou < 0.3, DOUBTFUL, "neighbours suppress each other: use iou=0.7"),
-        (best < SHOWN, DOUBTFUL, f"predict shows nothing under {SHOWN}: train longer"),
+        f"best score {best_score:.3g}; conf={config.conf}, iou={config.iou}, max_det={config.max_det}",
+        Suspicion(best_score <= config.conf, BROKEN, "no detection reaches conf: lower it, or train longer"),
+        Suspicion(config.max_det < max_instances, BROKEN, f"one image has {max_instances} instances: raise max_det"),
+        Suspicion(config.iou < 0.3, DOUBTFUL, "neighbors suppress each other: use iou=0.7"),
+        Suspicion(best_score < PREDICT_CONF, DOUBTFUL, f"predict shows nothing below {PREDICT_CONF}: train longer"),
     )
 
 
 def check_metric(
-    forward: Forward, batches: list[dict], dataset: SegmentationDataset, config: ValidateConfig,
+    forward: Forward,
+    batches: list[dict],
+    dataset: SegmentationDataset,
+    config: ValidateConfig,
     device: str | torch.device,
-) -> Finding:  # fmt: skip
+) -> Check:
     """Whether the ground truth itself scores 1, and if so, what costs the network its AP."""
-    itself, breakdown = CocoAccumulator(range(len(dataset.names)), "segm", sys.maxsize), ErrorBreakdown("segm")
+    itself = CocoAccumulator(range(len(dataset.names)), "segm", limit=sys.maxsize)
     for index in range(len(dataset)):
         ground_truth = ground_truth_instances(dataset.instances(index), dataset.image_sizes[index])
-        itself.add(index, ground_truth, ground_truth._replace(scores=np.ones(len(ground_truth.classes))))
-    for seen in observe(forward, batches, dataset, config, device):
-        breakdown.add(*native_instances(seen, every_mask=True))
-    ideal, report = itself.summarise().twelve["AP"], breakdown.summarise()
-    dearest = max(report.gains, key=lambda cause: (report.gains[cause], report.counts[cause]))
-    loss = f"{dearest} ({report.counts[dearest]} cases, {report.gains[dearest]:+.3f} AP50)"
-    return judge(
+        as_detections = ground_truth._replace(scores=np.ones(len(ground_truth.classes)))
+        itself.add(index, ground_truth, as_detections)
+    breakdown = ErrorBreakdown("segm")
+    for image in evaluated_images(forward, batches, dataset, config, device):
+        breakdown.add(*native_instances(image, every_mask=True))
+
+    ideal, report = itself.summarise().stats["AP"], breakdown.summarise()
+    worst = max(report.gains, key=lambda cause: (report.gains[cause], report.counts[cause]))
+    loss = f"{worst} ({report.counts[worst]} cases, {report.gains[worst]:+.3f} AP50)"
+    return conclude(
         "metric",
         f"the ground truth scores {max(ideal, 0):.3f}, the network's mask AP50 is {report.ap50:.3f}",
-        (ideal < 0, BROKEN, "no object counts: are all of them crowds?"),
-        (ideal < 0.999, BROKEN, "the ground truth does not match itself: objects of a class cover each other exactly"),
-        (report.ap50 < 0.1, DOUBTFUL, f"most is lost to: {loss}"),
+        Suspicion(ideal < 0, BROKEN, "no instance counts: are all of them crowds?"),
+        Suspicion(
+            ideal < 0.999, BROKEN, "the ground truth does not match itself: some instances of a class are duplicates"
+        ),
+        Suspicion(report.ap50 < 0.1, DOUBTFUL, f"most is lost to: {loss}"),
     )

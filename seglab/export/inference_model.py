@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg, fuse
 
-# What a file's network computes in; an int8 file is quantised from its float32 one.
+# What a file's network computes in; an int8 file is quantized from its float32 one.
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 
 

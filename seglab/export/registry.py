@@ -1,71 +1,103 @@
-"""The table of formats: what each is called, what its files look like, and what it can do."""
+"""The list of export formats. To add one, write a module with the parts of `ExportFormat`, and a line here."""
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from typing import Protocol
+
+from torch import Tensor
 
 from seglab.errors import SeglabError
+from seglab.export import coreml, executorch, litert, ncnn, onnx, openvino, pt2, tensorrt, torchscript
+from seglab.export.metadata import ModelMetadata
+from seglab.export.runtime import Runtime
+from seglab.model.yolo11 import YOLO11Seg
 
 
-class Format(NamedTuple):
-    """One row. Its module seglab.export.<module> has write(model, path, description, calibration), describe, load."""
+class ExportFormat(Protocol):
+    """What the module of a format holds."""
 
-    module: str
-    suffix: str  # what is put after the model's name; those without a dot are folders
-    precisions: tuple[str, ...] = ("fp32",)
-    dynamic: bool = False
+    @property
+    def SUFFIX(self) -> str:
+        """What is put after the model's name. A suffix without a dot names a folder."""
+
+    @property
+    def PRECISIONS(self) -> tuple[str, ...]:
+        """Those it can be written in: fp32, fp16, int8."""
+
+    @property
+    def DYNAMIC(self) -> bool:
+        """Whether a file can take any batch and size."""
+
+    def needs(self) -> dict[str, str]:
+        """The packages that write and run it: name to import -> what `pip install` takes."""
+
+    def runs_here(self) -> bool:
+        """Whether this machine can run the files, as far as system and hardware go."""
+
+    def write(self, model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
+        """Write a network with its metadata.
+
+        calibration: batches of letterboxed images (B, 3, H, W) float in 0..1, which set the ranges of int8.
+        """
+
+    def write_metadata(self, path: Path, metadata: ModelMetadata) -> None:
+        """Replace the metadata of a file that exists."""
+
+    def load(self, path: Path) -> Runtime:
+        """Open a file to run it. Errors: SeglabError when it is damaged or cannot run here."""
 
 
-FORMATS = {
-    "torchscript": Format("torchscript", ".torchscript", ("fp32", "fp16"), dynamic=True),
-    "pt2": Format("pt2", ".pt2", ("fp32", "fp16"), dynamic=True),
-    "onnx": Format("onnx", ".onnx", ("fp32", "fp16", "int8"), dynamic=True),
-    "openvino": Format("openvino", "_openvino_model", ("fp32", "fp16", "int8"), dynamic=True),
-    "ncnn": Format("ncnn", "_ncnn_model", ("fp32", "fp16")),
-    "executorch": Format("executorch", "_executorch_model"),
-    "coreml": Format("coreml", ".mlpackage", ("fp32", "fp16")),
-    "engine": Format("tensorrt", ".engine", ("fp32", "fp16"), dynamic=True),
-    "litert": Format("litert", ".tflite"),
+# Name as in `format=` -> module.
+FORMATS: dict[str, ExportFormat] = {
+    "torchscript": torchscript,
+    "pt2": pt2,
+    "onnx": onnx,
+    "openvino": openvino,
+    "ncnn": ncnn,
+    "executorch": executorch,
+    "coreml": coreml,
+    "engine": tensorrt,
+    "litert": litert,
 }
 ALIASES = {"tensorrt": "engine", "tflite": "litert"}
 
 
-def find_format(name: str) -> tuple[str, Format]:
-    """A format by name or alias. Errors: SeglabError that lists those there are, and where the way to others stands."""
+def find_format(name: str) -> tuple[str, ExportFormat]:
+    """Name and module of a format, by its name or an alias. Errors: SeglabError that lists the formats there are."""
     name = ALIASES.get(name, name)
     if name not in FORMATS:
         raise SeglabError(
-            f"there is no export format '{name}': choose one of {', '.join(FORMATS)}, or see in docs/export.md which "
-            "others are left out and how the ONNX file leads there"
+            f"there is no export format '{name}': choose one of {', '.join(FORMATS)}; docs/export.md says how an ONNX "
+            "file becomes one of the others"
         )
     return name, FORMATS[name]
 
 
 def model_path(path: Path) -> Path:
-    """Where the exported model is that `path` means: a file inside a format's folder stands for the folder."""
-    folders = tuple(row.suffix for row in FORMATS.values() if "." not in row.suffix)
-    return path.parent if path.parent.name.endswith(folders) else path
+    """The exported model that `path` means: a file inside a format's folder stands for the folder."""
+    folder_suffixes = tuple(its.SUFFIX for its in FORMATS.values() if "." not in its.SUFFIX)
+    return path.parent if path.parent.name.endswith(folder_suffixes) else path
 
 
-def format_of(path: Path) -> Format | None:
-    """The format of an exported file, folder, or file inside such a folder, judged by the name."""
+def format_of(path: Path) -> ExportFormat | None:
+    """The format of an exported file, folder, or file inside such a folder, by the name; None for any other name."""
     name = model_path(path).name
-    return next((row for row in FORMATS.values() if name.endswith(row.suffix)), None)
+    return next((its for its in FORMATS.values() if name.endswith(its.SUFFIX)), None)
 
 
-def module_of(row: Format) -> ModuleType:
-    """The module that writes and runs a format."""
-    return importlib.import_module(f"seglab.export.{row.module}")
+def load_runtime(path: str | Path) -> Runtime:
+    """Open an exported file to run it, in the format that its name says.
 
-
-def require(package: str, pip: str) -> ModuleType:
-    """Import an optional package. Errors: SeglabError with the line that installs it."""
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] != package.partition(".")[0]:
-            raise
-        raise SeglabError(f"this format needs the package {package}: pip install {pip}") from None
+    Errors: FileNotFoundError; SeglabError for an unknown format, a missing package, a damaged file or one without
+    metadata.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no exported model at {path}: check the path")
+    found = format_of(path)
+    if found is None:
+        known = ", ".join(f"*{its.SUFFIX}" for its in FORMATS.values())
+        raise SeglabError(f"the name of {path} is not that of an exported model: seglab runs {known}")
+    return found.load(model_path(path))

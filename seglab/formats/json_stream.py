@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 from seglab.errors import SeglabError
 
 CHUNK = 1 << 20  # characters
-TAIL = 1 << 20  # bytes at the end of a file in which its categories are looked for
 _GAP = re.compile(r"[\s,]*")
 _DECODE = json.JSONDecoder().raw_decode
 
 
-def stream_json(path: Path, progress: Callable[[int], None] = lambda characters: None) -> Iterator[tuple[str, Any]]:
+def stream_json(path: Path, progress: Callable[[int], object] = lambda characters: None) -> Iterator[tuple[str, Any]]:
     """Yield (key, value) for every member of a JSON file's one object; of a list, (key, item) for every item.
 
     No more than the piece at hand is in memory. progress is called with the characters read. Errors: SeglabError
@@ -37,75 +36,17 @@ def stream_json(path: Path, progress: Callable[[int], None] = lambda characters:
                 yield key, reader.value()
 
 
-def coco_categories(path: Path) -> list[dict]:
-    """The categories of a COCO JSON, from the file's last TAIL bytes where they stand there, as in COCO's own files.
-
-    Errors: SeglabError when there are none, or one lacks its id or name.
-    """
-    categories = _categories_at_the_end(path) or _list(path, "categories")
-    return list(_checked(path, "categories", ("id", "name"), categories))
-
-
-def coco_images(path: Path) -> Iterator[dict]:
-    """Yield the images of a COCO JSON; where they come first, as in COCO's own files, the annotations stay unread.
-
-    Errors: SeglabError when there are none, or one lacks its id or file name.
-    """
-    return _checked(path, "images", ("file_name", "id"), _list(path, "images"))
-
-
-def _list(path: Path, name: str) -> Iterator[Any]:
-    """Yield the items of one list of a JSON; what comes behind it stays unread."""
-    found = False
-    for key, item in stream_json(path):
-        if key == name:
-            found = True
-            yield item
-        elif found:
-            break
-
-
-def _checked(path: Path, key: str, needed: tuple[str, str], items: Iterable[Any]) -> Iterator[dict]:
-    kinds = set()
-    for item in items:
-        if not isinstance(item, dict) or not item.keys() >= set(needed):
-            raise SeglabError(f"{path}: its {key} need {' and '.join(needed)}; get the JSON again")
-        if isinstance(item["id"], (dict, list)):
-            raise SeglabError(f"{path}: among its {key} is the id {item['id']}; ids are numbers or text")
-        kinds.add(isinstance(item["id"], str))
-        if len(kinds) > 1:
-            raise SeglabError(f"{path}: some ids of its {key} are numbers and some are text; make them alike")
-        yield item
-    if not kinds:
-        raise SeglabError(f"{path} is no COCO instances JSON: it has no {key}; give one with images and categories")
-
-
-def _categories_at_the_end(path: Path) -> list[dict]:
-    """The categories, if they are a member of the outermost object within the last TAIL bytes; else nothing."""
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL))
-        text = file.read().decode("utf-8", errors="ignore")
-    name = text.rfind('"categories"')
-    if name < 0:
-        return []
-    try:
-        # Read as the end of an object: only the outermost one closes with the file.
-        return json.loads("{" + text[name:])["categories"]
-    except (ValueError, KeyError):
-        return []
-
-
 class _Reader:
     """A window on the text of a file, moved on by `value`, `next` and `expect`."""
 
-    def __init__(self, path: Path, file, progress: Callable[[int], None]):
+    def __init__(self, path: Path, file: TextIO, progress: Callable[[int], object]):
         self.path, self.file, self.progress = path, file, progress
         self.text, self.at, self.before = "", 0, 0  # `before`: characters of the file that the window has left
 
     def next(self) -> str:
         """The next character that is neither space nor comma, without passing it."""
         while True:
-            self.at = _GAP.match(self.text, self.at).end()
+            self.at = _GAP.match(self.text, self.at).end()  # type: ignore[union-attr]  # it matches at least nothing
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self._more(CHUNK):
@@ -133,7 +74,7 @@ class _Reader:
                 self.fail("a value")
             size *= 2  # keeps the cost of trying again in proportion to the value
 
-    def fail(self, expected: str):
+    def fail(self, expected: str) -> NoReturn:
         raise SeglabError(
             f"{self.path} is damaged: at character {self.before + self.at} there should be {expected}; get it again"
         )

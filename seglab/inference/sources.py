@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,51 +20,55 @@ import numpy as np
 import torch
 
 from seglab.data.image import pillow_to_array, read_image
-from seglab.datasets.load import read_list, real_files
-from seglab.datasets.spec import IMAGE_SUFFIXES
+from seglab.datasets.image_lists import read_list
 from seglab.errors import SeglabError
+from seglab.files import IMAGE_SUFFIXES, real_files
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "tcp://", "udp://")
 
 
-class Frame(NamedTuple):
+class SourceImage(NamedTuple):
     """One image and where it came from; images without a file are called image0.jpg, image1.jpg and so on."""
 
     path: str
     image: np.ndarray  # (H, W, 3) uint8 RGB
 
 
-def load(source: Any, vid_stride: int = 1) -> Iterator[Frame]:
+ImageStream = Generator[SourceImage, None, None]
+
+
+def load(source: Any, vid_stride: int = 1) -> Iterator[SourceImage]:
     """Yield the images of `source` one at a time, reading each when it is asked for.
 
     A str or Path names an image, a video, a folder of both, a glob pattern, a .txt file with one source a line, an
     http(s) address of an image or video, or a live stream (rtsp, rtmp, tcp, udp); an int (or its digits) is a camera.
-    Images in memory: PIL, (H, W, 3) uint8 numpy in BGR order as cv2 reads (grey and alpha too), or a (3, H, W) or
+    Images in memory: PIL, (H, W, 3) uint8 numpy in BGR order as cv2 reads (gray and alpha too), or a (3, H, W) or
     (B, 3, H, W) float tensor, RGB in 0..1. Any iterable of these is read in turn.
-    vid_stride: of a video, every how many-th frame. Errors: FileNotFoundError, SeglabError, TypeError.
+    vid_stride: read every vid_stride-th frame of a video. Errors: FileNotFoundError, SeglabError, TypeError.
     """
     unnamed = (f"image{number}.jpg" for number in itertools.count())
     return _load(source, vid_stride, unnamed)
 
 
-def batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+def batches(images: Iterable[SourceImage], size: int) -> Iterator[list[SourceImage]]:
     """Group a stream into lists of `size`; the last may be shorter."""
-    frames = iter(frames)
-    while batch := list(itertools.islice(frames, size)):
+    images = iter(images)
+    while batch := list(itertools.islice(images, size)):
         yield batch
 
 
-def _load(source: Any, vid_stride: int, unnamed: Iterator[str]) -> Iterator[Frame]:
+def _load(source: Any, vid_stride: int, unnamed: Iterator[str]) -> ImageStream:
+    """`load`, with names for the images that have none."""
     if isinstance(source, int):
         yield from _video(source, vid_stride)
     elif isinstance(source, (str, os.PathLike)):
         yield from _named(os.fspath(source), vid_stride)
     elif isinstance(source, np.ndarray):
-        yield Frame(next(unnamed), _from_array(source))
+        yield SourceImage(next(unnamed), _from_array(source))
     elif isinstance(source, torch.Tensor):
         for image in _from_tensor(source):
-            yield Frame(next(unnamed), image)
+            yield SourceImage(next(unnamed), image)
     elif type(source).__module__.startswith("PIL."):
         yield _from_pillow(source, unnamed)
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
@@ -72,12 +76,12 @@ def _load(source: Any, vid_stride: int, unnamed: Iterator[str]) -> Iterator[Fram
             yield from _load(item, vid_stride, unnamed)
     else:
         raise TypeError(
-            f"cannot predict on a {type(source).__name__}: give a path, folder, glob, address, camera number, "
+            f"cannot predict on a {type(source).__name__}: give a path, folder, glob, URL, camera number, "
             "PIL image, numpy array, tensor or a list of these"
         )
 
 
-def _named(name: str, vid_stride: int) -> Iterator[Frame]:
+def _named(name: str, vid_stride: int) -> ImageStream:
     """A source given as text."""
     path = Path(name)
     if name.isdigit() and not path.exists():
@@ -98,41 +102,41 @@ def _named(name: str, vid_stride: int) -> Iterator[Frame]:
         raise FileNotFoundError(f"there is no image, video or folder at {name}: check the path")
 
 
-def _files(paths: list[Path], origin: str, vid_stride: int) -> Iterator[Frame]:
-    """Those of `paths` that are images or videos, at least one; what cannot be read is told and left out."""
+def _files(paths: list[Path], origin: str, vid_stride: int) -> ImageStream:
+    """Those of `paths` that are images or videos, at least one; what cannot be read is reported and skipped."""
     known = [path for path in paths if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
     if not known:
-        raise FileNotFoundError(f"{origin} holds no image or video: check the path and the file endings")
-    unread = 0
+        raise FileNotFoundError(f"no image or video in {origin}: check the path and the file extensions")
+    skipped = 0
     for path in known:
         try:
             yield from _file(path, vid_stride)
         except SeglabError as error:
-            unread += 1
-            print(f"left out: {error}")
-    if unread == len(known):
-        raise SeglabError(f"of {origin} nothing can be read: see the lines above")
+            skipped += 1
+            print(f"skipped: {error}")
+    if skipped == len(known):
+        raise SeglabError(f"no file of {origin} can be read: see the lines above")
 
 
-def _text_list(path: Path, vid_stride: int) -> Iterator[Frame]:
+def _text_list(path: Path, vid_stride: int) -> ImageStream:
     """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped."""
     lines = [line for line in read_list(path) if not line.startswith("#")]
     if not lines:
-        raise SeglabError(f"the list {path} names no image: write one path a line")
+        raise SeglabError(f"the list {path} is empty: write one path per line")
     for line in lines:
         if line.lower().endswith(".txt"):
-            raise SeglabError(f"the list {path} names another list, {line}: write images and videos into it")
+            raise SeglabError(f"the list {path} contains another list, {line}: list images and videos only")
         yield from _named(line if "://" in line else str(path.parent / line), vid_stride)
 
 
-def _file(path: Path, vid_stride: int) -> Iterator[Frame]:
+def _file(path: Path, vid_stride: int) -> ImageStream:
     if path.suffix.lower() in VIDEO_SUFFIXES:
         yield from _video(str(path), vid_stride)
     else:
-        yield Frame(str(path), read_image(path))
+        yield SourceImage(str(path), read_image(path))
 
 
-def _video(source: str | int, vid_stride: int) -> Iterator[Frame]:
+def _video(source: str | int, vid_stride: int) -> ImageStream:
     """Every vid_stride-th frame of a file, stream or camera, until it ends."""
     capture = cv2.VideoCapture(source)
     try:
@@ -142,21 +146,21 @@ def _video(source: str | int, vid_stride: int) -> Iterator[Frame]:
             if number % vid_stride == 0:
                 read, image = capture.retrieve()
                 if read:
-                    yield Frame(str(source), cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+                    yield SourceImage(str(source), cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     finally:
         capture.release()
     if number == 0:
-        kind = f"camera {source}" if isinstance(source, int) else f"video {source}"
-        raise SeglabError(f"the {kind} gives no frame: check that it is there, and that this OpenCV can decode it")
+        what = f"camera {source}" if isinstance(source, int) else f"video {source}"
+        raise SeglabError(f"no frame can be read from {what}: check that it exists and that OpenCV can decode it")
 
 
-def _address(address: str, vid_stride: int) -> Iterator[Frame]:
-    """Download an image or video into a temporary folder, removed again afterwards."""
+def _address(address: str, vid_stride: int) -> ImageStream:
+    """Download an image or video into a temporary folder, which is removed afterwards."""
     if os.environ.get("SEGLAB_OFFLINE", "") not in ("", "0"):
-        raise SeglabError(f"SEGLAB_OFFLINE is set, which forbids fetching {address}: unset it, or give a local copy")
+        raise SeglabError(f"cannot fetch {address} while SEGLAB_OFFLINE is set: unset it, or give a local copy")
     suffix = Path(urllib.parse.urlparse(address).path).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:
-        # The name is ours: one from elsewhere may hold what no file's name may, or lead out of the folder.
+        # The name is ours: one from elsewhere may hold what no file name may, or lead out of the folder.
         path = Path(folder) / f"download{suffix if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES else ''}"
         request = urllib.request.Request(address, headers={"User-Agent": "seglab"})  # some servers refuse nameless ones
         try:
@@ -164,20 +168,20 @@ def _address(address: str, vid_stride: int) -> Iterator[Frame]:
                 shutil.copyfileobj(response, file)
                 video = response.headers.get_content_maintype() == "video"
         except (OSError, HTTPException, ValueError) as error:
-            raise SeglabError(f"cannot fetch {address} ({error}): check it, or give a local copy") from None
-        frames = _video(str(path), vid_stride) if video else _file(path, vid_stride)
-        with contextlib.closing(frames):  # before the folder goes, which Windows keeps while a film in it is open
-            for frame in frames:
-                yield frame._replace(path=address)
+            raise SeglabError(f"cannot fetch {address} ({error}): check the URL, or give a local copy") from None
+        images = _video(str(path), vid_stride) if video else _file(path, vid_stride)
+        with contextlib.closing(images):  # before the folder goes, which Windows keeps while a video in it is open
+            for image in images:
+                yield image._replace(path=address)
 
 
-def _from_pillow(image: Any, unnamed: Iterator[str]) -> Frame:
+def _from_pillow(image: Any, unnamed: Iterator[str]) -> SourceImage:
     """A PIL image as it stands: whoever opened it knows whether EXIF is to turn it."""
     name = getattr(image, "filename", "") or next(unnamed)
     try:
-        return Frame(str(name), pillow_to_array(image))
+        return SourceImage(str(name), pillow_to_array(image))
     except (OSError, ValueError, SyntaxError) as error:  # Pillow decodes when pixels are asked for
-        raise SeglabError(f"the PIL image {name} cannot be read ({error}): replace or leave it out") from error
+        raise SeglabError(f"the PIL image {name} cannot be read ({error}): replace it, or leave it out") from error
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:
@@ -188,8 +192,8 @@ def _from_array(array: np.ndarray) -> np.ndarray:
             f"a numpy image must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) in BGR order, "
             f"not {array.dtype} of shape {array.shape}"
         )
-    code = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
-    return cv2.cvtColor(np.ascontiguousarray(array), code)
+    conversion = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
+    return cv2.cvtColor(np.ascontiguousarray(array), conversion)
 
 
 def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
@@ -197,7 +201,7 @@ def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
     images = tensor[None] if tensor.ndim == 3 else tensor
     if images.ndim != 4 or images.shape[1] != 3 or not images.numel() or not images.is_floating_point():
         raise SeglabError(
-            "a tensor must hold float RGB images in 0..1 as (3, H, W) or (B, 3, H, W), "
+            "a tensor must have float RGB images in 0..1 as (3, H, W) or (B, 3, H, W), "
             f"not {tensor.dtype} of shape {tuple(tensor.shape)}"
         )
     if not (images.min() >= 0 and images.max() <= 1):  # NaN neither

@@ -1,7 +1,7 @@
-"""The canvas: things become pixels here, and the stencils that cut the pixels give the ground truth.
+"""The canvas: objects become pixels here, and the stencils that cut the pixels give the ground truth.
 
 A stencil is a set of lattice points, SUB a pixel, point k at coordinate k / SUB. It is closed: points on the outline
-belong to it. What a thing hides of another is its interior, so neighbours share the boundary between them.
+belong to it. What a placed hides of another is its interior, so neighbours share the boundary between them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,14 +19,14 @@ from seglab.toybox.outlines import affine, chained, vertices
 
 SUB = 4  # lattice points a pixel side
 AROUND = np.ones((3, 3), np.uint8)
-SHARE = LEVELS * np.float32(1 / 255)  # of a pixel, by its coverage in 8 bits
+FRACTION = LEVELS * np.float32(1 / 255)  # of a pixel, by its coverage in 8 bits
 DROP = 1 - LEVELS * np.float32(0.55 / 255)  # light left by the shadow of a part, by its darkness in 8 bits
 Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
 @dataclass(frozen=True)
 class Shadow:
-    """matrix: 2x3 from where a thing is in the image to where its shadow falls; soft: blur in pixels; dark: 0 to 1."""
+    """matrix: 2x3 from where an object is in the image to its shadow; soft: pixels of blur; dark: 0 to 1."""
 
     matrix: np.ndarray
     soft: float
@@ -33,8 +34,8 @@ class Shadow:
 
 
 @dataclass
-class Placed:
-    """A thing in the image. matrix: 2x3 from its frame to the image; class_id: -1 for what has no name; blur: sigma
+class PlacedObject:
+    """An object in the image. matrix: 2x3 from its frame to the image; class_id: -1 for what has no name; blur: sigma
     in pixels; lens: 3x3 from the image of a level camera to that of the real one."""
 
     parts: list[Part]
@@ -52,7 +53,7 @@ class Placed:
         return through(self.lens, points), sizes, counts
 
     def local(self) -> np.ndarray:
-        """2x3 from the thing's frame to the image, the lens taken as affine about the thing's origin."""
+        """2x3 from the object's frame to the image, the lens taken as affine about the object's origin."""
         x, y = self.matrix[:, 2]
         corners = through(self.lens, np.array([[x, y], [x + 1, y], [x, y + 1]]))
         return affine((corners[1:] - corners[0]).T @ self.matrix[:, :2], corners[0])
@@ -73,7 +74,7 @@ def _clipped(low: Sequence[float], high: Sequence[float], limits: Window, margin
 
 @dataclass
 class Stencil:
-    """Where a thing is: its window, the lattice points it covers, and its parts' rings and boxes."""
+    """Where an object is: its window, the lattice points it covers, and its parts' rings and boxes."""
 
     window: Window
     points: np.ndarray  # ((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1) uint8, 0 or 255
@@ -86,28 +87,28 @@ class Stencil:
         return lattice[y0 : y1 + 1, x0 : x1 + 1]
 
     def coverage(self) -> np.ndarray:
-        """(h, w) uint8: 255 times the covered share of every pixel, counted in the lattice's cells."""
+        """(h, w) uint8: 255 times the covered fraction of every pixel, counted in the lattice's cells."""
         cells = cv2.bitwise_and(self.points[:-1, :-1], self.points[1:, 1:])
         x0, y0, x1, y1 = self.window
         halves = cv2.resize(cells, ((x1 - x0) * 2, (y1 - y0) * 2), interpolation=cv2.INTER_AREA)
         return cv2.resize(halves, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
 
 
-def stencil(thing: Placed, height: int, width: int) -> Stencil | None:
-    """The lattice points a thing covers, or None when it lies outside the image."""
-    points, sizes, counts = thing.outline()
+def stencil(placed: PlacedObject, height: int, width: int) -> Stencil | None:
+    """The lattice points an object covers, or None when it lies outside the image."""
+    points, sizes, counts = placed.outline()
     ends, last = np.cumsum(sizes), np.cumsum(counts)
     firsts = ends - sizes  # of every ring; and of every part's first ring:
     parts = firsts[last - counts]
     low, high = np.minimum.reduceat(points, parts), np.maximum.reduceat(points, parts)
-    window = _clipped(low.min(0), high.max(0), (0, 0, width, height), 2 + 3 * thing.blur)
+    window = _clipped(low.min(0), high.max(0), (0, 0, width, height), 2 + 3 * placed.blur)
     if window is None:
         return None
     x0, y0, x1, y1 = window
     lattice = np.zeros(((y1 - y0) * SUB + 1, (x1 - x0) * SUB + 1), np.uint8)
     fine, coarse = np.rint((points - (x0, y0)) * (SUB * 16)).astype(np.int32), np.rint(points * 16).astype(np.int32)
     spans, rings = [slice(*span) for span in zip(firsts.tolist(), ends.tolist())], []
-    for part, end in zip(thing.parts, last.tolist()):
+    for part, end in zip(placed.parts, last.tolist()):
         own = spans[end - len(part.rings) : end]
         if not part.inner:
             cv2.fillPoly(lattice, [fine[span] for span in own], 255, shift=4)
@@ -129,19 +130,27 @@ def trace(points: np.ndarray, x0: float, y0: float, smallest: float = 3.0) -> li
     return rings
 
 
-def visible(things: list[Placed], height: int, width: int) -> list[tuple[Placed, Stencil, list[np.ndarray]]]:
-    """Things, given back to front, that can be seen: each with its stencil and the rings of its visible shape.
+class VisibleObject(NamedTuple):
+    """What can be seen of an object: where it is, and the rings of its visible shape ([] for what has no name)."""
 
-    Named things of which less than 18 % or 40 square pixels would show are taken out, so nothing goes unnamed.
+    placed: PlacedObject
+    stencil: Stencil
+    rings: list[np.ndarray]
+
+
+def visible(objects: list[PlacedObject], height: int, width: int) -> list[VisibleObject]:
+    """The objects, given back to front, that can be seen.
+
+    Named ones of which less than 18 % or 40 square pixels would show are taken out, so nothing goes unnamed.
     """
     cover = np.zeros((height * SUB + 1, width * SUB + 1), np.uint8)
-    kept, rearmost = [], next((i for i, thing in enumerate(things) if thing.class_id >= 0), len(things))
-    for i, thing in reversed(list(enumerate(things))):
-        cut = stencil(thing, height, width)
+    kept, rearmost = [], next((i for i, placed in enumerate(objects) if placed.class_id >= 0), len(objects))
+    for i, placed in reversed(list(enumerate(objects))):
+        cut = stencil(placed, height, width)
         if cut is None:
             continue
         hidden, rings = cut.of(cover), []
-        if thing.class_id >= 0:
+        if placed.class_id >= 0:
             seen = cv2.subtract(cut.points, hidden)
             count = cv2.countNonZero(seen)
             if count < 40 * SUB**2 or count < 0.18 * cv2.countNonZero(cut.points):
@@ -151,7 +160,7 @@ def visible(things: list[Placed], height: int, width: int) -> list[tuple[Placed,
                 continue
         if i > rearmost:  # else nothing behind it has a name
             cv2.bitwise_or(hidden, cv2.erode(cut.points, AROUND), dst=hidden)
-        kept.append((thing, cut, rings))
+        kept.append(VisibleObject(placed, cut, rings))
     return kept[::-1]
 
 
@@ -189,21 +198,21 @@ def _dim(planes: np.ndarray, share: np.ndarray) -> None:
         cv2.multiply(plane, share, dst=plane)
 
 
-def paint(image: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: np.random.Generator) -> None:
-    """Paint a thing onto the image, (3, H, W) float32 in linear light, changed in place."""
+def paint(image: np.ndarray, placed: PlacedObject, cut: Stencil, light: Light, rng: np.random.Generator) -> None:
+    """Paint an object onto the image, (3, H, W) float32 in linear light, changed in place."""
     x0, y0, x1, y1 = cut.window
     coverage = cut.coverage()
-    for shadow in thing.shadows:
+    for shadow in placed.shadows:
         cast(image, cut, coverage, shadow)
-    local = thing.local()
+    local = placed.local()
     (a, b, _), (c, d, _) = local.tolist()
     scale, roll = sqrt(abs(a * d - b * c)), np.arctan2(c, a)
     turned_by = np.float32(np.cos(roll)), np.float32(np.sin(roll))
-    clear = any(part.finish.clear for part in thing.parts)
+    clear = any(part.finish.clear for part in placed.parts)
     layers = np.zeros((5 if clear else 4, y1 - y0, x1 - x0), np.float32)  # color, weight, and opacity if it is not 1
     layers[3] = 1e-4
-    starts = rng.integers(0, 512, (len(thing.parts), 2)).tolist()
-    for part, rings, (low, high), start in zip(thing.parts, cut.rings, cut.boxes, starts):
+    starts = rng.integers(0, 512, (len(placed.parts), 2)).tolist()
+    for part, rings, (low, high), start in zip(placed.parts, cut.rings, cut.boxes, starts):
         window = _clipped(low, high, cut.window, 2)
         if window is None:
             continue
@@ -214,19 +223,19 @@ def paint(image: np.ndarray, thing: Placed, cut: Stencil, light: Light, rng: np.
         if part.lift:
             _drop(layers[:3], alpha, (px0 - x0, py0 - y0), part.lift * scale, light)
         value = shade(part, Field(alpha, (px0, py0), frame, scale, turned_by), light, start)
-        share = cv2.LUT(alpha, SHARE)
+        share = cv2.LUT(alpha, FRACTION)
         region = layers[:, py0 - y0 : py1 - y0, px0 - x0 : px1 - x0]
         region *= 1 - share
         region[:3] += value * share
         region[3] += share
         if clear:
             region[4] += share * np.float32(1 - part.finish.clear)
-    opaque = cv2.LUT(coverage, SHARE)
+    opaque = cv2.LUT(coverage, FRACTION)
     _dim(layers, opaque / layers[3])  # takes the weight out: at seams between parts no background shines through
     layers[3] = layers[4] if clear else opaque
-    if thing.blur > 0.3:
+    if placed.blur > 0.3:
         for layer in layers[:4]:
-            cv2.GaussianBlur(layer, (0, 0), thing.blur, dst=layer)
+            cv2.GaussianBlur(layer, (0, 0), placed.blur, dst=layer)
     view = image[:, y0:y1, x0:x1]
     _dim(view, 1 - layers[3])
     view += layers[:3]

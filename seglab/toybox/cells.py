@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from seglab.data.image import write_image
-from seglab.datasets.load import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
+from seglab.formats.yolo import write_dataset_yaml, write_labels
+from seglab.sample import Instance
 
 NAME = "cell"
 VERTICES = 48  # of an outline
@@ -32,10 +34,8 @@ def generate_cells(out: str | Path, train: int = 32, val: int = 16, seed: int = 
             split = "train" if number < train else "val"
             image, rings = draw_cells((seed, number), side)
             write_image(part / "images" / split / f"{number:04d}.png", image)
-            rows = ["0 " + " ".join(f"{value:.5f}" for value in (ring / side).ravel()) for ring in rings]
-            label = part / "labels" / split / f"{number:04d}.txt"
-            label.parent.mkdir(parents=True, exist_ok=True)
-            label.write_text("".join(row + "\n" for row in rows), encoding="ascii")
+            cells = [Instance(0, [ring]) for ring in rings]
+            write_labels(part / "labels" / split / f"{number:04d}.txt", cells, (side, side), digits=".5f")
         write_dataset_yaml(
             part / f"{out.name}.yaml", {split: f"images/{split}" for split in ("train", "val")}, {0: NAME}
         )
@@ -43,7 +43,7 @@ def generate_cells(out: str | Path, train: int = 32, val: int = 16, seed: int = 
     return out / f"{out.name}.yaml"
 
 
-def draw_cells(seed: object, side: int = 320) -> tuple[np.ndarray, list[np.ndarray]]:
+def draw_cells(seed: int | Sequence[int], side: int = 320) -> tuple[np.ndarray, list[np.ndarray]]:
     """One image (side, side, 3) uint8 RGB and its cells' outlines, each (48, 2) xy in pixels; none overlaps another."""
     random = np.random.default_rng(seed)
     size = random.uniform(0.03, 0.07) * side  # of this image's cells, half their length
@@ -78,7 +78,7 @@ def _outline(random: np.random.Generator, side: int, size: float) -> np.ndarray:
 def _paint(random: np.random.Generator, rings: list[np.ndarray], side: int) -> np.ndarray:
     """Cells that glow on a dark, uneven ground, a little out of focus and noisy."""
     large = side * SUPERSAMPLING
-    glow = np.zeros((large, large), dtype=np.float32)
+    glow: np.ndarray = np.zeros((large, large), dtype=np.float32)
     for ring in rings:
         cv2.fillPoly(glow, [np.round(ring * SUPERSAMPLING).astype(np.int32)], random.uniform(0.25, 1))
     glow = cv2.resize(glow, (side, side), interpolation=cv2.INTER_AREA)

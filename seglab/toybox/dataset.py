@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
-import numpy as np
 
-from seglab.datasets.load import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
-from seglab.geometry.polygons import bounding_box, join_rings, ring_area
-from seglab.geometry.rle import area, rings_to_rle
+from seglab.formats.coco import annotation_entry, category_entries, category_ids, image_entry, image_ids, write_coco
+from seglab.formats.yolo import write_dataset_yaml, write_labels
 from seglab.parallel import parallel_map, workers_for
 from seglab.progress import with_progress
 from seglab.sample import Sample
+from seglab.toybox.objects import NAMES
 from seglab.toybox.scene import scene
-from seglab.toybox.things import COCO_IDS, NAMES
 
-QUALITY = 92  # of the JPEG files
-WORTH_WORKERS = 40  # scenes; fewer are written before worker processes would have started
-EMBEDDED_SEEDS = {"train": (115, 7, 64, 50), "val": (119, 88, 16, 62)}  # of data/toybox8-seg: one of each place
+JPEG_QUALITY = 92
+DIGITS = ".5f"  # of the fractions in label files
+CATEGORY_IDS = category_ids(dict(enumerate(NAMES)))  # COCO's own, as the names are
+MIN_SHARED = 40  # scenes; fewer are written before worker processes would have started
+EMBEDDED_SEEDS = {"train": (115, 7, 64, 50), "val": (119, 88, 16, 62)}  # of data/toybox8-seg: one of each layout
 
-Plan = Sequence[tuple[str, str, object]]  # (split, file stem, seed of the scene)
+
+class PlannedScene(NamedTuple):
+    """One scene that is to be written. stem: of its files; seed: see `scene`."""
+
+    split: str
+    stem: str
+    seed: int | tuple[int, ...]
 
 
 def generate_dataset(
@@ -37,23 +43,23 @@ def generate_dataset(
 ) -> Path:
     """Write `count` scenes into the new folder `out` and return its dataset YAML.
 
-    Scene i is scene((seed, i), size), whatever the number of worker processes (default: one a core, none for a few
-    scenes). val: share of the scenes that goes into the validation split, the last ones; 1 puts all of them there.
+    Scene i is scene((seed, i), size), whatever the number of worker processes (default: one per core, none for a few
+    scenes). val: fraction of the scenes that goes into the validation split, the last ones; 1 puts all of them there.
     The folder appears when everything is written; one that another process has put there meanwhile stays.
-    Errors: SeglabError when `out` exists already, for a count below 1 and for a share outside 0..1.
+    Errors: SeglabError when `out` exists already, for a count below 1 and for a fraction outside 0..1.
     """
     if count < 1 or not 0 <= val <= 1:
         raise SeglabError(
             f"a toybox needs count of at least 1 and val between 0 and 1, not count={count} and val={val}"
         )
     train = count - round(count * val)
-    plan = [("train" if i < train else "val", f"{i:06d}", (seed, i)) for i in range(count)]
+    plan = [PlannedScene("train" if i < train else "val", f"{i:06d}", (seed, i)) for i in range(count)]
     return _write(Path(out), plan, size, workers)
 
 
 def write_embedded(out: str | Path) -> Path:
     """Write the eight chosen scenes of data/toybox8-seg into the new folder `out` and return its dataset YAML."""
-    plan = [(split, f"{seed:06d}", seed) for split, seeds in EMBEDDED_SEEDS.items() for seed in seeds]
+    plan = [PlannedScene(split, f"{seed:06d}", seed) for split, seeds in EMBEDDED_SEEDS.items() for seed in seeds]
     return _write(Path(out), plan, (480, 640), None)
 
 
@@ -62,48 +68,21 @@ def fresh_scene(epoch: int, number: int) -> Sample:
     return scene((number, epoch, 1))  # three numbers, where those have two
 
 
-def label_rows(sample: Sample) -> str:
-    """YOLO-seg label text: a row an object, class and vertices as fractions; parts and holes are joined by seams."""
-    height, width = sample.image.shape[:2]
-    rows = []
-    for thing in sample.instances:
-        row = join_rings(thing.rings) / (width, height)
-        rows.append(f"{thing.class_id} " + " ".join(f"{value:.5f}" for value in row.ravel().tolist()) + "\n")
-    return "".join(rows)
-
-
-def coco_annotation(rings: Sequence[np.ndarray], class_id: int, height: int, width: int) -> dict:
-    """COCO annotation less its ids: polygons, or RLE where there are holes; area in the mask's pixels; bbox xywh."""
-    rle = rings_to_rle(rings, height, width)
-    x0, y0, x1, y1 = bounding_box(rings)
-    if all(ring_area(ring) > 0 for ring in rings):
-        segmentation = [np.round(ring, 2).ravel().tolist() for ring in rings]
-    else:
-        segmentation = {"size": [height, width], "counts": rle["counts"].decode("ascii")}
-    return {
-        "category_id": COCO_IDS[NAMES[class_id]],
-        "segmentation": segmentation,
-        "area": area(rle),
-        "bbox": np.round([x0, y0, x1 - x0, y1 - y0], 2).tolist(),
-        "iscrowd": 0,
-    }
-
-
-def _write_scene(planned: tuple[str, str, object], folder: Path, size: tuple[int, int]) -> list[dict]:
-    """Write image and label of one entry of a plan into `folder` -> the scene's COCO annotations."""
+def _write_scene(planned: PlannedScene, folder: Path, size: tuple[int, int]) -> list[dict]:
+    """Write image and label of one entry of a plan into `folder` -> its COCO annotations, still without ids."""
     split, stem, seed = planned
     sample = scene(seed, size)
-    picture = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
-    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    bgr = cv2.cvtColor(sample.image, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     (folder / "images" / split / f"{stem}.jpg").write_bytes(encoded.tobytes())
-    (folder / "labels" / split / f"{stem}.txt").write_text(label_rows(sample), encoding="ascii")
-    return [coco_annotation(thing.rings, thing.class_id, *size) for thing in sample.instances]
+    write_labels(folder / "labels" / split / f"{stem}.txt", sample.instances, size, digits=DIGITS)
+    return [annotation_entry(0, 0, CATEGORY_IDS[found.class_id], found, size) for found in sample.instances]
 
 
-def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) -> Path:
+def _write(out: Path, plan: Sequence[PlannedScene], size: tuple[int, int], workers: int | None) -> Path:
     if out.exists():
         raise SeglabError(f"{out} exists already: name a new folder for the scenes, or remove that one")
-    splits = list(dict.fromkeys(split for split, _, _ in plan))
+    splits = list(dict.fromkeys(planned.split for planned in plan))
     with staging_dir(out) as part:
         for split in splits:
             (part / "images" / split).mkdir(parents=True)
@@ -119,24 +98,24 @@ def _write(out: Path, plan: Plan, size: tuple[int, int], workers: int | None) ->
     return out / f"{out.name}.yaml"
 
 
-def _write_scenes(folder: Path, plan: Plan, size: tuple[int, int], workers: int | None, title: str) -> list[list[dict]]:
+def _write_scenes(
+    folder: Path, plan: Sequence[PlannedScene], size: tuple[int, int], workers: int | None, title: str
+) -> list[list[dict]]:
     """Write images and labels into `folder` -> COCO annotations of every scene of the plan, in its order."""
-    workers = workers_for(len(plan), WORTH_WORKERS) if workers is None else workers
+    workers = workers_for(len(plan), MIN_SHARED) if workers is None else workers
     return list(with_progress(parallel_map(_write_scene, plan, workers, folder, size), title, "scene", len(plan)))
 
 
-def _write_json(path: Path, split: str, plan: Plan, found: Sequence[list[dict]], size: tuple[int, int]) -> None:
-    images, annotations = [], []
-    for (belongs, stem, _), things in zip(plan, found):
-        if belongs == split:
-            images.append({"id": len(images) + 1, "file_name": f"{stem}.jpg", "height": size[0], "width": size[1]})
-            for thing in things:
-                annotations.append({"id": len(annotations) + 1, "image_id": len(images), **thing})
-    categories = [{"id": COCO_IDS[name], "name": name, "supercategory": "toybox"} for name in NAMES]
-    content = {
-        "info": {"description": "seglab toybox"},
-        "images": images,
-        "annotations": annotations,
-        "categories": categories,
-    }
-    path.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="ascii")
+def _write_json(
+    path: Path, split: str, plan: Sequence[PlannedScene], found: Sequence[list[dict]], size: tuple[int, int]
+) -> None:
+    """Write the COCO JSON of a split. found: the annotations of every scene of the plan, which get their ids here."""
+    scenes = {Path(f"{planned.stem}.jpg"): own for planned, own in zip(plan, found) if planned.split == split}
+    ids = image_ids(sorted(scenes))
+    images = [image_entry(ids[image], image.name, size) for image in scenes]
+    annotations: list[dict] = []
+    for image, own in scenes.items():
+        for annotation in own:
+            annotations.append(annotation | {"id": len(annotations) + 1, "image_id": ids[image]})
+    categories = [entry | {"supercategory": "toybox"} for entry in category_entries(CATEGORY_IDS, NAMES)]
+    write_coco(path, images, annotations, categories, info={"description": "seglab toybox"})

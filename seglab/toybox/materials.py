@@ -40,7 +40,7 @@ class Finish:
 
     gloss: strength of its highlight, which `sharp` squarings narrow; mirror: how much of the window it reflects;
     grain, bump: depth of its texture in color and in the normals; tile, pitch: which texture, and units a tile;
-    clear: share of the background that shines through.
+    clear: fraction of the background that shines through.
     """
 
     gloss: float = 0.0
@@ -53,8 +53,8 @@ class Finish:
     clear: float = 0.0
 
 
-PLAIN = Finish()  # what is left of any surface on so FEW pixels
-FEW = 200
+PLAIN = Finish()  # what is left of any surface on fewer than MIN_PIXELS
+MIN_PIXELS = 200
 MATTE = Finish(grain=0.6)
 CERAMIC = Finish(gloss=0.5, sharp=6, mirror=0.5, grain=0.2)
 PLASTIC = Finish(gloss=0.35, sharp=5, mirror=0.2)
@@ -71,8 +71,8 @@ WOOD = Finish(gloss=0.06, sharp=3, grain=0.9, tile="wood", pitch=6.0)
 
 class Field:
     """The pixels of one part. alpha: (h, w) uint8 coverage, its first pixel at `corner` (x, y); frame: 2x3 from the
-    part's frame to the image; scale: pixels a unit of the thing; turn: cosine and sine of the rotation from the
-    thing to the image."""
+    part's frame to the image; scale: pixels a unit of the object; turn: cosine and sine of the rotation from the
+    object to the image."""
 
     def __init__(self, alpha: np.ndarray, corner: tuple[int, int], frame: np.ndarray, scale: float, turn: tuple):
         self.alpha, self.corner, self.frame, self.scale = alpha, corner, frame, scale
@@ -95,16 +95,17 @@ class Field:
         return across.astype(np.float32) + (b * rows + c).astype(np.float32)[:, None]
 
     def turn(self, nx, ny, nz) -> tuple:
-        """Normals of the thing's frame in the image frame."""
+        """Normals of the object's frame in the image frame."""
         return nx * self.cos - ny * self.sin, nx * self.sin + ny * self.cos, nz
 
     def inside(self, distance, units: float = 1.0) -> np.ndarray:
-        """1 where `distance` (of which 1 is `units` of the thing) is positive, 0 beyond, soft over a pixel."""
+        """1 where `distance` (of which 1 is `units` of the object) is positive, 0 beyond, soft over a pixel."""
         return clamp(distance * np.float32(self.scale * units) + np.float32(0.5))
 
 
 Form = Callable[[Field], tuple]  # -> (nx, ny, nz), each a number or (h, w)
-Paint = Callable[[Field], list]  # -> [(weight (h, w), color)], laid one over the other
+Layers = list[tuple[np.ndarray, np.ndarray]]  # weight (h, w) and color (3,), laid one over the other
+Paint = Callable[[Field], Layers]
 
 
 def flat(nx: float = 0.0, ny: float = 0.0) -> Form:
@@ -154,9 +155,9 @@ def lathe(radii: np.ndarray, heights: np.ndarray, tilt: float) -> Form:
 
 @dataclass
 class Part:
-    """One piece of a thing: `rings` in the thing's frame, filled even-odd.
+    """One piece of an object: `rings` in the object's frame, filled even-odd.
 
-    paint: what lies on its color; frame: 2x3 from the frame that `form` and `paint` see to the thing's; inner: it adds
+    paint: what lies on its color; frame: 2x3 from the frame that `form` and `paint` see to the object's; inner: it adds
     nothing to the silhouette, for it lies within other parts; lift: how far, in units, its shadow reaches over them.
     """
 
@@ -174,7 +175,7 @@ class Part:
 class Light:
     """A key light (unit vector towards it), the sky above and the ground below, as colors.
 
-    window: half width and height of the bright rectangle that glossy things reflect.
+    window: half width and height of the bright rectangle that glossy objects reflect.
     """
 
     towards: tuple[float, float, float]
@@ -200,7 +201,7 @@ class Light:
 def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndarray:
     """Radiance of a part's pixels, (3, h, w) or (3, 1, 1) float32. start: where in the tile its texture begins."""
     finish, shape = part.finish, f.alpha.shape
-    if f.alpha.size < FEW:
+    if f.alpha.size < MIN_PIXELS:
         finish = PLAIN
     nx, ny, nz = (part.form if finish is not PLAIN else flat())(f)
     if finish.bump or finish.grain:

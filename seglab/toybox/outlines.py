@@ -1,6 +1,6 @@
-"""Outlines: closed rings of xy vertices that things are cut from.
+"""Outlines: closed rings of xy vertices that objects are cut from.
 
-Every function gives (n, 2) float64 vertices in the frame of its thing: x to the right, y down, one unit about 10 cm.
+Every function gives (n, 2) float64 vertices in the frame of its object: x to the right, y down, one unit about 10 cm.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Props: shelves, leaves and pencils, which have no name and only hold, hide and surround the things that do."""
+"""Props: shelves, leaves and pencils, which have no name and only hold, hide and surround the objects that do."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from seglab.toybox.materials import MATTE, METAL, PEEL, PLASTIC, WOOD, Part, flat, linear, rounded
+from seglab.toybox.materials import MATTE, METAL, PEEL, PLASTIC, WOOD, Field, Layers, Part, flat, linear, rounded
 from seglab.toybox.outlines import box, smooth, tube
-from seglab.toybox.things import BLACK, BRIGHT, STEEL, WHITE, moved, pick
+from seglab.toybox.parts import BLACK, BRIGHT, STEEL, WHITE, moved, pick
 
 
 def board(x0: float, x1: float, thick: float, deep: float, color: np.ndarray) -> list[Part]:
@@ -24,7 +24,7 @@ def post(wide: float, high: float, color: np.ndarray) -> list[Part]:
 def blanket(color: np.ndarray) -> list[Part]:
     """A checked cloth on the grass."""
 
-    def checks(f):
+    def checks(f: Field) -> Layers:
         across, down = f.inside(np.sin(f.x * 24) / 24), f.inside(np.sin(f.y * 40) / 40)
         return [(across * np.float32(0.5), WHITE), (down * np.float32(0.5), WHITE)]
 
@@ -39,12 +39,14 @@ def twig(rng: np.random.Generator) -> list[Part]:
     green = pick(rng, "426030 566e3a 2c4c34 7a7e4c", 6)
     parts = [Part([tube(line, 0.03)], green * 0.5, MATTE, rounded(0.03))]
 
-    def vein(f):
+    def vein(f: Field) -> Layers:
         return [(f.inside(0.012 - np.abs(f.y)) * np.float32(0.2), WHITE)]
 
     blade = smooth([[0, 0], [0.3, -0.15], [0.7, -0.13], [1, 0], [0.7, 0.13], [0.3, 0.15]], 4)
     for x, y in line[2::2]:
-        swing, form = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1), rounded(0.12, *rng.uniform(-0.35, 0.35, 2), 0.6)
+        swing = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1)
+        nx, ny = rng.uniform(-0.35, 0.35, 2)
+        form = rounded(0.12, nx, ny, 0.6)
         leaf = Part(
             [blade * rng.uniform(0.5, 0.8)],
             green * rng.uniform(0.6, 1.2),

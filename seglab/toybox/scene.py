@@ -1,4 +1,4 @@
-"""The scene: one photograph from the toybox, with the exact ground truth about it."""
+"""One scene: a synthetic photograph, with the exact ground truth about it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import cv2
 import numpy as np
 
 from seglab.sample import Instance, Sample
+from seglab.toybox.builder import SceneBuilder
 from seglab.toybox.canvas import paint, visible
+from seglab.toybox.layouts import LAYOUTS, outdoor
 from seglab.toybox.materials import clamp, spread
 from seglab.toybox.outlines import box
-from seglab.toybox.places import PLACES, outdoor
-from seglab.toybox.stage import Stage
 
 
 def scene(seed: int | Sequence[int], size: tuple[int, int] = (480, 640)) -> Sample:
-    """A photograph of things, and the exact ground truth about it.
+    """A photograph of objects, and the exact ground truth about it.
 
     seed: a number or several; the same seed and size give the same image. size: (height, width) in pixels.
     Objects come back to front; their rings are what can be seen of them, in the image frame, parts and holes kept.
     """
     rng = np.random.default_rng([73, *np.atleast_1d(seed).tolist()])
-    place = list(PLACES)[rng.choice(len(PLACES), p=list(PLACES.values()))]
-    stage = Stage(rng, *size, outdoor=place is outdoor)
-    place(stage)
-    image = stage.image
-    image *= spread(0.75 * stage.light.key + 0.3 * stage.light.sky)
+    layout = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=list(LAYOUTS.values()))]
+    builder = SceneBuilder(rng, *size, outdoor=layout is outdoor)
+    layout(builder)
+    image = builder.image
+    image *= spread(0.75 * builder.light.key + 0.3 * builder.light.sky)
     instances = []
-    for thing, cut, rings in visible(stage.things, *size):
-        paint(image, thing, cut, stage.light, rng)
-        if thing.class_id >= 0:
-            instances.append(Instance(thing.class_id, rings))
-    return Sample(_expose(image, rng, stage.outdoor), instances)
+    for placed, cut, rings in visible(builder.objects, *size):
+        paint(image, placed, cut, builder.light, rng)
+        if placed.class_id >= 0:
+            instances.append(Instance(placed.class_id, rings))
+    return Sample(_expose(image, rng, builder.outdoor), instances)
 
 
 def _expose(image: np.ndarray, rng: np.random.Generator, outdoor: bool) -> np.ndarray:

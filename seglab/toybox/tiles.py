@@ -33,9 +33,11 @@ def tile(kind: str) -> np.ndarray:
     rng, n = np.random.default_rng([71, KINDS.index(kind)]), TILE
     y, x = np.mgrid[0:n, 0:n].astype(np.float32)
 
-    def strands(*kernels):
+    def strands(*kernels: np.ndarray) -> np.ndarray:
         raw = rng.uniform(0, 1, (n, n)).astype(np.float32)
-        combed = sum(cv2.filter2D(raw, -1, kernel.astype(np.float32) / kernel.sum()) for kernel in kernels)
+        combed = np.zeros((n, n), np.float32)
+        for kernel in kernels:
+            combed += cv2.filter2D(raw, -1, kernel.astype(np.float32) / kernel.sum())
         return combed - combed.mean()
 
     if kind in ("wood", "planks"):

@@ -92,7 +92,7 @@ _BOUNDS = {
     "lrf": (0, 1),
     "save_period": (-1, inf),
 }
-_CHOICES = {
+_CHOICES: dict[str, tuple[Any, ...]] = {
     "cache": (False, True, "ram"),
     "optimizer": ("auto", "SGD", "AdamW"),
     "average": ("ema", "late", "anchored"),
@@ -116,8 +116,10 @@ def make_config(**arguments: Any) -> TrainConfig:
     values: dict[str, Any] = {}
     if arguments.get("resume"):
         values |= read_arguments(run_folder(arguments["resume"]))
-    values |= RECIPES.get(arguments.get("recipe"), {})
+    values |= RECIPES.get(arguments.get("recipe") or AUTO, {})
     values |= arguments
+    if values.get("keep") and arguments.get("freeze_bn") is False:
+        raise SeglabError("keep=True keeps the statistics of batch normalization too: leave freeze_bn=False out")
     if values.get("recipe", AUTO) is None:
         values["recipe"] = AUTO
     augment = AugmentConfig(**{name: value for name, value in values.items() if name in augmentation})
@@ -133,7 +135,7 @@ def flatten(config: TrainConfig) -> dict[str, Any]:
 
 def run_folder(resume: str | Path | bool) -> Path:
     """The run folder a `resume` value means: the folder itself or a file in its weights folder."""
-    if resume is True:
+    if isinstance(resume, bool):
         raise SeglabError("resume=True does not say which run: give its folder, as in resume='runs/segment/train'")
     path = Path(resume)
     return path.parent.parent if path.suffix in (".safetensors", ".pt") else path

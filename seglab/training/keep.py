@@ -33,7 +33,14 @@ from seglab.data.loader import build_loader, start_epoch
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
-from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
+from seglab.model.head import (
+    BINS,
+    PROTOTYPE_STRIDE,
+    RawOutput,
+    anchor_points,
+    boxes_from_distribution,
+    last_convolution,
+)
 from seglab.model.packed import pack
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
@@ -86,8 +93,10 @@ class Teacher:
         with torch.autocast(device, enabled=half):
             return self.network(images)
 
-    def loss(self, raw: RawOutput, told: RawOutput, targets: dict, gains: LossGains, new: int) -> tuple[Tensor, Tensor]:
-        """Loss of a batch -> total, the scalar to backpropagate, and terms (7,), detached: box, seg, cls, dfl, TERMS.
+    def loss(
+        self, raw: RawOutput, told: RawOutput, targets: dict, gains: LossGains, new: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch -> total, the scalar to backpropagate, and the terms by name, detached, those of TERMS last.
 
         raw: of the network, on `new` images that `targets` belong to and old ones after them. told: of the teacher, on
         the old images where there are any, else on the new ones. The terms are weighted, and the total is their sum
@@ -102,8 +111,8 @@ class Teacher:
             else:
                 kept = unlabelled_loss(new_raw, told, taken, self.silent)
             kept = 2 * kept  # every other step
-            images = normalisers(new, terms[:0])[0]
-            return total + kept.sum() * images, torch.cat((terms, kept.detach()))
+            images = normalisers(new, kept.detach()[:0])[0]
+            return total + kept.sum() * images, {**terms, **dict(zip(TERMS, kept.detach()))}
 
     @contextlib.contextmanager
     def quiet_step(self, network: YOLO11Seg) -> Iterator[None]:
@@ -111,8 +120,8 @@ class Teacher:
 
         The class scores' rows of new classes, which nothing known depends on, move as they are told.
         """
-        layers = [branch[-1] for branch in network.head.cv3]
-        rows = [tensor.detach()[self.known :] for layer in layers for tensor in (layer.weight, layer.bias)]
+        tensors = [tensor for branch in network.head.cv3 for tensor in last_convolution(branch).parameters()]
+        rows = [tensor.detach()[self.known :] for tensor in tensors]
         with self.quiet.around(network):
             yield
             moved = [row.clone() for row in rows]

@@ -90,7 +90,9 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
     Of weights that have learned something: random ones are trained with the defaults. A run so long that it would be
     one from scratch elsewhere has images enough for the defaults too.
     """
-    reasons = [({"mask_ratio": 2}, "targets at half resolution draw finer masks")]
+    reasons: list[tuple[dict[str, Any], str]] = [
+        ({"mask_ratio": 2}, "targets at half resolution draw finer masks"),
+    ]
     if images * epochs <= FEW_IMAGES or given.get("keep"):
         batch = given.get("batch") or batch_for(images)
         steps = {"batch": batch, "nbs": batch}, f"{images} images: a step for every batch"

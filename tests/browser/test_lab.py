@@ -167,7 +167,7 @@ def press(page, panel, control, key: str) -> None:
     ])  # fmt: skip
 
 
-def test_tools_are_pictures_until_they_are_run(opened, keep):
+def test_tools_are_images_until_they_are_run(opened, keep):
     page = opened("07_explore.ipynb", run=False)
     badge = page.get_by_alt_text("Open in Colab")
     badge.wait_for()
@@ -192,7 +192,7 @@ def test_the_lesson_runs_and_its_tools_answer_to_keys(opened, keep):
         ("mask explorer, 4", "confidence", "End"),  # no single step need lose or gain a detection
         ("mask explorer, 4", "confidence", "Home"),
         ("mask explorer, 4", "mask", "ArrowRight"),
-        ("mask explorer, 4", "picture", "ArrowRight"),
+        ("mask explorer, 4", "image", "ArrowRight"),
         ("prototype mixer", "strongest", "ArrowRight"),
         ("prototype mixer", "0", "Home"),  # which makes it one of the strongest
         ("sides as distributions", "object", "ArrowLeft"),

@@ -117,7 +117,7 @@ def test_the_keyboard_alone_is_enough(page):
     for control in ("file", "camera"):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == control
-    assert "objects marked" in page.get_attribute("#picture", "aria-label")
+    assert "objects marked" in page.get_attribute("#image", "aria-label")
 
 
 def test_a_photo_may_be_dropped(page):
@@ -142,7 +142,7 @@ def test_the_camera_takes_a_photo_and_gives_way_to_another(page, then):
     assert page.locator("#preview").is_visible()
     page.click(then)
     wait(page, "found in")
-    assert page.locator("#preview").is_hidden() and page.locator("#picture").is_visible()
+    assert page.locator("#preview").is_hidden() and page.locator("#image").is_visible()
     assert page.evaluate("document.getElementById('preview').srcObject") is None
     assert page.inner_text("#camera") == "Start camera"
 

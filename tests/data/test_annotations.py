@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from seglab.convert.convert import convert
+from seglab.convert import convert
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.formats.issues import Issue, issue_table
@@ -154,7 +154,7 @@ def test_without_cocos_cap_of_a_hundred_the_truth_scores_whole():
     capped, whole = CocoAccumulator([0], "bbox"), CocoAccumulator([0], "bbox", limit=sys.maxsize)
     for accumulator in (capped, whole):
         accumulator.add(0, ground_truth, scored)
-    assert capped.summarise().twelve["AP"] < 0.7 and whole.summarise().twelve["AP"] == 1
+    assert capped.summarise().stats["AP"] < 0.7 and whole.summarise().stats["AP"] == 1
 
 
 def test_names_are_the_same_in_both_spellings_of_unicode(tmp_path):

@@ -97,7 +97,7 @@ def test_what_is_written_comes_back_or_is_an_error(tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8)
     write_image(tmp_path / "neu/ä b.png", image)
     assert np.array_equal(read_image(tmp_path / "neu/ä b.png"), image)
-    with pytest.raises(SeglabError, match="use an ending"):
+    with pytest.raises(SeglabError, match="use a suffix"):
         write_image(tmp_path / "a.txt", image)
     with pytest.raises(SeglabError, match="cannot write the image"):
         write_image(tmp_path / "neu/ä b.png/a.png", image)

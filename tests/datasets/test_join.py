@@ -14,9 +14,11 @@ from seglab import YOLO
 from seglab.class_names import equal_classes, join_names
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
-from seglab.datasets.load import join_datasets, load_dataset, write_dataset_yaml
+from seglab.datasets.join import join_datasets
+from seglab.datasets.load import load_dataset
+from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
-from seglab.evaluation.validate import ValidateConfig, observe
+from seglab.evaluation.validate import ValidateConfig, evaluated_images
 from seglab.model.transfer import init_network
 
 
@@ -164,10 +166,10 @@ def test_equal_image_ids_of_two_parts_stay_apart_in_validation(tmp_path):
     model = YOLO("yolo11n-seg.yaml")
     model.network = network
 
-    seen = list(observe(model._forward("cpu"), build_loader(dataset, 2, 0), dataset, ValidateConfig(imgsz=64)))
-    assert [each.image_id for each in seen] == [1, 1]
+    seen = list(evaluated_images(model._forward("cpu"), build_loader(dataset, 2, 0), dataset, ValidateConfig(imgsz=64)))
+    assert [each.image_id for each in seen] == [1, 2], "as in every COCO file that seglab writes"
     assert len({each.key for each in seen}) == 2
-    assert all(each.labels is None for each in seen)  # label files have other ids
+    assert all(each.label_file is None for each in seen)  # label files have other ids
 
 
 def test_the_command_line_takes_several(two, monkeypatch):

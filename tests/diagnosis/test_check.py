@@ -8,7 +8,7 @@ from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
 
 
-def test_findings(make_shelf, tmp_path):
+def test_what_was_planted_is_found(make_shelf, tmp_path):
     spec = make_shelf()
     images, labels = spec.root / "images", spec.root / "labels"
     shutil.copy(images / "train/2.png", images / "val/copy.png")  # leaks, under another name
@@ -41,7 +41,7 @@ def test_findings(make_shelf, tmp_path):
     assert sheet is not None and min(sheet.shape[:2]) > 300
 
 
-def test_a_split_without_a_readable_picture_is_a_finding(make_shelf):
+def test_a_split_without_a_readable_image_is_an_issue(make_shelf):
     spec = make_shelf(1)
     spec.splits["val"][0].write_text("")
     report = check(spec.root, out=None)
@@ -51,17 +51,17 @@ def test_a_split_without_a_readable_picture_is_a_finding(make_shelf):
     assert "no images in its split 'val'" in str(check(spec.root, out=None))
 
 
-def test_many_findings_are_listed_in_a_file_or_all_shown(make_shelf, tmp_path):
+def test_many_issues_are_listed_in_a_file_or_all_shown(make_shelf, tmp_path):
     spec = make_shelf(1)
     (spec.root / "labels/train/0.txt").write_text("".join(f"0 {n}\n" for n in range(30)))
     report = check(spec.root, tmp_path / "out")
-    assert len(report.problems) == 30 and report.listing == tmp_path / "out" / "shelf-problems.csv"
+    assert len(report.issues) == 30 and report.listing == tmp_path / "out" / "shelf-issues.csv"
     assert str(report.listing) in str(report) and "0.txt:30" not in str(report)
     assert "0.txt,30,too few points" in report.listing.read_text()
     assert "0.txt:30" in str(check(spec.root, out=None))
 
 
-def test_a_clean_dataset_has_no_findings(make_shelf):
+def test_a_clean_dataset_has_no_issues(make_shelf):
     report = check(make_shelf().root, out=None)
-    assert not report.problems and not report.duplicates and report.sheet is None
-    assert "no problems found" in str(report) and len(load_dataset(report.spec.yaml).names) == 2
+    assert not report.issues and not report.duplicates and report.sheet is None
+    assert "no issues found" in str(report) and len(load_dataset(report.spec.yaml).names) == 2

@@ -41,7 +41,7 @@ def network() -> YOLO11Seg:
 
 
 @pytest.fixture
-def description() -> ModelMetadata:
+def metadata() -> ModelMetadata:
     return ModelMetadata(names=NAMES, size=(160, 160), license="Apache-2.0")
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.export.metadata import ModelMetadata, fingerprint, read_beside, write_beside, write_inside
+from seglab.export.metadata import ModelMetadata, fingerprint, read_sidecar, write_into_archive, write_sidecar
 from seglab.model.yolo11 import YOLO11Seg
 
 SIDES = st.integers(1, 40).map(lambda n: 32 * n)
@@ -27,20 +27,20 @@ SIDES = st.integers(1, 40).map(lambda n: 32 * n)
         license=st.text(max_size=9),
         mask_targets=st.sampled_from(["soft", "hard"]),
         end_to_end=st.sampled_from([{}, {"conf": 0.25, "iou": 0.7, "max_det": 300, "masks": True}]),
-        parity=st.sampled_from([{}, {"mask IoU": {"value": 1.0, "limit": 0.999, "ok": True}}]),
+        parity=st.sampled_from([{}, {"mask IoU, mean": {"value": 1.0, "limit": 0.999, "ok": True}}]),
     )
 )
-def test_text_and_back_is_the_identity(description):
-    strings = description.to_strings()
+def test_text_and_back_is_the_identity(metadata):
+    strings = metadata.to_strings()
     assert all(isinstance(text, str) for pair in strings.items() for text in pair)
-    assert ModelMetadata.from_strings(strings, "file") == description
+    assert ModelMetadata.from_strings(strings, "file") == metadata
 
 
 def test_python_literals_of_other_tools_are_read():
     strings = {"names": "{0: 'person', 1: 'bicycle'}", "imgsz": "[640, 480]", "task": "segment", "stride": "32"}
-    description = ModelMetadata.from_strings(strings, "file")
-    assert description.names == {0: "person", 1: "bicycle"} and description.size == (640, 480)
-    assert description.mask_targets == "hard"  # those tools know no others
+    metadata = ModelMetadata.from_strings(strings, "file")
+    assert metadata.names == {0: "person", 1: "bicycle"} and metadata.size == (640, 480)
+    assert metadata.mask_targets == "hard"  # those tools know no others
 
 
 def test_files_of_former_versions_are_of_soft_targets():
@@ -66,12 +66,12 @@ def test_bad_descriptions_are_refused(strings, message):
 def test_beside_a_folder_it_is_yaml_too(tmp_path):
     import yaml
 
-    description = ModelMetadata(names={0: "a"})
-    write_beside(tmp_path, description)
-    assert read_beside(tmp_path) == description
+    metadata = ModelMetadata(names={0: "a"})
+    write_sidecar(tmp_path, metadata)
+    assert read_sidecar(tmp_path) == metadata
     assert json.loads(yaml.safe_load((tmp_path / "metadata.yaml").read_text())["names"]) == {"0": "a"}
     with pytest.raises(SeglabError, match="metadata"):
-        read_beside(tmp_path / "elsewhere")
+        read_sidecar(tmp_path / "elsewhere")
 
 
 def test_inside_an_archive_all_else_stays_as_it_was(tmp_path):
@@ -84,7 +84,7 @@ def test_inside_an_archive_all_else_stays_as_it_was(tmp_path):
         for key, text in before.to_strings().items():
             archive.writestr(f"model/extra/{key}", text)
     after = ModelMetadata(names={0: "b"}, batch=3)
-    write_inside(path, after)
+    write_into_archive(path, after)
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: (archive.read(entry), entry.compress_type) for entry in archive.infolist()}
     assert entries.pop("model/data/0") == (b"weights", zipfile.ZIP_STORED)

@@ -25,9 +25,9 @@ def boxes_apart(a: torch.Tensor, b: torch.Tensor) -> float:
 def static_file(network, tmp_path_factory):
     from seglab.export.metadata import ModelMetadata
 
-    description = ModelMetadata(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160), license="Apache-2.0")
+    metadata = ModelMetadata(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160), license="Apache-2.0")
     path = tmp_path_factory.mktemp("static") / "model.onnx"
-    write(network, path, description)
+    write(network, path, metadata)
     return path
 
 
@@ -49,16 +49,16 @@ def test_a_static_file_agrees_at_any_batch_size(network, images, static_file):
         torch.testing.assert_close(given[1], expected[1], rtol=1e-3, atol=1e-4)
 
 
-def test_a_fixed_batch_larger_than_one_is_padded_and_cut(network, images, description, tmp_path):
+def test_a_fixed_batch_larger_than_one_is_padded_and_cut(network, images, metadata, tmp_path):
     path = tmp_path / "two.onnx"
-    write(network, path, replace(description, batch=2))
+    write(network, path, replace(metadata, batch=2))
     given = load(path).forward(images)  # three images through a file for two
     assert boxes_apart(given[0], InferenceModel(network)(images)[0]) < 1e-3
 
 
-def test_a_dynamic_file_takes_other_batches_and_sizes(network, description, tmp_path):
+def test_a_dynamic_file_takes_other_batches_and_sizes(network, metadata, tmp_path):
     path = tmp_path / "dynamic.onnx"
-    write(network, path, replace(description, dynamic=True))
+    write(network, path, replace(metadata, dynamic=True))
     runtime = load(path)
     assert runtime.size is None
     for shape in ((1, 3, 160, 160), (2, 3, 96, 224), (3, 3, 256, 64)):
@@ -68,9 +68,9 @@ def test_a_dynamic_file_takes_other_batches_and_sizes(network, description, tmp_
         assert boxes_apart(given[0], expected[0]) < 1e-3
 
 
-def test_half_precision_keeps_float32_outside_and_stays_near(network, images, description, tmp_path, static_file):
+def test_half_precision_keeps_float32_outside_and_stays_near(network, images, metadata, tmp_path, static_file):
     path = tmp_path / "half.onnx"
-    write(network, path, replace(description, precision="fp16"))
+    write(network, path, replace(metadata, precision="fp16"))
     assert path.stat().st_size < 0.6 * static_file.stat().st_size
     graph = onnx.load(path).graph
     assert {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)} == {onnx.TensorProto.FLOAT}
@@ -79,14 +79,14 @@ def test_half_precision_keeps_float32_outside_and_stays_near(network, images, de
     assert (given[0][:, 4:7] - expected[0][:, 4:7]).abs().max() < 0.02
 
 
-def test_the_file_is_valid_whole_and_described(static_file, description):
+def test_the_file_is_valid_whole_and_described(static_file, metadata):
     graph = onnx.load(static_file, load_external_data=False)
     onnx.checker.check_model(graph, full_check=True)
     assert [opset.version for opset in graph.opset_import if opset.domain == ""] == [OPSET]
     assert not any(tensor.external_data for tensor in graph.graph.initializer)
     assert [entry.name for entry in graph.graph.input] == ["images"]
     assert [entry.name for entry in graph.graph.output] == ["predictions", "prototypes"]
-    assert load(static_file).description == description
+    assert load(static_file).metadata == metadata
 
 
 def test_a_wrong_size_is_refused_with_the_right_one(static_file):

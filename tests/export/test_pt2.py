@@ -26,11 +26,11 @@ def dynamic_file(network, tmp_path_factory) -> Path:
     return path
 
 
-def test_it_agrees_keeps_its_description_and_no_path_of_the_writer(network, smooth, description, dynamic_file):
-    described = replace(description, dynamic=True, parity={"mask IoU": {"value": 1.0}})
-    pt2.describe(dynamic_file, described)
+def test_it_agrees_keeps_its_description_and_no_path_of_the_writer(network, smooth, metadata, dynamic_file):
+    described = replace(metadata, dynamic=True, parity={"mask IoU, mean": {"value": 1.0}})
+    pt2.write_metadata(dynamic_file, described)
     runtime = pt2.load(dynamic_file)
-    assert runtime.description == described and runtime.size is None
+    assert runtime.metadata == described and runtime.size is None
     for batch, size in ((1, (160, 160)), (3, (96, 224))):
         images = smooth(batch, size, seed=4)
         for given, expected in zip(runtime.forward(images), InferenceModel(network)(images)):

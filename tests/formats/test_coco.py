@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.formats.coco import CocoFile, read_coco
+from seglab.formats.coco import CocoFile, coco_categories, coco_images, read_coco, steady
 from seglab.formats.issues import raise_first
 from seglab.geometry.raster import fill
 from seglab.geometry.rle import decode
@@ -87,7 +89,7 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
 def test_bad_annotations(tmp_path, annotation, what, kept):
     instances, problems = of_first(make(tmp_path, {"segmentation": [SQUARE]}, annotation))
     assert len(instances) == 1 + kept
-    assert any(what in f"{p.what} {p.done}" for p in problems) and all("annotation 1" in p.path for p in problems)
+    assert any(what in f"{p.message} {p.action}" for p in problems) and all("annotation 1" in p.path for p in problems)
     with pytest.raises(SeglabError, match=r"a\.jpg annotation 1"):
         raise_first(problems)
 
@@ -98,19 +100,19 @@ def test_an_x_without_its_y_is_left_out_as_pycocotools_does(tmp_path):
     odd = [*map(float, SQUARE), 7.0]
     ((found,), (problem,)) = of_first(make(tmp_path, {"segmentation": [odd]}))
     assert np.array_equal(fill(found.rings, *SIZE), coco.decode(coco.frPyObjects([odd], *SIZE))[..., 0])
-    assert "odd count" in problem.what and problem.done == "last number left out"
+    assert "odd count" in problem.message and problem.action == "last number left out"
 
 
 def test_annotations_of_unknown_images_are_listed(tmp_path):
     coco = make(tmp_path, {"segmentation": [SQUARE], "image_id": 77}, {"segmentation": [SQUARE]})
-    assert len(of_first(coco)[0]) == 1 and "77" in coco.unplaced()[0].what
+    assert len(of_first(coco)[0]) == 1 and "77" in coco.unplaced()[0].message
 
 
 def test_of_two_entries_of_one_file_the_first_counts_and_the_others_objects_are_listed(tmp_path):
     again = {**IMAGE, "id": 6}
     coco = make(tmp_path, {"segmentation": [SQUARE]}, {"segmentation": [SQUARE], "image_id": 6}, images=(IMAGE, again))
     assert list(coco.images) == ["a.jpg"] and len(of_first(coco)[0]) == 1
-    assert "1 annotation of image id 6" in coco.unplaced()[0].what
+    assert "1 annotation of image id 6" in coco.unplaced()[0].message
 
 
 @pytest.mark.parametrize("part", ["images", "categories"])
@@ -152,3 +154,38 @@ def test_real_coco_masks_equal_pycocotools(datasets_folder):
                 assert instance.crowd == annotation["iscrowd"]
                 expected = theirs.annToMask(annotation)
                 assert np.array_equal(fill(instance.rings, image["height"], image["width"]), expected)
+
+
+def test_the_head_is_found_in_any_order(tmp_path):
+    path = tmp_path / "some.json"
+    image, category = {"id": 1, "file_name": "a.jpg"}, {"id": 3, "name": "ant"}
+    parts = {"images": [image], "annotations": [{"id": 2}], "categories": [category]}
+    for order in (("images", "annotations", "categories"), ("categories", "annotations", "images")):
+        path.write_text(json.dumps({key: parts[key] for key in order}))
+        assert (list(coco_images(path)), coco_categories(path)) == ([image], [category])
+    path.write_text(json.dumps({"images": [image], "annotations": [{"id": 2}], "more": {"categories": [category]}}))
+    with pytest.raises(SeglabError, match="no categories"):
+        coco_categories(path)
+    path.write_text(json.dumps(parts | {"images": [{"id": 1}]}))
+    with pytest.raises(SeglabError, match="images need file_name and id"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"images": []}))
+    with pytest.raises(SeglabError, match="no images"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"images": [image, {"id": "2", "file_name": "b.jpg"}]}))
+    with pytest.raises(SeglabError, match="some are text"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"categories": [{"id": [3], "name": "ant"}]}))
+    with pytest.raises(SeglabError, match="ids are numbers or text"):
+        coco_categories(path)
+
+
+@given(st.lists(st.integers(0, 64000), min_size=1, max_size=50), st.integers(641, 5000))
+def test_steady_coordinates_keep_their_fifth_through_text_and_single_precision(hundredths, width):
+    points = np.array(hundredths) / 100
+    fifths = np.trunc(5 * points + 0.5)
+    written = [float(f"{x / width:.9f}") for x in steady(points)]
+    np.testing.assert_array_equal(np.trunc(5 * (np.array(written) * width) + 0.5), fifths)
+    single = np.array(written, np.float32) * np.float32(width)
+    np.testing.assert_array_equal(np.trunc(5 * single.astype(float) + 0.5), fifths)
+    assert np.abs(steady(points) - points).max() < 1.1e-4

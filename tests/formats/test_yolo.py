@@ -1,14 +1,12 @@
 """Label files: what is good is read, what is bad is told with file and line, nothing raises."""
 
-import csv
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.formats.issues import ROWS_SHOWN, Issue, issue_table, raise_first, write_rest
+from seglab.formats.issues import raise_first
 from seglab.formats.yolo import read_labels
 from seglab.geometry.polygons import join_rings, ring_area
 
@@ -57,7 +55,7 @@ def test_parts_and_holes_come_back(tmp_path):
         ("0 10 20 50 20 50 60", "no fractions", False),
         ("0 0.1 0.1 0.1 0.5 0.1 0.9", "no area", False),
         ("0 -0.5 0.1 -0.1 0.1 -0.1 0.5", "no area", False),
-        ("0 0.3 0.4 0.4 0.4", "taken as a rectangle", True),
+        ("0 0.3 0.4 0.4 0.4", "read as a rectangle", True),
         (f"0 {SQUARE} 0.7", "last number left out", True),
         (f"0 {SQUARE} nan 0.5", "points left out", True),
         (f"0 {SQUARE} inf 0.5", "points left out", True),
@@ -70,8 +68,8 @@ def test_bad_rows(tmp_path, row, what, kept):
     instances, problems = read(tmp_path, f"1 {SQUARE}\n{row}\n1 0 0 1 0 1 1")
     assert len(instances) == 2 + kept
     (problem,) = problems
-    assert what in f"{problem.what} {problem.done}"
-    assert problem.line == 2 and problem.path.endswith("a.txt") and problem.done and not problem.note
+    assert what in f"{problem.message} {problem.action}"
+    assert problem.line == 2 and problem.path.endswith("a.txt") and problem.action and not problem.is_note
     for instance in instances:
         points = np.concatenate(instance.rings)
         assert np.isfinite(points).all() and (points >= 0).all() and (points <= (100, 200)).all()
@@ -81,11 +79,11 @@ def test_bad_rows(tmp_path, row, what, kept):
 
 def test_a_row_with_several_faults_is_one_problem(tmp_path):
     _, (problem,) = read(tmp_path, "0 nan 0.1 0.2 0.2 0.3 0.3 0.4")
-    assert problem.kind == ("too few points", "row left out")  # what decided comes first
-    assert problem.what.endswith("no finite numbers; an x without its y: the row has an odd count of coordinates")
+    assert problem.type == ("too few points", "row left out")  # what decided comes first
+    assert problem.message.endswith("no finite numbers; an x without its y: the row has an odd count of coordinates")
     instances, (problem,) = read(tmp_path, f"0 {SQUARE} nan 0.5 1.5 0.6 0.7")
     assert len(instances) == 1
-    assert problem.done == "last number left out, those points left out, cut at the border"
+    assert problem.action == "last number left out, those points left out, cut at the border"
 
 
 def test_rounding_is_no_problem(tmp_path):
@@ -95,22 +93,22 @@ def test_rounding_is_no_problem(tmp_path):
 
 def test_duplicates_are_named(tmp_path):
     instances, problems = read(tmp_path, f"0 {SQUARE}\n1 {SQUARE}\n0 {SQUARE}\n")
-    assert len(instances) == 2 and problems[0].line == 3 and "row 1" in problems[0].what
+    assert len(instances) == 2 and problems[0].line == 3 and "row 1" in problems[0].message
     instances, problems = read(tmp_path, f"0 {SQUARE}\n0\t{SQUARE}  \r\n")
-    assert len(instances) == 1 and "row 1" in problems[0].what
+    assert len(instances) == 1 and "row 1" in problems[0].message
 
 
 @pytest.mark.parametrize("text", ["", "\n \n", None])
 def test_empty_and_missing_files_are_notes(tmp_path, text):
     instances, problems = read(tmp_path, text) if text is not None else read_labels(tmp_path / "b.txt", 1, 1, NAMES)
-    assert instances == [] and len(problems) == 1 and problems[0].note
+    assert instances == [] and len(problems) == 1 and problems[0].is_note
     raise_first(problems)
 
 
 def test_a_label_file_that_cannot_be_opened_is_told(tmp_path):
     (tmp_path / "a.txt").mkdir()
     instances, (problem,) = read_labels(tmp_path / "a.txt", 1, 1, NAMES)
-    assert instances == [] and "cannot be opened" in problem.what and not problem.note
+    assert instances == [] and "cannot be opened" in problem.message and not problem.is_note
 
 
 def test_byte_order_mark_and_odd_bytes(tmp_path):
@@ -126,24 +124,6 @@ def test_nothing_raises_and_nothing_escapes(tmp_path_factory, text):
     for instance in instances:
         points = np.concatenate(instance.rings)
         assert np.isfinite(points).all() and (points >= 0).all() and (points <= (100, 200)).all()
-
-
-def test_table_counts_kinds_and_hides_no_rare_one():
-    problems = [Issue(f"/d/{n}.txt", 1, "duplicate row: the same as row 1", "row left out") for n in range(1000)]
-    problems.append(Issue("/d/x.jpg", 0, "unreadable image: cut", "image left out"))
-    table = issue_table(problems, "/d")
-    assert "1001 findings" in table and f"{1000 - ROWS_SHOWN} more" in table and "x.jpg" in table
-    assert len(table.splitlines()) == ROWS_SHOWN + 3
-    assert issue_table([]) == ""
-
-
-def test_what_the_table_leaves_out_is_written(tmp_path):
-    problems = [Issue(f"/d/{n}.txt", n, "duplicate row: the same", "left, out") for n in range(ROWS_SHOWN + 1)]
-    assert write_rest(problems[1:], tmp_path / "none.csv") is None and not list(tmp_path.iterdir())
-    path = write_rest(problems, tmp_path / "new" / "problems.csv")
-    header, *rows = csv.reader(path.read_text().splitlines())
-    assert header == ["file", "line", "what", "done"] and len(rows) == ROWS_SHOWN + 1
-    assert rows[0] == ["/d/0.txt", "", "duplicate row: the same", "left, out"] and rows[-1][1] == str(ROWS_SHOWN)
 
 
 def test_real_labels(datasets_folder):

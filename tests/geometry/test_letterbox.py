@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.geometry.letterbox import PADDING_GREY, Letterbox, letterbox, smallest_letterbox
+from seglab.errors import SeglabError
+from seglab.geometry.letterbox import PADDING_GREY, STRIDE, Letterbox, as_size, letterbox, smallest_letterbox
+from seglab.model.head import STRIDES
 
 sides = st.integers(1, 3000)
 shapes = st.tuples(sides, sides)
@@ -95,3 +97,20 @@ def test_errors_say_what_is_wrong():
         letterbox((0, 10), (64, 64))
     with pytest.raises(ValueError, match="height, width"):
         letterbox((10, 10), (64, 64)).apply(np.zeros((10, 11, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("said", "size"), [(64, (64, 64)), ([64], (64, 64)), ((48, 64), (48, 64)), ([480, 640], (480, 640))]
+)
+def test_a_size_is_one_side_or_two(said, size):
+    assert as_size(said) == size
+
+
+@pytest.mark.parametrize("said", [0, -32, (64, 0), (1, 2, 3), (), (64.0, 64), "64"])
+def test_what_is_no_size_is_refused(said):
+    with pytest.raises(SeglabError, match="side must be one side or"):
+        as_size(said, "side")
+
+
+def test_the_stride_is_that_of_the_networks_coarsest_grid():
+    assert max(STRIDES) == STRIDE

@@ -58,7 +58,7 @@ def test_batched_equals_single_and_leaves_predictions_alone():
     assert torch.equal(predictions, before)
 
 
-def test_candidates_can_be_thinned_again_without_the_network():
+def test_candidates_can_be_suppressed_again_without_the_network():
     predictions = random_predictions(2)
     (kept,) = candidates(predictions, 0.3)
     assert (kept.scores.diff() <= 0).all()
@@ -92,7 +92,7 @@ def test_looking_at_the_best_first_changes_nothing(monkeypatch, max_det):
         predictions = random_predictions(seed, anchors=80)
         whole = suppress(predictions, 0.1, 0.5, max_det, multi_label=True)[0]
         with monkeypatch.context() as patch:
-            patch.setattr(module, "AT_FIRST", 2)
+            patch.setattr(module, "FIRST_COMPARED", 2)
             parts = suppress(predictions, 0.1, 0.5, max_det, multi_label=True)[0]
         assert all(torch.equal(a, b) for a, b in zip(whole, parts))
 
@@ -101,8 +101,9 @@ def test_looking_at_the_best_first_changes_nothing(monkeypatch, max_det):
 def test_class_filter_acts_before_suppression(multi_label):
     predictions = torch.zeros(1, 4 + 2 + 32, 1)
     predictions[0, :6, 0] = torch.tensor([10, 10, 20, 20, 0.9, 0.8])
-    (found,) = suppress(predictions, 0.25, classes=[1], agnostic=True, multi_label=multi_label)
-    assert found.classes.tolist() == ([1] if multi_label else [])
+    for classes in ([1], 1):
+        (found,) = suppress(predictions, 0.25, classes=classes, agnostic=True, multi_label=multi_label)
+        assert found.classes.tolist() == ([1] if multi_label else [])  # its best class is 0
 
 
 def test_nothing_found_and_nan():

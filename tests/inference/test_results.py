@@ -181,7 +181,7 @@ def test_coco(results, nothing):
     items = results.to_coco(42, category_ids=[7, 9])
     json.dumps(items)
     assert [item["category_id"] for item in items] == [7, 9, 9]
-    assert results.to_coco(42)[1]["category_id"] == 1 and nothing.to_coco(1) == []
+    assert results.to_coco(42)[1]["category_id"] == 3 and nothing.to_coco(1) == []
     assert items[1]["bbox"] == pytest.approx([40, 10, 30, 20]) and items[0]["image_id"] == 42
     for item, full in zip(items, results.masks.data.numpy()):
         assert np.array_equal(run_lengths.decode(item["segmentation"]), full)

@@ -96,12 +96,12 @@ def test_video_frames_in_order_and_by_stride(video):
     assert len(images_of(video.parent)) == 10  # a folder's videos count
 
 
-def test_unreadable_pictures_of_a_folder_are_told_and_the_others_read(folder, capsys):
+def test_unreadable_images_of_a_folder_are_reported_and_the_others_read(folder, capsys):
     whole = len(images_of(folder))
     (folder / "bad.png").write_bytes(b"no image")
     assert len(images_of(folder)) == whole
-    assert "left out" in capsys.readouterr().out
-    with pytest.raises(SeglabError, match="nothing can be read"):
+    assert "skipped" in capsys.readouterr().out
+    with pytest.raises(SeglabError, match=r"no file of .* can be read"):
         list(load(str(folder / "bad*.png")))
     with pytest.raises(SeglabError, match=r"bad\.png"):  # of a list every item gives its results, or an error
         list(load([folder / "bad.png"]))
@@ -163,10 +163,10 @@ def test_errors_name_the_problem(tmp_path, monkeypatch):
     monkeypatch.delenv("SEGLAB_OFFLINE", raising=False)  # the address is refused before anything is asked
     cases = [
         (tmp_path / "nowhere.jpg", FileNotFoundError, "nowhere"),
-        (tmp_path / "empty", FileNotFoundError, "holds no image or video"),
-        (str(tmp_path / "*.jpg"), FileNotFoundError, "holds no image or video"),
-        (tmp_path / "list.txt", SeglabError, "names no image"),
-        (tmp_path / "broken.mp4", SeglabError, "gives no frame"),
+        (tmp_path / "empty", FileNotFoundError, "no image or video in"),
+        (str(tmp_path / "*.jpg"), FileNotFoundError, "no image or video in"),
+        (tmp_path / "list.txt", SeglabError, "is empty"),
+        (tmp_path / "broken.mp4", SeglabError, "no frame can be read"),
         (np.zeros((4, 4, 3)), SeglabError, "uint8"),
         (np.zeros((2, 4, 4, 3), np.uint8), SeglabError, r"\(2, 4, 4, 3\)"),
         (np.zeros((0, 4, 3), np.uint8), SeglabError, "uint8"),
@@ -175,7 +175,7 @@ def test_errors_name_the_problem(tmp_path, monkeypatch):
         (torch.full((3, 4, 4), float("nan")), SeglabError, "0..1"),
         (None, TypeError, "NoneType"),
         (b"the bytes of a file", TypeError, "bytes"),
-        (tmp_path / "lists.txt", SeglabError, "names another list"),
+        (tmp_path / "lists.txt", SeglabError, "contains another list"),
         (tmp_path / "latin.txt", SeglabError, "UTF-8"),
         ("http://host/a b.jpg", SeglabError, "cannot fetch"),
         (Image.open(tmp_path / "cut.png"), SeglabError, r"PIL image .*cut\.png"),
@@ -186,9 +186,9 @@ def test_errors_name_the_problem(tmp_path, monkeypatch):
             next(load(source))
 
 
-def test_what_a_mac_puts_beside_pictures_on_other_disks_is_none(folder, capsys):
+def test_what_a_mac_puts_beside_images_on_other_disks_is_none(folder, capsys):
     (folder / "._b.png").write_bytes(b"\0\5\x16\7")
-    assert len(images_of(folder)) == 3 and "left out" not in capsys.readouterr().out
+    assert len(images_of(folder)) == 3 and "skipped" not in capsys.readouterr().out
 
 
 def test_an_address_names_no_file(address, folder, monkeypatch):

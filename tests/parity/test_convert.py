@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from seglab.convert.convert import convert_coco_labels
+from seglab.convert.conversion import convert_coco_labels
 
 pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
 

@@ -114,10 +114,33 @@ def test_classes(models):
     theirs, forward = models
     (image,) = scenes((480, 640))
     (everything,) = predict(forward, image, PredictConfig(conf=0.1), theirs.names)
-    wanted = sorted({int(kind) for kind in everything.boxes.cls})[:2]
+    wanted = sorted({int(class_id) for class_id in everything.boxes.cls})[:2]
     (expected,) = theirs.predict(image, conf=0.1, retina_masks=True, classes=wanted, **QUIET)
     (found,) = predict(forward, image, PredictConfig(conf=0.1, classes=wanted), theirs.names)
     compare(expected, found, least=0)
+
+
+def test_a_box_whose_best_class_is_not_wanted_is_dropped_by_both(models):
+    """Its score for a wanted class may be above the threshold too: the classes filter looks at the best class only."""
+    theirs, forward = models
+    (image,) = scenes((480, 640))
+    told = []
+
+    def recorded(images):
+        told.append(forward(images)[0])
+        return forward(images)
+
+    next(predict(recorded, image, PredictConfig(conf=0.1), theirs.names))
+    scores = told[0][0, 4:-32]  # (C, A)
+    top = scores.topk(2, dim=0)
+    best, second = (top.indices[place][top.values[place] > 0.1].tolist() for place in range(2))
+    wanted = max(set(second) & set(best), key=second.count)  # the best class of some boxes, the second of others
+
+    (expected,) = theirs.predict(image, conf=0.1, retina_masks=True, classes=[wanted], **QUIET)
+    (found,) = predict(forward, image, PredictConfig(conf=0.1, classes=[wanted]), theirs.names)
+    compare(expected, found, least=0)
+    if_kept = suppress(told[0], 0.1, 0.7, 300, [wanted], multi_label=True)[0]
+    assert len(if_kept.boxes) > len(expected.boxes)  # so the rule can be told from the other one here
 
 
 def test_a_batch_of_one_shape_and_of_several(models):

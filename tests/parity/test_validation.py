@@ -12,11 +12,11 @@ import torch
 
 from seglab import YOLO
 from seglab.datasets.load import load_dataset
-from seglab.datasets.spec import label_path
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import Metrics, task_metrics
-from seglab.evaluation.yolo import average_precision, label_rows, quarter_detections, yolo_ground_truth
+from seglab.evaluation.yolo import average_precision, quarter_detections, yolo_ground_truth
 from seglab.files import bundled_data_dir
+from seglab.formats.yolo import label_path, raw_rows
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.nms import suppress
 from seglab.model.weights import load_weights
@@ -98,7 +98,7 @@ def test_the_same_predictions_give_the_same_figures(peers_run):
             image, (gain, pad) = Path(batch["im_file"][i]), batch["ratio_pad"][i]
             shape = tuple(batch["ori_shape"][i])
             resized = tuple(round(side * ratio) for side, ratio in zip(shape, gain))
-            ground_truth = yolo_ground_truth(label_rows(label_path(image)), Letterbox(shape, size, resized, pad[::-1]))
+            ground_truth = yolo_ground_truth(raw_rows(label_path(image)), Letterbox(shape, size, resized, pad[::-1]))
             detections = quarter_detections(batch["prototypes"][i], found, size)
             for accumulator in (box, seg):
                 accumulator.add(batch["im_file"][i], ground_truth, detections)

@@ -21,7 +21,7 @@ from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.export.decode_numpy import preprocess
 from seglab.export.metadata import ModelMetadata
-from seglab.export.runtime import load_runtime
+from seglab.export.registry import load_runtime
 from seglab.geometry.boxes import xywh_to_xyxy
 
 from ..export.planted import assert_sound_passes_and_faults_do_not, reference_for
@@ -169,9 +169,9 @@ def mask_overlap(mask: Tensor, sums: Tensor, box: Tensor, photo: np.ndarray) -> 
 def test_it_says_where_it_is_from(file, capsys):
     model = YOLO(file)
     _, version = FILES[file.name]
-    description = model.runtime.description
-    assert (description.producer, description.version, description.license) == ("Ultralytics", version, "AGPL-3.0")
-    assert description.precision == "int8" and description.size == SIZE and model.license == "AGPL-3.0"
+    metadata = model.runtime.metadata
+    assert (metadata.producer, metadata.version, metadata.license) == ("Ultralytics", version, "AGPL-3.0")
+    assert metadata.precision == "int8" and metadata.size == SIZE and model.license == "AGPL-3.0"
     assert len(model.names) == 80 and model.names[0] == "person" and model.names[79] == "toothbrush"
     model.info()
     assert f"exported by Ultralytics {version}, license AGPL-3.0" in capsys.readouterr().out
@@ -212,4 +212,4 @@ def test_half_precision_of_real_weights_passes(coco_weights, shared_folder, tmp_
     model = YOLO(coco_weights)
     data = shared_folder / "datasets" / "coco8-seg.yaml"
     exported = YOLO(model.export(half=True, data=str(data), out=tmp_path / "half"))
-    assert all(row["ok"] for row in exported.runtime.description.parity.values())
+    assert all(row["ok"] for row in exported.runtime.metadata.parity.values())

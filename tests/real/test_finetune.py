@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from seglab import YOLO
-from seglab.convert.convert import convert
+from seglab.convert import convert
 from seglab.datasets.load import load_dataset
 
 QUICK = {"imgsz": 320, "workers": 0, "plots": False, "device": "cpu"}

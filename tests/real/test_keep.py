@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from seglab import YOLO
-from seglab.convert.convert import convert
+from seglab.convert import convert
 
 IMAGES, SIDE = 6, 256
 

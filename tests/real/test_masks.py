@@ -16,7 +16,7 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import COCO_NAMES
-from seglab.evaluation.validate import ValidateConfig, native_instances, observe
+from seglab.evaluation.validate import ValidateConfig, evaluated_images, native_instances
 from seglab.inference import masks
 from seglab.model.weights import load_weights
 
@@ -34,7 +34,7 @@ def look(model: YOLO, specs: list) -> list:
     seen = []
     for spec, split in specs:
         dataset = SegmentationDataset(spec, split, 640, mask_targets=None, rect=True)
-        seen += observe(forward, build_loader(dataset, 1), dataset, config)
+        seen += evaluated_images(forward, build_loader(dataset, 1), dataset, config)
     return seen
 
 

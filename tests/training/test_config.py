@@ -129,3 +129,10 @@ def test_a_resumed_run_keeps_its_arguments_except_those_passed(tmp_path):
         make_config(resume=tmp_path / "elsewhere")
     with pytest.raises(SeglabError, match="which run"):
         make_config(resume=True)
+
+
+def test_keep_rests_the_statistics_and_refuses_to_be_told_otherwise():
+    with pytest.raises(SeglabError, match="leave freeze_bn=False out"):
+        make_config(keep=True, freeze_bn=False)
+    assert make_config(keep=True).keep and make_config(keep=True, freeze_bn=True).freeze_bn
+    assert make_config(keep=False, freeze_bn=False).freeze_bn is False

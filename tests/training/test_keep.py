@@ -14,10 +14,11 @@ import pytest
 import torch
 import yaml
 
-import seglab.training.loggers as record
+import seglab.training.checkpoint as checkpoint
 import seglab.training.trainer as trainer
 from seglab import YOLO
-from seglab.datasets.load import join_datasets, load_dataset
+from seglab.datasets.join import join_datasets
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.files import bundled_data_dir
 from seglab.model.head import RawOutput
@@ -169,13 +170,15 @@ def test_old_images_come_behind_the_new_ones(told):
     told_first, told_second = (RawOutput(*(t[part] for t in told)) for part in (slice(1), slice(1, 2)))
     total, terms = teacher.loss(raw, told_second, targets, gains, new=1)
     labels, plain, taken = label_loss(first, targets, gains, SILENT)
-    assert len(terms) == 4 + len(TERMS)
-    assert torch.equal(terms[:4], plain)
-    assert torch.allclose(terms[4:], 2 * OLD_GAIN * rehearsal_loss(second, told_second, KNOWN, gains))
-    assert torch.allclose(total, labels + terms[4:].sum())
+    assert list(terms) == [*plain, *TERMS]
+    assert all(torch.equal(terms[name], plain[name]) for name in plain)
+    kept = torch.stack([terms[name] for name in TERMS])
+    assert torch.allclose(kept, 2 * OLD_GAIN * rehearsal_loss(second, told_second, KNOWN, gains))
+    assert torch.allclose(total, labels + kept.sum())
 
     _, terms = teacher.loss(first, told_first, targets, gains, new=1)  # a step without old images
-    assert torch.allclose(terms[4:], 2 * unlabelled_loss(first, told_first, taken, SILENT))
+    kept = torch.stack([terms[name] for name in TERMS])
+    assert torch.allclose(kept, 2 * unlabelled_loss(first, told_first, taken, SILENT))
 
 
 def test_old_images_show_no_new_class(told):
@@ -284,7 +287,7 @@ def test_batch_norm_statistics_stay(new_data, tmp_path):
 
 
 def test_a_cut_run_continues_bit_for_bit(new_data, tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
     whole = run(new_data, tmp_path, "whole", epochs=3, val=False)
     learn, epochs = trainer.train_one_epoch, []
 
@@ -310,7 +313,7 @@ def test_a_cut_run_continues_bit_for_bit(new_data, tmp_path, monkeypatch):
 
 def test_a_joined_run_resumes_with_its_data(new_data, tmp_path, monkeypatch):
     """Without keep too: data and class names are found again."""
-    monkeypatch.setattr(record, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
     data = ["toybox8-seg", str(new_data)]
     whole = run(data, tmp_path, "whole", keep=False, val=False)
     assert len(whole.names) == 19

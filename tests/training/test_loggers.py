@@ -3,16 +3,13 @@ import os
 import sys
 import types
 
-import torch
-
-from seglab import files as staging_dir
+from seglab import files
 from seglab.drawing.plots import training_curves
-from seglab.training import loggers as record
-from seglab.training.checkpoint import Progress
-from seglab.training.config import make_config
+from seglab.training import loggers
 from seglab.training.loggers import (
     RunLogger,
-    describe_gain,
+    SilentLogger,
+    TensorBoardLogger,
     epoch_line,
     in_notebook,
     make_row,
@@ -21,7 +18,8 @@ from seglab.training.loggers import (
     write_results,
 )
 
-ROW = make_row(3, 12.3456, [1.0, 2.0, 3.0, 4.0], {"metrics/mAP50-95(M)": 0.25}, [0.1, 0.1, 0.2])
+LOSSES = {"box": 1.0, "seg": 2.0, "cls": 3.0, "dfl": 4.0}
+ROW = make_row(3, 12.3456, LOSSES, {"metrics/mAP50-95(M)": 0.25}, [0.1, 0.1, 0.2])
 
 
 def test_results_are_a_table_that_the_plots_read(tmp_path):
@@ -51,23 +49,6 @@ def test_the_start_is_a_row_without_losses(tmp_path):
     assert epoch_line(start, epochs=100) == "start  mask mAP 0.125"
 
 
-def history(*masks: float) -> list[dict]:
-    """Rows from the start on, with a box mAP a little above the mask mAP."""
-    return [{"epoch": n, "metrics/mAP50-95(M)": m, "metrics/mAP50-95(B)": m + 0.05} for n, m in enumerate(masks)]
-
-
-def test_the_last_line_says_whether_training_helped():
-    config = make_config()
-    told = describe_gain(history(0.323, 0.3, 0.361, 0.35), 2, config, lr=1e-3)
-    assert told == ("training helped: mask mAP 0.361 at epoch 2, 0.323 at the start; box mAP 0.411, 0.373 at the start")
-    told = describe_gain(history(0.323, 0.3, 0.361, 0.32), 2, config, lr=1e-3)
-    assert "training helped" in told and "the last epoch is below the start (0.320)" in told and "lr0=0.0003" in told
-    told = describe_gain(history(0.323, 0.3, 0.31), 0, make_config(freeze_bn=True, freeze=10), lr=1e-3)
-    assert told.startswith("training did not help: no epoch is better than the start (mask mAP 0.323")
-    assert "freeze" not in told and "lr0=0.0003" in told
-    assert describe_gain(history(0.3)[1:] + [ROW], 1, config, lr=1e-3) == describe_gain([], 0, config, 1.0) == ""
-
-
 def test_a_log_file_gets_no_bars(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     batches = [1, 2]
@@ -95,13 +76,10 @@ def test_a_notebook_gets_one_bar_instead_of_lines(monkeypatch, tmp_path, capsys)
             bars.append((self.count, self.text))
 
     monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
-    monkeypatch.setattr(record, "tensorboard_writer", lambda folder: None)
-    journal = RunLogger(tmp_path, {}, epochs=3, save=False)
-    tensors, progress = {"average/w": torch.ones(1)}, Progress(epoch=2)
-    journal.begin(tensors, progress)
-    progress.epoch, progress.history = 3, [ROW]
-    journal.add(tensors, progress, better=True)
-    journal.end(tensors, progress)
+    monkeypatch.setattr(loggers, "tensorboard_writer", lambda folder: None)
+    logger = RunLogger(tmp_path, epochs=3, done=2)
+    logger.log([ROW])
+    logger.close([ROW])
     assert capsys.readouterr().out == ""
     assert bars[0]["total"] == 3
     assert bars[1] == (3, "box 1.000  seg 2.000  cls 3.000  dfl 4.000  mask mAP 0.250")
@@ -117,8 +95,7 @@ def test_tensorboard_is_used_only_where_it_is(monkeypatch, tmp_path):
 
 def test_a_spreadsheet_that_holds_the_table_ends_no_run(monkeypatch, tmp_path, capsys):
     """As on Windows."""
-    journal = RunLogger(tmp_path, {}, epochs=3, save=False)
-    tensors, progress = {"average/w": torch.ones(1)}, Progress(epoch=3, history=[ROW])
+    logger = RunLogger(tmp_path, epochs=3)
     replace, held = os.replace, [True]
 
     def busy(source, target):
@@ -127,10 +104,29 @@ def test_a_spreadsheet_that_holds_the_table_ends_no_run(monkeypatch, tmp_path, c
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(staging_dir, "WAITS", (0,))
-    journal.add(tensors, progress, better=True)
+    monkeypatch.setattr(files, "REPLACE_WAITS", ())
+    logger.log([ROW])
     assert "results.csv is open in another program" in capsys.readouterr().out
     assert not (tmp_path / "results.csv").exists()
     held[0] = False
-    journal.end(tensors, progress)
+    logger.close([ROW])
     assert (tmp_path / "results.csv").read_text().count("\n") == 2
+
+
+def test_tensorboard_gets_every_column_at_its_epoch():
+    told = []
+    writer = types.SimpleNamespace(add_scalar=lambda *value: told.append(value), close=lambda: told.append("closed"))
+    logger = TensorBoardLogger(writer)
+    logger.log([ROW])
+    logger.close([ROW])
+    assert told == [*((name, value, 3) for name, value in ROW.items()), "closed"]
+
+
+def test_other_processes_than_the_first_log_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    logger, batches = SilentLogger(), [1, 2]
+    logger.say("hello")
+    logger.log([ROW])
+    logger.close([ROW])
+    assert logger.progress_bar(batches, "epoch") is batches
+    assert capsys.readouterr().out == "" and not list(tmp_path.iterdir())

@@ -33,7 +33,7 @@ for panel, control, value in (
     assert panel.image.value != before and "seglab-panel" in panel.view._dom_classes
     for widget in panel.controls.values():
         assert getattr(widget, "tooltip", None) or widget.description_tooltip
-    print(panel.what)
+    print(panel.title)
 """
 
 

@@ -1,4 +1,4 @@
-"""The ten things of the toybox. Each function gives the parts of one thing, back to front.
+"""The ten classes of the toybox. Each function makes one object: its parts, back to front.
 
 rng: where it draws its variety from; tilt: sine of the camera's elevation over the surface; pose: "stand" (upright, its
 foot at the origin), "lie" (on the surface, middle at the origin) or "hang" (facing the camera, middle at the origin).
@@ -6,81 +6,30 @@ foot at the origin), "lie" (on the surface, middle at the origin) or "hang" (fac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from seglab.toybox import materials as m
-from seglab.toybox.materials import Field, Part, clamp, flat, lathe, linear, rounded
-from seglab.toybox.outlines import (
-    FULL,
-    box,
-    chained,
-    ellipse,
-    loop,
-    project,
-    smooth,
-    sticks,
-    tube,
-    turn,
-    turned,
-    vertices,
+from seglab.toybox.materials import Field, Layers, Paint, Part, clamp, flat, lathe, linear, rounded
+from seglab.toybox.outlines import FULL, box, ellipse, loop, project, smooth, sticks, tube, turn, turned, vertices
+from seglab.toybox.parts import (
+    ANY,
+    BLACK,
+    BRASS,
+    BRIGHT,
+    STEEL,
+    WHITE,
+    WOODS,
+    laid,
+    moved,
+    pick,
+    settled,
+    shifted,
+    writing,
 )
-
-BRIGHT = "cc2824 e8781e f0c028 46983c 167c7c 245cb0 623a92 d45486"
-CALM = "f0ece2 d4e0e4 eed6c2 bacebe e6bebc 688098 343e4e b09274"
-WOODS = "784624 2c2a2c a87442 54321e"
-ANY = f"{BRIGHT} {CALM}"
-BLACK, WHITE, STEEL, BRASS = linear("161414"), linear("f2f0ea"), linear("bcc0c6"), linear("ceb068")
-
-
-def pick(rng: np.random.Generator, colors: str, spread: float = 12.0) -> np.ndarray:
-    """One of `colors` (sRGB in hexadecimal), a little off, as linear light."""
-    choices = colors.split()
-    choice = bytes.fromhex(choices[rng.integers(len(choices))])
-    return linear(np.minimum(np.maximum(list(choice) + rng.normal(0, spread, 3), 8), 248))
-
-
-def moved(parts: list[Part], matrix) -> list[Part]:
-    """Parts under a 2x3 affine, what is painted on them too."""
-    a = np.asarray(matrix, float)
-    turned_by, offset = a[:, :2].T, a[:, 2]
-    return [
-        replace(
-            part,
-            rings=[ring @ turned_by + offset for ring in part.rings],
-            frame=a if part.frame is None else chained(a, part.frame),
-        )
-        for part in parts
-    ]
-
-
-def shifted(parts: list[Part], x: float, y: float) -> list[Part]:
-    return moved(parts, [[1, 0, x], [0, 1, y]])
-
-
-def settled(parts: list[Part], pose: str) -> list[Part]:
-    """Parts moved so that their lowest point ("stand") or else their middle is at the origin."""
-    points = np.concatenate([ring for part in parts for ring in part.rings])
-    middle = (points.min(0) + points.max(0)) / 2
-    return shifted(parts, -middle[0], -points[:, 1].max() if pose == "stand" else -middle[1])
-
-
-def laid(parts: list[Part], angle: float, tilt: float, thick: float) -> list[Part]:
-    """Flat parts put on a surface: turned by `angle`, foreshortened, their rims `thick` units high."""
-    c, s, rise = np.cos(angle), np.sin(angle), thick * np.sqrt(1 - tilt * tilt)
-    flat_parts = moved(parts, [[c, -s, 0], [s * tilt, c * tilt, -rise]])
-    rims = [replace(p, color=p.color * 0.55, form=flat(0, 0.6), paint=None) for p in flat_parts if not p.inner]
-    return [*shifted(rims, 0, rise), *shifted(rims, 0, rise / 2), *flat_parts] if rise > 0.01 else flat_parts
-
-
-def _writing(f: Field, words: float, along, across, half: float, high: float, units: float) -> np.ndarray:
-    """Weight of what looks like a line of `words` (any number): `half` its length and `high` half its height."""
-    at = along * np.float32(1 / high) + np.float32(words)
-    letters = (np.sin(at * np.float32(2.6) + 2 * np.sin(at * np.float32(0.9))) > -0.6) & (
-        np.sin(at * np.float32(0.55)) > -0.8
-    )
-    return f.inside(high - np.abs(across), units) * (letters & (np.abs(along) < half))
 
 
 def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
@@ -96,7 +45,7 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     brim = -height * rise
     style, level, wide = rng.integers(6), rng.uniform(0.15, 0.75), rng.uniform(0.08, 0.2)
 
-    def decor(f):
+    def decor(f: Field) -> Layers:
         v, u = f.y / np.float32(brim), np.arcsin(clamp(f.x / np.float32(top), -1, 1))
         if style == 0:
             return [(f.inside(wide - np.abs(v - level), height), second)]
@@ -121,7 +70,7 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     r, q = radii[-1], 0.91
     parts.append(Part([ellipse(0, brim, r, r * tilt)], inside * 1.05, m.CERAMIC, flat(0, -0.5), inner=True))
 
-    def hollow(f):  # deeper is darker, and the wall towards the light lies in its own shade
+    def hollow(f: Field) -> Layers:  # deeper is darker, and the wall towards the light lies in its own shade
         depth = clamp((np.float32(brim) - f.y) / np.float32(r * tilt) * 0.4 + 0.55, 0, 0.85)
         return [(depth, inside * 0.12)]
 
@@ -149,14 +98,16 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     body = loop(centre, small)
     pale = linear("f0ce96")
 
-    def belt(f):
+    def belt(f: Field) -> Layers:
         return [(clamp(1 - np.abs(f.y + np.float32(small * rise * 0.4)) * 2) * np.float32(0.25), pale)]
 
     parts = [Part(body, dough, m.DOUGH, rounded(small), belt)]
     if rng.random() < 0.12:
         return parts
     glaze = pick(rng, "ee8cac 5c321c f2eade 8ccae0 f0c854 b884cc 3a1e12", 8)
-    wave = sum(rng.uniform(0.02, 0.06) * np.sin(k * angle + rng.uniform(0, FULL)) for k in (3, 5, 8, 11))
+    wave = np.zeros(len(angle))
+    for k in (3, 5, 8, 11):
+        wave += rng.uniform(0.02, 0.06) * np.sin(k * angle + rng.uniform(0, FULL))
     low = np.deg2rad(28) + wave * 2
     front = around * (big + small * np.cos(low))[:, None] - vertices(0 * angle, small * rise * (1 + np.sin(low)))
     back = centre + (body[0] - centre) * (0.93 + wave * 0.4)[:, None]
@@ -171,8 +122,8 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     style = rng.integers(4)
     if style < 2:  # sprinkles
         for _ in range(4):
-            k, across, swing = rng.integers(0, 72, 9), rng.uniform(-0.5, 0.5, 9), rng.uniform(0, np.pi, 9)
-            at = centre[k] + out[k] * across[:, None] - top
+            spots, across, swing = rng.integers(0, 72, 9), rng.uniform(-0.5, 0.5, 9), rng.uniform(0, np.pi, 9)
+            at = centre[spots] + out[spots] * across[:, None] - top
             half = vertices(np.cos(swing), np.sin(swing) * (0.4 + 0.6 * tilt)) * 0.034
             grains = sticks(at - half, at + half, 0.014)
             parts.append(Part(grains, pick(rng, BRIGHT), m.PLASTIC, flat(-0.2, -0.4), inner=True, lift=0.01))
@@ -205,7 +156,7 @@ def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     color = pick(rng, tints if clear else ANY, 8)
     level = np.float32(-height * rise * rng.uniform(0.3, 0.8))
 
-    def filled(f):
+    def filled(f: Field) -> Layers:
         return [(f.inside(f.y - level) * np.float32(0.75), color * 0.35)] if clear else []
 
     form = lathe(radii, heights, tilt)
@@ -217,12 +168,12 @@ def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         ring += [vertices(-lr, -lh * rise)[::-1], ellipse(0, y0, lr[0], lr[0] * tilt, np.pi, 0, 15)]
         ink, style, turned_by, words = pick(rng, ANY), rng.integers(3), rng.uniform(-0.6, 0.6), rng.uniform(0, 99)
 
-        def label(f):
+        def label(f: Field) -> Layers:
             v = (f.y - y1 - tilt * np.sqrt(np.maximum(wide * wide - f.x * f.x, 0))) / (y0 - y1)
             u = np.arcsin(clamp(f.x / wide, -1, 1)) + turned_by
             long = y0 - y1
             edges = f.inside(np.abs(v - 0.5) - 0.42, long)
-            text = _writing(f, words, u, v - 0.74, 0.8, 0.02, long) + _writing(f, -words, u, v - 0.83, 0.6, 0.015, long)
+            text = writing(f, words, u, v - 0.74, 0.8, 0.02, long) + writing(f, -words, u, v - 0.83, 0.6, 0.015, long)
             if style == 0:
                 return [(f.inside(0.18 - np.abs(v - 0.45), long), ink), (edges, ink), (text, BLACK)]
             if style == 1:
@@ -234,7 +185,7 @@ def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         parts.append(Part([np.concatenate(ring)], pick(rng, ANY), m.PAPER, form, label, inner=True))
     cap_r, cap_h = np.full(2, neck * 1.25), np.array([0.9 * height, height])
 
-    def ridges(f):
+    def ridges(f: Field) -> Layers:
         return [(np.float32(0.25) + np.float32(0.25) * np.sin(24 * np.arcsin(clamp(f.x / cap_r[0], -1, 1))), BLACK)]
 
     cap = Part([turned(cap_r, cap_h, tilt)], pick(rng, ANY), m.PLASTIC, lathe(cap_r, cap_h, tilt), ridges)
@@ -268,25 +219,23 @@ def clock(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
                 parts.append(Part([bell], BRASS, m.METAL, rounded(r * 0.28)))
     square = pose != "stand" and rng.random() < 0.25
 
-    def disc(size, corner):
-        return (
-            box(-r * size, -r * size, r * size, r * size, corner * r)
-            if square
-            else ellipse(0, 0, r * size, r * size, n=72)
-        )
+    def disc(size: float, corner: float) -> np.ndarray:
+        if square:
+            return box(-r * size, -r * size, r * size, r * size, corner * r)
+        return ellipse(0, 0, r * size, r * size, n=72)
 
     parts.append(Part([disc(1, 0.2)], frame, finish, rounded(r * 0.13)))
     band = rng.uniform(0.5, 0.62) if rng.random() < 0.35 else 2.0
     tone = pick(rng, ANY)
 
-    def dial(f):
+    def dial(f: Field) -> Layers:
         far = np.sqrt(f.x * f.x + f.y * f.y) / np.float32(r)
         glare = clamp((f.x * np.float32(-0.5) - f.y) / np.float32(r) * 1.5 - 0.2, 0, 1) * np.float32(0.16)
         return [(f.inside(far - band, r), tone), (clamp((far - 0.72) * 3, 0, 0.35), face * 0.4), (glare, WHITE)]
 
     parts.append(Part([disc(0.87, 0.12)], face, m.PAPER, flat(), dial, inner=True))
 
-    def hands(turns, start, end, width):
+    def hands(turns: np.ndarray, start: float, end: float, width: float) -> list[np.ndarray]:
         d = vertices(np.sin(turns * FULL), -np.cos(turns * FULL)) * r
         return sticks(d * start, d * end, width * r)
 
@@ -361,7 +310,7 @@ def banana(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         spots = rng.random((6 if ripe > 0.6 else 0, 2))
         ridge = rng.uniform(-0.08, 0.06)
 
-        def peel(f, spots=spots, ridge=ridge):
+        def peel(f: Field, spots: np.ndarray = spots, ridge: float = ridge) -> Layers:
             u = f.x * np.float32(2 / length)
             rise = np.cos(np.arcsin(clamp(f.x * np.float32(1 / circle), -1, 1))) - np.float32(np.cos(bend))
             v = f.y + rise * np.float32(circle)  # across the fruit, from its middle
@@ -377,7 +326,8 @@ def banana(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         stem = arc[-1]
         parts += moved(shifted(fruit, *-stem), [[c, -s, stem[0]], [s, c, stem[1]]])
     if count > 1:
-        parts.append(Part([ellipse(*(arc[-1] + (0.02, 0.0)), 0.1, 0.11, n=20)], dark * 1.6, m.PEEL, rounded(0.09)))
+        x, y = arc[-1] + (0.02, 0.0)
+        parts.append(Part([ellipse(x, y, 0.1, 0.11, n=20)], dark * 1.6, m.PEEL, rounded(0.09)))
     angle = rng.uniform(0, FULL) if tilt > 0.8 else rng.uniform(-0.5, 0.5) + rng.choice([0, np.pi])
     c, s, squash = np.cos(angle), np.sin(angle), 0.5 + 0.5 * tilt
     return settled(moved(parts, [[c, -s, 0], [s * squash, c * squash, 0]]), pose)
@@ -408,7 +358,16 @@ def teddy(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     pale, pads = np.minimum(fur * 1.6 + 0.06, 0.85), np.minimum(fur * 1.3 + 0.03, 0.8)
     coat = replace(m.FUR, pitch=rng.uniform(1.2, 3.6), bump=rng.uniform(0.3, 0.7))
 
-    def blob(x, y, rx, ry, color=fur, angle=0.0, inner=False, lift=0.08):
+    def blob(
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        color: np.ndarray = fur,
+        angle: float = 0.0,
+        inner: bool = False,
+        lift: float = 0.08,
+    ) -> Part:
         dense = ellipse(0, 0, rx, ry, n=110) * (1 + rng.uniform(-0.02, 0.02, 110))[:, None]  # hair stands out
         hair = turn(dense, angle) + (x, y)
         return Part([hair], color, coat, rounded(min(rx, ry), 0, 0, 0.35), inner=inner, lift=lift)
@@ -439,15 +398,25 @@ def teddy(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     return parts if pose == "stand" else shifted(parts, 0, 1.15)
 
 
+class Face(NamedTuple):
+    """A side of a standing block. corner, across, down: in half sizes, the edges right and down from the corner."""
+
+    corner: tuple[int, int, int]
+    across: tuple[int, int, int]
+    down: tuple[int, int, int]
+    color: np.ndarray
+    paint: Paint | None
+
+
 def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) -> list[Part]:
     cover, second, third = pick(rng, ANY), pick(rng, ANY), pick(rng, f"{BRIGHT} f0ece2 d4e0e4")
     wide, high, thick = rng.uniform(1.2, 1.7), rng.uniform(1.7, 2.4), rng.uniform(0.2, 0.5)
     style, share, words, leaves = int(rng.integers(5)), rng.uniform(0.1, 0.3), rng.uniform(0, 99), linear("eae0ca")
 
-    def front(f):
+    def front(f: Field) -> Layers:
         x, y = f.x, f.y  # fractions of the cover, from its top left
-        title = _writing(f, words, x - 0.5, y - 0.16, 0.36, 0.035, high)
-        title = title + _writing(f, -words, x - 0.5, y - 0.26, 0.28, 0.025, high)
+        title = writing(f, words, x - 0.5, y - 0.16, 0.36, 0.035, high)
+        title = title + writing(f, -words, x - 0.5, y - 0.26, 0.28, 0.025, high)
         hinge = clamp(1 - np.abs(x - 0.07) * 40, 0, 0.4)
         if style == 0:
             art = [(f.inside(share - np.abs(y - 0.62), high), second)]
@@ -465,26 +434,30 @@ def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) 
             art = [(f.inside(0.012 - np.abs(rim - wide / high * 0.42), high), third)]
         return [*art, (title, WHITE if cover.mean() < 0.35 else BLACK), (hinge, BLACK)]
 
-    def back(f):
+    def back(f: Field) -> Layers:
         x, y = f.x, f.y
         bands = f.inside(0.02 - np.abs(np.abs(y - 0.5) - 0.38), high)
-        title = _writing(f, words * 3, (y - 0.48) * 4, x - 0.5, 1.0, 0.17, thick)
+        title = writing(f, words * 3, (y - 0.48) * 4, x - 0.5, 1.0, 0.17, thick)
         return [(bands, second), (title, third), (np.abs(x - 0.5) * 0.5, BLACK)]
 
-    def pages(f):
+    def pages(f: Field) -> Layers:
         lines = 0.12 + 0.1 * np.sin(f.y * 80 + np.sin(f.x * 3)) + 0.1 * np.sin(f.y * 210)
         return [(lines, leaves * 0.3), (f.inside(np.abs(f.y - 0.5) - 0.43, thick), cover)]
 
-    # The faces of a standing block: a corner, the edges right and down from it, in half sizes, and what is on it.
     faces = [
-        ((-1, 1, 1), (2, 0, 0), (0, -2, 0), cover, front),
-        ((-1, 1, -1), (0, 0, 2), (0, -2, 0), cover, back),
-        ((1, 1, -1), (0, -2, 0), (0, 0, 2), leaves, pages),
-        ((-1, 1, -1), (2, 0, 0), (0, 0, 2), leaves, pages),
-        ((-1, -1, 1), (2, 0, 0), (0, 0, -2), leaves, pages),
-        ((1, 1, -1), (-2, 0, 0), (0, -2, 0), cover, None),
+        Face((-1, 1, 1), (2, 0, 0), (0, -2, 0), cover, front),
+        Face((-1, 1, -1), (0, 0, 2), (0, -2, 0), cover, back),
+        Face((1, 1, -1), (0, -2, 0), (0, 0, 2), leaves, pages),
+        Face((-1, 1, -1), (2, 0, 0), (0, 0, 2), leaves, pages),
+        Face((-1, -1, 1), (2, 0, 0), (0, 0, -2), leaves, pages),
+        Face((1, 1, -1), (-2, 0, 0), (0, -2, 0), cover, None),
     ]
-    yaw = rng.uniform(0, FULL) if pose == "lie" else rng.uniform(1.32, 1.67) if spine else rng.uniform(-0.5, 1.5)
+    if pose == "lie":
+        yaw = rng.uniform(0, FULL)
+    elif spine:
+        yaw = rng.uniform(1.32, 1.67)
+    else:
+        yaw = rng.uniform(-0.5, 1.5)
     elevation = float(np.arcsin(min(tilt, 0.98)))
     c, u, v = (np.array([face[:3] for face in faces]) * (wide / 2, high / 2, thick / 2)).transpose(1, 0, 2)
     outwards = np.cross(v, u)
@@ -494,12 +467,24 @@ def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) 
         points = points[:, [0, 2, 1]] * (1, 1, -1)
     rings = project(points[:24], yaw, elevation).reshape(4, 6, 2).transpose(1, 0, 2)
     parts = []
-    for ring, (nx, ny), (*_, color, ink) in zip(rings, project(points[24:], yaw, elevation, 1e9), faces):
+    for face, ring, (nx, ny) in zip(faces, rings, project(points[24:], yaw, elevation, 1e9)):
         a, b = ring[1] - ring[0], ring[3] - ring[0]
-        if a[0] * b[1] - a[1] * b[0] > 1e-3:  # else it is turned away
-            finish = m.MATTE if ink is pages else m.PAPER
-            parts.append(Part([ring], color, finish, flat(nx * 0.98, ny * 0.98), ink, np.array([a, b, ring[0]]).T))
+        faces_viewer = a[0] * b[1] - a[1] * b[0] > 1e-3
+        if faces_viewer:
+            finish = m.MATTE if face.paint is pages else m.PAPER
+            frame = np.array([a, b, ring[0]]).T
+            parts.append(Part([ring], face.color, finish, flat(nx * 0.98, ny * 0.98), face.paint, frame))
     return settled(parts, pose)
+
+
+class Panel(NamedTuple):
+    """The cloth between two ribs. near: how near to the viewer; ring: its outline; nx, ny: where it faces."""
+
+    near: float
+    ring: np.ndarray
+    color: np.ndarray
+    nx: float
+    ny: float
 
 
 def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
@@ -512,7 +497,8 @@ def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     out, down = np.sin(s * 1.25) / np.sin(1.25) * radius, (np.cos(s * 1.25) - 1) / (1 - np.cos(1.25)) * depth
     angle = np.arange(ribs + 1) * FULL / ribs
     rib = [np.stack([out * np.cos(a), down, out * np.sin(a)], 1) for a in angle]
-    under, over = [], []
+    under: list[Panel] = []  # seen from inside
+    over: list[Panel] = []
     for a, b, middle in zip(rib[:-1], rib[1:], angle + np.pi / ribs):
         w = np.linspace(0, 1, 7)[1:-1, None]
         dip = np.sin(w * np.pi)
@@ -523,14 +509,15 @@ def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         nx, ny = project(normal, yaw, elevation, 1e9)[0]
         near = np.sin(middle) * np.cos(yaw) - np.cos(middle) * np.sin(yaw)
         outside = float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) < 0
-        (over if outside else under).append((near, ring, colors[len(over + under) % 2], nx, ny))
+        panel = Panel(near, ring, colors[len(over + under) % 2], nx, ny)
+        (over if outside else under).append(panel)
     wood, cloth = pick(rng, WOODS, 6), replace(m.FABRIC, gloss=0.16, sharp=2)
     parts = []
-    for _, ring, color, nx, ny in sorted(under, key=lambda panel: panel[0]):
-        parts.append(Part([ring], color * 0.4, cloth, flat(-nx * 0.7, -ny * 0.7)))
+    for panel in sorted(under, key=lambda panel: panel.near):
+        parts.append(Part([panel.ring], panel.color * 0.4, cloth, flat(-panel.nx * 0.7, -panel.ny * 0.7)))
 
-    def stays(panels):
-        return [tube(ring[:8], 0.012) for _, ring, *_ in panels]
+    def stays(panels: list[Panel]) -> list[np.ndarray]:
+        return [tube(panel.ring[:8], 0.012) for panel in panels]
 
     if under:
         parts.append(Part(stays(under), STEEL * 0.6, m.MATTE, inner=True))
@@ -541,8 +528,9 @@ def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         hook = foot + across * (1 - np.cos(bend)) + along * 0.2 * np.sin(bend)
         parts.append(Part([tube([top, foot], 0.05)], STEEL, m.METAL, rounded(0.05)))
         parts.append(Part([tube(np.concatenate([[foot - along * 0.45], hook]), 0.07)], wood, m.PLASTIC, rounded(0.07)))
-    for _, ring, color, nx, ny in sorted(over, key=lambda panel: panel[0]):
-        parts.append(Part([ring], color, cloth, rounded(0.3, nx * 0.85, ny * 0.85, 0.5)))
+    for panel in sorted(over, key=lambda panel: panel.near):
+        bulge = rounded(0.3, panel.nx * 0.85, panel.ny * 0.85, 0.5)
+        parts.append(Part([panel.ring], panel.color, cloth, bulge))
     if over:
         parts.append(Part(stays(over), colors[0] * 0.4, m.MATTE, inner=True))
     spike = tube(project([(0, -0.02, 0), (0, 0.2, 0)], yaw, elevation), 0.045)
@@ -550,18 +538,19 @@ def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     return settled(parts, pose)
 
 
-LIFE = (0.9, 1.05)
-THINGS = {  # name: how to make it, the poses it has, and the range of its size in the toybox
-    "cup": (cup, ("stand",), LIFE),
-    "donut": (donut, ("lie", "hang"), LIFE),
+Make = Callable[[np.random.Generator, str, float], list[Part]]  # (rng, pose, tilt) -> parts
+LIFE_SIZE = (0.9, 1.05)
+# Class name -> how to make an object of it, the poses it has, and the range of its size in the toybox.
+OBJECTS: dict[str, tuple[Make, tuple[str, ...], tuple[float, float]]] = {
+    "cup": (cup, ("stand",), LIFE_SIZE),
+    "donut": (donut, ("lie", "hang"), LIFE_SIZE),
     "umbrella": (umbrella, ("stand", "hang", "lie"), (0.5, 0.75)),
-    "clock": (clock, ("stand", "hang"), LIFE),
+    "clock": (clock, ("stand", "hang"), LIFE_SIZE),
     "kite": (kite, ("hang",), (0.5, 0.75)),
-    "bottle": (bottle, ("stand", "lie"), LIFE),
-    "banana": (banana, ("lie",), LIFE),
-    "scissors": (scissors, ("lie", "hang"), LIFE),
-    "teddy bear": (teddy, ("stand", "lie"), LIFE),
-    "book": (book, ("stand", "lie"), LIFE),
+    "bottle": (bottle, ("stand", "lie"), LIFE_SIZE),
+    "banana": (banana, ("lie",), LIFE_SIZE),
+    "scissors": (scissors, ("lie", "hang"), LIFE_SIZE),
+    "teddy bear": (teddy, ("stand", "lie"), LIFE_SIZE),
+    "book": (book, ("stand", "lie"), LIFE_SIZE),
 }
-NAMES = list(THINGS)
-COCO_IDS = dict(zip(NAMES, (47, 60, 28, 85, 38, 44, 52, 87, 88, 84)))
+NAMES = list(OBJECTS)

@@ -1,4 +1,4 @@
-"""The stage: where things are put down, under one light and before one camera."""
+"""Building a scene: objects are put down, under one light and before one camera."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from seglab.toybox.canvas import Placed, Shadow
+from seglab.toybox.canvas import PlacedObject, Shadow
 from seglab.toybox.materials import LEVELS, Light, Part, linear
+from seglab.toybox.objects import NAMES, OBJECTS
 from seglab.toybox.props import twig
-from seglab.toybox.things import NAMES, THINGS
 from seglab.toybox.tiles import TILE, tile
+
+# What black and what white of a tile become, two sRGB colors of 0 to 255.
+Tones = np.ndarray | Sequence[Sequence[float]]
 
 
 def _light(rng: np.random.Generator, outdoor: bool) -> Light:
@@ -24,25 +27,25 @@ def _light(rng: np.random.Generator, outdoor: bool) -> Light:
     return Light(tuple(towards.tolist()), key, sky, ground, (rng.uniform(0.14, 0.3), rng.uniform(0.14, 0.34)))
 
 
-class Stage:
-    """A scene being built. image: (3, H, W) float32 of linear light; things: back to front; lens: the camera's."""
+class SceneBuilder:
+    """A scene being built. image: (3, H, W) float32 of linear light; objects: back to front; lens: the camera's."""
 
     def __init__(self, rng: np.random.Generator, height: int, width: int, outdoor: bool):
         self.rng, self.height, self.width, self.outdoor = rng, height, width, outdoor
         self.light = _light(rng, outdoor)
         self.image: np.ndarray  # the place sets it
-        self.things: list[Placed] = []
+        self.objects: list[PlacedObject] = []
         self.lens = np.eye(3)
 
     def tip(self, roll: float, keystone: float) -> None:
-        """Hold the camera askew: by about `roll` radians, one side up to `keystone` (a share) larger than the other."""
+        """Hold the camera askew: by about `roll` radians, and one side nearer, by a fraction of up to `keystone`."""
         rng, cx, cy = self.rng, self.width / 2, self.height / 2
         a, (k, m) = rng.normal(0, roll), rng.uniform(-keystone, keystone, 2) / (cx, cy)
         tilted = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [k, m, 1.0]])
         to_middle = np.array([[1, 0, -cx], [0, 1, -cy], [0, 0, 1.0]])
         self.lens = np.linalg.inv(to_middle) @ tilted @ to_middle
 
-    def surface(self, kind: str, to_tile: np.ndarray, tones: Sequence, top: int = 0) -> np.ndarray:
+    def surface(self, kind: str, to_tile: np.ndarray, tones: Tones, top: int = 0) -> np.ndarray:
         """(3, height - top, width): a tile laid out by a 3x3 matrix from the level image to it, seen below row `top`.
 
         tones: what its black and its white become (sRGB).
@@ -56,13 +59,13 @@ class Stage:
             cv2.LUT(grey, LEVELS * range_ + low, dst=plane)
         return image
 
-    def upright(self, kind: str, tones: Sequence, angle: float = 0.0) -> np.ndarray:
+    def upright(self, kind: str, tones: Tones, angle: float = 0.0) -> np.ndarray:
         """(3, H, W): a surface that faces the camera."""
         size = TILE / max(self.height, self.width) * self.rng.uniform(0.5, 1.3)
         c, s, (x, y) = np.cos(angle) * size, np.sin(angle) * size, self.rng.uniform(0, 300, 2)
         return self.surface(kind, np.array([[c, -s, x], [s, c, y], [0, 0, 1]]), tones)
 
-    def level(self, kind: str, tones: Sequence, horizon: float, repeats: float, angle: float) -> tuple[int, np.ndarray]:
+    def level(self, kind: str, tones: Tones, horizon: float, repeats: float, angle: float) -> tuple[int, np.ndarray]:
         """First row and (3, rows, width) of a surface that runs from the lower edge, `repeats` tiles wide, back."""
         w, h = self.width, self.height
         first = int(np.clip(horizon, 0, h - 2))
@@ -76,63 +79,65 @@ class Stage:
             kind, np.array([[c, -s, TILE / 2], [s, c, TILE / 2], [0, 0, 1]]) @ to_ground, tones, first
         )
 
-    def put(self, parts: list[Part], x: float, y: float, scale: float, turn: float = 0.0, class_id: int = -1) -> Placed:
-        """Put a thing's origin at (x, y) of the level image, `scale` pixels a unit, before all others."""
+    def put(
+        self, parts: list[Part], x: float, y: float, scale: float, turn: float = 0.0, class_id: int = -1
+    ) -> PlacedObject:
+        """Put an object's origin at (x, y) of the level image, `scale` pixels a unit, before all others."""
         c, s = np.cos(turn) * scale, np.sin(turn) * scale
-        thing = Placed(parts, np.array([[c, -s, x], [s, c, y]]), class_id, lens=self.lens)
-        self.things.append(thing)
-        return thing
+        placed = PlacedObject(parts, np.array([[c, -s, x], [s, c, y]]), class_id, lens=self.lens)
+        self.objects.append(placed)
+        return placed
 
     def draw(
         self, poses: Sequence[str], tilt: float, without: Sequence[str] = ()
     ) -> tuple[int, str, float, list[Part]]:
-        """One of the ten things by chance, in one of `poses` if it has one: class, pose, size as a factor, parts."""
+        """One of the ten objects by chance, in one of `poses` if it has one: class, pose, size as a factor, parts."""
         names = [name for name in NAMES if name not in without]
-        name = names[self.rng.integers(len(names))]
-        make, all_poses, (low, high) = THINGS[name]
+        name = names[int(self.rng.integers(len(names)))]
+        make, all_poses, (low, high) = OBJECTS[name]
         fit = [pose for pose in all_poses if pose in poses] or all_poses
-        pose = fit[self.rng.integers(len(fit))]
+        pose = fit[int(self.rng.integers(len(fit)))]
         return NAMES.index(name), pose, self.rng.uniform(low, high), make(self.rng, pose, tilt)
 
-    def set_down(self, x: float, y: float, unit: float, tilt: float, without: Sequence[str] = ()) -> Placed:
-        """Put one of the ten things on the ground at (x, y)."""
+    def set_down(self, x: float, y: float, unit: float, tilt: float, without: Sequence[str] = ()) -> PlacedObject:
+        """Put one of the ten objects on the ground at (x, y)."""
         class_id, pose, factor, parts = self.draw(("stand", "lie"), tilt, without)
         flexible = pose == "lie" and NAMES[class_id] in ("bottle", "teddy bear", "umbrella")
         turn = self.rng.uniform(-0.5, 0.5) if flexible else 0.0
-        thing = self.put(parts, x, y, unit * factor, turn, class_id)
+        placed = self.put(parts, x, y, unit * factor, turn, class_id)
         if pose == "stand":
-            self.ground_shadow(thing, tilt)
+            self.ground_shadow(placed, tilt)
         else:
-            self.drop_shadow(thing, 0.1 * unit * factor, 0.14 * unit * factor, 0.6)
-        return thing
+            self.drop_shadow(placed, 0.1 * unit * factor, 0.14 * unit * factor, 0.6)
+        return placed
 
-    def drop_shadow(self, thing: Placed, reach: float, soft: float, dark: float) -> None:
-        """The shadow on a surface parallel to the image, `reach` pixels behind the thing."""
+    def drop_shadow(self, placed: PlacedObject, reach: float, soft: float, dark: float) -> None:
+        """The shadow on a surface parallel to the image, `reach` pixels behind the object."""
         lx, ly, lz = self.light.towards
-        thing.shadows.append(Shadow(np.array([[1.0, 0, -lx / lz * reach], [0, 1.0, -ly / lz * reach]]), soft, dark))
+        placed.shadows.append(Shadow(np.array([[1.0, 0, -lx / lz * reach], [0, 1.0, -ly / lz * reach]]), soft, dark))
 
-    def ground_shadow(self, thing: Placed, tilt: float, far: bool = True) -> None:
+    def ground_shadow(self, placed: PlacedObject, tilt: float, far: bool = True) -> None:
         """What stands at its origin darkens the ground close by and, if `far`, throws a shadow away from the light."""
         lx, _, lz = self.light.towards
-        (x, y), scale = thing.matrix[:, 2], float(np.hypot(*thing.matrix[:, 0]))
+        (x, y), scale = placed.matrix[:, 2], float(np.hypot(*placed.matrix[:, 0]))
         if far:
             lean, length = lx / lz * 0.6, 0.2 + 0.3 * tilt
             away = np.array([[1, lean, -lean * y], [0, length, y - length * y]])
-            thing.shadows.append(Shadow(away, 0.22 * scale, 0.42))
+            placed.shadows.append(Shadow(away, 0.22 * scale, 0.42))
         touch = 0.04 + 0.1 * tilt
         close = np.array([[1.04, 0, -0.04 * x], [0, touch, y - touch * y]])
-        thing.shadows.append(Shadow(close, 0.07 * scale, 0.6))
+        placed.shadows.append(Shadow(close, 0.07 * scale, 0.6))
 
     def frame(self, unit: float) -> None:
         """Now and then let a twig reach into the image before everything else."""
         rng = self.rng
         if rng.random() < 0.25:
             side, y = rng.choice([0, 1]), rng.uniform(0.2, 1) * self.height
-            thing = self.put(twig(rng), side * self.width, y, unit * 1.2, np.pi * side + rng.uniform(-0.6, 0.6))
-            thing.blur = rng.uniform(0.5, 1.6)
+            placed = self.put(twig(rng), side * self.width, y, unit * 1.2, np.pi * side + rng.uniform(-0.6, 0.6))
+            placed.blur = rng.uniform(0.5, 1.6)
 
 
-def extent(thing: Placed) -> tuple[float, float, float, float]:
-    """x0, y0, x1, y1 of a thing in the level image."""
-    points = np.concatenate([ring for part in thing.parts for ring in part.rings]) @ thing.matrix[:, :2].T
-    return (*(points.min(0) + thing.matrix[:, 2]).tolist(), *(points.max(0) + thing.matrix[:, 2]).tolist())
+def extent(placed: PlacedObject) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 of an object in the level image."""
+    points = np.concatenate([ring for part in placed.parts for ring in part.rings]) @ placed.matrix[:, :2].T
+    return (*(points.min(0) + placed.matrix[:, 2]).tolist(), *(points.max(0) + placed.matrix[:, 2]).tolist())

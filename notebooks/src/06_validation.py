@@ -150,7 +150,7 @@ def on_paper(boxes, **more):
     return Instances(np.zeros(len(boxes), int), size.prod(axis=1), np.hstack((boxes[:, :2], size)), **more)
 
 
-paper = CocoAccumulator(classes=[0], kind="bbox")
+paper = CocoAccumulator(classes=[0], iou_type="bbox")
 paper.add(0, on_paper(ground_truth), on_paper(found, scores=scores))
 assert np.allclose(ap, paper.summarise().precision[:, :, 0, 0].mean(axis=1))
 

@@ -20,8 +20,8 @@ os.environ.setdefault("YOLO_OFFLINE", "1")
 import cv2
 import torch
 
+from seglab.config import AugmentConfig
 from seglab.convert.conversion import convert_coco_labels
-from seglab.data.augment import AugmentConfig
 from seglab.data.dataset import SegmentationDataset, epoch_order
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec

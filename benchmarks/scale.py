@@ -52,7 +52,7 @@ def outline(rng: np.random.Generator) -> str:
 
 
 def open_seglab(root: Path):
-    from seglab.data.augment import AugmentConfig
+    from seglab.config import AugmentConfig
     from seglab.data.dataset import SegmentationDataset
     from seglab.data.loader import build_loader, start_epoch
     from seglab.datasets.load import load_dataset

@@ -98,7 +98,7 @@ def prepare_seglab(task: str, data: str, threads: int):
     import torch
 
     from seglab import YOLO
-    from seglab.yolo import COURSE_WEIGHTS
+    from seglab.datasets.pretrained import COURSE_WEIGHTS
 
     torch.set_num_threads(threads)
     model = YOLO(COURSE_WEIGHTS)
@@ -197,7 +197,7 @@ def first_image(data: str):
 
 
 def weights_file() -> str:
-    from seglab.yolo import COURSE_WEIGHTS, find_weights
+    from seglab.datasets.pretrained import COURSE_WEIGHTS, find_weights
 
     return str(find_weights(COURSE_WEIGHTS))
 

@@ -11,14 +11,15 @@ import torch
 from seglab import YOLO
 from seglab.cli import main
 from seglab.datasets.load import load_dataset
+from seglab.datasets.pretrained import find_weights
 from seglab.datasets.spec import COCO_NAMES
 from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
+from seglab.export.registry import weights_beside
 from seglab.model.transfer import Transfer, describe_transfer, init_network
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.checkpoint import CheckpointWriter
-from seglab.yolo import find_weights, weights_beside
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_pretrained_says_where_training_starts(given_to_training, tmp_path, caps
         assert main(["train", f"model={model}", "data=toybox8-seg", f"pretrained={pretrained}"]) == 0
         for first, config, told in given_to_training[-2:]:
             assert torch.equal(first, expected) and told == license and config.recipe == "auto"
-    with pytest.raises(SeglabError, match="there is no model 'nowhere'"):
+    with pytest.raises(SeglabError, match="no model 'nowhere'"):
         YOLO("toybox-n").train(data="toybox8-seg", pretrained="nowhere")
     with pytest.raises(SeglabError, match="pretrained=None must be of type"):
         YOLO("toybox-n").train(data="toybox8-seg", pretrained=None)
@@ -271,7 +272,7 @@ def test_an_export_lands_beside_the_file_or_here(tmp_path, monkeypatch):
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     write_checkpoint(tmp_path / "cache/yolo11n-seg.pt", "toybox-n")
-    monkeypatch.setattr("seglab.yolo.fetch", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr("seglab.datasets.pretrained.fetch", lambda name: tmp_path / "cache" / name)
     own = YOLO("toybox-n").save(tmp_path / "best.safetensors")
     for model in ("toybox-n", "yolo11n-seg.pt", own, "yolo11n-seg.yaml"):
         YOLO(model).export(simplify=True, device="cpu", opset=17)
@@ -288,11 +289,11 @@ def test_what_only_the_peer_has_is_said(trained):
     trained.predict("toybox8-seg", retina_masks=True, augment=False, visualize=False)
     with pytest.raises(SeglabError, match=r"call show\(\) on each result"):
         trained.predict("toybox8-seg", show=True)
-    with pytest.raises(SeglabError, match="say it to predict"):
+    with pytest.raises(SeglabError, match=r"pass it to predict\(\)"):
         trained.val(save_txt=True)
     with pytest.raises(SeglabError, match="opset 17"):
         trained.export(opset=12)
-    with pytest.raises(SeglabError, match="say how long in epochs="):
+    with pytest.raises(SeglabError, match="set the length with epochs="):
         trained.train(data="toybox8-seg", time=2)
 
 
@@ -409,14 +410,14 @@ def official(monkeypatch, tmp_path):
     """Something under the official name: random weights of the right shapes, as nothing may be downloaded here."""
     path = save_weights(tmp_path / "yolo11n-seg.safetensors", YOLO11Seg("n", 80).state_dict(), {"license": "AGPL-3.0"})
     asked = []
-    monkeypatch.setattr("seglab.yolo.fetch", lambda name: asked.append(name) or path)
+    monkeypatch.setattr("seglab.datasets.pretrained.fetch", lambda name: asked.append(name) or path)
     monkeypatch.chdir(tmp_path)
     return asked
 
 
 def test_detection_weights_stand_for_those_with_masks(official, capsys):
     YOLO("yolo11n-seg.yaml").load("yolo11n.pt")
-    assert official == ["yolo11n-seg.pt"] and "taking yolo11n-seg.pt" in capsys.readouterr().out
+    assert official == ["yolo11n-seg.pt"] and "using yolo11n-seg.pt" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -451,7 +452,7 @@ def test_the_segmentation_page_validates_predicts_and_exports(stand_in, monkeypa
             assert mask.shape == (height, width) and polygon.shape[1] == 2
             np.testing.assert_allclose(shares * [width, height], polygon, rtol=1e-5)
     monkeypatch.setenv("SEGLAB_OFFLINE", "1")
-    with pytest.raises(SeglabError, match=r"forbids fetching https://ultralytics\.com/images/bus\.jpg"):
+    with pytest.raises(SeglabError, match=r"cannot fetch https://ultralytics\.com/images/bus\.jpg while SEGLAB"):
         model("https://ultralytics.com/images/bus.jpg")
 
     exported = model.export(format="onnx")
@@ -500,7 +501,7 @@ def test_an_exported_file_finds_its_weights(tmp_path):
     save_weights(tmp_path / "best.safetensors", {"a": torch.zeros(1)}, {})
     for name in ("best.onnx", "best_ncnn_model", "best.torchscript"):
         assert weights_beside(tmp_path / name) == tmp_path / "best.safetensors"
-    with pytest.raises(SeglabError, match="say model="):
+    with pytest.raises(SeglabError, match="as model="):
         weights_beside(tmp_path / "last.onnx")
 
 

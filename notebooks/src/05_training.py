@@ -81,7 +81,7 @@ print(len(originals), "images to train on,", len(spec.images("val")), "to valida
 
 
 # %%
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.geometry.raster import coverage
 from seglab.sample import Instance, Sample
 
@@ -245,7 +245,7 @@ print("made in this process or in another: the same batches in the same order")
 # .03 of the highest rate. On the right, the biases start above the plot.)
 
 # %%
-from seglab.training.config import TrainConfig
+from seglab.config import TrainConfig
 from seglab.training.optim import make_plan, settings_at
 
 long_plan = make_plan(TrainConfig(optimizer="SGD", epochs=50), images=1600, iterations=100, classes=80)
@@ -299,7 +299,7 @@ print("weights twice as large, and the same output:", tuple(before.shape))
 
 # %%
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.optim import make_optimizer
 
 chosen = {"optimizer": "AdamW", "lr0": 1e-3, "warmup_epochs": 1.0, "warmup_bias_lr": 0.0, "close_mosaic": 1}

@@ -231,10 +231,11 @@ metrics = model.val(data="toybox8-seg", imgsz=640, verbose=False)
 print(metrics.table())
 
 # %%
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
-from seglab.evaluation.validate import ValidateConfig, evaluated_images, native_instances, validate
+from seglab.evaluation.validate import evaluated_images, native_instances, validate
 from seglab.inference.decode import decode
 
 spec, config = load_dataset("toybox8-seg"), ValidateConfig()

@@ -318,7 +318,8 @@ for name, row in YOLO(file).runtime.metadata.parity.items():
 # whether the check catches them, and how clearly: by how many times the limit?
 
 # %%
-from seglab.export.parity import LIMITS, Reference, compare
+from seglab.export.parity import LIMITS, compare
+from seglab.export.reference import Reference
 
 judge = Reference.of(model.network, "fp32")
 

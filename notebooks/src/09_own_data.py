@@ -266,7 +266,7 @@ print("rows of the last layer:", scores_before.weight.shape[0], "before,", score
 # images or the epoch ends, whichever comes first. With about twenty photos that is one step per epoch:
 
 # %%
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.optim import make_plan, settings_at
 
 training_photos, batch = found.splits["train"].images, 4

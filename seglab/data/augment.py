@@ -7,17 +7,17 @@ Sizes are (height, width) in pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from seglab.errors import fit_types, keep_within
-from seglab.geometry.letterbox import PADDING_GREY, Letterbox, Size, loader_letterbox
+from seglab.config import AugmentConfig
+from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
 from seglab.sample import Instance, Sample
+from seglab.sizes import Size
 
 # What cropping leaves of an instance is kept if its box is wider and higher than MIN_SIDE pixels, its sides differ by
 # less than a factor of MAX_ASPECT, and it has more than MIN_FRACTION of its area before: the rule of the field, with
@@ -25,40 +25,6 @@ from seglab.sample import Instance, Sample
 MIN_SIDE, MAX_ASPECT, MIN_FRACTION = 2.0, 100.0, 0.01
 MAX_COVER = 0.3  # a pasted copy may cover at most this fraction of another instance's box
 MIN_DEPTH = 1e-3  # in perspective, points nearer than this to the viewer's plane would fly off to infinity
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How much of what. Probabilities: flipud, fliplr, bgr, mosaic, mixup, cutmix, copy_paste (of each instance)."""
-
-    hsv_h: float = 0.015  # largest change of hue, as a fraction of the circle
-    hsv_s: float = 0.7  # largest factor of saturation, 1 +- this
-    hsv_v: float = 0.4  # largest factor of brightness, 1 +- this
-    degrees: float = 0.0  # largest rotation either way
-    translate: float = 0.1  # largest shift, as a fraction of the size
-    scale: float = 0.5  # largest factor of size, 1 +- this
-    shear: float = 0.0  # largest shear in degrees
-    perspective: float = 0.0  # largest perspective term a pixel, about 0.001
-    flipud: float = 0.0
-    fliplr: float = 0.5
-    bgr: float = 0.0
-    mosaic: float = 1.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    copy_paste: float = 0.0
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        keep_within(self, _BOUNDS)
-
-
-_BOUNDS = {
-    **dict.fromkeys(("flipud", "fliplr", "bgr", "mosaic", "mixup", "cutmix", "copy_paste"), (0, 1)),
-    **dict.fromkeys(("hsv_h", "hsv_s", "hsv_v", "translate", "scale"), (0, 1)),  # beyond, factors turn negative
-    "degrees": (0, 180),
-    "shear": (0, 60),  # at 90 nothing is left
-    "perspective": (0, 0.001),  # beyond, much of an image comes to lie behind the viewer
-}
 
 
 Load = Callable[[int], Sample]  # index -> that sample, scaled to fit into the input size

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from seglab.config import AugmentConfig
 from seglab.data.annotations import open_annotations
-from seglab.data.augment import AugmentConfig, apply_letterbox, augmented, boxes_of
+from seglab.data.augment import apply_letterbox, augmented, boxes_of
 from seglab.data.collate import Item
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
@@ -21,9 +22,10 @@ from seglab.data.scan import scan
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.formats.issues import Issue, issue_table
-from seglab.geometry.letterbox import STRIDE, Letterbox, Size, as_size, loader_letterbox
+from seglab.geometry.letterbox import Letterbox, loader_letterbox
 from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
+from seglab.sizes import STRIDE, Size, as_size
 
 BLOCK = 64  # so many images, neighbours in the epoch's order, are mixed with each other
 RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand

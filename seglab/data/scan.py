@@ -14,9 +14,9 @@ from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import atomic_write, cache_dir
 from seglab.formats.issues import Issue, raise_first
-from seglab.geometry.letterbox import Size
 from seglab.parallel import parallel_map, workers_for
 from seglab.progress import with_progress
+from seglab.sizes import Size
 
 MIN_CACHED = 1000  # images from which the result is kept in the cache for the next run
 MIN_SHARED = 5000  # images from which several processes scan; a COCO JSON would have to go to each, so it stays in one

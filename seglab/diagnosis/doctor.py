@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.spec import DatasetSpec, label_path
@@ -23,7 +24,7 @@ from seglab.device import images_to_float
 from seglab.diagnosis.errors import ErrorBreakdown
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import CocoAccumulator
-from seglab.evaluation.validate import ValidateConfig, evaluated_images, ground_truth_instances, native_instances
+from seglab.evaluation.validate import evaluated_images, ground_truth_instances, native_instances
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward

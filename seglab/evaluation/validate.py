@@ -18,6 +18,7 @@ import torch
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from seglab.config import ValidateConfig
 from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
@@ -25,7 +26,7 @@ from seglab.data.loader import build_loader
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
 from seglab.drawing import plots
-from seglab.errors import SeglabError, fit_types, keep_within
+from seglab.errors import SeglabError
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
@@ -35,44 +36,12 @@ from seglab.formats.coco import result_entry
 from seglab.formats.yolo import label_path, raw_rows
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import Rle, area, crop_to_rle, rings_to_rle
-from seglab.inference.masks import check_mask_targets, weighted_sums
+from seglab.inference.masks import weighted_sums
 from seglab.inference.nms import Detections, suppress
-from seglab.inference.predictor import BOUNDS, Clock, Forward
+from seglab.inference.predictor import Clock, Forward
 from seglab.sample import Instance
 
-PROTOCOLS = ("coco", "yolo")
 CPU_BATCH = 4  # images that pass the network together on a CPU: with more, its caches overflow
-
-
-@dataclass
-class ValidateConfig:
-    """What val may be told, under its usual names."""
-
-    imgsz: int | tuple[int, int] = 640  # long side of the network's input in pixels, or (height, width)
-    batch: int = 16  # images that are loaded together and share a shape; an accelerator takes them in one run
-    split: str = "val"
-    conf: float = 0.001  # lowest score that counts
-    iou: float = 0.7  # overlap above which the poorer of two boxes goes
-    max_det: int = 300  # most detections on an image; COCO's protocol counts the best 100 of a class
-    rect: bool = True  # pad images of like shape as little as the published figures were measured with
-    protocol: str = "coco"  # "coco": native resolution, COCO's rules; "yolo": the figures YOLO tools print
-    explain: bool = False  # print both protocols' figures, what makes the gap, and what each kind of mistake costs
-    workers: int = 8  # loading processes, for datasets of more than a hundred images
-    strict: bool = False  # stop at the first problem in the data instead of listing them
-    plots: bool = False  # write curves and the confusion matrix
-    mask_targets: str = "soft"  # what the weights were trained with, soft or hard: decides where masks may begin
-    save_json: bool = False  # write predictions.json in COCO's results format
-    project: str | None = None
-    name: str | None = None
-    exist_ok: bool = False
-    verbose: bool = True
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        if self.protocol not in PROTOCOLS:
-            raise SeglabError(f"protocol is {self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
-        keep_within(self, BOUNDS)
-        check_mask_targets(self.mask_targets)
 
 
 class EvaluatedImage(NamedTuple):

@@ -21,12 +21,12 @@ from seglab.export.exporter import export
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import FORMATS, find_format, load_runtime
 from seglab.files import cache_dir
-from seglab.geometry.letterbox import as_size
 from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
 from seglab.model.transfer import transfer
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
+from seglab.sizes import as_size
 
 WARM_UP = 3
 ROUNDS = 20
@@ -244,7 +244,8 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
 
     On the best device there is, with progress.
     """
-    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+    from seglab.config import ValidateConfig
+    from seglab.evaluation.validate import validate_dataset
 
     path = cache_dir() / f"yolo11{scale}-seg.pt"
     if not path.exists():

@@ -3,64 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from seglab.config import ExportConfig, names_of, refuse_unknown
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
-from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
+from seglab.errors import SeglabError
 from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
 from seglab.export.registry import FORMATS, ExportFormat, find_format
 from seglab.files import replace, staging_dir
-from seglab.geometry.letterbox import STRIDE, as_size, letterbox
-from seglab.inference.masks import check_mask_targets
-from seglab.inference.predictor import BOUNDS, to_tensor
+from seglab.geometry.letterbox import letterbox
+from seglab.inference.predictor import to_tensor
 from seglab.model.yolo11 import YOLO11Seg
 
 CALIBRATION_IMAGES = 64
-
-
-@dataclass
-class ExportConfig:
-    """The arguments of export, under their usual names."""
-
-    imgsz: int | tuple[int, int] = 640  # side in pixels or (height, width), multiples of 32
-    batch: int = 1  # images per call
-    dynamic: bool = False  # batch and size may differ from call to call
-    half: bool = False  # compute in float16
-    int8: bool = False  # compute in int8 but for the head's last layers, calibrated on `data`
-    nms: bool = False  # onnx only: an end-to-end graph, image in, boxes, scores and classes out
-    masks: bool = False  # with nms: masks at the image's own resolution too
-    conf: float = 0.25  # with nms: min score
-    iou: float = 0.7  # with nms: overlap above which the lower-scoring of two boxes is dropped
-    max_det: int = 300  # with nms: max number of detections
-    data: str | None = None  # dataset whose validation split gives the parity check box and mask mAP
-    license: str = "unknown"  # of the weights; goes into the file
-    mask_targets: str = "soft"  # what the weights were trained with, soft or hard; goes into the file
-
-    def __post_init__(self):
-        fit_types(self)
-        keep_within(self, BOUNDS)
-        check_mask_targets(self.mask_targets)
-        height, width = as_size(self.imgsz)
-        if height % STRIDE or width % STRIDE:
-            raise SeglabError(
-                f"imgsz must be a multiple of {STRIDE} or a pair (height, width) of such, not {self.imgsz}"
-            )
-        self.imgsz = height, width
-
-    @property
-    def precision(self) -> str:
-        """fp32, fp16 or int8."""
-        if self.int8:
-            return "int8"
-        return "fp16" if self.half else "fp32"
 
 
 def export(
@@ -100,13 +62,12 @@ def export(
 
 def _metadata(model: YOLO11Seg, names: dict[int, str], config: ExportConfig) -> ModelMetadata:
     """What the file will say about itself."""
-    size = (config.imgsz, config.imgsz) if isinstance(config.imgsz, int) else config.imgsz
     end_to_end = {}
     if config.nms:
         end_to_end = {"conf": config.conf, "iou": config.iou, "max_det": config.max_det, "masks": config.masks}
     return ModelMetadata(
         names={int(class_id): str(name) for class_id, name in names.items()},
-        size=size,
+        size=config.size,
         batch=config.batch,
         dynamic=config.dynamic,
         precision=config.precision,

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seglab.config import PredictConfig, ValidateConfig
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
@@ -28,12 +29,13 @@ from seglab.export.metadata import fingerprint
 from seglab.export.reference import Outputs, Reference
 from seglab.export.registry import format_of, load_runtime
 from seglab.export.runtime import EndToEndRun, Runtime
-from seglab.geometry.letterbox import STRIDE, letterbox
+from seglab.geometry.letterbox import letterbox
 from seglab.inference.nms import Detections
-from seglab.inference.predictor import Forward, PredictConfig, fit, predict_batch, to_tensor
+from seglab.inference.predictor import Forward, fit, predict_batch, to_tensor
 from seglab.inference.results import Results
 from seglab.inference.sources import SourceImage
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.sizes import STRIDE
 
 MAX_IMAGES = 8  # that are compared in numbers and detections; mAP takes the whole validation split
 MIN_MAP = 0.1  # of the network, below which int8 cannot be judged: a limit on the difference would pass anything
@@ -346,7 +348,7 @@ def compare_map(
 
     Errors: SeglabError when an int8 file is to be judged by next to no mAP.
     """
-    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+    from seglab.evaluation.validate import validate_dataset
 
     config = ValidateConfig(
         imgsz=runtime.imgsz,

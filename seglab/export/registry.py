@@ -87,6 +87,20 @@ def format_of(path: Path) -> ExportFormat | None:
     return next((its for its in FORMATS.values() if name.endswith(its.SUFFIX)), None)
 
 
+def weights_beside(exported: str | Path) -> Path:
+    """The weights that lie beside an exported file: same name, .safetensors.
+
+    Errors: SeglabError where there are none.
+    """
+    path = model_path(Path(exported))
+    found = format_of(path)
+    suffix = found.SUFFIX if found else path.suffix
+    weights = path.with_name(path.name.removesuffix(suffix) + ".safetensors")
+    if not weights.is_file():
+        raise SeglabError(f"no weights at {weights}: pass the weights {exported} was exported from as model=")
+    return weights
+
+
 def load_runtime(path: str | Path) -> Runtime:
     """Open an exported file to run it, in the format that its name says.
 

@@ -19,7 +19,6 @@ Coordinates are continuous (a pixel's centre lies at .5), so points and pixels a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -27,23 +26,10 @@ import cv2
 import numpy as np
 import torch
 
-from seglab.errors import SeglabError
+from seglab.sizes import STRIDE, Size
 
-Size = tuple[int, int]  # (height, width) in pixels
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 PADDING_GREY = 114  # the value YOLO networks have been trained with around their images
-STRIDE = 32  # of the network's coarsest grid: the sides of its input are multiples of this
-
-
-def as_size(size: int | Sequence[int], name: str = "imgsz") -> Size:
-    """One side for both, or (height, width) -> (height, width) in pixels. name: what messages call it.
-
-    Errors: SeglabError for anything else, and for sides below 1.
-    """
-    sides = (size,) if isinstance(size, int) else tuple(size)
-    if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise SeglabError(f"{name} must be one side or (height, width) in pixels, not {size}")
-    return sides[0], sides[-1]
 
 
 @dataclass(frozen=True)

@@ -4,79 +4,55 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seglab.config import PredictConfig
 from seglab.device import images_to_float
-from seglab.errors import SeglabError, fit_types, keep_within
-from seglab.geometry.letterbox import STRIDE, Letterbox, as_size, letterbox, smallest_letterbox
-from seglab.inference.masks import assemble, check_mask_targets
+from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
+from seglab.inference.masks import assemble
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import SourceImage, batches, load
+from seglab.sizes import STRIDE
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
-BOUNDS = {"conf": (0, 1), "iou": (0, 1), "max_det": (1, inf), "batch": (1, inf)}
-
-
-@dataclass
-class PredictConfig:
-    """What predict may be told, under its usual names."""
-
-    conf: float = 0.25  # lowest score
-    iou: float = 0.7  # overlap above which the poorer of two boxes goes
-    imgsz: int | tuple[int, int] = 640  # long side in pixels, or (height, width)
-    max_det: int = 300  # most instances on an image
-    classes: list[int] | int | None = None  # only these class ids
-    agnostic_nms: bool = False  # boxes of different classes suppress each other too
-    batch: int = 1  # images in one run of the network
-    rect: bool = True  # pad images of one shape as little as possible; False: to a square always
-    half: bool = False  # give the network float16
-    device: str | torch.device = "cpu"  # where the network expects its images
-    vid_stride: int = 1  # of a video, every how many-th frame
-    mask_targets: str = "soft"  # what the weights were trained with, soft or hard: decides where masks may begin
-
-    def __post_init__(self):
-        fit_types(self, but=("device", "classes"))
-        keep_within(self, {**BOUNDS, "vid_stride": (1, inf)})
-        check_mask_targets(self.mask_targets)
-        height, width = (-(-side // STRIDE) * STRIDE for side in as_size(self.imgsz))  # rounded up
-        is_one_side = isinstance(self.imgsz, int) or len(self.imgsz) == 1  # then images get the least padding
-        self.imgsz = height if is_one_side else (height, width)
-        if self.classes is not None:
-            try:
-                self.classes = [int(kind) for kind in np.atleast_1d(self.classes)]
-            except (TypeError, ValueError):
-                raise SeglabError(f"classes must be class ids, as in classes=[0, 2], not {self.classes!r}") from None
 
 
 def predict(
-    forward: Forward, source: Any, config: PredictConfig, names: dict[int, str] | Sequence[str]
+    forward: Forward,
+    source: Any,
+    config: PredictConfig,
+    names: dict[int, str] | Sequence[str],
+    device: str | torch.device = "cpu",
 ) -> Iterator[Results]:
     """Yield the Results of every image of `source` (see sources.load), reading and computing batch by batch.
 
     forward: the network or an exported file behind one signature: float images (B, 3, H, W), RGB in 0..1, letterboxed,
-    to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name.
+    to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name; device: where
+    `forward` expects its images.
     """
     names = names if isinstance(names, dict) else dict(enumerate(names))
     for images in batches(load(source, config.vid_stride), config.batch):
-        yield from predict_batch(forward, images, config, names)
+        yield from predict_batch(forward, images, config, names, device)
 
 
 @torch.no_grad()  # not inference mode, whose tensors users could not change in place
 def predict_batch(
-    forward: Forward, images: Sequence[SourceImage], config: PredictConfig, names: dict[int, str]
+    forward: Forward,
+    images: Sequence[SourceImage],
+    config: PredictConfig,
+    names: dict[int, str],
+    device: str | torch.device = "cpu",
 ) -> list[Results]:
     """One run of the network over `images` -> one Results per image."""
-    clock = Clock(config.device)
+    clock = Clock(device)
     letterboxes = fit([image.image.shape[:2] for image in images], config.imgsz, config.rect)
     boxed = [box.apply(image.image) for box, image in zip(letterboxes, images)]
-    batch = to_tensor(boxed, config.device, config.half)  # (B, 3, H, W)
+    batch = to_tensor(boxed, device, config.half)  # (B, 3, H, W)
     preprocess = clock.lap() / len(images)
 
     with torch.inference_mode():

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import torch
 
+from seglab.config import refuse_unknown
 from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_instances
-from seglab.errors import refuse_unknown
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.rle import Rle, crop_to_rle

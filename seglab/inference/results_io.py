@@ -8,15 +8,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from seglab.config import SaveConfig
 from seglab.data.image import write_image
-from seglab.errors import SeglabError, fit_types
+from seglab.errors import SeglabError
 from seglab.files import new_run_dir
 from seglab.formats.coco import category_ids as coco_category_ids
 from seglab.formats.coco import result_entry
@@ -144,27 +144,6 @@ def supervision_detections(results: Results) -> Any:
 
 
 # --- what a run of predict prints and saves ---
-
-
-@dataclass
-class SaveConfig:
-    """What predict may be told to say and write, under its usual names."""
-
-    verbose: bool = False  # a line for every image
-    save: bool = False  # what `Results.plot` draws, as NAME.jpg; of a video file, as one NAME.mp4
-    show_labels: bool = True  # on these images: names,
-    show_conf: bool = True  # scores
-    show_boxes: bool = True  # and boxes
-    line_width: float | None = None  # in pixels; None: what suits the image
-    save_txt: bool = False  # labels/NAME.txt
-    save_conf: bool = False  # the score behind every row of it
-    save_crop: bool = False  # crops/CLASS/NAME.jpg
-    project: str | None = None  # folder of runs; None: runs/segment
-    name: str | None = None  # folder of this run; None: predict
-    exist_ok: bool = False  # write into the folder even if it exists; else predict2, predict3, ...
-
-    def __post_init__(self):
-        fit_types(self)
 
 
 def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int = 1) -> Iterator[Results]:

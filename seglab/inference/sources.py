@@ -21,6 +21,7 @@ import torch
 
 from seglab.data.image import pillow_to_array, read_image
 from seglab.datasets.image_lists import read_list
+from seglab.datasets.load import is_dataset_name, load_dataset
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, real_files
 
@@ -49,6 +50,18 @@ def load(source: Any, vid_stride: int = 1) -> Iterator[SourceImage]:
     """
     unnamed = (f"image{number}.jpg" for number in itertools.count())
     return _load(source, vid_stride, unnamed)
+
+
+def images_of_dataset(source: Any) -> Any:
+    """The validation images of the dataset that `source` names, None being toybox8-seg; any other source as it is.
+
+    A file or folder of that name comes first.
+    """
+    if source is None:
+        source = "toybox8-seg"
+    if isinstance(source, str) and not Path(source).exists() and is_dataset_name(source):
+        return list(load_dataset(source).images("val"))
+    return source
 
 
 def batches(images: Iterable[SourceImage], size: int) -> Iterator[list[SourceImage]]:

@@ -13,7 +13,7 @@ from seglab.files import atomic_write
 from seglab.model.checkpoint_reader import read_checkpoint
 
 METADATA_KEY = "seglab"  # the one key of the safetensors header; its value is JSON
-CHECKPOINT_SUFFIXES = (".pt", ".pth")
+CHECKPOINT_SUFFIXES = (".pt", ".pth")  # of other tools' weights
 
 
 class Weights(NamedTuple):
@@ -42,6 +42,13 @@ def load_weights(path: str | Path) -> Weights:
     state, metadata = read_checkpoint(path) if path.suffix in CHECKPOINT_SUFFIXES else read_safetensors(path)
     floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     return Weights(floats, metadata)
+
+
+def class_names(weights: Weights, classes: int) -> dict[int, str]:
+    """Class id -> name as the weights say; the ids as text for weights without names."""
+    names = weights.metadata.get("names") or range(classes)
+    items = names.items() if isinstance(names, dict) else enumerate(names)
+    return {int(class_id): str(name) for class_id, name in items}
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

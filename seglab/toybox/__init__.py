@@ -1,1 +1,4 @@
-"""The toybox: photos that never happened, so the ground truth about every pixel of them is known."""
+"""Synthetic scenes, so that the ground truth of every pixel is known."""
+
+# The modules that may be used from outside.
+__all__ = ["cells", "dataset", "scene", "things"]

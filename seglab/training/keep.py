@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,12 +28,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglab.class_names import equal_classes
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig, TrainConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
+from seglab.errors import SeglabError
 from seglab.model.head import (
     BINS,
     PROTOTYPE_STRIDE,
@@ -44,8 +46,7 @@ from seglab.model.head import (
 from seglab.model.packed import pack
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.training.config import TrainConfig
-from seglab.training.distributed import Process
+from seglab.training.distributed import Process, rank_zero_first
 from seglab.training.loss import LossGains, label_loss, normalisers
 from seglab.training.quiet import QuietSteps
 
@@ -57,6 +58,7 @@ NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor po
 SURE = 0.25  # class score from which the teacher's boxes and masks on new images are asked for
 MASKS = 64  # of the teacher's masks on the new images of a batch: the highest-scoring
 STATE = "weights/teacher.safetensors"
+STAND_IN = "toybox8-seg"  # comes with seglab: images for weights whose own are not available
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,50 @@ class Knowledge:
 
     classes: int
     data: tuple[str, ...] = ()
+
+
+def find_knowledge(
+    names: Mapping[int, str], trained_on: str | list[str] | None, rehearsed: Sequence[str], new: DatasetSpec
+) -> Knowledge:
+    """What weights know before they learn `new`, and where there are images of it to rehearse.
+
+    names: class id -> name of the classes they know; trained_on: the data of their last training; rehearsed: what that
+    one has rehearsed in turn. Prints what was found. Where nothing was, synthetic images stand in.
+    """
+    sources = list(rehearsed)
+    if trained_on:
+        sources += trained_on if isinstance(trained_on, list) else [trained_on]
+    # Of several datasets, those whose classes are all known show what is to be kept.
+    with_new = [part for part in new.parts if len(equal_classes(part.names, names)) < len(part.names)]
+    if with_new:
+        sources += [source for part in new.parts if part not in with_new for source in _sources(part)]
+    found = [rank_zero_first(partial(_old_dataset, source)) for source in dict.fromkeys(sources)]
+    old = [spec for spec in found if spec is not None and spec.source != new.source]
+    for spec in old:
+        print(f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that what the weights know stays")
+    if not old:
+        old = [load_dataset(STAND_IN)]
+        print(
+            f"no images of what the weights know are available: synthetic ones ({STAND_IN}) stand in for them, and "
+            "less is kept; add some, labelled or not, e.g. data=[new.yaml, old.yaml]"
+        )
+    return Knowledge(len(names), tuple(source for spec in old for source in _sources(spec)))
+
+
+def _old_dataset(source: str) -> DatasetSpec | None:
+    """A dataset with training images that weights have learned from; None, and a line why, where it is not here."""
+    try:
+        spec = load_dataset(source)
+        spec.images("train")
+    except (SeglabError, OSError) as error:
+        print(f"no images of {source} can be rehearsed: {error}")
+        return None
+    return spec
+
+
+def _sources(spec: DatasetSpec) -> list[str]:
+    """What `load_dataset` finds a dataset by, or several that were joined."""
+    return [spec.source] if isinstance(spec.source, str) else spec.source
 
 
 class Teacher:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seglab.training.config import TrainConfig
+from seglab.config import TrainConfig
 from seglab.wording import pluralize
 
 AUTO_STEPS = 10_000  # "auto" takes AdamW for runs of at most so many steps, SGD for longer ones

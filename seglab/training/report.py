@@ -8,15 +8,15 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from seglab.config import PredictConfig, TrainConfig
 from seglab.data.image import write_image
 from seglab.datasets.spec import DatasetSpec
 from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
 from seglab.evaluation.metrics import Metrics
 from seglab.evaluation.validate import write_plots
 from seglab.inference.decode import decode
-from seglab.inference.predictor import PredictConfig, predict
+from seglab.inference.predictor import predict
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.config import TrainConfig
 from seglab.training.loggers import Row
 
 BATCHES_DRAWN = 3
@@ -87,7 +87,8 @@ def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targe
         return decode(raw, *images.shape[2:]), raw.prototypes
 
     device = next(model.parameters()).device
-    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets, device=device)
+    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets)
     images = list(spec.images("val")[:IMAGES_DRAWN])
-    drawn = [result.plot()[..., ::-1] for result in predict(forward, images, config, spec.names)]  # BGR -> RGB
+    found = predict(forward, images, config, spec.names, device)
+    drawn = [result.plot()[..., ::-1] for result in found]  # BGR -> RGB
     write_image(folder / "val_pred.jpg", contact_sheet(drawn))

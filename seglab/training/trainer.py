@@ -14,21 +14,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
+from seglab.config import TrainConfig, ValidateConfig
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.loader import build_loader, start_epoch
+from seglab.data.loader import BatchLoader, build_loader, start_epoch
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import autocast_dtype, choose_device, deterministic, memory_format
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
-from seglab.evaluation.validate import ValidateConfig
 from seglab.files import new_run_dir
 from seglab.formats.issues import Issue, write_rest
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.arguments import flatten, run_folder, write_arguments
 from seglab.training.checkpoint import BEST, LAST, CheckpointWriter, Progress, capture, read_state, restore
-from seglab.training.config import TrainConfig, flatten, run_folder, write_arguments
 from seglab.training.distributed import (
     Process,
     broadcast_object,
@@ -71,7 +70,7 @@ class Run:
     folder: Path
     spec: DatasetSpec
     dataset: SegmentationDataset  # of the training images
-    loader: DataLoader
+    loader: BatchLoader
     plan: Plan
     learner: Learner
     progress: Progress

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
+from seglab.config import TrainConfig, ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.device import targets_to_device
 from seglab.evaluation.metrics import Metrics
-from seglab.evaluation.validate import ValidateConfig, validate
+from seglab.evaluation.validate import validate
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.training.config import TrainConfig
 from seglab.training.loss import LossGains, mean_terms, segmentation_loss
 
 Validate = Callable[[YOLO11Seg], tuple[Metrics, dict[str, float]]]  # network -> metrics, and columns for results.csv

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.config import AugmentConfig
 from seglab.data import augment
-from seglab.data.augment import AugmentConfig, augmented, boxes_of
+from seglab.data.augment import augmented, boxes_of
 from seglab.geometry.letterbox import loader_letterbox
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset

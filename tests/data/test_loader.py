@@ -10,14 +10,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import EpochSampler, build_loader, start_epoch
 from seglab.errors import SeglabError
 
 SCRIPT = """
 import torch
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.datasets.load import load_dataset
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch

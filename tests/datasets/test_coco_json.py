@@ -2,7 +2,7 @@
 
 import pytest
 
-from seglab.convert.conversion import convert
+from seglab.convert import convert
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 

@@ -12,13 +12,14 @@ import pytest
 import seglab.cli as cli
 from seglab import YOLO
 from seglab.class_names import equal_classes, join_names
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
 from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
-from seglab.evaluation.validate import ValidateConfig, evaluated_images
+from seglab.evaluation.validate import evaluated_images
 from seglab.model.transfer import init_network
 
 

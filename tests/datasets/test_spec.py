@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seglab.convert.conversion import convert
+from seglab.convert import convert
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import label_path
 from seglab.diagnosis.check import check

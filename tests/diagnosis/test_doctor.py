@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from seglab import YOLO
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.diagnosis.doctor import doctor
 from seglab.errors import SeglabError
-from seglab.evaluation.validate import ValidateConfig
 from seglab.geometry.boxes import xywh_to_xyxy
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg

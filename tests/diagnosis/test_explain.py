@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from seglab import YOLO
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.diagnosis.explain import explain
-from seglab.evaluation.validate import ValidateConfig, validate
+from seglab.evaluation.validate import validate
 
 
 @pytest.fixture(scope="module")

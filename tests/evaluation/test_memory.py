@@ -47,7 +47,7 @@ def test_three_hundred_detections_at_4k_stay_under_a_gigabyte(tmp_path):
     results = tmp_path / "run" / "predictions.json"
     found = json.loads(results.read_text())
     assert len(found) == 300 and found[0]["segmentation"]["size"] == [2160, 3840]
-    evaluating, printed = peak(EVALUATE, f"gt={ground_truth}", f"dt={results}", "kind=segm", "json=True")
+    evaluating, printed = peak(EVALUATE, f"gt={ground_truth}", f"dt={results}", "iou_type=segm", "json=True")
     assert len(json.loads(printed)) == 12
     print(f"validation {validating:.0f} MB, evaluation of the files {evaluating:.0f} MB")
     assert validating < LIMIT and evaluating < LIMIT

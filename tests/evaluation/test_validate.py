@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import evaluate_files
-from seglab.evaluation.validate import EvaluatedImage, ValidateConfig, native_instances, validate, validate_dataset
+from seglab.evaluation.validate import EvaluatedImage, native_instances, validate, validate_dataset
 from seglab.geometry.letterbox import letterbox
 from seglab.geometry.rle import area, rings_to_rle
 from seglab.inference.nms import Detections

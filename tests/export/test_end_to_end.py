@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from seglab.config import PredictConfig
 from seglab.export.inference_model import InferenceModel
 from seglab.export.onnx import load, write
-from seglab.inference.predictor import PredictConfig, predict
+from seglab.inference.predictor import predict
 
 pytest.importorskip("onnxruntime")
 SETTINGS = {"conf": 0.9, "iou": 0.7, "max_det": 40}

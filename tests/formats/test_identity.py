@@ -160,7 +160,7 @@ def test_the_two_files_give_what_val_said(names, classes, seed, oracle, tmp_path
         return
     for kind, task in (("bbox", metrics.box), ("segm", metrics.seg)):
         figures = evaluate_files(folder / "gt.json", folder / "predictions.json", kind)
-        assert figures.twelve == task.coco.twelve and not figures.warnings
+        assert figures.stats == task.coco.stats and not figures.warnings
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def changed(path: Path, change) -> None:
 def test_results_of_no_known_category_are_told(two_files):
     changed(two_files[1], lambda row: {**row, "category_id": row["category_id"] + 7, "category_name": "other"})
     figures = evaluate_files(*two_files)
-    assert figures.twelve["AP"] == 0 and figures.warnings[0].startswith("all ")
+    assert figures.stats["AP"] == 0 and figures.warnings[0].startswith("all ")
     assert figures.warnings[0].endswith("the ground truth has 1, 2")
 
 
@@ -238,10 +238,10 @@ def test_crowds_kept_beside_labels_count_alike_in_both(tmp_path, oracle):
     convert(tmp_path / "set", out=tmp_path / "gt.json", to="coco")
     assert {(row["image_id"], row["category_id"]) for row in results} == {("first", 40)}
     figures = evaluate_files(tmp_path / "gt.json", tmp_path / "predictions.json", "bbox")
-    assert figures.twelve == metrics.box.coco.twelve
+    assert figures.stats == metrics.box.coco.stats
     (tmp_path / "more.json").write_text(json.dumps(results))
     more = evaluate_files(tmp_path / "gt.json", tmp_path / "more.json", "bbox")
-    assert more.twelve["AP"] == figures.twelve["AP"] > 0 and more.twelve["AR100"] == figures.twelve["AR100"]
+    assert more.stats["AP"] == figures.stats["AP"] > 0 and more.stats["AR100"] == figures.stats["AR100"]
 
 
 def test_an_image_that_is_listed_twice_is_one_image(tmp_path, oracle):

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.geometry.letterbox import PADDING_GREY, STRIDE, Letterbox, as_size, letterbox, smallest_letterbox
+from seglab.geometry.letterbox import PADDING_GREY, Letterbox, letterbox, smallest_letterbox
 from seglab.model.head import STRIDES
+from seglab.sizes import STRIDE, as_size
 
 sides = st.integers(1, 3000)
 shapes = st.tuples(sides, sides)

@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.config import PredictConfig, ValidateConfig
 from seglab.data.mask_targets import hard_masks, soft_masks
 from seglab.errors import SeglabError
-from seglab.evaluation.validate import ValidateConfig
 from seglab.geometry.letterbox import letterbox, smallest_letterbox
 from seglab.inference.masks import INSET, assemble, interpolation, windows
 from seglab.inference.nms import Detections
-from seglab.inference.predictor import PredictConfig
 
 
 def detections_of(boxes: torch.Tensor, coefficients: torch.Tensor) -> Detections:
@@ -124,9 +123,9 @@ def test_an_object_at_the_border_of_the_image_keeps_its_first_pixels():
 
 
 def test_other_targets_are_refused():
-    with pytest.raises(SeglabError, match="mask_targets is 'firm': choose one of soft, hard"):
+    with pytest.raises(SeglabError, match="mask_targets='firm' must be one of 'soft', 'hard'"):
         PredictConfig(mask_targets="firm")
-    with pytest.raises(SeglabError, match="mask_targets is 'firm'"):
+    with pytest.raises(SeglabError, match="mask_targets='firm'"):
         ValidateConfig(mask_targets="firm")
 
 

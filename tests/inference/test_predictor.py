@@ -10,8 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from seglab.config import PredictConfig
 from seglab.errors import SeglabError
-from seglab.inference.predictor import PredictConfig, fit, predict, to_tensor
+from seglab.inference.predictor import fit, predict, to_tensor
 
 NAMES = {0: "disc", 1: "other"}
 

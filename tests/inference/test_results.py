@@ -113,7 +113,9 @@ def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
     masks_only = results.plot(boxes=False, line_width=1)
     assert (masks_only[:, :3] == results.orig_img[:, :3]).all()
     assert (results.plot(labels=False) != results.plot(conf=False)).any()
-    with pytest.raises(SeglabError, match="no argument 'font_size': it takes boxes, conf, labels, line_width, masks"):
+    with pytest.raises(
+        SeglabError, match="no argument 'font_size': valid names are boxes, conf, labels, line_width, masks"
+    ):
         results.plot(font_size=3)
 
     written = results.save(tmp_path / "deep" / "out.png")

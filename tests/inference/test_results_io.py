@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from seglab.config import SaveConfig
 from seglab.errors import SeglabError
 from seglab.inference.results import Boxes, Masks, Results
-from seglab.inference.results_io import SaveConfig, save_results
+from seglab.inference.results_io import save_results
 
 
 @pytest.fixture(autouse=True)

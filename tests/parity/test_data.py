@@ -10,7 +10,7 @@ pytest.importorskip("ultralytics")
 
 from PIL import Image
 
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.mask_targets import hard_masks
 from seglab.datasets.load import load_dataset

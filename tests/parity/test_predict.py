@@ -8,9 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from seglab.config import PredictConfig
 from seglab.inference.decode import decode
 from seglab.inference.nms import suppress
-from seglab.inference.predictor import PredictConfig, predict, to_tensor
+from seglab.inference.predictor import predict, to_tensor
 from seglab.model.yolo11 import YOLO11Seg, fuse
 
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")

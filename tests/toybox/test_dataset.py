@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from seglab.data.augment import AugmentConfig
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
 from seglab.data.loader import build_loader, start_epoch

@@ -55,8 +55,8 @@ def test_a_new_term_is_trained_on_and_shown_everywhere(tmp_path, monkeypatch, ca
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch 2/2")]
     assert "small" not in lines[0] and f"small {float(epochs[-1]['train/small_loss']):.3f}" in lines[1]
 
-    (finding,) = (f for f in YOLO("toybox-n").doctor("toybox8-seg", imgsz=64).findings if f.check == "loss terms")
-    assert "small" in finding.evidence
+    (check,) = (c for c in YOLO("toybox-n").doctor("toybox8-seg", imgsz=64).checks if c.name == "loss terms")
+    assert "small" in check.evidence
 
 
 def test_a_gain_is_a_number_or_an_argument():

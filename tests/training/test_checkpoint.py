@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from seglab.errors import SeglabError
+from seglab.training.arguments import make_config
 from seglab.training.checkpoint import Progress, capture, ema_state, read_state, restore, write_state
-from seglab.training.config import make_config
 from seglab.training.optim import make_optimizer, make_plan, update_ema
 
 

@@ -11,7 +11,7 @@ import seglab.training.engine as engine
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.loss import LossGains
 from seglab.training.optim import make_optimizer, make_plan
 

@@ -247,7 +247,7 @@ def test_a_run_joins_names_and_says_what_it_does(new_data, tmp_path, capsys):
     start = YOLO("toybox-n")
     model = run(new_data, tmp_path, "run", batch=2, nbs=2)  # the first step is one of nothing
     said = capsys.readouterr().out
-    assert "4 images of toybox8-seg are looked at again" in said
+    assert "4 images of toybox8-seg are rehearsed" in said
     assert "10 of 19 classes known by name" in said and "new: mug, brolly" in said
     assert "forgets" not in said
     assert [model.names[number] for number in range(10)] == list(start.names.values())
@@ -276,7 +276,7 @@ def test_what_a_model_has_learned_in_several_runs_is_rehearsed(new_data, tmp_pat
         project=str(tmp_path), name="second",
     )  # fmt: skip
     said = capsys.readouterr().out
-    assert "of toybox8-seg are looked at again" in said and "of new are looked at again" in said
+    assert "of toybox8-seg are rehearsed" in said and "of new are rehearsed" in said
     assert len(first.names) == 29
 
 
@@ -384,7 +384,7 @@ def test_without_old_images_a_run_says_so(new_data, tmp_path, capsys):
     )  # fmt: skip
     said = capsys.readouterr().out
     assert (
-        "nothing of gone.yaml can be rehearsed" in said
+        "no images of gone.yaml can be rehearsed" in said
         and "stand in for them" in said
         and "data=[new.yaml, old.yaml]" in said
     )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.optim import (
     apply_settings,
     average_decay,

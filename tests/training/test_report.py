@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.report import describe_gain
 
 

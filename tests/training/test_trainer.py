@@ -25,8 +25,8 @@ from seglab.errors import SeglabError
 from seglab.files import new_run_dir
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.arguments import make_config
 from seglab.training.checkpoint import read_state
-from seglab.training.config import make_config
 from seglab.training.recipes import Start
 
 WORKER = Path(__file__).with_name("worker.py")

@@ -10,7 +10,7 @@ from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import fuse
 from seglab.toybox.dataset import generate_dataset
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.validation import make_validate
 

@@ -16,7 +16,7 @@ import seglab.training.engine as engine
 import seglab.training.trainer as trainer
 from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.recipes import SCRATCH
 
 

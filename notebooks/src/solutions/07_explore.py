@@ -1,10 +1,10 @@
 # %% [markdown]
-# **1. The best confidence.** Which confidence serves one image best? Take the one with the highest F1, which is
-# twice the number of right detections, over the number of detections plus the number of true objects.
+# **1. The best confidence.** Which confidence serves one image best? Take the one with the highest F1: twice the number
+# of correct detections, divided by the number of detections plus the number of ground-truth objects.
 
 # %% [markdown] tags=["hint"]
-# `explored.found(confidence)` gives the detections and `explored.verdicts(numbers)` what they found, -1 for nothing. `max`
-# takes a `key`.
+# `explored.found(confidence)` gives the detections, and `explored.verdicts(numbers)` the object that each of them
+# found, or -1. `max` takes a `key`.
 
 # %% tags=["solution"]
 def best_confidence(explored, choices):
@@ -31,9 +31,9 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. How sure is a mask?** The score of a detection is about its box and class. For the mask, take the share of its
-# pixels at threshold 0.3 that are still there at 0.7: one for a mask with a sharp edge. Compare things of like shape:
-# the thinner a thing, the more of it is edge, and the more it loses.
+# **2. How sure is a mask?** The score of a detection is about its box and class. For the mask, take the fraction of its
+# pixels at threshold 0.3 that are still there at 0.7: it is 1 for a mask with a sharp edge. Compare objects of similar
+# shape: the thinner an object, the more of it is edge, and the more it loses.
 
 # %% [markdown] tags=["hint"]
 # `explored.crops([number], threshold)` gives `(left, top, mask)` for each number. A higher threshold only takes pixels
@@ -52,7 +52,7 @@ answer = [stability(explored, number) for number in explored.found()]
 if answer[0] is ...:
     print("exercise 2 is open")
 else:
-    for number, share in zip(explored.found(), answer):
+    for number, fraction in zip(explored.found(), answer):
         loose, tight = (explored.crops([number], threshold)[0][2] for threshold in (0.3, 0.7))
-        assert np.isclose(share, (loose & tight).sum() / loose.sum()) and 0 <= share <= 1, share
+        assert np.isclose(fraction, (loose & tight).sum() / loose.sum()) and 0 <= fraction <= 1, fraction
     print("exercise 2 is right")

@@ -121,7 +121,7 @@ def write_peer_start(path: Path) -> None:
     from safetensors.torch import load_file
     from ultralytics import YOLO
 
-    from seglab.datasets.spec import COCO_NAMES
+    from seglab.class_names import COCO_NAMES
 
     model = YOLO("yolo11n-seg.yaml")
     state = {name: tensor.float() for name, tensor in load_file(shared() / WEIGHTS).items()}

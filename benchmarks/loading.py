@@ -25,7 +25,7 @@ from seglab.convert.conversion import convert_coco_labels
 from seglab.data.dataset import SegmentationDataset, epoch_order
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
-from seglab.datasets.yaml_file import write_dataset_yaml
+from seglab.formats.yolo import write_dataset_yaml
 
 COPIES, ROUNDS, IMAGES = 8, 7, 32
 

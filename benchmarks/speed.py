@@ -224,7 +224,7 @@ def copied(spec: DatasetSpec, out: Path, val: str = "val") -> Path:
 
     The peer writes its caches beside the labels, and takes images one by one from a text file only.
     """
-    from seglab.datasets.yaml_file import write_dataset_yaml
+    from seglab.formats.yolo import write_dataset_yaml
 
     shutil.copytree(spec.root, out)
     for role, split in (("train", "train"), ("val", val)):

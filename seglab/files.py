@@ -15,6 +15,7 @@ from platformdirs import user_cache_dir
 from seglab.errors import SeglabError
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+SPLITS = ("train", "val", "test")
 # Seconds between attempts: Windows refuses to replace a file that a virus scanner or a reader has open.
 REPLACE_WAITS = (0.1, 0.4, 1.6)
 
@@ -124,3 +125,13 @@ def files_below(folder: Path) -> Iterator[Path]:
         seen.add(real)
         for name in names:
             yield Path(current, name)
+
+
+def label_path(image: Path) -> Path:
+    """The label file of an image: the last folder called `images` becomes `labels`, the suffix `.txt`."""
+    parts = list(image.parts)
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")

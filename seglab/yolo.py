@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
 
-from seglab.class_names import equal_classes, same_classes
+from seglab.class_names import COCO_NAMES, equal_classes, same_classes
 from seglab.compat.arguments import drop_unsupported, unsupported
 from seglab.config import (
     BenchmarkInput,
@@ -27,7 +27,6 @@ from seglab.config import (
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
-from seglab.datasets.spec import COCO_NAMES
 from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
 from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError

@@ -14,7 +14,7 @@ from PIL import Image
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
-from seglab.datasets.yaml_file import write_dataset_yaml
+from seglab.formats.yolo import write_dataset_yaml
 
 # Property tests draw the same examples in every run, so that a run can be repeated and a failure is a change's fault.
 # To search at random instead, now and then and with more examples:

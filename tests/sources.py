@@ -13,7 +13,8 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from seglab.datasets.load import load_dataset
-from seglab.formats.yolo import label_path, read_labels
+from seglab.files import label_path
+from seglab.formats.yolo import read_labels
 from seglab.geometry.rle import rings_to_rle
 
 WIDTH, HEIGHT = 60, 40

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from seglab import YOLO
+from seglab.class_names import COCO_NAMES
 from seglab.cli import main
 from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
-from seglab.datasets.spec import COCO_NAMES
-from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.export.registry import weights_beside
+from seglab.formats.yolo import write_dataset_yaml
 from seglab.model.transfer import Transfer, describe_transfer, init_network
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg

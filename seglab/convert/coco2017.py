@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from seglab.class_names import COCO_NAMES
 from seglab.convert.conversion import convert_coco_labels
 from seglab.datasets.downloads import fetch
 from seglab.datasets.image_lists import list_images
 from seglab.datasets.search import downloads_dir
-from seglab.datasets.spec import COCO_NAMES, DatasetSpec
+from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.unpack import extract_zip
-from seglab.datasets.yaml_file import read_dataset_yaml, write_dataset_yaml
+from seglab.datasets.yaml_file import read_dataset_yaml
+from seglab.formats.yolo import write_dataset_yaml
 
 # Validation reads the JSON itself, with its crowds and exact masks; training reads the label files.
 ANNOTATIONS = {"val": "annotations/instances_val2017.json"}

@@ -23,12 +23,12 @@ from seglab.datasets.coco_json import image_folder
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
-from seglab.files import publish, staging_dir
+from seglab.files import SPLITS, label_path, publish, staging_dir
 from seglab.formats import coco, registry
 from seglab.formats.coco import Id, coco_categories, coco_images, file_name, is_crowd, read_annotation
-from seglab.formats.format import SPLITS, LabelledImage, LabelSource
+from seglab.formats.format import LabelledImage, LabelSource
 from seglab.formats.json_stream import stream_json
-from seglab.formats.yolo import count_rows, label_path, place_image, stand_ins, write_dataset_yaml
+from seglab.formats.yolo import count_rows, place_image, stand_ins, write_dataset_yaml
 from seglab.geometry.polygons import Ring, ring_area
 from seglab.geometry.rle import Rle, area, rings_to_rle
 from seglab.progress import LARGE_FILE, byte_progress, with_progress

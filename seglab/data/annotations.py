@@ -8,10 +8,11 @@ from pathlib import Path
 
 from seglab.class_names import equal_classes
 from seglab.datasets.spec import DatasetSpec
+from seglab.files import label_path
 from seglab.formats.coco import CocoFile, Id, category_ids, file_name, file_names, image_ids, read_coco
 from seglab.formats.format import ImageEntry, outline
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.yolo import label_path, read_labels
+from seglab.formats.yolo import read_labels
 from seglab.sample import Instance, with_class_ids
 
 KEPT = 5000  # images whose instances stay in memory once read: a few kilobytes each

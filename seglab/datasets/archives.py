@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seglab.class_names import COCO_NAMES
 from seglab.datasets.image_lists import list_images
-from seglab.datasets.spec import COCO_NAMES, DatasetSpec
+from seglab.datasets.spec import DatasetSpec
 
 # Name of the archive and of its folder -> split -> folder of images. All have COCO's 80 classes.
 ARCHIVES = {

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path, PurePath
 
-from seglab.datasets.spec import SPLITS, DatasetSpec
+from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
-from seglab.formats.coco import read_coco
+from seglab.files import SPLITS
 
 MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has any of them, all of them are expected
 
@@ -19,6 +19,8 @@ def read_dataset_json(path: Path) -> DatasetSpec:
     A sibling that is called the same but for the split (`..._val2017.json`, `..._train2017.json`) is another split.
     Errors: SeglabError when there is no such file, none of its images can be found, or siblings differ in categories.
     """
+    from seglab.formats.coco import read_coco  # with pycocotools: only where there is a JSON
+
     if not path.is_file():
         raise SeglabError(f"no file {path}: give the path of a COCO instances JSON")
     own = next((split for split in SPLITS if split in path.stem), "val")

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from seglab.class_names import equal_classes, join_names
-from seglab.datasets.spec import SPLITS, DatasetSpec, numbered_names
+from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
+from seglab.files import SPLITS
 from seglab.sample import Sample, with_class_ids
 
 

@@ -1,4 +1,7 @@
-"""A folder or file of labels in any format of `seglab.formats` as a dataset, read as it is."""
+"""A folder or file of labels in any format of `seglab.formats` as a dataset, read as it is.
+
+Formats are imported when they are asked: most datasets have a YAML, and need none of them.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from pathlib import Path
 from seglab.datasets.coco_json import read_dataset_json
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
-from seglab.formats import coco, registry
-from seglab.formats.yolo import stand_ins
 
 
 def is_other_json(path: Path) -> bool:
     """Whether a JSON exists and is of another format than COCO, to whose reader all others go, damaged ones too."""
+    from seglab.formats import coco, registry
+
     try:
         found = registry.find_format(path) if path.is_file() else None
     except SeglabError:
@@ -26,6 +29,9 @@ def read_labelled(path: Path) -> DatasetSpec | None:
     Where it has no split train, or val, the other stands for it, as in what `convert` writes of it.
     Errors: SeglabError when it is damaged, or its labels come without their images.
     """
+    from seglab.formats import coco, registry
+    from seglab.formats.yolo import stand_ins
+
     known = registry.find_format(path)
     if known is None:
         return None

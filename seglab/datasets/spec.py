@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seglab.errors import SeglabError
-from seglab.formats.coco import COCO_NAMES as COCO_NAMES
-from seglab.formats.format import SPLITS as SPLITS
-from seglab.formats.format import LabelSource
-from seglab.formats.yolo import label_path as label_path
 from seglab.sample import Sample
+
+if TYPE_CHECKING:
+    from seglab.formats.format import LabelSource
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seglab.class_names import COCO_NAMES
 from seglab.datasets.load import is_local
-from seglab.datasets.spec import COCO_NAMES
 
 DEFAULT_DATA = "coco8-seg"  # what is trained and validated on where neither the user nor the weights name a dataset
 

@@ -10,9 +10,9 @@ import yaml
 from seglab.datasets.finders import finder_of
 from seglab.datasets.image_lists import list_images
 from seglab.datasets.search import search_places
-from seglab.datasets.spec import SPLITS, DatasetSpec, numbered_names
+from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
-from seglab.formats.yolo import write_dataset_yaml as write_dataset_yaml
+from seglab.files import SPLITS
 
 Content = dict[str, Any]  # what a YAML says
 

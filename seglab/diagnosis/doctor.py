@@ -19,12 +19,13 @@ from torch import Tensor
 from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
-from seglab.datasets.spec import DatasetSpec, label_path
+from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
 from seglab.diagnosis.errors import ErrorBreakdown
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.validate import evaluated_images, ground_truth_instances, native_instances
+from seglab.files import label_path
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from seglab.errors import SeglabError
-from seglab.export.end_to_end import EndToEnd
 from seglab.export.foreign_tensors import fit_to_graph, is_channels_last
 from seglab.export.inference_model import DTYPES, InferenceModel
 from seglab.export.int8 import quantize
@@ -75,6 +74,8 @@ def write(model: YOLO11Seg, path: str | Path, metadata: ModelMetadata, calibrati
 
 
 def _trace_end_to_end(inference_model: InferenceModel, metadata: ModelMetadata, path: str | Path) -> None:
+    from seglab.export.end_to_end import EndToEnd  # with torchvision
+
     settings = metadata.end_to_end
     module = EndToEnd(inference_model, metadata.size, **settings, mask_targets=metadata.mask_targets).eval()
     detection_outputs = ["boxes", "scores", "classes"]

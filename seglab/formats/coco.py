@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from seglab.class_names import COCO_NAMES
 from seglab.errors import SeglabError
-from seglab.files import real_files
-from seglab.formats.format import SPLITS, Format, ImageEntry, LabelledImage, outline
+from seglab.files import SPLITS, real_files
+from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
 from seglab.formats.json_stream import stream_json
 from seglab.geometry.contours import mask_to_rings
@@ -38,15 +39,6 @@ MARGIN = 1e-4  # pixels between a written coordinate and the next tie of COCO's 
 LARGEST_ID = 2**53  # from here on, JSON readers that hold numbers as float64 confuse neighbours
 TAIL = 1 << 20  # bytes at the end of a file in which its categories are looked for
 
-COCO_NAMES = (
-    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
-    "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, "
-    "handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, "
-    "surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, "
-    "broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
-    "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
-    "teddy bear, hair drier, toothbrush"
-).split(", ")
 _UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of 1 to 90: categories that COCO named and never published
 COCO_IDS = dict(zip(COCO_NAMES, (number for number in range(1, 91) if number not in _UNUSED_IDS)))
 

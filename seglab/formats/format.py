@@ -22,8 +22,6 @@ from seglab.geometry.polygons import Ring
 from seglab.geometry.rle import rle_to_crop
 from seglab.sample import Instance
 
-SPLITS = ("train", "val", "test")
-
 
 @dataclass
 class LabelledImage:

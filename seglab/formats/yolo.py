@@ -16,8 +16,9 @@ import numpy as np
 import yaml
 
 from seglab.errors import SeglabError
+from seglab.files import SPLITS
 from seglab.formats.coco import steady
-from seglab.formats.format import SPLITS, Format, LabelledImage, outline
+from seglab.formats.format import Format, LabelledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
 from seglab.sample import Instance
@@ -26,16 +27,6 @@ ROUNDING = 1e-4  # fractions this far outside 0..1 come from rounding and are cu
 LEFT_OUT = "row left out"
 EMPTY = "read as an image without instances"
 EXACT = ".17g"  # as many digits as a float64 has
-
-
-def label_path(image: Path) -> Path:
-    """The label file of an image: the last folder called `images` becomes `labels`, the suffix `.txt`."""
-    parts = list(image.parts)
-    for place in range(len(parts) - 2, -1, -1):
-        if parts[place] == "images":
-            parts[place] = "labels"
-            break
-    return Path(*parts).with_suffix(".txt")
 
 
 # Reading

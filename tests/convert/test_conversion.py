@@ -20,9 +20,9 @@ from seglab.convert.rows import same
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
+from seglab.files import label_path
 from seglab.formats import coco as coco_format
 from seglab.formats import json_stream
-from seglab.formats.yolo import label_path
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.rle import encode
 

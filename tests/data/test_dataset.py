@@ -9,8 +9,8 @@ from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
-from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
+from seglab.formats.yolo import write_dataset_yaml
 from seglab.geometry.polygons import ring_area
 
 

@@ -17,9 +17,9 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
-from seglab.datasets.yaml_file import write_dataset_yaml
 from seglab.errors import SeglabError
 from seglab.evaluation.validate import evaluated_images
+from seglab.formats.yolo import write_dataset_yaml
 from seglab.model.transfer import init_network
 
 

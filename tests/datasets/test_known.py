@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
+from seglab.class_names import COCO_NAMES
 from seglab.datasets import known
 from seglab.datasets.load import load_dataset
-from seglab.datasets.spec import COCO_NAMES
 from seglab.errors import SeglabError
 
 from .shelf import counts, make_images

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from seglab.class_names import COCO_NAMES
 from seglab.datasets.load import is_dataset_name, load_dataset
-from seglab.datasets.spec import COCO_NAMES, label_path
 from seglab.errors import SeglabError
+from seglab.files import label_path
 
 from .shelf import counts, make_dataset
 

@@ -6,9 +6,9 @@ import pytest
 
 from seglab.convert import convert
 from seglab.datasets.load import load_dataset
-from seglab.datasets.spec import label_path
 from seglab.diagnosis.check import check
 from seglab.errors import SeglabError
+from seglab.files import label_path
 
 from .shelf import make_dataset
 

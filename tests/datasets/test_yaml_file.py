@@ -7,10 +7,10 @@ import pytest
 
 from seglab.datasets import finders
 from seglab.datasets.load import load_dataset
-from seglab.datasets.spec import DatasetSpec, label_path
-from seglab.datasets.yaml_file import write_dataset_yaml
+from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
-from seglab.files import bundled_data_dir
+from seglab.files import bundled_data_dir, label_path
+from seglab.formats.yolo import write_dataset_yaml
 
 from .shelf import counts, make_dataset, make_images
 

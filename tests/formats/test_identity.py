@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from seglab.class_names import COCO_NAMES
 from seglab.convert import convert
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import evaluate_files
 from seglab.evaluation.validate import validate
-from seglab.formats.coco import COCO_IDS, COCO_NAMES, category_ids, file_names, image_ids, same_file
+from seglab.formats.coco import COCO_IDS, category_ids, file_names, image_ids, same_file
 from seglab.formats.yolo import write_dataset_yaml
 
 HEIGHT, WIDTH = 48, 64

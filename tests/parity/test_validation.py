@@ -15,8 +15,8 @@ from seglab.datasets.load import load_dataset
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import Metrics, task_metrics
 from seglab.evaluation.yolo import average_precision, quarter_detections, yolo_ground_truth
-from seglab.files import bundled_data_dir
-from seglab.formats.yolo import label_path, raw_rows
+from seglab.files import bundled_data_dir, label_path
+from seglab.formats.yolo import raw_rows
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.nms import suppress
 from seglab.model.weights import load_weights

@@ -12,11 +12,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from seglab import YOLO
+from seglab.class_names import COCO_NAMES
 from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
-from seglab.datasets.spec import COCO_NAMES
 from seglab.evaluation.validate import evaluated_images, native_instances
 from seglab.inference import masks
 from seglab.model.weights import load_weights

@@ -3,8 +3,8 @@
 import pytest
 
 from seglab.datasets.load import load_dataset
-from seglab.datasets.spec import label_path
 from seglab.errors import SeglabError
+from seglab.files import label_path
 from seglab.toybox import dataset as toybox
 
 

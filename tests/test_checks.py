@@ -60,19 +60,16 @@ def test_every_core_dependency_is_told_with_its_version():
 
 
 def test_every_export_formats_package_is_told():
+    """Those of its extra in pyproject.toml, and those that its module names when it misses them."""
     extras = PROJECT["optional-dependencies"]
-    of_formats = [extra for extra in extras if extra in {*FORMATS, *(row.module for row in FORMATS.values()), "export"}]
+    modules = {module.__name__.rpartition(".")[2] for module in FORMATS.values()}
+    of_formats = [extra for extra in extras if extra in {*FORMATS, *modules, "export"}]
     assert len(of_formats) >= 8
     for extra in of_formats:
         assert names(extras[extra]) <= set(checks.OPTIONAL_PACKAGES), extra
-
-
-def test_every_package_that_the_library_asks_for_is_told():
-    """Where a package is missing, an error gives a line for pip; the packages of these lines are optional ones."""
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "seglab/export").glob("*.py"))
-    asked = {name for line in re.findall(r'require\("\w+", "([^"]+)"\)', sources) for name in line.split()}
-    assert len(asked) >= 6
-    assert asked <= set(checks.OPTIONAL_PACKAGES)
+    needed = [line for module in FORMATS.values() for line in module.needs().values()]
+    assert len(needed) >= 8
+    assert names(" ".join(needed).split()) <= set(checks.OPTIONAL_PACKAGES)
 
 
 def test_a_missing_package_says_what_it_would_be_for(monkeypatch):

@@ -41,7 +41,7 @@ class EpochOrder:
 
 
 class SegmentationDataset(torch.utils.data.Dataset[Item]):
-    """One split, scanned once: every issue is collected in `problems`, printed as a table, or raised.
+    """One split, scanned once: every issue is collected in `issues`, printed as a table, or raised.
 
     size: (height, width) of the network input, or one side for both. augment: None for validation items. seed: an
     augmented item is a function of (seed, epoch, index) alone. mask_targets: "soft" or "hard" (see `mask_targets`), or
@@ -50,7 +50,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     memory. rect: validation items sorted by aspect ratio; each `group` of them shares a shape with less padding than a
     square. Where `size` has two unequal sides it is kept for all of them.
 
-    images, image_sizes ((height, width)), names, problems and epoch are there to read. `mosaic = False` ends mosaic,
+    images, image_sizes ((height, width)), names, issues and epoch are there to read. `mosaic = False` ends mosaic,
     mixing and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
     """
 
@@ -80,7 +80,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         # The images of the split: drawn when they are needed, or files with annotations.
         self.images: list[Path]
         self.image_sizes: list[Size]
-        self.problems: list[Issue] = []
+        self.issues: list[Issue] = []
         self._draw: Callable[[int, int], Sample] | None = spec.draw if split == "train" else None
         self._annotations = open_annotations(spec, split)
         if self._draw:
@@ -110,16 +110,16 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     def _list_files(self, strict: bool) -> None:
         """The image files that can be read, and what is wrong with the split."""
         listed = self.spec.images(self.split)
-        sizes, self.problems = scan(listed, self._annotations, strict)
-        if self.problems and int(os.environ.get("RANK", 0)) == 0:  # once, not once per process of a training run
-            print(issue_table(self.problems, self.spec.root))
+        sizes, self.issues = scan(listed, self._annotations, strict)
+        if self.issues and int(os.environ.get("RANK", 0)) == 0:  # once, not once per process of a training run
+            print(issue_table(self.issues, self.spec.root))
         self.images, self.image_sizes = [], []
         for path, size in zip(listed, sizes):
             if size is not None:
                 self.images.append(path)
                 self.image_sizes.append(size)
         if not self.images:
-            first = f"{self.problems[0].where}: {self.problems[0].message}"
+            first = f"{self.issues[0].where}: {self.issues[0].message}"
             raise SeglabError(
                 f"none of the {len(listed)} images of {self.split} in {self.spec.root} can be read; {first}"
             )

@@ -20,7 +20,7 @@ from seglab.sizes import Size
 
 MIN_CACHED = 1000  # images from which the result is kept in the cache for the next run
 MIN_SHARED = 5000  # images from which several processes scan; a COCO JSON would have to go to each, so it stays in one
-VERSION = 3  # of what the cache holds
+VERSION = 4  # of what the cache holds
 
 
 def scan(
@@ -79,7 +79,7 @@ def _read_cache(path: Path) -> tuple[list[Size | None], list[Issue]] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         sizes = [size and (size[0], size[1]) for size in content["sizes"]]
-        return sizes, [Issue(*row) for row in content["problems"]]
+        return sizes, [Issue(*row) for row in content["issues"]]
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
@@ -87,6 +87,6 @@ def _read_cache(path: Path) -> tuple[list[Size | None], list[Issue]] | None:
 def _write_cache(path: Path, sizes: list[Size | None], issues: list[Issue]) -> None:
     rows = [astuple(issue) for issue in issues]
     try:
-        atomic_write(path, json.dumps({"sizes": sizes, "problems": rows}).encode())
+        atomic_write(path, json.dumps({"sizes": sizes, "issues": rows}).encode())
     except OSError:
         pass  # a cache that cannot be written costs time, nothing else

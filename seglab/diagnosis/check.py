@@ -142,7 +142,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
             report.splits[name] = SplitReport()
             report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "found"))
             continue
-        report.issues += dataset.problems
+        report.issues += dataset.issues
         sides = [side for size in dataset.image_sizes for side in size]
         split = SplitReport(len(dataset), shortest=min(sides), longest=max(sides))
         report.splits[name] = split

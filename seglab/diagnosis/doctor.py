@@ -211,7 +211,7 @@ def conclude(name: str, evidence: str, *suspicions: Suspicion) -> Check:
 def check_labels(dataset: SegmentationDataset) -> Check:
     """Whether the split has instances, and how many rows could not be used."""
     counts = [len(dataset.instances(index)) for index in range(len(dataset))]
-    issues = [issue for issue in dataset.problems if not issue.is_note]
+    issues = [issue for issue in dataset.issues if not issue.is_note]
     total, empty = sum(counts), counts.count(0)
     first = f"the first issue: {issues[0].message}" if issues else ""
     return conclude(

@@ -185,7 +185,7 @@ def set_up(
     )
     if process.is_main:
         run.logger = RunLogger(folder, config.epochs, progress.epoch)
-        announce(run, list(dict.fromkeys(dataset.problems + issues)))  # both splits may be one folder
+        announce(run, list(dict.fromkeys(dataset.issues + issues)))  # both splits may be one folder
         begin(run, start)
     return run
 
@@ -215,7 +215,7 @@ def open_validation(
     if given is not None:
         return lambda mask_targets: given, []
     dataset = open_split(spec, "val", config, rect=ValidateConfig.rect)
-    return functools.cache(functools.partial(make_validate, dataset, config, gains, device)), dataset.problems
+    return functools.cache(functools.partial(make_validate, dataset, config, gains, device)), dataset.issues
 
 
 def validates_nothing(mask_targets: str) -> Validate:
@@ -285,7 +285,7 @@ def resume(learner: Learner, folder: Path) -> Progress:
 def announce(run: Run, issues: list[Issue]) -> None:
     """Say and write down what the run is, before its first epoch."""
     write_arguments(run.folder, run.config, run.spec.source)
-    if listing := write_rest(issues, run.folder / "problems.csv"):
+    if listing := write_rest(issues, run.folder / "issues.csv"):
         run.logger.say(f"  all issues: {listing}")
     run.logger.say(f"{describe(run.plan, run.config)}\n{len(run.dataset)} training images, results in {run.folder}")
 

@@ -57,7 +57,7 @@ def test_objects_go_by_name_where_folder_and_json_differ(tmp_path, names):
     for name in set(names) & set(known):
         assert found[f"images/val/{name}.jpg"] == known[name]
     if "a" in names:
-        assert found["images/val/a.jpg"][1] == [] and any("a.jpg" in problem.path for problem in dataset.problems)
+        assert found["images/val/a.jpg"][1] == [] and any("a.jpg" in problem.path for problem in dataset.issues)
 
 
 def test_same_names_in_two_folders_come_back_as_two_images(tmp_path):
@@ -117,7 +117,7 @@ def test_numbers_beyond_all_measure_are_problems(tmp_path, shape):
     report = convert(tmp_path / "val.json", images=tmp_path / "images", out=tmp_path / "out")
     assert "1 of 2" in str(report)
     dataset = SegmentationDataset(load_dataset(tmp_path / "val.json"), "val", 64)
-    assert len(dataset.instances(0)) == 1 and len(dataset.problems) == 1
+    assert len(dataset.instances(0)) == 1 and len(dataset.issues) == 1
 
 
 def test_a_sibling_without_pictures_waits_until_it_is_asked_for(tmp_path):

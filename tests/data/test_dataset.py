@@ -30,7 +30,7 @@ def damage(spec):
 def test_samples_are_raw(make_shelf):
     spec = make_shelf()
     dataset = SegmentationDataset(spec, "train", 64)
-    assert len(dataset) == 6 and not dataset.problems
+    assert len(dataset) == 6 and not dataset.issues
     for index in range(6):
         sample = dataset.sample(index)
         height, width = sample.image.shape[:2]
@@ -181,7 +181,7 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
     as_truth = SegmentationDataset(load_dataset(spec.root / "annotations/instances_val.json"), "val", 64)
     assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.instances(0)] == [False, True]
     assert as_truth.instances(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
-    assert "another size" in as_truth.problems[0].message and as_truth.instances(1) == []
+    assert "another size" in as_truth.issues[0].message and as_truth.instances(1) == []
 
     write_dataset_yaml(
         spec.root / "shelf.yaml",

@@ -29,7 +29,7 @@ def test_a_large_dataset_is_looked_through_once(make_shelf, tmp_path, monkeypatc
     first = SegmentationDataset(spec, "train", 64)
     monkeypatch.setattr(module, "image_size", None)  # a second look would fail
     second = SegmentationDataset(spec, "train", 64)
-    assert second.problems == first.problems and second.image_sizes == first.image_sizes
+    assert second.issues == first.issues and second.image_sizes == first.image_sizes
     assert equal(first[1], second[1])
     (spec.root / "labels/train/5.txt").write_text("0 0.1 0.1 0.5 0.5 0.1 0.5")
     with pytest.raises(TypeError):

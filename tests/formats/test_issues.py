@@ -20,7 +20,7 @@ def test_table_counts_kinds_and_hides_no_rare_one():
 def test_what_the_table_leaves_out_is_written(tmp_path):
     problems = [Issue(f"/d/{n}.txt", n, "duplicate row: the same", "left, out") for n in range(ROWS_SHOWN + 1)]
     assert write_rest(problems[1:], tmp_path / "none.csv") is None and not list(tmp_path.iterdir())
-    path = write_rest(problems, tmp_path / "new" / "problems.csv")
+    path = write_rest(problems, tmp_path / "new" / "issues.csv")
     header, *rows = csv.reader(path.read_text().splitlines())
     assert header == ["file", "line", "message", "action"] and len(rows) == ROWS_SHOWN + 1
     assert rows[0] == ["/d/0.txt", "", "duplicate row: the same", "left, out"] and rows[-1][1] == str(ROWS_SHOWN)

@@ -159,7 +159,7 @@ def test_it_is_trained_on_with_masks(known, tmp_path):
     for split in spec.splits:
         dataset = SegmentationDataset(spec, split, 64, strict=True)
         assert len(dataset) == 3
-        told = [issue.action for issue in dataset.problems if "split" in issue.message]
+        told = [issue.action for issue in dataset.issues if "split" in issue.message]
         assert told == (["train images stand for it"] if spec.labels and split == "val" else [])
         counts = {path.name: len(dataset[i]["masks"]) for i, path in enumerate(dataset.images)}
         assert counts == {name: len(found) for name, found in example().items()}
@@ -194,7 +194,7 @@ def test_it_is_converted_to_coco_without_losing_a_pixel(known, tmp_path):
 def test_it_is_checked(known, tmp_path):
     report = check(write(known, tmp_path, example()), out=None)
     assert {(split.images, split.instances.total()) for split in report.splits.values()} == {(3, 4)}
-    assert not [issue for issue in report.problems if not issue.is_note]
+    assert not [issue for issue in report.issues if not issue.is_note]
 
 
 @pytest.mark.parametrize("known", [known for known in FORMATS if known.write], ids=lambda known: known.name)

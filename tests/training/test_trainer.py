@@ -388,7 +388,7 @@ def test_issues_that_the_table_leaves_out_are_listed_in_the_run(tmp_path, capsys
         label.write_text(label.read_text() + "".join(f"0 {n}\n" for n in range(rows)))
     config = make_config(epochs=1, imgsz=64, device="cpu", workers=0, plots=False, val=False, project=str(tmp_path))
     result = trainer.train(worker.new_model(), load_dataset(data), config)
-    listing = result.folder / "problems.csv"
+    listing = result.folder / "issues.csv"
     assert len(listing.read_text().splitlines()) == 1 + 21
     assert f"all issues: {listing}" in capsys.readouterr().out
 

@@ -9,6 +9,9 @@ fade into each other).
 
 With C the mean outer product of the patches x, a step of W that an optimizer wants to be S becomes the T that minimises
 |T - S|^2 + E|T x|^2 / f, with f a fraction of the patches' mean square in a direction: T = S f (C + f I)^-1.
+
+AdamW makes steps of equal size of large gradients and small ones, so a gradient is bent before it is handed over. Else
+its large part, along what old images show, would set the measure, and little would be left of the step once it is bent.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-POSITIONS = 512  # patches of a layer that are looked at in an image: they are alike
-SOFTNESS = 0.05  # f as a fraction of the mean of C's diagonal
+POSITIONS = 256  # patches of a layer that are looked at in an image: they are alike
+SOFTNESS = 0.03  # f as a fraction of the mean of C's diagonal
 
 
 class QuietSteps:
@@ -37,8 +40,14 @@ class QuietSteps:
 
     @contextlib.contextmanager
     def around(self, network: nn.Module) -> Iterator[None]:
-        """The optimizer's step within becomes a quiet one. What is no convolution's weight stays as it is."""
+        """The optimizer's step within becomes a quiet one. What is no convolution's weight stays as it is.
+
+        Gradients are bent before: what the optimizer measures its steps by is then the part that it may follow.
+        """
         before = {name: weight.detach().clone() for name, weight in network.named_parameters() if weight.requires_grad}
+        for name, weight in network.named_parameters():
+            if name in self.bends and weight.grad is not None:
+                weight.grad.copy_(self.bent(name, weight.grad))
         yield
         with torch.no_grad():
             for name, weight in network.named_parameters():
@@ -91,12 +100,16 @@ def survey(network: nn.Module, layers: dict[str, nn.Module], batches: Iterable[T
 def patches(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """What a layer weighs of its input (B, C, H, W): patches (G, d, n), evenly chosen, POSITIONS an image."""
     if isinstance(layer, nn.ConvTranspose2d):
-        columns = x.flatten(2)  # (B, C, H * W): it spreads single cells
+        windows = x[:, :, None, None]  # (B, C, 1, 1, H, W): it spreads single cells
     else:
-        columns = F.unfold(x, layer.kernel_size, padding=layer.padding, stride=layer.stride)  # (B, C * k * k, L)
-    count = columns.shape[2]
-    if count > POSITIONS:
-        columns = columns[:, :, torch.linspace(0, count - 1, POSITIONS, device=x.device).long()]
+        (down, across), (high, wide) = layer.padding, layer.kernel_size
+        padded = F.pad(x, (across, across, down, down))
+        windows = padded.unfold(2, high, layer.stride[0]).unfold(3, wide, layer.stride[1])  # (B, C, H, W, k, k), a view
+        windows = windows.permute(0, 1, 4, 5, 2, 3)
+    rows, columns = windows.shape[4:]
+    count = rows * columns
+    chosen = torch.linspace(0, count - 1, min(count, POSITIONS), device=x.device).long()
+    columns = windows[..., chosen // columns, chosen % columns].flatten(1, 3)  # (B, C * k * k, L)
     columns = columns.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)  # (G, d, B * L)
     return columns.float()
 

@@ -322,7 +322,7 @@ def train_one_epoch(
     bare = network.module if isinstance(network, DistributedDataParallel) else network
     device = next(bare.parameters()).device
     total, waiting = torch.zeros(len(TERMS) + (len(KEEP_TERMS) if teacher else 0), device=device), 0
-    rehearsed = teacher.rehearsal.every_other_step(iteration) if teacher else None
+    rehearsed = teacher.rehearsal.batches(iteration) if teacher else None
     for index, batch in enumerate(batches, start=1):
         settings = settings_at(plan, iteration + index - 1)
         apply_settings(optimizer, settings)
@@ -336,7 +336,8 @@ def train_one_epoch(
         with alone:
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 raw = network(images)
-                told = teacher.ask(images[new:] if len(images) > new else images) if teacher else None
+                if teacher:
+                    told = teacher.ask(images if teacher.looks_at_new(iteration + index) else images[new:])
             if teacher:
                 loss, terms = teacher.loss(raw, told, targets, gains, new)
             else:

@@ -9,9 +9,6 @@ fade into each other).
 
 With C the mean outer product of the patches x, a step of W that an optimizer wants to be S becomes the T that minimises
 |T - S|^2 + E|T x|^2 / f, with f a fraction of the patches' mean square in a direction: T = S f (C + f I)^-1.
-
-AdamW makes steps of equal size of large gradients and small ones, so a gradient is bent before it is handed over. Else
-its large part, along what old images show, would set the measure, and little would be left of the step once it is bent.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
 POSITIONS = 256  # patches of a layer that are looked at in an image: they are alike
-SOFTNESS = 0.03  # f as a fraction of the mean of C's diagonal
+SOFTNESS = 0.05  # f as a fraction of the mean of C's diagonal
 
 
 class QuietSteps:
@@ -40,14 +37,8 @@ class QuietSteps:
 
     @contextlib.contextmanager
     def around(self, network: nn.Module) -> Iterator[None]:
-        """The optimizer's step within becomes a quiet one. What is no convolution's weight stays as it is.
-
-        Gradients are bent before: what the optimizer measures its steps by is then the part that it may follow.
-        """
+        """The optimizer's step within becomes a quiet one. What is no convolution's weight stays as it is."""
         before = {name: weight.detach().clone() for name, weight in network.named_parameters() if weight.requires_grad}
-        for name, weight in network.named_parameters():
-            if name in self.bends and weight.grad is not None:
-                weight.grad.copy_(self.bent(name, weight.grad))
         yield
         with torch.no_grad():
             for name, weight in network.named_parameters():
@@ -118,5 +109,5 @@ def bend(C: Tensor) -> Tensor:
     """Mean outer products (G, d, d) -> f (C + f I)^-1 of each group."""
     device, C = C.device, C.cpu().double()
     f = SOFTNESS * C.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None] + 1e-12  # (G, 1, 1)
-    bends = f * torch.linalg.inv(C + f * torch.eye(C.shape[1], dtype=C.dtype))
+    bends = f * torch.cholesky_inverse(torch.linalg.cholesky(C + f * torch.eye(C.shape[1], dtype=C.dtype)))
     return bends.to(device, torch.float32)

@@ -3,13 +3,23 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: demo test lab wheel bench browser site toybox8 clean
+.PHONY: demo dev lint test lab wheel bench browser site toybox8 clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
 
-test: $(VENV)/.installed-test $(VENV)/.browser
+# Everything to work on seglab
+dev: $(VENV)/.installed-test
+	$(BIN)/python -m pip install -q pre-commit
+	$(BIN)/pre-commit install
+
+# What needs no test to run: style, formatting, types, spelling
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy seglab
+	$(BIN)/codespell
+
+test: lint $(VENV)/.browser
 	$(BIN)/python -m pytest -q tests --ignore=tests/parity
 	$(BIN)/python -m pytest -q tests/parity
 	$(BIN)/python -m pytest -q --nbval notebooks
@@ -70,7 +80,7 @@ $(VENV)/.browser: $(VENV)/.installed-test
 # The eight embedded scenes once more: byte for byte the same, unless their generator has changed
 toybox8: $(VENV)/.installed-demo
 	rm -rf data/toybox8-seg
-	$(BIN)/python -c "from seglab.data.toybox.dataset import write_embedded as write; write('data/toybox8-seg')"
+	$(BIN)/python -c "from seglab.toybox.dataset import write_embedded as write; write('data/toybox8-seg')"
 
 clean:
 	rm -rf $(VENV) runs build dist *.egg-info

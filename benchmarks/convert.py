@@ -80,7 +80,7 @@ def run(tool: str, source: Path, out: Path) -> None:
     if tool == "peer":
         from ultralytics.data.converter import convert_coco
     else:
-        from seglab.data.convert import convert_coco_labels
+        from seglab.convert.conversion import convert_coco_labels
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, busy = time.perf_counter(), time.process_time()
     if tool == "peer":

@@ -1,6 +1,6 @@
 """Engines beside eager PyTorch and the peer: `python -m benchmarks.engines [weights=...] [imgsz=640] [threads=1,2]`.
 
-The network alone on one picture, every engine in turn, A B C A B C ...: the figure is the median of the ratios to the
+The network alone on one image, every engine in turn, A B C A B C ...: the figure is the median of the ratios to the
 eager fused network of the same round; "packed" is that network as prediction runs it. The peer's line is its own fused
 PyTorch network with the same weights.
 """
@@ -18,10 +18,9 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export.benchmark import interleaved
-from seglab.export.deployed import Deployed
-from seglab.export.description import Description
-from seglab.export.formats import FORMATS, module_of
-from seglab.export.runtime import load_runtime
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import FORMATS, load_runtime
 from seglab.model.packed import pack
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -43,12 +42,12 @@ def engines(network: YOLO11Seg, imgsz: int, folder: Path) -> dict[tuple[str, str
     names = {index: str(index) for index in range(network.classes)}
     files = {}
     for name, changes in VARIANTS:
-        description = replace(Description(names, (imgsz, imgsz)), **changes)
+        metadata = replace(ModelMetadata(names, (imgsz, imgsz)), **changes)
         label = " ".join(str(value) for value in changes.values()).replace("True", "dynamic")
-        path = folder / f"{name}-{label or 'static'}{FORMATS[name].suffix}"
-        calibration = [[torch.rand(1, 3, imgsz, imgsz)]] if "precision" in changes else []
+        path = folder / f"{name}-{label or 'static'}{FORMATS[name].SUFFIX}"
+        calibration = [torch.rand(1, 3, imgsz, imgsz)] if "precision" in changes else []
         try:
-            module_of(FORMATS[name]).write(network, path, description, *calibration)
+            FORMATS[name].write(network, path, metadata, calibration)
             files[name, label] = path
         except SeglabError as error:
             print(f"{name}: {error}")
@@ -86,7 +85,7 @@ def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rou
         for count in map(int, str(threads).split(",")):
             beside = peer(network)  # first: importing it sets the number of threads
             torch.set_num_threads(count)
-            eager, packed = (Deployed(network).to(memory_format=torch.channels_last) for _ in range(2))
+            eager, packed = (InferenceModel(network).to(memory_format=torch.channels_last) for _ in range(2))
             packed.network = pack(packed.network)
             forwards = {("pytorch", "eager, fused"): eager, ("pytorch", "eager, packed"): packed}
             if beside is not None:

@@ -34,27 +34,27 @@ def blob(rng: np.random.Generator, centre: np.ndarray, radius: np.ndarray) -> li
 
 
 def scenes(images: int, seed: int = 0) -> tuple[dict, list[dict]]:
-    """Ground truth and detections as the two COCO files hold them."""
+    """Ground ground truth and detections as the two COCO files hold them."""
     rng = np.random.default_rng(seed)
     annotations, results = [], []
     for image_id in range(1, images + 1):
-        objects = []
+        instances = []
         for _ in range(max(1, rng.poisson(7))):
             centre, radius = rng.uniform((0, 0), (WIDTH, HEIGHT)), np.exp(rng.normal(3.4, 0.8, 2))
-            objects.append((int(min(rng.geometric(0.08), CLASSES)), centre, radius))
+            instances.append((int(min(rng.geometric(0.08), CLASSES)), centre, radius))
             outline = blob(rng, centre, radius)
             rle = coco_mask.merge(coco_mask.frPyObjects([outline], HEIGHT, WIDTH))
             crowd = int(rng.random() < 0.02)
             counts = {"size": rle["size"], "counts": rle["counts"].decode()}
             annotations.append(
                 {
-                    "id": len(annotations) + 1, "image_id": image_id, "category_id": objects[-1][0], "iscrowd": crowd,
+                    "id": len(annotations) + 1, "image_id": image_id, "category_id": instances[-1][0], "iscrowd": crowd,
                     "segmentation": counts if crowd else [outline], "area": float(coco_mask.area(rle)),
                     "bbox": coco_mask.toBbox(rle).tolist(),
                 }
             )  # fmt: skip
         for _ in range(100):
-            class_id, centre, radius = objects[rng.integers(len(objects))]
+            class_id, centre, radius = instances[rng.integers(len(instances))]
             drift = np.exp(rng.normal(-2.5, 1.2)) * radius.min()
             outline = blob(rng, centre + rng.normal(0, drift, 2), radius * np.exp(rng.normal(0, 0.1, 2)))
             rle = coco_mask.merge(coco_mask.frPyObjects([outline], HEIGHT, WIDTH))
@@ -73,22 +73,22 @@ def scenes(images: int, seed: int = 0) -> tuple[dict, list[dict]]:
 def run_seglab(gt: Path, dt: Path, kind: str) -> list[float]:
     from seglab.evaluation.coco import evaluate_files
 
-    return list(evaluate_files(gt, dt, kind).twelve.values())
+    return list(evaluate_files(gt, dt, kind).stats.values())
 
 
 def run_pycocotools(gt: Path, dt: Path, kind: str) -> list[float]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    truth = COCO(gt)
-    return _summary(COCOeval(truth, truth.loadRes(str(dt)), kind))
+    ground_truth = COCO(gt)
+    return _summary(COCOeval(ground_truth, ground_truth.loadRes(str(dt)), kind))
 
 
 def run_faster(gt: Path, dt: Path, kind: str) -> list[float]:
     from faster_coco_eval import COCO, COCOeval_faster
 
-    truth = COCO(str(gt))
-    return _summary(COCOeval_faster(truth, truth.loadRes(str(dt)), kind))
+    ground_truth = COCO(str(gt))
+    return _summary(COCOeval_faster(ground_truth, ground_truth.loadRes(str(dt)), kind))
 
 
 def _summary(evaluation) -> list[float]:
@@ -102,14 +102,14 @@ def main(images: int = 5000, rounds: int = 3, kind: str = "segm") -> None:
     tools = {"pycocotools": run_pycocotools, "faster-coco-eval": run_faster, "seglab": run_seglab}
     with tempfile.TemporaryDirectory() as folder:
         gt, dt = Path(folder) / "instances.json", Path(folder) / "results.json"
-        truth, results = scenes(images)
+        ground_truth, results = scenes(images)
         if kind == "bbox":
             for row in results:
                 row["bbox"] = coco_mask.toBbox(row.pop("segmentation")).tolist()
-        gt.write_text(json.dumps(truth), encoding="utf-8")
+        gt.write_text(json.dumps(ground_truth), encoding="utf-8")
         dt.write_text(json.dumps(results), encoding="utf-8")
-        print(f"{images} images, {len(truth['annotations'])} objects, {len(results)} detections, kind={kind}")
-        del truth, results
+        print(f"{images} images, {len(ground_truth['annotations'])} objects, {len(results)} detections, kind={kind}")
+        del ground_truth, results
 
         reading, seconds = [], {name: [] for name in tools}
         for _ in range(rounds):

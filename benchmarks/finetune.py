@@ -9,7 +9,7 @@ What they end with is judged by pycocotools at native resolution on the original
 best ones, decoded by seglab and, where they are the peer's, by its own code with retina_masks too.
 
 Datasets: `nuclei`, `toybox` (64 + 64 scenes), `coco` (38 photos in five folds, whose detections make one AP), the same
-photos without colour or sharpness (`coco-grey`, `coco-blur`); `nuclei-10`, `toybox-1000`: that many training images.
+photos without color or sharpness (`coco-grey`, `coco-blur`); `nuclei-10`, `toybox-1000`: that many training images.
 A setting is a name of SETTINGS, key=value words, or a name and words: "ratio2 lr0=1e-4".
 
 Every run has processes and a folder of its own under --out, with one JSON row in the end; what has a row is not run
@@ -121,7 +121,7 @@ def write_peer_start(path: Path) -> None:
     from safetensors.torch import load_file
     from ultralytics import YOLO
 
-    from seglab.data.catalogue import COCO_NAMES
+    from seglab.class_names import COCO_NAMES
 
     model = YOLO("yolo11n-seg.yaml")
     state = {name: tensor.float() for name, tensor in load_file(shared() / WEIGHTS).items()}
@@ -273,7 +273,7 @@ def pool(runs: Iterable[Run], out: Path) -> None:
         if not complete or (place / "row.json").is_file():
             continue
         row = pooled_row([json.loads((folder / "row.json").read_text(encoding="utf-8")) for folder in folders])
-        truths = [run.task.truth for run in folds]
+        ground_truths = [run.task.ground_truth for run in folds]
         for column in [name for name in row if name.split(" ")[0] in ("start", "last", "best")]:
             kind, decoder = column.split(" ")
             if kind == "start":
@@ -282,7 +282,7 @@ def pool(runs: Iterable[Run], out: Path) -> None:
             else:
                 files = [folder / f"detections-{kind}-{decoder}.json.gz" for folder in folders]
             detections = [found for file in files for found in json.loads(gzip.decompress(file.read_bytes()))]
-            row[column] = judge(truths, detections)
+            row[column] = judge(ground_truths, detections)
         place.mkdir(parents=True, exist_ok=True)
         write_json(place / "row.json", row)
         print(describe(row), flush=True)

@@ -26,7 +26,7 @@ class Task(NamedTuple):
 
     name: str
     yaml: Path  # of the YOLO-seg folder that both tools train on
-    truth: Path  # COCO JSON of the validation images
+    ground_truth: Path  # COCO JSON of the validation images
     images: Path  # folder of the validation images
 
 
@@ -83,7 +83,7 @@ def read_split(root: Path, split: str) -> dict:
 
 def toybox(train: int, folder: Path) -> dict[str, dict]:
     """Fresh scenes, drawn into a folder."""
-    from seglab.data.toybox.dataset import generate_dataset
+    from seglab.toybox.dataset import generate_dataset
 
     splits = {}
     for split, count in (("train", train), ("val", TOYBOX_VAL)):
@@ -120,7 +120,7 @@ def write_task(task: Task, splits: dict[str, dict], base: str) -> None:
     """Write a task's folder: COCO JSON and images in source/, the YOLO-seg folder in yolo/, a YAML for both tools."""
     import yaml
 
-    from seglab.data.convert import convert
+    from seglab.convert import convert
 
     folder = task.yaml.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def write_task(task: Task, splits: dict[str, dict], base: str) -> None:
 
 
 def write_variant(image: Path, target: Path, base: str) -> None:
-    """Copy an image, without its colour or sharpness where the dataset's name says so."""
+    """Copy an image, without its color or sharpness where the dataset's name says so."""
     import cv2
 
     if base == "coco-grey":

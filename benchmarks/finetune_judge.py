@@ -38,7 +38,7 @@ def evaluate(folder: Path) -> None:
         for kind, weights in (("last", last), ("best", best)):
             if kind == "last" or not last_is_best:
                 detections = DECODERS[decoder](weights, task, imgsz)
-                metrics = judge([Path(task.truth)], detections)
+                metrics = judge([Path(task.ground_truth)], detections)
             write_json(folder / f"detections-{kind}-{decoder}.json.gz", detections)
             row[f"{kind} {decoder}"] = metrics
     row["moved"] = how_far_moved(last)
@@ -55,7 +55,7 @@ def start_metrics(decoder: str, task: Task, imgsz: int, folder: Path) -> dict:
         detections = DECODERS[decoder](weights, task, imgsz)
         place.mkdir(parents=True, exist_ok=True)
         write_json(place / f"detections-{decoder}.json.gz", detections)
-        write_json(found, judge([Path(task.truth)], detections))
+        write_json(found, judge([Path(task.ground_truth)], detections))
     return json.loads(found.read_text(encoding="utf-8"))
 
 
@@ -117,7 +117,7 @@ DECODERS = {"seglab": decode_seglab, "peer": decode_peer}
 
 def validation(task: Task, names: dict[int, str]) -> tuple[list[tuple[int, Path]], dict[int, int]]:
     """The validation images by id, and for every class that the dataset knows by its name the category's id."""
-    content = json.loads(Path(task.truth).read_text(encoding="utf-8"))
+    content = json.loads(Path(task.ground_truth).read_text(encoding="utf-8"))
     images = [(image["id"], Path(task.images) / image["file_name"]) for image in content["images"]]
     category_of_name = {plain(category["name"]): category["id"] for category in content["categories"]}
     known = {index: category_of_name[plain(name)] for index, name in names.items() if plain(name) in category_of_name}
@@ -128,12 +128,12 @@ def plain(name: str) -> str:
     return name.strip().lower()
 
 
-def judge(truths: Sequence[Path], detections: list[dict]) -> dict[str, dict[str, float]]:
+def judge(ground_truths: Sequence[Path], detections: list[dict]) -> dict[str, dict[str, float]]:
     """pycocotools' AP, AP50 and AP75 of boxes and masks on the images of one or several instances files."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    parts = [json.loads(path.read_text(encoding="utf-8")) for path in truths]
+    parts = [json.loads(path.read_text(encoding="utf-8")) for path in ground_truths]
     annotations = [dict(row) for part in parts for row in part["annotations"]]
     images = [image for part in parts for image in part["images"]]
     metrics = {}
@@ -142,12 +142,12 @@ def judge(truths: Sequence[Path], detections: list[dict]) -> dict[str, dict[str,
             if not detections:
                 metrics[shape] = dict.fromkeys(("AP", "AP50", "AP75"), 0.0)
                 continue
-            truth = COCO()
-            truth.dataset = {"images": images, "annotations": annotations, "categories": parts[0]["categories"]}
-            truth.createIndex()
+            ground_truth = COCO()
+            ground_truth.dataset = {"images": images, "annotations": annotations, "categories": parts[0]["categories"]}
+            ground_truth.createIndex()
             # Of a result with a box pycocotools takes the area from there, even when masks are judged.
-            results = truth.loadRes([{key: row[key] for key in row if key != other} for row in detections])
-            evaluation = COCOeval(truth, results, kind)
+            results = ground_truth.loadRes([{key: row[key] for key in row if key != other} for row in detections])
+            evaluation = COCOeval(ground_truth, results, kind)
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
@@ -166,7 +166,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 def how_far_moved(weights: Path) -> dict[str, float]:
-    """L2 distance of weights from the start over the start's own norm: what is learnt, and batch statistics.
+    """L2 distance of weights from the start over the start's own norm: what is learned, and batch statistics.
 
     The class scores' last layer, whose shape follows the class count, is left out where it has another.
     """

@@ -89,7 +89,7 @@ def judge_goals(one: Summary, peers: Sequence[Summary]) -> str:
 
     Nuclei and toybox: mask AP +5 over the peer's default and +3 over its best setting; COCO photos: the peer's best
     less .5. Boxes no worse than the better of the two less .5, in no more CPU time than the default. The last epoch no
-    worse than the start less .5, and the best +2 over it; on COCO photos as they are, which the start has learnt, no
+    worse than the start less .5, and the best +2 over it; on COCO photos as they are, which the start has learned, no
     worse than it.
     """
     known = one.dataset.startswith("coco")

@@ -164,7 +164,7 @@ def paste_into_all(photos: dict, sprites: list[np.ndarray], folder: Path, draw: 
 
 
 def paste(picture: np.ndarray, sprite: np.ndarray, draw: random.Random) -> np.ndarray:
-    """Put a sprite somewhere into a picture, in place -> where it is, (H, W) bool."""
+    """Put a sprite somewhere into an image, in place -> where it is, (H, W) bool."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -235,12 +235,12 @@ def judged(weights: Path, dataset: str, task: Task, out: str) -> dict[str, dict]
     """Box and mask AP of weights: of the new class, of COCO's on photos, and of these on the dataset's own images."""
     size = COMMON["imgsz"]
     coco = coco_task(dataset, Path(out))
-    row = {"coco": judge([Path(coco.truth)], decode_seglab(weights, coco, COCO_SIZE))}
+    row = {"coco": judge([Path(coco.ground_truth)], decode_seglab(weights, coco, COCO_SIZE))}
     if dataset != "mixed":
-        return row | {"new": judge([Path(task.truth)], decode_seglab(weights, task, size))}
+        return row | {"new": judge([Path(task.ground_truth)], decode_seglab(weights, task, size))}
     new, known = (truth_of(task, wanted) for wanted in (True, False))
-    row["new"] = judge([new.truth], decode_seglab(weights, new, size))
-    row["together"] = judge([known.truth], decode_seglab(weights, known, COCO_SIZE))
+    row["new"] = judge([new.ground_truth], decode_seglab(weights, new, size))
+    row["together"] = judge([known.ground_truth], decode_seglab(weights, known, COCO_SIZE))
     return row
 
 
@@ -255,20 +255,20 @@ def coco_task(dataset: str, out: Path) -> Task:
     for image in content["images"]:
         image["file_name"] = image.pop("path")  # absolute, so that no copy is needed
     folder.mkdir(parents=True, exist_ok=True)
-    truth = folder / "instances.json"
-    if not truth.is_file():
-        write_json(truth, content)
-    return Task(folder.name, folder, truth, Path("/"))
+    ground_truth = folder / "instances.json"
+    if not ground_truth.is_file():
+        write_json(ground_truth, content)
+    return Task(folder.name, folder, ground_truth, Path("/"))
 
 
 def truth_of(task: Task, new: bool) -> Task:
     """A mixed dataset's ground truth of the new class alone, or of COCO's classes."""
-    content = json.loads(Path(task.truth).read_text(encoding="utf-8"))
+    content = json.loads(Path(task.ground_truth).read_text(encoding="utf-8"))
     for key, name in (("categories", "id"), ("annotations", "category_id")):
         content[key] = [row for row in content[key] if (row[name] == NEW_ID) == new]
-    path = Path(task.truth).with_name("new.json" if new else "known.json")
+    path = Path(task.ground_truth).with_name("new.json" if new else "known.json")
     write_json(path, content)
-    return task._replace(truth=path)
+    return task._replace(ground_truth=path)
 
 
 # --- all of them ---

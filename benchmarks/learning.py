@@ -1,8 +1,8 @@
-"""Learning photographs from scratch, here and by the peer: `python -m benchmarks.learning small` or `... default`.
+"""Learning photos from scratch, here and by the peer: `python -m benchmarks.learning small` or `... default`.
 
-small: seglab's documented `recipe=small`, as it is and with the targets that the peer's protocol takes for the truth
-(hard ones of a quarter of the resolution), beside the settings that served the peer best among those tried (AdamW
-1.5e-3 cosine, batch 2, 320 px, 500 epochs, no mosaic or flip, light scale and colour).
+small: seglab's documented `recipe=small`, as it is and with the targets that the peer's protocol takes for the ground
+truth (hard ones of a quarter of the resolution), beside the settings that served the peer best among those tried (AdamW
+1.5e-3 cosine, batch 2, 320 px, 500 epochs, no mosaic or flip, light scale and color).
 default: 100 epochs at 640 px with all defaults, the same for both, so with hard mask targets here too.
 
 Each tool trains in a process of its own on a copy of the dataset (the peer writes into it), one after the other, and
@@ -117,11 +117,11 @@ def main() -> None:
         print("\n" + json.dumps(answer))
         return
 
-    from seglab.data.catalogue import load_dataset
+    from seglab.datasets.load import load_dataset
 
     spec = load_dataset(options.data)
     with tempfile.TemporaryDirectory(prefix="learning-") as folder:
-        data = copied(spec, Path(folder) / "dataset", val="train")  # what is learnt is also what is validated
+        data = copied(spec, Path(folder) / "dataset", val="train")  # what is learned is also what is validated
         print(f"{os.cpu_count()} cores, seed {options.seed}")
         seconds, curves = {}, {}
         for tool in options.tools or SETTINGS[options.settings]:
@@ -139,7 +139,7 @@ def main() -> None:
                 f"{tool}: {answer['seconds']:.0f} s on {answer['threads']} threads, {len(curves[tool]['box'])} epochs"
             )
             print("  " + " | ".join(f"{name} {value:.3f}" for name, value in found.items()))
-            for split in ("train", "val"):  # both of the same pictures: augmented ones, and as they are
+            for split in ("train", "val"):  # both of the same images: augmented ones, and as they are
                 ends = {name: sum(values[-10:]) / 10 for name, values in losses(Path(folder) / tool, split).items()}
                 text = " | ".join(f"{name} {value:.3f}" for name, value in ends.items())
                 print(f"  mean {split} loss of the last 10 epochs: {text}", flush=True)

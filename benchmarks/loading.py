@@ -1,8 +1,8 @@
-"""What an image costs the processor before the network sees it, beside the peer (run as a black box), on one thread.
+"""What an image costs the CPU before the network sees it, beside the peer (run as a black box), on one thread.
 
     SEGLAB_DATASETS=... python -m benchmarks.loading
 
-The photographs of coco38, eight times over so that no tool keeps all of them in memory. Processor time, interleaved
+The photos of coco38, eight times over so that no tool keeps all of them in memory. Processor time, interleaved
 rounds in one process, medians; a ratio above 1 means that seglab is faster.
 """
 
@@ -20,10 +20,12 @@ os.environ.setdefault("YOLO_OFFLINE", "1")
 import cv2
 import torch
 
-from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import DatasetSpec, load_dataset, write_yaml
-from seglab.data.convert import convert_coco_labels
+from seglab.config import AugmentConfig
+from seglab.convert.conversion import convert_coco_labels
 from seglab.data.dataset import SegmentationDataset, epoch_order
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.formats.yolo import write_dataset_yaml
 
 COPIES, ROUNDS, IMAGES = 8, 7, 32
 
@@ -73,7 +75,7 @@ def make_dataset(root: Path) -> DatasetSpec:
         for copy in range(COPIES if labels.stat().st_size else 0):
             shutil.copy(path, root / f"images/train/{copy}_{path.name}")
             shutil.copy(labels, labels.with_name(f"{copy}_{labels.name}"))
-    write_yaml(root / "shelf.yaml", {"train": "images/train", "val": "images/train"}, spec.names)
+    write_dataset_yaml(root / "shelf.yaml", {"train": "images/train", "val": "images/train"}, spec.names)
     return load_dataset(root)
 
 

@@ -36,15 +36,15 @@ def main(counts: list[int]) -> None:
     torch.set_num_threads(1)
     print("| batch | objects an image | peer, ms | seglab, ms | ratio |\n|-|-|-|-|-|")
     for batch in (4, 16):
-        for objects in counts:
-            ms, ratios = compare(criterion, batch, objects)
+        for instances in counts:
+            ms, ratios = compare(criterion, batch, instances)
             spread = f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-            print(f"| {batch} | {objects} | {ms['peer']:.0f} | {ms['seglab']:.0f} | {spread} |", flush=True)
+            print(f"| {batch} | {instances} | {ms['peer']:.0f} | {ms['seglab']:.0f} | {spread} |", flush=True)
 
 
-def compare(criterion: Any, batch: int, objects: int) -> tuple[dict[str, float], list[float]]:
+def compare(criterion: Any, batch: int, instances: int) -> tuple[dict[str, float], list[float]]:
     """Median milliseconds of each side, and every round's ratio."""
-    raw, targets, theirs = case(batch, objects)
+    raw, targets, theirs = case(batch, instances)
     outputs = {"boxes": raw.boxes, "scores": raw.classes, "mask_coefficient": raw.coefficients}
     outputs |= {"proto": raw.prototypes, "feats": features(batch)}
     sides = {
@@ -58,18 +58,18 @@ def compare(criterion: Any, batch: int, objects: int) -> tuple[dict[str, float],
     return ms, [each["peer"] / each["seglab"] for each in rounds]
 
 
-def case(batch: int, objects: int) -> tuple[RawOutput, dict[str, Tensor], dict[str, Tensor]]:
+def case(batch: int, instances: int) -> tuple[RawOutput, dict[str, Tensor], dict[str, Tensor]]:
     """Random predictions, and disjoint-by-order rectangles as objects, in our terms and in the peer's."""
     generator = torch.Generator().manual_seed(0)
-    side = 16 * 16 ** torch.rand(batch * objects, 2, generator=generator)  # 16 to 256 pixels
-    corner = torch.rand(batch * objects, 2, generator=generator) * (SIZE - side)
+    side = 16 * 16 ** torch.rand(batch * instances, 2, generator=generator)  # 16 to 256 pixels
+    corner = torch.rand(batch * instances, 2, generator=generator) * (SIZE - side)
     boxes = (torch.cat((corner, corner + side), dim=1) / 4).round() * 4
-    index = torch.arange(batch).repeat_interleave(objects)
-    number = torch.arange(objects).repeat(batch) + 1
-    pictures = torch.zeros(batch, SIZE // 4, SIZE // 4)  # of object numbers: where objects overlap, the last one owns
+    index = torch.arange(batch).repeat_interleave(instances)
+    number = torch.arange(instances).repeat(batch) + 1
+    images = torch.zeros(batch, SIZE // 4, SIZE // 4)  # of object numbers: where objects overlap, the last one owns
     for image, each, (left, top, right, bottom) in zip(index, number, (boxes / 4).long().tolist()):
-        pictures[image, top:bottom, left:right] = each
-    masks = (pictures[index] == number[:, None, None]).half()
+        images[image, top:bottom, left:right] = each
+    masks = (images[index] == number[:, None, None]).half()
     classes = torch.randint(CLASSES, (len(boxes),), generator=generator)
     anchors = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
 
@@ -78,7 +78,7 @@ def case(batch: int, objects: int) -> tuple[RawOutput, dict[str, Tensor], dict[s
 
     tensors = normal(batch, 64, anchors), normal(batch, CLASSES, anchors) - 3, normal(batch, 32, anchors) * 0.4
     raw = RawOutput(*(t.requires_grad_() for t in (*tensors, normal(batch, 32, SIZE // 4, SIZE // 4) * 0.4)))
-    theirs = {"batch_idx": index.float(), "cls": classes.float()[:, None], "masks": pictures}
+    theirs = {"batch_idx": index.float(), "cls": classes.float()[:, None], "masks": images}
     theirs["bboxes"] = xyxy_to_xywh(boxes) / SIZE
     return raw, {"classes": classes, "boxes": boxes, "image_index": index, "masks": masks}, theirs
 

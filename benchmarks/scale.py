@@ -52,10 +52,10 @@ def outline(rng: np.random.Generator) -> str:
 
 
 def open_seglab(root: Path):
-    from seglab.data.augment import AugmentConfig
-    from seglab.data.catalogue import load_dataset
+    from seglab.config import AugmentConfig
     from seglab.data.dataset import SegmentationDataset
     from seglab.data.loader import build_loader, start_epoch
+    from seglab.datasets.load import load_dataset
 
     start = measured()
     dataset = SegmentationDataset(load_dataset(root / "large.yaml"), "train", 640, AugmentConfig())

@@ -1,7 +1,7 @@
 """Speed and memory beside the peer: `python -m benchmarks.speed`.
 
 Each tool runs in a process of its own (importing the peer sets one OpenMP thread, so threads are set afterwards and
-stated). The two take turns, A B A B ..., on the same weights and pictures; the figure is the median of the ratios.
+stated). The two take turns, A B A B ..., on the same weights and images; the figure is the median of the ratios.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # where the peer learns it is imported first, as it sets the number of threads
-    from seglab.data.catalogue import DatasetSpec
+    from seglab.datasets.spec import DatasetSpec
 
 ROUNDS = {"predict": 25, "train step": 9, "val": 5}
 IMPORTS = {"torch": "import torch", "seglab": "from seglab import YOLO", "peer": "from ultralytics import YOLO"}
@@ -84,10 +84,10 @@ def work(tool: str, task: str, data: str, threads: int) -> None:
 
 
 def training_batch(data: str) -> dict:
-    """Four letterboxed pictures at 640 with hard targets, as both tools' losses take them."""
-    from seglab.data.catalogue import load_dataset
+    """Four letterboxed images at 640 with hard targets, as both tools' losses take them."""
     from seglab.data.collate import collate
     from seglab.data.dataset import SegmentationDataset
+    from seglab.datasets.load import load_dataset
 
     dataset = SegmentationDataset(load_dataset(data), "train", 640, mask_targets="hard")
     return collate([dataset[i] for i in range(4)])
@@ -98,7 +98,7 @@ def prepare_seglab(task: str, data: str, threads: int):
     import torch
 
     from seglab import YOLO
-    from seglab.yolo import COURSE_WEIGHTS
+    from seglab.datasets.pretrained import COURSE_WEIGHTS
 
     torch.set_num_threads(threads)
     model = YOLO(COURSE_WEIGHTS)
@@ -138,7 +138,7 @@ def prepare_peer(task: str, data: str, threads: int):
     from ultralytics import YOLO
     from ultralytics.nn.tasks import SegmentationModel
 
-    from seglab.data.catalogue import load_dataset
+    from seglab.datasets.load import load_dataset
 
     torch.set_num_threads(threads)
     spec = load_dataset(data)
@@ -191,13 +191,13 @@ def first_image(data: str):
     """A photo as cv2 reads it."""
     import cv2
 
-    from seglab.data.catalogue import load_dataset
+    from seglab.datasets.load import load_dataset
 
     return cv2.imread(str(load_dataset(data).images("val")[0]))
 
 
 def weights_file() -> str:
-    from seglab.yolo import COURSE_WEIGHTS, find_weights
+    from seglab.datasets.pretrained import COURSE_WEIGHTS, find_weights
 
     return str(find_weights(COURSE_WEIGHTS))
 
@@ -222,15 +222,15 @@ def paired(task: str, data: str, threads: tuple[int, int]) -> dict:
 def copied(spec: DatasetSpec, out: Path, val: str = "val") -> Path:
     """A dataset copied into the new folder `out`, validated on its split `val` -> its YAML there.
 
-    The peer writes its caches beside the labels, and takes pictures one by one from a text file only.
+    The peer writes its caches beside the labels, and takes images one by one from a text file only.
     """
-    from seglab.data.catalogue import write_yaml
+    from seglab.formats.yolo import write_dataset_yaml
 
     shutil.copytree(spec.root, out)
     for role, split in (("train", "train"), ("val", val)):
         files = [str(out / file.relative_to(spec.root)) for file in spec.images(split)]
         (out / f"{role}.txt").write_text("\n".join(files), encoding="utf-8")
-    write_yaml(out / "data.yaml", {"train": "train.txt", "val": "val.txt"}, spec.names)
+    write_dataset_yaml(out / "data.yaml", {"train": "train.txt", "val": "val.txt"}, spec.names)
     return out / "data.yaml"
 
 
@@ -246,11 +246,11 @@ def main() -> None:
 
     folder = tempfile.TemporaryDirectory(prefix="speed-")
     if options.data is None:
-        from seglab.data.toybox.dataset import generate_dataset
+        from seglab.toybox.dataset import generate_dataset
 
         options.data = str(generate_dataset(Path(folder.name) / "speed", 48, seed=7, val=0.75))
     else:
-        from seglab.data.catalogue import load_dataset
+        from seglab.datasets.load import load_dataset
 
         options.data = str(copied(load_dataset(options.data), Path(folder.name) / "speed"))
     rounds = [{name: import_seconds(line) for name, line in IMPORTS.items()} for _ in range(9)]

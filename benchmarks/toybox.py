@@ -1,13 +1,13 @@
-"""What matters when masks are learnt, measured where the truth is exact and scenes are many.
+"""What matters when masks are learned, measured where the ground truth is exact and scenes are many.
 
     python -m benchmarks.toybox learn out=FOLDER [data=toybox-seg:10000] [imgsz=160] [seen=20000]
-    python -m benchmarks.toybox ceiling out=FOLDER [data=toybox-seg:10000]
+    python -m benchmarks.toybox upper_bound out=FOLDER [data=toybox-seg:10000]
 
-learn: YOLO11n-seg from scratch, each run shown the same number of pictures: 8, 80, 800 and 8,000 different scenes, hard
+learn: YOLO11n-seg from scratch, each run shown the same number of images: 8, 80, 800 and 8,000 different scenes, hard
 mask targets, finer ones, copy-paste. Every run adds a line to FOLDER/learn.csv, and runs that have one are not
 repeated; in the end FOLDER/learn.png is drawn. About a quarter of an hour a run on one core at 160 px.
-ceiling: the mask AP that perfect prototypes would reach at each input size, at a quarter and at half its resolution,
-printed and drawn as FOLDER/ceiling.png.
+upper_bound: the mask AP that perfect prototypes would reach at each input size, at a quarter and at half its
+resolution, printed and drawn as FOLDER/upper_bound.png.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from pathlib import Path
 import yaml
 
 from seglab import YOLO
-from seglab.data.catalogue import DatasetSpec, load_dataset
-from seglab.evaluation.ceiling import TARGETS, ceiling
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.diagnosis.upper_bound import TARGETS, upper_bounds
 
 RUNS = [  # what is varied; every run is also seed 0, AdamW, batch 8 and without mosaic
     ("8 scenes", 8, {}),
@@ -39,8 +40,8 @@ SETTINGS = {
     "scale": 0.3, "amp": "bf16", "val": False, "plots": False, "workers": 0, "exist_ok": True,
 }  # fmt: skip
 JUDGED = 200  # validation scenes
-SIZES = (160, 320, 480, 640, 960)  # input sizes of the ceiling
-CEILING = {name: TARGETS[name] for name in ("hard 1/4", "soft 1/4", "soft 1/2 on 1/4", "soft 1/2")}
+SIZES = (160, 320, 480, 640, 960)  # input sizes of the upper bounds
+COMPARED = {name: TARGETS[name] for name in ("hard 1/4", "soft 1/4", "soft 1/2 on 1/4", "soft 1/2")}
 
 
 def part_of(spec: DatasetSpec, train: int, val: int, folder: Path) -> Path:
@@ -111,22 +112,22 @@ def draw_learning(table: Path, path: Path) -> None:
     figure.savefig(path, dpi=100)
 
 
-def ceilings(out: Path, spec: DatasetSpec) -> None:
+def write_upper_bounds(out: Path, spec: DatasetSpec) -> None:
     import matplotlib.pyplot as plt
 
     with tempfile.TemporaryDirectory() as folder:
         few = load_dataset(str(part_of(spec, 1, 60, Path(folder))))
-        found = [ceiling(few, "val", size, CEILING) for size in SIZES]
-    print("| input size | " + " | ".join(f"{name}: AP (small)" for name in CEILING) + " |\n|-|" + "-|" * len(CEILING))
-    for size, figures in zip(SIZES, found):
-        cells = [f"{figures[name].twelve['AP']:.3f} ({figures[name].twelve['APs']:.3f})" for name in CEILING]
+        found = [upper_bounds(few, "val", size, COMPARED) for size in SIZES]
+    print("| input size | " + " | ".join(f"{name}: AP (small)" for name in COMPARED) + " |\n|-|" + "-|" * len(COMPARED))
+    for size, metrics in zip(SIZES, found):
+        cells = [f"{metrics[name].stats['AP']:.3f} ({metrics[name].stats['APs']:.3f})" for name in COMPARED]
         print(f"| {size} | " + " | ".join(cells) + " |")
     figure, axis = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
-    for name in CEILING:
-        axis.plot(SIZES, [figures[name].twelve["AP"] for figures in found], "o-", label=name)
+    for name in COMPARED:
+        axis.plot(SIZES, [metrics[name].stats["AP"] for metrics in found], "o-", label=name)
     axis.set(xlabel="input size, pixels", ylabel="mask AP of perfect predictions", ylim=(0, 1.02))
     axis.legend(frameon=False)
-    figure.savefig(out / "ceiling.png", dpi=100)
+    figure.savefig(out / "upper_bound.png", dpi=100)
 
 
 def main(what: str, out: str, data: str = "toybox-seg:10000", imgsz: str = "160", seen: str = "20000") -> None:
@@ -134,8 +135,8 @@ def main(what: str, out: str, data: str = "toybox-seg:10000", imgsz: str = "160"
     folder.mkdir(parents=True, exist_ok=True)
     if what == "learn":
         learn(folder, spec, int(imgsz), int(seen))
-    elif what == "ceiling":
-        ceilings(folder, spec)
+    elif what == "upper_bound":
+        write_upper_bounds(folder, spec)
     else:
         sys.exit(__doc__)
 

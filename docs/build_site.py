@@ -61,12 +61,12 @@ def build(out: Path) -> Path:
     for path in documents:
         place = path.relative_to(ROOT).with_suffix(".html")
         write_page(out, place, title_of(path), markdown(path))
-    listed = "".join(
+    decisions = "".join(
         f'<li><a href="{path.with_suffix(".html").name}">{html.escape(title_of(path))}</a></li>'
         for path in documents
         if path.parent.name == "decisions"
     )
-    write_page(out, "docs/decisions/index.html", "Decisions", f"<h1>Decisions</h1><ul>{listed}</ul>")
+    write_page(out, "docs/decisions/index.html", "Decisions", f"<h1>Decisions</h1><ul>{decisions}</ul>")
     write_lessons(out)
     write_reference(out)
 
@@ -82,17 +82,17 @@ def write_lessons(out: Path) -> None:
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
     paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     titles = [lesson_title(path) for path in paths]
+
+    def link(number: int, attributes: str = "") -> str:
+        return f'<a {attributes}href="{paths[number].stem}.html">{html.escape(titles[number])}</a>'
+
     for number, path in enumerate(paths):
         body, _ = exporter.from_filename(str(path))
-        turn = "".join(
-            f'<a rel="{rel}" href="{paths[other].stem}.html">{html.escape(titles[other])}</a>'
-            if 0 <= other < len(paths)
-            else "<span></span>"
-            for rel, other in (("prev", number - 1), ("next", number + 1))
-        )
-        write_page(out, f"notebooks/{path.stem}.html", titles[number], body + f'<p class="turn">{turn}</p>')
-    listed = "".join(f'<li><a href="{p.stem}.html">{html.escape(title)}</a></li>' for p, title in zip(paths, titles))
-    write_page(out, "notebooks/index.html", "Lessons", f'<h1>Lessons</h1><ul class="lessons">{listed}</ul>')
+        before = link(number - 1, 'rel="prev" ') if number > 0 else "<span></span>"
+        after = link(number + 1, 'rel="next" ') if number + 1 < len(paths) else "<span></span>"
+        write_page(out, f"notebooks/{path.stem}.html", titles[number], f'{body}<p class="turn">{before}{after}</p>')
+    lessons = "".join(f"<li>{link(number)}</li>" for number in range(len(paths)))
+    write_page(out, "notebooks/index.html", "Lessons", f'<h1>Lessons</h1><ul class="lessons">{lessons}</ul>')
 
 
 def write_reference(out: Path) -> None:
@@ -113,7 +113,8 @@ def write_reference(out: Path) -> None:
         warnings.filterwarnings("ignore", "Error parsing type annotation")
         pdoc.pdoc("seglab", output_directory=out / "api")
     for path in (out / "api").rglob("*.html"):
-        text, up = path.read_text(encoding="utf-8"), "../" * len(path.relative_to(out).parents[:-1])
+        text = path.read_text(encoding="utf-8")
+        up = "../" * len(path.relative_to(out).parents[:-1])
         search = '<input type="search"'
         text = text.replace(search, f'<p><a href="{up}index.html">seglab, the course</a></p>{search}', 1)
         path.write_text(text, encoding="utf-8")
@@ -121,7 +122,9 @@ def write_reference(out: Path) -> None:
 
 def write_page(out: Path, place: str | Path, title: str, body: str) -> None:
     """One page in the site's frame. Links to Markdown and notebooks go to their pages, names of modules to the API."""
-    up = "../" * (len(Path(place).parts) - 1)
+    up = "../" * (len(Path(place).parts) - 1)  # to the site's root
+
+    # What the page says.
     body = re.sub(r'(href="(?!https?:)[^"#]*?)(README)?\.(md|ipynb)(#[^"]*)?"', _page_of, body)
     body = re.sub(
         r"<code>(seglab/[\w/]+)\.py</code>",
@@ -130,6 +133,8 @@ def write_page(out: Path, place: str | Path, title: str, body: str) -> None:
     )
     body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
     body = re.sub(r' id="cell-id=', ' id="cell-', body)
+
+    # What stands around it on every page.
     parts = {"seglab": "index.html", "Lessons": "notebooks/index.html", "API": "api/seglab.html"}
     parts |= {"Explorer": "explorer.html", "Decisions": "docs/decisions/index.html", "Log": "docs/LOG.html"}
     if (out / "browser/index.html").is_file():

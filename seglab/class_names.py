@@ -1,8 +1,19 @@
-"""Which classes of two sets are the same ones: they are compared by their names."""
+"""Names of classes: COCO's, and which classes of two sets are the same ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+# The 80 classes of COCO in the order of class ids, as the official weights have them.
+COCO_NAMES = (
+    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, "
+    "parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, "
+    "handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, "
+    "surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, "
+    "broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, "
+    "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
+    "teddy bear, hair drier, toothbrush"
+).split(", ")
 
 
 def equal_classes(names: Mapping[int, str], known: Mapping[int, str]) -> dict[int, int]:

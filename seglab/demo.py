@@ -6,40 +6,46 @@ import csv
 import time
 from pathlib import Path
 
-from seglab.data.toybox.cells import NAME, generate_cells
-from seglab.yolo import COURSE_WEIGHTS, YOLO
+from seglab.datasets.pretrained import COURSE_WEIGHTS
+from seglab.toybox.cells import NAME, generate_cells
+from seglab.yolo import YOLO
 
 
 def demo(out: str | Path = "runs/demo", epochs: int = 8, imgsz: int = 320) -> dict[str, str]:
     """Fine-tune the course weights, which know toys, on cells under a microscope, and leave everything under `out`.
 
-    Prints one closing table and returns it: what was made -> where it is, and the metrics before and after.
+    imgsz: side of the network's input in pixels. Prints one closing table and returns it: what was made -> where it is,
+    and the metrics before and after.
     """
-    began, out = time.monotonic(), Path(out)
+    started, out = time.monotonic(), Path(out)
+    project = str(out)
     data = out / "cells" / "cells.yaml"
     if not data.is_file():
         generate_cells(data.parent)
-    folders = {"project": str(out), "exist_ok": True}
+
     model = YOLO(COURSE_WEIGHTS)
-    model.train(data=data, epochs=epochs, imgsz=imgsz, **folders, name="train")
+    model.train(data=data, epochs=epochs, imgsz=imgsz, project=project, name="train", exist_ok=True)
     with open(out / "train" / "results.csv", encoding="utf-8") as file:
         before = next(csv.DictReader(file))  # row 0: the start
-    metrics = model.val(data=data, imgsz=imgsz, plots=True, **folders, name="val")
+    metrics = model.val(data=data, imgsz=imgsz, plots=True, project=project, name="val", exist_ok=True)
+
     images = sorted((data.parent / "images" / "val").iterdir())
-    found = model.predict(images, imgsz=imgsz, save=True, save_txt=True, **folders, name="predict")
+    found = model.predict(images, imgsz=imgsz, save=True, save_txt=True, project=project, name="predict", exist_ok=True)
     exported = model.export(format="onnx", imgsz=imgsz, dynamic=True, out=out / "model")
-    again = YOLO(exported).predict(images)
+    found_by_file = YOLO(exported).predict(images)
+
     table = {
         "box mAP50-95": f"{float(before['metrics/mAP50-95(B)']):.3f} before, {metrics.box.map:.3f} after",
         "mask mAP50-95": f"{float(before['metrics/mAP50-95(M)']):.3f} before, {metrics.seg.map:.3f} after",
-        f"{NAME}s found": f"{sum(map(len, found))} by the weights, {sum(map(len, again))} by the ONNX file",
+        f"{NAME}s found": f"{sum(map(len, found))} by the weights, {sum(map(len, found_by_file))} by the ONNX file",
         "weights": str(out / "train" / "weights" / "best.safetensors"),
         "training curves": str(out / "train" / "results.png"),
         "validation curves": str(out / "val"),
         "annotated images": str(out / "predict"),
         "ONNX file": exported,
-        "time": f"{time.monotonic() - began:.0f} s",
+        "time": f"{time.monotonic() - started:.0f} s",
     }
     width = max(map(len, table))
-    print("\n".join(["", "seglab demo", *(f"  {name:<{width}}  {value}" for name, value in table.items())]))
+    rows = [f"  {name:<{width}}  {value}" for name, value in table.items()]
+    print("\n".join(["", "seglab demo", *rows]))
     return table

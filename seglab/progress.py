@@ -1,26 +1,28 @@
-"""A progress bar for work that is worth waiting for.
+"""A progress bar, for work that takes long enough to need one.
 
-The library of bars is imported with the first one: making a lock for them takes it some milliseconds.
+tqdm is imported with the first bar: making a lock for its bars takes it some milliseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from math import inf
 from typing import TypeVar
 
 Item = TypeVar("Item")
-LARGE = 200  # items from which a bar is shown: fewer are done before it could be read
+MIN_ITEMS = 200  # from which a bar is shown: fewer are done before it could be read
 LARGE_FILE = 1 << 24  # bytes, likewise
 
 
 def with_progress(items: Iterable[Item], what: str, unit: str = "image", count: float | None = None) -> Iterable[Item]:
-    """`items` under a bar named `what`, where there are enough of them to wait for; in notebooks it is a widget.
+    """`items` under a bar named `what`, where there are at least MIN_ITEMS of them; in notebooks it is a widget.
 
-    count: how many there are, for items that cannot tell themselves; infinity where nobody can.
+    count: how many there are, for items without a length; infinity where nobody knows.
     """
-    count = len(items) if count is None else count
-    if count < LARGE:
+    if count is None:
+        count = len(items) if isinstance(items, Sized) else inf
+    if count < MIN_ITEMS:
         return items
     from tqdm.auto import tqdm
 
@@ -28,8 +30,8 @@ def with_progress(items: Iterable[Item], what: str, unit: str = "image", count: 
 
 
 @contextmanager
-def byte_progress(what: str, size: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of bytes that have been read; there is a bar if `size` is worth one."""
+def byte_progress(what: str, size: int) -> Iterator[Callable[[int], object]]:
+    """A function to call with the number of bytes read since the last call; a bar is shown for a LARGE_FILE."""
     if size < LARGE_FILE:
         yield lambda count: None
         return

@@ -1,8 +1,8 @@
 """A GPU that is only pretended, for machines without one: it catches what mixes devices, and nothing about speed.
 
-Its tensors say that they lie on cuda:0, or on an Apple GPU (mps:0), and hold an ordinary tensor of the processor, which
+Its tensors say that they lie on cuda:0, or on an Apple GPU (mps:0), and hold an ordinary tensor of the CPU, which
 does the work. As with a real GPU, an operation that is given tensors of both devices fails (numbers without dimensions
-and indices may come from the processor), and such a tensor is no numpy array before `.cpu()`. As a real one of Apple's,
+and indices may come from the CPU), and such a tensor is no numpy array before `.cpu()`. As a real one of Apple's,
 mps:0 refuses float64; it also refuses what there went wrong without a word: convolutions of images whose channels lie
 last, and copies that nobody waits for. Autocast and streams it does not have.
 
@@ -25,7 +25,7 @@ from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 GPU = {"cuda": torch.device("cuda:0"), "mps": torch.device("mps:0")}
-# operations that may be given both: a GPU's tensor takes indices from the processor, and modules compare kinds
+# operations that may be given both: a GPU's tensor takes indices from the CPU, and modules compare kinds
 MIXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_to_copy", "_has_compatible_shallow_copy_type")
 
 
@@ -98,7 +98,7 @@ def _run(operation: Any, args: tuple, kwargs: dict) -> Any:
         on_gpu = bool(ours)
         others = [leaf for leaf in leaves if isinstance(leaf, Tensor) and not isinstance(leaf, OnGpu) and leaf.dim()]
         if ours and others and name not in MIXING:
-            raise RuntimeError(f"{operation} is given tensors of both devices; on the processor: {others[0].shape}")
+            raise RuntimeError(f"{operation} is given tensors of both devices; on the CPU: {others[0].shape}")
     Pretending.operations += on_gpu
     real_args, real_kwargs = tree.tree_unflatten([_real(leaf) for leaf in leaves], spec)
     result = operation(*real_args, **real_kwargs)

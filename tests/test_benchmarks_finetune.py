@@ -68,12 +68,12 @@ class TestJudging:
         return {"bbox": [left, top, width, height], "segmentation": segmentation, "area": width * height}
 
     def write(self, path, image_id, *places):
-        objects = [
+        instances = [
             {"id": 10 * image_id + n, "image_id": image_id, "category_id": 7, "iscrowd": 0, **self.rectangle(*place)}
             for n, place in enumerate(places)
         ]
         images = [{"id": image_id, "height": 40, "width": 60}]
-        content = {"images": images, "annotations": objects, "categories": [{"id": 7, "name": "cup"}]}
+        content = {"images": images, "annotations": instances, "categories": [{"id": 7, "name": "cup"}]}
         path.write_text(json.dumps(content))
         return path
 
@@ -81,24 +81,24 @@ class TestJudging:
         return {"image_id": image_id, "category_id": 7, "score": score, **self.rectangle(*place)}
 
     def test_perfect_detections_score_one_and_none_scores_zero(self, tmp_path):
-        truth = self.write(tmp_path / "a.json", 1, (5, 5, 20, 10), (30, 20, 10, 10))
+        ground_truth = self.write(tmp_path / "a.json", 1, (5, 5, 20, 10), (30, 20, 10, 10))
         perfect = [self.found(1, 0.9, 5, 5, 20, 10), self.found(1, 0.8, 30, 20, 10, 10)]
-        assert judge([truth], perfect) == metrics(pytest.approx(1.0), pytest.approx(1.0))
-        assert judge([truth], []) == metrics(0.0, 0.0)
+        assert judge([ground_truth], perfect) == metrics(pytest.approx(1.0), pytest.approx(1.0))
+        assert judge([ground_truth], []) == metrics(0.0, 0.0)
 
     def test_masks_and_boxes_are_judged_apart(self, tmp_path):
-        truth = self.write(tmp_path / "a.json", 1, (5, 5, 20, 10))
+        ground_truth = self.write(tmp_path / "a.json", 1, (5, 5, 20, 10))
         half = self.found(1, 0.9, 5, 5, 20, 10) | {"segmentation": self.rectangle(5, 5, 10, 10)["segmentation"]}
-        found = judge([truth], [half])
+        found = judge([ground_truth], [half])
         assert found["box"]["AP"] == pytest.approx(1.0)
         assert found["mask"]["AP"] == pytest.approx(0.1)  # overlap one half: good enough at the least threshold alone
 
     def test_detections_of_several_folds_are_ranked_together(self, tmp_path):
-        truths = [self.write(tmp_path / f"{n}.json", n, (5, 5, 20, 10)) for n in (1, 2)]
+        ground_truths = [self.write(tmp_path / f"{n}.json", n, (5, 5, 20, 10)) for n in (1, 2)]
         right, wrong = self.found(1, 0.3, 5, 5, 20, 10), self.found(2, 0.9, 40, 30, 5, 5)
-        assert judge(truths[:1], [right])["mask"]["AP"] == pytest.approx(1.0)
+        assert judge(ground_truths[:1], [right])["mask"]["AP"] == pytest.approx(1.0)
         # The false one comes first: precision 1/2 up to a recall of 1/2, of 101 recalls that is 51.
-        assert judge(truths, [right, wrong])["mask"]["AP"] == pytest.approx(0.5 * 51 / 101)
+        assert judge(ground_truths, [right, wrong])["mask"]["AP"] == pytest.approx(0.5 * 51 / 101)
 
 
 class TestTable:

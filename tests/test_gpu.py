@@ -1,4 +1,4 @@
-"""What a GPU must do as a processor does, one of Nvidia's and one of Apple's. Where there is none, both are pretended
+"""What a GPU must do as a CPU does, one of Nvidia's and one of Apple's. Where there is none, both are pretended
 (tests/pretended_gpu.py): that shows that no operation mixes devices, not how a GPU rounds, and what needs a real one is
 skipped.
 
@@ -18,9 +18,12 @@ import pytest
 import torch
 
 import seglab.training.trainer as trainer
+import seglab.training.validation as validation
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
+from seglab.device import batch_to_device
 from seglab.model.weights import load_weights
+from seglab.training.engine import is_finite
 
 from .pretended_gpu import pretended_gpu
 
@@ -89,7 +92,7 @@ def test_training_works_and_repeats_in_every_number_format(tmp_path, monkeypatch
     monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: dtype)
     model = YOLO("toybox-n")
     model.train(**SHORT, device=device, project=str(tmp_path), name="whole", lr0=1e-4)
-    assert trainer.is_finite(model.network)
+    assert is_finite(model.network)
     assert YOLO("toybox-n").train(**SHORT, device=device, project=str(tmp_path), name="again", lr0=1e-4).seg.map > 0.1
     one, two = (load_weights(tmp_path / name / "weights/last.safetensors").state for name in ("whole", "again"))
     way = max((one[name] - two[name]).abs().max().item() for name in one if one[name].is_floating_point())
@@ -98,7 +101,8 @@ def test_training_works_and_repeats_in_every_number_format(tmp_path, monkeypatch
 
 def test_memory_is_pinned_only_for_a_cuda_gpu(tmp_path, monkeypatch, device):
     pinned, build = [], trainer.build_loader
-    monkeypatch.setattr(trainer, "build_loader", lambda *a, **o: pinned.append(o["pin_memory"]) or build(*a, **o))
+    for module in (trainer, validation):
+        monkeypatch.setattr(module, "build_loader", lambda *a, **o: pinned.append(o["pin_memory"]) or build(*a, **o))
     for where in ("cpu", device):
         YOLO("toybox-n").train(**{**SHORT, "epochs": 1}, device=where, project=str(tmp_path))
     assert pinned == [False, False, device == "cuda", device == "cuda"]  # to learn from and to compare with, each
@@ -145,7 +149,7 @@ def test_results_and_tools_work_with_what_lies_on_a_gpu(device):
         widgets.overlap_explorer(model, sample),
         widgets.assignment(model, collate([dataset[0], dataset[1]])),
     ):
-        assert panel.picture.value
+        assert panel.image.value
 
 
 def test_training_begins_where_the_processors_would(device):
@@ -157,8 +161,9 @@ def test_training_begins_where_the_processors_would(device):
     batch = next(iter(build_loader(SegmentationDataset(load_dataset("toybox8-seg"), "train", 160), 4)))
     network, terms = YOLO("toybox-n").network, []
     for where in ("cpu", device):
-        images, targets = trainer.to_device(batch, torch.device(where))
-        terms.append(segmentation_loss(network.to(where)(images), targets, LossGains())[1].cpu())
+        images, targets = batch_to_device(batch, torch.device(where))
+        found = segmentation_loss(network.to(where)(images), targets, LossGains())[1]
+        terms.append({name: value.cpu() for name, value in found.items()})
     torch.testing.assert_close(*terms, rtol=1e-3, atol=1e-3)
 
 

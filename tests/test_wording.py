@@ -2,7 +2,7 @@
 
 import pytest
 
-from seglab.wording import counted
+from seglab.wording import pluralize
 
 
 @pytest.mark.parametrize(
@@ -14,4 +14,4 @@ def test_number_and_thing_agree(said):
     number, thing = said.split(" ", 1)
     singular = {"pairs": "pair", "cups": "cup", "buses": "bus", "wine glasses": "wine glass", "benches": "bench",
                 "toothbrushes": "toothbrush", "classes": "class", "boxes": "box"}.get(thing, thing)  # fmt: skip
-    assert counted(int(number), singular) == said
+    assert pluralize(int(number), singular) == said

@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from seglab import YOLO
+from seglab.class_names import COCO_NAMES
 from seglab.cli import main
-from seglab.data.catalogue import COCO_NAMES, load_dataset, write_yaml
+from seglab.datasets.load import load_dataset
+from seglab.datasets.pretrained import find_weights
 from seglab.errors import SeglabError
+from seglab.export.registry import weights_beside
+from seglab.formats.yolo import write_dataset_yaml
 from seglab.model.transfer import Transfer, describe_transfer, init_network
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.record import Record
-from seglab.yolo import find_weights, weights_beside
+from seglab.training.checkpoint import CheckpointWriter
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def trained(tmp_path_factory) -> YOLO:
 def test_build_from_yaml_then_load(tmp_path, capsys):
     save_weights(tmp_path / "pretrained.safetensors", YOLO11Seg("n", 80).state_dict(), {"license": "AGPL-3.0"})
     model = YOLO("yolo11n-seg.yaml").load(tmp_path / "pretrained.safetensors")
-    assert model.licence == "AGPL-3.0"
+    assert model.license == "AGPL-3.0"
     assert "561 of 561 tensors" in capsys.readouterr().out
     expected = load_weights(tmp_path / "pretrained.safetensors").state
     assert torch.equal(model.network.state_dict()["model.0.conv.weight"], expected["model.0.conv.weight"])
@@ -43,11 +46,11 @@ class _Nothing:
 
 @pytest.fixture
 def given_to_training(monkeypatch):
-    """First weights, arguments and licence of every training, which then does nothing."""
+    """First weights, arguments and license of every training, which then does nothing."""
     given = []
 
-    def train(network, spec, config, licence, start, knowledge):
-        given.append((network.state_dict()["model.0.conv.weight"].clone(), config, licence))
+    def train(network, spec, config, license, start, knowledge):
+        given.append((network.state_dict()["model.0.conv.weight"].clone(), config, license))
         return _Nothing()
 
     monkeypatch.setattr("seglab.training.trainer.train", train)
@@ -73,7 +76,7 @@ def test_pretrained_says_where_training_starts(given_to_training, tmp_path, caps
     started = load_weights(find_weights("toybox-n")).state["model.0.conv.weight"]
     drawn = YOLO("yolo11n-seg.yaml").network.state_dict()["model.0.conv.weight"]
     other = save_weights(tmp_path / "other.safetensors", YOLO11Seg("n", 10).state_dict(), {"license": "MIT"})
-    for model, pretrained, expected, licence in (
+    for model, pretrained, expected, license in (
         ("toybox-n", True, started, "Apache-2.0"),
         ("toybox-n", False, drawn, "unknown"),
         ("toybox-n", other, load_weights(other).state["model.0.conv.weight"], "MIT"),
@@ -83,8 +86,8 @@ def test_pretrained_says_where_training_starts(given_to_training, tmp_path, caps
         YOLO(model).train(data="toybox8-seg", pretrained=pretrained)
         assert main(["train", f"model={model}", "data=toybox8-seg", f"pretrained={pretrained}"]) == 0
         for first, config, told in given_to_training[-2:]:
-            assert torch.equal(first, expected) and told == licence and config.recipe == "auto"
-    with pytest.raises(SeglabError, match="there is no model 'nowhere'"):
+            assert torch.equal(first, expected) and told == license and config.recipe == "auto"
+    with pytest.raises(SeglabError, match="no model 'nowhere'"):
         YOLO("toybox-n").train(data="toybox8-seg", pretrained="nowhere")
     with pytest.raises(SeglabError, match="pretrained=None must be of type"):
         YOLO("toybox-n").train(data="toybox8-seg", pretrained=None)
@@ -190,7 +193,7 @@ def test_a_transfer_lists_everything_by_branch():
 
 def test_the_doctor_leaves_the_network_where_and_as_it_is(trained, monkeypatch):
     seen = {}
-    monkeypatch.setattr("seglab.evaluation.doctor.doctor", lambda *_, network, **__: seen.update(network=network))
+    monkeypatch.setattr("seglab.diagnosis.doctor.doctor", lambda *_, network, **__: seen.update(network=network))
     trained.doctor("toybox8-seg", device="cpu")
     assert seen["network"] is not trained.network
     own, examined = trained.network.state_dict(), seen["network"].state_dict()
@@ -231,7 +234,7 @@ def test_the_data_of_a_training_elsewhere(tmp_path, monkeypatch, data, classes, 
 
 def test_data_that_is_here_stays(tmp_path):
     spec = load_dataset("toybox8-seg")
-    write_yaml(tmp_path / "coco.yaml", {"train": str(spec.root / "images/train")}, spec.names)
+    write_dataset_yaml(tmp_path / "coco.yaml", {"train": str(spec.root / "images/train")}, spec.names)
     path = write_checkpoint(tmp_path / "y.pt", "toybox-n", data=str(tmp_path / "coco.yaml"))
     assert YOLO(path).overrides["data"] == str(tmp_path / "coco.yaml")
 
@@ -243,7 +246,7 @@ def test_what_is_saved_as_pt_opens_as_pt(tmp_path, monkeypatch, capsys):
         assert model.save(name) == Path(written) and Path(written).is_file() and not Path("y.pt").exists()
         assert (f"saved to {written}" in capsys.readouterr().out) == (name != written)
         again = YOLO(name)
-        assert again.names == model.names and again.licence == "Apache-2.0"
+        assert again.names == model.names and again.license == "Apache-2.0"
         assert torch.equal(again.network.state_dict()["model.0.conv.weight"], model.network.model[0].conv.weight)
     write_checkpoint("old.pt", "toybox-n")
     with pytest.raises(SeglabError, match=r"save as old\.safetensors"):  # YOLO("old.pt") would open the old file
@@ -262,14 +265,14 @@ def test_models_by_name(tmp_path, monkeypatch):
 def test_an_export_lands_beside_the_file_or_here(tmp_path, monkeypatch):
     places = []
 
-    def export(network, names, format, out, imgsz, licence, mask_targets):
+    def export(network, names, format, out, imgsz, license, mask_targets):
         places.append(out)
 
     monkeypatch.setattr("seglab.export.exporter.export", export)
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     write_checkpoint(tmp_path / "cache/yolo11n-seg.pt", "toybox-n")
-    monkeypatch.setattr("seglab.yolo.fetch", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr("seglab.datasets.pretrained.fetch", lambda name: tmp_path / "cache" / name)
     own = YOLO("toybox-n").save(tmp_path / "best.safetensors")
     for model in ("toybox-n", "yolo11n-seg.pt", own, "yolo11n-seg.yaml"):
         YOLO(model).export(simplify=True, device="cpu", opset=17)
@@ -286,11 +289,11 @@ def test_what_only_the_peer_has_is_said(trained):
     trained.predict("toybox8-seg", retina_masks=True, augment=False, visualize=False)
     with pytest.raises(SeglabError, match=r"call show\(\) on each result"):
         trained.predict("toybox8-seg", show=True)
-    with pytest.raises(SeglabError, match="say it to predict"):
+    with pytest.raises(SeglabError, match=r"pass it to predict\(\)"):
         trained.val(save_txt=True)
     with pytest.raises(SeglabError, match="opset 17"):
         trained.export(opset=12)
-    with pytest.raises(SeglabError, match="say how long in epochs="):
+    with pytest.raises(SeglabError, match="set the length with epochs="):
         trained.train(data="toybox8-seg", time=2)
 
 
@@ -407,14 +410,14 @@ def official(monkeypatch, tmp_path):
     """Something under the official name: random weights of the right shapes, as nothing may be downloaded here."""
     path = save_weights(tmp_path / "yolo11n-seg.safetensors", YOLO11Seg("n", 80).state_dict(), {"license": "AGPL-3.0"})
     asked = []
-    monkeypatch.setattr("seglab.yolo.fetch", lambda name: asked.append(name) or path)
+    monkeypatch.setattr("seglab.datasets.pretrained.fetch", lambda name: asked.append(name) or path)
     monkeypatch.chdir(tmp_path)
     return asked
 
 
 def test_detection_weights_stand_for_those_with_masks(official, capsys):
     YOLO("yolo11n-seg.yaml").load("yolo11n.pt")
-    assert official == ["yolo11n-seg.pt"] and "taking yolo11n-seg.pt" in capsys.readouterr().out
+    assert official == ["yolo11n-seg.pt"] and "using yolo11n-seg.pt" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -428,7 +431,7 @@ def stand_in(monkeypatch, tmp_path):
 def test_the_segmentation_page_builds_and_trains(stand_in):
     for model in (YOLO("yolo11n-seg.yaml"), YOLO("yolo11n-seg.pt"), YOLO("yolo11n-seg.yaml").load("yolo11n-seg.pt")):
         results = model.train(data="toybox8-seg.yaml", epochs=1, imgsz=64, plots=False, workers=0)
-        assert load_weights(model.path).metadata["license"] == model.licence
+        assert load_weights(model.path).metadata["license"] == model.license
         assert model.val().seg.map == pytest.approx(results.seg.map)
 
 
@@ -449,7 +452,7 @@ def test_the_segmentation_page_validates_predicts_and_exports(stand_in, monkeypa
             assert mask.shape == (height, width) and polygon.shape[1] == 2
             np.testing.assert_allclose(shares * [width, height], polygon, rtol=1e-5)
     monkeypatch.setenv("SEGLAB_OFFLINE", "1")
-    with pytest.raises(SeglabError, match=r"forbids fetching https://ultralytics\.com/images/bus\.jpg"):
+    with pytest.raises(SeglabError, match=r"cannot fetch https://ultralytics\.com/images/bus\.jpg while SEGLAB"):
         model("https://ultralytics.com/images/bus.jpg")
 
     exported = model.export(format="onnx")
@@ -458,7 +461,7 @@ def test_the_segmentation_page_validates_predicts_and_exports(stand_in, monkeypa
     assert len(again) == len(model(str(picture), conf=0.5, rect=False)[0]) > 0
 
 
-@pytest.mark.parametrize("data", ["toybox8-seg", "toybox-fresh:3"])  # files, and pictures made when needed
+@pytest.mark.parametrize("data", ["toybox8-seg", "toybox-fresh:3"])  # files, and images made when needed
 def test_resume_goes_on_with_the_run_of_the_weights(tmp_path, monkeypatch, data):
     arguments = {"data": data, "imgsz": 64, "batch": 4, "workers": 0, "plots": False, "val": False}
 
@@ -466,9 +469,9 @@ def test_resume_goes_on_with_the_run_of_the_weights(tmp_path, monkeypatch, data)
         add(self, good, progress, better)
         raise KeyboardInterrupt
 
-    add = Record.add
+    add = CheckpointWriter.add
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Record, "add", stop_after_one)
+        patch.setattr(CheckpointWriter, "add", stop_after_one)
         YOLO("yolo11n-seg.yaml").train(epochs=2, project=str(tmp_path), name="cut", **arguments)
     YOLO("yolo11n-seg.yaml").train(epochs=2, project=str(tmp_path), name="whole", **arguments)
     assert main(["train", "resume", f"model={tmp_path}/cut/weights/last.pt"]) == 0
@@ -480,9 +483,9 @@ def test_a_resumed_run_brings_its_model_and_its_data(tmp_path, monkeypatch):
     project, spec = str(tmp_path / "runs"), load_dataset("toybox8-seg")
     small = {"imgsz": 32, "batch": 4, "workers": 0, "plots": False, "val": False, "project": project, "name": "cut"}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Record, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(CheckpointWriter, "add", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         YOLO("yolo11s-seg.yaml").train(data="toybox8-seg", epochs=1, **small)
-    write_yaml(
+    write_dataset_yaml(
         tmp_path / "two.yaml", {split: str(spec.root / "images" / split) for split in ("train", "val")}, {0: "a"}
     )
     with pytest.raises(SeglabError, match=r"learns 10 classes and .* has 1"):
@@ -498,7 +501,7 @@ def test_an_exported_file_finds_its_weights(tmp_path):
     save_weights(tmp_path / "best.safetensors", {"a": torch.zeros(1)}, {})
     for name in ("best.onnx", "best_ncnn_model", "best.torchscript"):
         assert weights_beside(tmp_path / name) == tmp_path / "best.safetensors"
-    with pytest.raises(SeglabError, match="say model="):
+    with pytest.raises(SeglabError, match="as model="):
         weights_beside(tmp_path / "last.onnx")
 
 
@@ -512,4 +515,4 @@ def test_a_prediction_saves_what_it_is_asked_for(tmp_path, monkeypatch):
     assert len(list(Path("runs/segment/predict").glob("*.jpg"))) == 4
     assert len(list(Path("runs/segment/predict/crops").rglob("*.jpg"))) == sum(map(len, results)) > 20
     with pytest.raises(SeglabError, match="save='yes' must be of type bool"):
-        model.predict("toybox8-seg", save="yes", stream=True)  # at once, not with the first picture
+        model.predict("toybox8-seg", save="yes", stream=True)  # at once, not with the first image

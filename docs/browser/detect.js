@@ -1,17 +1,17 @@
 // Instance segmentation in the browser: an end-to-end ONNX file of seglab, run by onnxruntime-web, all from this folder.
 //
 // The file takes `image` (height, width, 3) uint8 RGB and gives `boxes` (N, 4) left, top, right, bottom in its pixels,
-// `scores` (N), `classes` (N) and `masks` (N, height, width): letterbox, suppression and masks are inside the graph.
+// `scores` (N), `classes` (N) and `masks` (N, height, width): letterbox, NMS and masks are inside the graph.
 
 import * as ort from "./ort.wasm.bundle.min.mjs";
 
 const MODEL = "toybox-n.onnx";
 const EXAMPLE = "example.jpg";
-const LONGEST = 1280; // larger photos are scaled down: masks take 4 bytes a pixel and object while they are made
+const MAX_SIDE = 1280; // larger images are scaled down: masks take 4 bytes per pixel and object while they are made
 
 ort.env.wasm.numThreads = 1; // more would need headers that a plain web server does not send
 
-export let latest = null; // what was found last, for whoever imports this module
+export let latest = null; // the last detections, for whoever imports this module
 
 // --- the network ---
 
@@ -23,8 +23,8 @@ export async function loadModel(url) {
   return { session: await ort.InferenceSession.create(bytes), names };
 }
 
-// The key-value pairs an ONNX file carries. It is a protocol buffer: fields one after another, each a tag (number and
-// kind), then a number, or a length and so many bytes. Of the model, field 14 is a pair; of a pair, 1 is key, 2 value.
+// The key-value pairs of an ONNX file. It is a protocol buffer: fields one after another, each a tag (number and wire
+// type), then a number, or a length and so many bytes. In the model, field 14 is a pair; in a pair, 1 is key, 2 value.
 export function metadata(bytes) {
   const text = (field) => new TextDecoder().decode(field.bytes);
   const pairs = fields(bytes).filter((field) => field.number === 14).map((field) => fields(field.bytes));
@@ -32,28 +32,28 @@ export function metadata(bytes) {
 }
 
 function fields(bytes) {
-  let place = 0;
+  let position = 0;
   const number = () => {
     let value = 0;
     for (let factor = 1; ; factor *= 128) {
-      const byte = bytes[place++];
+      const byte = bytes[position++];
       value += (byte % 128) * factor;
       if (byte < 128) return value;
     }
   };
   const found = [];
-  while (place < bytes.length) {
+  while (position < bytes.length) {
     const tag = number();
-    const length = number(); // a number of its own where the kind is 0
+    const length = number(); // the value itself where the wire type is 0
     if (tag % 8 === 2) {
-      found.push({ number: tag >> 3, bytes: bytes.subarray(place, place + length) });
-      place += length;
-    } else if (tag % 8 !== 0) throw new Error("this is no ONNX file");
+      found.push({ number: tag >> 3, bytes: bytes.subarray(position, position + length) });
+      position += length;
+    } else if (tag % 8 !== 0) throw new Error("this is not an ONNX file");
   }
   return found;
 }
 
-// ImageData of a photo -> {width, height, objects: [{name, classId, score, box, mask}]}, best first; a mask is a
+// ImageData -> {width, height, objects: [{name, classId, score, box, mask}]}, highest score first; a mask is a
 // Uint8Array of width * height zeros and ones.
 export async function detect(model, { data, width, height }) {
   const rgb = new Uint8Array(3 * width * height);
@@ -61,39 +61,39 @@ export async function detect(model, { data, width, height }) {
     for (let channel = 0; channel < 3; channel++) rgb[3 * pixel + channel] = data[4 * pixel + channel];
   }
   const image = new ort.Tensor("uint8", rgb, [height, width, 3]);
-  const found = await model.session.run({ image }, ["boxes", "scores", "classes", "masks"]);
-  const objects = Array.from(found.scores.data, (score, index) => {
-    const classId = Number(found.classes.data[index]);
+  const outputs = await model.session.run({ image }, ["boxes", "scores", "classes", "masks"]);
+  const objects = Array.from(outputs.scores.data, (score, index) => {
+    const classId = Number(outputs.classes.data[index]);
     return {
       name: model.names[classId],
       classId,
       score,
-      box: Array.from(found.boxes.data.slice(4 * index, 4 * index + 4)),
-      mask: found.masks.data.slice(index * width * height, (index + 1) * width * height),
+      box: Array.from(outputs.boxes.data.slice(4 * index, 4 * index + 4)),
+      mask: outputs.masks.data.slice(index * width * height, (index + 1) * width * height),
     };
   });
   return { width, height, objects };
 }
 
-// --- the picture ---
+// --- the image ---
 
-const hue = (classId) => Math.round(classId * 137.5) % 360; // golden angle: neighbours differ
+const hue = (classId) => Math.round(classId * 137.5) % 360; // golden angle: neighbors differ
 
-// Draw a photo (anything a canvas can draw) at its own size, or at most LONGEST, and return its pixels.
-function show(photo, canvas) {
-  const scale = Math.min(1, LONGEST / Math.max(photo.width, photo.height));
-  canvas.width = Math.round(photo.width * scale);
-  canvas.height = Math.round(photo.height * scale);
+// Draw an image (anything a canvas can draw) at its own size, or at most MAX_SIDE, and return its pixels.
+function show(image, canvas) {
+  const scale = Math.min(1, MAX_SIDE / Math.max(image.width, image.height));
+  canvas.width = Math.round(image.width * scale);
+  canvas.height = Math.round(image.height * scale);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  context.drawImage(photo, 0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-// Masks, boxes and labels over the photo on the canvas; small objects over large ones.
+// Masks, boxes and labels over the image on the canvas; small objects over large ones.
 function draw({ width, height, objects }, canvas) {
   const context = canvas.getContext("2d");
-  const line = Math.max(2, Math.round((width + height) / 500));
+  const lineWidth = Math.max(2, Math.round((width + height) / 500));
   const area = ({ box: [left, top, right, bottom] }) => (right - left) * (bottom - top);
   const layer = new OffscreenCanvas(width, height).getContext("2d");
   for (const { mask, classId } of [...objects].sort((a, b) => area(b) - area(a))) {
@@ -104,18 +104,20 @@ function draw({ width, height, objects }, canvas) {
     layer.putImageData(tint, 0, 0);
     context.drawImage(layer.canvas, 0, 0);
   }
-  context.font = `600 ${6 * line + 4}px system-ui, sans-serif`;
+  context.font = `600 ${6 * lineWidth + 4}px system-ui, sans-serif`;
   context.textBaseline = "bottom";
-  context.lineWidth = line;
+  context.lineWidth = lineWidth;
   for (const { box: [left, top, right, bottom], classId, name, score } of [...objects].reverse()) {
     const label = `${name} ${score.toFixed(2)}`;
-    const wide = context.measureText(label).width + 2 * line, high = 6 * line + 8;
-    const x = Math.max(0, Math.min(left, width - wide)), y = Math.max(top, high);
+    const labelWidth = context.measureText(label).width + 2 * lineWidth;
+    const labelHeight = 6 * lineWidth + 8;
+    const x = Math.max(0, Math.min(left, width - labelWidth));
+    const y = Math.max(top, labelHeight);
     context.strokeStyle = context.fillStyle = `hsl(${hue(classId)} 90% 30%)`;
     context.strokeRect(left, top, right - left, bottom - top);
-    context.fillRect(x, y - high, wide, high);
+    context.fillRect(x, y - labelHeight, labelWidth, labelHeight);
     context.fillStyle = "white";
-    context.fillText(label, x + line, y - 1);
+    context.fillText(label, x + lineWidth, y - 1);
   }
 }
 
@@ -138,13 +140,13 @@ function list({ objects }, table) {
 
 // --- the page ---
 
-const part = (id) => document.getElementById(id);
-const say = (text) => (part("status").textContent = text);
-const controls = [part("example"), part("file"), part("camera")];
+const element = (id) => document.getElementById(id);
+const say = (text) => (element("status").textContent = text);
+const controls = [element("example"), element("file"), element("camera")];
 
-// Run an action with the controls switched off; whatever goes wrong is said on the page.
+// Run an action with the controls switched off; any error is shown on the page.
 async function act(action) {
-  if (controls[0].disabled) return; // busy: a photo dropped meanwhile waits for the next drop
+  if (controls[0].disabled) return; // busy: an image dropped meanwhile is not taken
   const focused = document.activeElement;
   controls.forEach((control) => (control.disabled = true));
   try {
@@ -153,49 +155,54 @@ async function act(action) {
     say(`That did not work: ${error.message}`);
   }
   controls.forEach((control) => (control.disabled = false));
-  if (controls.includes(focused)) focused.focus(); // switching off took the focus away
+  if (controls.includes(focused)) focused.focus(); // disabling took the focus away
 }
 
-async function look(blob) {
-  const photo = await createImageBitmap(blob); // turned upright as its EXIF says
+async function detectIn(source) {
+  const image = await createImageBitmap(source); // turned upright as its EXIF says
   stopCamera();
-  const canvas = part("picture");
-  const pixels = show(photo, canvas);
-  say("Looking ...");
+  const canvas = element("image");
+  const pixels = show(image, canvas);
+  say("Detecting ...");
   await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
   const start = performance.now();
   latest = await detect(await model, pixels);
   const seconds = ((performance.now() - start) / 1000).toFixed(2);
   draw(latest, canvas);
-  list(latest, part("results"));
+  list(latest, element("results"));
   const count = latest.objects.length;
   const names = latest.objects.map(({ name }) => name).join(", ");
-  canvas.setAttribute("aria-label", count ? `The photo with ${count} objects marked: ${names}` : "The photo; nothing found");
+  canvas.setAttribute("aria-label", count ? `The image with ${count} objects marked: ${names}` : "The image; nothing found");
   say(`${count || "No"} object${count === 1 ? "" : "s"} found in ${seconds} s${count ? `: ${names}` : ""}.`);
 }
 
+async function detectInExample() {
+  const response = await fetch(EXAMPLE);
+  await detectIn(await response.blob());
+}
+
 async function camera() {
-  const preview = part("preview");
+  const preview = element("preview");
   if (!preview.srcObject) {
     if (!navigator.mediaDevices) throw new Error("cameras open on https:// and localhost pages only");
     preview.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     await preview.play();
     preview.hidden = false;
-    part("picture").hidden = true;
-    part("camera").textContent = "Take photo";
+    element("image").hidden = true;
+    element("camera").textContent = "Take photo";
     say("The camera is on.");
     return;
   }
-  await look(await createImageBitmap(preview));
+  await detectIn(preview);
 }
 
 function stopCamera() {
-  const preview = part("preview");
+  const preview = element("preview");
   preview.srcObject?.getTracks().forEach((track) => track.stop());
   preview.srcObject = null;
   preview.hidden = true;
-  part("picture").hidden = false;
-  part("camera").textContent = "Start camera";
+  element("image").hidden = false;
+  element("camera").textContent = "Start camera";
 }
 
 const model = loadModel(MODEL);
@@ -203,13 +210,13 @@ act(async () => {
   await model;
   say("Ready.");
 });
-part("example").addEventListener("click", () => act(async () => look(await (await fetch(EXAMPLE)).blob())));
-part("file").addEventListener("change", ({ target }) => target.files.length && act(() => look(target.files[0])));
-part("camera").addEventListener("click", () => act(camera));
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  part("drop").addEventListener(kind, (event) => {
+element("example").addEventListener("click", () => act(detectInExample));
+element("file").addEventListener("change", ({ target }) => target.files.length && act(() => detectIn(target.files[0])));
+element("camera").addEventListener("click", () => act(camera));
+for (const type of ["dragover", "dragleave", "drop"]) {
+  element("drop").addEventListener(type, (event) => {
     event.preventDefault();
-    part("drop").classList.toggle("over", kind === "dragover");
-    if (kind === "drop" && event.dataTransfer.files.length) act(() => look(event.dataTransfer.files[0]));
+    element("drop").classList.toggle("over", type === "dragover");
+    if (type === "drop" && event.dataTransfer.files.length) act(() => detectIn(event.dataTransfer.files[0]));
   });
 }

@@ -1,10 +1,9 @@
 # %% [markdown]
 # # 02 · From COCO JSON to YOLO-seg and back, without loss
 #
-# COCO keeps its annotations in one JSON file, YOLO tools in one small text file per picture. Scripts that turn one into
-# the other are everywhere, a few dozen lines each, and most of them lose something without a word. Nobody notices,
-# until a model is a little worse than it should be. This lesson writes such a script, finds out what it loses, and
-# mends it.
+# COCO keeps its annotations in one JSON file, YOLO tools in one small text file per image. Scripts that convert one
+# into the other are everywhere, a few dozen lines each, and most of them silently lose something. Nobody notices until
+# a model is a little worse than it should be. This lesson writes such a script, finds out what it loses, and fixes it.
 #
 # After this lesson you can
 #
@@ -12,7 +11,7 @@
 # 2. find by measurement what a converter loses: crowds, parts, holes, class numbers, half pixels,
 # 3. convert both ways without losing a pixel, and read the fidelity report that proves it.
 #
-# **Time** about 15 seconds of computing on a CPU, the same on a T4: nothing here needs a GPU. **Before** lesson 01.
+# **Compute time:** about 15 seconds on a CPU, the same on a T4: nothing here needs a GPU. **Prerequisites:** lesson 01.
 
 # %%
 import json
@@ -33,27 +32,27 @@ print("an empty folder to work in:", not any(folder.iterdir()))
 # %% [markdown]
 # ## A whole dataset on paper
 #
-# One picture, 80 × 60. A book, of which a bottle hides the middle, so that it shows in **two parts**. A donut with a
+# One image, 80 × 60. A book whose middle is hidden by a bottle, so that **two parts** of it are visible. A donut with a
 # **hole**. A cup. And a pile of books that nobody wanted to outline one by one: a **crowd**.
 
 # %%
-y, x = np.mgrid[:60, :80] + 0.5  # centres of pixels
+y, x = np.mgrid[:60, :80] + 0.5  # centers of pixels
 donut = (np.hypot(x - 58, y - 18) < 13) & (np.hypot(x - 58, y - 18) > 5)
 pile = (x > 48) & (y > 40) & (y < 56)
 book = [[6, 6, 18, 6, 18, 30, 6, 30], [24, 6, 38, 6, 38, 30, 24, 30]]  # two parts: x y x y ...
 cup = [[10.1, 38.3, 30.7, 38.3, 28.2, 54.9, 12.4, 54.9]]
 
 
-def plain(mask):
+def uncompressed_rle(mask):
     return {"size": list(mask.shape), "counts": rle.counts_of(rle.encode(mask)).tolist()}
 
 
-shapes = [(84, book, 0), (60, plain(donut), 0), (47, cup, 0), (84, plain(pile), 1)]
+shapes = [(84, book, 0), (60, uncompressed_rle(donut), 0), (47, cup, 0), (84, uncompressed_rle(pile), 1)]
 print([("RLE" if isinstance(shape, dict) else f"{len(shape)} polygon(s)") for _, shape, _ in shapes])
 
 # %% [markdown]
-# This is the JSON. Two things to note. COCO's category numbers have **gaps** (84 is the book), and a mask comes as a
-# list of polygons or as run lengths, depending on who made it.
+# This is the JSON. Note two points. COCO's category ids have **gaps** (84 is the book), and a mask is a list of
+# polygons or run lengths, depending on who made it.
 
 # %%
 categories = [{"id": 47, "name": "cup"}, {"id": 60, "name": "donut"}, {"id": 84, "name": "book"}]
@@ -61,17 +60,17 @@ annotations = [
     {"id": number, "image_id": 7, "category_id": category, "segmentation": shape, "iscrowd": crowd}
     for number, (category, shape, crowd) in enumerate(shapes, start=1)
 ]
-picture = {"id": 7, "file_name": "still_life.png", "width": 80, "height": 60}
-content = {"images": [picture], "annotations": annotations, "categories": categories}
+image = {"id": 7, "file_name": "still_life.png", "width": 80, "height": 60}
+content = {"images": [image], "annotations": annotations, "categories": categories}
 (folder / "instances_train.json").write_text(json.dumps(content))
 cv2.imwrite(str(folder / "still_life.png"), np.full((60, 80, 3), 235, np.uint8))
 print(json.dumps(annotations[0]))
 
 # %% [markdown]
-# The truth, as COCO draws it, one colour per annotation: this is what every conversion is measured against.
+# The ground truth, as COCO draws it, one color per annotation: this is what every conversion is measured against.
 
 
-# %% alt="Four masks on a small picture: a book in two parts, a ring-shaped donut, a cup, and a crowd of books."
+# %% alt="Four masks on a small image: a book in two parts, a ring-shaped donut, a cup, and a crowd of books."
 def true_mask(annotation):
     shape = annotation["segmentation"]
     if isinstance(shape, dict):
@@ -79,22 +78,22 @@ def true_mask(annotation):
     return fill([np.reshape(part, (-1, 2)) for part in shape], 60, 80)
 
 
-truth = [true_mask(annotation) for annotation in annotations]
-canvas = sum(number * mask for number, mask in enumerate(truth, start=1))
+ground_truth = [true_mask(annotation) for annotation in annotations]
+canvas = sum(number * mask for number, mask in enumerate(ground_truth, start=1))
 figure, axis = plt.subplots(figsize=(4.8, 3.6), dpi=80)
 axis.imshow(np.ma.masked_equal(canvas, 0), cmap="tab10", vmin=0, vmax=9, extent=(0, 80, 60, 0))
 for x_at, y_at, name in ((22, 3, "book, two parts"), (58, 3, "donut"), (20, 36, "cup"), (64, 38, "books, a crowd")):
     axis.text(x_at, y_at, name, ha="center", va="center", fontsize=9)
 axis.set(xlabel="x, pixels", ylabel="y, pixels")
 plt.show()
-print("pixels:", [int(mask.sum()) for mask in truth])
+print("pixels:", [int(mask.sum()) for mask in ground_truth])
 
 # %% [markdown]
 # ## The usual script
 #
-# A YOLO-seg label file has one row per object: `class x1 y1 x2 y2 ...`, coordinates as fractions of the picture's size.
-# **One** polygon per row, no holes, no crowds. So the usual script drops crowds, subtracts 1 from the category, puts
-# the parts of an object one after another, and traces run lengths with OpenCV.
+# A YOLO-seg label file has one row per object: `class x1 y1 x2 y2 ...`, coordinates as fractions of the image's size.
+# **One** polygon per row, no holes, no crowds. So the usual script drops crowds, subtracts 1 from the category id, puts
+# the parts of an object one after another, and traces run-length masks with OpenCV.
 
 
 # %%
@@ -118,13 +117,13 @@ rows = usual_script(annotations)
 print(" ".join(f"{float(word):g}" for word in rows[0].split()[:7]), "...")
 
 # %% [markdown]
-# Read the rows back, draw them as COCO would, and compare with the truth, object by object.
+# Read the rows back, draw them as COCO would, and compare with the ground truth, object by object.
 
 
 # %%
 def read_row(row):
     outline = np.array(row.split()[1:], dtype=float).reshape(-1, 2) * (80, 60)
-    return fill([outline], 60, 80) | fill([outline[::-1]], 60, 80)  # whichever way it turns
+    return fill([outline], 60, 80) | fill([outline[::-1]], 60, 80)  # in either direction
 
 
 def iou(a, b):
@@ -132,12 +131,12 @@ def iou(a, b):
 
 
 usual = [read_row(row) for row in rows]
-for name, mask, real in zip(("book", "donut", "cup"), usual, truth):
+for name, mask, real in zip(("book", "donut", "cup"), usual, ground_truth):
     print(f"{name:6} IoU {iou(mask, real):.3f}, pixels {mask.sum()} of {real.sum()}")
 
-# %% alt="What the usual script kept, beside the truth: the book's parts are torn and joined by wedges, the donut is a disc."
+# %% alt="The ground truth beside what the usual script kept of it: the book's parts are distorted and joined by wedges, the donut is a disc."
 figure, axes = plt.subplots(1, 2, figsize=(8, 3), dpi=80)
-for axis, masks, title in zip(axes, (truth[:3], usual), ("truth", "after the usual script")):
+for axis, masks, title in zip(axes, (ground_truth[:3], usual), ("ground truth", "after the usual script")):
     canvas = sum(number * mask for number, mask in enumerate(masks, start=1))
     axis.imshow(np.ma.masked_equal(canvas, 0), cmap="tab10", vmin=0, vmax=9, extent=(0, 80, 60, 0))
     axis.set(title=title, xticks=[], yticks=[])
@@ -145,16 +144,16 @@ plt.show()
 print("class numbers written:", [int(row.split()[0]) for row in rows], "for a dataset of", len(categories), "classes")
 
 # %% [markdown]
-# Count the losses. The **crowd** is gone without a word: evaluation will count every detection on that pile as wrong.
-# The **parts** of the book are torn, and joined by wedges that belong to neither. The **hole** is filled, and the
-# donut's rim lies **half a pixel** too far inside. (Of run lengths in several parts only the **largest part** survives;
-# our donut has one, the cup in the last picture below has more.) The **class numbers** are beyond the list of names;
-# with COCO's list of 80 names, 59 and 46 would be merely wrong (donut is 54, cup 41), and 83 would still be beyond the
-# end.
+# Count the losses. The **crowd** is silently dropped: evaluation will count every detection on that pile as wrong. The
+# **parts** of the book are distorted, and joined by wedges that belong to neither. The **hole** is filled, and the
+# donut's rim lies **half a pixel** too far inside. (Of a run-length mask with several parts only the **largest part**
+# survives; our donut has one part, the cup in the last figure below has more.) The **class numbers** are beyond the
+# list of names; with COCO's list of 80 names, 59 and 46 would simply be wrong (donut is 54, cup 41), and 83 would still
+# be beyond the end.
 #
-# ## Mending it, one thing at a time
+# ## Fixing it, one loss at a time
 #
-# **Classes**: sort the category ids, and count. Never subtract.
+# **Classes**: sort the category ids and number them. Never subtract.
 
 # %%
 class_of = {category["id"]: number for number, category in enumerate(sorted(categories, key=lambda c: c["id"]))}
@@ -162,25 +161,26 @@ print(class_of)
 assert [class_of[category] for category in (47, 60, 84)] == [0, 1, 2]
 
 # %% [markdown]
-# **Outlines of run lengths**: follow the pixels' edges, as in lesson 01. Holes come as rings that turn the other way.
+# **Outlines of run-length masks**: follow the pixels' edges, as in lesson 01. Holes come out as rings in the opposite
+# direction.
 
 # %%
 from seglab.geometry.polygons import join_rings, ring_area, split_row
 
-rings = mask_to_rings(truth[1])
+rings = mask_to_rings(ground_truth[1])
 print(
     "areas:",
     [ring_area(ring) for ring in rings],
     "- together",
     sum(map(ring_area, rings)),
-    "pixels, as many as the truth",
+    "pixels, as many as in the ground truth",
 )
-assert np.array_equal(fill(rings, 60, 80), truth[1])
+assert np.array_equal(fill(rings, 60, 80), ground_truth[1])
 
 # %% [markdown]
-# **Several rings in one row**: the format has one polygon per row, but nobody says that it must not touch itself. Go
-# along the first ring, cross over to the second at the nearest corners, go round it, and come back **by the same
-# way**. The seam has no width. A filler that counts crossings sees it twice, that is, not at all.
+# **Several rings in one row**: the format has one polygon per row, but no rule says that it must not touch itself.
+# Follow the first ring, cross over to the second at the nearest corners, go around it, and come back **the same way**.
+# The seam has no width. A fill method that counts crossings counts it twice, so the seam has no effect.
 
 
 # %%
@@ -194,11 +194,11 @@ parts = [np.reshape(part, (-1, 2)).astype(float) for part in book]
 row = join(*parts)
 print(len(parts[0]), "+", len(parts[1]), "corners become", len(row), "with two for the way there and back")
 assert ring_area(row) == sum(map(ring_area, parts))
-assert np.array_equal(fill([row], 60, 80), truth[0])
+assert np.array_equal(fill([row], 60, 80), ground_truth[0])
 
 # %%
 own, library = join(*rings), join_rings(rings)
-assert np.array_equal(fill([own], 60, 80), truth[1]) and np.array_equal(fill([library], 60, 80), truth[1])
+assert np.array_equal(fill([own], 60, 80), ground_truth[1]) and np.array_equal(fill([library], 60, 80), ground_truth[1])
 again = split_row(library)
 print(
     "the same pixels by hand and by join_rings; split_row finds",
@@ -220,8 +220,8 @@ plt.show()
 print("one closed polygon with", len(own), "corners")
 
 # %% [markdown]
-# **Decimals.** Fractions are written as text, and text is cut somewhere. How many digits does a mask need? Take discs
-# of radius 10 in a picture 640 pixels wide:
+# **Decimals.** Fractions are written as text, with a limited number of digits. How many does a mask need? Take discs of
+# radius 10 in an image 640 pixels wide:
 
 # %%
 turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
@@ -232,47 +232,48 @@ for decimals in (2, 3, 4, 6):
     print(f"{decimals} decimals: mean IoU {np.mean([iou(*pair) for pair in masks]):.3f}")
 
 # %% [markdown]
-# Six are plenty for most, though COCO's own filler rounds to fifths of a pixel, where the last digit can still tip a
-# corner. The library writes nine, and keeps coordinates off those ties.
+# Six are enough for most masks, but COCO's own fill method rounds to fifths of a pixel, so the last digit can still
+# move a corner that lies on a tie. The library writes nine, and keeps coordinates away from those ties.
 #
-# **Crowds** cannot be said in a label row. They go into a small JSON beside the labels, which evaluation reads.
+# **Crowds** cannot be expressed in a label row. They go into a small JSON file beside the labels, which evaluation
+# reads.
 #
 # ## The library's converter, and its report
 #
-# One call. Pictures are linked, labels written, crowds kept aside; and every object is drawn again and compared with
-# its source. The output appears as a whole or not at all.
+# One call. Images are linked, labels are written, and crowds are stored separately; then every object is drawn again
+# and compared with its source. The output is written completely or not at all.
 
 # %%
-from seglab.data.convert import convert
+from seglab.convert import convert
 
 report = convert(folder / "instances_train.json", images=folder, out=folder / "mine")
 print(
-    report.objects,
+    report.instances,
     "objects:",
-    report.objects_written,
+    report.instances_written,
     "written,",
     report.crowds,
-    "crowd kept aside,",
+    "crowd stored separately,",
     report.lost,
     "lost",
 )
 small = report.own["small"]
-print(f"{small.objects} small objects, mean IoU {small.mean:.3f}, worst {small.worst:.3f}")
+print(f"{small.instances} small objects, mean IoU {small.mean:.3f}, worst {small.worst:.3f}")
 assert report.worst == 1.0
 
 # %%
 labels = (folder / "mine" / "labels" / "train" / "still_life.txt").read_text().splitlines()
 print("\n".join(f"class {label.split()[0]}: {len(label.split()) // 2} corners" for label in labels))
 assert [int(label.split()[0]) for label in labels] == [class_of[each["category_id"]] for each in annotations[:3]]
-for label, mask in zip(labels, truth):
+for label, mask in zip(labels, ground_truth):
     assert np.array_equal(read_row(label), mask)
 print("every row, read as one polygon, gives the mask of its source")
 
 # %% [markdown]
-# The report has two columns of fidelity. `report.own` is what this library sees, which splits rows at their seams.
-# `report.other` is what a reader sees that takes each row for one polygon. Both are 1 here: the labels serve both
-# kinds of reader, as long as they draw as COCO does. A trainer that fills by cv2 (lesson 01) also paints the seam, a
-# line one pixel wide. Without the seam it would be hardly better off, since it thickens every outline:
+# The report has two columns of fidelity. `report.own` is what this library reads, which splits rows at their seams.
+# `report.other` is what a reader gets that takes each row as one polygon. Both are 1 here: the labels serve both types
+# of reader, as long as they fill polygons as COCO does. A trainer that fills with cv2 (lesson 01) also paints the seam,
+# as a line one pixel wide. Without the seam it would hardly do better, since cv2 thickens every outline:
 
 
 # %%
@@ -282,25 +283,26 @@ def by_cv2(rings):
 
 outline = np.array(labels[0].split()[1:], dtype=float).reshape(-1, 2) * (80, 60)  # the book's
 with_seam, without = by_cv2([outline]), by_cv2(split_row(outline))
-print("the seam costs", (with_seam & ~without).sum(), "pixels, the thick outline", (without & ~truth[0]).sum())
-print(f"the book's IoU by cv2: {iou(with_seam, truth[0]):.2f} with the seam, {iou(without, truth[0]):.2f} without")
+print("the seam costs", (with_seam & ~without).sum(), "pixels, the thick outline", (without & ~ground_truth[0]).sum())
+ious = [iou(mask, ground_truth[0]) for mask in (with_seam, without)]
+print(f"the book's IoU by cv2: {ious[0]:.2f} with the seam, {ious[1]:.2f} without")
 
 # %% [markdown]
-# **A converter that must not lose anything** can be told so: with `strict=0.99`, nothing is written if any object is
-# lost or keeps an IoU of less than that.
+# **If nothing may be lost**, tell the converter so: with `strict=0.99`, it writes nothing if any object is lost or has
+# a lower IoU.
 
 # %%
 broken = json.loads(json.dumps(content))
 broken["annotations"][2]["segmentation"] = [[10, 10, 12, 10]]  # two points, no area
 (folder / "broken_train.json").write_text(json.dumps(broken))
 refused = convert(folder / "broken_train.json", images=folder, out=folder / "broken", strict=0.99)
-print("written:", (folder / "broken").exists(), "- because:", refused.problems[0].what)
+print("written:", (folder / "broken").exists(), "- because:", refused.issues[0].message)
 assert not refused.passed
 
 # %% [markdown]
 # ## And back
 #
-# From the YOLO folder to a JSON, crowd and category numbers included, and compare with where we started.
+# Convert the YOLO folder to a JSON file, including the crowd and the category ids, and compare it with the original.
 
 # %%
 back = convert(folder / "mine", out=folder / "back.json", to="coco")
@@ -314,16 +316,16 @@ def key(annotation):
 
 for before, after in zip(sorted(annotations, key=key), sorted(returned["annotations"], key=key)):
     assert key(before) == key(after) and np.array_equal(true_mask(before), true_mask(after))
-print(len(returned["annotations"]), "annotations, each with the pixels it had at first")
+print(len(returned["annotations"]), "annotations, each with its original pixels")
 
 # %% [markdown]
-# ## On pictures
+# ## On the course's scenes
 #
-# The course's own scenes come with a COCO JSON: objects cut in two by others, handles and rings with holes. The usual
-# script and the library's converter, on the same file:
+# The course's own scenes come with a COCO JSON file. Some objects in it are cut in two by others, and handles and rings
+# have holes. Here are the usual script and the library's converter on the same file:
 
 # %%
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 
 toybox = load_dataset("toybox8-seg").root
 source = json.loads((toybox / "annotations" / "instances_train.json").read_text())
@@ -342,7 +344,7 @@ report = convert(
 )
 print("objects lost by the library:", report.lost, "- its worst IoU is above .99:", report.worst > 0.99)
 print(f"usual script: mean IoU {kept.mean():.3f}, worst {kept.min():.3f}, {(kept < 0.9).sum()} of {len(kept)} under .9")
-assert report.worst > kept.mean() and report.objects_written == len(kept)
+assert report.worst > kept.mean() and report.instances_written == len(kept)
 
 # %% alt="The object that the usual script damages most, a cup in several parts, as it is and as the script leaves it: only the largest part, a bit too small."
 worst = int(kept.argmin())
@@ -350,30 +352,30 @@ before, after = native(shapes[worst]), native(shapes[worst], usual_outline(shape
 rows, columns = np.nonzero(before | after)
 window = slice(max(rows.min() - 5, 0), rows.max() + 5), slice(max(columns.min() - 5, 0), columns.max() + 5)
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), dpi=80)
-for axis, picture, title in zip(axes, (before, after, before ^ after), ("source", "usual script", "what differs")):
-    axis.imshow(picture[window], cmap="Reds" if title == "what differs" else "Blues", vmin=0, vmax=1.3)
+for axis, image, title in zip(axes, (before, after, before ^ after), ("source", "usual script", "what differs")):
+    axis.imshow(image[window], cmap="Reds" if title == "what differs" else "Blues", vmin=0, vmax=1.3)
     axis.set(title=title, xticks=[], yticks=[])
 plt.show()
 solid = sum(ring_area(ring) > 0 for ring in mask_to_rings(before))
 print(f"an object in {solid} parts, of which the script keeps {len(mask_to_rings(after))}")
 
 # %% [markdown]
-# On 239 photographs of COCO, the polygons in the text format turned out to be worth a mean IoU of .999, if drawn by
-# COCO's own filler. **The text format is not the problem**; converters and fillers are.
+# On 239 COCO photos, polygons in the text format kept a mean IoU of .999 when filled by COCO's own method. **The text
+# format is not the problem**; converters and fill methods are.
 #
 # ## Recap
 #
-# - COCO JSON can say parts, holes and crowds; a YOLO row is one polygon. Seams of no width carry parts and holes
+# - COCO JSON can express parts, holes and crowds; a YOLO row is one polygon. Seams of zero width carry parts and holes
 #   through it.
-# - Map categories by sorted id. Trace pixels' edges, not their centres. Keep crowds aside; evaluation needs them.
-# - Never trust a converter that does not draw again what it wrote: a fidelity report costs seconds.
+# - Map categories by sorted id. Trace pixels' edges, not their centers. Store crowds separately; evaluation needs them.
+# - Never trust a converter that does not redraw what it wrote and compare: a fidelity report costs seconds.
 #
 # ## Sources
 #
 # - Lin et al., *Microsoft COCO: Common Objects in Context*, 2014, and the format described at cocodataset.org.
-# - The library: `seglab/data/convert.py`, `seglab/data/convert_rows.py`, `seglab/data/yolo_format.py`,
+# - The library: `seglab/convert/conversion.py`, `seglab/convert/rows.py`, `seglab/formats/yolo.py`,
 #   `seglab/geometry/polygons.py`.
 #
 # ## Exercises
 #
-# Write the function, run the check below it.
+# Write the function, then run the check below it.

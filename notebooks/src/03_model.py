@@ -1,18 +1,18 @@
 # %% [markdown]
 # # 03 · The model from an empty cell
 #
-# YOLO11-seg looks at a picture once and says, for thousands of places at the same time: what is here, where are its
-# four sides, and which pixels belong to it. This lesson writes the whole network, block by block, and checks
-# every block number for number against the library's.
+# YOLO11-seg looks at an image once and predicts, for thousands of locations at the same time, what is there, where its
+# four sides are, and which pixels belong to it. This lesson writes the whole network, block by block, and checks every
+# block against the library's, number for number.
 #
 # After this lesson you can
 #
-# 1. write each of its blocks yourself, and say what the block is good for,
-# 2. follow a picture's shape through backbone, neck and head, and account for every one of its 2,876,848 parameters,
-# 3. turn the head's raw numbers into boxes and masks, and say why masks are blocky.
+# 1. write each of its blocks yourself, and explain what the block is good for,
+# 2. follow an image's shape through backbone, neck and head, and account for every one of its 2,876,848 parameters,
+# 3. turn the head's raw numbers into boxes and masks, and explain why masks are blocky.
 #
-# **Time** about 20 seconds of computing on a CPU, the same on a T4, since everything stays on the CPU. **Before**
-# lesson 01; what a convolution is.
+# **Compute time:** about 20 seconds on a CPU, the same on a T4, since everything stays on the CPU. **Prerequisites:**
+# lesson 01, and what a convolution is.
 
 # %%
 import matplotlib.pyplot as plt
@@ -33,21 +33,21 @@ def agree(mine, theirs, *inputs):
 
 generator = torch.manual_seed(0)
 x = torch.randn(1, 64, 20, 20)
-print("a feature map:", tuple(x.shape), "= pictures, channels, rows, columns")
+print("a feature map:", tuple(x.shape), "= images, channels, rows, columns")
 
 # %% [markdown]
 # The names of attributes matter from the first class on: the official weights are stored under names such as
 # `model.0.conv.weight`, so a network with the same names can load them. Names like `cv1` are not pretty, but they are
 # the price of compatibility.
 #
-# ## Conv: the only brick
+# ## Conv: the only building block
 #
-# Convolution, batch normalisation, SiLU. The convolution needs no bias, because the normalisation brings its own.
-# *Stride* says how far the kernel moves: with `padding = kernel // 2`, stride 1 keeps the size; stride 2 visits every
-# second place and halves it.
+# Convolution, batch normalization, SiLU. The convolution needs no bias, because the normalization has one. *Stride* is
+# how far the kernel moves at each step: with `padding = kernel // 2`, stride 1 keeps the size; stride 2 visits every
+# second position and halves it.
 #
-# Account for its parameters: 64 · 32 kernels of 3 · 3 weights, and for each of the 32 output channels a scale and a
-# shift, 18,496 in all. Where every channel is convolved by itself (*depth-wise*, `groups`), there are far fewer.
+# Count its parameters: 64 · 32 kernels of 3 · 3 weights, and for each of the 32 output channels a scale and a shift,
+# 18,496 in total. Where every channel is convolved separately (*depthwise*, `groups`), there are far fewer.
 
 
 # %%
@@ -64,13 +64,13 @@ class Conv(nn.Module):
 
 print(tuple(Conv(64, 32, 3, 2)(x).shape), "with", agree(Conv(64, 32, 3), blocks.Conv(64, 32, 3), x), "parameters")
 depthwise = Conv(64, 64, 3, groups=64)
-print("depth-wise:", agree(depthwise, blocks.Conv(64, 64, 3, groups=64), x), "parameters")
+print("depthwise:", agree(depthwise, blocks.Conv(64, 64, 3, groups=64), x), "parameters")
 
 # %% [markdown]
 # ## Bottleneck: learn a correction
 #
 # Two convolutions, and the input added to the result. The block only has to learn what to *change*, and the gradient
-# has a way round it.
+# has a path around it.
 
 
 # %%
@@ -88,11 +88,11 @@ class Bottleneck(nn.Module):
 print(agree(Bottleneck(64), blocks.Bottleneck(64), x), "parameters")
 
 # %% [markdown]
-# ## C3k: half goes through, half goes round
+# ## C3k: half goes through, half goes around
 #
-# The cross-stage partial idea: two 1 × 1 convolutions squeeze the input into two maps of half the channels. Only the
-# first is worked on; the second goes round, and a third 1 × 1 convolution merges both. On half the channels a 3 × 3
-# convolution costs a quarter.
+# The cross-stage partial idea: two 1 × 1 convolutions reduce the input to two maps of half the channels. Only the first
+# is processed further; the second bypasses this, and a third 1 × 1 convolution merges both. On half the channels, a 3 ×
+# 3 convolution costs a quarter.
 
 
 # %%
@@ -100,8 +100,8 @@ class C3k(nn.Module):
     def __init__(self, channels):
         super().__init__()
         hidden = channels // 2
-        self.cv1 = Conv(channels, hidden)  # the half that is worked on
-        self.cv2 = Conv(channels, hidden)  # the half that goes round
+        self.cv1 = Conv(channels, hidden)  # the half that is processed
+        self.cv2 = Conv(channels, hidden)  # the half that goes around
         self.cv3 = Conv(2 * hidden, channels)
         self.m = nn.Sequential(Bottleneck(hidden, 1.0), Bottleneck(hidden, 1.0))
 
@@ -114,8 +114,8 @@ print(agree(C3k(64), blocks.C3k(64), x), "parameters")
 # %% [markdown]
 # ## C3k2: YOLO11's workhorse
 #
-# The same idea once more, and every intermediate result goes into the merge as well. Eight of these carry the
-# network. In the smallest one, n, three of them have C3k inside, all on coarse maps, and the others bottlenecks.
+# The same idea again, but every intermediate result goes into the merge as well. The network has eight of these. In the
+# smallest size, n, three of them have a C3k inside, all on coarse maps; the others have bottlenecks.
 
 
 # %%
@@ -138,10 +138,10 @@ for c3k in (False, True):
     print(agree(C3k2(64, 128, 1, c3k), blocks.C3k2(64, 128, 1, c3k), x), "parameters,", "C3k" if c3k else "Bottleneck")
 
 # %% [markdown]
-# ## SPPF: look further at hardly any cost
+# ## SPPF: see further at almost no cost
 #
-# Three poolings in a row over windows of 5, and their results side by side: a cell now knows the maximum within 5, 9
-# and 13 cells. Stacking small windows is the trick: two maxima over 5 in a row *are* the maximum over 9.
+# Three max-pooling layers in a row with windows of 5, and their results concatenated: a cell now knows the maximum
+# within 5, 9 and 13 cells. Stacking small windows is the trick: two maxima over 5 in a row *are* the maximum over 9.
 
 # %%
 pool5, pool9 = nn.MaxPool2d(5, 1, 2), nn.MaxPool2d(9, 1, 4)
@@ -158,15 +158,16 @@ class SPPF(nn.Module):
         return self.cv2(torch.cat((first, pool5(first), pool5(pool5(first)), pool5(pool5(pool5(first)))), dim=1))
 
 
-print(agree(SPPF(64), blocks.SPPF(64), x), "parameters, none of them in the poolings")
+print(agree(SPPF(64), blocks.SPPF(64), x), "parameters, none of them in the pooling")
 
 # %% [markdown]
-# ## Attention: every place may ask every other
+# ## Attention: every position can look at every other
 #
-# Where the size has been halved five times, one place stands for 32 × 32 pixels of the picture: this is called *stride
-# 32*. A 640-pixel picture is only 20 × 20 = 400 such places, few enough to compare all with all. Each place sends
-# a *query*, offers a *key* and carries a *value*; how well query and key match decides how much of the value is taken
-# over. Order is lost in this, so a depth-wise convolution of the values (`pe`) puts a sense of position back.
+# Where the size has been halved five times, one position stands for 32 × 32 pixels of the image: this is called *stride
+# 32*. A 640-pixel image has only 20 × 20 = 400 such positions, few enough to compare all with all. Each position has a
+# *query*, a *key* and a *value*; how well a query matches a key decides how much of that key's value is passed on.
+# Attention itself ignores where a position lies, so a depthwise convolution of the values (`pe`) adds that information
+# back.
 
 
 # %%
@@ -187,11 +188,11 @@ class Attention(nn.Module):
 
 
 z = torch.randn(1, 128, 20, 20)
-print(agree(Attention(128, 2), blocks.Attention(128, 2), z), "parameters; pairs of places:", z[0, 0].numel() ** 2)
+print(agree(Attention(128, 2), blocks.Attention(128, 2), z), "parameters; pairs of positions:", z[0, 0].numel() ** 2)
 
 # %% [markdown]
-# Around it stand two 1 × 1 convolutions, which treat every place by itself, two residual connections (`PSABlock`), and
-# one more split in half (`C2PSA`). This is the end of the backbone.
+# Around it come two 1 × 1 convolutions, which treat every position separately, two residual connections (`PSABlock`),
+# and one more split in half (`C2PSA`). This is the end of the backbone.
 
 
 # %%
@@ -226,9 +227,9 @@ print(agree(C2PSA(128, 1), blocks.C2PSA(128, 1), z), "parameters")
 # %% [markdown]
 # ## Backbone and neck
 #
-# The smallest network, n, has these 23 layers. The **backbone** (0 to 10) halves the picture five times and gives
-# three maps, at strides 8, 16 and 32: fine maps know *where*, coarse maps know *what*. The **neck** (11 to 22) lets
-# each tell the other: meaning goes down to the fine maps, position up to the coarse ones.
+# The smallest network, n, has these 23 layers. The **backbone** (0 to 10) halves the image five times and gives three
+# maps, at strides 8, 16 and 32: fine maps know *where*, coarse maps know *what*. The **neck** (11 to 22) lets the maps
+# exchange this: meaning goes down to the fine maps, position up to the coarse ones.
 #
 # ```text
 # stride 8     0-4 --------------------> concat --> 16 --------------------> out3
@@ -242,8 +243,8 @@ print(agree(C2PSA(128, 1), blocks.C2PSA(128, 1), z), "parameters")
 # stride 32    7-10 -------+-------------------------------> concat --> 22 --> out5
 # ```
 #
-# *concat* puts channels side by side, *up* doubles height and width. These layers (11, 12, 14, 15, 18 and 21) have no
-# parameters, but they keep their numbers, because weights are stored by number.
+# *concat* stacks channels, *up* doubles height and width. These layers (11, 12, 14, 15, 18 and 21) have no parameters,
+# but they keep their numbers, because weights are stored by number.
 
 # %%
 layers = nn.ModuleList(
@@ -280,9 +281,10 @@ print([tuple(each.shape) for each in maps])
 # %% [markdown]
 # ## The head
 #
-# For every cell of the three maps, three small branches ask three questions. **Where are the four sides?** 16 numbers
-# for each; how they make a box comes further down. **What is it?** one number per class. **Which pixels?** 32
-# *coefficients*. Boxes and coefficients share a plan; the class branch gets by with depth-wise convolutions.
+# For every cell of the three maps, three small branches answer three questions. **Where are the four sides?** 16
+# numbers for each side; how they make a box comes further down. **What is it?** One number per class. **Which pixels?**
+# 32 *coefficients*. The box and coefficient branches have the same structure; the class branch uses cheaper, depthwise
+# convolutions.
 
 
 # %%
@@ -301,7 +303,7 @@ for channels in (64, 128, 256):
     print(channels, "channels: box, class and mask branch have", [count_parameters(part) for part in parts])
 
 # %% [markdown]
-# And once for the whole picture: **prototypes**, 32 maps at twice the resolution of the finest feature map.
+# And once for the whole image there are **prototypes**: 32 maps at twice the resolution of the finest feature map.
 
 
 # %%
@@ -309,7 +311,7 @@ class Prototypes(nn.Module):
     def __init__(self, c_in, hidden):
         super().__init__()
         self.cv1, self.cv2 = Conv(c_in, hidden, 3), Conv(hidden, hidden, 3)
-        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)  # a learnt doubling
+        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, 2)  # learned upsampling by two
         self.cv3 = Conv(hidden, 32)
 
     def forward(self, x):
@@ -320,9 +322,9 @@ print(agree(Prototypes(64, 64), head.Prototypes(64, 64), x), "parameters:", tupl
 print(tuple(Prototypes(64, 64)(x).shape))
 
 # %% [markdown]
-# Put together. Each branch's map is flattened, so that cells of all three strides stand in one row: for 640 × 640
-# that is 80² + 40² + 20² = 8,400 *anchor points*. (`dfl` holds the numbers 0 to 15; the official files carry them as
-# weights, so they count.)
+# Now put it together. Each branch's maps are flattened, so that the cells of all three strides form one row: for 640 ×
+# 640 that is 80² + 40² + 20² = 8,400 *anchor points*. (`dfl` holds the numbers 0 to 15; the official files store them
+# as weights, so they count as parameters.)
 
 
 # %%
@@ -344,10 +346,10 @@ for name, part in zip(("boxes", "classes", "coefficients", "prototypes"), own_he
     print(f"{name:13}", tuple(part.shape))
 
 # %% [markdown]
-# ## The whole, number for number
+# ## The whole network, number for number
 #
-# Twenty-four layers. The library's model has the same names, so its parameters load into ours; then both must say the
-# same of the same picture.
+# Twenty-four layers. The library's model has the same names, so its parameters load into ours; then both must give the
+# same output for the same image.
 
 
 # %%
@@ -370,9 +372,9 @@ parts = [sum(map(count_parameters, group)) for group in (layers[:11], layers[11:
 print(" + ".join(f"{part:,}" for part in parts), f"= {count_parameters(mine):,} parameters, every output the same")
 
 # %% [markdown]
-# Backbone, neck and head. The tool that published the model prints the same number. The larger ones follow the same
-# plan: s has more channels, m more still and C3k inside every block, l two inner blocks in each `C3k2` and in `C2PSA`
-# instead of one, and x has these too and the most channels.
+# Backbone, neck and head. The tool that the model was published with prints the same total. The larger sizes follow the
+# same plan: s has more channels; m has still more, and C3k inside every block; l has two inner blocks in each `C3k2`
+# and in `C2PSA` instead of one; x has these too, and the most channels.
 
 # %%
 from seglab.model.yolo11 import SCALES
@@ -385,16 +387,16 @@ for scale in SCALES:
 assert totals["n"] == 2_876_848 and totals["x"] == 62_142_656
 
 # %% [markdown]
-# **Trained weights** load by name as well. Let our network have those of `toybox-n`. It knows ten classes, and the
-# class branch depends on their number, so a new head comes first. Then let both networks look at a picture of the
-# course. (The dataset hands out pictures *letterboxed*: scaled to fit 640 × 640, and filled up with grey above and
+# **Trained weights** load by name as well. Load those of `toybox-n` into our network. That model knows ten classes, and
+# the class branch depends on their number, so our network first gets a new head. Then run both networks on one of the
+# course's images. (The dataset returns images *letterboxed*: scaled to fit 640 × 640, and padded with gray above and
 # below. Official weights are read by `seglab.model.weights.load_weights("yolo11n-seg.pt")`; their eighty classes fit
 # the head that we had before.)
 
 # %%
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 
 toybox = YOLO("toybox-n")
 mine.model[23] = SegmentHead((64, 128, 256), len(toybox.names))
@@ -409,9 +411,9 @@ print("trained on", len(toybox.names), "classes:", tuple(their_part.shape), "pro
 # %% [markdown]
 # ## From raw numbers to a box
 #
-# An anchor point is the centre of a cell. The four sides are given as distances from it, and each distance as a
-# distribution over 16 bins, 0 to 15, one stride wide. The distance is its mean. (Why not simply one number? Lesson
-# 04.)
+# An anchor point is the center of a cell. The four sides are given as distances from it, and each distance as a
+# distribution over 16 bins, 0 to 15, each one stride wide. The distance is the mean of the distribution. (Why not
+# simply one number? Lesson 04 answers that.)
 
 # %%
 logits = torch.full((4, 16), -4.0)
@@ -431,19 +433,20 @@ print("the farthest a side can be:", [15 * stride for stride in head.STRIDES], "
 # %% [markdown]
 # ## From coefficients to a mask
 #
-# A mask is a **weighted sum of the 32 prototypes**, cut to the object's box: where the sum is positive, the cell
+# A mask is a **weighted sum of the 32 prototypes**, cropped to the object's box: where the sum is positive, the cell
 # belongs to the object. One matrix product gives the masks of all objects. How well can 32 numbers describe an object?
-# First without any learning: let fixed cosine waves stand in for prototypes, and ask least squares for the 32
-# coefficients that fit it best inside its box. Then (`look`) with the trained network's own prototypes and
-# coefficients.
+# First without any learning: use fixed cosine waves as prototypes, and find by least squares the 32 coefficients that
+# fit an object best inside its box. Then (`predict_parts`) with the trained network's own prototypes and coefficients.
 #
-# In the figures the frame is the object's box; in sums and prototypes red is above zero and blue below.
+# In the figures the black rectangle is the object's box; in sums and prototypes, red is above zero and blue below.
 
 # %%
-boxes = torch.from_numpy(item["boxes"])  # letterbox pixels; the picture fills rows 80 to 560
+boxes = torch.from_numpy(item["boxes"])  # letterbox pixels; the image fills rows 80 to 560
 whole = (boxes[:, :2] > torch.tensor([4, 84])).all(dim=1) & (boxes[:, 2:] < torch.tensor([636, 556])).all(dim=1)
-chosen = int((torch.from_numpy(item["masks"]).float().sum(dim=(1, 2)) * whole).argmax())  # the largest not cut off
-target = torch.from_numpy(item["masks"][chosen]).float()  # (160, 160), the share of each cell
+chosen = int(
+    (torch.from_numpy(item["masks"]).float().sum(dim=(1, 2)) * whole).argmax()
+)  # the largest that is not cut off
+target = torch.from_numpy(item["masks"][chosen]).float()  # (160, 160), the covered fraction of each cell
 left, top, right, bottom = (item["boxes"][chosen] / 4).round().astype(int)
 
 
@@ -454,32 +457,32 @@ def iou(a, b):
 waves = torch.cos(torch.pi * torch.arange(8)[:, None] * (torch.arange(160) + 0.5) / 160)  # (8, 160)
 prototypes = torch.einsum("ay,bx->abyx", waves[::2], waves).flatten(0, 1)  # (32, 160, 160)
 window = (slice(None), slice(top, bottom), slice(left, right))
-inside, wanted = prototypes[window].flatten(1).T, target[window[1:]].reshape(-1, 1) - 0.5
-coefficients = torch.linalg.lstsq(inside, wanted, rcond=1e-3, driver="gelsd").solution  # small ones where many fit
+inside, values = prototypes[window].flatten(1).T, target[window[1:]].reshape(-1, 1) - 0.5
+coefficients = torch.linalg.lstsq(inside, values, rcond=1e-3, driver="gelsd").solution  # the smallest where many fit
 print("prototypes", tuple(prototypes.shape), "coefficients", tuple(coefficients.T.shape))
 
-# %% alt="Target mask, one cosine prototype, the weighted sum of all with the box, and the sum cut to the box and at zero."
+# %% alt="Target mask, one cosine prototype, the weighted sum of all with the box, and the sum cropped to the box and thresholded at zero."
 summed = torch.einsum("kyx,k->yx", prototypes, coefficients[:, 0])
 assembled = torch.zeros(160, 160)
 assembled[window[1:]] = (summed[window[1:]] > 0).float()
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), dpi=80)
-pictures = (target, prototypes[10], summed.clamp(-0.5, 0.5), assembled)
-for axis, picture, title in zip(axes, pictures, ("target", "one prototype", "weighted sum", "cut to its box, > 0")):
-    axis.imshow(picture, cmap="Blues" if picture.min() == 0 else "RdBu_r")
+panels = (target, prototypes[10], summed.clamp(-0.5, 0.5), assembled)
+for axis, image, title in zip(axes, panels, ("target", "one prototype", "weighted sum", "cropped to box, > 0")):
+    axis.imshow(image, cmap="Blues" if image.min() == 0 else "RdBu_r")
     axis.add_patch(plt.Rectangle((left, top), right - left, bottom - top, fill=False))
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()
 plt.show()
 box_only = torch.zeros(160, 160)
 box_only[window[1:]] = 1
-print(f"IoU with the target: the box alone {iou(box_only, target):.2f}, waves in it {iou(assembled, target):.2f}")
+print(f"IoU with the target: the box alone {iou(box_only, target):.2f}, the waves in it {iou(assembled, target):.2f}")
 
 # %%
 from torchvision.ops import box_iou
 
 
-def look(size, index):
-    """The trained network at an input size -> prototypes; coefficients and box of its surest anchor on an object."""
+def predict_parts(size, index):
+    """An input size and an object -> prototypes; coefficients and box of the highest-scoring anchor on the object."""
     with torch.no_grad():
         parts = head.RawOutput(*mine(nn.functional.interpolate(pixels, (size, size), mode="area")))
     found = head.boxes_from_distribution(parts.boxes, *head.anchor_points(size, size))[0] * (640 / size)
@@ -488,11 +491,11 @@ def look(size, index):
     return parts.prototypes[0], parts.coefficients[0, :, best], found[best]
 
 
-learnt, weights, own_box = look(640, chosen)
-print("prototypes", tuple(learnt.shape), "coefficients", tuple(weights.shape), "box", tuple(own_box.shape))
+own_prototypes, weights, own_box = predict_parts(640, chosen)
+print("prototypes", tuple(own_prototypes.shape), "coefficients", tuple(weights.shape), "box", tuple(own_box.shape))
 
-# %% alt="Three of the network's prototypes, each times its coefficient, and the sum of all 32, with the book's box: the book is red in the sum, what lies around it blue."
-products = weights[:, None, None] * learnt
+# %% alt="Three of the network's prototypes, each times its coefficient, and the sum of all 32, with the book's box: in the sum the book is red and its surroundings are blue."
+products = weights[:, None, None] * own_prototypes
 total = products.sum(dim=0)
 x0, y0, x1, y1 = (own_box / 4).round().int().tolist()
 inside = (slice(None), slice(y0, y1), slice(x0, x1))
@@ -509,17 +512,17 @@ own_mask[inside[1:]] = (total[inside[1:]] > 0).float()
 print("IoU of the network's own mask above .97:", bool(iou(own_mask, target) > 0.97))
 
 # %% [markdown]
-# Even waves that know nothing of the object come near, because **the box does half the work**: the sum only has to be
-# right inside. The trained prototypes follow the picture. The strongest one is red on this book, stops at its edges,
-# and is red on other things too. No prototype stands for a single object; in the sum, most of what surrounds the book
-# is blue, and the red far away from it is cut off by the box.
+# Even waves that know nothing about the object come close, because **the box does half the work**: the sum only has to
+# be right inside the box. The trained prototypes follow the image. The strongest one is red on this book and stops at
+# its edges, but it is red on other objects too. No prototype stands for a single object. In the sum, most of what
+# surrounds the book is blue, and the red far away from it is cropped off by the box.
 #
-# The library's `assemble` does the same at the photograph's own resolution, reading between the cells. Put each
-# object's own coefficients on the same prototypes and one call gives every mask:
+# The library's `assemble` does the same at the resolution of the original image, interpolating between the cells. Given
+# the prototypes and the coefficients of each object, one call returns every mask:
 
 # %%
 from seglab.inference.masks import assemble
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
 
 found = Detections(boxes[[chosen]], torch.ones(1), torch.zeros(1, dtype=torch.int64), coefficients.T)
 ((x0, y0, crop),) = assemble(prototypes, found, item["sample"]["letterbox"])
@@ -532,34 +535,34 @@ print(f"pixels that differ: {different:.3f}")
 assert different < 0.001
 
 # %% [markdown]
-# **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the photograph's. In a
-# photo 4,000 pixels wide, squeezed into 640, one mask cell covers 25 × 25 of its pixels. Enlarging cleverly afterwards
-# helps little: what was never drawn cannot be read. A larger input (`imgsz`) gives finer masks, at the price of time.
-# A small clock of our picture, and the mask cells that three sizes of input have for it:
+# **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the size of the photo.
+# In a photo 4,000 pixels wide, scaled down to 640, one mask cell covers 25 × 25 of its pixels. Clever upsampling
+# afterwards helps little: detail that was never drawn cannot be recovered. A larger input (`imgsz`) gives finer masks
+# but takes more time. Here are a small clock in our image and its mask cells at three input sizes:
 
-# %% alt="A small alarm clock three times under its mask cells: a few large blocks, then smaller ones, and at last cells fine enough to show feet and bells."
+# %% alt="A small alarm clock three times under its mask cells: a few large blocks, then smaller ones, and finally cells fine enough to show feet and bells."
 clock = int((item["classes"] == 3).argmax())
 left, top, right, bottom = item["boxes"][clock]
 figure, axes = plt.subplots(1, 3, figsize=(7.5, 3.1), dpi=80, layout="constrained")
 for axis, size in zip(axes, (160, 320, 640)):
-    learnt, weights, _ = look(size, clock)
-    cells = torch.einsum("kyx,k->yx", learnt, weights) > 0
+    own_prototypes, weights, _ = predict_parts(size, clock)
+    cells = torch.einsum("kyx,k->yx", own_prototypes, weights) > 0
     axis.imshow(item["image"], extent=(0, 640, 640, 0))
     axis.imshow(cells, cmap="Blues", vmin=0, vmax=1.5, alpha=0.7, extent=(0, 640, 640, 0))
     axis.set(title=f"input {size}", xlim=(left - 6, right + 6), ylim=(bottom + 6, top - 6), xticks=[], yticks=[])
-    print(f"input {size}: a cell covers {640 // len(cells)} x {640 // len(cells)} pixels of the picture")
+    print(f"input {size}: a cell covers {640 // len(cells)} x {640 // len(cells)} pixels of the image")
 plt.show()
 
 # %% [markdown]
 # ## Recap
 #
-# - One brick, `Conv`; two ideas, residual connections and going round in half the channels; one look at everything at
-#   stride 32.
-# - The backbone finds out what is there, the neck spreads it over three strides, the head asks three questions at 8,400
-#   anchor points.
-# - Boxes are means of 16-bin distributions. Masks are 32 prototypes, shared by all objects, times 32 coefficients
-#   each, cut to the box.
-# - Mask detail follows the input's size, because prototypes have a quarter of it.
+# - One building block, `Conv`; two ideas, residual connections and a bypass for half the channels; one attention block
+#   that sees the whole image, at stride 32.
+# - The backbone finds out what is there, the neck spreads it over three strides, the head answers three questions at
+#   8,400 anchor points.
+# - Boxes are means of 16-bin distributions. Masks are 32 prototypes, shared by all objects, times 32 coefficients each,
+#   cropped to the box.
+# - Mask detail follows the input size, because prototypes have a quarter of its resolution.
 #
 # ## Sources
 #
@@ -573,4 +576,4 @@ plt.show()
 #
 # ## Exercises
 #
-# Write the function, run the check below it.
+# Write the function, then run the check below it.

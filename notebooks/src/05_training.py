@@ -1,18 +1,18 @@
 # %% [markdown]
 # # 05 · Training: the loop, and everything around it
 #
-# The loop itself is four lines: predict, measure, differentiate, step. What decides whether it works stands around
-# them: what the network is shown, how large a step may be and when, which weights are kept, and whether a run that
-# was cut off can go on as if nothing had happened. This lesson writes each of these by hand, trains with them, and
+# The loop itself is four lines: predict, compute the loss, differentiate, step. What decides whether it works is around
+# them: which images the network sees, how large a step may be and when, which weights are kept, and whether an
+# interrupted run can resume as if nothing had happened. This lesson writes each of these by hand, trains with them, and
 # checks that the library's training does the same.
 #
 # After this lesson you can
 #
-# 1. augment pictures with their outlines, and prove that outlines still lie on the objects,
-# 2. write the training loop with warm-up, schedule and averaged weights, and say what each of them is for,
+# 1. augment images with their outlines, and prove that the outlines still lie on the objects,
+# 2. write the training loop with warm-up, schedule and averaged weights, and explain what each of them is for,
 # 3. train with the library, read its curves, and resume a run bit for bit.
 #
-# **Time** about 45 seconds of computing on a CPU, perhaps 30 on a T4 (estimated). **Before** lessons 03 and 04.
+# **Compute time:** about 45 seconds on a CPU, perhaps 30 on a T4 (estimated). **Prerequisites:** lessons 03 and 04.
 
 # %%
 import matplotlib.pyplot as plt
@@ -26,32 +26,32 @@ def show(samples, titles, columns):
     rows = -(-len(samples) // columns)
     _, axes = plt.subplots(rows, columns, figsize=(4 * columns, 3.4 * rows), dpi=80, layout="constrained")
     for axis, sample, title in zip(axes.flat, samples, titles):
-        kinds, rings = [thing.class_id for thing in sample.objects], [thing.rings for thing in sample.objects]
-        axis.imshow(draw_instances(sample.image, kinds, rings=rings))
+        class_ids, rings = [each.class_id for each in sample.instances], [each.rings for each in sample.instances]
+        axis.imshow(draw_instances(sample.image, class_ids, rings=rings))
         axis.set_title(title, fontsize=9)
         axis.set_axis_off()
     plt.show()
 
 
-SIZE = 320  # pixels at most: small, so that a CPU keeps up
+SIZE = 320  # pixels: small, so that a CPU keeps up
 print("inputs of", SIZE, "x", SIZE)
 
 # %% [markdown]
-# **The data** is COCO8-seg where it can be had: four photographs to learn from and four to check with, from
-# `SEGLAB_DATASETS`, from the cache, or downloaded and verified. Elsewhere it is toybox8-seg, which has the same
-# layout. The next line says which:
+# **The data** is COCO8-seg where it is available: four photos to train on and four to validate on, from
+# `SEGLAB_DATASETS`, from the cache, or downloaded and verified. Otherwise it is toybox8-seg, which has the same layout.
+# The next line says which:
 
 # %% tags=["nbval-ignore-output"]
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 
 try:
     spec = load_dataset("coco8-seg")
-    print("training on COCO8-seg: photographs")
+    print("training on COCO8-seg: photos")
 except SeglabError:
     spec = load_dataset("toybox8-seg")
-    print("COCO8-seg cannot be had here, so: training on toybox8-seg, generated scenes")
+    print("COCO8-seg is not available here, so: training on toybox8-seg, generated scenes")
 
 # %%
 from seglab.geometry.letterbox import smallest_letterbox
@@ -61,79 +61,81 @@ originals = SegmentationDataset(spec, "train", SIZE)
 
 def fitted(index):
     sample = originals.sample(index)
-    return augment.place(sample, smallest_letterbox(sample.image.shape[:2], SIZE, stride=1))  # scaled, no border
+    return augment.apply_letterbox(
+        sample, smallest_letterbox(sample.image.shape[:2], SIZE, stride=1)
+    )  # scaled, no border
 
 
-print(len(originals), "pictures to learn from,", len(spec.images("val")), "to check with")
+print(len(originals), "images to train on,", len(spec.images("val")), "to validate on")
 
 # %% [markdown]
-# ## What the network is shown
+# ## What the network sees
 #
-# Four pictures are soon known by heart. Augmentation shows them changed each time: other colours, mirrored, moved,
-# enlarged, four in one. The outlines have to move along, and that is where mistakes hide, because a network taught
-# with outlines that are half a pixel off still learns, a little worse, and never says why.
+# A network soon overfits four images. Augmentation changes them every time they are shown: other colors, mirrored,
+# moved, scaled, four in one. The outlines have to move along, and that is where mistakes hide, because a network
+# trained with outlines that are half a pixel off still learns, only a little worse, and nothing tells you why.
 #
-# **Mirroring.** A pixel's column c becomes width − 1 − c, but a *place* x becomes width − x (lesson 01: coordinates
-# are places). A mirror also turns every ring round; it is written backwards, so that solid stays solid.
+# **Mirroring.** A pixel's column c becomes width − 1 − c, but a *coordinate* x becomes width − x (lesson 01:
+# coordinates are points in the plane). Mirroring also reverses the direction of every ring; so the ring is written
+# backwards, and solid stays solid.
 
 
 # %%
-from seglab.data.augment import AugmentConfig
-from seglab.data.sample import Object, Sample
+from seglab.config import AugmentConfig
 from seglab.geometry.raster import coverage
+from seglab.sample import Instance, Sample
 
 
 def mirrored(sample):
     width = sample.image.shape[1]
-    moved = [[(ring * (-1, 1) + (width, 0))[::-1] for ring in thing.rings] for thing in sample.objects]
-    objects = [Object(thing.class_id, rings) for thing, rings in zip(sample.objects, moved)]
-    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), objects)
+    moved = [[(ring * (-1, 1) + (width, 0))[::-1] for ring in instance.rings] for instance in sample.instances]
+    instances = [Instance(instance.class_id, rings) for instance, rings in zip(sample.instances, moved)]
+    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), instances)
 
 
 mine, library = mirrored(fitted(0)), augment.flip(fitted(0))
 assert np.array_equal(mine.image, library.image)
-for before, a, b in zip(fitted(0).objects, mine.objects, library.objects):
-    shares = [coverage(thing.rings, *mine.image.shape[:2]) for thing in (before, a, b)]
-    assert np.allclose(shares[0][:, ::-1], shares[1], atol=1e-4) and np.allclose(shares[1], shares[2], atol=1e-4)
+for before, a, b in zip(fitted(0).instances, mine.instances, library.instances):
+    covered = [coverage(instance.rings, *mine.image.shape[:2]) for instance in (before, a, b)]
+    assert np.allclose(covered[0][:, ::-1], covered[1], atol=1e-4) and np.allclose(covered[1], covered[2], atol=1e-4)
 print("mirrored outlines cover the mirrored pixels, by hand and by the library")
 
 # %% [markdown]
-# **Enlarging, and the half pixel.** OpenCV's `warpAffine` counts from pixel centres: its (0, 0) is our (½, ½). Hand it
-# the matrix that moves the outlines, and the picture comes out shifted by (scale − 1) / 2 pixels: half a pixel where
-# it is doubled. The cure is to step half a pixel over, map, and step back.
+# **Scaling, and the half pixel.** OpenCV's `warpAffine` counts from pixel centers: its (0, 0) is our (½, ½). Give it
+# the matrix that transforms the outlines, and the image comes out shifted by (scale − 1) / 2 pixels: half a pixel at a
+# scale of 2. The fix is to shift by half a pixel, transform, and shift back.
 
 # %%
 import cv2
 
 square = np.zeros((60, 60), np.float32)
-square[25:35, 25:35] = 1  # its middle lies at (30, 30)
-matrix = np.array([[2.0, 0, -30], [0, 2, -30], [0, 0, 1]])  # doubles about (30, 30), so the middle should stay
+square[25:35, 25:35] = 1  # its center is at (30, 30)
+matrix = np.array([[2.0, 0, -30], [0, 2, -30], [0, 0, 1]])  # doubles about (30, 30), so the center should stay
 half = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-cured = np.linalg.inv(half) @ matrix @ half
-for name, used in (("as it is", matrix), ("with half a pixel there and back", cured)):
+fixed = np.linalg.inv(half) @ matrix @ half
+for name, used in (("as it is", matrix), ("with a shift by half a pixel and back", fixed)):
     moved = cv2.warpAffine(square, used[:2], (60, 60))
     middle = (moved.sum(axis=0) * (np.arange(60) + 0.5)).sum() / moved.sum()
-    print(f"{name}: the square's middle lies at {middle:.1f}")
+    print(f"{name}: the square's center is at {middle:.1f}")
 
 # %% [markdown]
-# **A test for every augmentation.** Paint all objects white and the rest black, augment that picture, and see whether
-# the moved outlines still enclose the white. It needs no knowledge of what the augmentation does. (Brightness stays as it
-# is, `hsv_v=0`, for it would turn white into grey.)
+# **A test for every augmentation.** Paint all objects white and the rest black, augment that image, and check that the
+# moved outlines still enclose the white. The test needs no knowledge of what the augmentation does. (Brightness stays
+# as it is, `hsv_v=0`, since changing it would turn white into gray.)
 #
-# A test that cannot fail proves nothing. So the second cell moves the outlines by the half pixel from above: does the
-# test notice?
+# A test that cannot fail proves nothing. So the second cell moves the outlines by half a pixel: does the test notice?
 
 
 # %%
 def union(sample):
     size = sample.image.shape[:2]
-    return np.max([coverage(thing.rings, *size) for thing in sample.objects], axis=0, initial=0)
+    return np.max([coverage(instance.rings, *size) for instance in sample.instances], axis=0, initial=0)
 
 
 def painted(index):
     sample = fitted(index)
     white = (255 * union(sample)).round().astype(np.uint8)
-    return Sample(np.repeat(white[..., None], 3, axis=2), sample.objects)
+    return Sample(np.repeat(white[..., None], 3, axis=2), sample.instances)
 
 
 def agreement(sample):
@@ -141,36 +143,36 @@ def agreement(sample):
     return (white & inside).sum() / (white | inside).sum()
 
 
-wild = AugmentConfig(hsv_v=0, degrees=45, shear=10, perspective=5e-4, flipud=0.5, mosaic=0.5)
+strong = AugmentConfig(hsv_v=0, degrees=45, shear=10, perspective=5e-4, flipud=0.5, mosaic=0.5)
 many = [np.random.default_rng(seed) for seed in range(40)]
-changed = [augment.augmented(painted, 0, np.arange(4), (SIZE, SIZE), wild, rng) for rng in many]
+changed = [augment.augmented(painted, 0, np.arange(4), (SIZE, SIZE), strong, rng) for rng in many]
 ious = np.array([agreement(sample) for sample in changed])
-print(f"{len(ious)} wild pictures, outlines and pixels still agree:", ious.min() > 0.85 and ious.mean() > 0.97)
+print(f"{len(ious)} augmented images, outlines and pixels still agree:", ious.min() > 0.85 and ious.mean() > 0.97)
 
 
-# %% alt="White shapes on black, moved, turned and cut, each with its outline exactly around it."
+# %% alt="White shapes on black, moved, rotated and cropped, each with its outline exactly around it."
 def shifted(sample, by):
-    objects = [Object(thing.class_id, [ring + by for ring in thing.rings]) for thing in sample.objects]
-    return Sample(sample.image, objects)
+    instances = [Instance(instance.class_id, [ring + by for ring in instance.rings]) for instance in sample.instances]
+    return Sample(sample.image, instances)
 
 
-spoilt = [agreement(shifted(sample, 0.5)) for sample in changed]
-assert np.mean(spoilt) < np.mean(ious) - 0.015
+shifted_ious = [agreement(shifted(sample, 0.5)) for sample in changed]
+assert np.mean(shifted_ious) < np.mean(ious) - 0.015
 show(changed[:3], ["painted, then augmented"] * 3, 3)
-print("half a pixel off, the agreement falls in", sum(np.less(spoilt, ious)), "of", len(ious), "pictures")
+print("half a pixel off, the agreement falls in", sum(np.less(shifted_ious, ious)), "of", len(ious), "images")
 
 # %% [markdown]
-# **Mosaic** puts four pictures around a random middle of a canvas twice as wide and high, and cuts off what hangs
-# over. An item then has objects from four pictures, beside strangers, and cut on every side.
+# **Mosaic** puts four images around a random point near the middle of a canvas twice as wide and high, and crops what
+# extends beyond it. A training item then has objects from four images, in new surroundings, and cropped on every side.
 
 
 # %%
 def mosaic(samples, rng):
     x, y = (int(rng.uniform(0.25, 0.75) * 2 * SIZE) for _ in range(2))
-    canvas = np.full((2 * SIZE, 2 * SIZE, 3), 114, np.uint8)  # the grey around every YOLO picture
-    for place, image in enumerate(sample.image for sample in samples):
+    canvas = np.full((2 * SIZE, 2 * SIZE, 3), 114, np.uint8)  # the gray around every YOLO image
+    for position, image in enumerate(sample.image for sample in samples):
         height, width = image.shape[:2]
-        left, top = (x if place % 2 else x - width), (y if place >= 2 else y - height)
+        left, top = (x if position % 2 else x - width), (y if position >= 2 else y - height)
         image = image[max(-top, 0) :, max(-left, 0) :]
         window = canvas[max(top, 0) :, max(left, 0) :]
         image = image[: window.shape[0], : window.shape[1]]
@@ -183,26 +185,26 @@ library = augment.mosaic(four, (SIZE, SIZE), np.random.default_rng(1))
 assert np.array_equal(mosaic(four, np.random.default_rng(1)), library.image)
 print("the same canvas as the library's:", library.image.shape)
 
-# %% alt="Six pictures with outlines: the first training picture as it is, with other colours, mirrored, moved and enlarged, a mosaic of four on grey, and a whole training item."
+# %% alt="Six images with outlines: the first training image as it is, with other colors, mirrored, moved and scaled, a mosaic of four on gray, and a whole training item."
 rng = np.random.default_rng(5)
 config, size = AugmentConfig(), (SIZE, SIZE)
 shown = {
     "as it is": four[0],
-    "colours": augment.hsv(four[0], config, rng),
+    "other colors": augment.hsv(four[0], config, rng),
     "mirrored": augment.flip(four[0]),
     "moved and scaled": augment.random_affine(four[0], size, config, rng),
     "mosaic, twice the size": augment.mosaic(four, size, rng),
     "all together": augment.augmented(fitted, 0, np.arange(4), size, config, rng),
 }
 show(list(shown.values()), list(shown), 2)
-print("the six of them:", ", ".join(shown))
+print("the six images:", ", ".join(shown))
 
 # %% [markdown]
-# ## Chance that can be repeated
+# ## Reproducible randomness
 #
-# Every random choice for an item comes from a generator seeded with **(seed, epoch, number of the picture)**. So an
-# item does not depend on which came before it, nor on which of several loading processes makes it. That is what makes
-# a run repeatable, and what lets it resume without storing the state of any generator.
+# Every random choice for an item comes from a generator seeded with **(seed, epoch, image index)**. So an item depends
+# neither on the items before it nor on which of several loader processes makes it. That is what makes a run
+# reproducible, and what lets it resume without storing the state of any generator.
 
 # %%
 dataset = SegmentationDataset(spec, "train", SIZE, augment=AugmentConfig(), seed=0)
@@ -229,28 +231,28 @@ print("made in this process or in another: the same batches in the same order")
 # %% [markdown]
 # ## How large a step
 #
-# The learning rate rises from 0 during a **warm-up** and then falls to about a hundredth. Why not start high? In the
-# beginning the statistics of the optimiser and of the batch normalisation rest on a handful of batches, and a large
-# step in a direction that is mostly noise is hard to take back. Biases may start *higher* than everything else: outputs
-# find their level before filters have moved much, and a bias wrecks no filter.
+# The learning rate rises from 0 during a **warm-up** and then falls to about a hundredth of its highest value. Why not
+# start high? At first the statistics of the optimizer and of batch normalization rest on a handful of batches, and a
+# large step in a direction that is mostly noise is hard to undo. Biases may start *higher* than everything else: the
+# outputs find their level before the filters have moved much, and a bias damages no filter.
 #
-# An *iteration* is one batch, a *step* one move of the weights. They need not be the same: with 16 pictures a batch the
-# library sums the gradients of four batches before it steps, because 64 pictures are the nominal batch (`nbs`) that
-# rates are meant for. The warm-up raises that number from 1, and SGD's momentum from 0.8.
+# An *iteration* is one batch, a *step* is one update of the weights. They need not be the same: with 16 images per
+# batch the library sums the gradients of four batches before it steps, because learning rates are meant for a nominal
+# batch (`nbs`) of 64 images. The warm-up raises the number of batches per step from 1, and SGD's momentum from 0.8.
 #
-# All of it is a function of the iteration, so there is no state to save. Here is a long run with the usual settings.
-# (The rate changes once an epoch. It would reach the hundredth after the last one; during the last of 50 it is at .03.
-# On the right, the biases begin above the frame.)
+# All of this is a function of the iteration, so there is no state to save. Here is a long run with the usual settings.
+# (The rate changes once per epoch. It would reach the hundredth after the last epoch; during the last of 50 it is at
+# .03 of the highest rate. On the right, the biases start above the plot.)
 
 # %%
-from seglab.training.config import TrainConfig
+from seglab.config import TrainConfig
 from seglab.training.optim import make_plan, settings_at
 
 long_plan = make_plan(TrainConfig(optimizer="SGD", epochs=50), images=1600, iterations=100, classes=80)
 
 
 def rates(iteration, plan):
-    """For weights and for biases."""
+    """The learning rates of weights and of biases."""
     epoch = iteration // plan.iterations
     lr = plan.lr * (plan.lrf + (1 - plan.lrf) * (1 - epoch / plan.epochs))  # falls in a straight line
     part = min(iteration / plan.warmup, 1)
@@ -259,7 +261,7 @@ def rates(iteration, plan):
 
 for iteration in range(5000):
     assert np.allclose(rates(iteration, long_plan), settings_at(long_plan, iteration)[:2])
-print("5000 iterations, the same rates;", long_plan.warmup, "of them warm up; batches a step at")
+print("5000 iterations, the same rates;", long_plan.warmup, "of them warm-up; batches per step at")
 print({at: settings_at(long_plan, at).accumulate for at in (0, 100, 200, 300, 4000)})
 
 # %% alt="Learning rates. Left, the first 600 iterations: weights rise from zero to 0.01 while biases come down from 0.1. Right, the whole run: both fall in a straight line."
@@ -275,10 +277,11 @@ plt.show()
 print(f"in the last epoch {curve[-1, 0] / long_plan.lr:.2f} of the highest rate")
 
 # %% [markdown]
-# **Which parameters decay.** Weight decay pulls numbers towards zero. "To keep the function simple", most books say, but
-# a convolution before a normalisation may be twice as large and say the same. What decay does there is to keep weights
-# from growing, for the larger they are, the less a step of given length turns them. Scales, shifts and biases have no
-# such freedom: pull them to zero and the network says something else. So only convolution weights decay.
+# **Which parameters decay.** Weight decay pulls parameters towards zero. "To keep the function simple", most books say,
+# but the weights of a convolution before a normalization can be doubled without changing its output. What decay does
+# there is keep the weights from growing: the larger they are, the less a step of a given length changes their
+# direction. Scales, shifts and biases have no such freedom: pull them to zero and the output changes. So only
+# convolution weights decay.
 
 # %%
 from seglab.model.blocks import Conv
@@ -291,18 +294,18 @@ with torch.no_grad():
 print("weights twice as large, and the same output:", tuple(before.shape))
 
 # %% [markdown]
-# From here on a tiny run of our own, with AdamW. (Its steps are about as long as the learning rate, however small the
-# gradient. A bias rate of 0.1, harmless with SGD, would be wild with it; hence `warmup_bias_lr=0`.)
+# From here on we use a tiny run of our own, with AdamW. (Its steps are about as long as the learning rate, however
+# small the gradient. A bias rate of 0.1, harmless with SGD, would be far too high for it; hence `warmup_bias_lr=0`.)
 
 # %%
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.optim import make_optimizer
 
 chosen = {"optimizer": "AdamW", "lr0": 1e-3, "warmup_epochs": 1.0, "warmup_bias_lr": 0.0, "close_mosaic": 1}
 config = make_config(epochs=3, batch=2, nbs=2, imgsz=160, **chosen)  # nbs 2: a step after every batch
 plan = make_plan(config, images=4, iterations=2, classes=len(spec.names))
-print(plan.optimizer, "for", plan.iterations * plan.epochs, "steps, of which", plan.warmup, "warm up")
+print(plan.optimizer, "for", plan.iterations * plan.epochs, "steps, of which", plan.warmup, "warm-up")
 
 
 # %%
@@ -310,8 +313,8 @@ def optimizer_for(network):
     groups = {"weights": [], "norms": [], "biases": []}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            kind = "biases" if name.endswith("bias") else "weights" if parameter.ndim > 1 else "norms"
-            groups[kind].append(parameter)
+            group = "biases" if name.endswith("bias") else "weights" if parameter.ndim > 1 else "norms"
+            groups[group].append(parameter)
     decays = [plan.weight_decay, 0.0, 0.0]
     settings = [{"params": group, "weight_decay": decay} for group, decay in zip(groups.values(), decays)]
     return torch.optim.AdamW(settings, lr=plan.lr, betas=(plan.momentum, 0.999), fused=True)
@@ -320,13 +323,13 @@ def optimizer_for(network):
 network = YOLO11Seg("n", len(spec.names))
 sizes = [len(group["params"]) for group in optimizer_for(network).param_groups]
 assert sizes == [len(group["params"]) for group in make_optimizer(network, plan).param_groups]
-print("tensors that decay, scales of normalisations, biases:", sizes)
+print("tensors that decay, scales of normalizations, biases:", sizes)
 
 # %% [markdown]
 # ## Which weights are kept
 #
 # Not those of the last step. Every step is partly noise, and an **exponential moving average** of all weights (the
-# statistics of normalisations included) has less of it: after each step, average ← d · average + (1 − d) · weights.
+# statistics of normalizations included) has less of it: after each step, average ← d · average + (1 − d) · weights.
 #
 # The decay d is not constant. It is 0.9999 · (1 − exp(−t / 2000)) at the t-th step, so the average looks back about
 # 1 / (1 − d) steps:
@@ -334,7 +337,7 @@ print("tensors that decay, scales of normalisations, biases:", sizes)
 # %%
 import math
 
-from seglab.training.optim import average_decay, update_average
+from seglab.training.optim import average_decay, update_ema
 
 
 def decay(updates):
@@ -346,16 +349,16 @@ for updates in (1, 100, 1_000, 10_000, 100_000):
 
 average, weights = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
 by_hand = decay(700) * average.weight + (1 - decay(700)) * weights.weight
-update_average(average, weights, average_decay("ema", 700, steps=10_000))
+update_ema(average, weights, average_decay("ema", 700, steps=10_000))
 torch.testing.assert_close(average.weight, by_hand.detach())
 
 # %% [markdown]
-# Note: **in a run of a few hundred steps the average is the last weights**, or nearly. It cannot rescue a
-# short run, and it cannot be why one went wrong. A fine-tuning, which is short, is better served by an average over the last
-# ninth of its own steps, or by one in which the start counts as well (`average="late"` and `"anchored"`, lesson 09). In a
-# long run it does this (a made-up weight, a slow drift and noise):
+# Note: **in a run of a few hundred steps the average is the last weights**, or nearly so. It cannot rescue a short run,
+# and it cannot be the reason why one went wrong. A fine-tuning run, which is short, is better served by an average over
+# the last ninth of its own steps, or by one that includes the starting weights (`average="late"` and `"anchored"`,
+# lesson 09). In a long run the average does this (a made-up weight, with a slow drift and noise):
 
-# %% alt="A grey band of noisy weights rising over 20,000 steps; the average, a thin line, follows the noise at first, then runs smoothly through the middle."
+# %% alt="A gray band of noisy weights rising over 20,000 steps; the average, a thin line, follows the noise at first, then runs smoothly through the middle."
 steps = np.arange(1, 20_001)
 noisy = 1 - np.exp(-steps / 8000) + 0.15 * np.random.default_rng(0).standard_normal(len(steps))
 value, smooth = 0.0, []
@@ -374,8 +377,8 @@ print("the average moves far less from step to step than at first:", late < 0.05
 # %% [markdown]
 # ## The loop by hand
 #
-# Everything is there. One step: set the rates; predict; assign and measure (lesson 04); differentiate; cut gradients
-# that are longer than 10, which a single odd batch can cause; step; average.
+# Now all the parts are there. One step: set the learning rates; predict; assign and compute the loss (lesson 04);
+# differentiate; clip the gradient where its norm exceeds 10, which a single odd batch can cause; step; average.
 
 # %%
 import copy
@@ -390,7 +393,7 @@ def new(seed):
 
 
 @torch.no_grad()
-def follow(average, network, updates):
+def update_average(average, network, updates):
     kept, now = average.state_dict(), network.state_dict()
     for name in kept:
         if kept[name].is_floating_point():
@@ -410,13 +413,13 @@ def step(network, average, optimizer, batch, iteration):
     torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
     optimizer.step()
     optimizer.zero_grad()
-    follow(average, network, iteration + 1)
+    update_average(average, network, iteration + 1)
     return terms
 
 
 # %% [markdown]
-# In the last epochs mosaic is switched off (`close_mosaic`), so that the network ends on pictures like those it will
-# meet.
+# In the last epochs mosaic is switched off (`close_mosaic`), so that training ends on images like those the network
+# will see in use.
 
 # %%
 dataset = SegmentationDataset(spec, "train", config.imgsz, augment=config.augment, seed=0)
@@ -433,8 +436,9 @@ optimizer, my_losses = optimizer_for(mine), []
 for epoch in range(config.epochs):
     begin(epoch)
     terms = [step(mine, my_average, optimizer, batch, 2 * epoch + i) for i, batch in enumerate(loader)]
-    my_losses.append(torch.stack(terms).mean(dim=0))
-print("three epochs of two steps; every loss is a number:", bool(torch.stack(my_losses).isfinite().all()))
+    my_losses.append({name: torch.stack([batch[name] for batch in terms]).mean() for name in terms[0]})
+finite = all(loss.isfinite() for losses in my_losses for loss in losses.values())
+print("three epochs of two steps; every loss is finite:", finite)
 
 # %% [markdown]
 # The same with the library's `train_one_epoch`, from the same start. (The scaler is for 16-bit floats on a GPU and
@@ -445,16 +449,16 @@ import tempfile
 from pathlib import Path
 
 from seglab.training.checkpoint import Progress, capture, restore, write_state
-from seglab.training.trainer import train_one_epoch
+from seglab.training.engine import Learner, train_one_epoch
 
-folder, gains = Path(tempfile.mkdtemp()), LossGains()
+folder = Path(tempfile.mkdtemp())
 scaler = torch.amp.GradScaler("cpu", enabled=False)
 
 
 def one_epoch(network, average, optimizer, progress):
     begin(progress.epoch)
-    arguments = optimizer, scaler, plan, 2 * progress.epoch, progress.updates, gains, None
-    losses, updates = train_one_epoch(network, average, loader, *arguments)
+    learner = Learner(network, average, optimizer, scaler, LossGains())
+    losses, updates = train_one_epoch(learner, loader, plan, progress.epoch, progress.updates)
     return losses, Progress(progress.epoch + 1, updates)
 
 
@@ -469,17 +473,17 @@ while progress.epoch < config.epochs:
 for ours, theirs in ((mine, library), (my_average, library_average)):
     for name, tensor in ours.state_dict().items():
         torch.testing.assert_close(tensor, theirs.state_dict()[name], rtol=1e-3, atol=1e-4)
-print("same losses, same weights, same averages; steps in all:", progress.updates)
+print("same losses, same weights, same averages; steps in total:", progress.updates)
 
 # %% [markdown]
 # ## Resume
 #
-# Suppose the machine was switched off after the second epoch. What must have been saved to go on *exactly*? The
-# weights with the statistics of their normalisations, the averaged ones, what the optimiser remembers (two numbers a
-# weight), and how far it had come. Not the learning rate, for it follows from the iteration, and no random state, for
-# nothing here depends on one.
+# Suppose the machine was switched off after the second epoch. What must have been saved to continue *exactly*? The
+# weights with the statistics of their normalizations, the averaged weights, the state of the optimizer (two numbers per
+# weight), and the progress of the run. Not the learning rate, since it follows from the iteration, and no random state,
+# since nothing here depends on one.
 #
-# A new network with quite different weights takes over the file and does the third epoch:
+# A new network with entirely different weights loads the file and runs the third epoch:
 
 # %%
 from seglab.training.checkpoint import read_state
@@ -491,21 +495,21 @@ restore(tensors, resumed, resumed_average, optimizer)
 _, progress = one_epoch(resumed, resumed_average, optimizer, progress)
 for again, whole in ((resumed, library), (resumed_average, library_average)):
     assert all(map(torch.equal, again.state_dict().values(), whole.state_dict().values()))
-kinds = sorted({name.split("/")[0] for name in tensors})
-print("in the file:", kinds, "- resumed and uninterrupted run equal to the last bit, after epoch", progress.epoch)
+groups = sorted({name.split("/")[0] for name in tensors})
+print("in the file:", groups, "- resumed and uninterrupted run are equal to the last bit, after epoch", progress.epoch)
 
 # %% [markdown]
-# Tools that save nothing but weights start again with an optimiser that has forgotten everything, and a schedule that
-# begins anew: the loss may jump, and the result is not that of an uninterrupted run.
+# Tools that save only the weights restart with an empty optimizer state and with the schedule from its beginning: the
+# loss may jump, and the result is not that of an uninterrupted run.
 #
 # ## The library's training
 #
 # One call does all of this and more: it prints its plan, validates the averaged weights after every epoch, keeps the
 # best, writes `results.csv`, and can be resumed (`seglab train resume=FOLDER`). Let it fine-tune the course weights on
-# the four training pictures of the toybox. They are changed a little and there is no mosaic: they are meant to be
-# overfitted. The recipe is this lesson's plain one; what training chooses by itself for weights that know something is
-# lesson 09's matter. What the weights can do *before* is measured first, as row 0 of `results.csv`; without that, no figure
-# says what training did.
+# the four training images of the toybox. They are augmented only a little and there is no mosaic: the network is meant
+# to overfit them. The recipe is the plain one of this lesson; what training chooses by default for pretrained weights
+# is the subject of lesson 09. The weights are validated *before* training as well, as row 0 of `results.csv`; without
+# that, no metric says what training did.
 
 # %% tags=["nbval-ignore-output"]
 import contextlib
@@ -517,16 +521,16 @@ from seglab import YOLO
 model = YOLO("toybox-n")
 steps = {"recipe": "ultralytics", "mask_targets": "soft"}
 steps |= {"epochs": 12, "batch": 2, "nbs": 2, "optimizer": "AdamW", "lr0": 3e-4, "warmup_bias_lr": 0.0, "cos_lr": True}
-looks = {"imgsz": SIZE, "mosaic": 0.0, "fliplr": 0.0, "translate": 0.05, "scale": 0.1, "hsv_s": 0.2, "hsv_v": 0.2}
-with contextlib.redirect_stdout(io.StringIO()):  # it tells its folder
-    place = {"project": str(folder), "name": "tuned", "plots": False, "workers": 0}
-    metrics = model.train(data="toybox8-seg", **steps, **looks, **place)
+inputs = {"imgsz": SIZE, "mosaic": 0.0, "fliplr": 0.0, "translate": 0.05, "scale": 0.1, "hsv_s": 0.2, "hsv_v": 0.2}
+with contextlib.redirect_stdout(io.StringIO()):  # it prints its folder
+    output = {"project": str(folder), "name": "tuned", "plots": False, "workers": 0}
+    metrics = model.train(data="toybox8-seg", **steps, **inputs, **output)
 with open(folder / "tuned/results.csv") as file:
     start, *rows = csv.DictReader(file)
 before = float(start["metrics/mAP50-95(M)"])
-print(f"mask mAP50-95 on four other pictures: {before:.3f} before, {metrics.seg.map:.3f} in the best epoch")
+print(f"mask mAP50-95 on four other images: {before:.3f} before, {metrics.seg.map:.3f} in the best epoch")
 
-# %% alt="Left: four training losses over twelve epochs, all falling. Right: mask and box mAP on the four pictures that were not trained on, close to a grey line, the masks before training."
+# %% alt="Left: four training losses over twelve epochs, all falling. Right: mask and box mAP on the four images that were not trained on, close to a gray line, the mask mAP before training."
 table = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), dpi=80, layout="constrained")
 for term in ("box", "seg", "cls", "dfl"):
@@ -534,7 +538,7 @@ for term in ("box", "seg", "cls", "dfl"):
 for letter, name in (("B", "boxes"), ("M", "masks")):
     right.plot(table["epoch"], table[f"metrics/mAP50-95({letter})"], label=name)
 right.axhline(before, color="0.7", zorder=0)
-for axis, title in ((left, "losses on the four training pictures"), (right, "mAP50-95 on four others")):
+for axis, title in ((left, "losses on the four training images"), (right, "mAP50-95 on four others")):
     axis.set(xlabel="epoch", title=title, ylim=(0, max(0.1, axis.get_ylim()[1])))
     axis.legend(frameon=False, fontsize=8, loc="lower left", ncols=4)
 plt.show()
@@ -542,20 +546,21 @@ total = sum(table[f"train/{term}_loss"] for term in ("box", "seg", "cls", "dfl")
 print("the training loss fell:", total[-4:].mean() < total[:4].mean())
 
 # %% [markdown]
-# **How to read this.** The left side must fall, for four pictures can be learnt by heart; if it does not, something is
-# broken. The right side says whether anything was learnt that holds elsewhere. The grey line is the masks' figure
-# before: weights that knew thousands of scenes have learnt next to nothing from four more, and may even get *worse*
-# while the loss falls. That is over-fitting, and it is why the best epoch by validation is kept, beside the last one. (A
-# best epoch that was chosen on four pictures flatters itself. To report a figure, keep pictures that chose nothing.
-# And inputs are 320 pixels here: at 640, in lesson 06, the same weights reach more.)
+# **How to read this.** The left side must fall, since a network can overfit four images; if it does not, something is
+# broken. The right side says whether anything was learned that generalizes. The gray line is the mask mAP before
+# training: weights trained on thousands of scenes have learned next to nothing from four more, and may even get *worse*
+# while the loss falls. That is overfitting, and it is why the best epoch by validation is kept, besides the last one.
+# (The mAP of an epoch chosen as the best on four images is too optimistic. To report a metric, use images that played
+# no part in any choice. And inputs are 320 pixels here: at 640, in lesson 06, the same weights reach a higher mAP.)
 #
 # ## Recap
 #
-# - Outlines must move as exactly as pixels; painted objects test any augmentation. Places mirror to width − x, and
-#   OpenCV's maps need half a pixel there and back.
-# - Chance is a function of seed, epoch and picture. So runs repeat, whatever the number of workers, and resume.
-# - Rates rise, then fall; biases start high; only convolution weights decay; long gradients are cut.
-# - The average helps long runs. In short ones it is the last weights.
+# - Outlines must move exactly as the pixels do; painted objects test any augmentation. A coordinate x mirrors to width
+#   − x, and OpenCV's transforms need a shift by half a pixel and back.
+# - Randomness is a function of seed, epoch and image. So runs are reproducible, whatever the number of workers, and can
+#   resume.
+# - Learning rates rise, then fall; biases start high; only convolution weights decay; large gradients are clipped.
+# - The average helps long runs. In short ones it is nearly the same as the last weights.
 # - The training loss says whether training works, validation whether it was worth it.
 #
 # ## Sources
@@ -565,8 +570,8 @@ print("the training loss fell:", total[-4:].mean() < total[:4].mean())
 #   and Weight Normalization*, 2017; Polyak and Juditsky, *Acceleration of
 #   Stochastic Approximation by Averaging*, 1992.
 # - The library: `seglab/data/augment.py`, `seglab/data/loader.py`, `seglab/training/optim.py`,
-#   `seglab/training/trainer.py`, `seglab/training/checkpoint.py`.
+#   `seglab/training/engine.py`, `seglab/training/checkpoint.py`.
 #
 # ## Exercises
 #
-# Write the function, run the check below it.
+# Write the function, then run the check below it.

@@ -1,69 +1,68 @@
 # %% [markdown]
 # # 07 · Exploring masks
 #
-# Between the network's last layer and the coloured picture lie four decisions: which scores count, which boxes are the
-# same object, where a mask ends, and what is called right. Summary numbers hide them. Here you turn each of them by
-# hand and see at once what it does; the network runs once per picture, and everything after it costs a few
-# milliseconds.
+# Between the network's last layer and the colored image lie four decisions: which scores count, which boxes are the
+# same object, where a mask ends, and what counts as right. Summary metrics hide them. Here you change each of them by
+# hand and see at once what it does; the network runs once per image, and everything after it takes a few milliseconds.
 #
 # After this lesson you can
 #
-# 1. move every threshold between network and picture, and say what each of them can and cannot mend,
-# 2. mix a mask out of prototypes yourself, and read the sides of a box from its distributions,
-# 3. see which points learn an object and why, and hand on what you found as a page that needs no kernel.
+# 1. move every threshold between the network and the drawn image, and say what each of them can and cannot fix,
+# 2. mix a mask from prototypes yourself, and read the sides of a box from its distributions,
+# 3. see which points are assigned to an object and why, and share your results as a page that needs no kernel.
 #
-# **Time** about 15 seconds of computing on a CPU, the same on a T4. **Before** lessons 01, 03 and 04.
+# **Compute time:** about 15 seconds on a CPU, the same on a T4. **Prerequisites:** lessons 01, 03 and 04.
 #
-# Every tool works with the keyboard: Tab goes to the next control, the arrow keys move a slider, the space bar presses
-# a button. Each tool is stored as a still picture; run the cell to make it live. The page at the end of this lesson is
-# live without a kernel.
+# Every tool works from the keyboard: Tab moves to the next control, the arrow keys move a slider, the space bar presses
+# a button. Each tool is stored as a still image; run the cell to make it interactive. The page at the end of this
+# lesson is interactive without a kernel.
 
 # %%
 import numpy as np
 import torch
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 
 model = YOLO("toybox-n")
 spec = load_dataset("toybox8-seg")
 dataset = SegmentationDataset(spec, "val", 640)
-print(len(dataset), "generated pictures from toybox8-seg; classes:", ", ".join(model.names.values()))
+print(len(dataset), "generated images from toybox8-seg; classes:", ", ".join(model.names.values()))
 
 # %% [markdown]
 # ## What the network leaves to you
 #
-# One run gives one box, ten class scores and 32 mask coefficients at every anchor point, and 32 prototypes for the
-# whole picture. Nothing is decided yet.
+# One forward pass gives one box, ten class scores and 32 mask coefficients at every anchor point, and 32 prototypes for
+# the whole image. Nothing is decided yet.
 
 # %%
-from seglab.widgets.scene import see
+from seglab.widgets.forward_pass import run_network
 
 sample = dataset.sample(0)
-seen = see(model, sample)  # runs the network
-predictions, prototypes_of_it = seen.predictions, seen.prototypes
-print("picture", sample.image.shape[:2], "-> predictions", tuple(predictions.shape), end=", ")
+forward_pass = run_network(model, sample)  # runs the network
+predictions, prototypes_of_it = forward_pass.predictions, forward_pass.prototypes
+print("image", sample.image.shape[:2], "-> predictions", tuple(predictions.shape), end=", ")
 print("prototypes", tuple(prototypes_of_it.shape))
 assert predictions.shape[1] == 4 + len(model.names) + 32
 
 # %% [markdown]
-# **The first decision** is the confidence: boxes below it are not looked at any further.
+# **The first decision** is the confidence threshold: boxes below it are dropped.
 
 # %%
 best = predictions[0, 4:-32].amax(dim=0)  # (A,) the best class's score at each point
 for confidence in (0.05, 0.25, 0.5, 0.75):
     print(f"score above {confidence:.2f}: {(best > confidence).sum():4} of {len(best)} boxes")
-print("objects that are really there:", len(sample.objects))
+print("objects that are really there:", len(sample.instances))
 
 # %% [markdown]
-# Several boxes per object remain, because several points learnt it (lesson 04). **The second decision** says when two
-# boxes mean the same thing: go through them from the best score down, and keep a box unless a better one of its class
-# overlaps it too much.
+# Several boxes per object remain, because several points learned it (lesson 04). **The second decision** is when two
+# boxes mean the same object: go through them from the highest score down, and keep a box unless a higher-scoring one of
+# its class overlaps it too much.
 
 # %%
 from seglab.geometry.boxes import box_iou
-from seglab.inference.suppress import candidates, thin
+from seglab.inference.nms import candidates, nms
 
 
 def keep(boxes, classes, limit):  # best score first
@@ -75,27 +74,27 @@ def keep(boxes, classes, limit):  # best score first
     return kept
 
 
-hopeful = candidates(predictions, 0.25)[0]
+above_threshold = candidates(predictions, 0.25)[0]
 for limit in (0.3, 0.5, 0.7, 0.9):
-    kept = keep(hopeful.boxes, hopeful.classes, limit)
-    assert torch.equal(hopeful.boxes[kept], thin(hopeful, limit).boxes)
-    print(f"overlap up to {limit}: {len(kept):2} of {len(hopeful.boxes)} boxes stay")
+    kept = keep(above_threshold.boxes, above_threshold.classes, limit)
+    assert torch.equal(above_threshold.boxes[kept], nms(above_threshold, limit).boxes)
+    print(f"overlap up to {limit}: {len(kept):2} of {len(above_threshold.boxes)} boxes stay")
 
 # %% [markdown]
-# Now look at it. Boxes in colour stay, those in white are removed; the chosen box is drawn thick, and those that it
-# removes in orange. In the middle of this picture kites hang close together. Lower the limit to 0.4: one of them goes,
-# although it is really there. Raise it to 0.9: one thing keeps several boxes.
+# Now look at it. Boxes in color stay, white ones are removed; the selected box is drawn thick, and the boxes that it
+# removes in orange. In the middle of this image, kites hang close together. Lower the limit to 0.4: one of them is
+# removed, although it is really there. Raise it to 0.9: a single object keeps several boxes.
 
-# %% alt="A beach scene with all candidate boxes: those that stay in the colour of their class, those that go in white. In the middle hang three kites whose boxes overlap; the chosen bottle's box is thick."
+# %% alt="A beach scene with all candidate boxes: those that stay in the color of their class, those that go in white. In the middle hang three kites whose boxes overlap; the selected bottle's box is thick."
 from seglab.widgets import overlap_explorer
 
 suppression = overlap_explorer(model, dataset.sample(1))  # kites hang close together
 suppression
 
 # %%
-from seglab.widgets.scene import look
+from seglab.widgets.explored_image import predict_candidates
 
-kites, before = look(model, dataset.sample(1)), suppression.picture.value
+kites, before = predict_candidates(model, dataset.sample(1)), suppression.image.value
 for limit in (0.9, 0.7, 0.4):
     suppression["overlap"].value = limit
     kept = kites.found(overlap=limit)
@@ -103,46 +102,46 @@ for limit in (0.9, 0.7, 0.4):
     assert f"{len(kept)} stay" in suppression.text.value
     print(f"limit {limit}: {len(kept)} boxes stay, {right} of them right")
 (lost,) = set(kites.found(overlap=0.5)) - set(kept)
-print("from 0.5 to 0.4 this one went:", model.names[int(kites.classes[lost])])
-assert suppression.picture.value != before and right == 12
+print("removed between 0.5 and 0.4:", model.names[int(kites.classes[lost])])
+assert suppression.image.value != before and right == 12
 
 # %% [markdown]
 # ## The explorer
 #
-# All decisions on one panel, for all pictures. Point at an object or click it for its class, score, area and contour;
-# the slider *object* does the same from the keyboard.
+# All decisions on one panel, for all images. Point at an object or click on it to see its class, score, area and
+# contour; the slider *object* does the same from the keyboard.
 
-# %% alt="A scene seen from above with every detection in the colour of its class, labelled with class and score: umbrellas, bananas, books, clocks, teddy bears."
+# %% alt="A scene seen from above with every detection in the color of its class, labeled with class and score: umbrellas, bananas, books, clocks, teddy bears."
 from seglab.widgets import explore
 
 explorer = explore(model, spec)
 explorer
 
 # %% [markdown]
-# One of its pictures with the truth beside it. On the left what was found, right ones green and wrong ones orange; on
-# the right the truth, in orange what was missed.
+# Here is one of its images beside the ground truth. On the left are the detections, correct ones in green and wrong
+# ones in orange; on the right the ground truth, with missed objects in orange.
 
-# %% alt="Two copies of one generated scene. Left the detections, green where right and orange where wrong; right the true objects, orange where missed."
+# %% alt="Two copies of one generated explored. Left the detections, green where correct and orange where wrong; right the ground truth, orange where missed."
 import matplotlib.pyplot as plt
 
-from seglab.widgets.explorer import draw_scene
+from seglab.widgets.explorer import draw_explored
 
-scene = look(model, sample)
+explored = predict_candidates(model, sample)
 figure, axis = plt.subplots(figsize=(9.6, 3.6), dpi=80)
-axis.imshow(draw_scene(scene, truth=True, verdicts=True)[0].picture)
+axis.imshow(draw_explored(explored, ground_truth=True, verdicts=True)[0].image)
 axis.set_axis_off()
 figure.tight_layout()
 plt.show()
-print(len(scene.found()), "detections out of", len(scene), "candidates")
+print(len(explored.found()), "detections out of", len(explored), "candidates")
 
 # %%
-before = explorer.picture.value
+before = explorer.image.value
 explorer["confidence"].value = 0.6
-assert explorer.picture.value != before
-surest = explorer.picture.value
+assert explorer.image.value != before
+above_limit = explorer.image.value
 explorer["object"].value = 1
-assert explorer.picture.value != surest and "<th scope=row>area</th>" in explorer.text.value
-print("fewer objects above 0.6, and one of them pointed out")
+assert explorer.image.value != above_limit and "<th scope=row>area</th>" in explorer.text.value
+print("fewer objects above 0.6, and one of them selected")
 
 # %% [markdown]
 # Does the network run again when a slider moves? Count its runs:
@@ -153,126 +152,128 @@ handle = model.network.register_forward_hook(lambda *_: runs.append(1))
 for name, value in (("object", 0), ("confidence", 0.25), ("overlap", 0.5), ("mask", 0.7), ("opacity", 0.8)):
     explorer[name].value = value
 print("runs after five sliders:", len(runs))
-for picture in (1, 0, 1):
-    explorer["picture"].value = picture
-print("runs after going to the second picture, back, and there again:", len(runs))
+for image in (1, 0, 1):
+    explorer["image"].value = image
+print("runs after going to the second image, back, and to the second again:", len(runs))
 assert len(runs) == 1
 handle.remove()
 
 # %% [markdown]
 # ## Where a mask ends
 #
-# **The third decision.** At every pixel the mask is a probability, and usually it is cut at one half. Cut higher, and
-# every mask can only shrink. How much it shrinks tells two things: how unsure the network is of the edge, and how much
-# edge there is. Thin things lose more. Below, the scissors are thin and the bottle is half covered:
+# **The third decision.** At every pixel the mask is a probability, usually thresholded at one half. With a higher
+# threshold every mask can only shrink. How much it shrinks depends on two factors: how unsure the network is about the
+# edge, and how much edge there is. Thin objects lose more. Below, the scissors are thin and the bottle is half covered:
 
-# %% alt="Area of six objects over the mask threshold, as shares of their area at one half: all fall from left to right, four of them slowly, the bottle faster, and the scissors fastest."
-first = {model.names[int(scene.classes[number])]: number for number in reversed(scene.found())}  # the best of a class
+# %% alt="Area of six objects over the mask threshold, as fractions of their area at one half: all fall from left to right, four of them slowly, the bottle faster, and the scissors fastest."
+names = [model.names[class_id] for class_id in explored.classes.tolist()]
+first = {names[number]: number for number in reversed(explored.found())}  # the best of a class
 numbers = sorted(first[name] for name in ("umbrella", "donut", "banana", "book", "bottle", "scissors"))
 thresholds = np.linspace(0.05, 0.95, 19)
-areas = np.array([[crop.sum() for _, _, crop in scene.crops(numbers, t)] for t in thresholds])  # (19, 6)
+areas = np.array([[crop.sum() for _, _, crop in explored.crops(numbers, t)] for t in thresholds])  # (19, 6)
 assert (np.diff(areas, axis=0) <= 0).all()
 figure, axis = plt.subplots(figsize=(6, 3), dpi=80)
-axis.plot(thresholds, areas / areas[9], label=[scene.label(number) for number in numbers])
-axis.set(xlabel="mask threshold", ylabel="area, 1 at one half")
+axis.plot(thresholds, areas / areas[9], label=[explored.label(number) for number in numbers])
+axis.set(xlabel="mask threshold", ylabel="area relative to one half")
 axis.legend(frameon=False, fontsize=8)
 plt.show()
-most = (areas[-1] / areas[0]).argmin()
-print("no mask ever grows; the one that shrinks most:", model.names[int(scene.classes[numbers[most]])])
+thinnest = (areas[-1] / areas[0]).argmin()
+print("no mask ever grows; the one that shrinks most:", model.names[int(explored.classes[numbers[thinnest]])])
 
 # %% [markdown]
 # Yet none of these thresholds gives a mask more detail. A mask is mixed on a grid four times coarser than the network's
-# input, and read between the cells: the size of the *input* decides how fine masks are, no threshold does (`imgsz=320`
-# in `explore` shows coarser ones).
+# input, and interpolated between the cells: how fine masks are depends on the size of the *input*, not on any threshold
+# (`imgsz=320` in `explore` shows coarser ones).
 #
 # ## Right or wrong
 #
-# **The fourth decision**: what counts as found. COCO's rule at IoU ½: the best score chooses first; each detection
-# takes the free object of its class that its mask overlaps most; what gets none is wrong.
+# **The fourth decision** is what counts as found. COCO's rule at IoU ½: the highest score chooses first; each detection
+# is matched to the unmatched object of its class that its mask overlaps most; a detection without a match is wrong.
 
 
 # %%
-def judge(overlaps, classes, truth_classes):  # (detections, objects), best score first
+def judge(overlaps, classes, true_classes):  # (detections, objects), best score first
     free, verdicts = set(range(overlaps.shape[1])), []
-    for row, kind in zip(overlaps, classes):
-        fits = [index for index in free if truth_classes[index] == kind and row[index] >= 0.5]
+    for row, class_id in zip(overlaps, classes):
+        fits = [index for index in free if true_classes[index] == class_id and row[index] >= 0.5]
         verdicts.append(max(fits, key=lambda index: row[index]) if fits else -1)
         free -= {verdicts[-1]}
     return verdicts
 
 
-numbers = scene.found()
-ours = judge(scene.overlaps(numbers), scene.classes[numbers], [thing.class_id for thing in scene.truth])
-assert ours == scene.verdicts(numbers)
-right, there = sum(verdict >= 0 for verdict in ours), len(scene.truth)
+numbers = explored.found()
+true_classes = [instance.class_id for instance in explored.ground_truth]
+ours = judge(explored.overlaps(numbers), explored.classes[numbers], true_classes)
+assert ours == explored.verdicts(numbers)
+right, there = sum(verdict >= 0 for verdict in ours), len(explored.ground_truth)
 print(f"{right} right, {len(ours) - right} wrong, {there - right} missed of {there}")
 
 # %%
 found_by = {verdict: number for number, verdict in zip(numbers, ours) if verdict >= 0}  # object -> candidate
-for number, verdict, overlaps in zip(numbers, ours, scene.overlaps(numbers)):
+for number, verdict, overlaps in zip(numbers, ours, explored.overlaps(numbers)):
     if verdict < 0:
         under = int(overlaps.argmax())  # the object that it lies on
-        finder = scene.label(found_by[under]) if under in found_by else "nothing"
-        kind = model.names[scene.truth[under].class_id]
-        print(f"{scene.label(number)} lies on this object: {kind}, which was found by {finder}")
+        finder = explored.label(found_by[under]) if under in found_by else "nothing"
+        name = model.names[explored.ground_truth[under].class_id]
+        print(f"{explored.label(number)} lies on this object: {name}, which was found by {finder}")
 
 # %%
-explorer["picture"].value = 0
+explorer["image"].value = 0
 explorer["mask"].value, explorer["overlap"].value, explorer["opacity"].value = 0.5, 0.7, 0.45
-plain = explorer.picture.value
-explorer["truth"].value = True
-beside = explorer.picture.value
+plain = explorer.image.value
+explorer["ground_truth"].value = True
+beside = explorer.image.value
 explorer["verdicts"].value = True
-assert len({plain, beside, explorer.picture.value}) == 3
-print("scroll up: the truth beside, green for right, orange for wrong and for missed")
+assert len({plain, beside, explorer.image.value}) == 3
+print("scroll up: the ground truth beside it, green for correct, orange for wrong and for missed")
 
 # %% [markdown]
-# Play with the confidence and watch the line of counts. Each step trades wrong ones for missed ones; lesson 06 turns
-# that trade into one figure.
+# Play with the confidence and watch the line of counts. Each step trades wrong detections for missed objects; lesson 06
+# turns that trade-off into one metric.
 #
-# The wrong ones at 0.25, one by one. The donut lies on the missed scissors: a wrong class. The umbrella lies on a book
-# that was found as well: suppression compares boxes of one class only. The banana is a second box on one banana: it
-# overlaps the first one by less than 0.7.
+# Here are the wrong detections at 0.25, one by one. The donut lies on the missed scissors: a wrong class. The umbrella
+# lies on a book that was found as well: suppression compares only boxes of the same class. The banana is a second box
+# on one banana: it overlaps the first one by less than 0.7.
 #
 # ## Photographs
 #
-# The same on COCO8-seg with the official weights, where these can be had (from `SEGLAB_DATASETS`, from the cache, or
-# downloaded and verified). The line below the cell says which pictures you see.
+# The same on COCO8-seg with the official weights, where these are available (from `SEGLAB_DATASETS`, from the cache, or
+# downloaded and verified). The line below the cell says which images you see.
 
-# %% tags=["nbval-ignore-output"] alt="A picture with every detection in the colour of its class, labelled with class and score."
+# %% tags=["nbval-ignore-output"] alt="An image with every detection in the color of its class, labeled with class and score."
 from seglab.errors import SeglabError
 
 try:
     photos = explore(YOLO("yolo11n-seg.pt"), load_dataset("coco8-seg"))
-    print("photographs of COCO8-seg, official weights")
+    print("photos of COCO8-seg, official weights")
 except SeglabError:
     photos = explore(model, load_dataset("toybox8-seg"), split="train")
-    print("COCO8-seg or its weights cannot be had here, so: the training pictures of toybox8-seg, course weights")
+    print("COCO8-seg or its weights are not available here, so: the training images of toybox8-seg, course weights")
 photos
 
 # %% [markdown]
 # ## How a mask is made
 #
-# The mask of an object is a weighted sum of 32 pictures that all objects share. By hand, for the second-best
-# detection: multiply, add, enlarge, cut at zero, cut off outside the box.
+# The mask of an object is a weighted sum of 32 maps that all objects share. By hand, for the second-best detection:
+# multiply, add, upsample, threshold at zero, crop to the box.
 
 # %%
 import torch.nn.functional as F
 
-one = thin(hopeful).pick(torch.tensor([1]))
+one = nms(above_threshold).pick(torch.tensor([1]))
 total = torch.einsum("k,khw->hw", one.coefficients[0], prototypes_of_it)  # (120, 160)
-enlarged = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[0, 0]  # (480, 640), as the picture
-by_hand = (enlarged > 0).numpy()
-x0, y0, library = scene.crops(scene.found()[1:2])[0]
+upsampled = F.interpolate(total[None, None], scale_factor=4, mode="bilinear")[0, 0]  # (480, 640), as the image
+by_hand = (upsampled > 0).numpy()
+x0, y0, library = explored.crops(explored.found()[1:2])[0]
 window = by_hand[y0 : y0 + library.shape[0], x0 : x0 + library.shape[1]]
 assert (window != library).mean() < 0.001
 print("inside the box the mask by hand is the library's; positive outside as well:", by_hand.sum() > window.sum())
 
 # %% [markdown]
-# The mixer shows them all. Red is above zero, blue below; the frame says how a prototype is used. Set *strongest* to a
-# few and let it grow, or take one slider away from the network's own value.
+# The mixer shows all prototypes. Red is above zero, blue below; the frame around a prototype shows how it is used. Set
+# *strongest* to a small number and increase it, or move one slider away from the network's own value.
 
-# %% alt="Left the picture with the mask of one umbrella, right the weighted sum on the coarse grid, red above zero and blue below; under them the prototypes, each with its coefficient."
+# %% alt="Left the image with the mask of one umbrella, right the weighted sum on the coarse grid, red above zero and blue below; under them the prototypes, each with its coefficient."
 from seglab.widgets import prototypes
 from seglab.widgets.prototypes import keep_strongest, mixed_sums
 
@@ -280,43 +281,44 @@ mixer = prototypes(model, sample, i=1)
 mixer
 
 # %%
-before = mixer.picture.value
+before = mixer.image.value
 mixer["strongest"].value = 8
-some = mixer.picture.value
+some = mixer.image.value
 mixer["c0"].value = mixer["c0"].max
-assert len({before, some, mixer.picture.value}) == 3
+assert len({before, some, mixer.image.value}) == 3
 print("each setting mixes another mask")
 
 # %% [markdown]
-# Is a mask made by a few strong prototypes? Leave the weak ones out and compare with the whole. All are cut to the
-# same box, which does much of the work by itself (lesson 03): so the first line gives the bare box.
+# Is a mask made by a few strong prototypes? Leave out the weak ones and compare with the full mask. All masks are
+# cropped to the same box, which does much of the work by itself (lesson 03), so the first line gives the box alone.
 
 # %%
-detections, chosen = thin(hopeful), 1
+detections, chosen = nms(above_threshold), 1
 own = detections.coefficients[chosen].numpy()
-whole = mixed_sums(seen, detections, chosen, own)[2] > 0  # the window is the box
+whole = mixed_sums(forward_pass, detections, chosen, own)[2] > 0  # the window is the box
 print(f"box alone: IoU with the mask of all {whole.mean():.2f}")
 for count in (1, 2, 4, 8, 16, 32):
-    part = mixed_sums(seen, detections, chosen, keep_strongest(own, count))[2] > 0
+    part = mixed_sums(forward_pass, detections, chosen, keep_strongest(own, count))[2] > 0
     print(f"{count:2} strongest: IoU with the mask of all {(part & whole).sum() / (part | whole).sum():.2f}")
 assert np.array_equal(part, whole)
 
 # %% [markdown]
-# For a plain, nearly convex thing like this umbrella one prototype nearly does, and a good part of that is the box's
-# work. Try another object, `chosen = 8` for example: the scissors fill a quarter of their box and need more.
+# For a simple, nearly convex object like this umbrella one prototype is nearly enough, and a good part of that is the
+# box's work. Try another object, for example `chosen = 8`: the scissors fill a quarter of their box and need more.
 #
 # ## A box before it is a box
 #
-# Each side is a distribution over 16 distances from the anchor point, one stride apart. Its mean is the side. By hand:
+# Each side is a distribution over 16 distances from the anchor point, one stride apart. Its mean is the position of the
+# side. By hand:
 
 # %%
 from seglab.model.head import anchor_points
-from seglab.widgets.scene import detected_anchors
+from seglab.widgets.forward_pass import detected_anchors
 
-anchor = int(detected_anchors(seen)[1])
-points, strides = anchor_points(*seen.letterbox.size)
-shares = seen.raw.boxes[0, :, anchor].view(4, 16).softmax(dim=1)  # left, top, right, bottom
-left, top, right, bottom = (shares @ torch.arange(16.0)) * strides[anchor]
+anchor = int(detected_anchors(forward_pass)[1])
+points, strides = anchor_points(*forward_pass.letterbox.size)
+probabilities = forward_pass.raw.boxes[0, :, anchor].view(4, 16).softmax(dim=1)  # left, top, right, bottom
+left, top, right, bottom = (probabilities @ torch.arange(16.0)) * strides[anchor]
 x, y = points[anchor]
 box = torch.stack((x - left, y - top, x + right, y + bottom))
 torch.testing.assert_close(box, detections.boxes[1])
@@ -329,18 +331,18 @@ sides = distribution(model, sample, i=1)
 sides
 
 # %%
-before = sides.picture.value
+before = sides.image.value
 sides["object"].value = 3
-assert sides.picture.value != before
-print("look for broad distributions: sides that something else covers, or that the picture cuts off")
+assert sides.image.value != before
+print("look for broad distributions: sides that something else covers, or that the image cuts off")
 
 # %% [markdown]
-# ## Which points learn what
+# ## Which points are assigned to what
 #
-# Training once more (lesson 04), now point by point. Filled points learn the object, larger where more is asked; the
-# table says why, for the best aligned points.
+# Back to training (lesson 04), now point by point. Filled points are assigned to the object, larger ones with a higher
+# target score; for the best-aligned points the table says why.
 
-# %% alt="Left a training picture with the boxes of its objects; right one of them, a clock, enlarged: a grid of points in its box, ten of them filled."
+# %% alt="Left a training image with the boxes of its objects; right one of them, a clock, enlarged: a grid of points in its box, ten of them filled."
 from seglab.data.collate import collate
 from seglab.widgets import assignment
 
@@ -350,19 +352,19 @@ points_panel = assignment(model, batch, image=0)
 points_panel
 
 # %%
-before = points_panel.picture.value
+before = points_panel.image.value
 points_panel["object"].value = 2
 points_panel["point"].value = 11
-assert points_panel.picture.value != before and "is not among its 10 best" in points_panel.text.value
-print("the eleventh best point of an object does not learn it")
+assert points_panel.image.value != before and "is not among its 10 best" in points_panel.text.value
+print("the eleventh best point of an object is not assigned to it")
 
 # %% [markdown]
-# ## A page to hand on
+# ## A page to share
 #
 # `explorer_page` (on the command line: `seglab explore model=toybox-n source=toybox8-seg html=explorer.html`) writes
-# the explorer as one HTML file with pictures and candidates inside it, each candidate's outline at five levels of mask
-# probability. Suppression runs in the page, so all its thresholds work without Python, without the neural network and
-# without the internet; a colleague opens it from a mail.
+# the explorer as one HTML file that contains the images and the candidates, each candidate's outline at five levels of
+# mask probability. Suppression runs in the page, so all its thresholds work without Python, without the neural network
+# and without the internet; a colleague can open it from an e-mail.
 
 # %%
 import tempfile
@@ -379,18 +381,21 @@ print(page.name, "loads nothing from elsewhere; smaller than two megabytes:", le
 # ## Recap
 #
 # - Confidence, overlap, mask threshold and the matching rule are decisions after the network. They can be changed
-#   without running it, and two tools that decide differently show different pictures of the same weights.
-# - A mask is a weighted sum of shared prototypes, cut at zero and at its box; its detail comes from the input's size.
-# - A side of a box is the mean of a distribution, and its width shows doubt where things cover each other.
-# - In training an object is learnt by its ten best points, unless another object needs one of them more.
+#   without running it, and two tools that decide differently show different results from the same weights.
+# - A mask is a weighted sum of shared prototypes, thresholded at zero and cropped to its box; its detail depends on the
+#   input size.
+# - A side of a box is the mean of a distribution, and the width of the distribution shows uncertainty where objects
+#   cover each other.
+# - In training an object is learned by its ten best points; a point that two objects select goes to the one its box
+#   overlaps more.
 #
 # ## Sources
 #
 # - Bolya et al., *YOLACT: Real-time Instance Segmentation*, 2019: prototypes and coefficients.
 # - Li et al., *Generalized Focal Loss*, 2020: sides as distributions. Feng et al., *TOOD*, 2021: the assignment.
-# - The library: `seglab/widgets/scene.py` (what is computed), `seglab/widgets/explorer.py` (what is drawn),
-#   `seglab/inference/suppress.py` and `seglab/inference/masks.py`.
+# - The library: `seglab/widgets/explored_image.py` (what is computed), `seglab/widgets/explorer.py` (what is drawn),
+#   `seglab/inference/nms.py` and `seglab/inference/masks.py`.
 #
 # ## Exercises
 #
-# Write the function, run the check below it.
+# Write the function, then run the check below it.

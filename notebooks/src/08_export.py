@@ -1,19 +1,19 @@
 # %% [markdown]
 # # 08 · Export: one file, the same numbers
 #
-# A trained network leaves home: into a phone, a browser, a camera, a program without Python. What leaves is a file, and
-# around the file somebody writes the code that feeds it and reads its output. Nearly everything that goes wrong goes
-# wrong there. This lesson exports the course's network, feeds the file and decodes its raw tensors with numpy and cv2,
-# and finds out by measurement why the exported file so often "gives other results".
+# A trained network is deployed to a phone, a browser, a camera, a program without Python. What is deployed is a file,
+# and around the file somebody writes the code that prepares its input and reads its output. Nearly everything that goes
+# wrong goes wrong there. This lesson exports the course's network, runs the file and decodes its raw tensors with numpy
+# and cv2, and measures why an exported file so often "gives different results".
 #
 # After this lesson you can
 #
-# 1. export a network, feed the file, and decode what it says with numpy and cv2 into the library's boxes and masks,
-# 2. tell float error from a real fault, and write a parity check that lets a file pass or stops it,
-# 3. say why the original and its export disagree (the letterbox, not the floats), and choose a format by measuring.
+# 1. export a network, run the file, and decode its output with numpy and cv2 into the library's boxes and masks,
+# 2. tell floating-point error from a real fault, and write a parity check that accepts or rejects a file,
+# 3. explain why the original and its export disagree (the letterbox, not the floats), and choose a format by measuring.
 #
-# **Time** about 30 seconds of computing on a CPU, the same on a T4: everything here runs on the CPU. **Before** lessons
-# 01 and 03. Besides the course's library it needs ONNX and ONNX Runtime: `pip install onnx onnxruntime`.
+# **Compute time:** about 30 seconds on a CPU, the same on a T4: everything here runs on the CPU. **Prerequisites:**
+# lessons 01 and 03. Besides the course's library, you need ONNX and ONNX Runtime: `pip install onnx onnxruntime`.
 
 # %%
 import contextlib
@@ -28,24 +28,24 @@ import onnxruntime
 import torch
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 
 model = YOLO("toybox-n")
 photos = [read_image(path) for path in load_dataset("toybox8-seg").images("val")]
 print(len(model.names), "classes,", len(photos), "photos of", photos[0].shape)
 
 # %% [markdown]
-# ## What leaves
+# ## What is exported
 #
-# ONNX is a list of operations and the numbers they need. Exporting means: run the network once and write down every
-# operation that happens. First with the library, which checks each file before it hands it over (that is the second
-# half of this lesson) and prints what it found; here we keep that to ourselves for the moment.
+# An ONNX file is a list of operations and the numbers they need. Exporting means running the network once and recording
+# every operation. First with the library, which checks each file before it returns it (that is the second half of this
+# lesson) and prints the result of the check; we hide that output for the moment.
 #
-# Then by hand. What is exported is the network with the decoding of its boxes, and with batch normalisation folded
-# away: in a network that no longer learns it is a fixed scale and shift, which go into the convolution before it
+# Then by hand. What is exported is the network with the decoding of its boxes, and with batch normalization folded: in
+# a network that no longer learns, it is a fixed scale and shift, which can be merged into the convolution before it
 # (lesson 03, exercise 2). torch has two exporters. The one used here traces, as described; `dynamo=True` is the newer
-# one. The third cell looks into the library's file: no batch normalisation is left, nor a trace of Python.
+# one. The third cell looks into the library's file: neither batch normalization nor Python is left in it.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -63,15 +63,15 @@ print(file.name, "is larger than 5 MB:", file.stat().st_size > 5_000_000)
 import inspect
 import warnings
 
-from seglab.export.deployed import Deployed  # the network, folded, and the decoding of its boxes
+from seglab.export.inference_model import InferenceModel  # the network, folded, and the decoding of its boxes
 
 own_file, example = folder / "own.onnx", torch.zeros(1, 3, 320, 320)
 options = {"input_names": ["images"], "output_names": ["predictions", "prototypes"], "opset_version": 17}
-if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # where torch knows two exporters: the one that traces
+if "dynamo" in inspect.signature(torch.onnx.export).parameters:  # where torch has two exporters: the one that traces
     options["dynamo"] = False
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it announces its age
-    torch.onnx.export(Deployed(model.network), (example,), str(own_file), **options)
+    warnings.simplefilter("ignore")  # it warns that it is the older one
+    torch.onnx.export(InferenceModel(model.network), (example,), str(own_file), **options)
 print(own_file.name, "is larger than 5 MB:", own_file.stat().st_size > 5_000_000)
 
 # %%
@@ -80,7 +80,7 @@ import json
 import onnx
 
 operations = [node.op_type for node in onnx.load(file).graph.node]
-print(operations.count("Conv"), "convolutions,", operations.count("BatchNormalization"), "batch normalisations")
+print(operations.count("Conv"), "convolutions,", operations.count("BatchNormalization"), "batch normalizations")
 assert operations == [node.op_type for node in onnx.load(own_file).graph.node]
 session = onnxruntime.InferenceSession(str(file))
 for tensor in (*session.get_inputs(), *session.get_outputs()):
@@ -89,19 +89,19 @@ about = session.get_modelmeta().custom_metadata_map
 print(list(json.loads(about["names"]).values())[:3], "... the class names travel in the file")
 
 # %% [markdown]
-# ## Feeding it: the letterbox
+# ## Preparing the input: the letterbox
 #
-# The file takes exactly 320 × 320. A photo does not have that shape, so it is scaled to fit, centred, and the rest is
-# filled with grey 114, the border the network saw in training. Then RGB in 0..1, channels first.
+# The file takes exactly 320 × 320. A photo does not have that shape, so it is scaled to fit and centered, and the rest
+# is filled with gray 114, the border that the network saw in training. The input is RGB in 0..1, channels first.
 
 
 # %%
-def letterboxed(image, size=320, grey=114):
+def letterboxed(image, size=320, gray=114):
     height, width = image.shape[:2]
     ratio = min(size / height, size / width)
     inner = round(height * ratio), round(width * ratio)
     top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
-    canvas = np.full((size, size, 3), grey, np.uint8)
+    canvas = np.full((size, size, 3), gray, np.uint8)
     canvas[top : top + inner[0], left : left + inner[1]] = cv2.resize(image, inner[::-1])
     return canvas, ratio, top, left
 
@@ -124,22 +124,22 @@ assert np.array_equal(images, to_input(canvas))
 predictions, prototypes = session.run(None, {"images": images})
 own = onnxruntime.InferenceSession(str(own_file)).run(None, {"images": images})
 assert np.array_equal(own[0], predictions) and np.array_equal(own[1], prototypes)
-print("the file exported by hand says the same, to the last bit:", np.array_equal(own[0], predictions))
+print("the file exported by hand gives the same output, to the last bit:", np.array_equal(own[0], predictions))
 print("predictions", predictions.shape, "prototypes", prototypes.shape)
 
 # %% [markdown]
-# 2,100 anchor points (40² + 20² + 10²), and for each a column: 4 numbers for the box, 10 class probabilities, 32 mask
-# coefficients.
+# There are 2,100 anchor points (40² + 20² + 10²), with one column each: 4 numbers for the box, 10 class probabilities,
+# 32 mask coefficients.
 #
 # ## Decoding, first half: from the head's raw numbers
 #
-# The file gives finished boxes, because their arithmetic was exported along with the network. Some devices stop
-# earlier, at the head's raw output, and the arithmetic is yours. Here it is, on plain arrays: 64 numbers per point (four
-# sides, 16 bins each), class *logits*, coefficients. A point is the centre of its cell; strides 8, 16 and 32 come one
-# after the other, each row by row.
+# The file returns finished boxes, because their arithmetic was exported along with the network. Some devices stop
+# earlier, at the head's raw output, and leave the arithmetic to you. Here it is, on plain arrays: 64 numbers per point
+# (four sides, 16 bins each), class *logits*, coefficients. A point is the center of its cell; strides 8, 16 and 32
+# follow each other, each row by row.
 #
-# Softmax over the 16 bins, their mean, times the stride: the distances to left, top, right and bottom. (Subtracting
-# the maximum first changes nothing but keeps `exp` from overflowing.)
+# Take the softmax over the 16 bins, then the mean, times the stride: these are the distances to left, top, right and
+# bottom. (Subtracting the maximum first changes nothing but keeps `exp` from overflowing.)
 
 # %%
 from seglab.model.yolo11 import fuse
@@ -163,17 +163,17 @@ weights = np.exp(b - b.max(axis=1, keepdims=True))
 weights /= weights.sum(axis=1, keepdims=True)
 distance = np.einsum("ska,k->as", weights, np.arange(16)) * strides  # (2100, 4)
 corners = np.concatenate((points - distance[:, :2], points + distance[:, 2:]), axis=1)
-centre, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
-decoded = np.concatenate((centre, size, 1 / (1 + np.exp(-logits.T)), coefficients.T), axis=1).T
-apart = np.abs(decoded - predictions[0])
-print("boxes of all points within 0.01 px of the file's:", apart[:4].max() < 0.01)
-print("scores to the fifth decimal:", apart[4:14].max() < 1e-5, "- coefficients to the third:", apart[14:].max() < 1e-3)
-assert apart[:4].max() < 0.01 and apart[4:14].max() < 1e-5 and apart[14:].max() < 1e-3
+center, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
+decoded = np.concatenate((center, size, 1 / (1 + np.exp(-logits.T)), coefficients.T), axis=1).T
+error = np.abs(decoded - predictions[0])
+print("boxes of all points within 0.01 px of the file's:", error[:4].max() < 0.01)
+print("scores to the fifth decimal:", error[4:14].max() < 1e-5, "- coefficients to the third:", error[14:].max() < 1e-3)
+assert error[:4].max() < 0.01 and error[4:14].max() < 1e-5 and error[14:].max() < 1e-3
 
 # %% [markdown]
 # ## Decoding, second half: from points to objects
 #
-# From here on the file's own output. Keep points whose best class is sure enough, best first.
+# From here on we use the file's own output. Keep the points whose best class score is high enough, best first.
 
 # %%
 columns = predictions[0].T  # (2100, 46)
@@ -185,8 +185,8 @@ assert len(boxes) and (scores[:-1] >= scores[1:]).all()
 print("a column is one candidate:", columns.shape[1], "numbers")
 
 # %% [markdown]
-# Neighbouring points saw the same object. **Non-maximum suppression**: take the best, drop what overlaps it by more
-# than 0.7 *and names the same class*, take the best of what is left.
+# Neighboring points detected the same object. **Non-maximum suppression**: take the best box, drop every box that
+# overlaps it by more than 0.7 *and has the same class*, take the best of what is left, and so on.
 
 
 # %%
@@ -207,11 +207,11 @@ assert kept == decode_numpy.suppress(boxes, scores, classes, 0.7).tolist()
 
 # %% [markdown]
 # **Masks.** Coefficients times prototypes: a map of 80 × 80 for each object, positive where the object is. The photo's
-# pixels are finer, so ask for each pixel *centre* where it lies on that map, and read between the four cells around it
-# (bilinearly; a cell's centre, too, lies at a half). A pixel outside the box cannot belong to the object.
+# pixels are finer, so compute where each pixel *center* lies on that map, and interpolate between the four cells around
+# it (bilinearly; a cell's center, too, lies at a half). A pixel outside the box cannot belong to the object.
 #
-# Then the proof: does all this agree with the decoder that the library offers for copying into other projects, and
-# with the library itself?
+# Then the test: does all this agree with the decoder that the library offers for copying into other projects, and with
+# the library itself?
 
 
 # %%
@@ -226,7 +226,7 @@ def read_between(grid, y, x):
 
 def mask_of(index):
     logit = np.tensordot(columns[index, 14:], prototypes[0], axes=1)  # (80, 80)
-    y, x = np.arange(480) + 0.5, np.arange(640) + 0.5  # pixel centres of the photo
+    y, x = np.arange(480) + 0.5, np.arange(640) + 0.5  # pixel centers of the photo
     x0, y0, x1, y1 = np.clip((boxes[index] - [left, top] * 2) / ratio, 0, [640, 480] * 2)
     inside = ((y >= y0) & (y < y1))[:, None] & ((x >= x0) & (x < x1))
     return (read_between(logit, (y * ratio + top) / 4, (x * ratio + left) / 4) > 0) & inside
@@ -253,9 +253,9 @@ assert min(same_masks(masks, copied[3]), same_masks(masks, result.masks.numpy().
 
 # %% [markdown]
 # In the figure that follows, red logits are positive and blue ones negative. The map is only right inside the object's
-# box (the frame); outside it was never asked for anything (lesson 04) and may be positive on other objects as well.
+# box (the black rectangle); outside, it was never trained (lesson 04) and may be positive on other objects as well.
 
-# %% alt="The letterboxed photo with its grey border, one object's mask as a coarse map of logits, and the photo with every decoded mask in colour."
+# %% alt="The letterboxed photo with its gray border, one object's mask as a coarse map of logits, and the photo with every decoded mask in color."
 from seglab.drawing.overlays import draw_instances
 
 largest = max(range(len(kept)), key=lambda i: np.prod(boxes[kept[i], 2:] - boxes[kept[i], :2]))
@@ -271,7 +271,7 @@ for axis, title in zip(axes, ("what goes in", "one object: 80 x 80 logits", "wha
     axis.set_axis_off()
 figure.tight_layout()
 plt.show()
-print("coloured by class:", ", ".join(sorted({model.names[int(kind)] for kind in copied[2]})))
+print("colored by class:", ", ".join(sorted({model.names[int(class_id)] for class_id in copied[2]})))
 
 # %% [markdown]
 # ## The parity check
@@ -280,39 +280,46 @@ print("coloured by class:", ", ".join(sorted({model.names[int(kind)] for kind in
 # numbers. They will not be equal: sums are taken in another order, and the seventh digit differs. What matters is
 # that it is the seventh and not the second.
 #
-# How much is too much, then? A fixed number of pixels is the wrong ruler: a network with large activations rounds
-# coarsely, and its sound file would be refused. So ask the network itself. Computed in float64 it is exact for our
-# purposes; what its float32 version differs from that is *its own rounding*, on these very images. A file may differ by
-# ten times as much (fast convolutions by Winograd's method lose up to one decimal digit), and by no more.
+# How much is too much, then? A fixed number of pixels is the wrong measure: a network with large activations rounds
+# coarsely, and a correct file would be rejected. So use the network itself. Computed in float64 it is exact for our
+# purposes; the difference between its float32 version and that is *its own rounding error*, on these very images. A
+# file may differ by ten times as much (fast convolutions by Winograd's method lose up to one decimal digit), and by no
+# more.
 
 # %%
-reference, exact, forward = Deployed(model.network), Deployed(model.network, torch.float64), YOLO(file).runtime.forward
+reference, exact, forward = (
+    InferenceModel(model.network),
+    InferenceModel(model.network, torch.float64),
+    YOLO(file).runtime.forward,
+)
 with torch.inference_mode():
-    ours, truth, theirs = (network(torch.from_numpy(images))[0] for network in (reference, exact, forward))
+    ours, ground_truth, theirs = (network(torch.from_numpy(images))[0] for network in (reference, exact, forward))
 for name, rows in (("boxes", slice(0, 4)), ("scores", slice(4, 14)), ("coefficients", slice(14, 46))):
-    own_rounding = (ours - truth)[:, rows].abs().max().item()
+    own_rounding = (ours - ground_truth)[:, rows].abs().max().item()
     max_error = (theirs - ours)[:, rows].abs().max().item()
     print(f"{name}: at most ten times the network's own rounding: {max_error <= 10 * own_rounding}")
     assert 0 < own_rounding < 0.01 and max_error <= 10 * own_rounding
 
 # %% [markdown]
-# Numbers alone are a poor judge, though. Suppression goes by rank, so that noise may swap two near-tied boxes, and a
-# row-by-row comparison then reports many pixels where nothing is wrong. So the library's parity check, through which
-# every export passes, also compares detections **as sets** (has every object on one side a partner on the other?) and
-# their masks. Its numbers differ from CPU to CPU in their last digits; here are its verdicts. *rms* is the root mean
-# square over all numbers of one sort: the largest error shows one wrong number, the mean a small error of all.
+# Numbers alone are a poor judge, though. Suppression goes by rank, so noise may swap two nearly tied boxes, and a
+# row-by-row comparison then reports errors of many pixels where nothing is wrong. So the library's parity check,
+# through which every export passes, also compares detections **as sets** (has every object on one side a partner on the
+# other?) and their masks. Its numbers differ from CPU to CPU in their last digits; here are its verdicts. *RMS* is the
+# root mean square error over all numbers of one type: the max error reveals a single wrong number, the RMS a small
+# error in all of them.
 
 # %%
-for name, row in YOLO(file).runtime.description.parity.items():
+for name, row in YOLO(file).runtime.metadata.parity.items():
     if row["limit"] is not None:
-        print(f"the library's parity check: {name:36} {'ok' if row['ok'] else 'FAILS'}")
+        print(f"the library's parity check: {name:42} {'ok' if row['ok'] else 'FAILS'}")
 
 # %% [markdown]
-# A check that has never stopped anything is a decoration. Plant faults, as they happen in real converters, and see
-# whether it stops them, and how clearly: by how many times the limit?
+# A check that has never rejected anything is a decoration. Plant faults of the type that real converters have, and see
+# whether the check catches them, and how clearly: by how many times the limit?
 
 # %%
-from seglab.export.parity import LIMITS, Reference, compare
+from seglab.export.parity import LIMITS, compare
+from seglab.export.reference import Reference
 
 judge = Reference.of(model.network, "fp32")
 
@@ -347,30 +354,31 @@ for name, change in faults.items():
 # %% [markdown]
 # ## Why `.pt` and export can disagree
 #
-# Now what everybody sees sooner or later: the same photo, predicted with the original weights and with the exported
-# file, and the results differ. Not in the seventh digit: scores differ in the second, and now and then an object is
-# found by one and not by the other. The usual explanation is "float error in the export". Measure: a detection has an
-# *equal* on the other side if one of the same class lies on the same box (IoU .99) with the same score (within .01).
-# That is strict on purpose: a small shift counts as a difference. With IoU .5 and any score, only what was gained, lost
-# or renamed is left.
+# Sooner or later everybody sees this: the same photo, predicted with the original weights and with the exported file,
+# gives different results. Not in the seventh digit: scores differ in the second, and now and then an object is found by
+# one and not by the other. The usual explanation is "float error in the export". Measure it: a detection has an *equal*
+# on the other side if there is one of the same class with the same box (IoU .99) and the same score (within .01). That
+# is strict on purpose: a small shift counts as a difference. With IoU .5 and any score, only detections that were
+# gained, lost or given another class are left.
 
 
 # %%
 def without_equal(one, other, overlap=0.99, score=0.01):
-    """Share of the detections of two sides that have no equal on the other: same class, box and score."""
-    lonely, total = 0, 0
+    """Fraction of the detections of two sides that have no equal on the other: same class, box and score."""
+    unmatched, total = 0, 0
     for a, b in zip(one, other):
         for mine, theirs in ((a, b), (b, a)):
             total += len(mine)
             for row in mine:
                 near = (iou_with(row[:4], theirs[:, :4]) >= overlap) & (np.abs(theirs[:, 4] - row[4]) <= score)
-                lonely += not (near & (theirs[:, 5] == row[5])).any()
-    return lonely / total
+                unmatched += not (near & (theirs[:, 5] == row[5])).any()
+    return unmatched / total
 
 
 one = np.array([[10, 10, 50, 50, 0.8, 3]])
-surer = one + [0, 0, 0, 0, 0.1, 0]
-print("share without an equal:", without_equal([one], [one]), "- when surer:", without_equal([one], [surer]))
+higher_score = one + [0, 0, 0, 0, 0.1, 0]
+print("fraction without an equal:", without_equal([one], [one]), end=", ")
+print("with a higher score:", without_equal([one], [higher_score]))
 
 
 # %%
@@ -379,7 +387,7 @@ def results(source, **options):
 
 
 exported = YOLO(file)
-from_weights, from_file = results(model, imgsz=320), results(exported)  # the file knows its size
+from_weights, from_file = results(model, imgsz=320), results(exported)  # the file stores its size
 differ = without_equal(from_weights, from_file)
 lost = without_equal(from_weights, from_file, overlap=0.5, score=1)  # nothing of the class overlaps it by half
 print("more than one detection in ten differs between weights and file:", differ > 0.1)
@@ -387,11 +395,12 @@ print("no counterpart at all, whatever the score: fewer than one in twenty:", 0 
 assert differ > 0.1 and 0 < lost < 0.05
 
 # %% [markdown]
-# The floats are innocent: the parity check has just shown it. What differs is the *picture*. The file takes 320 × 320
-# and nothing else. The weights take any multiple of 32, so prediction pads as little as it can, and a 640 × 480 photo
-# becomes 320 × 256 (width × height). Another border, another place on the grid of anchor points, other numbers.
+# The floats are not to blame: the parity check has just shown that. What differs is the *input image*. The file takes
+# 320 × 320 and nothing else. The weights take any multiple of 32, so prediction pads as little as it can, and a 640 ×
+# 480 photo becomes 320 × 256 (width × height). A different border and a different position on the grid of anchor points
+# give different numbers.
 
-# %% alt="The same photo twice: padded to 320 by 256 as prediction with weights does, and to 320 by 320 as the exported file demands, with much more grey."
+# %% alt="The same photo twice: padded to 320 by 256 as prediction with weights does, and to 320 by 320 as the exported file requires, with much more gray."
 from seglab.geometry.letterbox import smallest_letterbox
 
 boxed = smallest_letterbox(photo.shape[:2], 320), letterbox(photo.shape[:2], (320, 320))
@@ -404,8 +413,8 @@ plt.show()
 print([f"{box.size[1]} x {box.size[0]}: the photo begins at row {box.pad[0]}" for box in boxed])
 
 # %% [markdown]
-# Take the difference away, and the disagreement is gone. Either side can give in: let the weights pad to the square,
-# or export a file that takes any size.
+# Remove that difference, and the disagreement is gone. You can change either side: let the weights pad to a square, or
+# export a file that takes any size.
 
 # %%
 flexible = export("flexible", format="onnx", dynamic=True)
@@ -416,56 +425,56 @@ print(f"weights against a file with dynamic=True: {dynamic:.0%} differ")
 assert square == dynamic == 0
 
 # %% [markdown]
-# Neither letterbox is wrong. The network is simply not invariant: move a picture by half a cell, and every score
-# changes a little. So compare models on one letterbox, and use in production the one you validated with.
+# Neither letterbox is wrong. The network is simply not shift-invariant: move an image by half a cell, and every score
+# changes a little. So compare models with the same letterbox, and in production use the one you validated with.
 #
-# The other suspects are all in the few lines *before* the network. Feed one and the same file in the ways one sees in
-# the wild:
+# The other suspects are all in the few lines *before* the network. Give the same file its input in the different ways
+# seen in practice:
 
 
 # %%
-def fed(prepare):
+def run_with(prepare):
     found = []
     for photo in photos:
         boxed, resized = prepare(photo)  # the canvas, and (height, width) of the photo on it
-        said, its_prototypes = session.run(None, {"images": to_input(boxed)})
+        output, its_prototypes = session.run(None, {"images": to_input(boxed)})
         corner = (320 - resized[0]) // 2, (320 - resized[1]) // 2
-        place = placement._replace(resized=resized, corner=corner)  # decoding goes back the same way
-        boxes, scores, classes, _ = decode_numpy.decode(said[0], its_prototypes[0], place)
+        its_placement = placement._replace(resized=resized, corner=corner)  # decoding goes back the same way
+        boxes, scores, classes, _ = decode_numpy.decode(output[0], its_prototypes[0], its_placement)
         found.append(np.column_stack((boxes, scores, classes)))
     return found
 
 
-right = fed(lambda photo: (letterboxed(photo)[0], (240, 320)))
-print("fed as it should be, the same detections:", without_equal(right, from_file) == 0)
+right = run_with(lambda photo: (letterboxed(photo)[0], (240, 320)))
+print("with the right input, the same detections:", without_equal(right, from_file) == 0)
 assert without_equal(right, from_file) == 0
 
-# %% alt="Bars: share of detections that differ, and in another colour the few without any counterpart. By the floats of the export: none. By the other letterbox, a black border, exchanged colours or stretching: many to all differ, one in eight at most has no counterpart."
+# %% alt="Bars: fraction of detections that differ, and in another color the few without any counterpart. With the floats of the export: none. With the other letterbox, a black border, swapped colors or stretching: many to all differ, one in eight at most has no counterpart."
 sides = {
     "the export's floats": results(model, imgsz=320, rect=False),
     "the other letterbox": from_weights,
-    "border black, not grey": fed(lambda photo: (letterboxed(photo, grey=0)[0], (240, 320))),
-    "blue and red exchanged": fed(lambda photo: (letterboxed(photo[..., ::-1])[0], (240, 320))),
-    "stretched to a square": fed(lambda photo: (cv2.resize(photo, (320, 320)), (320, 320))),
+    "border black, not gray": run_with(lambda photo: (letterboxed(photo, gray=0)[0], (240, 320))),
+    "blue and red swapped": run_with(lambda photo: (letterboxed(photo[..., ::-1])[0], (240, 320))),
+    "stretched to a square": run_with(lambda photo: (cv2.resize(photo, (320, 320)), (320, 320))),
 }
 figure, axis = plt.subplots(figsize=(7, 2.6), dpi=80)
 for name, limits in (("no equal", (0.99, 0.01)), ("no counterpart at all", (0.5, 1))):
-    shares = [without_equal(found, from_file, *limits) for found in sides.values()]
-    axis.barh(list(sides)[::-1], [100 * share for share in shares[::-1]], label=name)
-axis.set(xlabel="share of the detections, %", xlim=(0, 100))
+    fractions = [without_equal(found, from_file, *limits) for found in sides.values()]
+    axis.barh(list(sides)[::-1], [100 * fraction for fraction in fractions[::-1]], label=name)
+axis.set(xlabel="fraction of the detections, %", xlim=(0, 100))
 axis.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 plt.show()
-print("nothing by the floats, fewer than one in seven by the rest:", shares[0] == 0 and max(shares) < 1 / 7)
+print("none by the floats, fewer than one in seven by the rest:", fractions[0] == 0 and max(fractions) < 1 / 7)
 
 # %% [markdown]
-# Most of what these bars count is the same object with a shifted box or another score. Gained, lost or renamed are only
-# a few in a hundred by the other letterbox or a black border, and about one in ten by exchanged colours or stretching.
-# Lesson 06's mAP says what they cost.
+# Most of what these bars count is the same object with a shifted box or another score. Only a few in a hundred are
+# gained, lost or given another class with the other letterbox or a black border, and about one in ten with swapped
+# colors or stretching. What they cost is measured by mAP (lesson 06).
 #
 # ## Other formats
 #
-# Every runtime has its own file, but nothing else changes: the same two tensors, the same decoder, the same check.
-# Half precision (`half=True`) rounds to three digits, and so does the network that its file is judged by.
+# Every runtime has its own file, but nothing else changes: the same two tensors, the same decoder, the same check. Half
+# precision (`half=True`) rounds to three digits, and so does the network that its file is compared with.
 # `docs/export.md` lists what each format needs and can do.
 
 # %%
@@ -475,14 +484,14 @@ files = {"ONNX": file, "ONNX fp16": export("half", format="onnx", half=True)}
 files["TorchScript"] = export("traced", format="torchscript")
 if find_spec("openvino"):
     files["OpenVINO"] = export("intel", format="openvino")
-passed = [all(row["ok"] for row in YOLO(path).runtime.description.parity.values()) for path in files.values()]
+passed = [all(row["ok"] for row in YOLO(path).runtime.metadata.parity.values()) for path in files.values()]
 assert all(passed)
 print("every file that could be made here passes the parity check:", all(passed))
 
 # %% [markdown]
-# With `nms=True, masks=True` the whole of this lesson goes into the graph: letterbox, suppression, masks. A photo of any
-# size goes in, objects come out, and whoever runs the file writes no code around it. (Last come `predictions` and
-# `prototypes` as before, so that the file also serves a decoder of your own.) The price: thresholds are fixed in the
+# With `nms=True, masks=True` everything in this lesson goes into the graph: letterbox, suppression, masks. A photo of
+# any size goes in, objects come out, and no code around the file is needed. (The last outputs are `predictions` and
+# `prototypes` as before, so the file also works with a decoder of your own.) The price: thresholds are fixed in the
 # file, and not every runtime can run it.
 
 # %%
@@ -498,28 +507,29 @@ print("every object as decoded by hand:", alone == 0)
 assert alone == 0
 
 # %% [markdown]
-# (Exactly, because these photos are halved. At other ratios the graph's resize may differ from cv2's by a grey level.)
+# (They are exactly equal because these photos are scaled by one half. At other ratios the graph's resize may differ
+# from cv2's by one gray level.)
 #
-# **Eight bits** are another matter. An int8 tensor has 256 values and *one* step for all of them. Boxes in pixels and
-# scores between 0 and 1 share a tensor here, so the step is that of the pixels:
+# **Eight bits** are another matter. An int8 tensor has 256 values and *one* step size for all of them. Boxes in pixels
+# and scores between 0 and 1 share a tensor here, so the step size is that of the pixels:
 
 # %%
 step = np.abs(predictions).max() / 127
 rounded = np.round(predictions / step) * step
-print("the step is larger than 2:", step > 2, "- so every score becomes", np.unique(rounded[0, 4:14]))
+print("the step size is above 2:", step > 2, "- so every score becomes", np.unique(rounded[0, 4:14]))
 assert step > 2 and not rounded[0, 4:14].any()
 
 # %% [markdown]
-# That is why converters that put everything into int8 produce files without a single sensible score, and why the
-# library quantises convolutions only, leaves each head's last one and all decoding in float, and judges an int8 file by
-# nothing but its mAP (`model.export(int8=True, data=...)`, a few pictures calibrate it).
+# That is why converters that put everything into int8 produce files without a single meaningful score, and why the
+# library quantizes convolutions only, keeps the last convolution of each branch and all decoding in float, and judges
+# an int8 file by its mAP alone (`model.export(int8=True, data=...)`; a few images calibrate it).
 #
 # ## Speed
 #
-# Ask your own machine. All formats take turns, so that whatever else the machine does is fair to all; the median of
-# the rounds counts. The figures below were measured where this page was made, on one thread, beside whatever else ran
-# there: they can be compared with each other and with nothing else, and on your machine even the order may differ.
-# `seglab.export.benchmark.benchmark` makes this table with every format's size and mAP beside it.
+# Measure on your own machine. All formats take turns, so that other load on the machine affects all of them equally;
+# the median of the rounds counts. The times below were measured where this page was made, on one thread, while other
+# programs ran: compare them only with each other; on your machine even the order may differ.
+# `seglab.export.benchmark.benchmark` makes this table with the size and mAP of every format.
 
 # %% tags=["nbval-ignore-output"]
 import statistics
@@ -527,18 +537,19 @@ import statistics
 from seglab.export.benchmark import interleaved
 
 forwards = {(name, ""): YOLO(path).runtime.forward for name, path in files.items()}
-forwards = {("PyTorch", ""): Deployed(model.network).to(memory_format=torch.channels_last), **forwards}
+forwards = {("PyTorch", ""): InferenceModel(model.network).to(memory_format=torch.channels_last), **forwards}
 for (name, _), seconds in interleaved(forwards, torch.rand(1, 3, 320, 320), rounds=8).items():
-    print(f"{name:12} {1000 * statistics.median(seconds):5.0f} ms per picture of 320 x 320")
+    print(f"{name:12} {1000 * statistics.median(seconds):5.0f} ms per image of 320 x 320")
 
 # %% [markdown]
 # ## Recap
 #
-# - An exported file is operations and numbers: two tensors out, 4 + classes + 32 numbers per point, and 32 prototypes.
+# - An exported file consists of operations and numbers. It returns two tensors: 4 + classes + 32 numbers per point, and
+#   32 prototypes.
 # - Decoding is five steps: bins to distances, sigmoid, threshold, suppression, coefficients times prototypes.
-# - A parity check compares the same tensor through both, numbers against the network's own rounding and detections as
-#   sets, and has been seen to stop something.
-# - Weights and export disagree because their letterboxes differ. Make the letterbox the same before blaming floats.
+# - A parity check runs the same tensor through both and compares numbers against the network's own rounding error and
+#   detections as sets. Make sure that it catches planted faults.
+# - Weights and export disagree because their letterboxes differ. Make the letterbox the same before you blame floats.
 #
 # ## Sources
 #
@@ -550,4 +561,4 @@ for (name, _), seconds in interleaved(forwards, torch.rand(1, 3, 320, 320), roun
 #
 # ## Exercises
 #
-# Write the function, run the check below it.
+# Write the function, then run the check below it.

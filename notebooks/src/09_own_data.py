@@ -1,17 +1,17 @@
 # %% [markdown]
 # # 09 · Your own data: from photos to a trained model
 #
-# A folder of photos, an evening of drawing outlines, and at the end a network that finds *your* things. Most of what
-# decides whether this works happens before training: typing errors in labels, photos saved twice, a split that lets
-# the answers leak. This lesson goes the whole way, with the mistakes in it.
+# A folder of photos, an evening of drawing outlines, and at the end a network that finds *your* objects. Most of what
+# decides whether this works happens before training: typos in labels, photos saved twice, a split that leaks. This
+# lesson goes through the whole process, mistakes included.
 #
 # After this lesson you can
 #
-# 1. turn photos and hand-drawn outlines into a dataset, and know that nothing was lost on the way,
+# 1. turn photos and hand-drawn outlines into a dataset, and verify that nothing was lost on the way,
 # 2. find what is wrong with it before it costs a training run, and split it so that the result means something,
-# 3. fine-tune a trained network to your own classes, judge it, and find the fault when it fails.
+# 3. fine-tune a trained network on your own classes, evaluate it, and find the fault when it fails.
 #
-# **Time** about a minute of computing on a CPU, half a minute on a T4 (estimated). **Before** lessons 02 and 06; 05
+# **Compute time:** about a minute on a CPU, half a minute on a T4 (estimated). **Prerequisites:** lessons 02 and 06; 05
 # helps with the settings.
 
 # %%
@@ -36,26 +36,27 @@ print("an empty folder for photos:", not any(photos.iterdir()))
 # %% [markdown]
 # ## The photos
 #
-# Say you want to find mugs, clocks and teddies. Scenes from the toybox stand in for your photos, "labelled by hand" in
-# [Labelme](https://github.com/wkentaro/labelme), a drawing program that writes one JSON per photo: corners a few pixels
-# apart, holes ignored, as a hand does it. (Go through the lesson with these first. For photos of your own you will
-# then need five calls, `convert`, `check`, `train`, `val` and `doctor`, and a split by groups; they take any folder.)
+# Say you want to find mugs, clocks and teddies. Scenes from the toybox stand in for your photos, "labeled by hand" in
+# [Labelme](https://github.com/wkentaro/labelme), an annotation tool that writes one JSON file per photo: corners a few
+# pixels apart, holes ignored, as in hand-drawn outlines. (Go through the lesson with these first. For photos of your
+# own you will then need five calls, `convert`, `check`, `train`, `val` and `doctor`, and a split by groups; they take
+# any folder.)
 
 # %%
-from seglab.data.toybox.scene import scene
-from seglab.data.toybox.things import NAMES
 from seglab.geometry.polygons import ring_area
+from seglab.toybox.objects import NAMES
+from seglab.toybox.scene import scene
 
 CALLED = {"cup": "mug", "clock": "clock", "teddy bear": "teddy"}
 
 
-def by_hand(thing, number):
+def by_hand(instance, number):
     """An object's visible parts as Labelme shapes; parts of one object share a group number."""
     shapes = []
-    for ring in [ring for ring in thing.rings if ring_area(ring) > 20]:
+    for ring in [ring for ring in instance.rings if ring_area(ring) > 20]:
         corners = cv2.approxPolyDP(ring.astype(np.float32)[:, None], 0.8, True)[:, 0]
-        shapes.append({"label": CALLED[NAMES[thing.class_id]], "points": np.round(corners, 1).tolist()})
-        shapes[-1] |= {"group_id": number if len(thing.rings) > 1 else None, "shape_type": "polygon"}
+        shapes.append({"label": CALLED[NAMES[instance.class_id]], "points": np.round(corners, 1).tolist()})
+        shapes[-1] |= {"group_id": number if len(instance.rings) > 1 else None, "shape_type": "polygon"}
     return shapes
 
 
@@ -65,18 +66,18 @@ print("you want to find", sorted(CALLED.values()))
 taken, seed = 0, 0
 while taken < 27:
     made, seed = scene((9, seed), (360, 480)), seed + 1
-    wanted = [thing for thing in made.objects if NAMES[thing.class_id] in CALLED]
-    if wanted:
+    selected = [instance for instance in made.instances if NAMES[instance.class_id] in CALLED]
+    if selected:
         taken += 1
         name = f"IMG_{taken:04}.jpg"
         cv2.imwrite(str(photos / name), made.image[..., ::-1])
-        shapes = [shape for number, thing in enumerate(wanted) for shape in by_hand(thing, number)]
+        shapes = [shape for number, instance in enumerate(selected) for shape in by_hand(instance, number)]
         page = {"imagePath": name, "imageHeight": 360, "imageWidth": 480, "imageData": None, "shapes": shapes}
         (photos / name).with_suffix(".json").write_text(json.dumps(page))
 print(len(list(photos.glob("*.jpg"))), "photos and", len(list(photos.glob("*.json"))), "JSON files")
 
 # %% [markdown]
-# And three mishaps, which happen to everybody: one label is misspelt, one slip of the mouse left a "polygon" of two
+# Now three mistakes, which happen to everybody: one label is misspelled, an accidental click left a "polygon" of two
 # points, and one photo was saved a second time under another name.
 
 
@@ -96,10 +97,10 @@ copy.with_suffix(".json").write_text(page_of(3).read_text().replace("IMG_0003.jp
 print(len(list(photos.glob("*.jpg"))), "photos now")
 
 # %% [markdown]
-# ## Reading what was drawn
+# ## Looking at the labels
 #
-# The first look at any label file should be a count of its labels. It takes a second and finds the misspelt class,
-# which no error message ever would: a class nobody meant is a class like any other. Then look at a photo with its
+# The first look at any label file should be a count of its labels. It takes a second and finds the misspelled class,
+# which no error message ever would: an unintended class is a class like any other. Then look at a photo with its
 # outlines: below, clocks are blue, mugs orange and teddies green.
 
 
@@ -112,9 +113,9 @@ def count_labels():
 print(dict(sorted(count_labels().items())))
 page["shapes"][0]["label"] = "teddy"
 page_of(5).write_text(json.dumps(page))
-print("mended:", dict(sorted(count_labels().items())))
+print("fixed:", dict(sorted(count_labels().items())))
 
-# %% alt="A photo of toys; the clocks, mugs and teddies on it are outlined in colour, with the corners of the hand-drawn polygons as dots."
+# %% alt="A photo of toys; the clocks, mugs and teddies on it are outlined in color, with the corners of the hand-drawn polygons as dots."
 shown = max(range(1, 28), key=lambda number: len(json.loads(page_of(number).read_text())["shapes"]))
 page = json.loads(page_of(shown).read_text())
 names = sorted(count_labels())
@@ -132,28 +133,28 @@ print("class numbers:", dict(enumerate(names)))
 # %% [markdown]
 # ## Converting, with a report
 #
-# A YOLO-seg label is a row of text: class number, then x and y as shares of the picture's sides (lesson 02). By hand
-# that is a division. The library does the rest as well: parts of one object, rectangles, circles, brushed masks,
-# borders.
+# A YOLO-seg label is a row of text: class number, then x and y as fractions of the image's width and height (lesson
+# 02). By hand that is one division. The library does the rest as well: parts of one object, rectangles, circles,
+# brushed masks, image borders.
 
 
 # %%
 def row_of(shape, width, height):
-    shares = np.array(shape["points"]) / (width, height)
-    return [names.index(shape["label"]), *shares.ravel()]
+    fractions = np.array(shape["points"]) / (width, height)
+    return [names.index(shape["label"]), *fractions.ravel()]
 
 
-from seglab.data.convert import convert
+from seglab.convert import convert
 
 report = convert(photos, out=folder / "mine")
-print(f"{report.images_written} of {report.images} photos, {report.objects_written} of {report.objects} objects")
-print("lost:", [problem.what for problem in report.problems if not problem.note])
+print(f"{report.images_written} of {report.images} photos, {report.instances_written} of {report.instances} objects")
+print("lost:", [issue.message for issue in report.issues if not issue.is_note])
 print("lowest IoU of any object with what was drawn:", min(size.worst for size in report.own.values()))
 assert report.lost == 1 and min(size.worst for size in report.own.values()) == 1
 
 # %% [markdown]
-# The report counts what went in and what came out, draws every written object again, and compares the pixels: no
-# object is lost but the slip of the mouse, and that one is named. Compare rows with ours:
+# The report counts what went in and what came out, draws every written object again, and compares the pixels: no object
+# is lost except the accidental click, and the report names it. Compare its rows with ours:
 
 # %%
 single = next(number for number in range(1, 28) if len(json.loads(page_of(number).read_text())["shapes"]) == 1)
@@ -167,46 +168,46 @@ print("class", int(theirs[0]), "and the same corners, to the thousandth of a sid
 # %% [markdown]
 # ## Splitting, the naive way
 #
-# Some photos must be kept from training, or the final figure measures memory. (The `mine.yaml` that `convert` wrote
-# names one folder for both training and validation.) Every fourth, says everyone. A split needs no moving of files: two
-# lists and a YAML that names them.
+# Some photos must be held out from training, or the final metric measures memorization. (The `mine.yaml` that `convert`
+# wrote names one folder for both training and validation.) The common choice is every fourth photo. A split does not
+# move any files: two lists and a YAML file that names them are enough.
 
 
 # %%
 def write_split(name, chosen):
     """chosen: (N,) bool, the photos that are for validation. -> the dataset's YAML."""
-    place = folder / "mine"
-    images = sorted((place / "images/train").iterdir())
-    for split, wanted in (("train", False), ("val", True)):
-        rows = [f"./images/train/{image.name}" for image, c in zip(images, chosen) if c == wanted]
-        (place / f"{name}_{split}.txt").write_text("\n".join(rows))
+    root = folder / "mine"
+    images = sorted((root / "images/train").iterdir())
+    for split, in_val in (("train", False), ("val", True)):
+        rows = [f"./images/train/{image.name}" for image, c in zip(images, chosen) if c == in_val]
+        (root / f"{name}_{split}.txt").write_text("\n".join(rows))
     yaml = [f"train: {name}_train.txt", f"val: {name}_val.txt", f"names: [{', '.join(names)}]"]
-    (place / f"{name}.yaml").write_text("\n".join(yaml))
-    return place / f"{name}.yaml"
+    (root / f"{name}.yaml").write_text("\n".join(yaml))
+    return root / f"{name}.yaml"
 
 
 naive = write_split("naive", np.arange(28) % 4 == 3)
 print(naive.read_text())
 
 # %% [markdown]
-# `check` (on the command line `seglab check data=mine/naive.yaml`) reads every picture and label once, counts, looks
-# for equal pixels, and draws a contact sheet:
+# `check` (on the command line `seglab check data=mine/naive.yaml`) reads every image and label once, counts them, looks
+# for images with equal pixels, and draws a contact sheet:
 
 # %%
-from seglab.data.check import check
+from seglab.diagnosis.check import check
 
 found = check(naive, out=folder / "check")
 print(str(found).replace(str(folder), "..."))
 assert len(found.duplicates) == 1
 
 # %% [markdown]
-# There it is: a photo in training whose twin is in validation. ("No problems found" speaks of files and label rows
-# only.) Read the other tables as well. Is a class rare? Are most objects small (then train with a larger `imgsz`)?
-# And look at the sheet, all of it: it shows in ten seconds what no table does, outlines beside their objects, a class
-# that was forgotten on half of the photos. (At most 24 photos are on it; here are its first and its last row, with the
-# twins.)
+# There it is: a photo in training whose duplicate is in validation. ("No issues found" refers to files and label rows
+# only.) Read the other tables as well. Is a class rare? Are most objects small (then train with a larger `imgsz`)? And
+# look at the whole contact sheet: it shows in ten seconds what no table does, such as outlines beside their objects, or
+# a class that was forgotten in half of the photos. (It has at most 24 photos; here are its first and its last row, with
+# the duplicates.)
 
-# %% alt="Two rows of the contact sheet: photos with their labelled objects tinted, boxed and named; the third of the first row and the second of the last show the same book and clock."
+# %% alt="Two rows of the contact sheet: photos with their labeled objects tinted, boxed and named; the third of the first row and the second of the last show the same book and clock."
 sheet = cv2.imread(str(found.sheet))[..., ::-1]
 high = len(sheet) // 5  # of its five rows
 sheet = np.concatenate((sheet[:high], sheet[-high:]))
@@ -218,11 +219,11 @@ plt.show()
 print("written by check:", found.sheet.name)
 
 # %% [markdown]
-# ## Splitting by what belongs together
+# ## Splitting by group
 #
-# Twins are the easy case. Ten photos of one table, frames of one film, one patient's scans: whatever looks alike
-# *because of how it was taken* must stay on one side. So split groups, not photos. Here a group is what has the same
-# pixels; in your data it may be the day, the room, the camera.
+# Duplicates are the easy case. Ten photos of one table, frames of one video, one patient's scans: images that look
+# alike *because of how they were taken* must stay on one side of the split. So split groups, not photos. Here a group
+# is all photos with the same pixels; in your data it may be the day, the room or the camera.
 
 # %%
 images = sorted((folder / "mine/images/train").iterdir())
@@ -233,14 +234,14 @@ mine = write_split("mine", np.isin(groups, chosen_groups))  # replaces the mine.
 found = check(mine, out=None)
 leaks = sum(one != other for one, _, other, _ in found.duplicates)
 print({name: split.images for name, split in found.splits.items()}, "-", leaks, "pairs across splits")
-assert leaks == 0 and all(split.objects[c] for split in found.splits.values() for c in range(3))
+assert leaks == 0 and all(split.instances[c] for split in found.splits.values() for c in range(3))
 
 # %% [markdown]
-# ## What a trained network brings along
+# ## What a trained network already knows
 #
-# Nobody starts from nothing with 28 photos. The course's network knows the toybox's ten classes; yours would start from
-# `yolo11n-seg.pt`, which knows COCO's eighty. What of it fits our three classes? All but one layer: the last one of the
-# three class branches, which has a row of weights for each class. Rows of classes with the same name are copied.
+# Nobody starts from scratch with 28 photos. The course's network knows the toybox's ten classes; yours would start from
+# `yolo11n-seg.pt`, which knows COCO's eighty. How much of it fits our three classes? All but the last layer of each of
+# the three class branches, which has a row of weights for each class. Rows of classes with the same name are copied.
 
 # %%
 from seglab.model.transfer import change_classes, describe_transfer
@@ -256,40 +257,41 @@ assert torch.equal(scores.weight[clock], scores_before.weight[row])
 print("rows of the last layer:", scores_before.weight.shape[0], "before,", scores.weight.shape[0], "now")
 
 # %% [markdown]
-# Boxes, coefficients and prototypes know nothing of classes: they can outline things from the first step on. Clocks have
-# their row already; what is missing is the score that says where a mug or a teddy is.
+# Boxes, coefficients and prototypes do not depend on classes: they can outline objects from the first step on. Clocks
+# already have their row; what is missing are the scores that say where a mug or a teddy is.
 #
 # ## A trap for small data
 #
-# The usual settings want 64 pictures per optimiser step (`nbs`) and add up gradients until they have them or the epoch
-# ends, whichever comes first. With some twenty photos that is one step per epoch:
+# The usual settings use 64 images per optimizer step (`nbs`): gradients are accumulated until there are that many
+# images or the epoch ends, whichever comes first. With about twenty photos that is one step per epoch:
 
 # %%
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.optim import make_plan, settings_at
 
-photos_to_learn, batch = found.splits["train"].images, 4
-batches = -(-photos_to_learn // batch)
+training_photos, batch = found.splits["train"].images, 4
+batches = -(-training_photos // batch)
 for nbs in (64, 4):
-    plan = make_plan(make_config(epochs=10, batch=batch, nbs=nbs), photos_to_learn, batches, classes=3)
+    plan = make_plan(make_config(epochs=10, batch=batch, nbs=nbs), training_photos, batches, classes=3)
     steps = -(-batches // settings_at(plan, 9 * batches).accumulate)
     print(f"nbs={nbs}: {batches} batches per epoch, {steps} step{'s' * (steps > 1)}")
 
 # %% [markdown]
-# So `nbs=4`: one step per batch. Training chooses that by itself (`recipe=auto`) and says so: it looks at what the weights
-# know, at the classes and at the number of images. Beside `nbs` it takes mask targets at half resolution, which draw finer
-# masks, lets batch normalization keep its statistics, which batches of four would spoil, and averages the weights of the
-# last steps. What you pass yourself stays as you say it. `imgsz` is 320 for speed; on a GPU take 640. On a CPU this takes
-# most of a minute. In the curves after it, `(M)` stands for masks, and epoch 0 is the start, before any step.
+# So `nbs=4`: one step per batch. Training chooses that by default (`recipe=auto`) and says so: its choice depends on
+# what the weights know, on the classes and on the number of images. Besides `nbs`, it uses mask targets at half
+# resolution, which give finer masks; it keeps the statistics of batch normalization fixed, which batches of four would
+# corrupt; and it averages the weights of the last steps. Arguments that you pass yourself are kept. `imgsz` is 320 for
+# speed; on a GPU use 640. On a CPU this takes most of a minute. In the curves after it, `(M)` stands for masks, and
+# epoch 0 is the start, before any step.
 
 # %%
 import contextlib
 import io
 
 model = YOLO("toybox-n")
-with contextlib.redirect_stdout(io.StringIO()) as told:
+with contextlib.redirect_stdout(io.StringIO()) as printed:
     metrics = model.train(data=mine, imgsz=320, epochs=10, workers=0, plots=False, project=str(folder), name="first")
-lines = told.getvalue().splitlines()
+lines = printed.getvalue().splitlines()
 print(*lines[: next(number for number, line in enumerate(lines) if line.startswith("optimizer"))], sep="\n")
 print("it finds", list(model.names.values()))
 
@@ -312,10 +314,10 @@ print(
 )
 
 # %% [markdown]
-# ## Judging it
+# ## Evaluating it
 #
-# One figure hides three classes, so ask class by class. With so few photos to judge by, a single mug moves its class by
-# many points: enough to see that it learns, far too few to compare two recipes.
+# One metric hides three classes, so look at each class. With so few validation photos, a single mug moves its class by
+# many points: enough to see that the network learns, far too few to compare two recipes.
 
 # %% tags=["nbval-ignore-output"]
 again = YOLO(folder / "first/weights/best.safetensors").val(data=mine, verbose=False)
@@ -323,32 +325,34 @@ assert np.isclose(again.seg.map, metrics.seg.map, atol=0.005)
 for index, class_id in enumerate(again.seg.ap_class_index.tolist()):
     precision, recall, ap50, _ = again.seg.class_result(index)
     print(f"{names[class_id]:6} precision {precision:.2f}, recall {recall:.2f}, mAP50 {ap50:.2f}", end=", ")
-    print("judged by", again.instances[class_id], "objects")
+    print("on", again.instances[class_id], "objects")
     assert ap50 > 0
 assert metrics.seg.map50 > max(0.25, history["metrics/mAP50(M)"][0])
 
 # %%
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
 
-held_back = SegmentationDataset(load_dataset(mine), "val", 320)
-most = sorted(range(len(held_back)), key=lambda index: -len(held_back.objects(index)))[:2]
-results = model.predict([held_back.images[index] for index in most])
-print(len(results), "photos it has not seen")
+held_out = SegmentationDataset(load_dataset(mine), "val", 320)
+fullest = sorted(range(len(held_out)), key=lambda index: -len(held_out.instances(index)))[:2]
+results = model.predict([held_out.images[index] for index in fullest])
+print(len(results), "photos that it has not seen")
 
 # %% [markdown]
-# Colours are the library's now: red clocks, blue mugs, green teddies. Look for three things: what was missed, what was
-# invented, where outlines are frayed.
+# Colors are the library's now: red clocks, blue mugs, green teddies. Look for three problems: missed objects, false
+# detections, and frayed outlines.
 
-# %% alt="Two photos the network has not learnt from: above the objects drawn by hand, tinted; below what the fine-tuned network finds, tinted and named."
+# %% alt="Two photos the network was not trained on: above, the objects drawn by hand, tinted; below, what the fine-tuned network finds, tinted and named."
 from seglab.drawing.overlays import draw_instances
 from seglab.geometry.raster import fill
 
 figure, axes = plt.subplots(2, 2, figsize=(7, 5.3), dpi=80)
-for above, below, index, result in zip(*axes, most, results):
-    things = held_back.objects(index)
-    crops = [(0, 0, fill(thing.rings, 360, 480)) for thing in things]
-    above.imshow(draw_instances(held_back.sample(index).image, [t.class_id for t in things], crops=crops, opacity=0.6))
+for above, below, index, result in zip(*axes, fullest, results):
+    instances = held_out.instances(index)
+    crops = [(0, 0, fill(instance.rings, 360, 480)) for instance in instances]
+    above.imshow(
+        draw_instances(held_out.sample(index).image, [each.class_id for each in instances], crops=crops, opacity=0.6)
+    )
     below.imshow(result.plot()[..., ::-1])
 for axis in axes.ravel():
     axis.set_axis_off()
@@ -357,64 +361,65 @@ plt.show()
 print("above what was drawn, below what was found:", axes.shape)
 
 # %% [markdown]
-# In the run that is stored here, three things were missed: the mug on the top shelf, the small teddy in front of the
-# large one and, on the right, the clock half hidden by another. Nothing was invented. On the left a donut was taken for a
-# part of the teddy that holds it, and the hidden clock's bell for a part of the clock before it.
+# In the run that is stored here, three objects were missed: the mug on the top shelf, the small teddy in front of the
+# large one and, on the right, the clock half hidden by another. There were no false detections. On the left, a donut
+# was taken for a part of the teddy that holds it, and the hidden clock's bell for a part of the clock in front of it.
 #
 # ## When it fails: the doctor
 #
-# A figure near zero has a dozen possible causes, and most are in the data. `model.doctor(data=...)` (`seglab doctor`)
-# walks the data's way from labels to metric and reports for each stage what it saw:
+# A metric near zero has a dozen possible causes, and most are in the data. `model.doctor(data=...)` (`seglab doctor`)
+# follows the data from the labels to the metric and reports what it saw at each stage:
 
 # %%
 diagnosis = model.doctor(data=mine)
-print([finding.check for finding in diagnosis.findings])
-print("broken:", [finding.check for finding in diagnosis.findings if finding.state == "broken"])
-assert not [finding for finding in diagnosis.findings if finding.state == "broken"]
+print([check.name for check in diagnosis.checks])
+print("broken:", [check.name for check in diagnosis.checks if check.state == "broken"])
+assert not [check for check in diagnosis.checks if check.state == "broken"]
 
 # %% [markdown]
-# Now a fault that no figure shows: the YAML lists the classes in another order than the labels were written in. mAP
-# stays the same to the last digit, because it goes by number; only names are wrong, here two of three. The doctor
-# compares the YAML's names with those the model was trained with.
+# Now a fault that no metric shows: the YAML file lists the classes in a different order from the one the labels were
+# written in. mAP stays the same to the last digit, because it goes by class number; only the names are wrong, here two
+# of three. The doctor compares the YAML's names with those the model was trained with.
 
 # %%
 shuffled = folder / "mine/shuffled.yaml"
 shuffled.write_text(mine.read_text().replace(", ".join(names), ", ".join(names[::-1])))
 before, after = (model.val(data=each, verbose=False).seg.map for each in (mine, shuffled))
 print("the same mAP with reversed names:", before == after)
-suspect = model.doctor(data=shuffled).culprit
-print("look at:", suspect.check, "-", suspect.cause)
-assert suspect.check == "class names"
+suspect = model.doctor(data=shuffled).root_cause
+print("look at:", suspect.name, "-", suspect.cause)
+assert suspect.name == "class names"
 
 # %% [markdown]
-# Had we *trained* with that YAML, both would agree and the doctor could not know. Only the contact sheet tells you
-# then: it writes the name on every outline.
+# Had we *trained* with that YAML file, both would agree and the doctor could not know. Then only the contact sheet
+# shows the fault: it writes the class name on every outline.
 #
-# ## And then
+# ## Next steps
 #
-# - More photos beat more epochs. Label those first of which the model is least sure (exercise 2).
+# - More photos help more than more epochs. First label those that the model is least sure about (exercise 2).
 # - From the command line: `seglab convert source=photos out=mine`. **Now split**: the `mine.yaml` it writes names one
-#   folder for both training and validation. Write the two lists by groups, as `write_split` did, and only then
-#   `seglab check data=mine/mine.yaml`, `seglab train model=yolo11n-seg.pt data=mine/mine.yaml epochs=100`,
-#   `seglab doctor model=... data=mine/mine.yaml`.
-# - Then export it (lesson 08); and when a night on the CPU is no longer enough, lesson 10.
+#   folder for both training and validation. Write the two lists by group, as `write_split` did, and only then run
+#   `seglab check data=mine/mine.yaml`, `seglab train model=yolo11n-seg.pt data=mine/mine.yaml epochs=100`, `seglab
+#   doctor model=... data=mine/mine.yaml`.
+# - Then export it (lesson 08); and when a night on the CPU is no longer enough, see lesson 10.
 #
 # ## Recap
 #
 # - Count labels before anything else; convert with a report; look at the contact sheet.
-# - Split what belongs together, not photos. A leak across splits makes every later figure worthless.
-# - A change of classes re-initializes the last layer of the class branches and nothing else, and not the rows of classes
-#   with the same name.
-# - With few photos mind `nbs` and the statistics of batch normalization, as `recipe=auto` does, and trust differences of figures only when many photos judge.
+# - Split groups, not photos. A leak across splits makes every later metric worthless.
+# - A change of classes re-initializes only the last layer of the class branches, and not the rows of classes with the
+#   same name.
+# - With few photos, mind `nbs` and the statistics of batch normalization, as `recipe=auto` does, and trust differences
+#   between metrics only when the validation set is large.
 #
 # ## Sources
 #
 # - Yosinski et al., *How transferable are features in deep neural networks?*, 2014, for freezing layers.
 # - Kaufman et al., *Leakage in Data Mining*, 2012; Lewis and Gale, *A Sequential Algorithm for Training Text
-#   Classifiers*, 1994, for labelling the least sure first.
-# - The library: `seglab/data/convert.py`, `seglab/data/check.py`, `seglab/model/weights.py`,
-#   `seglab/training/optim.py`, `seglab/evaluation/doctor.py`.
+#   Classifiers*, 1994, for labeling the least certain first.
+# - The library: `seglab/convert/conversion.py`, `seglab/diagnosis/check.py`, `seglab/model/weights.py`,
+#   `seglab/training/optim.py`, `seglab/diagnosis/doctor.py`.
 #
 # ## Exercises
 #
-# Write the function, run the check below it.
+# Write the function, then run the check below it.

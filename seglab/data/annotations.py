@@ -1,30 +1,56 @@
-"""The objects of a split, wherever they are written: label files, a COCO JSON, or label files and a JSON of crowds."""
+"""The instances of a split, wherever they are written: label files, a COCO JSON, both, or any other format."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from seglab.class_names import equal_classes
-from seglab.data.catalogue import DatasetSpec, label_path
-from seglab.data.coco_format import read_coco
-from seglab.data.problems import Problem
-from seglab.data.sample import Object, with_class_ids
-from seglab.data.yolo_format import read_labels
+from seglab.datasets.spec import DatasetSpec
+from seglab.files import label_path
+from seglab.formats.coco import CocoFile, Id, category_ids, file_name, file_names, image_ids, read_coco
+from seglab.formats.format import ImageEntry, outline
+from seglab.formats.issues import Issue, left_out
+from seglab.formats.yolo import read_labels
+from seglab.sample import Instance, with_class_ids
 
-KEPT = 5000  # images whose objects stay in memory once read: a few kilobytes each
+KEPT = 5000  # images whose instances stay in memory once read: a few kilobytes each
+UNLABELLED = "read as an image without instances"
 
 
 class Annotations:
-    """Objects and ids of the images of one split, read when asked for. files: what they are read from."""
+    """Instances and ids of the images of one split, read when asked for.
+
+    files: what they are read from; coco: the JSON of the split, or of its crowd regions, if there is one;
+    category_ids: class id -> category id in COCO files; known_ids: the image ids that the JSON gives.
+    """
 
     def __init__(self, spec: DatasetSpec, split: str):
         self.names = spec.names
+        self.images = spec.images(split)
         self.whole = split in spec.annotations  # all there is, not only what label files cannot hold
         path = spec.annotations.get(split) or spec.crowds.get(split)
-        self.coco = read_coco(path) if path else None
-        self.files = [path] if path else []
-        self.files += [] if self.whole else [label_path(image) for image in spec.images(split)]
-        self._kept: dict[Path, tuple[list[Object], list[Problem]]] = {}
+        self.coco: CocoFile | None = read_coco(path) if path else None
+        self._source = spec.labels
+        self._entries: dict[Path, ImageEntry] = {}
+        if self._source:
+            self._entries = {entry.image: entry for entry in self._source.entries if entry.image}
+        entry = self._entries.get(self.images[0])
+        self._root, self._split = spec.root, split
+        self._stands_in = entry.split if entry and entry.split != split else ""  # the split whose images these are
+        self.files = self._files(path)
+        self.category_ids = self.coco.category_ids if self.coco else category_ids(self.names)
+        listed = self.coco.entries(self.images) if self.coco else {}
+        self.known_ids: dict[Path, Id] = {image: entry["id"] for image, entry in listed.items()}
+        self._ids = image_ids(self.images, self.known_ids)
+        self._kept: dict[Path, tuple[list[Instance], list[Issue]]] = {}
+
+    def _files(self, path: Path | None) -> list[Path]:
+        if self._source:
+            return [file for entry in self._entries.values() for file in entry.files]
+        files = [path] if path else []
+        return files if self.whole else files + [label_path(image) for image in self.images]
 
     @property
     def has_json(self) -> bool:
@@ -35,51 +61,78 @@ class Annotations:
         """What reading depends on besides `files`."""
         return repr(sorted(self.names.items()))
 
-    def unplaced(self) -> list[Problem]:
-        """What is wrong with annotations of no image that is listed."""
+    def unplaced(self) -> list[Issue]:
+        """What is wrong with annotations of no image that is listed, and what else concerns no image alone."""
+        if self._stands_in:
+            message = f"no {self._split} split in the labels"
+            return [Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
         return self.coco.unplaced() if self.coco else []
 
-    def image_id(self, image: Path) -> int | str:
-        """COCO's id of the image; without a COCO JSON its file name, as a number where it is one."""
-        entry = self.coco and self.coco.entry(image)
-        if entry:
-            return entry["id"]
-        return int(image.stem) if image.stem.isdecimal() else image.stem
+    def image_id(self, image: Path) -> Id:
+        """The image's id in COCO files (`seglab.formats.coco.image_ids`)."""
+        return self._ids[image]
 
-    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
-        """The objects of an image of `size` (height, width) in its own frame, crowds included, and what is wrong."""
+    def file_names(self) -> dict[Path, str]:
+        """What every image is called in COCO files: as the JSON has it, else its path within the split."""
+        named = file_names(self.images)
+        if self.coco:
+            named |= {image: file_name(entry).as_posix() for image, entry in self.coco.entries(self.images).items()}
+        return named
+
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        """The instances of an image of `size` (height, width) in its own frame, crowds included, and what is wrong."""
         if image in self._kept:
-            objects, problems = self._kept[image]
+            instances, issues = self._kept[image]
         else:
-            objects, problems = self._parsed(image, size)
+            instances, issues = self._parsed(image, size)
             if len(self._kept) < KEPT:
-                self._kept[image] = objects, problems
-        return list(objects), list(problems)
+                self._kept[image] = instances, issues
+        return list(instances), list(issues)
 
-    def _parsed(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
-        (height, width), entry = size, self.coco and self.coco.entry(image)
-        found, faults = self.coco.objects(entry, size) if entry else ([], [])
-        if not self.whole:
-            objects, problems = read_labels(label_path(image), width, height, self.names)
-            return objects + found, problems + faults
-        if not entry:
-            return [], [Problem(str(image), 0, "no image of the JSON", "taken as a picture without objects")]
-        if (entry.get("height", height), entry.get("width", width)) != size:
+    def _parsed(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        if self._source:
+            return self._from_source(image, size)
+        from_json, issues = self._from_json(image, size)
+        if self.whole:
+            return from_json, issues
+        height, width = size
+        instances, label_issues = read_labels(label_path(image), width, height, self.names)
+        return instances + from_json, label_issues + issues
+
+    def _from_source(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        """The labels of a format other than YOLO and COCO, with outlines traced where it has masks."""
+        assert self._source is not None, "the caller has looked"
+        labelled = self._source.load(self._entries[image])
+        if labelled.size != size:
+            (height, width), (said_height, said_width) = size, labelled.size
+            message = f"another size than in the labels: {said_width} x {said_height}, the file has {width} x {height}"
+            return [], [*labelled.issues, left_out(str(image), message, len(labelled.instances))]
+        instances = [replace(found, rings=outline(found)) for found in labelled.instances]
+        return instances, labelled.issues
+
+    def _from_json(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        """What the JSON has of an image: everything, or crowd regions alone."""
+        entry = self.coco.entry(image) if self.coco else None
+        if entry is None or self.coco is None:
+            return [], [Issue(str(image), 0, "no image of the JSON", UNLABELLED)] if self.whole else []
+        height, width = size
+        said_size = entry.get("height", height), entry.get("width", width)
+        if self.whole and said_size != size:
             said = f"{entry.get('width')} x {entry.get('height')}, the file has {width} x {height}"
-            what = f"another size than in the JSON: it says {said}"
-            return [], [Problem(str(image), 0, what, "its objects left out")]
-        return found, faults
+            message = f"another size than in the JSON: it says {said}"
+            return [], [Issue(str(image), 0, message, "its instances left out")]
+        return self.coco.instances(entry, size)
 
 
 class JoinedAnnotations:
-    """Objects and ids of the images of one split of a joined dataset: each part reads its own, with its own class ids.
+    """Instances and ids of the images of one split of a joined dataset: each part reads its own, with its own classes.
 
-    It answers what `Annotations` does; objects come with the class ids of the joined dataset.
+    It answers what `Annotations` does; instances come with the class ids of the joined dataset.
     """
 
     def __init__(self, spec: DatasetSpec, split: str):
         self._parts: list[Annotations] = []
-        self._ids: list[dict[int, int]] = []  # of each part: class id -> class id of the joined dataset
+        self._class_ids: list[dict[int, int]] = []  # of each part: class id -> class id of the joined dataset
         self._parts_of: dict[Path, list[int]] = {}  # image -> the parts that have it
         for part in spec.parts:
             if not part.splits.get(split):
@@ -87,8 +140,11 @@ class JoinedAnnotations:
             for image in part.images(split):
                 self._parts_of.setdefault(image, []).append(len(self._parts))
             self._parts.append(Annotations(part, split))
-            self._ids.append(equal_classes(part.names, spec.names))
+            self._class_ids.append(equal_classes(part.names, spec.names))
+        self.images = spec.images(split)
         self.files = [file for part in self._parts for file in part.files]
+        self.category_ids: list[Id] = list(category_ids(spec.names))
+        self._ids = image_ids(self.images, _distinct([part.known_ids for part in self._parts]))
 
     @property
     def has_json(self) -> bool:
@@ -97,19 +153,32 @@ class JoinedAnnotations:
     def fingerprint(self) -> str:
         return " ".join(part.fingerprint() for part in self._parts)
 
-    def unplaced(self) -> list[Problem]:
-        return [problem for part in self._parts for problem in part.unplaced()]
+    def unplaced(self) -> list[Issue]:
+        return [issue for part in self._parts for issue in part.unplaced()]
 
-    def image_id(self, image: Path) -> int | str:
-        return self._parts[self._parts_of[image][0]].image_id(image)
+    def image_id(self, image: Path) -> Id:
+        return self._ids[image]
 
-    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Object], list[Problem]]:
-        objects, problems = [], []
+    def file_names(self) -> dict[Path, str]:
+        return file_names(self.images)
+
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        instances: list[Instance] = []
+        issues: list[Issue] = []
         for number in self._parts_of[image]:
             found, faults = self._parts[number].read(image, size)
-            objects += with_class_ids(found, self._ids[number])
-            problems += faults
-        return objects, problems
+            instances += with_class_ids(found, self._class_ids[number])
+            issues += faults
+        return instances, issues
+
+
+def _distinct(parts: list[dict[Path, Id]]) -> Mapping[Path, Id]:
+    """The ids that the parts' JSON files give, if no two images have one, and all are numbers or all text."""
+    ids: dict[Path, Id] = {}
+    for part in reversed(parts):  # an image in several parts has the id of the first
+        ids |= part
+    alike = len({isinstance(image_id, str) for image_id in ids.values()}) < 2
+    return ids if alike and len(set(ids.values())) == len(ids) else {}
 
 
 def open_annotations(spec: DatasetSpec, split: str) -> Annotations | JoinedAnnotations:

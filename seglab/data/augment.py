@@ -7,75 +7,48 @@ Sizes are (height, width) in pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 
-from seglab.data.sample import Object, Sample
-from seglab.errors import fit_types, keep_within
+from seglab.config import AugmentConfig
 from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
+from seglab.sample import Instance, Sample
+from seglab.sizes import Size
 
-# What is left of an object after cutting must be wider and higher than this, less stretched than that, and more than
-# this share of its box before: the rule of the field, with the share it uses for outlines.
-SMALLEST_SIDE, LARGEST_ASPECT, SMALLEST_SHARE = 2.0, 100.0, 0.01
-LARGEST_COVER = 0.3  # a pasted copy may cover at most this share of another object's box
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How much of what. Probabilities: flipud, fliplr, bgr, mosaic, mixup, cutmix, copy_paste (a share of objects)."""
-
-    hsv_h: float = 0.015  # largest change of hue, as a share of the circle
-    hsv_s: float = 0.7  # largest factor of saturation, 1 +- this
-    hsv_v: float = 0.4  # largest factor of brightness, 1 +- this
-    degrees: float = 0.0  # largest rotation either way
-    translate: float = 0.1  # largest shift, as a share of the size
-    scale: float = 0.5  # largest factor of size, 1 +- this
-    shear: float = 0.0  # largest shear in degrees
-    perspective: float = 0.0  # largest perspective term a pixel, about 0.001
-    flipud: float = 0.0
-    fliplr: float = 0.5
-    bgr: float = 0.0
-    mosaic: float = 1.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    copy_paste: float = 0.0
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        keep_within(self, _BOUNDS)
+# What cropping leaves of an instance is kept if its box is wider and higher than MIN_SIDE pixels, its sides differ by
+# less than a factor of MAX_ASPECT, and it has more than MIN_FRACTION of its area before: the rule of the field, with
+# the fraction it uses for outlines.
+MIN_SIDE, MAX_ASPECT, MIN_FRACTION = 2.0, 100.0, 0.01
+MAX_COVER = 0.3  # a pasted copy may cover at most this fraction of another instance's box
+MIN_DEPTH = 1e-3  # in perspective, points nearer than this to the viewer's plane would fly off to infinity
 
 
-_BOUNDS = {
-    **dict.fromkeys(("flipud", "fliplr", "bgr", "mosaic", "mixup", "cutmix", "copy_paste"), (0, 1)),
-    **dict.fromkeys(("hsv_h", "hsv_s", "hsv_v", "translate", "scale"), (0, 1)),  # beyond, factors turn negative
-    "degrees": (0, 180),
-    "shear": (0, 60),  # at 90 nothing is left
-    "perspective": (0, 0.001),  # beyond, much of a picture comes to lie behind the viewer
-}
+Load = Callable[[int], Sample]  # index -> that sample, scaled to fit into the input size
 
 
 def augmented(
-    load: Callable[[int], Sample],
+    load: Load,
     index: int,
     others: np.ndarray,
-    size: tuple[int, int],
+    size: Size,
     config: AugmentConfig,
     rng: Generator,
 ) -> Sample:
     """One training sample of `size` made of sample `index` and, for mosaic and mixing, of some of the `others`.
 
-    load: number -> that sample, scaled to fit into `size`; what it gives is never written to.
+    load: index -> that sample, scaled to fit into `size`; what it gives is never written to.
     """
     sample = _arrange(load, index, others, size, config, rng)
     if rng.random() < config.mixup:
-        sample = mixup(sample, _arrange(load, rng.choice(others), others, size, config, rng), rng)
+        other = _arrange(load, int(rng.choice(others)), others, size, config, rng)
+        sample = mixup(sample, other, rng)
     if rng.random() < config.cutmix:
-        sample = cutmix(sample, _arrange(load, rng.choice(others), others, size, config, rng), rng)
+        other = _arrange(load, int(rng.choice(others)), others, size, config, rng)
+        sample = cutmix(sample, other, rng)
     sample = hsv(sample, config, rng)
     if rng.random() < config.flipud:
         sample = flip(sample, vertical=True)
@@ -86,168 +59,219 @@ def augmented(
     return sample
 
 
-def _arrange(load, index, others, size, config, rng) -> Sample:
+def _arrange(load: Load, index: int, others: np.ndarray, size: Size, config: AugmentConfig, rng: Generator) -> Sample:
     """The geometry of one sample: mosaic or single image, pasted copies, then the random affine map."""
     if rng.random() < config.mosaic:
-        sample = mosaic([load(int(number)) for number in (index, *rng.choice(others, 3))], size, rng)
+        three = rng.choice(others, 3).tolist()
+        sample = mosaic([load(number) for number in (index, *three)], size, rng)
     else:
-        sample = load(int(index))
-        sample = place(sample, loader_letterbox(sample.image.shape[:2], size, size))
+        sample = load(index)
+        height, width = sample.image.shape[:2]
+        sample = apply_letterbox(sample, loader_letterbox((height, width), size, size))
     if config.copy_paste:
         sample = copy_paste(sample, config.copy_paste, rng)
     return random_affine(sample, size, config, rng)
 
 
-def place(sample: Sample, box: Letterbox) -> Sample:
+def apply_letterbox(sample: Sample, box: Letterbox) -> Sample:
     """The sample in the frame of the letterbox."""
     (scale_x, scale_y), (top, left) = box.scale, box.pad
     matrix = np.array([[scale_x, 0, left], [0, scale_y, top]])
-    return Sample(box.apply(sample.image), move(sample.objects, matrix, box.size))
+    return Sample(box.apply(sample.image), transform_instances(sample.instances, matrix, box.size))
 
 
-def mosaic(samples: Sequence[Sample], size: tuple[int, int], rng: Generator) -> Sample:
-    """Four samples around a random centre of a canvas twice `size`; what hangs over its border is cut off.
+def mosaic(samples: Sequence[Sample], size: Size, rng: Generator) -> Sample:
+    """Four samples around a random centre of a canvas twice `size`; what reaches over its border is cut off.
+
+        +-------------+------------------+
+        |          0  |  1               |
+        |    image 0  |  image 1   grey  |
+        +-------------+------------------+   samples touch the centre with a corner each
+        |    image 2  |  image 3         |
+        |             |                  |
+        +-------------+------------------+
 
     Bochkovskiy et al., "YOLOv4", 2020.
     """
     height, width = 2 * size[0], 2 * size[1]
-    middle_x, middle_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
+    centre_x, centre_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
     canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
-    objects = []
+    instances = []
     for corner, sample in enumerate(samples):
         h, w = sample.image.shape[:2]
-        x0 = middle_x if corner % 2 else middle_x - w
-        y0 = middle_y if corner >= 2 else middle_y - h
+        # Where the sample's top-left pixel comes to lie, which may be outside the canvas.
+        is_right, is_lower = corner % 2 == 1, corner >= 2
+        x0 = centre_x if is_right else centre_x - w
+        y0 = centre_y if is_lower else centre_y - h
         left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + w, width), min(y0 + h, height)
         canvas[top:bottom, left:right] = sample.image[top - y0 : bottom - y0, left - x0 : right - x0]
-        objects += move(sample.objects, np.array([[1.0, 0, x0], [0, 1, y0]]), (height, width))
-    return Sample(canvas, objects)
+        instances += transform_instances(sample.instances, _shift(x0, y0), (height, width))
+    return Sample(canvas, instances)
 
 
-def random_affine(sample: Sample, size: tuple[int, int], config: AugmentConfig, rng: Generator) -> Sample:
+def _shift(x: float, y: float) -> np.ndarray:
+    """(2, 3) affine map that adds (x, y)."""
+    return np.array([[1.0, 0, x], [0, 1, y]])
+
+
+def random_affine(sample: Sample, size: Size, config: AugmentConfig, rng: Generator) -> Sample:
     """Scale, rotate, shear and shift about the image's centre, which lands near the centre of an image of `size`."""
-    scale = rng.uniform(1 - config.scale, 1 + config.scale)
-    turn = np.deg2rad(rng.uniform(-config.degrees, config.degrees))
-    shear_x, shear_y = np.tan(np.deg2rad(rng.uniform(-config.shear, config.shear, 2)))
-    shift = rng.uniform(0.5 - config.translate, 0.5 + config.translate, 2) * size[::-1]
-    tilt = rng.uniform(-config.perspective, config.perspective, 2)
     height, width = sample.image.shape[:2]
-    to_centre = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
-    tilting = np.array([[1, 0, 0], [0, 1, 0], [*tilt, 1]])
-    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-    turning = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-    shearing = np.array([[1, shear_x, shift[0]], [shear_y, 1, shift[1]], [0, 0, 1]])
-    matrix = shearing @ turning @ tilting @ to_centre
+    scale = rng.uniform(1 - config.scale, 1 + config.scale)
+    matrix = _random_matrix((height, width), size, scale, config, rng)
+
     # OpenCV's pixel (0, 0) has its centre at 0, here it lies at 0.5: without this the outlines would be off by half a
     # pixel wherever the scale is not 1.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     pixels = np.linalg.inv(half) @ matrix @ half
-    border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (PADDING_GREY,) * 3}
+    grey, constant = (PADDING_GREY,) * 3, cv2.BORDER_CONSTANT
     if config.perspective:
-        image = cv2.warpPerspective(sample.image, pixels, size[::-1], **border)
+        image = cv2.warpPerspective(sample.image, pixels, size[::-1], borderMode=constant, borderValue=grey)
     else:
-        image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], **border)
-    objects = move(sample.objects, matrix if config.perspective else matrix[:2], size, scale)
-    return Sample(image, objects)
+        image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], borderMode=constant, borderValue=grey)
+        matrix = matrix[:2]
+    return Sample(image, transform_instances(sample.instances, matrix, size, scale))
 
 
-def move(objects: Sequence[Object], matrix: np.ndarray, size: tuple[int, int], scale: float = 0.0) -> list[Object]:
-    """Objects through an affine (2, 3) or perspective (3, 3) map, cut to an image of `size`; what is cut off is gone.
+def _random_matrix(image_size: Size, size: Size, scale: float, config: AugmentConfig, rng: Generator) -> np.ndarray:
+    """(3, 3) map from an image of `image_size` to one of `size`: about the centre perspective, then rotation and
+    `scale`, then shear and shift."""
+    height, width = image_size
+    angle = np.deg2rad(rng.uniform(-config.degrees, config.degrees))
+    shear_x, shear_y = np.tan(np.deg2rad(rng.uniform(-config.shear, config.shear, 2)))
+    shift_x, shift_y = rng.uniform(0.5 - config.translate, 0.5 + config.translate, 2) * size[::-1]
+    tilt_x, tilt_y = rng.uniform(-config.perspective, config.perspective, 2)
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
 
-    scale: how much the map enlarges; with it, objects of which too little is left are dropped as well.
+    to_centre = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
+    perspective = np.array([[1, 0, 0], [0, 1, 0], [tilt_x, tilt_y, 1]])
+    rotation = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    shear_and_shift = np.array([[1, shear_x, shift_x], [shear_y, 1, shift_y], [0, 0, 1]])
+    return shear_and_shift @ rotation @ perspective @ to_centre
+
+
+def transform_instances(
+    instances: Sequence[Instance], matrix: np.ndarray, size: Size, scale: float = 0.0
+) -> list[Instance]:
+    """Instances through an affine (2, 3) or perspective (3, 3) map, cropped to an image of `size`.
+
+    What lies outside is gone. scale: how much the map enlarges; with it, instances of which too little is left (see
+    MIN_SIDE) are dropped as well.
     """
-    if not objects:
+    if not instances:
         return []
-    rings = [ring for object_ in objects for ring in object_.rings]
-    points = np.concatenate(rings) @ matrix[:, :2].T + matrix[:, 2]
-    if len(matrix) == 3:  # edges stay straight in perspective: moving the corners is exact
-        points = points[:, :2] / np.maximum(points[:, 2:], 1e-3)
-    pieces = np.split(points, np.cumsum([len(ring) for ring in rings])[:-1])
-    if matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]:  # a reflection: solid rings must stay solid
-        pieces = [piece[::-1] for piece in pieces]
-    pieces = iter(pieces)
-    moved = [Object(o.class_id, [next(pieces) for _ in o.rings], o.crowd) for o in objects]
-    after = boxes_of(moved)
-    for number in np.flatnonzero((after < 0).any(axis=1) | (after > (*size[::-1], *size[::-1])).any(axis=1)).tolist():
-        moved[number].rings = clip_rings(moved[number].rings, size[1], size[0])
-        after[number] = bounding_box(moved[number].rings) if moved[number].rings else 0
-    keep = [bool(o.rings) for o in moved]
+    moved = _map_rings(instances, matrix)
+
+    # Crop those that reach over the border, and keep their boxes up to date.
+    height, width = size
+    boxes = boxes_of(moved)  # (N, 4)
+    reaches_out = (boxes < 0).any(axis=1) | (boxes > (width, height, width, height)).any(axis=1)
+    for index in np.flatnonzero(reaches_out).tolist():
+        moved[index].rings = clip_rings(moved[index].rings, width, height)
+        boxes[index] = bounding_box(moved[index].rings) if moved[index].rings else 0
+
     if scale:
-        width, height = (after[:, 2:] - after[:, :2]).T
-        before = boxes_of(objects)
-        share = width * height / ((before[:, 2:] - before[:, :2]).prod(axis=1) * scale**2).clip(1e-9)
-        shortest, longest = np.minimum(width, height), np.maximum(width, height)
-        keep = (shortest > SMALLEST_SIDE) & (longest < LARGEST_ASPECT * shortest) & (share > SMALLEST_SHARE)
-    return [object_ for object_, kept in zip(moved, keep) if kept]
+        keep = _worth_keeping(boxes_of(instances), boxes, scale)
+    else:
+        keep = np.array([bool(instance.rings) for instance in moved])
+    return [instance for instance, kept in zip(moved, keep) if kept]
 
 
-def boxes_of(objects: Sequence[Object]) -> np.ndarray:
-    """(N, 4) float64 xyxy around the objects, in their own frame."""
-    if not objects:
+def _map_rings(instances: Sequence[Instance], matrix: np.ndarray) -> list[Instance]:
+    """New instances with every vertex mapped: those of all instances at once, since one by one would be slow."""
+    rings = [ring for instance in instances for ring in instance.rings]
+    points = np.concatenate(rings) @ matrix[:, :2].T + matrix[:, 2]
+    if len(matrix) == 3:  # edges stay straight in perspective: moving the vertices is exact
+        points = points[:, :2] / np.maximum(points[:, 2:], MIN_DEPTH)
+    pieces = np.split(points, np.cumsum([len(ring) for ring in rings])[:-1])
+    is_reflection = matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]
+    if is_reflection:  # it turns the rings' orientation over: solid ones must stay solid
+        pieces = [piece[::-1] for piece in pieces]
+    next_piece = iter(pieces)
+    return [Instance(o.class_id, [next(next_piece) for _ in o.rings], o.crowd) for o in instances]
+
+
+def _worth_keeping(before: np.ndarray, after: np.ndarray, scale: float) -> np.ndarray:
+    """(N,) bool: which boxes (N, 4) are still large enough `after` a map that enlarged them by `scale`."""
+    width, height = (after[:, 2:] - after[:, :2]).T
+    area_before = (before[:, 2:] - before[:, :2]).prod(axis=1) * scale**2
+    fraction = width * height / area_before.clip(1e-9)
+    short, long = np.minimum(width, height), np.maximum(width, height)
+    return (short > MIN_SIDE) & (long < MAX_ASPECT * short) & (fraction > MIN_FRACTION)
+
+
+def boxes_of(instances: Sequence[Instance]) -> np.ndarray:
+    """(N, 4) float64 xyxy around the instances, in their own frame."""
+    if not instances:
         return np.zeros((0, 4))
-    points = np.concatenate([ring for object_ in objects for ring in object_.rings])
-    lengths = [sum(map(len, object_.rings)) for object_ in objects]
+    points = np.concatenate([ring for instance in instances for ring in instance.rings])
+    lengths = [sum(map(len, instance.rings)) for instance in instances]
     starts = np.cumsum([0, *lengths[:-1]])
     return np.concatenate((np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)), axis=1)
 
 
-def copy_paste(sample: Sample, share: float, rng: Generator) -> Sample:
-    """Paste mirrored copies of up to `share` of the objects where they cover little of any other.
+def copy_paste(sample: Sample, fraction: float, rng: Generator) -> Sample:
+    """Paste mirrored copies of up to `fraction` of the instances where they cover little of any other.
 
     Ghiasi et al., "Simple Copy-Paste", 2021, within one image.
     """
-    if not sample.objects:
+    if not sample.instances:
         return sample
     height, width = sample.image.shape[:2]
     mirrored = flip(sample)
-    boxes = boxes_of(sample.objects)
-    image, objects = sample.image.copy(), list(sample.objects)
-    wanted = round(share * len(objects))
-    for number in rng.permutation(len(mirrored.objects)).tolist():
-        copy = mirrored.objects[number]
-        if wanted > 0 and (_share_covered(boxes, bounding_box(copy.rings)) < LARGEST_COVER).all():
+    boxes = boxes_of(sample.instances)
+    image, instances = sample.image.copy(), list(sample.instances)
+    left_to_paste = round(fraction * len(instances))
+    for number in rng.permutation(len(mirrored.instances)).tolist():
+        copy = mirrored.instances[number]
+        covers_little = (_covered_fractions(boxes, bounding_box(copy.rings)) < MAX_COVER).all()
+        if left_to_paste > 0 and covers_little:
             mask = fill(copy.rings, height, width)
             image[mask] = mirrored.image[mask]
-            objects.append(copy)
-            wanted -= 1
-    return Sample(image, objects)
+            instances.append(copy)
+            left_to_paste -= 1
+    return Sample(image, instances)
 
 
-def _share_covered(boxes: np.ndarray, cover: np.ndarray) -> np.ndarray:
-    """(N,) share of each box (N, 4) that the box `cover` (4,) lies over."""
+def _covered_fractions(boxes: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """(N,) fraction of each box (N, 4) that the box `cover` (4,) lies over."""
     sides = np.minimum(boxes[:, 2:], cover[2:]) - np.maximum(boxes[:, :2], cover[:2])
-    return sides.clip(0).prod(axis=1) / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1).clip(1e-9)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return sides.clip(0).prod(axis=1) / areas.clip(1e-9)
 
 
 def mixup(a: Sample, b: Sample, rng: Generator) -> Sample:
-    """Blend two samples of one size about half and half; the objects of both stay.
+    """Blend two samples of one size about half and half; the instances of both stay.
 
     Zhang et al., "mixup", 2018, with the Beta(32, 32) of the YOLO family.
     """
     weight = rng.beta(32.0, 32.0)
-    return Sample(cv2.addWeighted(a.image, weight, b.image, 1 - weight, 0), a.objects + b.objects)
+    return Sample(cv2.addWeighted(a.image, weight, b.image, 1 - weight, 0), a.instances + b.instances)
 
 
 def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
-    """Put a random rectangle of `b` over `a`, at a place where it touches no object of `a`; where none is found, `a`.
+    """Put a random rectangle of `b` over `a` where it touches no instance of `a`; after three tries without, `a`.
 
-    Yun et al., "CutMix", 2019. Objects of `b` come along as far as they lie in the rectangle and stay worth keeping.
+    Yun et al., "CutMix", 2019. Instances of `b` come along as far as they lie in the rectangle and stay worth keeping.
     """
     height, width = a.image.shape[:2]
-    boxes = boxes_of(a.objects)
+    boxes = boxes_of(a.instances)
     for _ in range(3):
-        share = np.sqrt(1 - rng.beta(32.0, 32.0))
-        w, h = int(width * share), int(height * share)
+        fraction = np.sqrt(1 - rng.beta(32.0, 32.0))  # of each side
+        w, h = int(width * fraction), int(height * fraction)
         x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-        if not _share_covered(boxes, np.array([x, y, x + w, y + h])).any():
-            break
-    else:
-        return a
-    image, objects = a.image.copy(), list(a.objects)
+        if not _covered_fractions(boxes, np.array([x, y, x + w, y + h])).any():
+            return _paste_rectangle(a, b, x, y, w, h)
+    return a
+
+
+def _paste_rectangle(a: Sample, b: Sample, x: int, y: int, w: int, h: int) -> Sample:
+    """`a` with the w x h rectangle at (x, y) of `b` over it."""
+    height, width = a.image.shape[:2]
+    image = a.image.copy()
     image[y : y + h, x : x + w] = b.image[y : y + h, x : x + w]
-    inside = move(b.objects, np.array([[1.0, 0, -x], [0, 1, -y]]), (h, w), scale=1.0)
-    objects += move(inside, np.array([[1.0, 0, x], [0, 1, y]]), (height, width))
-    return Sample(image, objects)
+    inside = transform_instances(b.instances, _shift(-x, -y), (h, w), scale=1.0)
+    return Sample(image, a.instances + transform_instances(inside, _shift(x, y), (height, width)))
 
 
 def hsv(sample: Sample, config: AugmentConfig, rng: Generator) -> Sample:
@@ -257,16 +281,19 @@ def hsv(sample: Sample, config: AugmentConfig, rng: Generator) -> Sample:
         return sample
     levels = np.arange(256)
     hue = (levels + gains[0] * 180) % 180  # OpenCV's hue circle has 180 steps
-    table = np.stack((hue, levels * (1 + gains[1]), levels * (1 + gains[2])), axis=1).clip(0, 255).astype(np.uint8)
+    saturation, value = levels * (1 + gains[1]), levels * (1 + gains[2])
+    table = np.stack((hue, saturation, value), axis=1).clip(0, 255).astype(np.uint8)  # (256, 3)
     image = cv2.cvtColor(sample.image, cv2.COLOR_RGB2HSV)
     cv2.LUT(image, table[None], dst=image)
     cv2.cvtColor(image, cv2.COLOR_HSV2RGB, dst=image)
-    return Sample(image, sample.objects)
+    return Sample(image, sample.instances)
 
 
 def flip(sample: Sample, vertical: bool = False) -> Sample:
     """Mirror left and right, or top and bottom."""
     height, width = sample.image.shape[:2]
-    matrix = np.array([[1.0, 0, 0], [0, -1, height]] if vertical else [[-1.0, 0, width], [0, 1, 0]])
-    image = cv2.flip(sample.image, 0 if vertical else 1)
-    return Sample(image, move(sample.objects, matrix, (height, width)))
+    if vertical:
+        image, matrix = cv2.flip(sample.image, 0), np.array([[1.0, 0, 0], [0, -1, height]])
+    else:
+        image, matrix = cv2.flip(sample.image, 1), np.array([[-1.0, 0, width], [0, 1, 0]])
+    return Sample(image, transform_instances(sample.instances, matrix, (height, width)))

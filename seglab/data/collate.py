@@ -1,22 +1,57 @@
-"""Dataset items to one batch."""
+"""What the data loader carries: items of a dataset, and batches of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from seglab.geometry.letterbox import Letterbox
+from seglab.sample import Instance
 
 
-def collate(items: Sequence[dict]) -> dict:
-    """Items of `SegmentationDataset` -> one batch.
+class ItemInfo(TypedDict):
+    """Where an item comes from. letterbox and source are None for augmented items."""
 
-    images (B, 3, H, W) uint8 RGB, channels last in memory; classes (N,) int64; boxes (N, 4) float32 xyxy in letterbox
-    pixels; image_index (N,) int64, which image an object is on; masks (N, h, w) float16 in 0..1; samples: B dicts of
-    index, path, image_id, letterbox, source.
+    index: int  # in the dataset
+    path: str
+    image_id: int | str  # COCO's, or the name of the image file
+    letterbox: Letterbox | None  # where the image lies in the item
+    source: list[Instance] | None  # all instances in the image frame, crowds included
+
+
+class Item(TypedDict):
+    """One image as the network takes it, with the targets it is trained on; N instances, crowds left out.
+
+    Boxes and masks are in the letterbox frame. Masks have a cell for every mask_ratio x mask_ratio pixels, or no cell
+    at all, shape (N, 0, 0), in a dataset without mask targets.
     """
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    classes: np.ndarray  # (N,) int64
+    boxes: np.ndarray  # (N, 4) float32 xyxy in pixels
+    masks: np.ndarray  # (N, h, w) float16 in 0..1
+    sample: ItemInfo
+
+
+class Batch(TypedDict):
+    """Items of one size, their instances in one row: N of all B images."""
+
+    images: Tensor  # (B, 3, H, W) uint8 RGB, channels last in memory
+    classes: Tensor  # (N,) int64
+    boxes: Tensor  # (N, 4) float32 xyxy in letterbox pixels
+    image_index: Tensor  # (N,) int64, which image of the batch an instance is on
+    masks: Tensor  # (N, h, w) float16 in 0..1
+    samples: list[ItemInfo]  # B
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Items of `SegmentationDataset` -> one batch. Errors: ValueError when their images differ in size."""
     images = torch.from_numpy(np.stack([item["image"] for item in items]))  # (B, H, W, 3)
-    counts = torch.tensor([len(item["classes"]) for item in items])
+    counts = torch.tensor([len(item["classes"]) for item in items])  # (B,)
     return {
         "images": images.permute(0, 3, 1, 2),
         "classes": torch.from_numpy(np.concatenate([item["classes"] for item in items])),

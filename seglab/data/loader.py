@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from seglab.data.collate import collate
+from seglab.data.collate import Item, collate
 from seglab.data.dataset import SegmentationDataset, epoch_order
-from seglab.data.processes import cores, starting_processes
 from seglab.errors import SeglabError
+from seglab.parallel import cores, starting_processes
 
 
-class EpochSampler(Sampler):
-    """Lists of indexes, one a batch; process `rank` of `world` gets its share of every global batch.
+class EpochSampler(Sampler[list[int]]):
+    """Lists of indexes, one a batch; process `rank` of `world` gets its part of every global batch.
 
     batch: images over all processes together. A shuffled order is filled up from its own start to a multiple of
     `world`, so that no process of a training run waits for a batch that another does not have.
@@ -28,29 +29,39 @@ class EpochSampler(Sampler):
         self.length, self.batch, self.shuffle, self.seed = length, batch, shuffle, seed
         self.rank, self.world, self.epoch = rank, world, 0
 
+    @property
+    def own_batch(self) -> int:
+        """Images a step of this process."""
+        return self.batch // self.world
+
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def _own(self) -> np.ndarray:
+    def _own_indexes(self) -> np.ndarray:
+        """The indexes that this process goes through, in the epoch's order."""
         order = np.arange(self.length)
         if self.shuffle:
             order = epoch_order(self.length, self.seed, self.epoch)
-            order = np.concatenate((order, np.resize(order, -self.length % self.world)))
+            missing = -self.length % self.world
+            order = np.concatenate((order, np.resize(order, missing)))
         return order[self.rank :: self.world]
 
     def __len__(self) -> int:
-        return -(-len(self._own()) // (self.batch // self.world))
+        return -(-len(self._own_indexes()) // self.own_batch)  # rounded up
 
     def __iter__(self) -> Iterator[list[int]]:
-        own, each = self._own(), self.batch // self.world
-        for first in range(0, len(own), each):
-            yield own[first : first + each].tolist()
+        indexes = self._own_indexes()
+        for start in range(0, len(indexes), self.own_batch):
+            yield indexes[start : start + self.own_batch].tolist()
 
 
-class _Loader(DataLoader):
-    """Starts its workers as `starting_processes` says."""
+class BatchLoader(DataLoader[Item]):
+    """A DataLoader that starts its workers as `starting_processes` says, and whose epoch can be chosen."""
 
-    def __iter__(self) -> Iterator[dict]:
+    dataset: SegmentationDataset
+    batch_sampler: EpochSampler
+
+    def __iter__(self) -> Any:  # torch's own iterator, whose class is private; it yields Batch
         with starting_processes():
             return super().__iter__()
 
@@ -64,33 +75,34 @@ def build_loader(
     rank: int = 0,
     world: int = 1,
     pin_memory: bool = False,
-) -> DataLoader:
+) -> BatchLoader:
     """A loader of batches as `collate` makes them. batch: images a step over all `world` processes together.
 
-    pin_memory: for batches that go on to a CUDA GPU, which then fetches them while it works.
+    workers: processes that load data, at most one per CPU that may be used; 0 loads in this one. pin_memory: for
+    batches that go on to a CUDA GPU, which then fetches them while it works.
 
     `start_epoch` chooses the order. Neither the order nor the items depend on `workers`, nor do they touch torch's
     global random state.
     """
     dataset.group = batch
     workers = max(0, min(workers, cores()))  # those this process may use: torch warns about more
-    return _Loader(
+    return BatchLoader(
         dataset,
         batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        worker_init_fn=_quiet_worker,
+        worker_init_fn=_use_one_thread,
         generator=torch.Generator(),
     )
 
 
-def start_epoch(loader: DataLoader, epoch: int) -> None:
+def start_epoch(loader: BatchLoader, epoch: int) -> None:
     """Before iterating: choose the epoch of order and augmentation."""
     loader.dataset.set_epoch(epoch)
     loader.batch_sampler.set_epoch(epoch)
 
 
-def _quiet_worker(worker: int) -> None:
+def _use_one_thread(worker: int) -> None:
     cv2.setNumThreads(0)  # the workers themselves are the parallelism

@@ -1,88 +1,92 @@
-"""One look at every header and label of a split, so that its problems are known before an epoch has been spent."""
+"""One look at every header and label of a split, so that its issues are known before an epoch has been spent."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 
 from seglab.data.annotations import Annotations, JoinedAnnotations
-from seglab.data.assets import cache_folder
 from seglab.data.image import image_size
-from seglab.data.problems import Problem, raise_first
-from seglab.data.processes import share_out, workers_for
 from seglab.errors import SeglabError
+from seglab.files import atomic_write, cache_dir
+from seglab.formats.issues import Issue, raise_first
+from seglab.parallel import parallel_map, workers_for
 from seglab.progress import with_progress
+from seglab.sizes import Size
 
-LARGE = 1000  # images from which the result is remembered between runs
-SHARED = 5000  # images from which several processes look; a COCO JSON would have to go along to each, and stays here
-VERSION = 2
-
-Size = tuple[int, int]  # height, width
+MIN_CACHED = 1000  # images from which the result is kept in the cache for the next run
+MIN_SHARED = 5000  # images from which several processes scan; a COCO JSON would have to go to each, so it stays in one
+VERSION = 3  # of what the cache holds
 
 
 def scan(
     images: Sequence[Path], annotations: Annotations | JoinedAnnotations, strict: bool
-) -> tuple[list[Size | None], list[Problem]]:
-    """The size of every image, None for those that cannot be read, and everything that is wrong with the split.
+) -> tuple[list[Size | None], list[Issue]]:
+    """The (height, width) of every image, None for those that cannot be read, and all issues of the split.
 
-    Errors: with `strict`, SeglabError for the first problem.
+    Errors: with `strict`, SeglabError for the first issue.
     """
-    memory = _memory(images, annotations) if len(images) >= LARGE else None
-    found = _recall(memory) if memory else None
+    cache = _cache_file(images, annotations) if len(images) >= MIN_CACHED else None
+    found = _read_cache(cache) if cache else None
     if found is None:
-        sizes: list[Size | None] = []
-        problems = annotations.unplaced()
-        workers = 0 if annotations.has_json else workers_for(len(images), SHARED)
-        with closing(share_out(_look_at, images, workers, annotations)) as looked:
-            for size, faults in with_progress(looked, "scan", count=len(images)):
-                if strict:
-                    raise_first(faults)
-                sizes.append(size)
-                problems += faults
-        found = sizes, problems
-        if memory:
-            _keep(memory, *found)
+        found = _scan(images, annotations, strict)
+        if cache:
+            _write_cache(cache, *found)
     if strict:
         raise_first(found[1])
     return found
 
 
-def _look_at(image: Path, annotations: Annotations | JoinedAnnotations) -> tuple[Size | None, list[Problem]]:
+def _scan(
+    images: Sequence[Path], annotations: Annotations | JoinedAnnotations, strict: bool
+) -> tuple[list[Size | None], list[Issue]]:
+    sizes: list[Size | None] = []
+    issues = annotations.unplaced()
+    workers = 0 if annotations.has_json else workers_for(len(images), MIN_SHARED)
+    with closing(parallel_map(_scan_image, images, workers, annotations)) as scanned:
+        for size, own_issues in with_progress(scanned, "scan", count=len(images)):
+            if strict:
+                raise_first(own_issues)
+            sizes.append(size)
+            issues += own_issues
+    return sizes, issues
+
+
+def _scan_image(image: Path, annotations: Annotations | JoinedAnnotations) -> tuple[Size | None, list[Issue]]:
     try:
         size = image_size(image)
     except (SeglabError, FileNotFoundError) as error:
         what = str(error).replace(str(image), "").strip()
-        return None, [Problem(str(image), 0, f"unreadable image: {what}", "image left out")]
+        return None, [Issue(str(image), 0, f"unreadable image: {what}", "image left out")]
     return size, annotations.read(image, size)[1]
 
 
-def _memory(images: Sequence[Path], annotations: Annotations | JoinedAnnotations) -> Path:
-    """Where the result is kept: a name made of every file's path, size and time, so that a changed file is seen."""
+def _cache_file(images: Sequence[Path], annotations: Annotations | JoinedAnnotations) -> Path:
+    """Where the result is kept: a name made of every file's path, size and time, so a changed file is noticed."""
     digest = hashlib.sha256(f"{VERSION} {annotations.fingerprint()}".encode())
     for path in (*images, *annotations.files):
         about = path.stat() if path.exists() else None
         digest.update(f"{path} {about and (about.st_size, about.st_mtime_ns)}\n".encode())
-    return cache_folder() / "scans" / f"{digest.hexdigest()[:32]}.json"
+    return cache_dir() / "scans" / f"{digest.hexdigest()[:32]}.json"
 
 
-def _recall(memory: Path) -> tuple[list[Size | None], list[Problem]] | None:
+def _read_cache(path: Path) -> tuple[list[Size | None], list[Issue]] | None:
+    """What `_write_cache` wrote; None where there is nothing, or nothing that can be read."""
     try:
-        content = json.loads(memory.read_text(encoding="utf-8"))
-        return [size and tuple(size) for size in content["sizes"]], [Problem(*row) for row in content["problems"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        sizes = [size and (size[0], size[1]) for size in content["sizes"]]
+        return sizes, [Issue(*row) for row in content["problems"]]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
-def _keep(memory: Path, sizes: list[Size | None], problems: list[Problem]) -> None:
-    rows = [[p.path, p.line, p.what, p.done, p.note] for p in problems]
+def _write_cache(path: Path, sizes: list[Size | None], issues: list[Issue]) -> None:
+    rows = [astuple(issue) for issue in issues]
     try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps({"sizes": sizes, "problems": rows}), encoding="utf-8")
-        os.replace(part, memory)
+        atomic_write(path, json.dumps({"sizes": sizes, "problems": rows}).encode())
     except OSError:
-        pass  # a memory that cannot be written costs time, nothing else
+        pass  # a cache that cannot be written costs time, nothing else

@@ -1,1 +1,4 @@
-"""Pictures from arrays: overlays, contours and plots."""
+"""Images from arrays: overlays and plots."""
+
+# The modules that may be used from outside.
+__all__ = ["overlays", "plots"]

@@ -1,6 +1,6 @@
-"""Masks, outlines, boxes and labels over a picture. Pictures are (H, W, 3) uint8 RGB; coordinates are in its pixels.
+"""Masks, outlines, boxes and labels over an image. Images are (H, W, 3) uint8 RGB; coordinates are in its pixels.
 
-The functions named draw_* change the picture they are given, touching only the windows they draw in;
+The functions named draw_* change the image they are given, touching only the windows they draw in;
 `draw_instances` puts them together on a copy.
 """
 
@@ -14,10 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-Colour = tuple[int, int, int]  # RGB
+Color = tuple[int, int, int]  # RGB
+LIGHT = 140  # luminance, 0..255, from which black text on a color is easier to read than white
 
 # Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbours differ.
-PALETTE: tuple[Colour, ...] = (
+PALETTE: tuple[Color, ...] = (
     (255, 100, 95), (81, 121, 255), (118, 180, 2), (208, 145, 1), (196, 59, 224),
     (10, 150, 175), (254, 141, 192), (2, 219, 103), (255, 154, 107), (5, 171, 236),
     (212, 183, 7), (245, 6, 92), (5, 158, 110), (196, 164, 254), (190, 114, 4),
@@ -25,13 +26,13 @@ PALETTE: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
-def colour(class_id: int) -> Colour:
-    """The colour of a class; after twenty classes colours repeat."""
+def class_color(class_id: int) -> Color:
+    """The color of a class; after twenty classes colors repeat."""
     return PALETTE[int(class_id) % len(PALETTE)]
 
 
 def natural_line_width(image: np.ndarray) -> int:
-    """Pixels a line needs to look the same on a thumbnail and on a large photo: 2 at 640, 6 at 2000."""
+    """Line width in pixels that looks alike on a thumbnail and on a large image: 2 at 640, 6 at 2000."""
     return max(1, round(0.4 + 0.0015 * sum(image.shape[:2])))
 
 
@@ -45,51 +46,57 @@ def draw_instances(
     line_width: float | None = None,
     opacity: float = 0.4,
 ) -> np.ndarray:
-    """A copy of `image` with N instances on it, best first; what is None is left out.
+    """A copy of `image` with N instances on it, highest score first; what is None is left out.
 
-    boxes: (N, 4) xyxy; crops: left, top, (h, w) bool; rings: a list of (n, 2) outlines an instance; labels: texts at
-    the boxes' upper left, drawn only where boxes are given. Small masks lie over large ones, good boxes over poor ones.
+    boxes: (N, 4) xyxy; crops: left, top, (h, w) bool; rings: for each instance a list of (n, 2) outlines; labels: texts
+    at the boxes' upper left, drawn only where boxes are given. Small masks are drawn over large ones, boxes of high
+    scores over those of low ones. line_width: pixels, by default what suits the image; opacity: of the masks, 0..1.
     """
     image = np.ascontiguousarray(image).copy()
     width = natural_line_width(image) if line_width is None else max(1, round(line_width))
-    box_width = width if rings is None else max(1, width // 2)  # beside outlines, boxes step back
-    colours = [colour(class_id) for class_id in classes]
+    box_width = width if rings is None else max(1, width // 2)  # outlines are drawn thicker than boxes
+    colors = [class_color(class_id) for class_id in classes]
+
+    # Three layers: masks, then outlines and boxes, then labels, which nothing may cover.
     if crops is not None:
-        for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
-            draw_mask(image, crops[index], colours[index], opacity)
-    for index in reversed(range(len(colours))):
+        by_size = sorted(range(len(crops)), key=lambda index: -crops[index][2].size)
+        for index in by_size:
+            draw_mask(image, crops[index], colors[index], opacity)
+    for index in reversed(range(len(colors))):
         if rings is not None:
-            draw_outline(image, rings[index], colours[index], width)
+            draw_outline(image, rings[index], colors[index], width)
         if boxes is not None:
-            draw_box(image, boxes[index], colours[index], box_width)
-    for index in reversed(range(len(colours))):
+            draw_box(image, boxes[index], colors[index], box_width)
+    for index in reversed(range(len(colors))):
         if boxes is not None and labels is not None:
-            draw_label(image, labels[index], boxes[index], colours[index], width)
+            draw_label(image, labels[index], boxes[index], colors[index], width)
     return image
 
 
-def draw_mask(image: np.ndarray, crop: tuple[int, int, np.ndarray], fill: Colour, opacity: float = 0.4) -> None:
-    """Tint the pixels of a mask crop (left, top, (h, w) bool), which lies inside the picture."""
+def draw_mask(image: np.ndarray, crop: tuple[int, int, np.ndarray], fill: Color, opacity: float = 0.4) -> None:
+    """Tint the pixels of a mask crop (left, top, (h, w) bool), which lies inside the image."""
     x0, y0, mask = crop
     height, width = mask.shape
     if not mask.size:
         return
     window = image[y0 : y0 + height, x0 : x0 + width]
-    levels = np.arange(256)[:, None] * (1 - opacity) + np.array(fill) * opacity  # what each value of R, G and B becomes
+    # A table of what each value of R, G and B becomes is faster than arithmetic on every pixel.
+    levels = np.arange(256)[:, None] * (1 - opacity) + np.array(fill) * opacity  # (256, 3)
     tinted = cv2.LUT(window, levels.round().astype(np.uint8)[None])
     cv2.copyTo(tinted, mask.view(np.uint8), window)
 
 
-def draw_outline(image: np.ndarray, rings: Sequence[np.ndarray], line: Colour, width: int) -> None:
+def draw_outline(image: np.ndarray, rings: Sequence[np.ndarray], line: Color, width: int) -> None:
     """Draw an instance's rings, holes too, anti-aliased and with the corners of pixels rounded off."""
-    points = [np.round((soften(ring) - 0.5) * 16).astype(np.int32) for ring in rings]  # cv2 counts from pixel centres
+    # cv2 counts from pixel centers, and takes sixteenths of a pixel as whole numbers (shift=4).
+    points = [np.round((soften(ring) - 0.5) * 16).astype(np.int32) for ring in rings]
     cv2.polylines(image, points, True, line, width, cv2.LINE_AA, shift=4)
 
 
 def soften(ring: np.ndarray) -> np.ndarray:
     """Cut every corner of an (n, 2) ring at most a pixel from its vertex -> (2n, 2).
 
-    Stairs of pixel edges become slopes, because short edges shrink to their middles, while long straight edges stay.
+    Stairs of pixel edges become slopes, because short edges shrink to their midpoints, while long straight edges stay.
     """
     following = np.roll(ring, -1, axis=0)
     length = np.linalg.norm(following - ring, axis=1, keepdims=True)
@@ -97,43 +104,54 @@ def soften(ring: np.ndarray) -> np.ndarray:
     return np.stack((ring + step, following - step), axis=1).reshape(-1, 2)
 
 
-def draw_box(image: np.ndarray, box: np.ndarray, line: Colour, width: int) -> None:
+def draw_box(image: np.ndarray, box: np.ndarray, line: Color, width: int) -> None:
     """Draw a box (4,) xyxy."""
     x0, y0, x1, y1 = np.round(np.asarray(box) - 0.5).astype(int).tolist()
     cv2.rectangle(image, (x0, y0), (x1, y1), line, width, cv2.LINE_AA)
 
 
-def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Colour, width: int) -> None:
-    """Write on a plate of colour `fill` that sits on the upper left corner of `box`, or inside it at the top edge."""
+def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Color, width: int) -> None:
+    """Write on a plate of color `fill` that sits on the upper left corner of `box`, or inside it at the top edge.
+
+    width: of the box's line, to which the text is sized.
+    """
     if not text:
         return
     size, margin = 5 + 4 * width, 2 + width
-    ink_height, ink_length = letters(text, size).shape
-    height, length = ink_height + margin // 2 * 2, ink_length + 2 * margin
+    text_height, text_length = glyphs(text, size).shape
+    height, length = text_height + margin // 2 * 2, text_length + 2 * margin
+
+    # Above the box where there is room, else below its upper edge; moved into the image where it would reach out.
     left, top = int(box[0] - width / 2), int(box[1] - width / 2)
+    above = top >= height
     x = max(0, min(left, image.shape[1] - length))
-    y = max(0, min(top - height if top >= height else top + width, image.shape[0] - height))
+    y = max(0, min(top - height if above else top + width, image.shape[0] - height))
     image[y : y + height, x : x + length] = fill
-    is_light = np.dot(fill, (0.299, 0.587, 0.114)) > 140
-    write(image, text, x + margin, y + margin // 2, size, (0, 0, 0) if is_light else (255, 255, 255))
+
+    luminance = np.dot(fill, (0.299, 0.587, 0.114))
+    text_color = (0, 0, 0) if luminance > LIGHT else (255, 255, 255)
+    write(image, text, x + margin, y + margin // 2, size, text_color)
 
 
-def write(image: np.ndarray, text: str, x: int, y: int, size: int, ink: Colour) -> None:
-    """Write one line with its upper left corner at (x, y) >= 0; what reaches out of the picture is cut off."""
+def write(image: np.ndarray, text: str, x: int, y: int, size: int, color: Color) -> None:
+    """Write one line with its upper left corner at (x, y) >= 0; what reaches out of the image is cut off."""
     window = image[y:, x:]
-    coverage = letters(text, size)[: window.shape[0], : window.shape[1], None] / 255.0
+    coverage = glyphs(text, size)[: window.shape[0], : window.shape[1], None] / 255.0  # (h, w, 1) in 0..1
     window = window[: coverage.shape[0], : coverage.shape[1]]
-    window[:] = (window + coverage * (np.array(ink) - window)).round()
+    blended = window + coverage * (np.array(color) - window)
+    window[:] = blended.round()
 
 
 @lru_cache(maxsize=1024)
-def letters(text: str, size: int) -> np.ndarray:
+def glyphs(text: str, size: int) -> np.ndarray:
     """Coverage (h, w) uint8 of one line of text, of equal height for every text of one size."""
     from PIL import Image, ImageDraw, ImageFont
 
     # matplotlib carries DejaVu, which has the letters of most alphabets; finding it needs no import of matplotlib.
-    package = Path(find_spec("matplotlib").origin).parent
-    font = ImageFont.truetype(str(package / "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf"), size)
+    matplotlib = find_spec("matplotlib")
+    assert matplotlib is not None and matplotlib.origin is not None, "matplotlib is a dependency of seglab"
+    fonts = Path(matplotlib.origin).parent / "mpl-data/fonts/ttf"
+    font = ImageFont.truetype(str(fonts / "DejaVuSans-Bold.ttf"), size)
     ascent, descent = font.getmetrics()
     canvas = Image.new("L", (max(1, round(font.getlength(text))), ascent + descent))
     ImageDraw.Draw(canvas).text((0, 0), text, fill=255, font=font)

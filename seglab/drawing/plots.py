@@ -1,6 +1,6 @@
-"""Curves, tables and sheets of pictures, each returned as one (H, W, 3) uint8 RGB picture.
+"""Curves, the confusion matrix and sheets of images, each returned as one (H, W, 3) uint8 RGB image.
 
-Figures are drawn by matplotlib's Agg canvas directly: no global state, no window, the same picture everywhere.
+They are drawn by matplotlib's Agg canvas directly: no global state, no window, the same image everywhere.
 """
 
 from __future__ import annotations
@@ -8,16 +8,23 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from seglab.drawing.overlays import colour, draw_instances, letters, write
+from seglab.drawing.overlays import class_color, draw_instances, glyphs, write
 from seglab.geometry.contours import mask_to_rings
 
+if TYPE_CHECKING:  # matplotlib is imported with the first plot: it takes a while
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 DPI = 150
-PAPER = 250  # grey of the sheets pictures lie on
-MOST = 16  # images of a batch that are drawn
+SHEET_GRAY = 250  # of the sheets that images lie on
+MAX_BATCH_IMAGES = 16  # images of a batch that are drawn
+MAX_NAMED_CURVES = 10  # lines that still get names of their own
+MAX_COUNTED_CLASSES = 30  # of a confusion matrix whose cells still have room for their counts
 
 
 def training_curves(results: str | Path) -> np.ndarray:
@@ -27,20 +34,31 @@ def training_curves(results: str | Path) -> np.ndarray:
     if not rows or "epoch" not in rows[0]:
         raise ValueError(f"{results} has no row with an epoch: train at least one epoch first")
     epochs = _numbers(rows, "epoch")
-    panels: dict[str, list[tuple[str, np.ndarray]]] = {}
+
+    # Which columns share a panel: title -> columns.
+    panels: dict[str, list[str]] = {}
     for column in rows[0]:
         group, _, quantity = column.rpartition("/")
+        title = group if group == "lr" else quantity
         if column not in ("epoch", "time"):
-            panels.setdefault(group if group == "lr" else quantity, []).append((column, _numbers(rows, column)))
+            panels.setdefault(title, []).append(column)
 
-    columns = min(4, len(panels))
-    lines = -(-len(panels) // columns)
-    figure, axes = _figure(3.2 * columns, 2.4 * lines, lines, columns)
+    across = min(4, len(panels))
+    down = -(-len(panels) // across)
+    figure, axes = _figure(3.2 * across, 2.4 * down, down, across)
+    marker = "o" if len(epochs) < 20 else None
     for axis, (title, series) in zip(axes, panels.items()):
-        for index, (name, values) in enumerate(series):
-            marker = "o" if len(epochs) < 20 else None
-            axis.plot(epochs, values, color=_ink(index), label=name.split("/")[0 if title != "lr" else -1],
-                      linewidth=1.6, marker=marker, markersize=3)  # fmt: skip
+        for index, column in enumerate(series):
+            group, _, quantity = column.rpartition("/")
+            axis.plot(
+                epochs,
+                _numbers(rows, column),
+                color=_hex_color(index),
+                label=quantity if title == "lr" else group,
+                linewidth=1.6,
+                marker=marker,
+                markersize=3,
+            )
         axis.set_title(title, fontsize=9)
         if len(series) > 1:
             axis.legend(fontsize=7, frameon=False)
@@ -50,14 +68,16 @@ def training_curves(results: str | Path) -> np.ndarray:
 def curves(
     x: np.ndarray, y: np.ndarray, names: Sequence[str], title: str, x_label: str, y_label: str, mean_label: str = "mean"
 ) -> np.ndarray:
-    """One line a class, y (C, n) over x (n,), both in 0..1, and their mean in black; F1 over confidence, say.
+    """One line per class, y (C, n) over x (n,), both in 0..1, and their mean in black; F1 over confidence, say.
 
-    More than ten classes go unnamed.
+    More than MAX_NAMED_CURVES classes go unnamed.
     """
     figure, (axis,) = _figure(6.4, 4.4)
-    named = len(names) <= 10
+    named = len(names) <= MAX_NAMED_CURVES
+    opacity = 0.9 if named else 0.4
     for index, (line, name) in enumerate(zip(y, names)):
-        axis.plot(x, line, color=_ink(index), linewidth=1.2, alpha=0.9 if named else 0.4, label=name if named else None)
+        label = name if named else None
+        axis.plot(x, line, color=_hex_color(index), linewidth=1.2, alpha=opacity, label=label)
     axis.plot(x, np.mean(y, axis=0), color="black", linewidth=2.2, label=mean_label)
     axis.set(title=title, xlabel=x_label, ylabel=y_label, xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
@@ -67,115 +87,126 @@ def curves(
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Counts (C + 1, C + 1), predicted class down, true class across, the last of each being background.
 
-    Colour is the share of the true class; numbers are counts, left out where they would not be legible.
+    Color is the fraction of the true class; numbers are counts, left out where they would not be legible.
     """
     names = [*names, "background"]
-    share = matrix / np.maximum(matrix.sum(axis=0, keepdims=True), 1)
+    fraction = matrix / np.maximum(matrix.sum(axis=0, keepdims=True), 1)  # of the true class, column by column
     side = min(16.0, 3.5 + 0.3 * len(names))
     figure, (axis,) = _figure(side + 0.6, side)
     axis.grid(False)
-    shown = axis.imshow(np.where(matrix > 0, share, np.nan), cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(shown, ax=axis, shrink=0.8, label="share of the true class")
+    cells = axis.imshow(np.where(matrix > 0, fraction, np.nan), cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(cells, ax=axis, shrink=0.8, label="fraction of the true class")
     size = float(np.clip(160 / len(names), 3, 9))
     axis.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axis.set_yticks(range(len(names)), names, fontsize=size)
     axis.set(title="Confusion", xlabel="true", ylabel="predicted")
-    if len(names) <= 30:
-        for row, column in np.argwhere(matrix > 0):
-            ink = "white" if share[row, column] > 0.5 else "black"
-            axis.text(column, row, f"{matrix[row, column]:.0f}", ha="center", va="center", fontsize=size, color=ink)
+    if len(names) <= MAX_COUNTED_CLASSES:
+        for row, column in np.argwhere(matrix > 0).tolist():
+            count = f"{matrix[row, column]:.0f}"
+            text_color = "white" if fraction[row, column] > 0.5 else "black"
+            axis.text(column, row, count, ha="center", va="center", fontsize=size, color=text_color)
     return _render(figure)
 
 
 def contact_sheet(
     images: Sequence[np.ndarray], titles: Sequence[str] | None = None, columns: int | None = None, cell: int = 320
 ) -> np.ndarray:
-    """Lay (H, W, 3) RGB pictures of any sizes out in rows, long sides `cell` pixels, titles underneath."""
+    """Lay (H, W, 3) RGB images of any sizes out in rows, long sides `cell` pixels, titles underneath.
+
+    columns: images per row, by default about as many as rows. Errors: ValueError without an image.
+    """
     if not len(images):
-        raise ValueError("a contact sheet needs at least one picture")
+        raise ValueError("a contact sheet needs at least one image")
     columns = columns or int(np.ceil(np.sqrt(len(images))))
-    gap, caption = max(4, cell // 40), 0 if titles is None else max(18, cell // 12)
-    small = [_shrink(image, cell) for image in images]
-    rows = [small[start : start + columns] for start in range(0, len(small), columns)]
-    heights = [max(image.shape[0] for image in row) for row in rows]
-    size = sum(heights) + len(rows) * (caption + gap) + gap, min(columns, len(small)) * (cell + gap) + gap
-    sheet = np.full((*size, 3), PAPER, dtype=np.uint8)
-    bottom = 0
-    for number, (row, height) in enumerate(zip(rows, heights)):
-        bottom += gap + height
+    gap = max(4, cell // 40)  # around every image
+    caption = 0 if titles is None else max(18, cell // 12)  # height of the titles
+
+    # Every row is as high as its highest image.
+    resized = [_fit_into(image, cell) for image in images]
+    rows = [resized[start : start + columns] for start in range(0, len(resized), columns)]
+    row_heights = [max(image.shape[0] for image in row) for row in rows]
+    sheet_height = sum(row_heights) + len(rows) * (caption + gap) + gap
+    sheet_width = min(columns, len(resized)) * (cell + gap) + gap
+    sheet = np.full((sheet_height, sheet_width, 3), SHEET_GRAY, dtype=np.uint8)
+
+    top = gap  # of the row
+    for number, (row, row_height) in enumerate(zip(rows, row_heights)):
         for column, image in enumerate(row):
-            left = gap + column * (cell + gap)
-            x, y = left + (cell - image.shape[1]) // 2, bottom - height + (height - image.shape[0]) // 2
-            sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
+            height, width = image.shape[:2]
+            left = gap + column * (cell + gap)  # of the cell, in the middle of which the image lies
+            x, y = left + (cell - width) // 2, top + (row_height - height) // 2
+            sheet[y : y + height, x : x + width] = image
             if titles is not None:
-                _write_centred(sheet, titles[number * columns + column], left, bottom, cell, caption)
-        bottom += caption
+                title = titles[number * columns + column]
+                _write_centered(sheet, title, left, top + row_height, cell, caption)
+        top += row_height + caption + gap
     return sheet
 
 
-def _shrink(image: np.ndarray, longest: int) -> np.ndarray:
+def _fit_into(image: np.ndarray, longest: int) -> np.ndarray:
+    """The image with a long side of `longest` pixels."""
     ratio = longest / max(image.shape[:2])
-    size = tuple(max(1, round(side * ratio)) for side in image.shape[1::-1])
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC)
+    height, width = (max(1, round(side * ratio)) for side in image.shape[:2])
+    interpolation = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=interpolation)
 
 
-def _write_centred(sheet: np.ndarray, title: str, left: int, top: int, width: int, height: int) -> None:
+def _write_centered(sheet: np.ndarray, title: str, left: int, top: int, width: int, height: int) -> None:
     """Write a title in the middle of a strip, smaller where it is long."""
     size = round(height * 0.6)
-    size = max(6, min(size, int(size * width / letters(title, size).shape[1])))
-    ink = letters(title, size).shape
-    x, y = left + max(0, width - ink[1]) // 2, top + max(0, height - ink[0]) // 2
+    size = max(6, min(size, int(size * width / glyphs(title, size).shape[1])))
+    text_height, text_width = glyphs(title, size).shape
+    x, y = left + max(0, width - text_width) // 2, top + max(0, height - text_height) // 2
     write(sheet[:, : left + width], title, x, y, size, (40, 40, 40))
 
 
 def batch_mosaic(batch: dict, names: dict[int, str] | Sequence[str]) -> np.ndarray:
-    """The first MOST images of a training batch with its targets on them, as the network sees them.
+    """The first MAX_BATCH_IMAGES images of a training batch with their targets drawn on, as the network sees them.
 
     batch: images (B, 3, H, W) uint8, classes (N,), boxes (N, 4) xyxy, image_index (N,), masks (N, h, w) in 0..1.
     """
-    images = batch["images"].permute(0, 2, 3, 1).cpu().numpy()[:MOST]
+    images = batch["images"][:MAX_BATCH_IMAGES].permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
+    height, width = images.shape[1:3]
     drawn = []
     for index, image in enumerate(images):
         own = (batch["image_index"] == index).cpu()
-        kinds = batch["classes"][own].tolist()
-        size = image.shape[1::-1]
-        soft = [cv2.resize(mask, size) for mask in batch["masks"][own].float().cpu().numpy()]
-        crops = [(0, 0, mask > 0.5) for mask in soft]
-        drawn.append(
-            draw_instances(
-                image,
-                kinds,
-                boxes=batch["boxes"][own].cpu().numpy(),
-                crops=crops,
-                rings=[mask_to_rings(mask) for _, _, mask in crops],
-                labels=[names[kind] for kind in kinds],
-            )
+        classes = batch["classes"][own].tolist()
+        targets = batch["masks"][own].float().cpu().numpy()  # (N, h, w), coarser than the image
+        masks = [cv2.resize(target, (width, height)) > 0.5 for target in targets]
+        with_targets = draw_instances(
+            image,
+            classes,
+            boxes=batch["boxes"][own].cpu().numpy(),
+            crops=[(0, 0, mask) for mask in masks],
+            rings=[mask_to_rings(mask) for mask in masks],
+            labels=[names[class_id] for class_id in classes],
         )
-    return contact_sheet(drawn, cell=min(640, max(images.shape[1:3])))
+        drawn.append(with_targets)
+    return contact_sheet(drawn, cell=min(640, max(height, width)))
 
 
 def _numbers(rows: list[dict], column: str) -> np.ndarray:
-    """A column as floats; cells that are empty or no number become gaps."""
-
-    def number(text: str | None) -> float:
-        try:
-            return float(text)
-        except (TypeError, ValueError):
-            return float("nan")
-
-    return np.array([number(row[column]) for row in rows])
+    """A column as floats; cells that are empty or not a number become gaps."""
+    return np.array([_number(row[column]) for row in rows])
 
 
-def _ink(index: int) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour(index))
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
 
 
-def _figure(width: float, height: float, lines: int = 1, columns: int = 1):
-    """A figure of `width` x `height` inches with lines x columns plain axes -> (figure, list of axes)."""
+def _hex_color(index: int) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*class_color(index))
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of `width` x `height` inches with rows x columns plain axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.grid(color="0.9", linewidth=0.8)
         axis.set_axisbelow(True)
@@ -184,7 +215,8 @@ def _figure(width: float, height: float, lines: int = 1, columns: int = 1):
     return figure, axes
 
 
-def _render(figure) -> np.ndarray:
+def _render(figure: Figure) -> np.ndarray:
+    """Draw it -> (H, W, 3) uint8 RGB."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     for axis in figure.axes:

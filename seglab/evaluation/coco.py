@@ -1,52 +1,60 @@
 """The COCO protocol: average precision and recall of boxes or masks at the image's own resolution.
 
-Rules (Lin et al., "Microsoft COCO", 2014, and https://cocodataset.org/#detection-eval): detections of one class go by
-falling score, at most 100 an image; each takes the unclaimed ground truth it overlaps most, if the overlap reaches
-the threshold, real objects before ignored ones; ignored are crowds and objects outside the area range, and what matches
-them, or matches nothing and lies outside the range itself, counts neither way. The overlap with a crowd is taken over
-the detection alone, and a crowd may be matched many times. AP is the mean of the precision envelope at 101 recalls.
+Rules (Lin et al., "Microsoft COCO", 2014, and https://cocodataset.org/#detection-eval): detections of one class are
+taken by falling score, at most 100 per image, and matched with ground truth greedily (see `matching`). Crowds and
+instances outside the area range are ignored: what matches them, or matches nothing and lies outside the range itself,
+counts neither way. The overlap with a crowd is taken over the detection alone, and a crowd may be matched many times.
+AP is the mean of the precision envelope at 101 recalls.
 
 An image is reduced at once to the pairs that overlap enough to matter, a few numbers each, so memory does not grow with
-masks. Matching then runs class by class over every image, area range and threshold together: step r settles the r-th
-detection of each image, which makes a hundred numpy steps out of a million Python ones.
+masks.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from seglab.data.coco_format import is_crowd
 from seglab.errors import SeglabError
-from seglab.geometry.rle import FAR, compress, packed_areas
+from seglab.evaluation.boundary import boundary
+from seglab.evaluation.matching import Pairs, count_within, match_all_images
+from seglab.formats.coco import draw_rows, is_crowd, read_ground_truth, read_results, same_file
+from seglab.geometry.rle import Rle
+from seglab.wording import pluralize
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px^2
 MAX_DETECTIONS = (1, 10, 100)
-FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+MAX_LISTED = 5  # ids that a message names
+# What numbers and shapes in a file may raise that are not what they should be.
+_UNREADABLE = (AttributeError, IndexError, OverflowError, TypeError, ValueError)
+IOU_TYPES = ("bbox", "segm", "boundary")
+STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+Value = TypeVar("Value")
 
 
 class Instances(NamedTuple):
-    """The objects or the detections of one image, in its own frame.
+    """The ground-truth instances or the detections of one image, in its own frame.
 
     classes: (N,) int; areas: (N,) float, px^2; boxes: (N, 4) float64 left, top, width, height (for "bbox");
-    masks: N RLEs of the whole image (for "segm"), or None for a detection that overlaps no object of its class by the
-    least threshold; scores: (N,) float, detections only; crowd: (N,) bool, objects only.
+    masks: N RLEs of the whole image (for "segm"), or None for a detection that overlaps no ground truth of its class by
+    the lowest threshold; scores: (N,) float, detections only; crowd: (N,) bool, ground truth only.
     """
 
     classes: np.ndarray
     areas: np.ndarray
     boxes: np.ndarray | None = None
-    masks: Sequence[dict | None] | None = None
+    masks: Sequence[Rle | None] | None = None
     scores: np.ndarray | None = None
     crowd: np.ndarray | None = None
 
@@ -55,12 +63,33 @@ class Instances(NamedTuple):
         """(N,) bool: `crowd`, all False where nothing is said of it."""
         return np.zeros(len(self.classes), bool) if self.crowd is None else np.asarray(self.crowd, bool)
 
+    @property
+    def all_boxes(self) -> np.ndarray:
+        """`boxes`. Errors: ValueError where there are none."""
+        return _required(self.boxes, "boxes")
+
+    @property
+    def all_scores(self) -> np.ndarray:
+        """`scores` as (N,) float64. Errors: ValueError where there are none."""
+        return np.asarray(_required(self.scores, "scores"), dtype=np.float64)
+
+    @property
+    def all_masks(self) -> list[Rle]:
+        """`masks`. Errors: ValueError where there are none, or not one for every instance."""
+        return [_required(mask, "mask") for mask in _required(self.masks, "masks")]
+
+
+def _required(value: Value | None, name: str) -> Value:
+    if value is None:
+        raise ValueError(f"these instances come without {name}, but this comparison needs them")
+    return value
+
 
 class ClassMatches(NamedTuple):
     """How the detections of one class fared, by falling score. A: area ranges, T: overlap thresholds.
 
     scores, ranks (place within its image): (D,);
-    true, ignored: (D, A, T) bool, what is neither is false; positives: (A,) objects that count.
+    true, ignored: (D, A, T) bool, what is neither is false; positives: (A,) ground-truth instances that count.
     """
 
     scores: np.ndarray
@@ -70,99 +99,172 @@ class ClassMatches(NamedTuple):
     positives: np.ndarray
 
 
+class PrecisionRecall(NamedTuple):
+    """Of one class, -1 in area ranges without ground truth. T: thresholds, A: area ranges, M: detection limits."""
+
+    precision: np.ndarray  # (T, 101, A) precision envelope at RECALLS
+    recall: np.ndarray  # (T, A, M) recall at the end of the list
+
+
 @dataclass(frozen=True)
-class CocoFigures:
+class CocoMetrics:
     """What the protocol reports; -1 stands where a class has no ground truth, as in COCO's own tool.
 
-    precision: (T, 101, K, A) at the largest detection limit; recall: (T, K, A, M).
+    precision: (T, 101, K, A) at the largest detection limit; recall: (T, K, A, M); warnings: what is odd about the
+    files they were measured on.
     """
 
     precision: np.ndarray
     recall: np.ndarray
+    warnings: tuple[str, ...] = ()
 
     @property
-    def twelve(self) -> dict[str, float]:
-        """The twelve COCO figures by name, in COCO's order."""
-        precision, recall = self.precision, self.recall
-        half, three_quarters = (np.isclose(THRESHOLDS, level) for level in (0.5, 0.75))
-        values = [_mean(precision[..., 0]), _mean(precision[half][..., 0]), _mean(precision[three_quarters][..., 0])]
-        values += [_mean(precision[..., area]) for area in (1, 2, 3)]
-        values += [_mean(recall[:, :, 0, limit]) for limit in range(len(MAX_DETECTIONS))]
-        values += [_mean(recall[:, :, area, -1]) for area in (1, 2, 3)]
-        return dict(zip(FIGURES, values))
+    def stats(self) -> dict[str, float]:
+        """The twelve COCO metrics by name, in COCO's order."""
+        average_precisions = [
+            self._average_precision("all"),
+            self._average_precision("all", threshold=0.5),
+            self._average_precision("all", threshold=0.75),
+            self._average_precision("small"),
+            self._average_precision("medium"),
+            self._average_precision("large"),
+        ]
+        average_recalls = [
+            *(self._average_recall("all", limit) for limit in MAX_DETECTIONS),
+            *(self._average_recall(area, MAX_DETECTIONS[-1]) for area in ("small", "medium", "large")),
+        ]
+        return dict(zip(STATS, [*average_precisions, *average_recalls]))
+
+    def _average_precision(self, area: str, threshold: float | None = None) -> float:
+        """Mean over thresholds (or of one), recalls and classes."""
+        chosen = np.ones(len(THRESHOLDS), bool) if threshold is None else np.isclose(THRESHOLDS, threshold)
+        return _mean_of_known(self.precision[chosen, :, :, list(AREAS).index(area)])
+
+    def _average_recall(self, area: str, limit: int) -> float:
+        """Mean over thresholds and classes."""
+        return _mean_of_known(self.recall[:, :, list(AREAS).index(area), MAX_DETECTIONS.index(limit)])
 
     def __str__(self) -> str:
-        return "\n".join(f"{name:<6}{value:>8.4f}" for name, value in self.twelve.items())
+        metrics = [f"{name:<6}{value:>8.4f}" for name, value in self.stats.items()]
+        return "\n".join([*metrics, *(f"warning: {warning}" for warning in self.warnings)])
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean_of_known(values: np.ndarray) -> float:
     known = values[values > -1]
-    return float(known.mean()) if known.size else -1.0
+    # The exact sum, whatever the order of classes: a file lists them by category id, validation by class id.
+    return math.fsum(known.ravel().tolist()) / known.size if known.size else -1.0
+
+
+@dataclass(frozen=True)
+class _Overlaps:
+    """What matching needs of an image, or of all images joined: G ground-truth instances, D detections, P pairs."""
+
+    truth_classes: np.ndarray  # (G,) int
+    truth_areas: np.ndarray  # (G,) float64, px^2
+    crowd: np.ndarray  # (G,) bool
+    classes: np.ndarray  # (D,) int, image by image, within it by class and falling score
+    scores: np.ndarray  # (D,) float64
+    areas: np.ndarray  # (D,) float64, px^2
+    ranks: np.ndarray  # (D,) int, place among the detections of the image and class
+    pairs: Pairs
 
 
 class CocoAccumulator:
-    """Takes one image after another, then gives the figures. kind: "bbox", "segm" or "boundary"."""
+    """Takes one image after another, then gives the metrics. iou_type: "bbox", "segm" or "boundary"."""
 
-    def __init__(self, classes: Sequence[int], kind: str = "segm", limit: int = MAX_DETECTIONS[-1]) -> None:
-        """classes: the ids to report, others are left out; limit: detections an image and class, COCO takes 100."""
-        if kind not in ("bbox", "segm", "boundary"):
-            raise SeglabError(f"kind is {kind!r}: choose bbox, segm or boundary")
-        self.classes, self.kind, self.limit = tuple(sorted(classes)), kind, limit
-        self._images: dict[int | str, tuple[np.ndarray, ...]] = {}
+    def __init__(self, classes: Sequence[int], iou_type: str = "segm", limit: int = MAX_DETECTIONS[-1]) -> None:
+        """classes: the ids to report, others are left out; limit: detections per image and class, COCO takes 100."""
+        if iou_type not in IOU_TYPES:
+            raise SeglabError(f"unknown type of overlap {iou_type!r}: choose bbox, segm or boundary")
+        self.classes, self.iou_type, self.limit = tuple(sorted(classes)), iou_type, limit
+        self._images: dict[int | str, _Overlaps] = {}
 
     def add(self, image_id: int | str, ground_truth: Instances, detections: Instances) -> None:
         """Reduce one image to its overlaps. Raises ValueError when the image was added before."""
         if image_id in self._images:
             raise ValueError(f"image {image_id} was added twice: give every image once, with all its detections")
-        classes, scores = np.asarray(detections.classes), np.asarray(detections.scores, dtype=np.float64)
-        order = np.lexsort((-scores, classes))  # stable: equal scores keep the order they came in
+        classes, scores = np.asarray(detections.classes), detections.all_scores
+
+        # The best `limit` detections of each class; the sort is stable: equal scores keep the order they came in.
+        order = np.lexsort((-scores, classes))
         ranks = count_within(classes[order])
         order, ranks = order[ranks < self.limit], ranks[ranks < self.limit]
-        pairs = overlapping_pairs(ground_truth, detections, order, self.kind)
-        self._images[image_id] = (
-            np.asarray(ground_truth.classes), np.asarray(ground_truth.areas, dtype=np.float64), ground_truth.crowds,
-            classes[order], scores[order], np.asarray(detections.areas, dtype=np.float64)[order], ranks, *pairs,
-        )  # fmt: skip
+
+        self._images[image_id] = _Overlaps(
+            truth_classes=np.asarray(ground_truth.classes),
+            truth_areas=np.asarray(ground_truth.areas, dtype=np.float64),
+            crowd=ground_truth.crowds,
+            classes=classes[order],
+            scores=scores[order],
+            areas=np.asarray(detections.areas, dtype=np.float64)[order],
+            ranks=ranks,
+            pairs=overlapping_pairs(ground_truth, detections, order, self.iou_type),
+        )
 
     def matches(self) -> Iterator[ClassMatches]:
         """Match every class of `self.classes` in turn. Images count in the order of their ids."""
         if not self._images:
-            nothing = np.zeros(0)
             empty = np.zeros((0, len(AREAS), len(THRESHOLDS)), bool)
-            yield from (ClassMatches(nothing, nothing, empty, empty, np.zeros(4)) for _ in self.classes)
+            nothing = ClassMatches(np.zeros(0), np.zeros(0), empty, empty, np.zeros(len(AREAS)))
+            yield from (nothing for _ in self.classes)
             return
-        columns = list(zip(*(self._images[image_id] for image_id in sorted(self._images))))
-        truth_count = np.array([len(column) for column in columns[0]])
-        found_count = np.array([len(column) for column in columns[3]])
-        pair_count = np.array([len(column) for column in columns[7]])
-        truth_class, truth_area, crowd, classes, scores, areas, ranks, pair_found, pair_truth, overlap = (
-            np.concatenate(column) for column in columns
-        )
-        pair_found += np.repeat(np.cumsum(found_count) - found_count, pair_count)
-        pair_truth += np.repeat(np.cumsum(truth_count) - truth_count, pair_count)
-        images = np.repeat(np.arange(len(found_count)), found_count)
-        truth_ignored = _outside(truth_area) | crowd[:, None]  # (G, A)
+        images = [self._images[image_id] for image_id in sorted(self._images)]
+        every, image_of = _join(images)
+        truth_ignored = _outside(every.truth_areas) | every.crowd[:, None]  # (G, A)
+        thresholds = np.minimum(THRESHOLDS, 1 - 1e-10)  # as COCO's tool has them
 
-        by_class, pair_class = _groups(classes, self.classes), _groups(classes[pair_found], self.classes)
-        for class_id, found, pairs in zip(self.classes, by_class, pair_class):
-            local = np.searchsorted(found, pair_found[pairs])  # `found` rises, so a place in it is a search
-            claimed, spoilt = match(
-                local, pair_truth[pairs], overlap[pairs], images[found], truth_ignored, crowd
-            )  # (D, A, T) each
-            ignored = np.where(claimed, spoilt, _outside(areas[found])[:, :, None])
-            order = np.argsort(-scores[found], kind="stable")
+        detections_of_class = _groups(every.classes, self.classes)
+        pairs_of_class = _groups(every.classes[every.pairs.detection], self.classes)
+        for class_id, own, own_pairs in zip(self.classes, detections_of_class, pairs_of_class):
+            pairs = Pairs(
+                np.searchsorted(own, every.pairs.detection[own_pairs]),  # `own` rises, so a place in it is a search
+                every.pairs.truth[own_pairs],
+                every.pairs.overlap[own_pairs],
+            )
+            matched, matched_ignored = match_all_images(pairs, image_of[own], truth_ignored, every.crowd, thresholds)
+            # A detection without a match is ignored when its own area lies outside the range.
+            ignored = np.where(matched, matched_ignored, _outside(every.areas[own])[:, :, None])  # (D, A, T)
+            true = matched & ~ignored
+            positives = (~truth_ignored[every.truth_classes == class_id]).sum(axis=0)  # (A,)
+            order = np.argsort(-every.scores[own], kind="stable")
             yield ClassMatches(
-                scores[found][order], ranks[found][order],
-                (claimed & ~ignored)[order], ignored[order], (~truth_ignored[truth_class == class_id]).sum(axis=0),
-            )  # fmt: skip
+                every.scores[own][order], every.ranks[own][order], true[order], ignored[order], positives
+            )
 
-    def summarise(self) -> CocoFigures:
-        """The figures of every image added so far."""
-        return coco_figures([class_figures(matches) for matches in self.matches()])
+    def summarise(self) -> CocoMetrics:
+        """The metrics of every image added so far."""
+        return coco_metrics([precision_recall(matches) for matches in self.matches()])
 
 
-def class_figures(matches: ClassMatches) -> tuple[np.ndarray, np.ndarray]:
-    """Precision (T, 101, A) and recall (T, A, M) of one class, -1 in area ranges that hold no object."""
+def _join(images: Sequence[_Overlaps]) -> tuple[_Overlaps, np.ndarray]:
+    """All images in one, and the number of the image of each detection (D,)."""
+    truth_counts = np.array([len(image.truth_classes) for image in images])
+    detection_counts = np.array([len(image.classes) for image in images])
+    pair_counts = np.array([len(image.pairs.overlap) for image in images])
+    first_truth = np.cumsum(truth_counts) - truth_counts
+    first_detection = np.cumsum(detection_counts) - detection_counts
+
+    # Indexes within an image become indexes among all of them.
+    pairs = Pairs(
+        np.concatenate([image.pairs.detection for image in images]) + np.repeat(first_detection, pair_counts),
+        np.concatenate([image.pairs.truth for image in images]) + np.repeat(first_truth, pair_counts),
+        np.concatenate([image.pairs.overlap for image in images]),
+    )
+    every = _Overlaps(
+        truth_classes=np.concatenate([image.truth_classes for image in images]),
+        truth_areas=np.concatenate([image.truth_areas for image in images]),
+        crowd=np.concatenate([image.crowd for image in images]),
+        classes=np.concatenate([image.classes for image in images]),
+        scores=np.concatenate([image.scores for image in images]),
+        areas=np.concatenate([image.areas for image in images]),
+        ranks=np.concatenate([image.ranks for image in images]),
+        pairs=pairs,
+    )
+    return every, np.repeat(np.arange(len(images)), detection_counts)
+
+
+def precision_recall(matches: ClassMatches) -> PrecisionRecall:
+    """Precision and recall of one class, -1 in area ranges that hold no ground truth."""
     precision = np.full((len(THRESHOLDS), len(RECALLS), len(AREAS)), -1.0)
     recall = np.full((len(THRESHOLDS), len(AREAS), len(MAX_DETECTIONS)), -1.0)
     for area in np.flatnonzero(matches.positives):
@@ -170,143 +272,205 @@ def class_figures(matches: ClassMatches) -> tuple[np.ndarray, np.ndarray]:
         precision[:, :, area] = precision_at_recalls(true, matches.ignored[:, area].T, positives)
         for m, limit in enumerate(MAX_DETECTIONS):
             recall[:, area, m] = true[:, matches.ranks < limit].sum(axis=1) / positives
-    return precision, recall
+    return PrecisionRecall(precision, recall)
 
 
-def coco_figures(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> CocoFigures:
-    """Put the figures of single classes together."""
-    precision, recall = zip(*parts)
-    return CocoFigures(np.stack(precision, axis=2), np.stack(recall, axis=1))
+def coco_metrics(classes: Sequence[PrecisionRecall]) -> CocoMetrics:
+    """Put the values of single classes together."""
+    precision = np.stack([each.precision for each in classes], axis=2)  # (T, 101, K, A)
+    recall = np.stack([each.recall for each in classes], axis=1)  # (T, K, A, M)
+    return CocoMetrics(precision, recall)
 
 
-def overlapping_pairs(
-    ground_truth: Instances, detections: Instances, order: np.ndarray, kind: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which detections reach the least threshold with which objects of their class.
+def overlapping_pairs(ground_truth: Instances, detections: Instances, order: np.ndarray, iou_type: str) -> Pairs:
+    """Which detections reach the lowest threshold with which ground truth of their class.
 
-    order: (D,) the detections to look at. Returns (P,) places in `order`, (P,) objects and (P,) overlaps in [0, 1].
+    order: (D,) the detections to look at; in the result they are numbered by their place in it.
     """
-    truth_class, found_class = np.asarray(ground_truth.classes), np.asarray(detections.classes)[order]
-    crowd = ground_truth.crowds.astype(np.uint8)
-    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    for class_id in np.unique(truth_class):
-        found, truth = np.flatnonzero(found_class == class_id), np.flatnonzero(truth_class == class_id)
-        if kind != "bbox":
-            found = found[[detections.masks[i] is not None for i in order[found]]]
-        if not len(found):
+    truth_classes, classes = np.asarray(ground_truth.classes), np.asarray(detections.classes)[order]
+    has_mask = np.ones(len(order), dtype=bool)
+    if iou_type != "bbox" and detections.masks is not None:
+        has_mask = np.array([detections.masks[int(index)] is not None for index in order], dtype=bool)
+
+    # pycocotools compares all with all, so each class is compared on its own.
+    parts = [Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for class_id in np.unique(truth_classes):
+        own = np.flatnonzero((classes == class_id) & has_mask)
+        truth = np.flatnonzero(truth_classes == class_id)
+        if not len(own):
             continue
-        if kind == "bbox":
-            shapes = detections.boxes[order[found]], ground_truth.boxes[truth]
-        else:
-            shapes = [detections.masks[i] for i in order[found]], [ground_truth.masks[i] for i in truth]
-        overlap = coco_mask.iou(*shapes, crowd[truth])  # (D, G)
-        if kind == "boundary":
-            from seglab.evaluation.boundary import boundary
-
-            near = np.flatnonzero((overlap >= THRESHOLDS[0]).any(axis=1))  # the lesser of two overlaps asks for both
-            if len(near):  # of no masks pycocotools makes a list
-                edges = [boundary(shapes[0][i]) for i in near], [boundary(mask) for mask in shapes[1]]
-                overlap[near] = np.minimum(overlap[near], coco_mask.iou(*edges, crowd[truth]))
+        overlap = _overlaps(ground_truth, detections, truth, order[own], iou_type)  # (D, G)
         rows, columns = np.nonzero(overlap >= THRESHOLDS[0])
-        parts.append((found[rows], truth[columns], overlap[rows, columns]))
-    return tuple(np.concatenate(column) for column in zip(*parts))
+        parts.append(Pairs(own[rows], truth[columns], overlap[rows, columns]))
+    return Pairs(
+        np.concatenate([part.detection for part in parts]),
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.overlap for part in parts]),
+    )
 
 
-def match(
-    found: np.ndarray,
-    truth: np.ndarray,
-    overlap: np.ndarray,
-    images: np.ndarray,
-    ignored: np.ndarray,
-    crowd: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The greedy matching of one class, every image, area range and threshold at once.
+def _overlaps(
+    ground_truth: Instances, detections: Instances, truth: np.ndarray, found: np.ndarray, iou_type: str
+) -> np.ndarray:
+    """(D, G) overlaps of the detections `found` (D,) with the ground truth `truth` (G,)."""
+    crowd = ground_truth.crowds[truth].astype(np.uint8)
+    if iou_type == "bbox":
+        return coco_mask.iou(detections.all_boxes[found], ground_truth.all_boxes[truth], crowd)
+    found_masks, truth_masks = _masks_at(detections, found), _masks_at(ground_truth, truth)
+    overlap = coco_mask.iou(found_masks, truth_masks, crowd)
+    if iou_type == "segm":
+        return overlap
 
-    found, truth, overlap: (P,) pairs of a detection and an object of one image; images: (D,) image of each detection,
-    which stand image by image, by falling score within; ignored: (G, A) bool; crowd: (G,) bool.
-    Returns (D, A, T) bool twice: the detection claimed an object, and that object is an ignored one.
-    """
-    areas, thresholds = ignored.shape[1], np.minimum(THRESHOLDS, 1 - 1e-10)
-    claimed = np.zeros((len(images), areas, len(thresholds)), bool)
-    spoilt, taken = np.zeros_like(claimed), np.zeros((len(ignored), areas, len(thresholds)), bool)
-    candidates, place = np.unique(found, return_inverse=True)
-    step = count_within(images[candidates])[place]  # (P,)
-    # Within a detection the best pair stands last: by overlap, and among equal overlaps the later object wins.
-    order = np.lexsort((truth, overlap, found, step))
-    found, truth, overlap, step = found[order], truth[order], overlap[order], step[order]
-    bounds = np.flatnonzero(np.r_[True, step[1:] != step[:-1], True]) if len(step) else []
-    for first, last in pairwise(bounds):
-        of, size = truth[first:last], last - first
-        free = ~taken[of] & (overlap[first:last, None] >= thresholds)[:, None, :]  # (p, A, T)
-        preference = np.arange(size)[:, None] + size * ~ignored[of]  # (p, A): real objects before ignored ones
-        preference = np.where(free, preference[:, :, None], -1)
-        starts = np.flatnonzero(np.r_[True, np.diff(found[first:last]) != 0])
-        best = np.maximum.reduceat(preference, starts, axis=0)  # (d, A, T)
-        rows = found[first:last][starts]
-        claimed[rows], spoilt[rows] = best >= 0, (best >= 0) & (best < size)
-        row, area, threshold = np.nonzero(best >= 0)
-        objects = of[best[row, area, threshold] % size]
-        taken[objects, area, threshold] = ~crowd[objects]
-    return claimed, spoilt
+    # Boundary overlap is the lesser of two, so it is computed only where the overlap of the masks suffices.
+    near = np.flatnonzero((overlap >= THRESHOLDS[0]).any(axis=1))
+    if len(near):  # of no masks pycocotools makes a list
+        found_edges = [boundary(found_masks[index]) for index in near]
+        truth_edges = [boundary(mask) for mask in truth_masks]
+        overlap[near] = np.minimum(overlap[near], coco_mask.iou(found_edges, truth_edges, crowd))
+    return overlap
+
+
+def _masks_at(instances: Instances, places: np.ndarray) -> list[Rle]:
+    masks = _required(instances.masks, "masks")
+    return [_required(masks[place], "mask") for place in places.tolist()]
 
 
 def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) -> np.ndarray:
     """(T, D) bool true and ignored by falling score -> (T, 101) precision envelope at COCO's recalls."""
     precision = np.zeros((len(true), len(RECALLS)))
-    misses = np.cumsum(~(true | ignored), axis=1)
-    hits = np.arange(1.0, positives + 1)
-    reached = np.searchsorted(hits / positives, RECALLS)  # the true positive, counted from 0, that reaches each recall
-    for row, hit, miss in zip(precision, true, misses):
-        places = np.flatnonzero(hit)  # the envelope only ever steps at true positives
-        envelope = hits[: len(places)] / (miss[places] + hits[: len(places)] + np.spacing(1))
+    false_count = np.cumsum(~(true | ignored), axis=1)  # (T, D)
+    true_count = np.arange(1.0, positives + 1)
+    reached = np.searchsorted(true_count / positives, RECALLS)  # which true positive, from 0, reaches each recall
+    for row, is_true, false_before in zip(precision, true, false_count):
+        # The envelope only ever steps at true positives.
+        places = np.flatnonzero(is_true)
+        count = true_count[: len(places)]
+        envelope = count / (false_before[places] + count + np.spacing(1))
         envelope = np.maximum.accumulate(envelope[::-1])[::-1]
         within = reached < len(places)
         row[within] = envelope[reached[within]]
     return precision
 
 
-def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoFigures:
-    """COCO's twelve figures for anyone's standard files: an instances file and a list of results.
+def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMetrics:
+    """COCO's twelve metrics for anyone's standard files: an instances file and a list of results.
 
-    Raises FileNotFoundError for a missing file, SeglabError for a file of another form. What COCO's own tool takes for
-    a miss without a word, masks of another size than their image and scores that are no numbers, is an error too, and
-    so is a damaged RLE, which may end it, or lend it any number.
+    Raises FileNotFoundError for a missing file, SeglabError for a file of another form, and where the two files do not
+    belong together: results of images that the ground truth does not list, or of images or categories that it calls by
+    other names. Categories that it lacks are told in `warnings`. What COCO's own tool takes for a miss without a word,
+    masks of another size than their image and scores that are no numbers, is an error too, and so is a damaged RLE,
+    which may end it, or lend it any number.
     """
-    truth, results = _read_json(gt), _read_json(dt)
-    if not isinstance(truth, dict) or not {"images", "annotations", "categories"} <= truth.keys():
-        raise SeglabError(f"{gt} is no COCO instances file: it needs images, annotations and categories")
-    if not isinstance(results, list):
-        raise SeglabError(f"{dt} is no COCO results file: it must be a list of detections")
-    if not truth["categories"]:
-        raise SeglabError(f"{gt} has no categories, so there is nothing to average over: add them")
-    side, rows, read = 0, [], None
-    try:
+    truth, results = read_ground_truth(gt), read_results(dt)
+    with _told_by(gt):
         accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
         sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
-        if len({isinstance(image_id, str) for image_id in sizes}) > 1:
-            raise SeglabError(f"{gt} calls some images by numbers and some by names: call all of them one way")
-        by_image = {image_id: ([], []) for image_id in sizes}
-        for side, rows in enumerate((truth["annotations"], results)):
-            for row in rows:
-                if row["image_id"] not in by_image:
-                    raise SeglabError(f"{(gt, dt)[side]} speaks of image {row['image_id']}, which {gt} does not list")
-                by_image[row["image_id"]][side].append(row)
-        # COCO's tool takes a detection's area from the box wherever the file has boxes, for masks too.
-        by_box = bool(results) and bool(results[0].get("bbox"))
-        for image_id, both in by_image.items():
-            instances = []
-            for side, rows in enumerate(both):
-                read = partial(_instances, size=sizes[image_id], kind=kind, area_by_box=by_box if side else None)
-                instances.append(read(rows))
-            accumulator.add(image_id, *instances)
-    except KeyError as missing:
-        raise SeglabError(f"{(gt, dt)[side]} has a row without {missing}, which COCO's format asks for") from missing
+    if len({isinstance(image_id, str) for image_id in sizes}) > 1:
+        raise SeglabError(f"{gt} calls some images by numbers and some by names: call all of them one way")
+
+    annotations = truth["annotations"]
+    true_rows = _rows_by_image(gt, annotations, sizes, gt)
+    found_rows = _rows_by_image(dt, results, sizes, gt)
+    with _told_by(dt):
+        area_key = _area_key(results)
+    for image_id, size in sizes.items():
+        ground_truth = _read_image(gt, true_rows[image_id], annotations, size, kind, "area")
+        detections = _read_image(dt, found_rows[image_id], results, size, kind, area_key)
+        with _told_by(dt):
+            accumulator.add(image_id, ground_truth, detections)
+    with _told_by(dt):
+        warnings = _compare_names(gt, dt, truth, results)
+    return replace(accumulator.summarise(), warnings=warnings)
+
+
+@contextmanager
+def _told_by(file: str | Path, where: str = "") -> Iterator[None]:
+    """What fails on the content of a file becomes one sentence on that file. where: which row it is, if known."""
+    try:
+        yield
     except SeglabError:
         raise
-    except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as error:
-        where = _unreadable(rows, (truth["annotations"], results)[side], read) if read else ""
-        raise SeglabError(f"{(gt, dt)[side]} has a row{where} that cannot be read ({error}): correct it") from error
-    return accumulator.summarise()
+    except KeyError as missing:
+        raise SeglabError(f"{file} has a row without {missing}, which COCO's format asks for") from missing
+    except _UNREADABLE as error:
+        raise SeglabError(f"{file} has a row{where} that cannot be read ({error}): correct it") from error
+
+
+def _rows_by_image(
+    file: str | Path, rows: list[dict], sizes: dict[int | str, tuple[int, int]], gt: str | Path
+) -> dict[int | str, list[dict]]:
+    """The rows of a file, image by image. Errors: SeglabError for a row of an image that the ground truth lacks."""
+    by_image: dict[int | str, list[dict]] = {image_id: [] for image_id in sizes}
+    with _told_by(file):
+        for row in rows:
+            if row["image_id"] not in by_image:
+                raise SeglabError(
+                    f"{file} references image {row['image_id']}, which is missing from {gt}: "
+                    "give the two files of one split of one dataset"
+                )
+            by_image[row["image_id"]].append(row)
+    return by_image
+
+
+def _read_image(
+    file: str | Path, rows: list[dict], every: list[dict], size: tuple[int, int], kind: str, area_key: str
+) -> Instances:
+    """The `rows` of one image. Errors: SeglabError naming the row, with its place among `every` row of the file."""
+    read = partial(_instances, size=size, kind=kind, area_key=area_key)
+    try:
+        return read(rows)
+    except (KeyError, *_UNREADABLE):
+        where = _unreadable(rows, every, read)
+    with _told_by(file, where):  # once more, for the sentence
+        return read(rows)
+
+
+def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[dict]) -> tuple[str, ...]:
+    """What is odd about results of this ground truth, all of whose images it lists.
+
+    Errors: SeglabError where the same ids mean different things.
+    """
+    names = {category["id"]: str(category["name"]) for category in truth["categories"] if "name" in category}
+    ids = {category["id"] for category in truth["categories"]}
+    files = {image["id"]: str(image["file_name"]) for image in truth["images"] if "file_name" in image}
+    found = {row["category_id"]: row.get("category_name") for row in results}
+    for category_id, name in found.items():
+        if name is not None and names.get(category_id, name) != name:
+            raise SeglabError(
+                f"{dt} calls category {category_id} '{name}', and {gt} calls it '{names[category_id]}': "
+                "write both with the same classes in the same order"
+            )
+    named = {row["image_id"]: row["file_name"] for row in results if "file_name" in row}
+    for image_id, file in named.items():
+        if image_id in files and not same_file(files[image_id], str(file)):
+            raise SeglabError(
+                f"{dt} calls image {image_id} '{file}', and {gt} calls it '{files[image_id]}': "
+                "write both anew from the same images"
+            )
+    unknown = [category_id for category_id in found if category_id not in ids]
+    if not unknown:
+        return ()
+    rows = sum(row["category_id"] not in ids for row in results)
+    which = f"categories that {gt} lacks, which count nowhere: {_listed(unknown)}"
+    if len(unknown) < len(found):
+        return (f"{dt} has {pluralize(rows, 'detection')} of {which}",)
+    return (f"all {rows} detections of {dt} are of {which}; the ground truth has {_listed(ids)}",)
+
+
+def _listed(ids: Iterable[Any]) -> str:
+    """The first few of some ids."""
+    every = [str(each) for each in ids]
+    return ", ".join(every[:MAX_LISTED]) + (f" and {len(every) - MAX_LISTED} more" if len(every) > MAX_LISTED else "")
+
+
+def _area_key(results: list[dict]) -> str:
+    """What the area of a mask in a results file is: its own where every row says it, as those of `val` do.
+
+    Else it is COCO's tool's area: of the box wherever the file has boxes, for masks too; and else the mask's.
+    """
+    if results and all("mask_area" in row for row in results):
+        return "mask_area"
+    return "bbox" if results and results[0].get("bbox") else "mask"
 
 
 def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]], Instances]) -> str:
@@ -314,32 +478,37 @@ def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]]
     for row in rows:
         try:
             read([row])
-        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
+        except (KeyError, *_UNREADABLE):
             number = next(number for number, each in enumerate(every, start=1) if each is row)
             return f" of image {row['image_id']}, number {number} of its {len(every)},"
     return ""
 
 
-def _read_json(path: str | Path) -> Any:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no file {path}: give the path of a COCO JSON")
-    try:
-        return json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise SeglabError(f"{path} is no JSON ({error}): write it again") from error
+def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_key: str) -> Instances:
+    """Rows of a COCO file of one image of `size` (height, width).
 
+    area_key: "area" in ground truth; in results, whose rows have scores, "bbox", "mask_area" or "mask".
+    """
+    is_truth = area_key == "area"
+    masks: list[Rle] | None = None
+    mask_areas = np.zeros(0)
+    if kind != "bbox" or area_key == "mask":
+        masks, mask_areas = draw_rows(rows, size)
 
-def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: bool | None) -> Instances:
-    """Rows of a COCO file of one image; area_by_box is None for ground truth, whose areas are given."""
-    masks, areas = _rles(rows, size) if kind != "bbox" or area_by_box is False else (None, None)
     boxes = None
-    if kind == "bbox":
-        boxes = coco_mask.toBbox(masks) if masks else np.array([row["bbox"] for row in rows], dtype=np.float64)
-    if area_by_box is None:
-        areas = [row["area"] for row in rows]
-    elif area_by_box:
+    if kind == "bbox" and masks:
+        boxes = coco_mask.toBbox(masks)
+    elif kind == "bbox":
+        boxes = np.array([row["bbox"] for row in rows], dtype=np.float64)
+
+    areas: Sequence[float] | np.ndarray
+    if area_key == "mask":
+        areas = mask_areas
+    elif area_key == "bbox" or (kind == "bbox" and not is_truth):
         areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
-    scores = np.array([0.0 if area_by_box is None else row["score"] for row in rows], dtype=np.float64)
+    else:
+        areas = [row[area_key] for row in rows]
+    scores = np.array([0.0 if is_truth else row["score"] for row in rows], dtype=np.float64)
     if not np.isfinite(scores).all():
         raise ValueError("its score is no finite number")
     return Instances(
@@ -352,52 +521,10 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_by_box: 
     )
 
 
-def _rles(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.ndarray]:
-    """Masks and areas (N,) of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn.
-
-    Errors: ValueError and TypeError for a shape that cannot be drawn, and for an RLE that is damaged.
-    """
-    masks, areas, strings = [], np.zeros(len(rows)), {}
-    for place, row in enumerate(rows):
-        shape = row.get("segmentation")
-        if shape == []:
-            raise SeglabError(f"an object of image {row['image_id']} has an empty segmentation: give it an outline")
-        if shape is None:
-            x, y, w, h = row["bbox"]
-            shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
-        if isinstance(shape, list):
-            _refuse_undrawable(shape)
-            shape = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
-        elif tuple(shape["size"]) != size:
-            raise ValueError(f"its mask is of the size {shape['size']}, the image of {list(size)}")
-        elif isinstance(shape["counts"], str):
-            strings[place] = shape["counts"]
-        else:
-            shape = compress(shape)
-        if place not in strings:
-            areas[place] = coco_mask.area(shape)
-        masks.append(shape)
-    areas[list(strings)] = packed_areas(list(strings.values()), size[0] * size[1])
-    return masks, areas
-
-
-def _refuse_undrawable(parts: list[list[float]]) -> None:
-    """Errors: ValueError or TypeError for polygons that COCO's rasteriser refuses, or would walk along for hours."""
-    numbers = np.concatenate(parts)
-    if numbers.ndim != 1 or min(map(len, parts)) < 4 or not (np.abs(numbers) <= FAR).all():
-        raise ValueError(f"an outline is a list of at least 3 points x, y within {FAR:,} pixels")
-
-
 def _outside(areas: np.ndarray) -> np.ndarray:
     """(N,) areas -> (N, A) bool, whether each lies outside each range (both ends belong to the range)."""
     low, high = np.array(list(AREAS.values())).T
     return (areas[:, None] < low) | (areas[:, None] > high)
-
-
-def count_within(groups: np.ndarray) -> np.ndarray:
-    """(N,) labels that stand group by group -> (N,) 0, 1, 2, ... within each group."""
-    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]]) if len(groups) else np.zeros(0, np.int64)
-    return np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))
 
 
 def _groups(labels: np.ndarray, wanted: Sequence[int]) -> list[np.ndarray]:

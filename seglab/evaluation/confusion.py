@@ -1,4 +1,4 @@
-"""Which class is taken for which: confident detections against objects, whatever their classes, by box overlap."""
+"""Which class is taken for which: confident detections against ground truth of any class, by overlap of the boxes."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from pycocotools import mask as coco_mask
 
 from seglab.evaluation.coco import Instances
 
-CONFIDENCE, OVERLAP = 0.25, 0.45
+MIN_SCORE = 0.25  # of detections that are counted
+MIN_IOU = 0.45  # of a detection and the ground truth that it is taken for
+MIN_CROWD_OVERLAP = 0.5  # fraction of a detection on a crowd from which it is left out
 
 
 def count_confusions(matrix: np.ndarray, ground_truth: Instances, detections: Instances) -> None:
     """Add one image to the counts (C + 1, C + 1), predicted class down, true class across, the last is background.
 
-    Detections above confidence 0.25 and objects pair up one to one, best overlap first, down to IoU 0.45. A detection
-    left over counts as background taken for an object, an object left over as an object taken for background.
+    Detections above MIN_SCORE and ground truth pair up one to one, best overlap first, down to MIN_IOU. A detection
+    left over counts as background taken for an instance, ground truth left over as an instance taken for background.
     Detections on crowds are not counted.
     """
     background = len(matrix) - 1
-    sure = np.flatnonzero(detections.scores > CONFIDENCE)
-    classes = np.asarray(detections.classes)[sure]
+    confident = np.flatnonzero(detections.all_scores > MIN_SCORE)
+    predicted_classes = np.asarray(detections.classes, dtype=np.int64)[confident]  # (D,)
+    true_classes = np.asarray(ground_truth.classes, dtype=np.int64)  # (G,)
     crowd = ground_truth.crowds
-    seen, covered = np.zeros(len(sure), bool), crowd.copy()
-    if len(sure) and len(crowd):
-        overlap = coco_mask.iou(detections.boxes[sure], ground_truth.boxes, crowd.astype(np.uint8))
-        seen |= (overlap[:, crowd] > 0.5).any(axis=1)
-        rows, columns = np.nonzero(overlap > OVERLAP)
+
+    paired = np.zeros(len(confident), bool)  # detections that are done with
+    covered = crowd.copy()  # ground truth that is done with
+    if len(confident) and len(crowd):
+        overlap = coco_mask.iou(detections.all_boxes[confident], ground_truth.all_boxes, crowd.astype(np.uint8))
+        paired |= (overlap[:, crowd] > MIN_CROWD_OVERLAP).any(axis=1)
+        rows, columns = np.nonzero(overlap > MIN_IOU)
         for place in np.argsort(-overlap[rows, columns], kind="stable"):
-            found, truth = rows[place], columns[place]
-            if not seen[found] and not covered[truth]:
-                seen[found] = covered[truth] = True
-                matrix[classes[found], ground_truth.classes[truth]] += 1
-    np.add.at(matrix, (classes[~seen], background), 1)
-    np.add.at(matrix, (background, np.asarray(ground_truth.classes)[~covered]), 1)
+            detection, truth = rows[place], columns[place]
+            if not paired[detection] and not covered[truth]:
+                paired[detection] = covered[truth] = True
+                matrix[predicted_classes[detection], true_classes[truth]] += 1
+
+    # What found no partner goes with the background; np.add.at counts an index as often as it comes.
+    np.add.at(matrix[:, background], predicted_classes[~paired], 1)
+    np.add.at(matrix[background], true_classes[~covered], 1)

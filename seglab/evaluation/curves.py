@@ -22,14 +22,20 @@ class Curves(NamedTuple):
 
 
 def class_curves(scores: np.ndarray, true: np.ndarray, positives: int) -> Curves:
-    """(D,) falling scores, (D,) bool whether each detection is right, the number of objects -> curves."""
+    """(D,) falling scores, (D,) bool whether each detection is right, number of ground-truth instances -> curves."""
     if not len(scores) or not positives:
         return Curves(*np.zeros((4, len(GRID))))
-    hits = true.cumsum()
-    precision, recall = hits / np.arange(1, len(hits) + 1), hits / positives
-    by_confidence = np.interp(-GRID, -scores, precision, left=1), np.interp(-GRID, -scores, recall, left=0)
-    f1 = 2 * by_confidence[0] * by_confidence[1] / (by_confidence[0] + by_confidence[1] + 1e-16)
-    return Curves(*by_confidence, f1, np.interp(GRID, *precision_envelope(precision, recall)))
+    true_count = true.cumsum()  # (D,) among the detections down to each
+    precision = true_count / np.arange(1, len(true_count) + 1)
+    recall = true_count / positives
+
+    # np.interp wants rising places, and scores fall: both are negated.
+    by_confidence = np.interp(-GRID, -scores, precision, left=1)  # nothing shown, nothing wrong
+    recall_by_confidence = np.interp(-GRID, -scores, recall, left=0)
+    f1 = 2 * by_confidence * recall_by_confidence / (by_confidence + recall_by_confidence + 1e-16)
+
+    recalls, heights = precision_envelope(precision, recall)
+    return Curves(by_confidence, recall_by_confidence, f1, np.interp(GRID, recalls, heights))
 
 
 def precision_envelope(precision: np.ndarray, recall: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,5 +48,7 @@ def precision_envelope(precision: np.ndarray, recall: np.ndarray) -> tuple[np.nd
 def best_confidence(f1: np.ndarray) -> int:
     """(K, 1000) F1 of every class -> the place in GRID where their mean, smoothed over a tenth of it, is largest."""
     reach = len(GRID) // 20
+    window = 2 * reach + 1
     mean = np.pad(f1.mean(axis=0), reach, mode="edge")
-    return int(np.convolve(mean, np.full(2 * reach + 1, 1 / (2 * reach + 1)), "valid").argmax())
+    smooth = np.convolve(mean, np.full(window, 1 / window), "valid")  # (1000,)
+    return int(smooth.argmax())

@@ -1,4 +1,4 @@
-"""The figures of a validation run, under the names that users of YOLO tools expect."""
+"""The metrics of a validation run, under the names that users of YOLO tools expect."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seglab.evaluation.coco import ClassMatches, CocoAccumulator, CocoFigures, class_figures, coco_figures
-from seglab.evaluation.curves import GRID, best_confidence, class_curves
+from seglab.evaluation.coco import (
+    THRESHOLDS,
+    ClassMatches,
+    CocoAccumulator,
+    CocoMetrics,
+    coco_metrics,
+    precision_recall,
+)
+from seglab.evaluation.curves import GRID, Curves, best_confidence, class_curves
 
 KEYS = ("precision", "recall", "mAP50", "mAP50-95")
 
 
 @dataclass
 class TaskMetrics:
-    """Figures of the boxes or of the masks. K: classes that have objects, in the order of `ap_class_index`.
+    """Metrics of the boxes or of the masks. K: classes that have ground truth, in the order of `ap_class_index`.
 
     all_ap: (K, 10) AP at IoU .50, .55 ... .95; p_curve, r_curve, f1_curve: (K, 1000) by confidence `px` at IoU .5;
-    prec_values: (K, 1000) precision by recall `px`; nc: classes of the dataset; coco: COCO's own figures.
+    prec_values: (K, 1000) precision by recall `px`; nc: classes of the dataset; coco: COCO's own metrics.
+    p, r, f1: (K,) at `best_confidence`, where the mean F1 is highest.
     """
 
     ap_class_index: np.ndarray
@@ -28,13 +36,15 @@ class TaskMetrics:
     f1_curve: np.ndarray
     prec_values: np.ndarray
     nc: int
-    coco: CocoFigures | None = None
+    coco: CocoMetrics | None = None
     px: np.ndarray = field(default_factory=lambda: GRID, repr=False)
 
     def __post_init__(self) -> None:
         best = best_confidence(self.f1_curve) if len(self.f1_curve) else 0
         self.best_confidence = float(GRID[best])
-        self.p, self.r, self.f1 = (c[:, best] for c in (self.p_curve, self.r_curve, self.f1_curve))  # (K,) each
+        self.p: np.ndarray = self.p_curve[:, best]  # (K,)
+        self.r: np.ndarray = self.r_curve[:, best]  # (K,)
+        self.f1: np.ndarray = self.f1_curve[:, best]  # (K,)
 
     @property
     def ap(self) -> np.ndarray:
@@ -63,7 +73,7 @@ class TaskMetrics:
 
     @property
     def maps(self) -> np.ndarray:
-        """(nc,) AP of every class of the dataset; classes without objects show the mean."""
+        """(nc,) AP of every class of the dataset; classes without ground truth show the mean."""
         maps = np.full(self.nc, self.map)
         maps[self.ap_class_index] = self.ap
         return maps
@@ -97,7 +107,7 @@ def _mean(values: np.ndarray) -> float:
 
 @dataclass(repr=False)
 class Metrics:
-    """What `val` returns. names: class id -> name; speed: ms an image by stage; images, instances: (nc,) counts.
+    """What `val` returns. names: class id -> name; speed: ms per image by stage; images, instances: (nc,) counts.
 
     confusion_matrix: (nc + 1, nc + 1) predicted x true, the last row and column are the background.
     """
@@ -124,12 +134,12 @@ class Metrics:
 
     @property
     def results_dict(self) -> dict[str, float]:
-        """The eight mean figures by name, and the fitness."""
+        """The eight mean values by name, and the fitness."""
         return dict(zip([*self.keys, "fitness"], [*self.mean_results(), self.fitness]))
 
     @property
     def ap_class_index(self) -> np.ndarray:
-        """(K,) ids of the classes that have objects."""
+        """(K,) ids of the classes that have ground truth."""
         return self.box.ap_class_index
 
     @property
@@ -142,49 +152,62 @@ class Metrics:
         return self.box.mean_results() + self.seg.mean_results()
 
     def class_result(self, i: int) -> tuple[float, ...]:
-        """The same eight figures of the i-th class of `ap_class_index`."""
+        """The same eight values of the i-th class of `ap_class_index`."""
         return self.box.class_result(i) + self.seg.class_result(i)
 
     def __repr__(self) -> str:
         return self.table()
 
     def table(self) -> str:
-        """One line a class under a line for all, as text."""
+        """One line per class under a line for all, as text."""
         width = max([len("Class"), *(len(self.names[c]) for c in self.ap_class_index)]) + 2
         heads = ["Box(P", "R", "mAP50", "mAP50-95)", "Mask(P", "R", "mAP50", "mAP50-95)"]
         lines = [f"{'Class':>{width}}{'Images':>9}{'Instances':>11}" + "".join(f"{head:>11}" for head in heads)]
-        rows = [("all", self.image_count, self.instances.sum(), self.mean_results())]
-        for i, c in enumerate(self.ap_class_index):
-            rows.append((self.names[c], self.images[c], self.instances[c], self.class_result(i)))
-        for name, images, instances, figures in rows:
-            lines.append(
-                f"{name:>{width}}{images:>9}{instances:>11}" + "".join(f"{figure:>11.3f}" for figure in figures)
-            )
+
+        def add_line(name: str, images: int, instances: int, values: tuple[float, ...]) -> None:
+            cells = "".join(f"{value:>11.3f}" for value in values)
+            lines.append(f"{name:>{width}}{images:>9}{instances:>11}{cells}")
+
+        add_line("all", self.image_count, self.instances.sum(), tuple(self.mean_results()))
+        for i, c in enumerate(self.ap_class_index.tolist()):
+            add_line(self.names[c], self.images[c], self.instances[c], self.class_result(i))
         return "\n".join(lines)
 
 
 def task_metrics(
     accumulator: CocoAccumulator, average_precision: Callable[[ClassMatches], np.ndarray] | None = None
 ) -> TaskMetrics:
-    """Figures of everything an accumulator holds; its classes must be 0 to nc - 1.
+    """Metrics of everything an accumulator holds; its classes must be 0 to nc - 1.
 
-    average_precision: another rule than COCO's, matches of one class -> (10,) AP; without it, COCO's own figures are
+    average_precision: another rule than COCO's, matches of one class -> (10,) AP; without it, COCO's own metrics are
     kept too.
     """
-    present, ap, curves, parts = [], [], [], []
+    present: list[int] = []  # classes that have ground truth
+    ap: list[np.ndarray] = []  # (10,) of each of them
+    curves: list[Curves] = []  # of each of them
+    coco = []  # of every class
     for class_id, matches in zip(accumulator.classes, accumulator.matches()):
         if average_precision is None:
-            parts.append(class_figures(matches))
-        if matches.positives[0]:
-            counted = ~matches.ignored[:, 0, 0]
-            present.append(class_id)
-            ap.append(average_precision(matches) if average_precision else parts[-1][0][:, :, 0].mean(axis=1))
-            curves.append(class_curves(matches.scores[counted], matches.true[counted, 0, 0], matches.positives[0]))
-    tables = [np.array(curve) for curve in zip(*curves)] or [np.zeros((0, len(GRID)))] * 4
+            coco.append(precision_recall(matches))
+        positives = matches.positives[0]
+        if not positives:
+            continue
+        present.append(class_id)
+        ap.append(average_precision(matches) if average_precision else coco[-1].precision[:, :, 0].mean(axis=1))
+        counted = ~matches.ignored[:, 0, 0]  # at IoU .5, over all areas
+        curves.append(class_curves(matches.scores[counted], matches.true[counted, 0, 0], positives))
     return TaskMetrics(
-        np.array(present, dtype=int),
-        np.array(ap).reshape(-1, 10),
-        *tables,
+        ap_class_index=np.array(present, dtype=int),
+        all_ap=np.array(ap).reshape(-1, len(THRESHOLDS)),
+        p_curve=_rows([each.precision for each in curves]),
+        r_curve=_rows([each.recall for each in curves]),
+        f1_curve=_rows([each.f1 for each in curves]),
+        prec_values=_rows([each.envelope for each in curves]),
         nc=len(accumulator.classes),
-        coco=coco_figures(parts) if parts else None,
+        coco=coco_metrics(coco) if coco else None,
     )
+
+
+def _rows(curves: list[np.ndarray]) -> np.ndarray:
+    """K curves (1000,) -> (K, 1000)."""
+    return np.array(curves).reshape(-1, len(GRID))

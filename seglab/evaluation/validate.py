@@ -1,4 +1,4 @@
-"""Validation: run a network over a split, compare what it finds with the truth, image by image.
+"""Validation: run a network over a split and compare what it finds with the ground truth, image by image.
 
 The network stands behind one signature, forward(images) -> (predictions, prototypes), so that weights in training, a
 fused copy and an exported file are measured by the same code.
@@ -7,260 +7,298 @@ fused copy and an exported file are measured by the same code.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from seglab.config import ValidateConfig
 from seglab.data.augment import boxes_of
-from seglab.data.catalogue import DatasetSpec, label_path
-from seglab.data.coco_format import read_coco
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
 from seglab.data.loader import build_loader
-from seglab.data.sample import Object
-from seglab.errors import SeglabError, fit_types, keep_within
+from seglab.datasets.spec import DatasetSpec
+from seglab.device import images_to_float
+from seglab.drawing import plots
+from seglab.errors import SeglabError
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
-from seglab.evaluation.metrics import Metrics, task_metrics
+from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
+from seglab.files import label_path, new_run_dir
+from seglab.formats.coco import result_entry
+from seglab.formats.yolo import raw_rows
 from seglab.geometry.letterbox import Letterbox
-from seglab.geometry.rle import area, crop_to_rle, rings_to_rle
-from seglab.inference.masks import check_mask_targets, weighted_sums
-from seglab.inference.predictor import BOUNDS, Clock, Forward
-from seglab.inference.suppress import Detections, suppress
-from seglab.runs import new_folder, place
+from seglab.geometry.rle import Rle, area, crop_to_rle, rings_to_rle
+from seglab.inference.masks import weighted_sums
+from seglab.inference.nms import Detections, suppress
+from seglab.inference.predictor import Clock, Forward
+from seglab.sample import Instance
 
-PROTOCOLS = ("coco", "yolo")
-IN_CACHE = 4  # images that pass the network together on a processor: with more, its caches overflow
-
-
-@dataclass
-class ValidateConfig:
-    """What val may be told, under its usual names."""
-
-    imgsz: int | tuple[int, int] = 640  # long side of the network's input in pixels, or (height, width)
-    batch: int = 16  # images that are loaded together and share a shape; an accelerator takes them in one run
-    split: str = "val"
-    conf: float = 0.001  # lowest score that counts
-    iou: float = 0.7  # overlap above which the poorer of two boxes goes
-    max_det: int = 300  # most detections on an image; COCO's protocol counts the best 100 of a class
-    rect: bool = True  # pad images of like shape as little as the published figures were measured with
-    protocol: str = "coco"  # "coco": native resolution, COCO's rules; "yolo": the figures YOLO tools print
-    explain: bool = False  # print both protocols' figures, what makes the gap, and what each kind of mistake costs
-    workers: int = 8  # loading processes, for datasets of more than a hundred images
-    strict: bool = False  # stop at the first problem in the data instead of listing them
-    plots: bool = False  # write curves and the confusion matrix
-    mask_targets: str = "soft"  # what the weights were trained with, soft or hard: decides where masks may begin
-    save_json: bool = False  # write predictions.json in COCO's results format
-    project: str | None = None
-    name: str | None = None
-    exist_ok: bool = False
-    verbose: bool = True
-
-    def __post_init__(self) -> None:
-        fit_types(self)
-        if self.protocol not in PROTOCOLS:
-            raise SeglabError(f"protocol is {self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
-        keep_within(self, BOUNDS)
-        check_mask_targets(self.mask_targets)
+CPU_BATCH = 4  # images that pass the network together on a CPU: with more, its caches overflow
 
 
-class Observation(NamedTuple):
-    """One image: what is on it (image frame), and what the network says of it (letterbox frame)."""
+class EvaluatedImage(NamedTuple):
+    """One image: its ground truth (image frame), and what the network predicts for it (letterbox frame)."""
 
     image_id: int | str
-    key: int | str  # the image in an accumulator: COCO's id, or its index where ids come from file names
-    labels: Path | None  # the label file, where the objects come from one
+    key: int | str  # the image in an accumulator, in the order of a file's evaluation: its id, if listed but once
+    label_file: Path | None  # where the ground truth comes from one
     letterbox: Letterbox
-    objects: list[Object]
+    instances: list[Instance]  # ground truth
     detections: Detections
     prototypes: Tensor  # (32, h, w)
     mask_targets: str = "soft"  # of the network's training
 
 
+@dataclass(frozen=True)
+class LoadedSplit:
+    """A split of a dataset, read and ready to be validated on."""
+
+    dataset: SegmentationDataset
+    loader: Iterable[dict]
+
+
 @torch.inference_mode()
-def observe(
-    forward: Forward, batches: Iterable[dict], dataset: SegmentationDataset, config: ValidateConfig,
-    device: str | torch.device = "cpu", speed: Counter | None = None,
-) -> Iterator[Observation]:  # fmt: skip
+def evaluated_images(
+    forward: Forward,
+    batches: Iterable[dict],
+    dataset: SegmentationDataset,
+    config: ValidateConfig,
+    device: str | torch.device = "cpu",
+    speed: dict[str, float] | None = None,
+) -> Iterator[EvaluatedImage]:
     """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
-    speed = Counter() if speed is None else speed
-    joined = bool(dataset.spec.parts)  # ids of two datasets may be equal, and label files have ids of their own
-    labelled = not joined and dataset.split not in dataset.spec.annotations
+    speed = defaultdict(float) if speed is None else speed
+    listed_once = len(set(dataset.images)) == len(dataset.images)
+    joined = bool(dataset.spec.parts)  # label files have class ids of their own
+    other_format = dataset.split in dataset.spec.annotations or dataset.spec.labels is not None
+    has_label_files = not joined and not other_format
+    on_cpu = torch.device(device).type == "cpu"
     clock = Clock(device)
-    on_processor = torch.device(device).type == "cpu"
     for batch in batches:
         samples = iter(batch["samples"])
-        for images in batch["images"].split(IN_CACHE if on_processor else len(batch["samples"])):
-            images = place(images, device).float().div_(255)
+        for images in batch["images"].split(CPU_BATCH if on_cpu else len(batch["samples"])):
+            images = images_to_float(images, device)
             speed["preprocess"] += clock.lap()
             predictions, prototypes = forward(images)
             speed["inference"] += clock.lap()
             found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
-            for detections, own, info in zip(found, prototypes, samples):
-                key = info["index"] if labelled or joined else info["image_id"]
-                labels = label_path(Path(info["path"])) if labelled else None
+            for detections, own_prototypes, sample in zip(found, prototypes, samples):
                 # A network that diverges must get its zero, not end the run.
-                detections = detections._replace(boxes=detections.boxes.nan_to_num(0.0, 0.0, 0.0))
-                yield Observation(
-                    info["image_id"], key, labels, info["letterbox"], info["source"], detections, own,
-                    config.mask_targets,
-                )  # fmt: skip
+                finite_boxes = detections.boxes.nan_to_num(0.0, 0.0, 0.0)
+                yield EvaluatedImage(
+                    image_id=sample["image_id"],
+                    key=sample["image_id"] if listed_once else sample["index"],
+                    label_file=label_path(Path(sample["path"])) if has_label_files else None,
+                    letterbox=sample["letterbox"],
+                    instances=sample["source"],
+                    detections=detections._replace(boxes=finite_boxes),
+                    prototypes=own_prototypes,
+                    mask_targets=config.mask_targets,
+                )
             speed["postprocess"] += clock.lap()
 
 
 def validate(
-    forward: Forward, batches: Iterable[dict], dataset: SegmentationDataset, names: dict[int, str],
-    config: ValidateConfig | None = None, device: str | torch.device = "cpu", results: list[dict] | None = None,
-) -> Metrics:  # fmt: skip
-    """Figures of `forward` on `batches` of `dataset` (validation items, any order).
+    forward: Forward,
+    batches: Iterable[dict],
+    dataset: SegmentationDataset,
+    names: dict[int, str],
+    config: ValidateConfig | None = None,
+    device: str | torch.device = "cpu",
+    results: list[dict] | None = None,
+) -> Metrics:
+    """Metrics of `forward` on `batches` of `dataset` (validation items, any order).
 
     names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
-    are appended to it, with class ids as categories.
+    are appended to it, with the ids that the dataset has in COCO files.
     """
-    config, speed, count = config or ValidateConfig(), Counter(), len(names)
+    config = config or ValidateConfig()
+    class_count = len(names)
+    file_names = dataset.file_names() if results is not None else {}
     native = config.protocol == "coco"
-    limit, rule = (100, None) if native else (config.max_det, yolo.average_precision)
-    boxes, masks = (CocoAccumulator(range(count), kind, limit) for kind in ("bbox", "segm"))
-    confusion, images, instances = np.zeros((count + 1, count + 1), int), np.zeros(count, int), np.zeros(count, int)
-    total = 0
-    for seen in observe(forward, batches, dataset, config, device, speed):
-        truth, found = native_instances(seen, every_mask=results is not None) if native else quarter_instances(seen)
-        masks.add(seen.key, truth, found)
-        boxes.add(seen.key, truth, found._replace(areas=found.boxes[:, 2] * found.boxes[:, 3]))
-        count_confusions(confusion, truth, found)
-        present = truth.classes[~truth.crowds]
-        instances += np.bincount(present, minlength=count)
-        images[np.unique(present)] += 1
-        total += 1
-        if results is not None:
-            results += as_results(seen.image_id, found if native else native_instances(seen, every_mask=True)[1])
-    speed = {stage: milliseconds / max(total, 1) for stage, milliseconds in speed.items()}
-    box, seg = (task_metrics(accumulator, rule) for accumulator in (boxes, masks))
-    return Metrics(box, seg, dict(names), images, instances, total, confusion, speed)
+    limit = 100 if native else config.max_det
+    boxes = CocoAccumulator(range(class_count), "bbox", limit)
+    masks = CocoAccumulator(range(class_count), "segm", limit)
+    confusion_matrix = np.zeros((class_count + 1, class_count + 1), int)
+    images, instances = np.zeros(class_count, int), np.zeros(class_count, int)  # that have, or are of, each class
+    image_count = 0
+    speed: dict[str, float] = defaultdict(float)
 
-
-def native_instances(seen: Observation, every_mask: bool = False) -> tuple[Instances, Instances]:
-    """Truth and detections in the image frame at full resolution; areas are those of the masks.
-
-    Most of three hundred detections are of a class that the image does not hold, or lie elsewhere: unless `every_mask`,
-    those that cannot reach the least threshold with any object get no mask. One mask is held as pixels at a time.
-    """
-    (height, width), truth = seen.letterbox.image_size, truth_instances(seen.objects, seen.letterbox.image_size)
-    classes, scores = seen.detections.classes.cpu().numpy(), seen.detections.scores.cpu().numpy()
-    boxes = seen.letterbox.boxes_to_image(seen.detections.boxes.cpu().double()).numpy()
-    shares = most_shared(boxes, truth) * (classes[:, None] == truth.classes)
-    areas, masks = [], []
-    every_sum = weighted_sums(seen.prototypes, seen.detections, seen.letterbox, seen.mask_targets)
-    for most, (x0, y0, sums) in zip(shares, every_sum):
-        crop = sums > 0
-        areas.append(np.count_nonzero(crop))
-        if every_mask or (most.any() and may_match(areas[-1], most, truth)):
-            masks.append(crop_to_rle(x0, y0, crop, height, width))
+    for image in evaluated_images(forward, batches, dataset, config, device, speed):
+        if native:
+            ground_truth, found = native_instances(image, every_mask=results is not None)
         else:
-            masks.append(None)
-    boxes[:, 2:] -= boxes[:, :2]
-    return truth, Instances(classes, np.array(areas, np.float64), boxes, masks, scores)
+            ground_truth, found = quarter_instances(image)
+        masks.add(image.key, ground_truth, found)
+        box_areas = found.all_boxes[:, 2] * found.all_boxes[:, 3]
+        boxes.add(image.key, ground_truth, found._replace(areas=box_areas))
+        count_confusions(confusion_matrix, ground_truth, found)
 
+        present = ground_truth.classes[~ground_truth.crowds]
+        instances += np.bincount(present, minlength=class_count)
+        images[np.unique(present)] += 1
+        image_count += 1
+        if results is not None:
+            detections = found if native else native_instances(image, every_mask=True)[1]
+            file_name = file_names[image.image_id]
+            results += as_results(image.image_id, file_name, detections, dataset.category_ids, names)
 
-def most_shared(boxes: np.ndarray, truth: Instances) -> np.ndarray:
-    """(N, 4) xyxy boxes that hold masks -> (N, G) the most pixels these can share with the objects' masks."""
-    corners = np.reshape(coco_mask.toBbox(list(truth.masks)), (-1, 4))  # not the outlines', which are smaller
-    reach = boxes + (-1, -1, 1, 1)  # a pixel whose centre lies in the box may stand out by half of itself
-    low, high = np.maximum(reach[:, None, :2], corners[:, :2]), reach[:, None, 2:]
-    sides = (np.minimum(high, corners[:, :2] + corners[:, 2:]) - low).clip(0)  # (N, G, 2)
-    return np.minimum(sides.prod(axis=2), truth.areas)
-
-
-def may_match(pixels: int, most: np.ndarray, truth: Instances) -> bool:
-    """Whether a mask of so many pixels, which shares at `most` (G,) with the objects, can reach the least threshold."""
-    shared = np.minimum(most, pixels)
-    whole = np.where(truth.crowd, pixels, pixels + truth.areas - shared)
-    return bool(((shared >= THRESHOLDS[0] * whole) & (shared > 0)).any())
-
-
-def truth_instances(objects: Sequence[Object], image_size: tuple[int, int]) -> Instances:
-    """Objects of an image of (height, width) as COCO holds them."""
-    masks = [item.rle or rings_to_rle(item.rings, *image_size) for item in objects]
-    boxes = boxes_of(objects)
-    boxes[:, 2:] -= boxes[:, :2]
-    return Instances(
-        np.array([item.class_id for item in objects], dtype=np.int64),
-        np.array([area(mask) for mask in masks], dtype=np.float64),
-        boxes,
-        masks,
-        crowd=np.array([item.crowd for item in objects], dtype=bool),
+    rule = None if native else yolo.average_precision
+    return Metrics(
+        box=task_metrics(boxes, rule),
+        seg=task_metrics(masks, rule),
+        names=dict(names),
+        images=images,
+        instances=instances,
+        image_count=image_count,
+        confusion_matrix=confusion_matrix,
+        speed={stage: milliseconds / max(image_count, 1) for stage, milliseconds in speed.items()},
     )
 
 
-def quarter_instances(seen: Observation) -> tuple[Instances, Instances]:
-    """Truth and detections as the YOLO protocol compares them: in the letterbox, at a quarter of its resolution."""
-    objects = [item for item in seen.objects if not item.crowd]
-    rows = yolo.label_rows(seen.labels) if seen.labels else []
-    if [class_id for class_id, _ in rows] != [item.class_id for item in objects]:  # no label file, or rows to be mended
-        rows = [yolo.outline_row(item, seen.letterbox.image_size) for item in objects]
-    truth = yolo.quarter_truth(rows, seen.letterbox)
-    return truth, yolo.quarter_detections(seen.prototypes, seen.detections, seen.letterbox.size)
+def native_instances(image: EvaluatedImage, every_mask: bool = False) -> tuple[Instances, Instances]:
+    """Ground truth and detections in the image frame at full resolution; areas are those of the masks.
+
+    Most of three hundred detections are of a class that the image does not hold, or lie elsewhere: unless `every_mask`,
+    those that cannot reach the lowest threshold with any ground truth get no mask. Only one mask at a time is held as
+    pixels.
+    """
+    height, width = image.letterbox.image_size
+    ground_truth = ground_truth_instances(image.instances, (height, width))
+    classes, scores = image.detections.classes.cpu().numpy(), image.detections.scores.cpu().numpy()
+    boxes = image.letterbox.boxes_to_image(image.detections.boxes.cpu().double()).numpy()  # (N, 4) xyxy
+
+    same_class = classes[:, None] == ground_truth.classes  # (N, G)
+    shared_limits = max_shared_pixels(boxes, ground_truth) * same_class  # (N, G)
+    areas: list[int] = []
+    masks: list[Rle | None] = []
+    sums_of_boxes = weighted_sums(image.prototypes, image.detections, image.letterbox, image.mask_targets)
+    for limits, (x0, y0, sums) in zip(shared_limits, sums_of_boxes):
+        crop = sums > 0
+        pixels = int(np.count_nonzero(crop))
+        needed = every_mask or (limits.any() and may_match(pixels, limits, ground_truth))
+        areas.append(pixels)
+        masks.append(crop_to_rle(x0, y0, crop, height, width) if needed else None)
+
+    boxes[:, 2:] -= boxes[:, :2]  # left, top, width, height
+    return ground_truth, Instances(classes, np.array(areas, np.float64), boxes, masks, scores)
 
 
-def as_results(image_id: int | str, found: Instances) -> list[dict]:
-    """Detections of one image as rows of a COCO results file."""
-    return [
-        {
-            "image_id": image_id,
-            "category_id": int(class_id),
-            "bbox": [round(float(value), 3) for value in box],
-            "score": float(score),
-            "segmentation": {"size": list(mask["size"]), "counts": mask["counts"].decode("ascii")},
-        }
-        for class_id, box, score, mask in zip(found.classes, found.boxes, found.scores, found.masks)
-    ]
+def max_shared_pixels(boxes: np.ndarray, ground_truth: Instances) -> np.ndarray:
+    """(N, 4) xyxy boxes that hold masks -> (N, G) how many pixels these can share with the ground truth at most."""
+    corners = np.reshape(coco_mask.toBbox(ground_truth.all_masks), (-1, 4))  # not the outlines', which are smaller
+    truth_low, truth_high = corners[:, :2], corners[:, :2] + corners[:, 2:]
+    reach = boxes + (-1, -1, 1, 1)  # a pixel whose center lies in the box may stand out by half of itself
+    low = np.maximum(reach[:, None, :2], truth_low)  # (N, G, 2)
+    high = np.minimum(reach[:, None, 2:], truth_high)  # (N, G, 2)
+    sides = (high - low).clip(0)
+    return np.minimum(sides.prod(axis=2), ground_truth.areas)
 
 
-def validate_dataset(
-    forward: Forward, spec: DatasetSpec, names: dict[int, str], config: ValidateConfig,
-    device: str | torch.device = "cpu",
-) -> Metrics:  # fmt: skip
-    """Figures of `forward` on one split of a dataset, printed as a table; writes what the config asks for.
+def may_match(pixels: int, shared_limits: np.ndarray, ground_truth: Instances) -> bool:
+    """Whether a mask of so many pixels can reach the lowest threshold with any ground truth.
+
+    shared_limits: (G,) how many pixels it can share with each at most.
+    """
+    shared = np.minimum(shared_limits, pixels)
+    union = np.where(ground_truth.crowds, pixels, pixels + ground_truth.areas - shared)
+    return bool(((shared >= THRESHOLDS[0] * union) & (shared > 0)).any())
+
+
+def ground_truth_instances(instances: Sequence[Instance], image_size: tuple[int, int]) -> Instances:
+    """Instances of an image of (height, width) as COCO holds them."""
+    masks = [instance.rle or rings_to_rle(instance.rings, *image_size) for instance in instances]
+    boxes = boxes_of(instances)
+    boxes[:, 2:] -= boxes[:, :2]  # left, top, width, height
+    return Instances(
+        np.array([instance.class_id for instance in instances], dtype=np.int64),
+        np.array([area(mask) for mask in masks], dtype=np.float64),
+        boxes,
+        masks,
+        crowd=np.array([instance.crowd for instance in instances], dtype=bool),
+    )
+
+
+def quarter_instances(image: EvaluatedImage) -> tuple[Instances, Instances]:
+    """Ground truth and detections as the YOLO protocol compares them: in the letterbox, at 1/4 of its resolution."""
+    counted = [instance for instance in image.instances if not instance.crowd]
+    rows = raw_rows(image.label_file) if image.label_file else []
+    # Without a label file, or where reading it fixed something, rows are made of the instances.
+    if [class_id for class_id, _ in rows] != [instance.class_id for instance in counted]:
+        rows = [yolo.outline_row(instance, image.letterbox.image_size) for instance in counted]
+    ground_truth = yolo.yolo_ground_truth(rows, image.letterbox)
+    return ground_truth, yolo.quarter_detections(image.prototypes, image.detections, image.letterbox.size)
+
+
+def as_results(
+    image_id: int | str, file_name: str, found: Instances, category_ids: Sequence[int | str], names: dict[int, str]
+) -> list[dict]:
+    """Detections of one image as rows of a COCO results file.
+
+    Beside what COCO asks for, a row has what a reader needs to match it and to score it as validation does: the file
+    name, the name of the category, and the mask's area, where COCO's own tool takes the box's.
+    """
+    rows = []
+    columns = zip(found.classes.tolist(), found.all_boxes, found.all_scores, found.all_masks, found.areas)
+    for class_id, box, score, mask, pixels in columns:
+        about = {"file_name": file_name, "category_name": names[class_id], "mask_area": int(pixels)}
+        rows.append(result_entry(image_id, category_ids[class_id], box, score, mask, **about))
+    return rows
+
+
+def load_split(
+    spec: DatasetSpec, names: dict[int, str], config: ValidateConfig, device: str | torch.device = "cpu"
+) -> LoadedSplit:
+    """Read the split that the config names. names: class id -> name of the model that is to be validated on it.
 
     Errors: SeglabError when the model's classes are not those of the data.
     """
-    from tqdm.auto import tqdm
-
     if len(names) != len(spec.names):
         raise SeglabError(
-            f"the model knows {len(names)} classes and {spec.name} has {len(spec.names)}: validate it on data with the "
+            f"the model has {len(names)} classes but {spec.name} has {len(spec.names)}: validate it on data with the "
             "classes it was trained on"
         )
     dataset = SegmentationDataset(
         spec, config.split, config.imgsz, mask_targets=None, strict=config.strict, rect=config.rect
     )
     workers = min(config.workers, len(dataset) // 100)
-    loader = build_loader(dataset, config.batch, workers, pin_memory=torch.device(device).type == "cuda")
-    results = [] if config.save_json else None
-    progress = tqdm(loader, desc="validate", unit="batch", disable=not config.verbose)
-    metrics = validate(forward, progress, dataset, spec.names, config, device, results)
+    on_cuda = torch.device(device).type == "cuda"
+    return LoadedSplit(dataset, build_loader(dataset, config.batch, workers, pin_memory=on_cuda))
+
+
+def validate_dataset(
+    forward: Forward,
+    spec: DatasetSpec,
+    names: dict[int, str],
+    config: ValidateConfig,
+    device: str | torch.device = "cpu",
+    split: LoadedSplit | None = None,
+) -> Metrics:
+    """Metrics of `forward` on one split of a dataset, printed as a table; writes the files that the config asks for.
+
+    split: what `load_split` gives for the same arguments, to read the data only once where it is needed again.
+    Errors: SeglabError when the model's classes are not those of the data.
+    """
+    from tqdm.auto import tqdm
+
+    split = split or load_split(spec, names, config, device)
+    results: list[dict[str, Any]] | None = [] if config.save_json else None
+    progress = tqdm(split.loader, desc="validate", unit="batch", disable=not config.verbose)
+    metrics = validate(forward, progress, split.dataset, spec.names, config, device, results)
     if config.verbose:
         print(metrics.table())
-    if config.explain:
-        from seglab.evaluation.explain import explain
-
-        print(explain(forward, loader, dataset, spec.names, config, device))
     if config.plots or config.save_json:
-        folder = new_folder("val", config.project, config.name, config.exist_ok)
+        folder = new_run_dir("val", config.project, config.name, config.exist_ok)
         metrics.save_dir = str(folder)
         if results is not None:
-            if source := spec.annotations.get(config.split) or spec.crowds.get(config.split):
-                categories = read_coco(source).category_ids
-                for row in results:
-                    row["category_id"] = categories[row["category_id"]]
             (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
         if config.plots:
             write_plots(metrics, folder)
@@ -270,20 +308,25 @@ def validate_dataset(
 
 def write_plots(metrics: Metrics, folder: Path) -> None:
     """Precision-recall, F1, precision and recall curves of boxes and masks, and the confusion matrix, as PNG files."""
-    from seglab.drawing.plots import confusion, curves
-
+    if metrics.confusion_matrix is not None:
+        image = plots.confusion(metrics.confusion_matrix, list(metrics.names.values()))
+        write_image(folder / "confusion_matrix.png", image)
     names = [metrics.names[class_id] for class_id in metrics.ap_class_index]
-    pictures = {"confusion_matrix": confusion(metrics.confusion_matrix, list(metrics.names.values()))}
-    for part, task in (("Box", metrics.box), ("Mask", metrics.seg)) if names else ():
-        labels, mean = [f"{name} {ap:.3f}" for name, ap in zip(names, task.ap50)], f"all classes {task.map50:.3f}"
-        pictures[f"{part}PR_curve"] = curves(
-            task.px, task.prec_values, labels, "Precision and recall", "recall", "precision", mean
-        )
-        for label, title, table in (
-            ("F1", "F1", task.f1_curve), ("P", "Precision", task.p_curve), ("R", "Recall", task.r_curve)
-        ):  # fmt: skip
-            pictures[f"{part}{label}_curve"] = curves(
-                task.px, table, names, f"{title} and confidence", "confidence", title.lower()
-            )
-    for name, picture in pictures.items():
-        write_image(folder / f"{name}.png", picture)
+    if names:
+        _write_curves(metrics.box, names, folder, "Box")
+        _write_curves(metrics.seg, names, folder, "Mask")
+
+
+def _write_curves(task: TaskMetrics, names: list[str], folder: Path, part: str) -> None:
+    """The four plots of boxes or masks, one line per class."""
+    labels = [f"{name} {ap:.3f}" for name, ap in zip(names, task.ap50)]
+    mean = f"all classes {task.map50:.3f}"
+    image = plots.curves(task.px, task.prec_values, labels, "Precision and recall", "recall", "precision", mean)
+    write_image(folder / f"{part}PR_curve.png", image)
+    for file, title, table in (
+        ("F1", "F1", task.f1_curve),
+        ("P", "Precision", task.p_curve),
+        ("R", "Recall", task.r_curve),
+    ):
+        image = plots.curves(task.px, table, names, f"{title} and confidence", "confidence", title.lower())
+        write_image(folder / f"{part}{file}_curve.png", image)

@@ -5,47 +5,65 @@ from __future__ import annotations
 import csv
 import statistics
 import time
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from seglab.data.assets import cache_folder
-from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError
-from seglab.export.deployed import Deployed
 from seglab.export.exporter import export
-from seglab.export.formats import FORMATS, find_format
-from seglab.export.runtime import load_runtime
+from seglab.export.inference_model import InferenceModel
+from seglab.export.registry import FORMATS, find_format, load_runtime
+from seglab.files import cache_dir
 from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
 from seglab.model.transfer import transfer
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg, count_flops, count_parameters, fuse
-from seglab.runs import choose_device, layout
+from seglab.sizes import as_size
 
-WARM_UP, ROUNDS = 3, 20
-# COCO val2017 at 640: mask and box mAP, parameters in millions, FLOPs in billions, as published for YOLO11-seg.
+WARM_UP = 3
+ROUNDS = 20
+
+
+class Published(NamedTuple):
+    """COCO val2017 at 640, as published for YOLO11-seg."""
+
+    mask_map: float  # per cent
+    box_map: float
+    parameters: float  # millions
+    flops: float  # billions
+
+
 PUBLISHED = {
-    "n": (32.0, 38.9, 2.9, 9.7),
-    "s": (37.8, 46.6, 10.1, 33.0),
-    "m": (41.5, 51.5, 22.4, 113.2),
-    "l": (42.9, 53.4, 27.6, 132.2),
-    "x": (43.8, 54.7, 62.1, 296.4),
+    "n": Published(32.0, 38.9, 2.9, 9.7),
+    "s": Published(37.8, 46.6, 10.1, 33.0),
+    "m": Published(41.5, 51.5, 22.4, 113.2),
+    "l": Published(42.9, 53.4, 27.6, 132.2),
+    "x": Published(43.8, 54.7, 62.1, 296.4),
 }
 
+Variant = tuple[str, str]  # format and precision
+PYTORCH: Variant = ("pytorch", "fp32")
 
-class Line(NamedTuple):
-    """One format. None stands for what could not be measured; `status` says why."""
+
+@dataclass
+class Line:
+    """One line of the table. None stands for what could not be measured; `status` says why."""
 
     format: str
     precision: str
-    megabytes: float | None
-    box_map: float | None
-    mask_map: float | None
-    milliseconds: float | None
-    status: str
+    megabytes: float | None = None
+    box_map: float | None = None
+    mask_map: float | None = None
+    milliseconds: float | None = None
+    status: str = "ok"
 
 
 def benchmark(
@@ -55,13 +73,13 @@ def benchmark(
     imgsz: int | tuple[int, int] = 640,
     formats: list[str] | str | None = None,
     out: str | Path = "runs/benchmark",
-    licence: str = "unknown",
+    license: str = "unknown",
     mask_targets: str = "soft",
 ) -> list[Line]:
     """Export `model` to every format this machine has the packages for, verify, validate and time each, one table.
 
     data: whose validation split gives the mAP; imgsz: side in pixels or (height, width); formats: some of
-    formats.FORMATS, as a list or "onnx,openvino", all by default; licence: of the weights; mask_targets: soft or hard,
+    registry.FORMATS, as a list or "onnx,openvino", all by default; license: of the weights; mask_targets: soft or hard,
     what they were trained with. Latency is that of the network on one image in milliseconds, all formats taking turns
     after a warm-up, the median of the rounds, on as many threads as torch uses. Writes benchmark.md, benchmark.csv and
     benchmark.png beside the files into `out`.
@@ -70,37 +88,47 @@ def benchmark(
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    formats = formats.replace(" ", "").split(",") if isinstance(formats, str) else formats
+    if isinstance(formats, str):
+        formats = formats.replace(" ", "").split(",")
     chosen = [find_format(name)[0] for name in formats] if formats else list(FORMATS)
-    variants = [(name, precision) for name in chosen for precision in FORMATS[name].precisions]
-    eager = Deployed(model).to(memory_format=torch.channels_last)
-    forwards: dict[tuple[str, str], Forward] = {("pytorch", "fp32"): eager}
-    weights = sum(tensor.nbytes for tensor in eager.state_dict().values()) / 1e6
-    eager.network = pack(eager.network)  # as prediction runs it
-    lines = {("pytorch", "fp32"): Line("pytorch", "fp32", weights, None, None, None, "ok")}
-    for name, precision in tqdm(variants, desc="export", unit="format"):
-        key = name, precision
-        options = {"half": precision == "fp16", "int8": precision == "int8"}
-        options |= {"imgsz": imgsz, "data": data, "licence": licence, "mask_targets": mask_targets}
-        megabytes = None
+    variants = [(name, precision) for name in chosen for precision in FORMATS[name].PRECISIONS]
+
+    # PyTorch itself, as prediction runs it.
+    eager = InferenceModel(model).to(memory_format=torch.channels_last)
+    weight_bytes = sum(tensor.nbytes for tensor in eager.state_dict().values())
+    eager.network = pack(eager.network)
+    lines: dict[Variant, Line] = {PYTORCH: Line(*PYTORCH, megabytes=weight_bytes / 1e6)}
+    forwards: dict[Variant, Forward] = {PYTORCH: eager}
+
+    common: dict[str, Any] = {"imgsz": imgsz, "data": data, "license": license, "mask_targets": mask_targets}
+    for variant in tqdm(variants, desc="export", unit="format"):
+        name, precision = variant
+        line = lines[variant] = Line(name, precision)
         try:
-            path = export(model, names, name, out / f"model-{precision}", **options)
-            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-            megabytes = sum(file.stat().st_size for file in files) / 1e6
+            path = export(
+                model,
+                names,
+                name,
+                out / f"model-{precision}",
+                half=precision == "fp16",
+                int8=precision == "int8",
+                **common,
+            )
+            line.megabytes = size_of(path) / 1e6
             runtime = load_runtime(path)
         except Exception as error:  # a converter may fail in any way; that is a line of the table, not the table's end
-            kind = "" if isinstance(error, SeglabError) else f"{type(error).__name__}: "
-            lines[key] = Line(*key, megabytes, None, None, None, f"{kind}{error}".splitlines()[0])
+            prefix = "" if isinstance(error, SeglabError) else f"{type(error).__name__}: "
+            line.status = f"{prefix}{error}".splitlines()[0]
             continue
-        parity = {row: entry["value"] for row, entry in runtime.description.parity.items()}
-        lines[key] = Line(*key, megabytes, parity["box mAP, file"], parity["mask mAP, file"], None, "ok")
-        forwards[key] = runtime.forward
-        own = {"box_map": parity["box mAP, network"], "mask_map": parity["mask mAP, network"]}
-        lines["pytorch", "fp32"] = lines["pytorch", "fp32"]._replace(**own)
-    sides = (imgsz, imgsz) if isinstance(imgsz, int) else tuple(imgsz)
-    images = torch.rand(1, 3, *sides).contiguous(memory_format=torch.channels_last)  # as prediction hands them over
-    for key, seconds in interleaved(forwards, images).items():
-        lines[key] = lines[key]._replace(milliseconds=1e3 * statistics.median(seconds))
+        forwards[variant] = runtime.forward
+        # The parity check has measured mAP, of the file and of the network.
+        parity = {row: entry["value"] for row, entry in runtime.metadata.parity.items()}
+        line.box_map, line.mask_map = parity["box mAP, file"], parity["mask mAP, file"]
+        lines[PYTORCH].box_map, lines[PYTORCH].mask_map = parity["box mAP, network"], parity["mask mAP, network"]
+
+    images = torch.rand(1, 3, *as_size(imgsz)).contiguous(memory_format=torch.channels_last)  # as prediction has them
+    for variant, seconds in interleaved(forwards, images).items():
+        lines[variant].milliseconds = 1e3 * statistics.median(seconds)
     result = list(lines.values())
     write_report(result, out)
     print(markdown(result))
@@ -108,20 +136,26 @@ def benchmark(
     return result
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
 @torch.inference_mode()
 def interleaved(
-    forwards: dict[tuple[str, str], Forward], images: Tensor, rounds: int = ROUNDS
-) -> dict[tuple[str, str], list[float]]:
+    forwards: Mapping[Variant, Forward], images: Tensor, rounds: int = ROUNDS
+) -> dict[Variant, list[float]]:
     """Seconds of every round of every callable on `images`; they take turns, so that a busy machine is fair to all."""
     for forward in forwards.values():
         for _ in range(WARM_UP):
             forward(images)
-    seconds = {key: [] for key in forwards}
+    seconds: dict[Variant, list[float]] = {variant: [] for variant in forwards}
     for _ in range(rounds):
-        for key, forward in forwards.items():
+        for variant, forward in forwards.items():
             start = time.perf_counter()
             forward(images)
-            seconds[key].append(time.perf_counter() - start)
+            seconds[variant].append(time.perf_counter() - start)
     return seconds
 
 
@@ -129,11 +163,21 @@ def markdown(lines: list[Line]) -> str:
     """The lines as a Markdown table."""
     rows = ["| format | precision | MB | box mAP | mask mAP | ms | status |", "|-|-|-|-|-|-|-|"]
     for line in lines:
-        size, box, mask, latency = (
-            "" if value is None else f"{value:.{digits}f}" for value, digits in zip(line[2:6], (1, 3, 3, 1))
-        )
-        rows.append(f"| {line.format} | {line.precision} | {size} | {box} | {mask} | {latency} | {line.status} |")
+        cells = [
+            line.format,
+            line.precision,
+            _cell(line.megabytes, 1),
+            _cell(line.box_map, 3),
+            _cell(line.mask_map, 3),
+            _cell(line.milliseconds, 1),
+            line.status,
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def write_report(lines: list[Line], out: Path) -> None:
@@ -141,29 +185,35 @@ def write_report(lines: list[Line], out: Path) -> None:
     (out / "benchmark.md").write_text(markdown(lines) + "\n", encoding="utf-8")
     with (out / "benchmark.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(Line._fields)
-        writer.writerows(lines)
-    draw_bars([line for line in lines if line.milliseconds is not None], out / "benchmark.png")
+        writer.writerow([column.name for column in fields(Line)])
+        writer.writerows(astuple(line) for line in lines)
+    draw_bars(lines, out / "benchmark.png")
 
 
 def draw_bars(lines: list[Line], path: Path) -> None:
-    """A row of bars for every line that was measured, the fastest on top: latency, mask mAP, size."""
+    """A row of bars for every line that was timed, the fastest on top: latency, mask mAP, size."""
     from matplotlib.figure import Figure
 
-    lines = sorted(lines, key=lambda line: line.milliseconds, reverse=True)
-    figure = Figure(figsize=(10, 1.5 + 0.3 * len(lines)), layout="constrained")
-    panels = figure.subplots(1, 3, sharey=True)
-    columns = (("milliseconds", "ms an image, network only", ".1f"), ("mask_map", "mask mAP50-95", ".3f"))
-    for axes, (column, title, digits) in zip(panels, (*columns, ("megabytes", "MB", ".1f"))):
-        values = [getattr(line, column) or 0 for line in lines]
-        bars = axes.barh([f"{line.format} {line.precision}" for line in lines], values, color="#5179ff")
+    timed = [(line.milliseconds, line) for line in lines if line.milliseconds is not None]
+    timed.sort(key=lambda pair: pair[0], reverse=True)
+    labels = [f"{line.format} {line.precision}" for _, line in timed]
+    columns = {
+        "ms per image, network only": ([milliseconds for milliseconds, _ in timed], ".1f"),
+        "mask mAP50-95": ([line.mask_map or 0 for _, line in timed], ".3f"),
+        "MB": ([line.megabytes or 0 for _, line in timed], ".1f"),
+    }
+    figure = Figure(figsize=(10, 1.5 + 0.3 * len(timed)), layout="constrained")
+    panels = figure.subplots(1, len(columns), sharey=True)
+    for axes, (title, (values, digits)) in zip(panels, columns.items()):
+        bars = axes.barh(labels, values, color="#5179ff")
         axes.bar_label(bars, [format(value, digits) for value in values], padding=3, fontsize=8)
         axes.set_title(title)
         axes.set_xlim(right=1.2 * max(values) or 1)
         axes.spines[["top", "right"]].set_visible(False)
-    if lines[-1].milliseconds * 20 < lines[0].milliseconds:  # one slow format must not flatten the others
+    slowest, fastest = timed[0][0], timed[-1][0]
+    if fastest * 20 < slowest:  # one slow format must not flatten the others
         panels[0].set_xscale("log")
-        panels[0].set_xlim(lines[-1].milliseconds / 2, 4 * lines[0].milliseconds)
+        panels[0].set_xlim(fastest / 2, 4 * slowest)
     figure.savefig(path, dpi=120)
 
 
@@ -175,15 +225,16 @@ def published_table(data: str | None = None) -> str:
     """
     spec = load_dataset(data, "val") if data else None
     rows = ["| model | mask mAP (published) | box mAP (published) | parameters, M | FLOPs, B |", "|-|-|-|-|-|"]
-    for scale, (mask, box, parameters, flops) in PUBLISHED.items():
-        with torch.device("meta"):
+    for scale, published in PUBLISHED.items():
+        with torch.device("meta"):  # counted without memory for the weights
             network = fuse(YOLO11Seg(scale))
-            counted = count_parameters(network), count_flops(network)
+            parameters = count_parameters(network) / 1e6
+            flops = count_flops(network) / 1e9
         found = official_map(scale, spec) if spec else None
         masks, boxes = (f"{100 * value:.1f}" for value in found) if found else ("-", "-")
         rows.append(
-            f"| YOLO11{scale}-seg | {masks} ({mask}) | {boxes} ({box}) | {counted[0] / 1e6:.1f} ({parameters}) "
-            f"| {counted[1] / 1e9:.1f} ({flops}) |"
+            f"| YOLO11{scale}-seg | {masks} ({published.mask_map}) | {boxes} ({published.box_map}) "
+            f"| {parameters:.1f} ({published.parameters}) | {flops:.1f} ({published.flops}) |"
         )
     return "\n".join(rows)
 
@@ -193,14 +244,16 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
 
     On the best device there is, with progress.
     """
-    from seglab.evaluation.validate import ValidateConfig, validate_dataset
+    from seglab.config import ValidateConfig
+    from seglab.evaluation.validate import validate_dataset
 
-    path = cache_folder() / f"yolo11{scale}-seg.pt"
+    path = cache_dir() / f"yolo11{scale}-seg.pt"
     if not path.exists():
         return None
-    weights, network = load_weights(path), YOLO11Seg(scale)
-    transfer(network, weights.state)
+    network = YOLO11Seg(scale)
+    transfer(network, load_weights(path).state)
     device = choose_device(None)
-    forward = Deployed(network).to(device, memory_format=layout(device))
-    metrics = validate_dataset(forward, spec, spec.names, ValidateConfig(batch=1, mask_targets="hard"), device)
+    forward = InferenceModel(network).to(device).to(memory_format=memory_format(device))
+    config = ValidateConfig(batch=1, mask_targets="hard")
+    metrics = validate_dataset(forward, spec, spec.names, config, device)
     return metrics.seg.map, metrics.box.map

@@ -1,4 +1,4 @@
-"""A decoder to copy: from a photo to instance masks around an exported YOLO11-seg file, with numpy and cv2 only.
+"""A decoder to copy: from an image to instance masks around an exported YOLO11-seg file, with numpy and cv2 only.
 
 It needs nothing else of seglab and gives what `YOLO("model.onnx").predict` gives. With onnxruntime:
 
@@ -10,8 +10,8 @@ It needs nothing else of seglab and gives what `YOLO("model.onnx").predict` give
 
 The file's tensors (B images, C classes, A = H*W/64 + H*W/256 + H*W/1024 anchors, so 8400 at 640 x 640):
 
-    images       (B, 3, H, W) float32       RGB in 0..1, letterboxed: proportions kept, centred, grey 114 around
-    predictions  (B, 4 + C + 32, A) float32 a column an anchor: centre x, centre y, width, height in pixels of `images`;
+    images       (B, 3, H, W) float32       RGB in 0..1, letterboxed: proportions kept, centered, grey 114 around
+    predictions  (B, 4 + C + 32, A) float32 a column per anchor: center x, center y, width, height in `images` pixels;
                                             C class probabilities, each on its own; 32 mask coefficients
     prototypes   (B, 32, H/4, W/4) float32  a mask is where the sum of coefficient times prototype is positive
 
@@ -32,7 +32,7 @@ INSET = {"soft": 0.0, "hard": 0.75}  # pixels of the input from a box's left and
 
 
 class Placement(NamedTuple):
-    """Where a photo lies inside the network's input; all in pixels as (height, width) or (top, left)."""
+    """Where an image lies inside the network's input; all in pixels as (height, width) or (top, left)."""
 
     image: tuple[int, int]
     size: tuple[int, int]
@@ -41,19 +41,26 @@ class Placement(NamedTuple):
 
 
 def preprocess(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Placement]:
-    """RGB (h, w, 3) uint8 -> images (1, 3, *size) float32 and where the photo lies in it; size: (height, width)."""
+    """RGB (h, w, 3) uint8 -> images (1, 3, *size) float32 and where the image lies in it; size: (height, width)."""
     import cv2  # only here: what is decoded elsewhere needs numpy alone
 
     height, width = image.shape[:2]
+    # The size that keeps proportions and fits.
     ratio = min(size[0] / height, size[1] / width)
-    resized = tuple(max(1, min(round(side * ratio), limit)) for side, limit in zip((height, width), size))
-    top, left = (max(0, round((limit - side) / 2 - 0.1)) for side, limit in zip(resized, size))
-    boxed = np.full((*size, 3), 114, dtype=np.uint8)
-    if resized != (height, width):
-        image = cv2.resize(image, resized[::-1], interpolation=cv2.INTER_LINEAR)
-    boxed[top : top + resized[0], left : left + resized[1]] = image
-    images = np.ascontiguousarray(boxed.transpose(2, 0, 1)[None], dtype=np.float32) / 255
-    return images, Placement((height, width), tuple(size), resized, (top, left))
+    resized_height = max(1, min(round(height * ratio), size[0]))
+    resized_width = max(1, min(round(width * ratio), size[1]))
+    if (resized_height, resized_width) != (height, width):
+        image = cv2.resize(image, (resized_width, resized_height), interpolation=cv2.INTER_LINEAR)
+
+    # Centered on grey.
+    top = max(0, round((size[0] - resized_height) / 2 - 0.1))
+    left = max(0, round((size[1] - resized_width) / 2 - 0.1))
+    letterboxed = np.full((*size, 3), 114, dtype=np.uint8)
+    letterboxed[top : top + resized_height, left : left + resized_width] = image
+
+    channels_first = letterboxed.transpose(2, 0, 1)[None]  # (1, 3, H, W)
+    images = np.ascontiguousarray(channels_first, dtype=np.float32) / 255
+    return images, Placement((height, width), size, (resized_height, resized_width), (top, left))
 
 
 def decode(
@@ -65,72 +72,95 @@ def decode(
     max_det: int = 300,
     mask_targets: str = "soft",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
-    """One image's predictions (4 + C + 32, A) and prototypes (32, H/4, W/4) -> what is on the photo, best first.
+    """One image's predictions (4 + C + 32, A) and prototypes (32, H/4, W/4) -> its instances, highest score first.
 
-    Returns boxes (N, 4) left, top, right, bottom in photo pixels, scores (N,), class ids (N,), and N masks (h, w) bool.
+    conf: min score; iou: overlap above which the lower-scoring of two boxes is dropped; max_det: max instances.
+    Returns boxes (N, 4) left, top, right, bottom in image pixels, scores (N,), class ids (N,), and N masks (h, w) bool.
     """
     boxes, scores, classes, coefficients = candidates(predictions, conf)
     kept = suppress(boxes, scores, classes, iou)[:max_det]
+
+    # From the letterbox to the image.
     (height, width), (top, left) = placement.image, placement.corner
-    scale = np.array([placement.resized[1] / width, placement.resized[0] / height] * 2, dtype=np.float32)
+    resized_height, resized_width = placement.resized
+    scale = np.array([resized_width / width, resized_height / height] * 2, dtype=np.float32)
     corner = np.array([left, top] * 2, dtype=np.float32)
     limit = np.array([width, height] * 2, dtype=np.float32)
     boxes = np.clip((boxes[kept] - corner) / scale, 0, limit)
+
     masks = assemble(prototypes, coefficients[kept], boxes, placement, INSET[mask_targets])
-    seen = [index for index, mask in enumerate(masks) if mask.any()]  # a mask without a pixel is no instance
-    return boxes[seen], scores[kept][seen], classes[kept][seen], [masks[index] for index in seen]
+    not_empty = [index for index, mask in enumerate(masks) if mask.any()]  # a mask without a pixel is not an instance
+    return boxes[not_empty], scores[kept][not_empty], classes[kept][not_empty], [masks[index] for index in not_empty]
 
 
 def candidates(predictions: np.ndarray, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Boxes (K, 4) xyxy in input pixels, scores, class ids, coefficients (K, 32) of the anchors above `conf`."""
-    probabilities = predictions[4:-COEFFICIENTS]
-    hopeful = probabilities.max(axis=0) > conf
-    classes, scores = probabilities[:, hopeful].argmax(axis=0), probabilities[:, hopeful].max(axis=0)
+    probabilities = predictions[4:-COEFFICIENTS]  # (C, A)
+    above_threshold = probabilities.max(axis=0) > conf  # (A,)
+    probabilities = probabilities[:, above_threshold]  # (C, K)
+    classes = probabilities.argmax(axis=0)
+    scores = probabilities.max(axis=0)
     order = np.argsort(-scores, kind="stable")
-    centre, half = predictions[:2, hopeful].T[order], predictions[2:4, hopeful].T[order] / 2
-    boxes = np.concatenate((centre - half, centre + half), axis=1)
-    return boxes, scores[order], classes[order], predictions[-COEFFICIENTS:, hopeful].T[order]
+
+    center = predictions[:2, above_threshold].T[order]  # (K, 2)
+    half_size = predictions[2:4, above_threshold].T[order] / 2
+    boxes = np.concatenate((center - half_size, center + half_size), axis=1)
+    coefficients = predictions[-COEFFICIENTS:, above_threshold].T[order]
+    return boxes, scores[order], classes[order], coefficients
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, iou: float) -> np.ndarray:
-    """Indices of the boxes that no better box of their class overlaps by more than `iou`; sorted by score already."""
+    """NMS: indices of the boxes that no better box of their class overlaps by more than `iou`.
+
+    Takes boxes sorted by score, highest first.
+    """
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    kept, left = [], np.arange(len(boxes))
+    kept = []
+    left = np.arange(len(boxes))
     while len(left):
         best, rest = left[0], left[1:]
+        kept.append(best)
         top_left = np.maximum(boxes[best, :2], boxes[rest, :2])
         bottom_right = np.minimum(boxes[best, 2:], boxes[rest, 2:])
-        overlap = np.clip(bottom_right - top_left, 0, None).prod(axis=1)
-        same = overlap > iou * (areas[best] + areas[rest] - overlap)
-        kept.append(best)
-        left = rest[~(same & (classes[rest] == classes[best]))]
+        intersection = np.clip(bottom_right - top_left, 0, None).prod(axis=1)
+        union = areas[best] + areas[rest] - intersection
+        is_duplicate = (intersection > iou * union) & (classes[rest] == classes[best])
+        left = rest[~is_duplicate]
     return np.array(kept, dtype=int)
 
 
 def assemble(
     prototypes: np.ndarray, coefficients: np.ndarray, boxes: np.ndarray, placement: Placement, inset: float
 ) -> list[np.ndarray]:
-    """N masks (h, w) bool of the photo; `boxes` (N, 4) in photo pixels say where each may be.
+    """N masks (h, w) bool of the image; `boxes` (N, 4) in image pixels say where each may be.
 
-    A pixel may belong to a mask when its centre lies in the box, less `inset` input pixels at its left and top.
+    A pixel may belong to a mask when its center lies in the box, less `inset` input pixels at its left and top.
     """
     (height, width), (top, left) = placement.image, placement.corner
-    cells = prototypes.shape[1] / placement.size[0], prototypes.shape[2] / placement.size[1]  # of one input pixel
-    rows = interpolation(height, prototypes.shape[1], placement.resized[0] / height * cells[0], top * cells[0])
-    columns = interpolation(width, prototypes.shape[2], placement.resized[1] / width * cells[1], left * cells[1])
-    scale = np.array([placement.resized[1] / width, placement.resized[0] / height], dtype=np.float32)
-    first = boxes[:, :2] + np.minimum(boxes[:, :2], inset / scale)  # an object at the photo's border goes on there
-    windows = np.ceil(np.concatenate((first, boxes[:, 2:]), axis=1) - 0.5).astype(int)
+    scale_y = placement.resized[0] / height  # input pixels per image pixel
+    scale_x = placement.resized[1] / width
+    cells_y = prototypes.shape[1] / placement.size[0]  # prototype cells per input pixel
+    cells_x = prototypes.shape[2] / placement.size[1]
+    rows = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)  # (h, H/4)
+    columns = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)  # (w, W/4)
+
+    # An object at the image's border goes on there, so its first pixel stays.
+    scale = np.array([scale_x, scale_y], dtype=np.float32)
+    first = boxes[:, :2] + np.minimum(boxes[:, :2], inset / scale)
+    windows = np.ceil(np.concatenate((first, boxes[:, 2:]), axis=1) - 0.5).astype(int)  # (N, 4)
+
     masks = []
     for weights, (x0, y0, x1, y1) in zip(coefficients, windows):
-        mask = np.zeros((height, width), dtype=bool)
         logits = np.tensordot(weights, prototypes, axes=1)  # (H/4, W/4)
+        mask = np.zeros((height, width), dtype=bool)
         mask[y0:y1, x0:x1] = rows[y0:y1] @ logits @ columns[x0:x1].T > 0
         masks.append(mask)
     return masks
 
 
 def interpolation(pixels: int, cells: int, scale: float, offset: float) -> np.ndarray:
-    """(pixels, cells) float32: how much of each prototype cell the centre of each photo pixel reads, bilinearly."""
-    position = np.clip((np.arange(pixels) + 0.5) * scale + offset - 0.5, 0, cells - 1)
-    return np.clip(1 - np.abs(position[:, None] - np.arange(cells)), 0, None).astype(np.float32)
+    """(pixels, cells) float32: how much of each prototype cell the center of each image pixel reads, bilinearly."""
+    centers = np.arange(pixels) + 0.5
+    position = np.clip(centers * scale + offset - 0.5, 0, cells - 1)
+    distance = np.abs(position[:, None] - np.arange(cells))
+    return np.clip(1 - distance, 0, None).astype(np.float32)

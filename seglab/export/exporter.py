@@ -1,142 +1,120 @@
-"""Writes a network in another format, and lets it leave only when it agrees with the original."""
+"""Writes a network in another format, and keeps the file only when it agrees with the network."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.config import ExportConfig, names_of, refuse_unknown
 from seglab.data.image import read_image
-from seglab.data.unfinished import unfinished
-from seglab.errors import SeglabError, fit_types, keep_within, names_of, refuse_unknown
-from seglab.export import coreml
-from seglab.export.description import Description, fingerprint
-from seglab.export.formats import FORMATS, Format, find_format, module_of
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.errors import SeglabError
+from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
+from seglab.export.registry import FORMATS, ExportFormat, find_format
+from seglab.files import replace, staging_dir
 from seglab.geometry.letterbox import letterbox
-from seglab.inference.masks import check_mask_targets
-from seglab.inference.predictor import BOUNDS, STRIDE, to_tensor
+from seglab.inference.predictor import to_tensor
 from seglab.model.yolo11 import YOLO11Seg
 
-CALIBRATION_PICTURES = 64
-
-
-@dataclass
-class ExportConfig:
-    """What export may be told, under its usual names."""
-
-    imgsz: int | tuple[int, int] = 640  # side in pixels or (height, width), multiples of 32
-    batch: int = 1  # images a call
-    dynamic: bool = False  # batch and size may differ from call to call
-    half: bool = False  # compute in float16
-    int8: bool = False  # compute in int8 but for the head's last layers, calibrated on `data`
-    nms: bool = False  # onnx only: a whole graph, photo in, boxes, scores and classes out
-    masks: bool = False  # with nms: masks at the photo's own resolution too
-    conf: float = 0.25  # with nms: lowest score
-    iou: float = 0.7  # with nms: overlap above which the poorer of two boxes goes
-    max_det: int = 300  # with nms: most detections
-    data: str | None = None  # dataset whose validation split gives the gate box and mask mAP
-    licence: str = "unknown"  # of the weights; goes into the file
-    mask_targets: str = "soft"  # what the weights were trained with, soft or hard; goes into the file
-
-    def __post_init__(self):
-        fit_types(self)
-        keep_within(self, BOUNDS)
-        check_mask_targets(self.mask_targets)
-        sides = (self.imgsz, self.imgsz) if isinstance(self.imgsz, int) else tuple(self.imgsz)
-        if len(sides) != 2 or not all(isinstance(side, int) and side > 0 and side % STRIDE == 0 for side in sides):
-            raise SeglabError(f"imgsz must be a multiple of 32 or a pair (height, width) of such, not {self.imgsz}")
-        self.imgsz = sides
-
-    @property
-    def precision(self) -> str:
-        """fp32, fp16 or int8."""
-        return "int8" if self.int8 else "fp16" if self.half else "fp32"
+CALIBRATION_IMAGES = 64
 
 
 def export(
     model: YOLO11Seg, names: dict[int, str], format: str = "onnx", out: str | Path | None = None, **options: Any
 ) -> Path:
-    """Write `model` as `format` (see formats.FORMATS), verify it (see parity.verify), return its path.
+    """Write `model` as `format` (see registry.FORMATS), verify it (see parity.verify), return its path.
 
-    out: where to, by default yolo11<scale>-seg in the working directory, with the format's suffix; options: those of
-    ExportConfig. Errors: SeglabError for what a format cannot do, a missing package, or a file that does not agree (it
-    is kept, with `.failed` after its name, to be looked at).
+    names: class id -> name.
+    out: where to, by default yolo11<scale>-seg in the working directory; the format's suffix is added.
+    options: those of ExportConfig.
+    Errors: SeglabError for what a format cannot do, a missing package, or a file that does not agree (it is kept, with
+    `.failed` after its name, to be looked at).
     """
-    name, row = find_format(format)
+    name, its = find_format(format)
     refuse_unknown(options, names_of(ExportConfig), "export")
     config = ExportConfig(**options)
-    _refuse_unfit(name, row, config)
-    description = Description(
-        names={int(index): str(label) for index, label in names.items()},
-        size=config.imgsz,
-        batch=config.batch,
-        dynamic=config.dynamic,
-        precision=config.precision,
-        licence=config.licence,
-        mask_targets=config.mask_targets,
-        weights=fingerprint(model),
-        end_to_end={key: getattr(config, key) for key in ("conf", "iou", "max_det", "masks")} if config.nms else {},
-    )
+    _refuse_unsupported(name, its, config)
+
     path = Path(out or f"yolo11{model.scale}-seg")
-    if not path.name.endswith(row.suffix):
-        path = path.with_name(path.name + row.suffix)
-    calibration = (_calibration(load_dataset(config.data), description),) if config.int8 else ()
-    with unfinished(path) as part:  # made and judged in there: an earlier file stays until a better one is
-        made = part / path.name
-        module_of(row).write(model, made, description, *calibration)
-        runs_here = row.module != "coreml" or coreml.RUNS_HERE
-        if runs_here and not verify(made, model, description.names, config.data):
-            failed = _move(made, path.with_name(path.name + ".failed"))
-            raise SeglabError(
-                f"the {name} file does not agree with the network, see the table above: it is now {failed}"
-            )
-        _move(made, path)
-    if not runs_here:
+    if not path.name.endswith(its.SUFFIX):
+        path = path.with_name(path.name + its.SUFFIX)
+    metadata = _metadata(model, names, config)
+
+    with staging_dir(path) as folder:  # an earlier file stays until a better one is verified
+        staged = folder / path.name
+        its.write(model, staged, metadata, _calibration(config, metadata))
+        if its.runs_here() and not verify(staged, model, metadata.names, config.data):
+            failed = replace(staged, path.with_name(path.name + ".failed"))
+            raise SeglabError(f"the {name} file does not agree with the network, see the table above: look at {failed}")
+        replace(staged, path)
+    if not its.runs_here():
         print(
-            f"{path} is written but not verified, since only macOS runs it: repeat there with seglab verify {path.name}"
+            f"{path} is written but not verified, since it cannot run here: run seglab verify {path.name} where it can"
         )
     return path
 
 
-def _move(made: Path, place: Path) -> Path:
-    """Put a file, or a folder that is a model, in the place of whatever it replaces."""
-    if made.is_dir() and place.is_dir():
-        shutil.rmtree(place)
-    return made.replace(place)
+def _metadata(model: YOLO11Seg, names: dict[int, str], config: ExportConfig) -> ModelMetadata:
+    """What the file will say about itself."""
+    end_to_end = {}
+    if config.nms:
+        end_to_end = {"conf": config.conf, "iou": config.iou, "max_det": config.max_det, "masks": config.masks}
+    return ModelMetadata(
+        names={int(class_id): str(name) for class_id, name in names.items()},
+        size=config.size,
+        batch=config.batch,
+        dynamic=config.dynamic,
+        precision=config.precision,
+        license=config.license,
+        weights=fingerprint(model),
+        mask_targets=config.mask_targets,
+        end_to_end=end_to_end,
+    )
 
 
-def _refuse_unfit(name: str, row: Format, config: ExportConfig) -> None:
+def _refuse_unsupported(name: str, its: ExportFormat, config: ExportConfig) -> None:
     """Raise SeglabError for what the format cannot do, and for options that do not go together."""
-    if config.precision not in row.precisions:
-        able = ", ".join(other for other, its in FORMATS.items() if config.precision in its.precisions)
+    if config.precision not in its.PRECISIONS:
+        able = ", ".join(name for name, other in FORMATS.items() if config.precision in other.PRECISIONS)
         raise SeglabError(f"format={name} has no {config.precision}: export without it, or use one of {able}")
-    if config.dynamic and not row.dynamic:
-        able = ", ".join(other for other, its in FORMATS.items() if its.dynamic)
+    if config.dynamic and not its.DYNAMIC:
+        able = ", ".join(name for name, other in FORMATS.items() if other.DYNAMIC)
         raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
     if config.int8 and config.half:
         raise SeglabError("half=True and int8=True are two precisions: export with one of them")
     if config.int8 and config.data is None:
-        raise SeglabError("int8=True needs data=: its pictures calibrate the file, and its mAP decides on it")
+        raise SeglabError(
+            "int8=True needs data=: its images calibrate the file, and its mAP is what the file is judged by"
+        )
     if config.masks and not config.nms:
         raise SeglabError("masks=True puts masks into an end-to-end file: add nms=True")
     if config.nms and (name != "onnx" or config.int8 or config.dynamic or config.batch != 1):
         raise SeglabError(
-            "nms=True makes a file that takes one photo of any size: it goes with format=onnx in fp32 or fp16, without "
+            "nms=True makes a file that takes one image of any size: use it with format=onnx in fp32 or fp16, without "
             "dynamic and batch"
         )
 
 
-def _calibration(spec: DatasetSpec, description: Description) -> Iterator[Tensor]:
-    """Training pictures, letterboxed, in the file's batch size; validation stays unseen where there is a choice."""
-    paths = spec.images("train" if spec.splits.get("train") else "val")[:CALIBRATION_PICTURES]
+def _calibration(config: ExportConfig, metadata: ModelMetadata) -> Iterator[Tensor]:
+    """The images that set the ranges of int8; nothing for other precisions."""
+    if config.int8 and config.data is not None:
+        yield from calibration_batches(load_dataset(config.data), metadata)
+
+
+def calibration_batches(spec: DatasetSpec, metadata: ModelMetadata) -> Iterator[Tensor]:
+    """Training images, letterboxed, in the file's batch size: (B, 3, H, W) float in 0..1.
+
+    Validation images stay unseen where there are others.
+    """
+    split = "train" if spec.splits.get("train") else "val"
+    paths = spec.images(split)[:CALIBRATION_IMAGES]
     images = map(read_image, cycle(paths))  # again from the first where a batch takes more than there are
-    for _ in range(max(1, len(paths) // description.batch)):
-        group = islice(images, description.batch)
-        yield to_tensor([letterbox(image.shape[:2], description.size).apply(image) for image in group])
+    for _ in range(max(1, len(paths) // metadata.batch)):
+        group = islice(images, metadata.batch)
+        yield to_tensor([letterbox(image.shape[:2], metadata.size).apply(image) for image in group])

@@ -1,4 +1,4 @@
-"""Int8 for ONNX: weights and activations in 8 bits, ranges from a few pictures, where that does no harm."""
+"""Int8 for ONNX: weights and activations in 8 bits, ranges from a few images, where that does no harm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from seglab.export.formats import require
+from seglab.export.packages import require
 
 # Only convolutions go into int8. Decoding must not: at its end boxes in pixels, scores and coefficients share one
 # tensor, and one 8-bit step for all of them leaves scores of 0 or 1 and no mAP at all. Of the convolutions, the last of
@@ -17,7 +17,7 @@ FLOAT_LAYERS = [f"{_HEAD}/{name}.{i}/{name}.{i}.2/Conv" for name in ("cv2", "cv3
 FLOAT_LAYERS += [f"{_HEAD}/proto/cv3/conv/Conv"]
 
 
-def quantise(path: str | Path, batches: Iterable[Tensor]) -> None:
+def quantize(path: str | Path, batches: Iterable[Tensor]) -> None:
     """Put the convolutions of an ONNX file into int8, in place; `batches` of images set the ranges."""
     require("onnxruntime", "onnxruntime")
     from onnxruntime import quantization

@@ -6,22 +6,27 @@ import inspect
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seglab.errors import SeglabError
-from seglab.export import foreign
-from seglab.export.deployed import DTYPES, Deployed
-from seglab.export.description import Description
-from seglab.export.end_to_end import EndToEnd
-from seglab.export.formats import require
-from seglab.export.int8 import quantise
+from seglab.export.foreign_tensors import fit_to_graph, is_channels_last
+from seglab.export.inference_model import DTYPES, InferenceModel
+from seglab.export.int8 import quantize
+from seglab.export.metadata import ModelMetadata
+from seglab.export.packages import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
+SUFFIX = ".onnx"
+PRECISIONS = ("fp32", "fp16", "int8")
+DYNAMIC = True
+
 OPSET = 17  # read by every onnxruntime since 1.12 (2022), TensorRT since 8.6 and OpenVINO since 2023
+DENSE_OUTPUTS = ["predictions", "prototypes"]
 DYNAMIC_AXES = {
     "images": {0: "batch", 2: "height", 3: "width"},
     "predictions": {0: "batch", 2: "anchors"},
@@ -29,105 +34,147 @@ DYNAMIC_AXES = {
 }
 END_TO_END_AXES = {
     "image": {0: "height", 1: "width"},
-    "boxes": {0: "found"},
-    "scores": {0: "found"},
-    "classes": {0: "found"},
-    "masks": {0: "found", 1: "height", 2: "width"},
+    "boxes": {0: "detections"},
+    "scores": {0: "detections"},
+    "classes": {0: "detections"},
+    "masks": {0: "detections", 1: "height", 2: "width"},
 }
+EXAMPLE_IMAGE = (48, 64, 3)  # an end-to-end file is traced with it; any size will do
 
 
-def write(model: YOLO11Seg, path: str | Path, description: Description, calibration: Iterable[Tensor] = ()) -> None:
-    """Write `model` as ONNX, weights and description inside.
+def needs() -> dict[str, str]:
+    return {"onnxruntime": "onnxruntime"}
 
-    images -> predictions, prototypes (shapes: `Deployed`); where the description says end to end, image -> boxes,
-    scores, classes, masks (shapes: `EndToEnd`) and those two. calibration: for int8, batches of letterboxed images
-    (B, 3, H, W) float in 0..1 that set the ranges.
+
+def runs_here() -> bool:
+    return True
+
+
+def write(model: YOLO11Seg, path: str | Path, metadata: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
+    """Write `model` as ONNX, weights and metadata inside.
+
+    images -> predictions, prototypes (shapes: `InferenceModel`); where the metadata says end to end, image -> boxes,
+    scores, classes, masks (shapes: `EndToEnd`) and those two.
+    calibration: for int8, batches of letterboxed images (B, 3, H, W) float in 0..1 that set the ranges.
     Errors: onnx.checker.ValidationError when the written graph is not valid ONNX.
     """
     import onnx
 
-    deployed = Deployed(model, DTYPES[description.precision])
-    settings = description.end_to_end
-    if settings:
-        whole = EndToEnd(deployed, description.size, **settings, mask_targets=description.mask_targets).eval()
-        found = ["boxes", "scores", "classes", "masks"][: 4 if settings["masks"] else 3]
-        axes = {name: END_TO_END_AXES[name] for name in ("image", *found)}
-        _trace(whole, torch.zeros(48, 64, 3, dtype=torch.uint8), path, ["image"], found, axes)
+    inference_model = InferenceModel(model, DTYPES[metadata.precision])
+    if metadata.end_to_end:
+        _trace_end_to_end(inference_model, metadata, path)
     else:
-        example = torch.zeros(description.batch, 3, *description.size)
-        _trace(deployed, example, path, ["images"], [], DYNAMIC_AXES if description.dynamic else {})
-    if description.precision == "int8":
-        quantise(path, calibration)
+        example = torch.zeros(metadata.batch, 3, *metadata.size)
+        axes = DYNAMIC_AXES if metadata.dynamic else {}
+        _trace(inference_model, example, path, ["images"], DENSE_OUTPUTS, axes)
+    if metadata.precision == "int8":
+        quantize(path, calibration)
     onnx.checker.check_model(str(path), full_check=True)
-    describe(path, description)
+    write_metadata(path, metadata)
+
+
+def _trace_end_to_end(inference_model: InferenceModel, metadata: ModelMetadata, path: str | Path) -> None:
+    from seglab.export.end_to_end import EndToEnd  # with torchvision
+
+    settings = metadata.end_to_end
+    module = EndToEnd(inference_model, metadata.size, **settings, mask_targets=metadata.mask_targets).eval()
+    detection_outputs = ["boxes", "scores", "classes"]
+    if settings["masks"]:
+        detection_outputs.append("masks")
+    axes = {name: END_TO_END_AXES[name] for name in ("image", *detection_outputs)}
+    example = torch.zeros(EXAMPLE_IMAGE, dtype=torch.uint8)
+    _trace(module, example, path, ["image"], detection_outputs + DENSE_OUTPUTS, axes)
 
 
 def _trace(
-    module: nn.Module, example: Tensor, path: str | Path, inputs: list[str], found: list[str], axes: dict[str, dict]
+    module: nn.Module,
+    example: Tensor,
+    path: str | Path,
+    inputs: list[str],
+    outputs: list[str],
+    axes: dict[str, dict[int, str]],
 ) -> None:
-    """Through the exporter that traces: it writes the same numbers as the one built on torch.export, at a tenth of the
-    time, needs no further package, and serves every torch from 2.4 on."""
-    tracing = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    """Write through the exporter that traces.
+
+    It writes the same numbers as the one built on torch.export in a tenth of the time, needs no further package, and
+    serves every torch from 2.4 on.
+    """
+    options: dict[str, Any] = {}
+    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
+        options["dynamo"] = False
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the size check is a Python condition and the exporter announces its age
+        warnings.simplefilter("ignore")  # the size check is a Python condition, and the exporter announces its age
         torch.onnx.export(
             module,
             (example,),
             str(path),
             input_names=inputs,
-            output_names=[*found, "predictions", "prototypes"],
+            output_names=outputs,
             dynamic_axes=axes,
             opset_version=OPSET,
-            **tracing,
+            **options,
         )
 
 
-def describe(path: str | Path, description: Description) -> None:
-    """Replace what an ONNX file says about itself."""
+def write_metadata(path: str | Path, metadata: ModelMetadata) -> None:
+    """Replace the metadata of an ONNX file."""
     import onnx
 
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, description.to_strings())
+    onnx.helper.set_model_props(graph, metadata.to_strings())
     onnx.save(graph, path)
 
 
 def load(path: str | Path) -> Runtime:
     """Run an ONNX file through onnxruntime on as many threads as torch uses.
 
-    Errors: SeglabError when onnxruntime is missing, the file is damaged or says nothing about itself.
+    Errors: SeglabError when onnxruntime is missing, the file is damaged or has no metadata.
     """
-    onnxruntime = require("onnxruntime", "onnxruntime")
+    session = _open_session(path)
+    metadata = ModelMetadata.from_strings(session.get_modelmeta().custom_metadata_map, str(path))
+    if metadata.end_to_end:
+        return _end_to_end_runtime(path, metadata, session)
+
+    graph_input = session.get_inputs()[0]
+    channels_last = False
+    if metadata.is_foreign:
+        output_shapes = [output.shape for output in session.get_outputs()]
+        metadata = fit_to_graph(metadata, graph_input.shape, output_shapes)
+        channels_last = is_channels_last(graph_input.shape)
+    dtype = np.float16 if graph_input.type == "tensor(float16)" else np.float32
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor]:
+        inputs = images.numpy().astype(dtype, copy=False)
+        predictions, prototypes = session.run(None, {graph_input.name: inputs})
+        return torch.from_numpy(predictions), torch.from_numpy(prototypes)
+
+    return Runtime(path, metadata, run, channels_last=channels_last)
+
+
+def _open_session(path: str | Path) -> Any:
+    onnxruntime = require("onnxruntime", needs()["onnxruntime"])
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common public base
         raise SeglabError(f"onnxruntime cannot read {path} ({error}): export it again") from None
-    description = Description.from_strings(session.get_modelmeta().custom_metadata_map, str(path))
-    image_input = session.get_inputs()[0]
-    given = image_input.name
+
+
+def _end_to_end_runtime(path: str | Path, metadata: ModelMetadata, session: Any) -> Runtime:
+    """The runtime of a file that takes one image of any size, and gives detections before its dense outputs."""
+    input_name = session.get_inputs()[0].name
     outputs = [output.name for output in session.get_outputs()]
-    channels_last = False
-    if description.is_foreign:
-        shapes = [output.shape for output in session.get_outputs()]
-        description = foreign.fit_to_graph(description, image_input.shape, shapes)
-        channels_last = foreign.is_channels_last(image_input.shape)
-    dtype = np.float16 if image_input.type == "tensor(float16)" else np.float32
+    detection_outputs, dense_outputs = outputs[:-2], outputs[-2:]
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        predictions, prototypes = session.run(None, {given: images.numpy().astype(dtype, copy=False)})
+        # The file letterboxes, but leaves as it is what is letterboxed already.
+        image = (images[0] * 255).round().byte().permute(1, 2, 0).contiguous()  # (H, W, 3)
+        predictions, prototypes = session.run(dense_outputs, {input_name: image.numpy()})
         return torch.from_numpy(predictions), torch.from_numpy(prototypes)
 
-    def run_dense(images: Tensor) -> tuple[Tensor, Tensor]:
-        """Through an end-to-end file, which letterboxes: what is letterboxed already it leaves as it is."""
-        image = (images[0] * 255).round().byte().permute(1, 2, 0).contiguous()
-        predictions, prototypes = session.run(outputs[-2:], {given: image.numpy()})
-        return torch.from_numpy(predictions), torch.from_numpy(prototypes)
+    def end_to_end(image: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(session.run(detection_outputs, {input_name: np.ascontiguousarray(image)}))
 
-    def complete(image: np.ndarray) -> tuple[np.ndarray, ...]:
-        return tuple(session.run(outputs[:-2], {given: np.ascontiguousarray(image)}))
-
-    if description.end_to_end:
-        return Runtime(path, description, run_dense, complete)
-    return Runtime(path, description, run, channels_last=channels_last)
+    return Runtime(path, metadata, run, end_to_end)

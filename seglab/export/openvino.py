@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest way on x86 processors. A folder with graph (.xml), weights (.bin) and description."""
+"""OpenVINO: the fastest way on x86 CPUs. A folder with graph (.xml), weights (.bin) and metadata."""
 
 from __future__ import annotations
 
@@ -14,34 +14,48 @@ import torch
 from torch import Tensor
 
 from seglab.errors import SeglabError
-from seglab.export import foreign, onnx
-from seglab.export.description import Description, read_beside, write_beside
-from seglab.export.formats import require
+from seglab.export import onnx
+from seglab.export.foreign_tensors import fit_to_graph, is_channels_last
+from seglab.export.metadata import ModelMetadata, read_sidecar, write_sidecar
+from seglab.export.packages import require
 from seglab.export.runtime import Runtime
 from seglab.model.yolo11 import YOLO11Seg
 
+SUFFIX = "_openvino_model"
+PRECISIONS = ("fp32", "fp16", "int8")
+DYNAMIC = True
+
 GRAPH = "model.xml"
 
-describe = write_beside
+write_metadata = write_sidecar
 
 
-def write(model: YOLO11Seg, path: Path, description: Description, calibration: Iterable[Tensor] = ()) -> None:
-    """Translate the ONNX file of the same model; its int8 version when the description says so."""
+def needs() -> dict[str, str]:
+    return {"openvino": "openvino"}
+
+
+def runs_here() -> bool:
+    return True
+
+
+def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
+    """Translate the ONNX file of the same model; its int8 version when the metadata says so."""
     package = _package()
     path.mkdir(parents=True, exist_ok=True)
+    half = metadata.precision == "fp16"
+    onnx_metadata = replace(metadata, precision="fp32") if half else metadata  # halved below, by OpenVINO itself
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.onnx"
-        half = description.precision == "fp16"
-        onnx.write(model, source, replace(description, precision="fp32") if half else description, calibration)
+        onnx.write(model, source, onnx_metadata, calibration)
         graph = package.Core().read_model(source)
         package.save_model(graph, path / GRAPH, compress_to_fp16=half)
-    describe(path, description)
+    write_metadata(path, metadata)
 
 
 def load(path: Path) -> Runtime:
     """Run the folder on the CPU on as many threads as torch uses.
 
-    Arithmetic is float32, asked for by name: on processors that can, OpenVINO would otherwise choose bfloat16 and be
+    Arithmetic is float32, asked for by name: on CPUs that can, OpenVINO would otherwise choose bfloat16 and be
     off by tens of pixels without a word.
     """
     package = _package()
@@ -50,25 +64,30 @@ def load(path: Path) -> Runtime:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    core, graph_file = package.Core(), find_graph(path)
+    core = package.Core()
+    graph_file = find_graph(path)
     try:
         graph = core.read_model(graph_file)
         compiled = core.compile_model(graph, "CPU", settings)
     except RuntimeError as error:
-        raise SeglabError(f"openvino cannot read {path} ({str(error).splitlines()[0]}): export it again") from None
-    description, channels_last = read_beside(path), False
-    if description.is_foreign:
-        images_shape, *shapes = (_shape(end) for end in (compiled.input(0), *compiled.outputs))
-        description = foreign.fit_to_graph(description, images_shape, shapes)
+        reason = str(error).splitlines()[0]
+        raise SeglabError(f"openvino cannot read {path} ({reason}): export it again") from None
+
+    metadata = read_sidecar(path)
+    channels_last = False
+    if metadata.is_foreign:
+        images_shape = _shape(compiled.input(0))
+        output_shapes = [_shape(output) for output in compiled.outputs]
+        metadata = fit_to_graph(metadata, images_shape, output_shapes)
+        channels_last = is_channels_last(images_shape)
         if graph.has_rt_info(["nncf", "quantization"]):  # the mark of OpenVINO's own quantizer
-            description = replace(description, precision="int8")
-        channels_last = foreign.is_channels_last(images_shape)
+            metadata = replace(metadata, precision="int8")
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         outputs = compiled([images.numpy()])
         return torch.from_numpy(outputs[0].copy()), torch.from_numpy(outputs[1].copy())
 
-    return Runtime(path, description, run, channels_last=channels_last)
+    return Runtime(path, metadata, run, channels_last=channels_last)
 
 
 def find_graph(folder: Path) -> Path:
@@ -78,19 +97,21 @@ def find_graph(folder: Path) -> Path:
     """
     if (folder / GRAPH).is_file():
         return folder / GRAPH
-    found = sorted(folder.glob("*.xml"))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    graphs = sorted(folder.glob("*.xml"))
+    if len(graphs) != 1:
+        names = ", ".join(path.name for path in graphs) or "none"
         raise SeglabError(f"{folder} must hold one .xml file, the graph, and holds {names}: export it again")
-    return found[0]
+    return graphs[0]
 
 
-def _shape(end: Any) -> list[int | None]:
+def _shape(port: Any) -> list[int | None]:
     """The shape of an input or output; None for what is free."""
-    return [None if side.is_dynamic else side.get_length() for side in end.get_partial_shape()]
+    return [None if side.is_dynamic else side.get_length() for side in port.get_partial_shape()]
 
 
 def _package() -> ModuleType:
-    # Its companion reports usage to its maker unless told otherwise; without the companion, nothing is sent.
-    sys.modules.setdefault("openvino_telemetry", None)
-    return require("openvino", "openvino")
+    # Its companion reports usage to its maker unless told otherwise. None in sys.modules is how Python marks a module
+    # that cannot be imported, and without the companion nothing is sent.
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault("openvino_telemetry", None)
+    return require("openvino", needs()["openvino"])

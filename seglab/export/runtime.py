@@ -1,8 +1,8 @@
-"""Runs exported files. Every format ends in the same callable, which prediction and validation take as the network."""
+"""An exported file, opened. Every format ends in the same callable, which predicts and validates like the network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,92 +10,90 @@ import torch
 from torch import Tensor
 
 from seglab.errors import SeglabError
-from seglab.export import foreign
-from seglab.export.description import Description
-from seglab.export.formats import FORMATS, format_of, model_path, module_of
-from seglab.inference.predictor import Forward
-from seglab.wording import counted
+from seglab.export.foreign_tensors import to_seglab_layout
+from seglab.export.metadata import ModelMetadata
+from seglab.wording import pluralize
 
-Complete = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+# One call of a file: images (B, 3, H, W) -> its outputs as they are.
+Run = Callable[[Tensor], Sequence[Tensor]]
+# image (h, w, 3) uint8 RGB -> boxes (N, 4), scores (N,), classes (N,) and, where the file has them, masks (N, h, w).
+EndToEndRun = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 class Runtime:
-    """An exported file, loaded. `run` is the format's own call; `forward` adds what all formats need around it.
+    """An exported file, opened. `run` is the format's own call; `forward` adds what all formats need around it.
 
-    A file of another tool may take and give tensors of other layouts, which `forward` turns into ours; channels_last:
-    its input is (B, H, W, 3).
-    names: class id -> name. batch: images a call, where shapes are fixed. size: the only (height, width) the file
-    takes, or None when any multiple of 32 will do.
-    complete: of an end-to-end file, image (h, w, 3) uint8 RGB -> boxes, scores, classes and masks; None of others.
+    names: class id -> name.
+    batch: images per call, where shapes are fixed.
+    size: the only (height, width) the file takes, or None when any multiple of 32 will do.
+    end_to_end: of an end-to-end file, image (h, w, 3) uint8 RGB -> boxes, scores, classes and masks; None otherwise.
+    channels_last: the file of another tool takes images (B, H, W, 3); `forward` takes (B, 3, H, W) all the same.
     """
 
     def __init__(
         self,
         path: str | Path,
-        description: Description,
-        run: Forward,
-        complete: Complete | None = None,
+        metadata: ModelMetadata,
+        run: Run,
+        end_to_end: EndToEndRun | None = None,
         channels_last: bool = False,
     ):
-        self.path, self.description, self.run, self.complete = Path(path), description, run, complete
+        self.path = Path(path)
+        self.metadata = metadata
+        self.run = run
+        self.end_to_end = end_to_end
         self.channels_last = channels_last
-        self.names, self.batch = description.names, description.batch
-        self.size = None if description.dynamic else description.size
+        self.names = metadata.names
+        self.batch = metadata.batch
+        self.size = None if metadata.dynamic else metadata.size
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """images (B, 3, H, W) float in 0..1 -> predictions (B, 4 + C + 32, A), prototypes (B, 32, H/4, W/4).
 
         Any batch size: a file with a fixed one is called as often as needed. Outputs are float32 on the images' device.
+        Errors: SeglabError for images of a size that the file does not take.
         """
-        if self.size and tuple(images.shape[2:]) != self.size:
+        size = tuple(images.shape[2:])
+        if self.size and size != self.size:
             raise SeglabError(
-                f"{self.path} was exported for {self.size} (height, width), not {tuple(images.shape[2:])}: "
-                "letterbox to that size, or export with dynamic=True"
+                f"{self.path} was exported for {self.size} (height, width), not {size}: letterbox to that size, or "
+                "export with dynamic=True"
             )
         inputs = images.detach().to("cpu", torch.float32).contiguous()
-        if self.description.dynamic:
-            outputs = self._run(inputs)
+        if self.metadata.dynamic:
+            predictions, prototypes = self._run(inputs)
         else:
-            outputs = tuple(torch.cat(parts) for parts in zip(*map(self._run_padded, inputs.split(self.batch))))
-        return tuple(output.to(images.device, torch.float32) for output in outputs)
+            parts = [self._run_padded(group) for group in inputs.split(self.batch)]
+            predictions = torch.cat([part[0] for part in parts])
+            prototypes = torch.cat([part[1] for part in parts])
+        return predictions.to(images.device, torch.float32), prototypes.to(images.device, torch.float32)
 
     @property
     def imgsz(self) -> int | tuple[int, int]:
         """What prediction and validation letterbox to: the only size, or the long side where any size will do."""
-        return self.size or max(self.description.size)
+        return self.size or max(self.metadata.size)
 
     @property
     def summary(self) -> str:
-        """What the file is and where it comes from, in a line."""
-        height, width = self.description.size
+        """What the file is and where it comes from, in one line."""
+        height, width = self.metadata.size
         size = "any size" if self.size is None else f"{height} x {width}"
-        return f"{self.path.name}: {counted(len(self.names), 'class')}, {size}, {self.description.origin}"
+        return f"{self.path.name}: {pluralize(len(self.names), 'class')}, {size}, {self.metadata.origin}"
 
-    def _run(self, images: Tensor) -> tuple[Tensor, ...]:
+    def _run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """One call of the file, in its own layout and back from it."""
-        if not self.description.is_foreign:
-            return self.run(images)
+        if not self.metadata.is_foreign:
+            predictions, prototypes = self.run(images)
+            return predictions, prototypes
         height, width = images.shape[2:]
-        outputs = self.run(images.permute(0, 2, 3, 1).contiguous() if self.channels_last else images)
-        return foreign.arrange(outputs, len(self.names), height, width, self.channels_last)
+        inputs = images.permute(0, 2, 3, 1).contiguous() if self.channels_last else images
+        return to_seglab_layout(self.run(inputs), len(self.names), height, width, self.channels_last)
 
-    def _run_padded(self, images: Tensor) -> tuple[Tensor, ...]:
+    def _run_padded(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """At most `batch` images through a file that takes exactly `batch`."""
-        missing = self.batch - len(images)
-        padded = torch.cat((images, images.new_zeros(missing, *images.shape[1:]))) if missing else images
-        return tuple(output[: len(images)] for output in self._run(padded))
-
-
-def load_runtime(path: str | Path) -> Runtime:
-    """Load an exported file, choosing by its name.
-
-    Errors: FileNotFoundError; SeglabError for an unknown format, a missing package, a damaged or undescribed file.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no exported model at {path}: check the path")
-    row = format_of(path)
-    if row is None:
-        known = ", ".join(f"*{row.suffix}" for row in FORMATS.values())
-        raise SeglabError(f"{path} has no name of an exported model: seglab runs {known}")
-    return module_of(row).load(model_path(path))
+        count = len(images)
+        if count < self.batch:
+            padding = images.new_zeros(self.batch - count, *images.shape[1:])
+            images = torch.cat((images, padding))
+        predictions, prototypes = self._run(images)
+        return predictions[:count], prototypes[:count]

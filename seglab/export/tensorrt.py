@@ -1,27 +1,45 @@
-"""TensorRT: the fastest way on NVIDIA's cards. An engine fits one kind of card and one TensorRT version only."""
+"""TensorRT: the fastest way on NVIDIA GPUs. An engine fits one GPU architecture and one TensorRT version only."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.export import onnx
-from seglab.export.description import Description
-from seglab.export.formats import require
+from seglab.export.metadata import ModelMetadata
+from seglab.export.packages import require
 from seglab.export.runtime import Runtime
+from seglab.files import atomic_write
 from seglab.model.yolo11 import YOLO11Seg
 
-LENGTH_BYTES = 4  # the file begins with the length of the description, then its JSON, then the engine
-LARGEST = 4  # a dynamic engine takes up to so many times the described batch a call, and sides up to twice as long
+SUFFIX = ".engine"
+PRECISIONS = ("fp32", "fp16")
+DYNAMIC = True
+
+LENGTH_BYTES = 4  # the file begins with the length of the metadata, then its JSON, then the engine
+MAX_BATCH_FACTOR = 4  # a dynamic engine takes up to so many times the batch of its metadata per call,
+MAX_SIDE_FACTOR = 2  # and sides up to so many times as long
+MIN_SIDE = 32
+OUTPUTS = ("predictions", "prototypes")
 
 
-def write(model: YOLO11Seg, path: Path, description: Description) -> None:
-    """Build an engine from the ONNX file of the same model, on the card it shall run on.
+def needs() -> dict[str, str]:
+    return {"tensorrt": "tensorrt"}
+
+
+def runs_here() -> bool:
+    return torch.cuda.is_available()
+
+
+def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
+    """Build an engine from the ONNX file of the same model, on the GPU that will run it.
 
     The network is strongly typed: float16 is where that file says so, and nowhere else.
     """
@@ -32,83 +50,94 @@ def write(model: YOLO11Seg, path: Path, description: Description) -> None:
     parser = trt.OnnxParser(network, logger)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.onnx"
-        onnx.write(model, source, description)
+        onnx.write(model, source, metadata)
         if not parser.parse(source.read_bytes()):
-            raise SeglabError(f"TensorRT cannot read the ONNX graph: {parser.get_error(0)}")
+            raise SeglabError(
+                f"TensorRT cannot read the ONNX graph ({parser.get_error(0)}): use another version of tensorrt, or "
+                "export format=onnx"
+            )
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32
-    if description.dynamic:
-        batch, (height, width) = description.batch, description.size
+    if metadata.dynamic:
+        batch, (height, width) = metadata.batch, metadata.size
+        smallest = (1, 3, MIN_SIDE, MIN_SIDE)
+        largest = (MAX_BATCH_FACTOR * batch, 3, MAX_SIDE_FACTOR * height, MAX_SIDE_FACTOR * width)
         profile = builder.create_optimization_profile()
-        least, most = (1, 3, 32, 32), (LARGEST * batch, 3, 2 * height, 2 * width)
-        profile.set_shape("images", least, (batch, 3, height, width), most)
+        profile.set_shape("images", smallest, (batch, 3, height, width), largest)
         config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise SeglabError("TensorRT could not build the engine; its messages above say why")
-    _save(path, description, bytes(engine))
+        raise SeglabError(
+            "TensorRT could not build the engine: its messages above say why; format=onnx works without it"
+        )
+    _save(path, metadata, bytes(engine))
 
 
-def describe(path: Path, description: Description) -> None:
-    """Replace what the file says about itself."""
-    _save(path, description, _read(path)[1])
+def write_metadata(path: Path, metadata: ModelMetadata) -> None:
+    """Replace the metadata of the file."""
+    _, engine = _read(path)
+    _save(path, metadata, engine)
 
 
 def load(path: Path) -> Runtime:
-    """Run the engine on the first card. Errors: SeglabError when it was built for another card or version.
+    """Run the engine on the first GPU. Errors: SeglabError when it was built for another GPU or version.
 
     So does the call, for sides that a dynamic engine was not built for.
     """
     trt = _package()
-    description, engine_bytes = _read(path)
+    metadata, engine_bytes = _read(path)
     engine = trt.Runtime(trt.Logger(trt.Logger.ERROR)).deserialize_cuda_engine(engine_bytes)
     if engine is None:
-        raise SeglabError(f"{path} was built for another card or TensorRT version: export it again on this machine")
+        raise SeglabError(f"{path} was built for another GPU or TensorRT version: export it again on this machine")
     context = engine.create_execution_context()
 
-    def call(images: Tensor) -> list[Tensor]:
+    def call(images: Tensor) -> tuple[Tensor, ...]:
         if not context.set_input_shape("images", tuple(images.shape)):
-            height, width = description.size
+            height, width = (MAX_SIDE_FACTOR * side for side in metadata.size)
             raise SeglabError(
-                f"{path} takes up to {2 * height} x {2 * width} pixels, not {images.shape[2]} x {images.shape[3]}: "
-                "predict with a smaller imgsz, or export with a larger one"
+                f"{path} takes up to {height} x {width} pixels, not {images.shape[2]} x {images.shape[3]}: predict "
+                "with a smaller imgsz, or export with a larger one"
             )
         context.set_tensor_address("images", images.data_ptr())
-        outputs = []
-        for name in ("predictions", "prototypes"):
-            outputs.append(torch.empty(tuple(context.get_tensor_shape(name)), device="cuda"))
-            context.set_tensor_address(name, outputs[-1].data_ptr())
+        outputs = {name: torch.empty(tuple(context.get_tensor_shape(name)), device="cuda") for name in OUTPUTS}
+        for name, output in outputs.items():
+            context.set_tensor_address(name, output.data_ptr())
         stream = torch.cuda.current_stream()
-        done = context.execute_async_v3(stream.cuda_stream)
+        succeeded = context.execute_async_v3(stream.cuda_stream)
         stream.synchronize()
-        if not done:
+        if not succeeded:
             raise SeglabError(f"TensorRT could not run {path}, its messages above say why: export it again")
-        return outputs
+        return tuple(outputs.values())
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
-        calls = map(call, images.cuda().split(LARGEST * description.batch))
-        predictions, prototypes = map(torch.cat, zip(*calls))
+        groups = images.cuda().split(MAX_BATCH_FACTOR * metadata.batch)
+        parts = [call(group) for group in groups]
+        predictions = torch.cat([part[0] for part in parts])
+        prototypes = torch.cat([part[1] for part in parts])
         return predictions, prototypes
 
-    return Runtime(path, description, run)
+    return Runtime(path, metadata, run)
 
 
-def _package():
-    if not torch.cuda.is_available():
-        raise SeglabError("format=engine needs an NVIDIA card: export to onnx here, and to engine where it shall run")
-    return require("tensorrt", "tensorrt")
+def _package() -> Any:
+    if not runs_here():
+        raise SeglabError(
+            "format=engine needs an NVIDIA GPU: export to onnx here, and to engine on the machine that runs it"
+        )
+    return require("tensorrt", needs()["tensorrt"])
 
 
-def _save(path: Path, description: Description, engine: bytes) -> None:
-    text = json.dumps(description.to_strings()).encode()
-    path.write_bytes(len(text).to_bytes(LENGTH_BYTES, "little") + text + engine)
+def _save(path: Path, metadata: ModelMetadata, engine: bytes) -> None:
+    text = json.dumps(metadata.to_strings()).encode()
+    length = len(text).to_bytes(LENGTH_BYTES, "little")
+    atomic_write(path, length + text + engine)
 
 
-def _read(path: Path) -> tuple[Description, bytes]:
+def _read(path: Path) -> tuple[ModelMetadata, bytes]:
     data = path.read_bytes()
-    end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "little")
+    metadata_ends = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "little")
     try:
-        strings = json.loads(data[LENGTH_BYTES:end])
+        strings = json.loads(data[LENGTH_BYTES:metadata_ends])
     except ValueError:
-        raise SeglabError(f"{path} does not begin with a description: export it again with seglab") from None
-    return Description.from_strings(strings, str(path)), data[end:]
+        raise SeglabError(f"{path} does not begin with metadata: export it again with seglab") from None
+    return ModelMetadata.from_strings(strings, str(path)), data[metadata_ends:]

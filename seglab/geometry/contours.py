@@ -24,6 +24,7 @@ def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
 
     Gives solid rings (positive area) and holes (negative) with vertices at the corners only; `raster.fill` of them is
     the mask again, exactly. Pixels that touch at a corner belong to different rings. An empty mask gives no ring.
+    `mask_to_rings_reference` is the plain way to the same rings.
     """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -41,6 +42,7 @@ def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
     code = pixels[above] * TOP_LEFT + pixels[above + 1] * TOP_RIGHT
     code += pixels[below] * BOTTOM_LEFT + pixels[below + 1] * BOTTOM_RIGHT
 
+    # A corner of two rings is listed twice, as a corner of either.
     falling, rising = code == FALLING, code == RISING
     copies = 1 + (falling | rising)
     last = np.cumsum(copies) - 1
@@ -49,17 +51,52 @@ def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
     code[last[rising] - 1], code[last[rising]] = BOTTOM_LEFT, TOP_RIGHT
 
     # The next corner of the ring is the next or previous one of the row, or of the column.
+    #
+    #     a --right--> b        rows are in order already; for columns, corners are sorted by (x, y)
+    #     ^            |
+    #     up          down
+    #     |            v
+    #     d <--left--- c
     is_below = (code == BOTTOM_LEFT) | (code == BOTTOM_RIGHT)  # decides only between two copies of one corner
     by_column = np.lexsort((is_below, y, x))
-    place = np.empty_like(by_column)
-    place[by_column] = np.arange(len(place))
+    rank = np.empty_like(by_column)  # of each corner in `by_column`
+    rank[by_column] = np.arange(len(rank))
     leaves = LEAVES[code]
     following = np.arange(len(code)) + (leaves == RIGHT) - (leaves == LEFT)
     vertical = np.flatnonzero((leaves == UP) | (leaves == DOWN))
-    following[vertical] = by_column[place[vertical] + np.where(leaves[vertical] == DOWN, 1, -1)]
+    following[vertical] = by_column[rank[vertical] + np.where(leaves[vertical] == DOWN, 1, -1)]
 
     vertices = np.stack((x + (x0 + left), y + (y0 + top)), axis=1).astype(np.float64)
     return [vertices[ring] for ring in _cycles(following.tolist())]
+
+
+def mask_to_rings_reference(mask: np.ndarray) -> list[Ring]:
+    """`mask_to_rings` edge by edge: collect the sides of set pixels that border on unset ones, and walk along them.
+
+    Sides are (x, y, dx, dy): where one starts, and which way it leads, clockwise around its pixel.
+    """
+    framed = np.pad(mask, 1)
+    sides = set()
+    for y, x in np.argwhere(mask).tolist():
+        above, right, below, left = framed[y, x + 1], framed[y + 1, x + 2], framed[y + 2, x + 1], framed[y + 1, x]
+        around = [(x, y, 1, 0, above), (x + 1, y, 0, 1, right), (x + 1, y + 1, -1, 0, below), (x, y + 1, 0, -1, left)]
+        sides |= {side[:4] for side in around if not side[4]}
+    rings = []
+    waiting = set(sides)
+    while waiting:
+        side = next(iter(waiting))
+        ring = []
+        while side in waiting:
+            waiting.remove(side)
+            x, y, dx, dy = side
+            x, y = x + dx, y + dy
+            # A right turn stays with the same pixel, straight on and left lead to its neighbours.
+            onward = [(x, y, -dy, dx), (x, y, dx, dy), (x, y, dy, -dx)]
+            side = next(each for each in onward if each in sides)
+            if side[2:] != (dx, dy):
+                ring.append((x, y))
+        rings.append(np.array(ring, dtype=np.float64))
+    return rings
 
 
 def _cycles(following: list[int]) -> list[list[int]]:

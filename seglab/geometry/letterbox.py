@@ -1,7 +1,19 @@
-"""The letterbox: one affine map between a photo's own pixels and the network's input.
+"""The letterbox: one affine map between an image's own pixels and the network's input.
 
-Training, validation, prediction, every export and the numpy decoder use this one map, which is what makes their
-numbers equal. Coordinates are continuous (a pixel's centre lies at .5), so points and pixels agree exactly.
+        image frame                          letterbox frame
+                                       +---------------------+ ^
+    (0,0)+------------------+          |  grey, pad top      | |
+         |                  |          +---------------------+ |
+         |      image       |  ---->   |  image, scaled to   | | size
+         |                  |          |  `resized`          | |
+         +------------------+(w,h)     +---------------------+ |
+                                       |  grey               | |
+                                       +---------------------+ v
+
+Training, validation, prediction, the parity check of every export and the numpy decoder use this map, which is what
+makes their numbers equal. (An exported file that takes images of any size carries the same map written in its own
+operations; the numpy decoder, which imports nothing but numpy, its own copy. Tests hold both to this one.)
+Coordinates are continuous (a pixel's centre lies at .5), so points and pixels agree exactly.
 """
 
 from __future__ import annotations
@@ -14,6 +26,8 @@ import cv2
 import numpy as np
 import torch
 
+from seglab.sizes import STRIDE, Size
+
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
 PADDING_GREY = 114  # the value YOLO networks have been trained with around their images
 
@@ -22,12 +36,12 @@ PADDING_GREY = 114  # the value YOLO networks have been trained with around thei
 class Letterbox:
     """Where an image lies inside the network's input. All sizes are (height, width) in pixels.
 
-    image_size: the photo; size: the letterboxed input; resized: the photo's size inside it; pad: (top, left) border.
+    image_size: the image; size: the letterboxed input; resized: the image's size inside it; pad: (top, left) border.
     """
 
-    image_size: tuple[int, int]
-    size: tuple[int, int]
-    resized: tuple[int, int]
+    image_size: Size
+    size: Size
+    resized: Size
     pad: tuple[int, int]
 
     @property
@@ -78,42 +92,41 @@ class Letterbox:
         return np.array(scale, dtype=like.dtype), np.array(offset, dtype=like.dtype)
 
 
-def letterbox(image_size: tuple[int, int], size: tuple[int, int]) -> Letterbox:
-    """Fit an image into `size`, keeping its proportions, centred. All sizes are (height, width) in pixels.
+def letterbox(image_size: Size, size: Size) -> Letterbox:
+    """Fit an image into `size` with the same scale both ways, centred between equal borders.
 
-    Errors: ValueError for an empty size.
+    Errors: ValueError where a side has no pixel.
     """
     if min(*image_size, *size) < 1:
         raise ValueError(f"cannot letterbox an image of {image_size} into {size}: every side must be at least 1 pixel")
     return _fit(image_size, size, min(size[0] / image_size[0], size[1] / image_size[1]))
 
 
-def smallest_letterbox(image_size: tuple[int, int], longest: int, stride: int = 32) -> Letterbox:
+def smallest_letterbox(image_size: Size, longest: int, stride: int = STRIDE) -> Letterbox:
     """The least padding: long side `longest`, the short side rounded up to a multiple of `stride`, as predict uses."""
     ratio = longest / max(image_size)
-    size = tuple(-(-max(1, round(side * ratio)) // stride) * stride for side in image_size)
-    return _fit(image_size, size, ratio)
+    height, width = (-(-max(1, round(side * ratio)) // stride) * stride for side in image_size)
+    return _fit(image_size, (height, width), ratio)
 
 
-def loader_letterbox(
-    image_size: tuple[int, int], limit: tuple[int, int], size: tuple[int, int] | None = None
-) -> Letterbox:
+def loader_letterbox(image_size: Size, limit: Size, size: Size | None = None) -> Letterbox:
     """What training and validation on a dataset use: fit into `limit`, sides rounded up, centred in `size`.
 
     size: the common size of a batch; None leaves the image without a border. Data loaders of YOLO tools round up where
-    prediction rounds to the nearest pixel; with another rounding their figures would not be reached to the digit.
+    prediction rounds to the nearest pixel; with another rounding their values would not be reached to the digit.
     """
     ratio = min(limit[0] / image_size[0], limit[1] / image_size[1])
-    resized = tuple(min(math.ceil(side * ratio), most) for side, most in zip(image_size, limit))
-    return _centre(image_size, size or resized, resized)
+    height = min(math.ceil(image_size[0] * ratio), limit[0])
+    width = min(math.ceil(image_size[1] * ratio), limit[1])
+    return _centre(image_size, size or (height, width), (height, width))
 
 
-def _fit(image_size: tuple[int, int], size: tuple[int, int], ratio: float) -> Letterbox:
-    resized = tuple(max(1, min(round(side * ratio), most)) for side, most in zip(image_size, size))
-    return _centre(image_size, size, resized)
+def _fit(image_size: Size, size: Size, ratio: float) -> Letterbox:
+    height, width = (max(1, min(round(side * ratio), limit)) for side, limit in zip(image_size, size))
+    return _centre(image_size, size, (height, width))
 
 
-def _centre(image_size: tuple[int, int], size: tuple[int, int], resized: tuple[int, int]) -> Letterbox:
+def _centre(image_size: Size, size: Size, resized: Size) -> Letterbox:
     # An odd border leaves its extra pixel at the bottom and right: the small bias decides the tie so.
-    pad = tuple(max(0, round((outer - side) / 2 - 0.1)) for side, outer in zip(resized, size))
-    return Letterbox(tuple(image_size), size, resized, pad)
+    top, left = (max(0, round((outer - inner) / 2 - 0.1)) for inner, outer in zip(resized, size))
+    return Letterbox((image_size[0], image_size[1]), size, resized, (top, left))

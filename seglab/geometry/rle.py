@@ -1,22 +1,29 @@
 """COCO run-length masks: {"size": [height, width], "counts": bytes}, the currency of full-resolution masks.
 
-Runs go down the columns and start with the zeros. A crop of a large picture becomes an RLE, and back, and polygons
-become one, without the large picture's mask ever being made.
+Runs go down the columns and start with the zeros:
+
+    0 1 1
+    1 1 0      down the columns: 0 1 0, 1 1 0, 1 0 0   ->   counts 1, 1, 1, 2, 1, 1, 2
+    0 0 0
+
+A crop of a large image becomes an RLE, and back, and polygons become one, without the large image's mask ever being
+made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco
 
 from seglab.geometry.polygons import Ring, clip_rings, ring_area
 
-Rle = dict
+Rle = dict[str, Any]
 FAR = 100_000  # pixels: COCO's rasteriser walks along every edge by fifths of a pixel, along one of 1e9 for hours
 ZERO = 48  # the character that packs a zero
-LONGEST = 7  # groups of a packed count: 35 bits
+MAX_GROUPS = 7  # of a packed count: 35 bits
 
 
 def encode(mask: np.ndarray) -> Rle:
@@ -32,7 +39,7 @@ def decode(rle: Rle) -> np.ndarray:
 def compress(rle: Rle) -> Rle:
     """The RLE with counts as bytes: takes bytes, which are trusted, the string a JSON holds, or a plain list.
 
-    Errors: ValueError when the counts of a string or list are no runs that add up to the picture's pixels.
+    Errors: ValueError when the counts of a string or list are no runs that add up to the image's pixels.
     """
     if isinstance(rle["counts"], bytes):
         return rle
@@ -61,29 +68,63 @@ def counts_of(rle: Rle) -> np.ndarray:
 def packed_areas(strings: Sequence[str], pixels: int) -> np.ndarray:
     """Areas (strings,) int64 of packed RLEs, all at once: one by one, half a million take longer than their evaluation.
 
-    Errors: ValueError when the counts of one are no runs that add up to `pixels`.
+    `packed_areas_reference` is the plain way to the same. Errors: ValueError when the counts of one are no runs that
+    add up to `pixels`.
     """
     if not len(strings):
         return np.zeros(0, dtype=np.int64)
     numbers, ends = _packed_numbers(strings)
     starts = np.append(0, ends[:-1])
+    # The first count of each string is set aside: the third is no difference to it.
     first = numbers[starts]
-    numbers[starts] = 0  # the third count is no difference to the first
-    least, sums = first.copy(), np.zeros((2, len(strings)), dtype=np.int64)
-    for place in (0, 1):  # every second number, of all strings in a row, is the step from one count to the next
-        # One of the two rows of numbers holds the even counts of a string that starts at an even place, and the odd
-        # ones of another.
-        running = np.append(0, np.cumsum(numbers[place::2]))
-        start, end = (starts + 1 - place) // 2, (ends + 1 - place) // 2
-        some = start < end
-        start, end = start[some], end[some]
-        before = running[start]  # what the strings before have left in the sum
-        least[some] = np.minimum(least[some], np.minimum.reduceat(running, start + 1) - before)
-        odd = (starts[some] + place) % 2
-        sums[odd, np.flatnonzero(some)] = np.add.reduceat(running, start + 1) - before * (end - start)
-    if (least < 0).any() or (first + sums.sum(axis=0) != pixels).any():
+    numbers[starts] = 0
+
+    # Every second number is the step from one count to the next but one. So of all strings in a row, running sums over
+    # the numbers at even places, and over those at odd places, are counts, once the sum that the strings before have
+    # left is taken off. One of the two rows holds the even counts of a string that starts at an even place, and the
+    # odd ones of another.
+    min_count = first.copy()
+    sums = np.zeros((2, len(strings)), dtype=np.int64)  # of each string's even counts (zeros) and odd counts (ones)
+    for parity in (0, 1):
+        running = np.append(0, np.cumsum(numbers[parity::2]))
+        start, end = (starts + 1 - parity) // 2, (ends + 1 - parity) // 2  # of each string, in this row
+        has_any = start < end
+        start, end = start[has_any], end[has_any]
+        left_before = running[start]
+        lowest = np.minimum.reduceat(running, start + 1) - left_before
+        min_count[has_any] = np.minimum(min_count[has_any], lowest)
+        is_odd = (starts[has_any] + parity) % 2
+        sums[is_odd, np.flatnonzero(has_any)] = np.add.reduceat(running, start + 1) - left_before * (end - start)
+
+    if (min_count < 0).any() or (first + sums.sum(axis=0) != pixels).any():
         raise ValueError(f"the counts of its RLE are no runs that add up to {pixels} pixels: it is damaged")
     return sums[1]
+
+
+def packed_areas_reference(strings: Sequence[str]) -> list[int]:
+    """`packed_areas` of sound strings, one by one: every second run, from the second on, is a run of ones."""
+    return [sum(unpack_reference(string)[1::2]) for string in strings]
+
+
+def unpack_reference(string: str) -> list[int]:
+    """The counts that COCO packs into a string, character by character; `counts_of` does it for all at once.
+
+    Each character holds 6 bits: 5 of a number, lowest first, and a flag for more to come. The highest bit of the last
+    one is the sign. From the fourth on, a number is the difference to the count before the previous one.
+    """
+    counts: list[int] = []
+    number, bits = 0, 0
+    for character in string:
+        group = ord(character) - ZERO
+        number |= (group & 31) << bits
+        bits += 5
+        if group & 32:
+            continue
+        if group & 16:
+            number -= 1 << bits
+        counts.append(number + counts[-2] if len(counts) > 2 else number)
+        number, bits = 0, 0
+    return counts
 
 
 def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -96,29 +137,30 @@ def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     string_ends = np.cumsum([len(each) for each in strings])
     groups = np.frombuffer("".join(strings).encode(errors="surrogatepass"), np.uint8)
     groups = groups - np.uint8(ZERO)  # what is less than ZERO becomes large, and so does what is no ASCII
-    last = groups < 32
-    if not all(strings) or not last[string_ends - 1].all() or groups.max() > 63:
+    is_last = groups < 32  # of its number
+    if not all(strings) or not is_last[string_ends - 1].all() or groups.max() > 63:
         raise ValueError("its RLE's string of counts ends in the middle, or has wrong characters: it is damaged")
-    ends = np.flatnonzero(last)
+    ends = np.flatnonzero(is_last)
     lengths = np.diff(ends, prepend=-1)
-    if lengths.max() > LONGEST:
+    if lengths.max() > MAX_GROUPS:
         raise ValueError("its RLE's string of counts holds a number of more than 35 bits: it is damaged")
+    # From the last group of each number, which has the sign, back to the first.
     numbers = (groups[ends] & 31).astype(np.int64)
     numbers -= (numbers & 16) << 1
-    for back in range(1, lengths.max()):
+    for back in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > back)
         numbers[longer] = (numbers[longer] << 5) + (groups[ends[longer] - back] & 31)
     return numbers, np.searchsorted(ends, string_ends)
 
 
 def crop_to_rle(x0: int, y0: int, crop: np.ndarray, height: int, width: int) -> Rle:
-    """A bool crop (h, w) whose top-left pixel is (x0, y0), nothing around it, as RLE of the (height, width) picture.
+    """A bool crop (h, w) whose top-left pixel is (x0, y0), nothing around it, as RLE of the (height, width) image.
 
-    Errors: ValueError when the crop reaches out of the picture.
+    Errors: ValueError when the crop reaches out of the image.
     """
     rows, columns = crop.shape
     if x0 < 0 or y0 < 0 or y0 + rows > height or x0 + columns > width:
-        raise ValueError(f"a crop of {rows} x {columns} at ({x0}, {y0}) reaches out of a {height} x {width} picture")
+        raise ValueError(f"a crop of {rows} x {columns} at ({x0}, {y0}) reaches out of a {height} x {width} image")
     framed = np.zeros(columns * (rows + 1) + 1, dtype=bool)  # column after column, each after one empty pixel
     framed[:-1].reshape(columns, rows + 1)[:, 1:] = crop.T
     column, row = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), rows + 1)  # starts and ends of runs, in turn
@@ -151,8 +193,8 @@ def rle_to_crop(rle: Rle) -> tuple[int, int, np.ndarray]:
         return 0, 0, np.zeros((0, 0), dtype=bool)
     (first, top), (last, bottom) = np.divmod(starts, height), np.divmod(ends - 1, height)
     x0, x1 = int(first[0]), int(last[-1]) + 1
-    across = (first != last).any()  # a run that goes on in the next column touches bottom and top
-    y0, y1 = (0, height) if across else (int(top.min()), int(bottom.max()) + 1)
+    goes_on = (first != last).any()  # a run that goes on in the next column touches bottom and top
+    y0, y1 = (0, height) if goes_on else (int(top.min()), int(bottom.max()) + 1)
     steps = np.zeros((x1 - x0) * (y1 - y0) + 1, dtype=np.int8)
     steps[(first - x0) * (y1 - y0) + top - y0] = 1
     steps[(last - x0) * (y1 - y0) + bottom - y0 + 1] -= 1
@@ -160,11 +202,11 @@ def rle_to_crop(rle: Rle) -> tuple[int, int, np.ndarray]:
 
 
 def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
-    """The mask COCO draws for an object in a (height, width) picture: the union of its solid rings, less its holes.
+    """The mask COCO draws for an instance in a (height, width) image: the union of its solid rings, less its holes.
 
     Every ring is drawn by pycocotools (even-odd, vertices rounded to fifths of a pixel); a pixel belongs to the
-    object where more solid rings than holes cover it, so an island inside a hole is kept. Rings that reach further
-    than FAR out of the picture are cut at its border before.
+    instance where more solid rings than holes cover it, so an island inside a hole is kept. Rings that reach further
+    than FAR out of the image are cut at its border before.
     """
     if any(ring.max() > FAR or ring.min() < -FAR for ring in rings):
         rings = clip_rings(rings, width, height)
@@ -172,13 +214,16 @@ def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
     signs = [1 if ring_area(ring) >= 0 else -1 for ring in rings]
     if drawn and min(signs) > 0:
         return coco.merge(drawn)
+    # Down the columns, every ring's runs step up at their start and down at their end (holes the other way round); the
+    # running sum is how many more solid rings than holes cover a pixel.
+    nothing = np.zeros(0, dtype=np.int64)
     edges = [_edges(rle) for rle in drawn]
-    places = np.concatenate([np.zeros(0, dtype=np.int64), *edges])
-    steps = np.concatenate([np.zeros(0, dtype=np.int64), *(np.resize((s, -s), len(e)) for s, e in zip(signs, edges))])
+    places = np.concatenate([nothing, *edges])
+    steps = np.concatenate([nothing, *(np.resize((sign, -sign), len(own)) for sign, own in zip(signs, edges))])
     order = np.argsort(places, kind="stable")
     places, depth = places[order], np.cumsum(steps[order])
-    settled = np.append(places[1:] != places[:-1], True)[: len(places)]  # all rings' steps at one place are taken
-    places, inside = places[settled], depth[settled] > 0
+    is_last_step = np.append(places[1:] != places[:-1], True)[: len(places)]  # of all rings' steps at one place
+    places, inside = places[is_last_step], depth[is_last_step] > 0
     return _from_edges(places[np.diff(inside, prepend=False)], height, width)
 
 

@@ -12,7 +12,7 @@ from seglab.model.head import RawOutput, anchor_points, boxes_from_distribution
 def decode(raw: RawOutput, height: int, width: int) -> Tensor:
     """Raw output for a letterboxed input of (height, width) -> predictions (B, 4 + C + 32, A), float32 or float64.
 
-    Rows: box centre x, centre y, width, height in letterbox pixels; C class probabilities; 32 mask coefficients.
+    Rows: box center x, center y, width, height in letterbox pixels; C class probabilities; 32 mask coefficients.
     Half precision ends here: in float16 a coordinate beyond 512 is known to half a pixel only.
     """
     dtype = torch.promote_types(raw.boxes.dtype, torch.float32)

@@ -1,7 +1,7 @@
-"""From prototypes and coefficients to masks at the image's own resolution, computed only where a box lets them be.
+"""From prototypes and coefficients to masks at the image's own resolution, computed only inside their boxes.
 
 A mask is the sign of a weighted sum of prototypes, read between the prototype cells by bilinear interpolation at the
-centre of every image pixel. Interpolation is linear and separable, so inside a window it is two small matrix products:
+center of every image pixel. Interpolation is linear and separable, so inside a window it is two small matrix products:
 (rows of the window x prototype rows) @ (prototype rows x columns) @ (prototype columns x columns of the window).
 
 Which pixels the window of a box holds depends on the targets that the weights were trained with. Hard targets reach one
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
 
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
 # By the targets of training: how far inside a box, from its left and top, its mask may begin, in input pixels.
@@ -40,7 +40,7 @@ def assemble(
 
 
 def check_mask_targets(given: str) -> None:
-    """Errors: SeglabError for anything but the two kinds of targets."""
+    """Errors: SeglabError for anything but the two types of targets."""
     if given not in INSET:
         raise SeglabError(f"mask_targets is {given!r}: choose one of {', '.join(INSET)}")
 
@@ -48,9 +48,9 @@ def check_mask_targets(given: str) -> None:
 def windows(boxes: np.ndarray, scale: tuple[float, float], mask_targets: str) -> np.ndarray:
     """Boxes (N, 4) xyxy in image pixels -> (N, 4) int: the first and past-last columns and rows that masks may have.
 
-    These are the pixels whose centres lie in the box, less INSET input pixels at its left and top. A box at the image's
-    left or top border keeps its first pixel, since the object goes on there. scale: (x, y) input pixels per
-    image pixel.
+    These are the pixels whose centers lie in the box, less INSET input pixels at its left and top. A box at the image's
+    left or top border keeps its first pixel, since the instance goes on there. scale: (x, y) input pixels per image
+    pixel.
     """
     inset = INSET[mask_targets] / np.array(scale, dtype=boxes.dtype)  # in image pixels
     first = boxes[:, :2] + np.minimum(boxes[:, :2], inset)
@@ -61,14 +61,16 @@ def windows(boxes: np.ndarray, scale: tuple[float, float], mask_targets: str) ->
 def weighted_sums(
     prototypes: Tensor, detections: Detections, letterbox: Letterbox, mask_targets: str = "soft"
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """What `assemble` thresholds, object by object: left, top and the sums (h, w) float32 in the box's window."""
+    """What `assemble` thresholds, mask by mask: left, top and the sums (h, w) float32 in the box's window."""
     cells = prototypes.detach().float().cpu().permute(1, 2, 0).numpy()  # (h, w, 32), as a network leaves them in memory
     coefficients = detections.coefficients.detach().float().cpu().numpy()
     boxes = letterbox.boxes_to_image(detections.boxes.detach().float()).cpu().numpy()
     corners = windows(boxes, letterbox.scale, mask_targets)
 
+    # Matrices that interpolate along each axis of the whole image; a window takes its rows of them.
     (height, width), (top, left), (scale_x, scale_y) = letterbox.image_size, letterbox.pad, letterbox.scale
-    cells_y, cells_x = prototypes.shape[1] / letterbox.size[0], prototypes.shape[2] / letterbox.size[1]
+    cells_y = prototypes.shape[1] / letterbox.size[0]  # cells per input pixel
+    cells_x = prototypes.shape[2] / letterbox.size[1]
     row_cell, rows = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)
     column_cell, columns = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)
     columns = np.ascontiguousarray(columns.T)  # (w, width)
@@ -77,6 +79,7 @@ def weighted_sums(
         if x1 <= x0 or y1 <= y0:
             yield x0, y0, np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=np.float32)
             continue
+        # Only the cells that pixels of the window read.
         in_reach_y = slice(row_cell[y0], row_cell[y1 - 1] + 2)
         in_reach_x = slice(column_cell[x0], column_cell[x1 - 1] + 2)
         logit = cells[in_reach_y, in_reach_x] @ own
@@ -84,10 +87,10 @@ def weighted_sums(
 
 
 def interpolation(pixels: int, cells: int, scale: float, offset: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bilinear interpolation along one axis as a matrix: the centre of pixel p lies at (p + .5) * scale + offset cells.
+    """Bilinear interpolation along one axis as a matrix: the center of pixel p lies at (p + .5) * scale + offset cells.
 
     Returns the first of the two cells each pixel reads (pixels,) and the weights (pixels, cells) float32, whose rows
-    sum to 1. Cell centres lie at .5; beyond the outer ones the edge value continues (align_corners=False).
+    sum to 1. Cell centers lie at .5; beyond the outer ones the edge value continues (align_corners=False).
     """
     position = np.clip((np.arange(pixels) + 0.5) * scale + offset - 0.5, 0, cells - 1)
     first = np.minimum(position.astype(int), max(cells - 2, 0))

@@ -1,103 +1,80 @@
-"""The way from a source to results: read, letterbox, run the network, bring what it says into the picture's frame."""
+"""From a source to results: read, letterbox, run the network, bring its predictions into the image frame."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.errors import SeglabError, fit_types, keep_within
+from seglab.config import PredictConfig
+from seglab.device import images_to_float
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
-from seglab.inference.masks import assemble, check_mask_targets
+from seglab.inference.masks import assemble
+from seglab.inference.nms import Detections, suppress
 from seglab.inference.results import Boxes, Masks, Results
-from seglab.inference.source import Frame, batches, load
-from seglab.inference.suppress import Detections, suppress
-from seglab.runs import place
+from seglab.inference.sources import SourceImage, batches, load
+from seglab.sizes import STRIDE
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
-STRIDE = 32  # the network takes sides that are multiples of this
-BOUNDS = {"conf": (0, 1), "iou": (0, 1), "max_det": (1, inf), "batch": (1, inf)}
-
-
-@dataclass
-class PredictConfig:
-    """What predict may be told, under its usual names."""
-
-    conf: float = 0.25  # lowest score
-    iou: float = 0.7  # overlap above which the poorer of two boxes goes
-    imgsz: int | tuple[int, int] = 640  # long side in pixels, or (height, width)
-    max_det: int = 300  # most instances on a picture
-    classes: list[int] | int | None = None  # only these class ids
-    agnostic_nms: bool = False  # boxes of different classes suppress each other too
-    batch: int = 1  # pictures in one run of the network
-    rect: bool = True  # pad pictures of one shape as little as possible; False: to a square always
-    half: bool = False  # give the network float16
-    device: str | torch.device = "cpu"  # where the network expects its images
-    vid_stride: int = 1  # of a video, every how many-th frame
-    mask_targets: str = "soft"  # what the weights were trained with, soft or hard: decides where masks may begin
-
-    def __post_init__(self):
-        fit_types(self, but=("device", "classes"))
-        keep_within(self, {**BOUNDS, "vid_stride": (1, inf)})
-        check_mask_targets(self.mask_targets)
-        sides = (self.imgsz,) if isinstance(self.imgsz, int) else tuple(self.imgsz)
-        if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise SeglabError(f"imgsz must be one size or (height, width) in pixels, not {self.imgsz}")
-        sides = tuple(-(-side // STRIDE) * STRIDE for side in sides)  # rounded up to what the network takes
-        self.imgsz = sides[0] if len(sides) == 1 else sides
-        if self.classes is not None:
-            try:
-                self.classes = [int(kind) for kind in np.atleast_1d(self.classes)]
-            except (TypeError, ValueError):
-                raise SeglabError(f"classes must be class ids, as in classes=[0, 2], not {self.classes!r}") from None
 
 
 def predict(
-    forward: Forward, source: Any, config: PredictConfig, names: dict[int, str] | Sequence[str]
+    forward: Forward,
+    source: Any,
+    config: PredictConfig,
+    names: dict[int, str] | Sequence[str],
+    device: str | torch.device = "cpu",
 ) -> Iterator[Results]:
-    """Yield the Results of every picture of `source` (see source.load), reading and computing batch by batch.
+    """Yield the Results of every image of `source` (see sources.load), reading and computing batch by batch.
 
     forward: the network or an exported file behind one signature: float images (B, 3, H, W), RGB in 0..1, letterboxed,
-    to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name.
+    to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name; device: where
+    `forward` expects its images.
     """
     names = names if isinstance(names, dict) else dict(enumerate(names))
-    for frames in batches(load(source, config.vid_stride), config.batch):
-        yield from predict_batch(forward, frames, config, names)
+    for images in batches(load(source, config.vid_stride), config.batch):
+        yield from predict_batch(forward, images, config, names, device)
 
 
 @torch.no_grad()  # not inference mode, whose tensors users could not change in place
 def predict_batch(
-    forward: Forward, frames: Sequence[Frame], config: PredictConfig, names: dict[int, str]
+    forward: Forward,
+    images: Sequence[SourceImage],
+    config: PredictConfig,
+    names: dict[int, str],
+    device: str | torch.device = "cpu",
 ) -> list[Results]:
-    """One run of the network over `frames` -> one Results a frame."""
-    clock = Clock(config.device)
-    letterboxes = fit([frame.image.shape[:2] for frame in frames], config.imgsz, config.rect)
-    images = to_tensor([box.apply(frame.image) for box, frame in zip(letterboxes, frames)], config.device, config.half)
-    preprocess = clock.lap() / len(frames)
+    """One run of the network over `images` -> one Results per image."""
+    clock = Clock(device)
+    letterboxes = fit([image.image.shape[:2] for image in images], config.imgsz, config.rect)
+    boxed = [box.apply(image.image) for box, image in zip(letterboxes, images)]
+    batch = to_tensor(boxed, device, config.half)  # (B, 3, H, W)
+    preprocess = clock.lap() / len(images)
+
     with torch.inference_mode():
-        predictions, prototypes = forward(images)
-    inference = clock.lap() / len(frames)
+        predictions, prototypes = forward(batch)
+    inference = clock.lap() / len(images)
 
     found = suppress(predictions, config.conf, config.iou, config.max_det, config.classes, config.agnostic_nms)
-    shared = clock.lap() / len(frames)
+    suppression = clock.lap() / len(images)
+
     results = []
-    for frame, box, detections, own_prototypes in zip(frames, letterboxes, found, prototypes):
-        boxes, masks = finish(detections, own_prototypes, box, config.mask_targets)
-        speed = {"preprocess": preprocess, "inference": inference, "postprocess": shared + clock.lap()}
-        results.append(Results(frame.image, frame.path, names, boxes, masks, speed))
+    for image, box, detections, own_prototypes in zip(images, letterboxes, found, prototypes):
+        boxes, masks = to_image_frame(detections, own_prototypes, box, config.mask_targets)
+        postprocess = suppression + clock.lap()
+        speed = {"preprocess": preprocess, "inference": inference, "postprocess": postprocess}
+        results.append(Results(image.image, image.path, names, boxes, masks, speed))
     return results
 
 
 def fit(sizes: Sequence[tuple[int, int]], imgsz: int | tuple[int, int], rect: bool = True) -> list[Letterbox]:
-    """Letterboxes of one common size for pictures of (height, width) `sizes`.
+    """Letterboxes of one common size for images of (height, width) `sizes`.
 
-    Pictures of one shape take the least padding when `rect`; otherwise a square of side `imgsz`. A pair is taken as is.
+    Images of one shape take the least padding when `rect`; otherwise a square of side `imgsz`. A pair is taken as is.
     """
     if isinstance(imgsz, int):
         if rect and len(set(sizes)) == 1:
@@ -107,19 +84,26 @@ def fit(sizes: Sequence[tuple[int, int]], imgsz: int | tuple[int, int], rect: bo
 
 
 def to_tensor(images: Sequence[np.ndarray], device: str | torch.device = "cpu", half: bool = False) -> Tensor:
-    """Letterboxed (H, W, 3) uint8 RGB images of one size -> (B, 3, H, W) float in 0..1, in the device's layout."""
+    """Letterboxed (H, W, 3) uint8 RGB images of one size -> (B, 3, H, W) float in 0..1, in the device's memory format.
+
+    half: float16 instead of float32.
+    """
     stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # channels last
-    return place(stacked, device).to(torch.float16 if half else torch.float32).div_(255)
+    return images_to_float(stacked, device, torch.float16 if half else torch.float32)
 
 
-def finish(
+def to_image_frame(
     detections: Detections, prototypes: Tensor, box: Letterbox, mask_targets: str = "soft"
 ) -> tuple[Boxes, Masks | None]:
-    """Detections of one image, letterbox frame -> its boxes and masks in the image frame; empty masks are dropped."""
+    """Detections of one image, letterbox frame -> its boxes and masks in the image frame.
+
+    Instances whose mask is empty are dropped; masks is None when nothing is left.
+    """
     crops = assemble(prototypes, detections, box, mask_targets)
     kept = [index for index, (_, _, crop) in enumerate(crops) if crop.any()]
-    boxes, scores, classes, _ = (field.cpu() for field in detections)
-    rows = torch.cat((box.boxes_to_image(boxes), scores[:, None], classes[:, None].to(boxes.dtype)), dim=1)
+    boxes = box.boxes_to_image(detections.boxes.cpu())  # (N, 4)
+    scores, classes = detections.scores.cpu(), detections.classes.cpu().to(boxes.dtype)  # (N,) each
+    rows = torch.cat((boxes, scores[:, None], classes[:, None]), dim=1)  # (N, 6)
     masks = Masks([crops[index] for index in kept], box.image_size) if kept else None
     return Boxes(rows[kept], box.image_size), masks
 
@@ -132,6 +116,7 @@ class Clock:
         self.last = time.perf_counter()
 
     def lap(self) -> float:
+        """Milliseconds since the last lap."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)  # which need not be the current one
         elif self.device.type == "mps":

@@ -1,41 +1,37 @@
-"""What was found on one picture: boxes, masks, and ways to look at them, save them and hand them on."""
+"""What was found in one image: boxes, masks, and ways to look at them, save them and hand them on.
+
+The classes here hold the data; how it is written to files and other formats is in `results_io`.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
 import torch
 
+from seglab.config import refuse_unknown
 from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_instances
-from seglab.errors import SeglabError, refuse_unknown
 from seglab.geometry.contours import mask_to_rings
-from seglab.geometry.polygons import join_rings, ring_area
-from seglab.geometry.rle import crop_to_rle
+from seglab.geometry.polygons import ring_area
+from seglab.geometry.rle import Rle, crop_to_rle
+from seglab.inference import results_io
 from seglab.inference.masks import MaskCrop
-from seglab.wording import counted
+from seglab.wording import pluralize
 
 Array = torch.Tensor | np.ndarray
-Kind = TypeVar("Kind", bound="Movable")
+Moved = TypeVar("Moved", bound="Movable")
 
 
-def plain_name(text: str) -> str:
-    """Text as a file's or folder's name: signs that mean something in a path, or are forbidden on Windows, become _."""
-    return re.sub(r'[<>:"/\\|?*]|^\.+', "_", text)
-
-
-def numbers_of(index: Any, count: int) -> np.ndarray:
-    """Which of `count` things an index means: a number, slice, list, numbers or a boolean choice -> (n,) int.
+def positions(index: Any, count: int) -> np.ndarray:
+    """Which of `count` instances an index means: a number, slice, list, numbers or a boolean choice -> (n,) int.
 
     Errors: IndexError beyond the end, or for a choice of another length.
     """
@@ -45,11 +41,15 @@ def numbers_of(index: Any, count: int) -> np.ndarray:
 class Movable:
     """What has a method `to`, with the two short names of it that people know from tensors."""
 
-    def cpu(self: Kind) -> Kind:
+    def to(self: Moved, device: Any) -> Moved:
+        """The same with its tensors on a device."""
+        raise NotImplementedError
+
+    def cpu(self: Moved) -> Moved:
         """The same with its tensors on the CPU."""
         return self.to("cpu")
 
-    def cuda(self: Kind) -> Kind:
+    def cuda(self: Moved) -> Moved:
         """The same with its tensors on the GPU."""
         return self.to("cuda")
 
@@ -57,7 +57,7 @@ class Movable:
 class Boxes(Movable):
     """(N, 6) rows of left, top, right, bottom in the image frame, score, class: a tensor, or numpy after .numpy()."""
 
-    id, is_track = None, False  # of objects that are followed from frame to frame, which seglab does not do
+    id, is_track = None, False  # of tracked objects, which seglab does not have
 
     def __init__(self, data: Array, orig_shape: tuple[int, int]):
         self.data, self.orig_shape = data, orig_shape
@@ -84,23 +84,26 @@ class Boxes(Movable):
 
     @property
     def xywh(self) -> Array:
-        """(N, 4) centre x, centre y, width, height in pixels."""
-        join = torch.cat if isinstance(self.data, torch.Tensor) else np.concatenate
+        """(N, 4) center x, center y, width, height in pixels."""
         top_left, bottom_right = self.data[:, :2], self.data[:, 2:4]
-        return join(((top_left + bottom_right) / 2, bottom_right - top_left), axis=1)
+        center, size = (top_left + bottom_right) / 2, bottom_right - top_left
+        if isinstance(center, torch.Tensor):
+            return torch.cat((center, cast(torch.Tensor, size)), dim=1)
+        return np.concatenate((center, size), axis=1)
 
     @property
     def xyxyn(self) -> Array:
-        """`xyxy` as shares of the picture's width and height."""
+        """`xyxy` as fractions of the image's width and height."""
         return self.xyxy / self._width_height_twice()
 
     @property
     def xywhn(self) -> Array:
-        """`xywh` as shares of the picture's width and height."""
+        """`xywh` as fractions of the image's width and height."""
         return self.xywh / self._width_height_twice()
 
     def _width_height_twice(self) -> Array:
-        size = (self.orig_shape[1], self.orig_shape[0]) * 2
+        height, width = self.orig_shape
+        size = (width, height, width, height)
         if isinstance(self.data, torch.Tensor):
             return self.data.new_tensor(size)
         return np.array(size, dtype=self.data.dtype)
@@ -117,13 +120,15 @@ class Boxes(Movable):
         return len(self.data)
 
     def __getitem__(self, index: Any) -> Boxes:
-        return Boxes(self.data[numbers_of(index, len(self))], self.orig_shape)
+        return Boxes(self.data[positions(index, len(self))], self.orig_shape)
 
 
 class Masks(Movable):
-    """N masks at the picture's own resolution, kept as crops; the forms below are made when asked for."""
+    """N masks at the image's own resolution, kept as crops; the forms below are made when asked for."""
 
-    def __init__(self, crops: Sequence[MaskCrop], orig_shape: tuple[int, int], device: str | None = "cpu"):
+    def __init__(
+        self, crops: Sequence[MaskCrop], orig_shape: tuple[int, int], device: str | torch.device | None = "cpu"
+    ):
         """device: where `data` shall lie; None makes it a numpy array."""
         self.crops, self.orig_shape, self.device = list(crops), orig_shape, device
 
@@ -134,7 +139,7 @@ class Masks(Movable):
 
     @cached_property
     def data(self) -> Array:
-        """(N, H, W) uint8, 1 on the object. The one form whose size grows with the picture: prefer `crops`."""
+        """(N, H, W) uint8, 1 on the instance. The one form whose size grows with the image: prefer `crops`."""
         full = np.zeros((len(self.crops), *self.orig_shape), dtype=np.uint8)
         for canvas, (x0, y0, crop) in zip(full, self.crops):
             canvas[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
@@ -142,22 +147,22 @@ class Masks(Movable):
 
     @cached_property
     def rings(self) -> list[list[np.ndarray]]:
-        """For every object its contours along pixel edges, (n, 2) float64 xy; holes turn the other way."""
+        """For every instance its contours along pixel edges, (n, 2) float64 xy; holes turn the other way."""
         return [mask_to_rings(crop, x0, y0) for x0, y0, crop in self.crops]
 
     @cached_property
     def xy(self) -> list[np.ndarray]:
-        """For every object its largest contour, (n, 2) float32 xy in pixels; `rings` has the other parts and holes."""
+        """For every instance its largest contour, (n, 2) float32 xy in pixels; `rings` has other parts and holes."""
         return [max(rings, key=ring_area, default=np.zeros((0, 2))).astype(np.float32) for rings in self.rings]
 
     @property
     def xyn(self) -> list[np.ndarray]:
-        """`xy` as shares of the picture's width and height."""
+        """`xy` as fractions of the image's width and height."""
         return [ring / np.array(self.orig_shape[::-1], dtype=np.float32) for ring in self.xy]
 
     @property
-    def rle(self) -> list[dict]:
-        """For every object its mask as COCO RLE."""
+    def rle(self) -> list[Rle]:
+        """For every instance its mask as COCO RLE."""
         return [crop_to_rle(x0, y0, crop, *self.orig_shape) for x0, y0, crop in self.crops]
 
     def numpy(self) -> Masks:
@@ -172,34 +177,41 @@ class Masks(Movable):
         return len(self.crops)
 
     def __getitem__(self, index: Any) -> Masks:
-        return Masks([self.crops[i] for i in numbers_of(index, len(self))], self.orig_shape, self.device)
+        return Masks([self.crops[i] for i in positions(index, len(self))], self.orig_shape, self.device)
 
 
 class Results(Movable):
-    """The instances on one picture, best score first.
+    """The instances in one image, highest score first.
 
     image: (H, W, 3) uint8 RGB; names: class id -> name; boxes: Boxes; masks: Masks, None when nothing was found;
-    speed: milliseconds this picture took to preprocess, inference and postprocess; save_dir: the folder that predict
+    speed: milliseconds this image took to preprocess, inference and postprocess; save_dir: the folder that predict
     wrote into, if it did.
     """
 
     probs = keypoints = obb = None  # what other tasks find
 
     def __init__(
-        self, image: np.ndarray, path: str, names: dict[int, str], boxes: Boxes, masks: Masks | None, speed: dict
+        self,
+        image: np.ndarray,
+        path: str,
+        names: dict[int, str],
+        boxes: Boxes,
+        masks: Masks | None,
+        speed: dict[str, float],
     ):
-        self.image, self.path, self.names, self.boxes, self.masks, self.speed = image, path, names, boxes, masks, speed
+        self.image, self.path, self.names = image, path, names
+        self.boxes, self.masks, self.speed = boxes, masks, speed
         self.save_dir: str | None = None
 
     @property
     def orig_img(self) -> np.ndarray:
-        """The picture as (H, W, 3) uint8 BGR, as cv2 has it."""
+        """The image as (H, W, 3) uint8 BGR, as cv2 has it."""
         return np.ascontiguousarray(self.image[..., ::-1])
 
     @property
     def orig_shape(self) -> tuple[int, int]:
-        """(height, width) of the picture."""
-        return self.image.shape[:2]
+        """(height, width) of the image."""
+        return self.image.shape[0], self.image.shape[1]
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -214,19 +226,13 @@ class Results(Movable):
 
     def numpy(self) -> Results:
         """The same results with numpy arrays for tensors."""
-        return self._converted(lambda view: view.numpy())
+        masks = None if self.masks is None else self.masks.numpy()
+        return Results(self.image, self.path, self.names, self.boxes.numpy(), masks, self.speed)
 
     def to(self, device: str | torch.device) -> Results:
         """The same results with tensors on a device."""
-        return self._converted(lambda view: view.to(device))
-
-    def _converted(self, convert: Any) -> Results:
-        masks = None if self.masks is None else convert(self.masks)
-        return Results(self.image, self.path, self.names, convert(self.boxes), masks, self.speed)
-
-    def _rows(self) -> list[tuple[int, float, list[float]]]:
-        """For every instance its class id, score and box in pixels, as Python numbers."""
-        return [(int(row[5]), row[4], row[:4]) for row in self.boxes.data.tolist()]
+        masks = None if self.masks is None else self.masks.to(device)
+        return Results(self.image, self.path, self.names, self.boxes.to(device), masks, self.speed)
 
     # Looking
 
@@ -239,17 +245,17 @@ class Results(Movable):
         line_width: float | None = None,
         **unknown: Any,
     ) -> np.ndarray:
-        """The picture with the instances on it -> (H, W, 3) uint8 BGR. labels and conf write names and scores."""
+        """The image with the instances drawn on it -> (H, W, 3) uint8 BGR. labels and conf write names and scores."""
         refuse_unknown(unknown, ("conf", "labels", "boxes", "masks", "line_width"), "plot")
-        rows = self._rows()
-        texts = [f"{self.names[kind]} {score:.2f}" if conf else self.names[kind] for kind, score, _ in rows]
+        rows = results_io.rows_of(self)
+        texts = [f"{self.names[row.class_id]} {row.score:.2f}" if conf else self.names[row.class_id] for row in rows]
         shown = self.masks if masks else None
         drawn = draw_instances(
             self.image,
-            [kind for kind, _, _ in rows],
-            boxes=np.array([box for _, _, box in rows]) if boxes else None,
-            crops=shown and shown.crops,
-            rings=shown and shown.rings,
+            [row.class_id for row in rows],
+            boxes=np.array([row.box for row in rows]) if boxes else None,
+            crops=None if shown is None else shown.crops,
+            rings=None if shown is None else shown.rings,
             labels=texts if labels else None,
             line_width=line_width,
         )
@@ -260,7 +266,7 @@ class Results(Movable):
         from matplotlib import pyplot
 
         if pyplot.get_backend().lower() == "agg":
-            print("no window can be opened here: write the picture with save()")
+            print("no window can be opened here: write the image with save()")
             return
         figure, axes = pyplot.subplots(layout="constrained")
         axes.imshow(self.plot(**plot_options)[..., ::-1])
@@ -274,8 +280,9 @@ class Results(Movable):
 
     def verbose(self) -> str:
         """One line, such as "2 persons, 1 bus"."""
-        counts = Counter(kind for kind, _, _ in self._rows())
-        return ", ".join(counted(counts[kind], self.names[kind]) for kind in sorted(counts)) or "(no detections)"
+        counts = Counter(row.class_id for row in results_io.rows_of(self))
+        parts = [pluralize(counts[class_id], self.names[class_id]) for class_id in sorted(counts)]
+        return ", ".join(parts) or "(no detections)"
 
     def __repr__(self) -> str:
         height, width = self.orig_shape
@@ -284,60 +291,34 @@ class Results(Movable):
     # Saving
 
     def save(self, filename: str | Path | None = None, **plot_options: Any) -> str:
-        """Write the picture that `plot` draws, by default as results_NAME in the current folder; gives its path."""
-        filename = Path(filename or f"results_{plain_name(Path(self.path).stem)}.jpg")
+        """Write the image that `plot` draws, by default as results_NAME in the current folder; returns its path."""
+        filename = Path(filename or f"results_{results_io.plain_name(Path(self.path).stem)}.jpg")
         write_image(filename, self.plot(**plot_options)[..., ::-1])
         return str(filename)
 
     def save_txt(self, path: str | Path, save_conf: bool = False) -> str:
-        """Write one YOLO-seg row an instance: class, then x y of its contour as shares of the picture, then the score.
+        """Write one YOLO-seg row per instance: class, then x y of its contour as fractions of the image, then the
+        score if `save_conf`. Returns the path.
 
-        Parts and holes are joined by seams without width, so that the row draws the whole mask again. Gives the path.
+        Parts and holes are joined by seams without width, so that the row draws the whole mask again.
         """
-        lines = []
-        size = np.array(self.orig_shape[::-1])
-        for (kind, score, _), rings in zip(self._rows(), self.masks.rings if self.masks else []):
-            numbers = (join_rings(rings) / size).reshape(-1).tolist() + [score] * save_conf
-            lines.append(" ".join([str(kind)] + [f"{number:.6g}" for number in numbers]) + "\n")
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines), encoding="utf-8")
-        return str(path)
+        return str(results_io.write_label_file(self, Path(path), save_conf))
 
     def save_crop(self, save_dir: str | Path, file_name: str | Path = "im.jpg") -> None:
-        """Cut every box out of the picture into save_dir/CLASS/file_name, numbered from the second of a class on.
+        """Cut every box out of the image into save_dir/CLASS/file_name, numbered from the second of a class on.
 
-        Signs of a class name that mean something in a path become underscores: names come with the weights.
+        Characters of a class name that mean something in a path become underscores: names come with the weights.
         """
-        file_name = Path(file_name).with_suffix(Path(file_name).suffix or ".jpg")
-        written: Counter[int] = Counter()
-        for kind, _, (x0, y0, x1, y1) in self._rows():
-            written[kind] += 1
-            number = "" if written[kind] == 1 else str(written[kind])
-            left, top = int(x0), int(y0)
-            crop = self.image[top : max(top + 1, round(y1)), left : max(left + 1, round(x1))]
-            folder = Path(save_dir) / plain_name(self.names[kind])
-            write_image(folder / f"{file_name.stem}{number}{file_name.suffix}", crop)
+        results_io.write_crops(self, Path(save_dir), Path(file_name))
 
     # Handing on
 
-    def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict]:
-        """One plain dict an instance: name, class, confidence, box (x1 y1 x2 y2), segments (x, y of `Masks.xy`)."""
-        scale = np.array(self.orig_shape[::-1], dtype=float) if normalize else np.ones(2)
-        items = []
-        for index, (kind, score, box) in enumerate(self._rows()):
-            corners = (np.array(box) / np.tile(scale, 2)).round(decimals).tolist()
-            x, y = (self.masks.xy[index] / scale).round(decimals).T.tolist()
-            items.append(
-                {
-                    "name": self.names[kind],
-                    "class": kind,
-                    "confidence": round(score, decimals),
-                    "box": dict(zip(("x1", "y1", "x2", "y2"), corners)),
-                    "segments": {"x": x, "y": y},
-                }
-            )
-        return items
+    def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict[str, Any]]:
+        """One plain dict per instance: name, class, confidence, box (x1 y1 x2 y2), segments (x, y of `Masks.xy`).
+
+        normalize: coordinates as fractions of the image's width and height; decimals: digits to round to.
+        """
+        return results_io.summary(self, normalize, decimals)
 
     def to_json(self, normalize: bool = False, decimals: int = 5) -> str:
         """`summary` as JSON."""
@@ -346,49 +327,21 @@ class Results(Movable):
     tojson = to_json  # its older name
 
     def to_df(self, normalize: bool = False, decimals: int = 5) -> Any:
-        """`summary` as a pandas data frame."""
-        try:
-            from pandas import DataFrame
-        except ImportError:
-            raise SeglabError("to_df needs pandas: install it, or take summary()") from None
-        return DataFrame(self.summary(normalize, decimals))
+        """`summary` as a pandas data frame. Errors: SeglabError without pandas."""
+        return results_io.data_frame(self.summary(normalize, decimals))
 
     def to_csv(self, normalize: bool = False, decimals: int = 5) -> str:
         """`summary` as CSV, box and segments as JSON in their columns."""
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(("name", "class", "confidence", "box", "segments"))
-        for item in self.summary(normalize, decimals):
-            rows.writerow([json.dumps(value) if isinstance(value, dict) else value for value in item.values()])
-        return text.getvalue()
+        return results_io.csv_text(self.summary(normalize, decimals))
 
-    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict]:
-        """COCO's result format with masks as RLE, ready for JSON. category_ids: COCO's id of every class."""
-        items = []
-        for (kind, score, (x0, y0, x1, y1)), rle in zip(self._rows(), self.masks.rle if self.masks else []):
-            items.append(
-                {
-                    "image_id": image_id,
-                    "category_id": kind if category_ids is None else int(category_ids[kind]),
-                    "bbox": [x0, y0, x1 - x0, y1 - y0],
-                    "score": score,
-                    "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
-                }
-            )
-        return items
+    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """COCO's result format with masks as RLE, ready for JSON.
+
+        category_ids: COCO's id of every class, by default the ids of every COCO file that seglab writes: COCO's own
+        where all names are COCO's, else class id + 1.
+        """
+        return results_io.coco_rows(self, image_id, category_ids)
 
     def to_supervision(self) -> Any:
-        """A supervision.Detections with boxes, masks, scores, class ids and names."""
-        try:
-            import supervision
-        except ImportError:
-            raise SeglabError("to_supervision needs the package supervision: pip install supervision") from None
-        boxes = self.boxes.numpy()
-        kinds = boxes.cls.astype(int)
-        return supervision.Detections(
-            xyxy=boxes.xyxy,
-            mask=None if self.masks is None else self.masks.numpy().data.astype(bool),
-            confidence=boxes.conf,
-            class_id=kinds,
-            data={"class_name": np.array([self.names[kind] for kind in kinds], dtype=str)},
-        )
+        """A supervision.Detections with boxes, masks, scores, class ids and names. Errors: SeglabError without it."""
+        return results_io.supervision_detections(self)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 
 class Conv(nn.Module):
-    """Convolution without bias, batch normalisation, SiLU. Padding keeps the size at stride 1."""
+    """Convolution without bias, batch normalization, SiLU. Padding keeps the size at stride 1."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: bool = True):
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03)
-        self.act = nn.SiLU(inplace=True) if act else nn.Identity()
+        self.bn: nn.Module = nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03)  # an identity after `fuse`
+        self.act: nn.Module = nn.SiLU(inplace=True) if act else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(self.conv(x)))
@@ -49,7 +49,8 @@ class C3k(nn.Module):
         self.m = nn.Sequential(*(Bottleneck(hidden, expansion=1.0) for _ in range(2)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cv3(torch.cat((self.m(self.cv1(x)), self.cv2(x)), dim=1))
+        through, around = self.m(self.cv1(x)), self.cv2(x)  # (B, hidden, H, W) each
+        return self.cv3(torch.cat((through, around), dim=1))
 
 
 class C3k2(nn.Module):
@@ -63,7 +64,7 @@ class C3k2(nn.Module):
         self.m = nn.ModuleList(C3k(hidden) if c3k else Bottleneck(hidden) for _ in range(depth))
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = list(self.cv1(x).chunk(2, dim=1))
+        parts = list(self.cv1(x).chunk(2, dim=1))  # (B, hidden, H, W) each
         for block in self.m:
             parts.append(block(parts[-1]))
         return self.cv2(torch.cat(parts, dim=1))
@@ -80,7 +81,7 @@ class SPPF(nn.Module):
         self.m = nn.MaxPool2d(kernel_size=5, stride=1, padding=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = [self.cv1(x)]
+        parts = [self.cv1(x)]  # (B, hidden, H, W)
         for _ in range(3):
             parts.append(self.m(parts[-1]))
         return self.cv2(torch.cat(parts, dim=1))
@@ -105,9 +106,14 @@ class Attention(nn.Module):
         batch, channels, height, width = x.shape
         qkv = self.qkv(x).view(batch, self.heads, -1, height * width)  # (B, heads, 2K + V, HW)
         query, key, value = qkv.split([self.key_width, self.key_width, self.value_width], dim=2)
-        weights = (query.transpose(-2, -1) @ key * self.key_width**-0.5).softmax(dim=-1)  # (B, heads, HW, HW)
+
+        # Every position attends to all positions, and gets the mean of their values.
+        likeness = query.transpose(-2, -1) @ key * self.key_width**-0.5  # (B, heads, HW, HW)
+        weights = likeness.softmax(dim=-1)
         mixed = (value @ weights.transpose(-2, -1)).view(batch, channels, height, width)
-        return self.proj(mixed + self.pe(value.reshape(batch, channels, height, width)))
+
+        positions = self.pe(value.reshape(batch, channels, height, width))  # (B, C, H, W)
+        return self.proj(mixed + positions)
 
 
 class PSABlock(nn.Module):
@@ -134,7 +140,7 @@ class C2PSA(nn.Module):
         self.m = nn.Sequential(*(PSABlock(self.hidden) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
-        kept, attended = self.cv1(x).split(self.hidden, dim=1)
+        kept, attended = self.cv1(x).split(self.hidden, dim=1)  # (B, hidden, H, W) each
         return self.cv2(torch.cat((kept, self.m(attended)), dim=1))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seglab.model.blocks import Conv
 
-STRIDES = (8, 16, 32)
+STRIDES = (8, 16, 32)  # of the three feature maps; sides of the input are multiples of the last
 BINS = 16
 COEFFICIENTS = 32
 PROTOTYPE_STRIDE = 4  # prototypes have a quarter of the input's resolution
@@ -38,32 +38,35 @@ def anchor_points(height: int, width: int, device: torch.device | None = None) -
     """
     points, strides = [], []
     for stride in STRIDES:
-        x = (torch.arange(width // stride, device=device, dtype=torch.float32) + 0.5) * stride
-        y = (torch.arange(height // stride, device=device, dtype=torch.float32) + 0.5) * stride
-        grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-        points.append(torch.stack((grid_x, grid_y), dim=-1).reshape(-1, 2))
-        strides.append(torch.full_like(points[-1][:, :1], stride))
+        # The centres of the cells of one feature map, row by row.
+        x = (torch.arange(width // stride, device=device, dtype=torch.float32) + 0.5) * stride  # (w,)
+        y = (torch.arange(height // stride, device=device, dtype=torch.float32) + 0.5) * stride  # (h,)
+        grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")  # (h, w) each
+        centres = torch.stack((grid_x, grid_y), dim=-1).reshape(-1, 2)  # (h * w, 2)
+        points.append(centres)
+        strides.append(torch.full_like(centres[:, :1], stride))
     return torch.cat(points), torch.cat(strides)
 
 
 def distances(logits: Tensor) -> Tensor:
     """Distribution logits (B, 64, A) -> expected distances left, top, right, bottom (B, 4, A) in strides."""
     batch, _, anchors = logits.shape
-    probabilities = logits.view(batch, 4, BINS, anchors).softmax(dim=2)
-    bins = torch.arange(BINS, device=logits.device, dtype=logits.dtype)
+    probabilities = logits.view(batch, 4, BINS, anchors).softmax(dim=2)  # (B, 4, 16, A)
+    bins = torch.arange(BINS, device=logits.device, dtype=logits.dtype)  # (16,)
     return (probabilities * bins.view(1, 1, BINS, 1)).sum(dim=2)
 
 
 def boxes_from_distribution(logits: Tensor, points: Tensor, strides: Tensor) -> Tensor:
     """Logits (B, 64, A) around points (A, 2) with strides (A, 1) -> boxes (B, A, 4) xyxy, letterbox pixels."""
-    left_top, right_bottom = (distances(logits).transpose(1, 2) * strides).chunk(2, dim=-1)  # (B, A, 2) each
+    pixels = distances(logits).transpose(1, 2) * strides  # (B, A, 4)
+    left_top, right_bottom = pixels.chunk(2, dim=-1)  # (B, A, 2) each
     return torch.cat((points - left_top, points + right_bottom), dim=-1)
 
 
 class Distribution(nn.Module):
     """Holds the bin values as the frozen 1x1 convolution that official checkpoints carry (16 numbers: 0 to 15)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(BINS, 1, 1, bias=False).requires_grad_(False)
         self.conv.weight.data = torch.arange(BINS, dtype=torch.float32).view(1, BINS, 1, 1)
@@ -80,7 +83,10 @@ class Prototypes(nn.Module):
         self.cv3 = Conv(hidden, COEFFICIENTS)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.cv3(self.cv2(self.upsample(self.cv1(x))))
+        x = self.cv1(x)  # (B, hidden, h, w)
+        x = self.upsample(x)  # (B, hidden, 2h, 2w)
+        x = self.cv2(x)
+        return self.cv3(x)  # (B, 32, 2h, 2w)
 
 
 class SegmentHead(nn.Module):
@@ -102,31 +108,50 @@ class SegmentHead(nn.Module):
         c_class = class_width or max(channels[0], min(classes, 100))
         c_mask = max(channels[0] // 4, COEFFICIENTS)
         self.cv2 = nn.ModuleList(_branch(c, c_box, 4 * BINS) for c in channels)
-        self.cv3 = nn.ModuleList(
-            nn.Sequential(
-                nn.Sequential(Conv(c, c, 3, groups=c), Conv(c, c_class)),
-                nn.Sequential(Conv(c_class, c_class, 3, groups=c_class), Conv(c_class, c_class)),
-                nn.Conv2d(c_class, classes, 1),
-            )
-            for c in channels
-        )
+        self.cv3 = nn.ModuleList(_class_branch(c, c_class, classes) for c in channels)
         self.dfl = Distribution()
         self.proto = Prototypes(channels[0], prototype_channels)
         self.cv4 = nn.ModuleList(_branch(c, c_mask, COEFFICIENTS) for c in channels)
         self.reset_biases(classes)
 
     def reset_biases(self, classes: int) -> None:
-        """Start with plausible guesses: medium boxes, and scores as rare as objects are (about 5 in 640 x 640)."""
-        for box, score, stride in zip(self.cv2, self.cv3, STRIDES):
-            nn.init.constant_(box[-1].bias, 1.0)
-            nn.init.constant_(score[-1].bias, math.log(5 / classes / (640 / stride) ** 2))
+        """Start with plausible guesses: medium boxes, and scores as rare as instances are (about 5 in 640 x 640)."""
+        for box_branch, class_branch, stride in zip(self.cv2, self.cv3, STRIDES):
+            cells = (640 / stride) ** 2
+            _set_bias(last_convolution(box_branch), 1.0)
+            _set_bias(last_convolution(class_branch), math.log(5 / classes / cells))
 
     def forward(self, features: list[Tensor]) -> RawOutput:
+        """features: (B, C, H/8, W/8), (B, C', H/16, W/16), (B, C'', H/32, W/32)."""
+
         def gather(branches: nn.ModuleList) -> Tensor:
-            return torch.cat([branch(x).flatten(2) for branch, x in zip(branches, features)], dim=2)
+            rows = [branch(x).flatten(2) for branch, x in zip(branches, features)]  # (B, c, h * w) each
+            return torch.cat(rows, dim=2)  # (B, c, A)
 
         return RawOutput(gather(self.cv2), gather(self.cv3), gather(self.cv4), self.proto(features[0]))
 
 
+def last_convolution(branch: nn.Module) -> nn.Conv2d:
+    """The last layer of a branch of the head: one output channel a quantity, and a bias."""
+    *_, last = branch.children()
+    assert isinstance(last, nn.Conv2d)
+    return last
+
+
+def _set_bias(conv: nn.Conv2d, value: float) -> None:
+    assert conv.bias is not None
+    nn.init.constant_(conv.bias, value)
+
+
 def _branch(c_in: int, hidden: int, c_out: int) -> nn.Sequential:
+    """Of boxes and coefficients: two plain convolutions."""
     return nn.Sequential(Conv(c_in, hidden, 3), Conv(hidden, hidden, 3), nn.Conv2d(hidden, c_out, 1))
+
+
+def _class_branch(c_in: int, hidden: int, classes: int) -> nn.Sequential:
+    """Of class scores: depth-wise 3x3 and 1x1 convolutions in turn, which need fewer multiplications."""
+    return nn.Sequential(
+        nn.Sequential(Conv(c_in, c_in, 3, groups=c_in), Conv(c_in, hidden)),
+        nn.Sequential(Conv(hidden, hidden, 3, groups=hidden), Conv(hidden, hidden)),
+        nn.Conv2d(hidden, classes, 1),
+    )

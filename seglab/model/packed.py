@@ -1,7 +1,7 @@
-"""The network laid out for a processor: what its convolutions would do at every call is done once.
+"""The network laid out for a CPU: what its convolutions would do at every call is done once.
 
-PyTorch's convolution arranges its weights for the processor anew at every call, and SiLU goes over the result once
-more. oneDNN, which does the work on processors, takes weights arranged beforehand, and applies SiLU while the result is
+PyTorch's convolution arranges its weights for the CPU anew at every call, and SiLU goes over the result once
+more. oneDNN, which does the work on CPUs, takes weights arranged beforehand, and applies SiLU while the result is
 still in the cache: about an eighth of the network's time. It is reached by the operators that torch.compile uses, which
 not every build has; where they are missing, or do not agree with the plain convolution, the network stays as it is.
 
@@ -22,17 +22,19 @@ from seglab.model.yolo11 import YOLO11Seg
 
 
 class PackedConv(nn.Module):
-    """A convolution with bias, and SiLU if asked for, as one step on a processor, for float32 without gradients."""
+    """A convolution with bias, and SiLU if asked for, as one step on a CPU, for float32 without gradients."""
 
     def __init__(self, conv: nn.Conv2d, silu: bool):
         super().__init__()
-        self.shape = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
-        self.act = "swish" if silu else "none"
+        self.geometry = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
+        self.activation = "swish" if silu else "none"  # oneDNN's name of SiLU
         self.bias = conv.bias
-        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.detach().to_mkldnn(), *self.shape)
+        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.detach().to_mkldnn(), *self.geometry)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *self.shape, self.act, [], "")
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *self.geometry, self.activation, [], ""
+        )
 
 
 class PackedPrototypes(nn.Module):
@@ -45,20 +47,31 @@ class PackedPrototypes(nn.Module):
 
     def __init__(self, plain: Prototypes):
         super().__init__()
-        self.cv1, self.cv3 = (PackedConv(conv.conv, silu=True) for conv in (plain.cv1, plain.cv3))
+        self.cv1 = PackedConv(plain.cv1.conv, silu=True)
+        self.cv3 = PackedConv(plain.cv3.conv, silu=True)
         kernels = joined_kernels(plain.upsample, plain.cv2.conv)
+        bias = _bias(plain.cv2.conv)
         joined = nn.Conv2d(kernels.shape[1], len(kernels), 2, padding=1, device="meta")
-        joined.weight, joined.bias = nn.Parameter(kernels), nn.Parameter(plain.cv2.conv.bias.repeat(4))
+        joined.weight = nn.Parameter(kernels)
+        joined.bias = nn.Parameter(bias.repeat(4))
         self.joined = PackedConv(joined, silu=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        # A last channel of ones carries the upsampling's bias, see `joined_kernels`.
         x = F.pad(self.cv1(x), (0, 0, 0, 0, 0, 1), value=1.0)  # (B, hidden + 1, h, w)
-        x = self.joined(x).permute(0, 2, 3, 1).unflatten(3, (4, -1))  # (B, h + 1, w + 1, 4, hidden)
+
+        # Each window of 2 x 2 coarse cells gives the four fine cells in its middle.
+        x = self.joined(x)  # (B, 4 * hidden, h + 1, w + 1)
+        x = x.permute(0, 2, 3, 1).unflatten(3, (4, -1))  # (B, h + 1, w + 1, 4, hidden)
         batch, rows, columns = x.shape[:3]
-        x = self.cv3(x.flatten(2, 3).permute(0, 3, 1, 2))  # (B, 32, h + 1, 4 * (w + 1)), each cell for itself
-        x = x.permute(0, 2, 3, 1).reshape(batch, rows, columns, 2, 2, -1).transpose(2, 3)
-        x = x.reshape(batch, 2 * rows, 2 * columns, -1)[:, 1:-1, 1:-1]  # less the fine cells beyond the border
-        return x.permute(0, 3, 1, 2)  # (B, 32, 2 * h, 2 * w)
+
+        # The last convolution takes each cell for itself, so the cells may lie in a row.
+        x = self.cv3(x.flatten(2, 3).permute(0, 3, 1, 2))  # (B, 32, h + 1, 4 * (w + 1))
+
+        # Sort the fine cells into rows and columns, and leave out those beyond the border.
+        x = x.permute(0, 2, 3, 1).reshape(batch, rows, columns, 2, 2, -1)  # (B, h + 1, w + 1, 2, 2, 32)
+        x = x.transpose(2, 3).reshape(batch, 2 * rows, 2 * columns, -1)  # (B, 2h + 2, 2w + 2, 32)
+        return x[:, 1:-1, 1:-1].permute(0, 3, 1, 2)  # (B, 32, 2h, 2w)
 
 
 def joined_kernels(upsample: nn.ConvTranspose2d, conv: nn.Conv2d) -> Tensor:
@@ -66,18 +79,26 @@ def joined_kernels(upsample: nn.ConvTranspose2d, conv: nn.Conv2d) -> Tensor:
 
     The last input channel is one in the image and zero around it: it carries the upsampling's bias, which ends there.
     """
-    bias = upsample.bias[None, :, None, None].expand(-1, -1, 2, 2)
+    bias = _bias(upsample)[None, :, None, None].expand(-1, -1, 2, 2)
     spread = torch.cat((upsample.weight, bias)).detach().double()  # (in + 1, middle, 2, 2)
+    weight = conv.weight.detach().double()  # (out, middle, 3, 3)
     kernels = []
     for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):  # of the fine cell among the four in the middle
-        window = F.pad(conv.weight.detach().double(), (column, 1 - column, row, 1 - row))  # (out, middle, 4, 4)
-        window = window.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # rows and columns: coarse cell, fine cell in it
+        # Where its 3 x 3 window lies in the 4 x 4 fine cells, which are 2 x 2 coarse cells of 2 x 2 fine ones.
+        window = F.pad(weight, (column, 1 - column, row, 1 - row))  # (out, middle, 4, 4)
+        window = window.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # (out, middle, coarse, fine, coarse, fine)
         kernels.append(torch.einsum("omyaxb,imab->oiyx", window, spread))
     return torch.cat(kernels).float()
 
 
+def _bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+    """The bias of a convolution that has one, as all have after `fuse`."""
+    assert conv.bias is not None
+    return conv.bias
+
+
 def pack(network: YOLO11Seg) -> YOLO11Seg:
-    """Replace the convolutions of a fused float32 network on a processor, in place; the same function within 1e-5.
+    """Replace the convolutions of a fused float32 network on a CPU, in place; the same function within 1e-5.
 
     Sizes and batches stay free. The result neither moves to another device nor trains.
     """

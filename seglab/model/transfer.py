@@ -11,7 +11,9 @@ from torch import Tensor
 
 from seglab.class_names import equal_classes
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.wording import counted
+from seglab.wording import pluralize
+
+NAMES_SHOWN = 12
 
 
 @dataclass
@@ -37,24 +39,32 @@ def transfer(model: YOLO11Seg, state: dict[str, Tensor], rows: dict[int, int] | 
     copied, and the others stay as initialized. None: that layer is a tensor like any other.
     """
     own = model.state_dict()
-    if rows == {number: number for number in range(model.classes)} and all(
-        name in state and state[name].shape == own[name].shape for name in score_layers(model)
-    ):
+    scores = score_layers(model)
+    identity = {number: number for number in range(model.classes)}
+    same_shapes = all(name in state and state[name].shape == own[name].shape for name in scores)
+    if rows == identity and same_shapes:
         rows = None  # the same classes in the same order
-    scores = score_layers(model) if rows is not None else []  # copied row by row
-    whole = [name for name in own if name in state and name not in scores]
-    fitting = {name: state[name] for name in whole if own[name].shape == state[name].shape}
-    by_row = [name for name in scores if name in state and own[name].shape[1:] == state[name].shape[1:]]
-    for name in by_row:
-        fitting[name] = _with_rows(own[name], state[name], rows)
-    model.load_state_dict(fitting, strict=False)
+
+    # Tensors of the class scores go row by row, where rows say so, all others whole.
+    by_row: dict[str, Tensor] = {}
+    if rows is not None:
+        for name in scores:
+            if name in state and own[name].shape[1:] == state[name].shape[1:]:
+                by_row[name] = _with_rows(own[name], state[name], rows)
+    whole: dict[str, Tensor] = {}
+    for name, tensor in own.items():
+        goes_by_row = rows is not None and name in scores
+        if name in state and not goes_by_row and tensor.shape == state[name].shape:
+            whole[name] = state[name]
+
+    model.load_state_dict({**whole, **by_row}, strict=False)
     return Transfer(
-        loaded=[name for name in fitting if name not in by_row],
-        mismatched=[name for name in own if name in state and name not in fitting],
+        loaded=list(whole),
+        mismatched=[name for name in own if name in state and name not in whole and name not in by_row],
         missing=[name for name in own if name not in state],
         unused=[name for name in state if name not in own],
         rows=rows,
-        by_row=by_row,
+        by_row=list(by_row),
     )
 
 
@@ -72,7 +82,7 @@ def _with_rows(own: Tensor, other: Tensor, rows: dict[int, int]) -> Tensor:
 
 
 def init_network(scale: str, classes: int, seed: int, class_width: int | None = None) -> YOLO11Seg:
-    """An untrained network, the same for the same seed whatever has been drawn before."""
+    """A network from scratch, in evaluation mode: weights drawn by `seed`, whatever has been drawn before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return YOLO11Seg(scale, classes, class_width).eval()
@@ -87,8 +97,9 @@ def change_classes(
     drawn anew (by `seed`) for the others. The class branches keep their width, which otherwise follows the number of
     classes. `network` stays as it is.
     """
-    fresh = init_network(network.scale, len(names), seed, network.class_width)
-    return fresh, transfer(fresh, network.state_dict(), equal_classes(names, known))
+    changed = init_network(network.scale, len(names), seed, network.class_width)
+    report = transfer(changed, network.state_dict(), rows=equal_classes(names, known))
+    return changed, report
 
 
 def describe_transfer(report: Transfer, source: str, names: Mapping[int, str] | None = None) -> str:
@@ -99,7 +110,7 @@ def describe_transfer(report: Transfer, source: str, names: Mapping[int, str] | 
     total = sum(map(len, (report.loaded, report.by_row, report.mismatched, report.missing)))
     lines = [f"{len(report.loaded)} of {total} tensors taken from {source}"]
     if report.by_row:
-        lines.append("  " + _describe_rows(report, names or {}))
+        lines.append("  " + _describe_rows(report.by_row, report.rows or {}, names or {}))
     for label, tensors in (
         ("another shape, left as initialized", report.mismatched),
         ("not in the weights, left as initialized", report.missing),
@@ -107,29 +118,34 @@ def describe_transfer(report: Transfer, source: str, names: Mapping[int, str] | 
     ):
         if tensors:
             branches = Counter(".".join(name.split(".")[:3]) for name in tensors)
-            shown = (f"{branch}.* ({counted(count, 'tensor')})" for branch, count in branches.items())
+            shown = (f"{branch}.* ({pluralize(count, 'tensor')})" for branch, count in branches.items())
             lines.append(f"  {label}: {', '.join(shown)}")
     return "\n".join(lines)
 
 
 def describe_forgotten(known: Mapping[int, str], names: Mapping[int, str]) -> str:
-    """Which classes weights lose when they are fine-tuned to the classes `names`; "" when none."""
+    """Which classes weights lose when they are fine-tuned to the classes `names`; empty when none."""
     kept = equal_classes(known, names)
     forgotten = [name for number, name in known.items() if number not in kept]
     if not forgotten:
         return ""
-    classes = f"{counted(len(forgotten), 'class')} the weights know ({_listed(forgotten)})"
+    classes = f"{pluralize(len(forgotten), 'class')} the weights know ({_listed(forgotten)})"
     return f"this run forgets {classes}: pass keep=True to keep them"
 
 
-def _describe_rows(report: Transfer, names: Mapping[int, str]) -> str:
-    known = [names.get(number, str(number)) for number in report.rows]
-    new = [name for number, name in names.items() if number not in report.rows]
-    told = f"class scores ({counted(len(report.by_row), 'tensor')}): "
-    told += f"{len(known)} of {len(names)} classes known by name" + (f" ({_listed(known)})" if known else "")
-    return told + (f"; new: {_listed(new)}" if new else "")
+def _describe_rows(tensors: list[str], rows: Mapping[int, int], names: Mapping[int, str]) -> str:
+    known = [names.get(number, str(number)) for number in rows]
+    new = [name for number, name in names.items() if number not in rows]
+    text = f"class scores ({pluralize(len(tensors), 'tensor')}): {len(known)} of {len(names)} classes known by name"
+    if known:
+        text += f" ({_listed(known)})"
+    if new:
+        text += f"; new: {_listed(new)}"
+    return text
 
 
-def _listed(names: list[str], most: int = 12) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def _listed(names: list[str]) -> str:
+    """The first NAMES_SHOWN names, and how many more there are."""
+    shown = ", ".join(names[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

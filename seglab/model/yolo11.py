@@ -1,18 +1,26 @@
-"""YOLO11-seg in five sizes: backbone, neck and head, wired by hand so that the data's way reads from top to bottom."""
+"""YOLO11-seg in five sizes: backbone, neck and head, wired by hand so that the data's way reads from top to bottom.
+
+stride 2   Conv
+stride 4   Conv, C3k2
+stride 8   Conv, C3k2 -----------------> p3 --------------------> C3k2 = out3 ------------> head
+stride 16  Conv, C3k2 -----------------> p4 ----> C3k2 = n4 ----> C3k2 = out4 ------------> head
+stride 32  Conv, C3k2, SPPF, C2PSA ----> p5 --------------------> C3k2 = out5 ------------> head
+           backbone                      neck: down the pyramid (p5 -> n4 -> out3), then up (out3 -> out4 -> out5)
+"""
 
 from __future__ import annotations
 
 import copy
 import math
 import re
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from seglab.errors import SeglabError
 from seglab.model.blocks import C2PSA, SPPF, C3k2, Conv, upsample
-from seglab.model.head import RawOutput, SegmentHead
+from seglab.model.head import STRIDES, RawOutput, SegmentHead, last_convolution
 
 
 class Scale(NamedTuple):
@@ -48,7 +56,8 @@ class YOLO11Seg(nn.Module):
         self.scale, self.classes = scale, classes
         depth, width, cap, c3k = SCALES[scale]
 
-        def ch(channels: int) -> int:  # channels at this scale, a multiple of 8
+        def ch(channels: int) -> int:
+            """Channels at this scale, a multiple of 8."""
             return math.ceil(min(channels, cap) * width / 8) * 8
 
         repeats = max(round(2 * depth), 1)
@@ -83,31 +92,37 @@ class YOLO11Seg(nn.Module):
 
     def forward(self, images: Tensor) -> RawOutput:
         """images (B, 3, H, W) float RGB in 0..1, H and W multiples of 32 -> RawOutput, training or not."""
-        if images.shape[-1] % 32 or images.shape[-2] % 32:
+        height, width = images.shape[-2:]
+        if height % STRIDES[-1] or width % STRIDES[-1]:
             raise SeglabError(
-                f"the network takes heights and widths that are multiples of 32, not {tuple(images.shape[-2:])}: "
+                f"the network takes heights and widths that are multiples of {STRIDES[-1]}, not {(height, width)}: "
                 "letterbox the images first (seglab.geometry.letterbox)"
             )
         layer = self.model
+
+        # The backbone: ever coarser maps with ever more channels.
         x = layer[1](layer[0](images))  # stride 4
         p3 = layer[4](layer[3](layer[2](x)))  # stride 8
         p4 = layer[6](layer[5](p3))  # stride 16
         p5 = layer[10](layer[9](layer[8](layer[7](p4))))  # stride 32
 
-        n4 = layer[13](torch.cat((upsample(p5), p4), dim=1))  # down the pyramid: meaning flows to fine maps
-        out3 = layer[16](torch.cat((upsample(n4), p3), dim=1))
-        out4 = layer[19](torch.cat((layer[17](out3), n4), dim=1))  # up again: position flows to coarse maps
-        out5 = layer[22](torch.cat((layer[20](out4), p5), dim=1))
+        # Down the pyramid: meaning flows to fine maps.
+        n4 = layer[13](torch.cat((upsample(p5), p4), dim=1))  # stride 16
+        out3 = layer[16](torch.cat((upsample(n4), p3), dim=1))  # stride 8
+
+        # And up again: position flows to coarse maps.
+        out4 = layer[19](torch.cat((layer[17](out3), n4), dim=1))  # stride 16
+        out5 = layer[22](torch.cat((layer[20](out4), p5), dim=1))  # stride 32
         return layer[23]([out3, out4, out5])
 
     @property
     def head(self) -> SegmentHead:
-        return self.model[23]
+        return cast(SegmentHead, self.model[23])
 
     @property
     def class_width(self) -> int:
         """Channels inside the class branches."""
-        return self.head.cv3[0][-1].in_channels
+        return last_convolution(self.head.cv3[0]).in_channels
 
 
 def parse_name(name: str) -> str | None:
@@ -137,24 +152,25 @@ def architecture_of(state: dict[str, Tensor]) -> Architecture:
     try:
         channels = state["model.0.conv.weight"].shape[0]
         classes, class_width = state["model.23.cv3.0.2.weight"].shape[:2]
-        state["model.23.proto.cv1.conv.weight"]
+        state["model.23.proto.cv1.conv.weight"]  # a detector has none
     except (KeyError, IndexError, ValueError):
         raise SeglabError(
             "these weights are not a YOLO11-seg model's (its stem, class branch or prototypes are missing): "
             "use weights of yolo11n-seg, s, m, l or x"
         ) from None
-    scales = {16: "n", 32: "s", 64: "l" if "model.2.m.1.cv1.conv.weight" in state else "m", 96: "x"}
+    deep = "model.2.m.1.cv1.conv.weight" in state  # a second inner block: l is as wide as m, and deeper
+    scales = {16: "n", 32: "s", 64: "l" if deep else "m", 96: "x"}
     if channels not in scales:
         raise SeglabError(f"no YOLO11 scale has {channels} channels in its first layer: use n, s, m, l or x weights")
     return Architecture(scales[channels], classes, class_width)
 
 
 def fuse(model: YOLO11Seg) -> YOLO11Seg:
-    """A copy for evaluation, every batch normalisation folded into its convolution: same function, fewer steps."""
+    """A copy for evaluation, every batch normalization folded into its convolution: same function, fewer steps."""
     model = copy.deepcopy(model).eval()
     for module in model.modules():
         if isinstance(module, Conv) and isinstance(module.bn, nn.BatchNorm2d):
-            module.conv = nn.utils.fuse_conv_bn_eval(module.conv, module.bn)
+            module.conv = nn.utils.fuse_conv_bn_eval(module.conv, module.bn)  # with a bias
             module.bn = nn.Identity()
     return model.requires_grad_(False)
 

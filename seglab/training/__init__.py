@@ -1,1 +1,4 @@
-"""How it learns: assignment, loss, optimisation and the training loop."""
+"""How a model learns: assignment, loss, optimization and the training loop."""
+
+# The modules that may be used from outside.
+__all__ = ["arguments", "assign", "checkpoint", "distributed", "engine", "loss", "optim", "recipes", "trainer"]

@@ -2,12 +2,13 @@
 
 A run folder holds `weights/last.safetensors` and `weights/best.safetensors` (the averaged weights under the model's own
 names) and, until the run ends, `weights/resume.safetensors`. Nothing is pickled, and every file appears whole or not at
-all. Random numbers need no saving: data order and augmentation are functions of the seed, the epoch and the picture,
+all. Random numbers need no saving: data order and augmentation are functions of the seed, the epoch and the image,
 and torch is seeded anew for every epoch.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,28 @@ from torch import Tensor, nn
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights, save_weights
 
+BEST = "weights/best.safetensors"  # paths in a run folder
+LAST = "weights/last.safetensors"
+RESUME = "weights/resume.safetensors"
+SECONDS_BETWEEN_SAVES = 10.0  # epochs may be shorter than writing their weights takes; a kill loses this much at most
+
 
 @dataclass
 class Progress:
     """Where a run stands; plain JSON data."""
 
     epoch: int = 0  # epochs finished
-    updates: int = 0  # optimiser steps taken
-    rewinds: int = 0  # times the run went back because numbers were no longer finite
-    best_epoch: int = -1  # counted from 0
+    updates: int = 0  # optimizer steps taken
+    restarts: int = 0  # times an epoch was restarted because numbers were no longer finite
+    best_epoch: int = -1  # counted from 0; -1 is the start
     best_fitness: float = -1.0
     history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch, as in results.csv
     scaler: dict[str, Any] = field(default_factory=dict)  # the fp16 gradient scale
+    start_mask_targets: str | None = None  # soft or hard, what the weights at the start had learned from
 
 
 def capture(network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Copies on the CPU of all tensors that training changes: the last good state, to rewind to or to write."""
+    """Copies on the CPU of all tensors that training changes: the last good state, to restart from or to write."""
     tensors = {f"network/{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"average/{name}": tensor for name, tensor in average.state_dict().items()}
     for name, parameter in network.named_parameters():
@@ -53,6 +60,7 @@ def restore(
         parts[part][rest] = tensor
     network.load_state_dict(parts["network"])
     average.load_state_dict(parts["average"])
+
     parameters = dict(network.named_parameters())
     optimizer.state.clear()
     for name, tensor in parts["optimizer"].items():
@@ -62,23 +70,74 @@ def restore(
         optimizer.state[parameter][key] = torch.empty_like(like, device=parameter.device).copy_(tensor)
 
 
-def averaged(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def ema_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The averaged weights among captured tensors, under the model's own names: what users get."""
     return {name.removeprefix("average/"): t for name, t in tensors.items() if name.startswith("average/")}
 
 
 def write_state(folder: Path, tensors: dict[str, Tensor], progress: Progress) -> None:
     """Write what `read_state` needs to continue the run in `folder`."""
-    save_weights(folder / "weights" / "resume.safetensors", tensors, {"progress": asdict(progress)})
+    save_weights(folder / RESUME, tensors, {"progress": asdict(progress)})
 
 
 def read_state(folder: Path) -> tuple[dict[str, Tensor], Progress]:
     """The state of an interrupted run. Errors: SeglabError when the run has ended or never began."""
-    path = folder / "weights" / "resume.safetensors"
+    path = folder / RESUME
     if not path.is_file():
         raise SeglabError(
-            f"cannot resume from {folder}: it has no weights/resume.safetensors, so the run is finished or wrote none; "
-            "start a new run from its weights/last.safetensors instead"
+            f"cannot resume from {folder}: there is no {RESUME}, so the run is finished or has saved nothing; start a "
+            f"new run from its {LAST} instead"
         )
     tensors, metadata = load_weights(path)
     return tensors, Progress(**metadata["progress"])
+
+
+class CheckpointWriter:
+    """Writes the weights of a run, and the state to resume it from.
+
+    metadata: what weights files say about themselves; save: write the last weights and the resumable state as the
+    run goes on, at the end of an epoch; save_period: also keep the weights of every n-th epoch.
+    `tensors` are always as `capture` makes them.
+    """
+
+    def __init__(self, folder: Path, metadata: dict[str, Any], save: bool = True, save_period: int = -1):
+        self.folder, self.metadata = folder, metadata
+        self.save, self.save_period = save, save_period
+        self.best: tuple[dict[str, Tensor], dict[str, Any]] | None = None  # weights and metadata, not yet written
+        self.saved = -SECONDS_BETWEEN_SAVES  # when, by the clock of `time.monotonic`
+
+    def begin(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """Before the first epoch. A start that was validated is the history's row 0, and the best so far."""
+        if progress.history:
+            arguments = {**self.metadata.get("train_args", {}), "mask_targets": progress.start_mask_targets}
+            self.best = ema_state(tensors), {**self._metadata(progress), "train_args": arguments}
+        self.write(tensors, progress)
+
+    def add(self, tensors: dict[str, Tensor], progress: Progress, better: bool) -> None:
+        """After an epoch, whose row ends progress.history; better: its weights are the best so far."""
+        if better:
+            self.best = ema_state(tensors), self._metadata(progress)
+        if self.save_period > 0 and progress.epoch % self.save_period == 0:
+            path = self.folder / f"weights/epoch{progress.epoch}.safetensors"
+            save_weights(path, ema_state(tensors), self._metadata(progress))
+        if self.save and time.monotonic() - self.saved >= SECONDS_BETWEEN_SAVES:
+            self.write(tensors, progress)
+
+    def end(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """After the last epoch: write what is still to be written; there is nothing to resume any more."""
+        self.write(tensors, progress)
+        (self.folder / RESUME).unlink(missing_ok=True)
+
+    def write(self, tensors: dict[str, Tensor], progress: Progress) -> None:
+        """Write the weights; the state comes last, so that a run killed on the way resumes from the state before."""
+        if self.best:
+            save_weights(self.folder / BEST, *self.best)
+            self.best = None
+        if self.save:
+            save_weights(self.folder / LAST, ema_state(tensors), self._metadata(progress))
+            write_state(self.folder, tensors, progress)
+            self.saved = time.monotonic()
+
+    def _metadata(self, progress: Progress) -> dict[str, Any]:
+        metrics = progress.history[-1] if progress.history else {}
+        return {**self.metadata, "epoch": progress.epoch, "metrics": metrics}

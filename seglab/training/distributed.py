@@ -1,4 +1,4 @@
-"""Several processes train as one: joining torchrun's group, and batch statistics over all processes' pictures."""
+"""Several processes that train as one: joining torchrun's group, and batch statistics over all processes' images."""
 
 from __future__ import annotations
 
@@ -21,31 +21,39 @@ class Process(NamedTuple):
     """This process among all of them."""
 
     rank: int
-    world: int
+    world: int  # how many there are
     device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that validates, writes and prints: the first."""
+        return self.rank == 0
 
 
 def join(device: torch.device) -> Process:
     """Join the group that torchrun describes in the environment; alone where there is none.
 
-    On CUDA each process takes the GPU of its local rank (NCCL); elsewhere processes talk through gloo. A process joins
-    once and stays until it ends or says `leave`: members of a second group may find each other's addresses of the first
-    one, where nobody listens any more.
+    On CUDA each process takes the GPU of its local rank (NCCL); elsewhere processes communicate through gloo. A process
+    joins once and stays until it ends or calls `leave`: members of a second group may find each other's addresses of
+    the first one, where nobody listens any more.
+    Errors: SeglabError for more processes than GPUs.
     """
     world = int(os.environ.get("WORLD_SIZE", 1))
     if world == 1:
         return Process(0, 1, device)
     if device.type == "cuda":
-        number, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if number >= cards:
-            raise SeglabError(f"process {number + 1} has no GPU of its own: give torchrun --nproc-per-node {cards}")
-        device = torch.device("cuda", number)
+        local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local_rank >= gpus:
+            raise SeglabError(
+                f"there are more processes than GPUs on this machine ({gpus}): start torchrun --nproc-per-node {gpus}"
+            )
+        device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
     process = Process(int(os.environ["RANK"]), world, device)
     if not dist.is_initialized():
-        patience = datetime.timedelta(hours=3)  # the others wait while one process validates
+        timeout = datetime.timedelta(hours=3)  # the others wait while one process validates
         nccl = torch.cuda.is_available() and dist.is_nccl_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=patience)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=timeout)
         atexit.register(leave, process)
     return process
 
@@ -57,13 +65,12 @@ def leave(process: Process) -> None:
 
 
 def is_main() -> bool:
-    """Whether this is the process that talks and writes, before they have joined: the first of torchrun's, or the only
-    one."""
+    """Whether this is the first of torchrun's processes, or the only one. Works before they have joined."""
     return int(os.environ.get("RANK", 0)) == 0
 
 
-def first_here(load: Callable[[], Loaded]) -> Loaded:
-    """`load()` on the first process of each machine, then on its others, who find what the first one fetched."""
+def rank_zero_first(load: Callable[[], Loaded]) -> Loaded:
+    """`load()` in the first process of each machine, then in its others, which find what the first one downloaded."""
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return load()
     join(torch.device("cpu"))
@@ -74,7 +81,7 @@ def first_here(load: Callable[[], Loaded]) -> Loaded:
     return loaded
 
 
-def agree(process: Process, value: Any) -> Any:
+def broadcast_object(process: Process, value: Any) -> Any:
     """The first process's `value`, on all processes."""
     if process.world == 1:
         return value
@@ -90,7 +97,7 @@ def mean(process: Process, tensor: Tensor) -> Tensor:
     return tensor / process.world
 
 
-def same_start(model: nn.Module, process: Process) -> None:
+def broadcast_weights(model: nn.Module, process: Process) -> None:
     """Give all processes the first one's weights: each may have drawn its own."""
     if process.world > 1:
         for tensor in model.state_dict().values():
@@ -98,7 +105,7 @@ def same_start(model: nn.Module, process: Process) -> None:
 
 
 def share_batch_statistics(model: nn.Module, process: Process) -> nn.Module:
-    """Make batch normalisation see the pictures of all processes, so that more processes change no result.
+    """Make batch normalization see the images of all processes, so that more processes change no result.
 
     torch's own SyncBatchNorm needs CUDA; elsewhere modules become `SharedBatchNorm`. State dicts keep their names.
     """
@@ -111,23 +118,34 @@ def share_batch_statistics(model: nn.Module, process: Process) -> nn.Module:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation whose mean and variance are those of the batches of all processes together."""
+    """Batch normalization whose mean and variance are those of the batches of all processes together."""
+
+    # The class of normalizations with weights, running statistics and a fixed momentum: all that the network has.
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
 
     def forward(self, input: Tensor) -> Tensor:  # (B, C, H, W)
         if not self.training:
             return super().forward(input)
         dims = (0, 2, 3)
-        count = torch.full((1,), input.numel() / input.shape[1], device=input.device)
-        sums = _Sum.apply(torch.cat((input.float().sum(dims), count)))
+
+        # One exchange for the sums and how many values they are of, so that processes may have unlike batches.
+        count = torch.full((1,), input.numel() / input.shape[1], device=input.device)  # (1,) values of a channel
+        sums = _Sum.apply(torch.cat((input.float().sum(dims), count)))  # (C + 1,)
         count = sums[-1].detach()
-        mean = sums[:-1] / count
-        centred = input - mean.to(input.dtype)[:, None, None]
-        variance = _Sum.apply(centred.float().square().sum(dims)) / count
+        mean = sums[:-1] / count  # (C,)
+
+        # Another for the variance about the common mean.
+        centred = input - mean.to(input.dtype)[:, None, None]  # (B, C, H, W)
+        variance = _Sum.apply(centred.float().square().sum(dims)) / count  # (C,)
+
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)  # the unbiased estimate
+        scale = self.weight * torch.rsqrt(variance + self.eps)  # (C,)
         return centred * scale.to(input.dtype)[:, None, None] + self.bias.to(input.dtype)[:, None, None]
 
 
@@ -135,13 +153,13 @@ class _Sum(torch.autograd.Function):
     """The sum over processes; a gradient that reaches the sum in any process belongs to every summand."""
 
     @staticmethod
-    def forward(ctx, tensor: Tensor) -> Tensor:
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
         total = tensor.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         total = gradient.contiguous().clone()
         dist.all_reduce(total)
         return total

@@ -20,8 +20,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,17 +30,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seglab.class_names import equal_classes
-from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import DatasetSpec, load_dataset
+from seglab.config import AugmentConfig, TrainConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader, start_epoch
-from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.device import images_to_float
+from seglab.errors import SeglabError
+from seglab.model.head import (
+    BINS,
+    PROTOTYPE_STRIDE,
+    RawOutput,
+    anchor_points,
+    boxes_from_distribution,
+    last_convolution,
+)
 from seglab.model.packed import pack
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.runs import place
-from seglab.training.config import TrainConfig
-from seglab.training.distributed import Process
+from seglab.training.distributed import Process, rank_zero_first
 from seglab.training.loss import LossGains, label_loss, normalisers
 from seglab.training.quiet import QuietSteps
 
@@ -52,8 +61,9 @@ WHOLE = 4  # one of so many of them is surveyed whole in the largest size
 OLD_GAIN = 5.0  # of the terms on old images
 NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
 SURE = 0.25  # class score from which the teacher's boxes and masks on new images are asked for
-MASKS = 64  # of the teacher's masks on the new images of a batch: the surest
+MASKS = 64  # of the teacher's masks on the new images of a batch: the highest-scoring
 STATE = "weights/teacher.safetensors"
+STAND_IN = "toybox8-seg"  # comes with seglab: images for weights whose own are not available
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,50 @@ class Knowledge:
 
     classes: int
     data: tuple[str, ...] = ()
+
+
+def find_knowledge(
+    names: Mapping[int, str], trained_on: str | list[str] | None, rehearsed: Sequence[str], new: DatasetSpec
+) -> Knowledge:
+    """What weights know before they learn `new`, and where there are images of it to rehearse.
+
+    names: class id -> name of the classes they know; trained_on: the data of their last training; rehearsed: what that
+    one has rehearsed in turn. Prints what was found. Where nothing was, synthetic images stand in.
+    """
+    sources = list(rehearsed)
+    if trained_on:
+        sources += trained_on if isinstance(trained_on, list) else [trained_on]
+    # Of several datasets, those whose classes are all known show what is to be kept.
+    with_new = [part for part in new.parts if len(equal_classes(part.names, names)) < len(part.names)]
+    if with_new:
+        sources += [source for part in new.parts if part not in with_new for source in _sources(part)]
+    found = [rank_zero_first(partial(_old_dataset, source)) for source in dict.fromkeys(sources)]
+    old = [spec for spec in found if spec is not None and spec.source != new.source]
+    for spec in old:
+        print(f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that what the weights know stays")
+    if not old:
+        old = [load_dataset(STAND_IN)]
+        print(
+            f"no images of what the weights know are available: synthetic ones ({STAND_IN}) stand in for them, and "
+            "less is kept; add some, labelled or not, e.g. data=[new.yaml, old.yaml]"
+        )
+    return Knowledge(len(names), tuple(source for spec in old for source in _sources(spec)))
+
+
+def _old_dataset(source: str) -> DatasetSpec | None:
+    """A dataset with training images that weights have learned from; None, and a line why, where it is not here."""
+    try:
+        spec = load_dataset(source)
+        spec.images("train")
+    except (SeglabError, OSError) as error:
+        print(f"no images of {source} can be rehearsed: {error}")
+        return None
+    return spec
+
+
+def _sources(spec: DatasetSpec) -> list[str]:
+    """What `load_dataset` finds a dataset by, or several that were joined."""
+    return [spec.source] if isinstance(spec.source, str) else spec.source
 
 
 class Teacher:
@@ -94,8 +148,10 @@ class Teacher:
         with torch.autocast(device, enabled=half):
             return self.network(images)
 
-    def loss(self, raw: RawOutput, told: RawOutput, targets: dict, gains: LossGains, new: int) -> tuple[Tensor, Tensor]:
-        """Loss of a batch -> total, the scalar to backpropagate, and terms (7,), detached: box, seg, cls, dfl, TERMS.
+    def loss(
+        self, raw: RawOutput, told: RawOutput, targets: dict, gains: LossGains, new: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch -> total, the scalar to backpropagate, and the terms by name, detached, those of TERMS last.
 
         raw: of the network, on `new` images that `targets` belong to and old ones after them. told: of the teacher, on
         the old ones, and on the new ones before them where it looked at these. The terms are weighted, and the total is
@@ -109,8 +165,8 @@ class Teacher:
             kept = OLD_GAIN * rehearsal_loss(old_raw, old_told, self.known, gains)
             if len(new_told.boxes):
                 kept = kept + TURN * unlabelled_loss(new_raw, new_told, taken, self.silent)
-            images = normalisers(new, terms[:0])[0]
-            return total + kept.sum() * images, torch.cat((terms, kept.detach()))
+            images = normalisers(new, kept.detach()[:0])[0]
+            return total + kept.sum() * images, {**terms, **dict(zip(TERMS, kept.detach()))}
 
     @contextlib.contextmanager
     def quiet_step(self, network: YOLO11Seg) -> Iterator[None]:
@@ -118,8 +174,8 @@ class Teacher:
 
         The class scores' rows of new classes, which nothing known depends on, move as they are told.
         """
-        layers = [branch[-1] for branch in network.head.cv3]
-        rows = [tensor.detach()[self.known :] for layer in layers for tensor in (layer.weight, layer.bias)]
+        tensors = [tensor for branch in network.head.cv3 for tensor in last_convolution(branch).parameters()]
+        rows = [tensor.detach()[self.known :] for tensor in tensors]
         with self.quiet.around(network):
             yield
             moved = [row.clone() for row in rows]
@@ -183,7 +239,7 @@ def relative_distance(tensor: Tensor, told: Tensor) -> Tensor:
 
 
 def sure_masks_loss(raw: RawOutput, told: RawOutput, weight: Tensor) -> Tensor:
-    """Sum over the teacher's surest anchor points of weight (B, A) * the divergence of masks, the mean in its box."""
+    """Sum over the teacher's best anchor points of weight (B, A) * the divergence of masks, the mean in its box."""
     height, width = told.prototypes.shape[2:]
     points, strides = anchor_points(PROTOTYPE_STRIDE * height, PROTOTYPE_STRIDE * width, weight.device)
     weights, chosen = weight.flatten().topk(min(MASKS, weight.numel()))  # (M,) each
@@ -249,7 +305,7 @@ class Rehearsal:
         for cycle in itertools.count(seed):
             start_epoch(self.loader, cycle)
             for batch in self.loader:
-                yield place(batch["images"], self.device).float() / 255
+                yield images_to_float(batch["images"], self.device)
 
     def part(self, images: Tensor, number: int) -> Tensor:
         """Images scaled to some size, from the largest to that of new ones, and a part of that size: by `number`."""

@@ -1,12 +1,18 @@
 """The training loss: box, mask, class and distribution terms, one function each, and their weighted sum.
 
-A positive is an anchor point that learns an object. The term functions return plain sums over positives;
-`segmentation_loss` divides them by the normalisers. Everything is computed in float32, whatever autocast is on.
+A positive is an anchor point that was assigned to an instance. The term functions return plain sums over positives;
+the table TERMS divides them by their normalisers and names their gains. Everything is computed in float32, whatever
+autocast is on.
+
+To add a term, write its function and give it an entry in TERMS. The trainer, results.csv, TensorBoard, the plots and
+the doctor go by its name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,20 +23,73 @@ from seglab.geometry.boxes import complete_iou
 from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
 from seglab.training.assign import assign
 
-PIXELS_AT_ONCE = 1 << 15  # window pixels the mask loss handles together: few enough to stay in a processor's cache
+PIXELS_AT_ONCE = 1 << 15  # window pixels the mask loss handles together: few enough to stay in a CPU's cache
+MASK_SCALES = (1, 2, 4)  # how many times finer than the prototypes the masks of a batch may be
 
 
 @dataclass(frozen=True)
 class LossGains:
-    """Weights of the terms. The mask term shares the box gain."""
+    """Weights of the terms, under the names of the training arguments. The mask term shares the box gain."""
 
     box: float = 7.5
     cls: float = 0.5
     dfl: float = 1.5
 
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any]) -> LossGains:
+        """The gains among training arguments by name; defaults for those that are not there."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: arguments[name] for name in names if name in arguments})
 
-def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Tensor, Tensor]:
-    """Loss of a batch -> total, the scalar to backpropagate, and terms (4,), detached: box, seg, cls, dfl.
+
+@dataclass(frozen=True)
+class LossInputs:
+    """What the terms of a batch are computed from: B images, N instances, A anchor points an image, P positives.
+
+    Coordinates are letterbox pixels. Tensors are float32 unless they are said to be integers or come from the batch.
+    """
+
+    raw: RawOutput
+
+    # the instances, image by image
+    instance_boxes: Tensor  # (N, 4) xyxy
+    instance_masks: Tensor  # (N, n * h, n * w) in [0, 1]
+    image_index: Tensor  # (N,) int64 ascending: the image an instance is on
+
+    # the positives: where they are, and what the network predicts there
+    image: Tensor  # (P,) int64
+    anchor: Tensor  # (P,) int64
+    points: Tensor  # (P, 2) xy
+    strides: Tensor  # (P, 1)
+    logits: Tensor  # (P, 64) of the distances
+    coefficients: Tensor  # (P, 32)
+
+    # the positives: what they were assigned
+    instance: Tensor  # (P,) int64 row of the instance
+    boxes: Tensor  # (P, 4) xyxy, of the instance
+    classes: Tensor  # (P,) int64, of the instance
+    scores: Tensor  # (P,) target of the class score
+
+    # normalisers, see `normalisers`
+    score_sum: Tensor  # () sum of the scores
+    positives: Tensor  # () number of positives
+
+    silent: Tensor | None = None  # (C,) bool, see `label_loss`
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """gain: what weighs the term, a field of LossGains or a fixed number; value: its normalized scalar."""
+
+    gain: str | float
+    value: Callable[[LossInputs], Tensor]
+
+    def weight(self, gains: LossGains) -> float:
+        return getattr(gains, self.gain) if isinstance(self.gain, str) else self.gain
+
+
+def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of a batch -> total, the scalar to backpropagate, and the terms by name, detached scalars.
 
     `batch` holds "classes" (N,) int64, "boxes" (N, 4) xyxy in letterbox pixels, "image_index" (N,) int64 ascending and
     "masks" (N, h, w) in [0, 1] of 1/4, 1/2 or all of H and W, on the device of `raw`. Box, class and distribution terms
@@ -38,56 +97,75 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     `gains`. The total is their sum times the number of images, so that of the batches accumulated into one step each
     weighs by its images.
 
-    When torch.distributed is initialised and gradients are on, every process must call this together: normalisers are
+    When torch.distributed is initialized and gradients are on, every process must call this together: normalisers are
     summed over all processes, and scaled such that the gradients that DistributedDataParallel averages, and the
-    average of `terms`, are those of one process that sees the whole batch. Without gradients, as in validation,
+    average of the terms, are those of one process that sees the whole batch. Without gradients, as in validation,
     nothing is exchanged.
 
-    Errors: ValueError when the masks have neither the prototypes' resolution nor a multiple of it.
+    Errors: ValueError when the masks have neither the prototypes' resolution nor 2 or 4 times as much.
     """
-    return label_loss(raw, batch, gains)[:2]
+    total, terms, _ = label_loss(raw, batch, gains)
+    return total, terms
 
 
 def label_loss(
     raw: RawOutput, batch: dict, gains: LossGains, silent: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """`segmentation_loss`, and which anchor points (B, A) bool were assigned to an instance.
 
-    silent: (C,) bool, the classes that the labels do not speak for: their scores count at assigned anchor points only,
-    and what is elsewhere may be an instance or background. None: they speak for all classes.
+    silent: (C,) bool, the classes that the labels say nothing about: their scores count at assigned anchor points only,
+    as what is elsewhere may be an instance or background. None: the labels are complete for all classes.
     """
     with torch.autocast(raw.boxes.device.type, enabled=False):
         raw = RawOutput(*(tensor.float() for tensor in raw))
         classes, boxes, masks = batch["classes"], batch["boxes"].float(), batch["masks"]
-        if masks.shape[1:] not in [torch.Size(n * side for side in raw.prototypes.shape[2:]) for n in (1, 2, 4)]:
-            raise ValueError(
-                f"batch['masks'] are {tuple(masks.shape[1:])} and the prototypes {tuple(raw.prototypes.shape[2:])}: "
-                f"masks of a batch must have 1/4, 1/2 or all of the images' height and width"
-            )
+        check_masks(masks, raw.prototypes)
+
+        # Anchor points are assigned by what the network predicts there now; the assignment takes no gradient.
         height, width = (PROTOTYPE_STRIDE * side for side in raw.prototypes.shape[2:])
-        points, strides = anchor_points(height, width, raw.boxes.device)
+        points, strides = anchor_points(height, width, raw.boxes.device)  # (A, 2), (A, 1)
         with torch.no_grad():
             predicted = boxes_from_distribution(raw.boxes, points, strides)  # (B, A, 4)
         assignment = assign(raw.classes, predicted, points, classes, boxes, batch["image_index"])
 
-        image, anchor = (assignment.object_index >= 0).nonzero(as_tuple=True)  # (P,) each
-        learnt = assignment.object_index[image, anchor]  # (P,) row of the object
+        # From here on only positives matter, but for the class term, which sees the background too.
+        assigned = assignment.instance_index >= 0  # (B, A)
+        image, anchor = assigned.nonzero(as_tuple=True)  # (P,) each
+        instance = assignment.instance_index[image, anchor]  # (P,)
         scores = assignment.scores[image, anchor]  # (P,)
         images, score_sum, positives = normalisers(len(raw.boxes), scores)
+        inputs = LossInputs(
+            raw=raw,
+            instance_boxes=boxes,
+            instance_masks=masks,
+            image_index=batch["image_index"],
+            image=image,
+            anchor=anchor,
+            points=points[anchor],
+            strides=strides[anchor],
+            logits=raw.boxes[image, :, anchor],
+            coefficients=raw.coefficients[image, :, anchor],
+            instance=instance,
+            boxes=boxes[instance],
+            classes=classes[instance],
+            scores=scores,
+            score_sum=score_sum,
+            positives=positives,
+            silent=silent,
+        )
+        terms = {name: term.weight(gains) * term.value(inputs) for name, term in TERMS.items()}
+        total = torch.stack(list(terms.values())).sum() * images
+        return total, {name: value.detach() for name, value in terms.items()}, assigned
 
-        logits = raw.boxes[image, :, anchor]  # (P, 64)
-        coefficients = raw.coefficients[image, :, anchor]  # (P, 32)
-        sides = (points[anchor], strides[anchor], boxes[learnt], scores)
-        box = box_loss(logits, *sides) / score_sum
-        mask = mask_loss(raw.prototypes, coefficients, masks, boxes, batch["image_index"], learnt) / positives
-        cls = class_loss(raw.classes, image, classes[learnt], anchor, scores)
-        if silent is not None:
-            background = F.softplus(raw.classes[:, silent]).sum(dim=1)  # (B, A)
-            cls = cls - background[assignment.object_index < 0].sum()
-        cls = cls / score_sum
-        dfl = distribution_loss(logits, *sides) / score_sum
-        terms = torch.stack((gains.box * box, gains.box * mask, gains.cls * cls, gains.dfl * dfl))
-        return terms.sum() * images, terms.detach(), assignment.object_index >= 0
+
+def check_masks(masks: Tensor, prototypes: Tensor) -> None:
+    """Errors: ValueError when masks (N, h, w) do not fit prototypes (B, 32, H/4, W/4)."""
+    height, width = prototypes.shape[2:]
+    if tuple(masks.shape[1:]) not in [(scale * height, scale * width) for scale in MASK_SCALES]:
+        raise ValueError(
+            f"batch['masks'] are {tuple(masks.shape[1:])} and the prototypes {(height, width)}: "
+            "masks of a batch must have 1/4, 1/2 or all of the images' height and width"
+        )
 
 
 def normalisers(images: int, scores: Tensor) -> Tensor:
@@ -104,10 +182,20 @@ def normalisers(images: int, scores: Tensor) -> Tensor:
     return torch.cat((sums[:1], sums[1:].clamp(min=1) / processes))
 
 
+def mean_terms(terms: list[dict[str, Tensor]]) -> dict[str, float]:
+    """Terms of several batches -> their means, by name."""
+    rows = [torch.stack(list(values.values())) for values in terms]  # (terms,) of each batch
+    means = torch.stack(rows).mean(dim=0)  # (terms,)
+    return dict(zip(terms[0], means.tolist()))
+
+
+# --- the terms ---
+
+
 def box_loss(logits: Tensor, points: Tensor, strides: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
     """Sum over positives of score * (1 - CIoU).
 
-    logits (P, 64) of the predicted distances, points (P, 2), strides (P, 1), the objects' boxes (P, 4) xyxy in
+    logits (P, 64) of the predicted distances, points (P, 2), strides (P, 1), the instances' boxes (P, 4) xyxy in
     letterbox pixels, scores (P,).
     """
     predicted = boxes_from_distribution(logits.T[None], points, strides)[0]  # (P, 4)
@@ -117,117 +205,203 @@ def box_loss(logits: Tensor, points: Tensor, strides: Tensor, boxes: Tensor, sco
 def distribution_loss(logits: Tensor, points: Tensor, strides: Tensor, boxes: Tensor, scores: Tensor) -> Tensor:
     """Sum over positives of score * the mean over four sides of the distribution focal loss. Shapes as in box_loss.
 
-    A true distance of 3.2 strides asks for probability .8 in bin 3 and .2 in bin 4
+    A true distance of 3.2 strides has the target probabilities .8 in bin 3 and .2 in bin 4
     (Li et al., "Generalized Focal Loss", 2020, equation 6). Distances beyond the last bin are cut just short of it.
     """
+    # True distances in strides, and the bins below and above each.
     distances = torch.cat((points - boxes[:, :2], boxes[:, 2:] - points), dim=1) / strides  # (P, 4)
     distances = distances.clamp(0, BINS - 1 - 0.01)
     lower = distances.floor()
-    upper_share = distances - lower
-    log_probabilities = logits.view(-1, 4, BINS).log_softmax(dim=2)
     lower_bin = lower.long().unsqueeze(2)  # (P, 4, 1)
+    upper_weight = distances - lower  # (P, 4), target probability of the upper bin
+
+    # Cross-entropy with a target of two bins.
+    log_probabilities = logits.view(-1, 4, BINS).log_softmax(dim=2)  # (P, 4, 16)
     at_lower = log_probabilities.gather(2, lower_bin).squeeze(2)  # (P, 4)
-    at_upper = log_probabilities.gather(2, lower_bin + 1).squeeze(2)
-    loss = -((1 - upper_share) * at_lower + upper_share * at_upper).mean(dim=1)  # (P,)
+    at_upper = log_probabilities.gather(2, lower_bin + 1).squeeze(2)  # (P, 4)
+    loss = -((1 - upper_weight) * at_lower + upper_weight * at_upper).mean(dim=1)  # (P,)
     return (loss * scores).sum()
 
 
-def class_loss(logits: Tensor, image: Tensor, classes: Tensor, anchor: Tensor, scores: Tensor) -> Tensor:
-    """Sum of binary cross-entropy over all logits (B, C, A): positives are asked for their score, the rest for 0.
+def class_loss(
+    logits: Tensor, image: Tensor, classes: Tensor, anchor: Tensor, scores: Tensor, silent: Tensor | None = None
+) -> Tensor:
+    """Sum of binary cross-entropy over all logits (B, C, A): the target is the score for positives, 0 for the rest.
 
     image, classes, anchor (P,) locate the positives' logits and scores (P,) are their targets. Because
     BCE(x, t) = softplus(x) - t * x, no (B, C, A) table of targets is needed.
+    silent: (C,) bool, classes whose logits count at positives only.
     """
-    return F.softplus(logits).sum() - (logits[image, classes, anchor] * scores).sum()
+    loss = F.softplus(logits).sum() - (logits[image, classes, anchor] * scores).sum()
+    if silent is None:
+        return loss
+    background = torch.ones_like(logits[:, 0], dtype=torch.bool)  # (B, A)
+    background[image, anchor] = False
+    as_background = F.softplus(logits[:, silent]).sum(dim=1)  # (B, A)
+    return loss - as_background[background].sum()
+
+
+def plain_mask_loss(
+    prototypes: Tensor, coefficients: Tensor, masks: Tensor, boxes: Tensor, image_index: Tensor, instance: Tensor
+) -> Tensor:
+    """`mask_loss` written out: the whole mask of every positive, of which the pixels in its box count."""
+    logits = torch.einsum("pc,pchw->phw", coefficients, prototypes[image_index[instance]])  # (P, h, w)
+    finer = masks.shape[1] // prototypes.shape[2]
+    if finer > 1:
+        logits = F.interpolate(logits[:, None], scale_factor=finer, mode="bilinear")[:, 0]  # (P, n * h, n * w)
+
+    left, top, right, bottom = (boxes[instance] * finer / PROTOTYPE_STRIDE).T[:, :, None, None]  # (P, 1, 1) each
+    y, x = (torch.arange(side, device=logits.device) for side in logits.shape[1:])
+    inside = (x >= left) & (x < right) & (y[:, None] >= top) & (y[:, None] < bottom)  # (P, n * h, n * w)
+
+    entropy = F.binary_cross_entropy_with_logits(logits, masks[instance].to(logits), reduction="none")
+    area = ((right - left) * (bottom - top)).clamp(min=1e-9)  # (P, 1, 1)
+    return (entropy * inside / area).sum()
 
 
 def mask_loss(
-    prototypes: Tensor, coefficients: Tensor, masks: Tensor, boxes: Tensor, image_index: Tensor, object_index: Tensor
+    prototypes: Tensor, coefficients: Tensor, masks: Tensor, boxes: Tensor, image_index: Tensor, instance: Tensor
 ) -> Tensor:
-    """Sum over positives of the mask's binary cross-entropy inside the object's box, divided by the box's area.
+    """Sum over positives of the mask's binary cross-entropy inside the instance's box, divided by the box's area.
 
-    prototypes (B, 32, h, w), coefficients (P, 32) of positives that learn the objects object_index (P,); the objects'
-    masks (N, n * h, n * w) in [0, 1], boxes (N, 4) xyxy in letterbox pixels and image_index (N,). Logits are
+    prototypes (B, 32, h, w), coefficients (P, 32) of positives that were assigned the instances instance (P,); the
+    instances' masks (N, n * h, n * w) in [0, 1], boxes (N, 4) xyxy in letterbox pixels and image_index (N,). Logits are
     coefficients @ prototypes (Bolya et al., "YOLACT", 2019), enlarged n times as prediction enlarges them: what is
-    learnt is then the mask that will be read, and not its own reduced picture. A mask pixel counts when its upper left
+    learned is then the mask that will be read, and not its own reduced image. A mask pixel counts when its upper left
     corner is in the box; the area is the box's own, in mask pixels.
 
-    A dense version needs several (P, h, w) tensors. Here only windows are visited, and each window is read once for
-    all the positives of its object.
+    `plain_mask_loss` says the same in a few lines, with several (P, n * h, n * w) tensors. Here only windows, the
+    pixels inside boxes, are visited, and each window is read once for all the positives of its instance.
     """
+    # The sum of enlarged prototypes is the enlarged sum, and there are fewer prototypes than masks.
     finer = masks.shape[1] // prototypes.shape[2]
-    if finer > 1:  # the sum of enlarged prototypes is the enlarged sum
+    if finer > 1:
         prototypes = F.interpolate(prototypes, scale_factor=finer, mode="bilinear")  # (B, 32, n * h, n * w)
     boxes = boxes * (finer / PROTOTYPE_STRIDE)  # in mask pixels
-    count = torch.bincount(object_index, minlength=len(boxes))  # (N,)
-    order = object_index.argsort(stable=True)
-    owner = object_index[order]
-    rank = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[owner]
+
+    # Group the positives by instance: each takes the next free column of its instance's row.
+    count = torch.bincount(instance, minlength=len(boxes))  # (N,) positives of an instance
+    order = instance.argsort(stable=True)  # (P,)
+    row = instance[order]  # (P,)
+    first_of_row = count.cumsum(0) - count  # (N,)
+    column = torch.arange(len(order), device=order.device) - first_of_row[row]  # (P,)
     most = int(count.max()) if len(order) else 0
-    table = coefficients.new_zeros(len(boxes), most, coefficients.shape[1])  # (N, K, 32)
-    table = table.index_put((owner, rank), coefficients[order])
-    return _WindowedMaskLoss.apply(prototypes, table, count, masks, boxes, image_index)
+    grouped = coefficients.new_zeros(len(boxes), most, coefficients.shape[1])  # (N, K, 32)
+    grouped = grouped.index_put((row, column), coefficients[order])
+    return _WindowedMaskLoss.apply(prototypes, grouped, count, masks, boxes, image_index)
 
 
 class _WindowedMaskLoss(torch.autograd.Function):
-    """mask_loss on coefficients grouped by object: (N, K, 32), of which the first count (N,) rows are real.
+    """mask_loss on coefficients grouped by instance: (N, K, 32), of which the first count (N,) rows are real.
 
     The gradient is known in closed form, so it is computed along with the value while a window is at hand, and
     nothing of a window's size is kept for the backward pass.
+
+        prototypes of an image                     pixels of a window, row by row
+        +-----------------------+
+        |     left    right     |                  step    0  1  2  3  4  5  6  7 ...
+        | top  +-------+        |                  column  0  1  2  3  0  1  2  3 ...   step %  columns
+        |      | box   |        |       ->         row     0  0  0  0  1  1  1  1 ...   step // columns
+        |      +-------+ bottom |
+        +-----------------------+
     """
 
     @staticmethod
-    def forward(ctx, prototypes, coefficients, count, masks, boxes, image_index):
+    def forward(
+        ctx: Any,
+        prototypes: Tensor,  # (B, 32, h, w)
+        coefficients: Tensor,  # (N, K, 32)
+        count: Tensor,  # (N,)
+        masks: Tensor,  # (N, h, w)
+        boxes: Tensor,  # (N, 4) in mask pixels
+        image_index: Tensor,  # (N,)
+    ) -> Tensor:
         batch, channels, height, width = prototypes.shape
         pixels = prototypes.permute(0, 2, 3, 1).reshape(-1, channels)  # (B * h * w, 32)
-        total, d_pixels, d_coefficients = pixels.new_zeros(()), torch.zeros_like(pixels), torch.zeros_like(coefficients)
+        total = pixels.new_zeros(())
+        d_pixels = torch.zeros_like(pixels)
+        d_coefficients = torch.zeros_like(coefficients)
+
+        # The window of an instance: the pixels whose upper left corner is in its box.
         area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp(min=1e-9)  # (N,)
         limit = boxes.new_tensor([width, height, width, height])
-        left, top, right, bottom = torch.minimum(boxes.ceil().clamp(min=0), limit).long().unbind(1)  # (N,) each
-        size = (right - left).clamp(min=0) * (bottom - top).clamp(min=0) * (count > 0)  # (N,) pixels in the window
+        corners = torch.minimum(boxes.ceil().clamp(min=0), limit).long()  # (N, 4)
+        left, top, right, bottom = corners.unbind(1)  # (N,) each
+        columns = right - left  # (N,)
+        size = columns.clamp(min=0) * (bottom - top).clamp(min=0) * (count > 0)  # (N,) pixels in the window
         positive = torch.arange(coefficients.shape[1], device=count.device) < count[:, None]  # (N, K)
 
         # Windows of like size share a group of n; each is padded to the largest, S pixels, by weightless repetition.
         for group, longest in _groups(size):
             step = torch.arange(longest, device=size.device)  # (S,)
             real = step < size[group, None]  # (n, S)
-            step = torch.minimum(step, size[group, None] - 1)
-            across = (right - left)[group, None]
-            place = (top[group, None] + step // across) * width + left[group, None] + step % across  # (n, S)
-            target = masks.flatten(1)[group[:, None], place].to(pixels.dtype).unsqueeze(1)  # (n, 1, S)
-            place = place + image_index[group, None] * (height * width)
+            step = torch.minimum(step, size[group, None] - 1)  # (n, S)
             weight = (real / area[group, None]).unsqueeze(1)  # (n, 1, S)
 
-            window, mixing = pixels[place], coefficients[group]  # (n, S, 32), (n, K, 32)
+            # Where the window's pixels are, first in their image and then among all images' pixels.
+            across = columns[group, None]  # (n, 1)
+            y = top[group, None] + step // across  # (n, S)
+            x = left[group, None] + step % across  # (n, S)
+            place = y * width + x  # (n, S)
+            target = masks.flatten(1)[group[:, None], place].to(pixels.dtype).unsqueeze(1)  # (n, 1, S)
+            place = place + image_index[group, None] * (height * width)  # (n, S)
+
+            # The value: weighted binary cross-entropy, softplus(x) - t * x, of the real positives.
+            window = pixels[place]  # (n, S, 32)
+            mixing = coefficients[group]  # (n, K, 32)
             logits = mixing @ window.transpose(1, 2)  # (n, K, S)
             values = (F.softplus(logits) - logits * target) @ weight.transpose(1, 2)  # (n, K, 1)
             total += values.squeeze(2)[positive[group]].sum()
-            d_logits = (logits.sigmoid() - target) * weight
-            d_coefficients[group] = d_logits @ window
-            d_pixels.index_add_(0, place.flatten(), (d_logits.transpose(1, 2) @ mixing).flatten(0, 1))
 
-        d_prototypes = d_pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)
+            # The gradient: sigmoid(x) - t at the logits, from there to both factors of their product. Rows that are
+            # no real positives have coefficients of 0, so the pixels get nothing from them, and their own gradient
+            # ends in the grouping of the coefficients.
+            d_logits = (logits.sigmoid() - target) * weight  # (n, K, S)
+            d_window = d_logits.transpose(1, 2) @ mixing  # (n, S, 32)
+            d_coefficients[group] = d_logits @ window
+            d_pixels.index_add_(0, place.flatten(), d_window.flatten(0, 1))
+
+        d_prototypes = d_pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)  # (B, 32, h, w)
         ctx.save_for_backward(d_prototypes, d_coefficients)
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, upstream):
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         d_prototypes, d_coefficients = ctx.saved_tensors
         return d_prototypes * upstream, d_coefficients * upstream, None, None, None, None
 
 
 def _groups(size: Tensor) -> list[tuple[Tensor, int]]:
-    """Objects in groups of about PIXELS_AT_ONCE when padded, from their windows' sizes (N,) -> (rows, largest size).
+    """Instances in groups of about PIXELS_AT_ONCE when padded, from their windows' sizes (N,) -> (rows, largest size).
 
-    Objects without a window are left out.
+    Instances without a window are left out.
     """
     at_once = PIXELS_AT_ONCE if size.device.type == "cpu" else 8 * PIXELS_AT_ONCE  # elsewhere launches cost more
     order = size.argsort(descending=True)
     sizes = [pixels for pixels in size[order].tolist() if pixels]
     groups, start = [], 0
     while start < len(sizes):
-        end = min(start + max(1, at_once // sizes[start]), len(sizes))
-        groups.append((order[start:end], sizes[start]))
+        longest = sizes[start]
+        end = min(start + max(1, at_once // longest), len(sizes))
+        groups.append((order[start:end], longest))
         start = end
     return groups
+
+
+# Name -> gain and value. The name is that of the column in results.csv, as in train/box_loss.
+TERMS: dict[str, LossTerm] = {
+    "box": LossTerm("box", lambda i: box_loss(i.logits, i.points, i.strides, i.boxes, i.scores) / i.score_sum),
+    "seg": LossTerm(
+        "box",
+        lambda i: (
+            mask_loss(i.raw.prototypes, i.coefficients, i.instance_masks, i.instance_boxes, i.image_index, i.instance)
+            / i.positives
+        ),
+    ),
+    "cls": LossTerm(
+        "cls",
+        lambda i: class_loss(i.raw.classes, i.image, i.classes, i.anchor, i.scores, i.silent) / i.score_sum,
+    ),
+    "dfl": LossTerm("dfl", lambda i: distribution_loss(i.logits, i.points, i.strides, i.boxes, i.scores) / i.score_sum),
+}

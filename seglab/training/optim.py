@@ -13,17 +13,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seglab.training.config import TrainConfig
+from seglab.config import TrainConfig
+from seglab.wording import pluralize
 
-AUTO_ITERATIONS = 10_000  # "auto" takes AdamW up to here and SGD beyond
-MAX_GRADIENT_NORM = 10.0
+AUTO_STEPS = 10_000  # "auto" takes AdamW for runs of at most so many steps, SGD for longer ones
+MAX_GRADIENT_NORM = 10.0  # a single odd batch can cause longer ones
 LATE_POWER = 8  # about the last ninth of the steps
 GROUPS = ("weights", "norms", "biases")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every number of an optimisation; what it means over time is `settings_at`."""
+    """Every number of an optimization; what it means over time is `settings_at`."""
 
     optimizer: str  # "SGD" or "AdamW"
     lr: float  # highest learning rate
@@ -46,53 +47,75 @@ class Settings(NamedTuple):
     lr: float
     bias_lr: float
     momentum: float
-    accumulate: int  # batches whose gradients one optimiser step sums
+    accumulate: int  # batches whose gradients one optimizer step sums
 
 
 def make_plan(config: TrainConfig, images: int, iterations: int, classes: int) -> Plan:
-    """The plan for a training set of `images` pictures in `iterations` batches an epoch.
+    """The plan for a training set of `images` images in `iterations` batches an epoch.
 
     optimizer="auto" takes AdamW with lr = round(0.002 * 5 / (4 + classes), 6) and beta 0.9 for runs of at most 10,000
     nominal batches, SGD with lr 0.01 and momentum 0.9 for longer ones, and no higher start for the biases. An lr0,
     momentum or warmup_bias_lr given in `config` is kept.
     """
-    auto = config.optimizer == "auto"
-    steps = math.ceil(images / max(config.batch, config.nbs)) * config.epochs
-    name = config.optimizer if not auto else "AdamW" if steps <= AUTO_ITERATIONS else "SGD"
-    lr = round(0.002 * 5 / (4 + classes), 6) if auto and name == "AdamW" else 0.01
-    accumulate = max(round(config.nbs / config.batch), 1)
+    # The usual values, and what optimizer="auto" chooses instead.
+    optimizer, lr, momentum, warmup_bias_lr = config.optimizer, 0.01, 0.937, 0.1
+    if config.optimizer == "auto":
+        steps = math.ceil(images / max(config.batch, config.nbs)) * config.epochs
+        optimizer = "AdamW" if steps <= AUTO_STEPS else "SGD"
+        lr = round(0.002 * 5 / (4 + classes), 6) if optimizer == "AdamW" else 0.01
+        momentum, warmup_bias_lr = 0.9, 0.0
+
+    # What the user gives wins.
+    if config.lr0 is not None:
+        lr = config.lr0
+    if config.momentum is not None:
+        momentum = config.momentum
+    if config.warmup_bias_lr is not None:
+        warmup_bias_lr = config.warmup_bias_lr
+
+    # Weight decay is meant for a step of nbs images; smaller batches are accumulated to about that many.
+    accumulated = max(round(config.nbs / config.batch), 1)
+    weight_decay = config.weight_decay * config.batch * accumulated / config.nbs
     total = iterations * config.epochs
     return Plan(
-        optimizer=name,
-        lr=config.lr0 if config.lr0 is not None else lr,
+        optimizer=optimizer,
+        lr=lr,
         lrf=config.lrf,
-        momentum=config.momentum if config.momentum is not None else 0.9 if auto else 0.937,
-        weight_decay=config.weight_decay * config.batch * accumulate / config.nbs,
+        momentum=momentum,
+        weight_decay=weight_decay,
         cosine=config.cos_lr,
         epochs=config.epochs,
         iterations=iterations,
         warmup=min(round(config.warmup_epochs * iterations), total - 1),
         warmup_momentum=config.warmup_momentum,
-        warmup_bias_lr=config.warmup_bias_lr if config.warmup_bias_lr is not None else 0.0 if auto else 0.1,
+        warmup_bias_lr=warmup_bias_lr,
         accumulate=config.nbs / config.batch,
         average=config.average,
     )
 
 
+def batches_per_step(plan: Plan) -> int:
+    """Batches whose gradients one optimizer step sums, after the warm-up."""
+    return max(round(plan.accumulate), 1)
+
+
 def total_steps(plan: Plan) -> int:
-    """Optimizer steps of the whole run; those of the warm-up may be more."""
-    return plan.epochs * math.ceil(plan.iterations / max(round(plan.accumulate), 1))
+    """Optimizer steps of the whole run; a warm-up that accumulates less takes more."""
+    return plan.epochs * math.ceil(plan.iterations / batches_per_step(plan))
 
 
 def describe(plan: Plan, config: TrainConfig) -> str:
-    """One line for the user: what the optimiser will do and whose choice it was."""
-    given = [f"{name} as given" for name in ("lr0", "momentum") if getattr(config, name) is not None]
-    choice = ", ".join(["chosen by optimizer=auto", *given]) if config.optimizer == "auto" else "as given"
+    """One line for the user: what the optimizer will do and whose choice it was."""
+    choice = "as given"
+    if config.optimizer == "auto":
+        given = [f"{name} as given" for name in ("lr0", "momentum") if getattr(config, name) is not None]
+        choice = ", ".join(["chosen by optimizer=auto", *given])
+    decay = "cosine" if plan.cosine else "linear"
     return (
         f"optimizer: {plan.optimizer} lr={plan.lr:g} momentum={plan.momentum:g} weight_decay={plan.weight_decay:g} "
-        f"({choice}), {'cosine' if plan.cosine else 'linear'} to lr={plan.lr * plan.lrf:g}, "
-        f"{plan.warmup} of {plan.iterations * plan.epochs} iterations warm up, "
-        f"{max(round(plan.accumulate), 1)} batches a step"
+        f"({choice}), {decay} decay to lr={plan.lr * plan.lrf:g}, "
+        f"warm-up of {plan.warmup} of {pluralize(plan.iterations * plan.epochs, 'iteration')}, "
+        f"{pluralize(batches_per_step(plan), 'batch')} per step"
     )
 
 
@@ -101,33 +124,39 @@ def settings_at(plan: Plan, iteration: int) -> Settings:
     decay = lr_factor(iteration // plan.iterations, plan.epochs, plan.lrf, plan.cosine)
     lr = plan.lr * decay
     if iteration >= plan.warmup:
-        return Settings(lr, lr, plan.momentum, max(round(plan.accumulate), 1))
-    part = iteration / plan.warmup
+        return Settings(lr, lr, plan.momentum, batches_per_step(plan))
+
+    # The warm-up: everything goes from its first value to its last in a straight line.
+    fraction = iteration / plan.warmup
     return Settings(
-        lr=part * lr,
-        bias_lr=plan.warmup_bias_lr + part * (lr - plan.warmup_bias_lr),
-        momentum=plan.warmup_momentum + part * (plan.momentum - plan.warmup_momentum),
-        accumulate=max(round(1 + part * (plan.accumulate - 1)), 1),
+        lr=fraction * lr,
+        bias_lr=plan.warmup_bias_lr + fraction * (lr - plan.warmup_bias_lr),
+        momentum=plan.warmup_momentum + fraction * (plan.momentum - plan.warmup_momentum),
+        accumulate=max(round(1 + fraction * (plan.accumulate - 1)), 1),
     )
 
 
 def lr_factor(epoch: int, epochs: int, last: float, cosine: bool) -> float:
     """What multiplies the highest learning rate in `epoch`: from 1 in epoch 0 down to `last` in epoch `epochs`."""
-    done = epoch / epochs
-    left = (1 + math.cos(math.pi * done)) / 2 if cosine else 1 - done
-    return last + (1 - last) * left
+    fraction = epoch / epochs
+    falling = (1 + math.cos(math.pi * fraction)) / 2 if cosine else 1 - fraction  # from 1 to 0
+    return last + (1 - last) * falling
 
 
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """SGD with Nesterov momentum or AdamW over three groups (see GROUPS): only convolution weights decay."""
     groups: dict[str, list[nn.Parameter]] = {name: [] for name in GROUPS}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            kind = "biases" if name.endswith("bias") else "norms" if parameter.ndim == 1 else "weights"
-            groups[kind].append(parameter)
-    parameters = [
-        {"params": groups[name], "weight_decay": plan.weight_decay if name == "weights" else 0.0} for name in GROUPS
-    ]
+        if not parameter.requires_grad:
+            continue
+        if name.endswith("bias"):
+            groups["biases"].append(parameter)
+        elif parameter.ndim == 1:
+            groups["norms"].append(parameter)
+        else:
+            groups["weights"].append(parameter)
+    decays = {"weights": plan.weight_decay, "norms": 0.0, "biases": 0.0}
+    parameters = [{"params": groups[name], "weight_decay": decays[name]} for name in GROUPS]
     if plan.optimizer == "SGD":
         return torch.optim.SGD(parameters, lr=plan.lr, momentum=plan.momentum, nesterov=True, fused=True)
     return torch.optim.AdamW(parameters, lr=plan.lr, betas=(plan.momentum, 0.999), fused=True)
@@ -158,16 +187,16 @@ def average_decay(how: str, updates: int, steps: int) -> float:
 
 
 @torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
+def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move `average` in place so that it keeps `decay` of itself and takes the rest of `model`, statistics included."""
-    means, values = [], []
-    for mean, value in zip(_tensors(average), _tensors(model)):
-        if mean.is_floating_point():
-            means.append(mean)
+    averages, values = [], []
+    for kept, value in zip(_tensors(average), _tensors(model)):
+        if kept.is_floating_point():
+            averages.append(kept)
             values.append(value)
         else:  # counters
-            mean.copy_(value)
-    torch._foreach_lerp_(means, values, 1 - decay)
+            kept.copy_(value)
+    torch._foreach_lerp_(averages, values, 1 - decay)  # all tensors in one call
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

@@ -14,7 +14,8 @@ With C the mean outer product of the patches x, a step of W that an optimizer wa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -56,12 +57,14 @@ class QuietSteps:
         return (step.reshape(groups, -1, inputs) @ bends).reshape(step.shape)
 
 
-def is_learning_convolution(layer: nn.Module) -> bool:
+def is_learning_convolution(layer: nn.Module) -> TypeGuard[nn.Conv2d | nn.ConvTranspose2d]:
     return isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and layer.weight.requires_grad
 
 
 @torch.no_grad()
-def survey(network: nn.Module, layers: dict[str, nn.Module], batches: Iterable[Tensor]) -> dict[str, Tensor]:
+def survey(
+    network: nn.Module, layers: Mapping[str, nn.Conv2d | nn.ConvTranspose2d], batches: Iterable[Tensor]
+) -> dict[str, Tensor]:
     """Layer name -> mean outer product (G, d, d) of the patches that `batches` give it, over all processes.
 
     G: the layer's groups; d: the numbers in a patch of one.
@@ -69,7 +72,7 @@ def survey(network: nn.Module, layers: dict[str, nn.Module], batches: Iterable[T
     sums: dict[str, Tensor] = {}
     counts: dict[str, Tensor] = {}
 
-    def watch(name: str, layer: nn.Module):
+    def watch(name: str, layer: nn.Conv2d | nn.ConvTranspose2d):
         def look(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             found = patches(layer, inputs[0])  # (G, d, n)
             sums[name] = sums.get(name, 0) + found @ found.transpose(1, 2)
@@ -93,6 +96,7 @@ def patches(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     if isinstance(layer, nn.ConvTranspose2d):
         windows = x[:, :, None, None]  # (B, C, 1, 1, H, W): it spreads single cells
     else:
+        assert not isinstance(layer.padding, str)  # "same" and "valid" are not used here
         (down, across), (high, wide) = layer.padding, layer.kernel_size
         padded = F.pad(x, (across, across, down, down))
         windows = padded.unfold(2, high, layer.stride[0]).unfold(3, wide, layer.stride[1])  # (B, C, H, W, k, k), a view

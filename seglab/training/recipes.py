@@ -12,9 +12,9 @@ from typing import Any
 
 AUTO = "auto"
 
-# Four photographs are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
-# and the mosaic never shows a picture whole. These overfit few images, from scratch, on a CPU: many short
-# epochs that change each picture little. Mosaics in the first of them cut large objects, so that a small one in the
+# Four photos are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
+# and the mosaic never shows an image whole. These overfit few images, from scratch, on a CPU: many short
+# epochs that change each image little. Mosaics in the first of them cut large objects, so that a small one in the
 # middle of a large one wins cells of its own, which it may else never do. docs/LOG.md compares them with others.
 RECIPES: dict[str, dict[str, Any]] = {
     "ultralytics": {"mask_targets": "hard"},  # everything else is their default as it is
@@ -90,7 +90,9 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
     Of weights that have learned something: random ones are trained with the defaults. A run so long that it would be
     one from scratch elsewhere has images enough for the defaults too.
     """
-    reasons = [({"mask_ratio": 2}, "targets at half resolution draw finer masks")]
+    reasons: list[tuple[dict[str, Any], str]] = [
+        ({"mask_ratio": 2}, "targets at half resolution draw finer masks"),
+    ]
     if images * epochs <= FEW_IMAGES or given.get("keep"):
         batch = given.get("batch") or batch_for(images)
         steps = {"batch": batch, "nbs": batch}, f"{images} images: a step for every batch"

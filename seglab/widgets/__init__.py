@@ -7,4 +7,16 @@ from seglab.widgets.overlaps import overlap_explorer
 from seglab.widgets.page import explorer_page
 from seglab.widgets.prototypes import prototypes
 
-__all__ = ["assignment", "distribution", "explore", "explorer_page", "overlap_explorer", "prototypes"]
+# What may be used from outside: the tools, and the modules with the parts that lessons show.
+__all__ = [
+    "assignment",
+    "distribution",
+    "explore",
+    "explored_image",
+    "explorer",
+    "explorer_page",
+    "forward_pass",
+    "images",
+    "overlap_explorer",
+    "prototypes",
+]

@@ -1,4 +1,4 @@
-"""Which anchor points learn which object, and why: the assignment of training, point by point."""
+"""Which anchor points are assigned to which object, and why: the assignment of training, point by point."""
 
 from __future__ import annotations
 
@@ -9,61 +9,69 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.drawing.overlays import colour, draw_box, draw_label
+from seglab.drawing.overlays import Color, class_color, draw_box, draw_label
 from seglab.errors import SeglabError
 from seglab.geometry.boxes import complete_iou
 from seglab.model.head import RawOutput, anchor_points, boxes_from_distribution
-from seglab.training.assign import OVERLAP_POWER, POINTS_PER_OBJECT, SCORE_POWER, assign, points_inside
-from seglab.widgets.closeup import SIDE, closeup, side_by_side
+from seglab.training.assign import OVERLAP_POWER, POINTS_PER_INSTANCE, SCORE_POWER, assign, points_inside
+from seglab.widgets.closeup import SIDE, Closeup, closeup, side_by_side
+from seglab.widgets.forward_pass import raw_output
 from seglab.widgets.panel import Drawn, Panel, slider
-from seglab.widgets.scene import raw_output
 
-LISTED = 14  # points in the table: the ten that an object may take, and the first that it may not
+MAX_POINTS = 14  # in the table: the ten that an object may take, and the first that it may not
+OTHER_COLOR = (210, 210, 210)  # boxes of the other objects
+CHOSEN_COLOR = (255, 230, 0)  # the chosen point and its box
+FREE_COLOR, TAKEN_COLOR = (255, 255, 255), (40, 40, 40)  # points assigned to nothing; to another object
 
 
 class Reasons(NamedTuple):
-    """Why points learn what they learn, for one picture with N objects and A anchor points. Letterbox pixels."""
+    """Why points are assigned as they are, for one image with N objects and A anchor points. Letterbox pixels."""
 
     points: Tensor  # (A, 2)
     strides: Tensor  # (A, 1)
     predicted: Tensor  # (A, 4) the boxes they propose
-    inside: Tensor  # (N, A) bool: may learn the object
+    inside: Tensor  # (N, A) bool: may be assigned to the object
     score: Tensor  # (N, A) for the object's class
     overlap: Tensor  # (N, A) complete IoU, at least 0
     alignment: Tensor  # (N, A) score ** 0.5 * overlap ** 6, zero outside
-    owner: Tensor  # (A,) the object that is learnt, -1 for none
-    asked: Tensor  # (A,) the score asked for it
+    assigned: Tensor  # (A,) the object, -1 for none
+    target: Tensor  # (A,) the score that training aims at
 
     def ranked(self, number: int) -> list[int]:
         """The points inside an object, best aligned first."""
         points = self.inside[number].nonzero()[:, 0]
-        return points[self.alignment[number, points].argsort(descending=True, stable=True)].tolist()
+        order = self.alignment[number, points].argsort(descending=True, stable=True)
+        return points[order].tolist()
 
-    def verdict(self, number: int, place: int, point: int) -> str:
-        """Whether a point, the `place`-th best (from 0) of an object, learns it, and why."""
-        owner = int(self.owner[point])
-        if owner == number:
-            return f"learns it, and is asked for a score of {self.asked[point]:.2f}"
-        if place >= POINTS_PER_OBJECT:
-            return f"is not among its {POINTS_PER_OBJECT} best" + (f"; learns object {owner + 1}" if owner >= 0 else "")
-        return f"is among its {POINTS_PER_OBJECT} best, but its box overlaps object {owner + 1} more, and learns that"
+    def verdict(self, number: int, rank: int, point: int) -> str:
+        """Whether a point, of this rank (from 0) among those inside an object, is assigned to it, and why."""
+        assigned = int(self.assigned[point])
+        if assigned == number:
+            return f"is assigned to it, with a target score of {self.target[point]:.2f}"
+        if rank >= POINTS_PER_INSTANCE:
+            elsewhere = f"; it is assigned to object {assigned + 1}" if assigned >= 0 else ""
+            return f"is not among its {POINTS_PER_INSTANCE} best{elsewhere}"
+        return (
+            f"is among its {POINTS_PER_INSTANCE} best, but its box overlaps object {assigned + 1} more, to which it is "
+            "assigned"
+        )
 
 
-def assignment(model: Any, batch: dict, image: int = 0) -> Panel:
+def assignment(model: Any, batch: dict[str, Any], image: int = 0) -> Panel:
     """The assignment on one image of a batch, as `seglab.data.collate` makes it, for the model's present weights.
 
     Errors: SeglabError when the image has no object.
     """
-    mine = batch["image_index"] == image
-    classes, boxes = batch["classes"][mine], batch["boxes"][mine]
+    in_image = batch["image_index"] == image
+    classes, boxes = batch["classes"][in_image], batch["boxes"][in_image]
     if not len(classes):
-        raise SeglabError(f"image {image} of this batch has no object to be learnt: choose another")
-    pixels = batch["images"][image].permute(1, 2, 0).numpy()
+        raise SeglabError(f"image {image} of this batch has no object to be learned: choose another")
+    pixels = batch["images"][image].permute(1, 2, 0).numpy()  # (H, W, 3)
     raw = raw_output(model, batch["images"][image : image + 1].float() / 255)
     reasons = reasons_of(raw, pixels.shape[:2], classes, boxes)
     controls = {
-        "object": slider("object", 1, 1, len(classes), 1, "Which object of the picture"),
-        "point": slider("point", 1, 1, LISTED, 1, "Which of its points, best aligned first"),
+        "object": slider("object", 1, 1, len(classes), 1, "Which object of the image"),
+        "point": slider("point", 1, 1, MAX_POINTS, 1, "Which of its points, best aligned first"),
     }
 
     def draw(object: int, point: int) -> Drawn:
@@ -76,63 +84,99 @@ def reasons_of(raw: RawOutput, size: tuple[int, int], classes: Tensor, boxes: Te
     """Raw output for one image of (height, width) `size`, and its objects (N,), (N, 4) xyxy -> the reasons."""
     points, strides = anchor_points(*size)
     predicted = boxes_from_distribution(raw.boxes, points, strides)  # (1, A, 4)
-    learnt = assign(raw.classes, predicted, points, classes, boxes, torch.zeros_like(classes))
+    image_index = torch.zeros_like(classes)
+    result = assign(raw.classes, predicted, points, classes, boxes, image_index)
     inside = points_inside(points, boxes)
     score = raw.classes[0, classes].sigmoid()
     overlap = complete_iou(boxes[:, None], predicted).clamp(min=0)  # (N, A)
-    alignment = score**SCORE_POWER * overlap**OVERLAP_POWER * inside
     return Reasons(
-        points, strides, predicted[0], inside, score, overlap, alignment, learnt.object_index[0], learnt.scores[0]
+        points=points,
+        strides=strides,
+        predicted=predicted[0],
+        inside=inside,
+        score=score,
+        overlap=overlap,
+        alignment=score**SCORE_POWER * overlap**OVERLAP_POWER * inside,
+        assigned=result.instance_index[0],
+        target=result.scores[0],
     )
 
 
 def draw_assignment(
-    pixels: np.ndarray, reasons: Reasons, classes: Tensor, boxes: Tensor, number: int, place: int, names: dict[int, str]
+    pixels: np.ndarray, reasons: Reasons, classes: Tensor, boxes: Tensor, number: int, rank: int, names: dict[int, str]
 ) -> Drawn:
-    """The input, an object in it enlarged with the points inside its box (filled: learn it; the more is asked, the
-    larger) and the box that the chosen point proposes; the best points as a table."""
-    ink, name = colour(int(classes[number])), names[int(classes[number])]
-    own = boxes[number].numpy()
-    scale, near = SIDE / max(pixels.shape[:2]), closeup(pixels, own)
-    overview = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    for other, box in enumerate(boxes.numpy() * scale):
-        draw_box(overview, box, ink if other == number else (210, 210, 210), 3 if other == number else 1)
-    draw_label(overview, name, own * scale, ink, 2)
+    """The input, and an object in it enlarged with the points inside its box and the box that the chosen point
+    proposes; the best points as a table.
 
-    picture = cv2.convertScaleAbs(near.picture, alpha=0.7, beta=30)
-    for other, box in enumerate(near.place(boxes.numpy())):
-        draw_box(picture, box, ink if other == number else (210, 210, 210), 3 if other == number else 1)
+    Points that are assigned to the object are filled, and the larger, the higher their target score.
+    """
+    class_id = int(classes[number])
+    color, name = class_color(class_id), names[class_id]
+
+    scale = SIDE / max(pixels.shape[:2])
+    overview = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _draw_boxes(overview, boxes.numpy() * scale, number, color)
+    draw_label(overview, name, boxes[number].numpy() * scale, color, 2)
+
+    near = closeup(pixels, boxes[number].numpy())
+    canvas = cv2.convertScaleAbs(near.image, alpha=0.7, beta=30)
+    _draw_boxes(canvas, near.to_closeup(boxes.numpy()), number, color)
     ranked = reasons.ranked(number)
-    places = near.place(reasons.points.numpy()).round().astype(int).tolist()
-    for point in reversed(ranked):
-        owner, reach = int(reasons.owner[point]), 2 + round(float(reasons.strides[point]) / 8)
-        if owner == number:
-            reach += round(8 * float(reasons.asked[point]))
-            cv2.circle(picture, places[point], reach, ink, -1, cv2.LINE_AA)
-            cv2.circle(picture, places[point], reach, (0, 0, 0), 1, cv2.LINE_AA)
-        else:
-            cv2.circle(picture, places[point], reach, (255, 255, 255) if owner < 0 else (40, 40, 40), 1, cv2.LINE_AA)
-    place = min(place, len(ranked) - 1)
+    rank = min(rank, len(ranked) - 1)
+    _draw_points(canvas, near, reasons, ranked, number, color)
     if ranked:
-        draw_box(picture, near.place(reasons.predicted[ranked[place]].numpy()), (255, 230, 0), 2)
-        cv2.drawMarker(picture, places[ranked[place]], (255, 230, 0), cv2.MARKER_CROSS, 22, 3, cv2.LINE_AA)
-    picture = side_by_side(overview, picture)
-    return Drawn(picture, table(reasons, number, name, ranked, place))
+        chosen = ranked[rank]
+        draw_box(canvas, near.to_closeup(reasons.predicted[chosen].numpy()), CHOSEN_COLOR, 2)
+        x, y = near.to_closeup(reasons.points[chosen].numpy()).round().astype(int).tolist()
+        cv2.drawMarker(canvas, (x, y), CHOSEN_COLOR, cv2.MARKER_CROSS, 22, 3, cv2.LINE_AA)
+    return Drawn(side_by_side(overview, canvas), table(reasons, number, name, ranked, rank))
+
+
+def _draw_boxes(canvas: np.ndarray, boxes: np.ndarray, number: int, color: Color) -> None:
+    """All boxes in grey, that of one object in its color."""
+    for other, box in enumerate(boxes):
+        if other == number:
+            draw_box(canvas, box, color, 3)
+        else:
+            draw_box(canvas, box, OTHER_COLOR, 1)
+
+
+def _draw_points(
+    canvas: np.ndarray, near: Closeup, reasons: Reasons, ranked: list[int], number: int, color: Color
+) -> None:
+    """The points inside an object's box, the best aligned on top."""
+    positions = near.to_closeup(reasons.points.numpy()).round().astype(int).tolist()
+    for point in reversed(ranked):
+        assigned = int(reasons.assigned[point])
+        radius = 2 + round(float(reasons.strides[point]) / 8)
+        if assigned == number:
+            radius += round(8 * float(reasons.target[point]))
+            cv2.circle(canvas, positions[point], radius, color, -1, cv2.LINE_AA)
+            cv2.circle(canvas, positions[point], radius, (0, 0, 0), 1, cv2.LINE_AA)
+        else:
+            outline = FREE_COLOR if assigned < 0 else TAKEN_COLOR
+            cv2.circle(canvas, positions[point], radius, outline, 1, cv2.LINE_AA)
 
 
 def table(reasons: Reasons, number: int, name: str, ranked: list[int], chosen: int) -> str:
-    """The best points of an object, one a row, and the verdict on the chosen one."""
-    taken = int((reasons.owner == number).sum())
-    lines = [f"<b>object {number + 1}, {name}</b>: {len(ranked)} points inside, {taken} learn it."]
+    """The best points of an object, one per row, and the verdict on the chosen one, by its rank."""
+    assigned = int((reasons.assigned == number).sum())
+    lines = [f"<b>object {number + 1}, {name}</b>: {len(ranked)} points inside its box, {assigned} are assigned to it."]
     if ranked:
         lines.append(f"Point {chosen + 1} (yellow) {reasons.verdict(number, chosen, ranked[chosen])}.")
+
+    columns = ("point", "stride", "score", "overlap", "alignment", "assigned")
+    head = "".join(f"<th>{column}</th>" for column in columns)
     rows = []
-    for place, point in enumerate(ranked[:LISTED]):
-        values = reasons.score[number, point], reasons.overlap[number, point], reasons.alignment[number, point]
-        numbers = "".join(f"<td>{value:.3f}</td>" for value in values)
-        learns = "✓" if int(reasons.owner[point]) == number else ""
-        weight = ' style="background:rgba(255,230,0,.35)"' if place == chosen else ""
-        stride = f"{reasons.strides[point].item():.0f}"
-        rows.append(f"<tr{weight}><td>{place + 1}</td><td>{stride}</td>{numbers}<td>{learns}</td></tr>")
-    head = "".join(f"<th>{text}</th>" for text in ("point", "stride", "score", "overlap", "alignment", "learns"))
+    for rank, point in enumerate(ranked[:MAX_POINTS]):
+        cells = [
+            str(rank + 1),
+            f"{reasons.strides[point].item():.0f}",
+            f"{reasons.score[number, point]:.3f}",
+            f"{reasons.overlap[number, point]:.3f}",
+            f"{reasons.alignment[number, point]:.3f}",
+            "✓" if int(reasons.assigned[point]) == number else "",
+        ]
+        style = ' style="background:rgba(255,230,0,.35)"' if rank == chosen else ""
+        rows.append(f"<tr{style}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     return "<br>".join(lines) + f"<table><tr>{head}</tr>{''.join(rows)}</table>"

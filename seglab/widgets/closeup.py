@@ -1,4 +1,4 @@
-"""A part of a picture, enlarged, with coordinates that follow."""
+"""A part of an image, enlarged, with coordinates that follow."""
 
 from __future__ import annotations
 
@@ -8,36 +8,43 @@ import cv2
 import numpy as np
 
 SIDE = 480  # pixels of the enlarged square
-MARGIN = 0.35  # around a box, of its longer side
-GAP = 12  # pixels between pictures
+MARGIN_RATIO = 0.35  # margin around a box, as a fraction of its longer side
+IMAGE_GAP = 12  # pixels between images that stand side by side
+BEYOND = (230, 230, 230)  # what lies beyond the image's border
 
 
 class Closeup(NamedTuple):
-    """A square around a box, enlarged to SIDE pixels; beyond the picture's rim it is grey."""
+    """A square around a box, enlarged to SIDE pixels; beyond the image's border it is grey."""
 
-    picture: np.ndarray  # (SIDE, SIDE, 3) uint8 RGB
-    corner: np.ndarray  # (2,) xy of its top left, in the whole picture
+    image: np.ndarray  # (SIDE, SIDE, 3) uint8 RGB
+    corner: np.ndarray  # (2,) xy of its top left, in the whole image
     scale: float
 
-    def place(self, points: np.ndarray) -> np.ndarray:
-        """(..., 2 or 4) x y (x y) in the whole picture -> the same in the close-up."""
-        return (points - np.tile(self.corner, points.shape[-1] // 2)) * self.scale
+    def to_closeup(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2 or 4) x y (x y) in the whole image -> the same in the close-up."""
+        corner = np.tile(self.corner, points.shape[-1] // 2)
+        return (points - corner) * self.scale
 
 
-def closeup(picture: np.ndarray, box: np.ndarray, smallest: float = 64) -> Closeup:
-    """Enlarge the surroundings of a box (4,) xyxy: its longer side and MARGIN of it all around."""
-    side = max(smallest, float(max(box[2:] - box[:2]))) * (1 + 2 * MARGIN)
+def closeup(image: np.ndarray, box: np.ndarray, min_side: float = 64) -> Closeup:
+    """Enlarge the surroundings of a box (4,) xyxy: its longer side, and a margin all around."""
+    longer_side = max(min_side, float(max(box[2:] - box[:2])))
+    side = longer_side * (1 + 2 * MARGIN_RATIO)
     corner = (box[:2] + box[2:]) / 2 - side / 2
     scale = SIDE / side
-    # warpAffine counts from pixel centres, coordinates here from corners: half a pixel on either side.
+    # warpAffine counts from pixel centers, coordinates here from corners: half a pixel on either side.
     matrix = np.array([[scale, 0, 0], [0, scale, 0]])
     matrix[:, 2] = (0.5 - corner) * scale - 0.5
-    around = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (230, 230, 230)}
-    return Closeup(cv2.warpAffine(picture, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, **around), corner, scale)
+    enlarged = cv2.warpAffine(
+        image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=BEYOND
+    )
+    return Closeup(enlarged, corner, scale)
 
 
-def side_by_side(*pictures: np.ndarray) -> np.ndarray:
-    """Pictures in one row on white, aligned at the top."""
-    height = max(len(picture) for picture in pictures)
-    padded = [np.pad(p, ((0, height - len(p)), (0, GAP), (0, 0)), constant_values=255) for p in pictures]
-    return np.concatenate(padded, axis=1)[:, :-GAP]
+def side_by_side(*images: np.ndarray) -> np.ndarray:
+    """Images in one row on white, aligned at the top."""
+    height = max(len(image) for image in images)
+    padded = [
+        np.pad(image, ((0, height - len(image)), (0, IMAGE_GAP), (0, 0)), constant_values=255) for image in images
+    ]
+    return np.concatenate(padded, axis=1)[:, :-IMAGE_GAP]

@@ -7,16 +7,19 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from seglab.drawing.overlays import colour, draw_box, draw_label, write
+from seglab.drawing.overlays import class_color, draw_box, draw_label, write
 from seglab.errors import SeglabError
 from seglab.model.head import BINS, COEFFICIENTS, anchor_points
 from seglab.widgets.closeup import closeup, side_by_side
+from seglab.widgets.forward_pass import ForwardPass, detected_anchors, run_network
+from seglab.widgets.images import first_sample
 from seglab.widgets.panel import Drawn, Panel, slider
-from seglab.widgets.scene import Seen, detected_anchors, one_sample, see
 
 SIDES = ("left", "top", "right", "bottom")
-CHART = 120  # pixels of one bar chart's height
-DIRECTION = np.array([[-1, 0], [0, -1], [1, 0], [0, 1]])
+DIRECTIONS = np.array([[-1, 0], [0, -1], [1, 0], [0, 1]])  # from the point to each side
+CHART_HEIGHT, BAR_WIDTH, CHART_MARGIN = 120, 20, 12  # pixels of one bar chart
+MIN_TINT = 0.02  # probability from which a bin's line is drawn
+TINT_COLOR, BAR_COLOR, MEAN_COLOR = (255, 230, 0), (81, 121, 255), (240, 90, 20)
 
 
 class Sides(NamedTuple):
@@ -29,99 +32,121 @@ class Sides(NamedTuple):
     class_id: int
 
     @property
-    def distances(self) -> np.ndarray:
-        """(4,) expected distances from the point, letterbox pixels."""
-        return self.probabilities @ np.arange(BINS) * self.stride
+    def means(self) -> np.ndarray:
+        """(4,) expected distances from the point, in bins."""
+        return self.probabilities @ np.arange(BINS)
 
     @property
-    def doubt(self) -> np.ndarray:
-        """(4,) standard deviations, letterbox pixels."""
-        bins = np.arange(BINS)
-        mean = self.probabilities @ bins
-        return np.sqrt((self.probabilities * (bins - mean[:, None]) ** 2).sum(axis=1)) * self.stride
+    def deviations(self) -> np.ndarray:
+        """(4,) standard deviations, in bins."""
+        squares = (np.arange(BINS) - self.means[:, None]) ** 2  # (4, 16)
+        return np.sqrt((self.probabilities * squares).sum(axis=1))
 
     @property
     def box(self) -> np.ndarray:
         """(4,) xyxy, letterbox frame."""
-        return np.tile(self.point, 2) + self.distances * (-1, -1, 1, 1)
+        return np.tile(self.point, 2) + self.means * self.stride * (-1, -1, 1, 1)
 
 
 def distribution(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> Panel:
-    """The distributions of the i-th detection on a picture, best score first. Arguments as for `explore`."""
-    seen = see(model, one_sample(image), imgsz)
-    if seen.raw is None:
+    """The distributions of the i-th detection on an image, highest score first. Arguments as for `explore`."""
+    forward_pass = run_network(model, first_sample(image), imgsz)
+    if forward_pass.raw is None:
         raise SeglabError("an exported file gives boxes only: open the weights it came from")
-    anchors = detected_anchors(seen).tolist()
+    anchors = detected_anchors(forward_pass).tolist()
     if not anchors:
-        raise SeglabError("nothing is found on this picture, so there is no box to look into: choose another")
-    controls = {"object": slider("object", min(i, len(anchors) - 1) + 1, 1, len(anchors), 1, "Which detection")}
+        raise SeglabError("nothing is found on this image, so there is no box to look into: choose another")
+    first = min(i, len(anchors) - 1) + 1
+    controls = {"object": slider("object", first, 1, len(anchors), 1, "Which detection")}
 
     def draw(object: int) -> Drawn:
-        return draw_sides(seen, sides_of(seen, anchors[object - 1], model.names))
+        return draw_sides(forward_pass, sides_of(forward_pass, anchors[object - 1], model.names))
 
     return Panel("sides as distributions", controls, draw)
 
 
-def sides_of(seen: Seen, anchor: int, names: dict[int, str]) -> Sides:
-    """What one anchor point says of its four sides."""
-    points, strides = anchor_points(*seen.letterbox.size)
-    probabilities = seen.raw.boxes[0, :, anchor].view(4, BINS).softmax(dim=1)
-    scores = seen.predictions[0, 4:-COEFFICIENTS, anchor]
-    kind = int(scores.argmax())
-    label = f"{names[kind]} {scores[kind]:.2f}"
-    return Sides(points[anchor].numpy(), float(strides[anchor]), probabilities.numpy(), label, kind)
+def sides_of(forward_pass: ForwardPass, anchor: int, names: dict[int, str]) -> Sides:
+    """What one anchor point says of its four sides. Errors: SeglabError for the output of an exported file."""
+    if forward_pass.raw is None:
+        raise SeglabError("an exported file gives boxes only: open the weights it came from")
+    points, strides = anchor_points(*forward_pass.letterbox.size)
+    probabilities = forward_pass.raw.boxes[0, :, anchor].view(4, BINS).softmax(dim=1)
+    scores = forward_pass.predictions[0, 4:-COEFFICIENTS, anchor]
+    class_id = int(scores.argmax())
+    label = f"{names[class_id]} {scores[class_id]:.2f}"
+    return Sides(points[anchor].numpy(), float(strides[anchor]), probabilities.numpy(), label, class_id)
 
 
-def draw_sides(seen: Seen, sides: Sides) -> Drawn:
+def draw_sides(forward_pass: ForwardPass, sides: Sides) -> Drawn:
     """The network's input around the box, with the point and the lines on which bins put the sides; bar charts."""
-    near = closeup(seen.letterbox.apply(seen.image), sides.box)
-    photo, ink, box, point = near.picture, colour(sides.class_id), near.place(sides.box), near.place(sides.point)
-    shade_bins(photo, box, point, sides, near.scale)
-    draw_box(photo, box, ink, 3)
-    draw_label(photo, sides.label, box, ink, 3)
-    centre = tuple(np.round(point).astype(int).tolist())
-    cv2.circle(photo, centre, 7, (255, 255, 255), -1, cv2.LINE_AA)
-    cv2.circle(photo, centre, 5, (0, 0, 0), -1, cv2.LINE_AA)
-    in_bins = sides.distances / sides.stride, sides.doubt / sides.stride
-    charts = [bars(*values) for values in zip(SIDES, sides.probabilities, *in_bins)]
-    canvas = side_by_side(photo, np.concatenate(charts))
+    near = closeup(forward_pass.letterbox.apply(forward_pass.image), sides.box)
+    canvas = near.image
+    color = class_color(sides.class_id)
+    box = near.to_closeup(sides.box)
+    point = near.to_closeup(sides.point)
+    shade_bins(canvas, box, point, sides, near.scale)
+    draw_box(canvas, box, color, 3)
+    draw_label(canvas, sides.label, box, color, 3)
+    x, y = np.round(point).astype(int).tolist()
+    cv2.circle(canvas, (x, y), 7, (255, 255, 255), -1, cv2.LINE_AA)
+    cv2.circle(canvas, (x, y), 5, (0, 0, 0), -1, cv2.LINE_AA)
+
+    charts = [
+        bar_chart(name, probabilities, mean, deviation)
+        for name, probabilities, mean, deviation in zip(SIDES, sides.probabilities, sides.means, sides.deviations)
+    ]
+    return Drawn(side_by_side(canvas, np.concatenate(charts)), _text(sides))
+
+
+def _text(sides: Sides) -> str:
+    distances = sides.means * sides.stride  # pixels
+    deviations = sides.deviations * sides.stride
     rows = "".join(
-        f"<tr><th scope=row>{name}</th><td>{distance:.1f} px</td><td>± {doubt:.1f} px</td></tr>"
-        for name, distance, doubt in zip(SIDES, sides.distances, sides.doubt)
+        f"<tr><th scope=row>{name}</th><td>{distance:.1f} px</td><td>± {deviation:.1f} px</td></tr>"
+        for name, distance, deviation in zip(SIDES, distances, deviations)
     )
-    text = (
+    return (
         f"<b>{sides.label}</b>, seen from a point of stride {sides.stride:.0f}: a bin is {sides.stride:.0f} px of the "
         f"network's input wide, and the mean of the bins is the side."
-        f"<table><tr><th>side</th><th>distance</th><th>doubt</th></tr>{rows}</table>"
+        f"<table><tr><th>side</th><th>distance</th><th>standard deviation</th></tr>{rows}</table>"
     )
-    return Drawn(canvas, text)
 
 
-def shade_bins(photo: np.ndarray, box: np.ndarray, point: np.ndarray, sides: Sides, zoom: float) -> None:
-    """Tint, for every side and bin, the line on which that bin would put the side, by its probability."""
-    tint = photo.copy()
-    for side, (probabilities, direction) in enumerate(zip(sides.probabilities, DIRECTION)):
-        along = (box[[1, 3]] if side % 2 == 0 else box[[0, 2]]).round().astype(int)
-        for k, share in enumerate(probabilities.tolist()):
-            if share < 0.02:
+def shade_bins(canvas: np.ndarray, box: np.ndarray, point: np.ndarray, sides: Sides, scale: float) -> None:
+    """Tint, for every side and bin, the line on which that bin would put the side, by its probability.
+
+    box, point: in pixels of the canvas; scale: canvas pixels per letterbox pixel.
+    """
+    tint = canvas.copy()
+    x0, y0, x1, y1 = box.round().astype(int).tolist()
+    for side, (probabilities, direction) in enumerate(zip(sides.probabilities, DIRECTIONS)):
+        axis = side % 2  # left and right are distances in x, top and bottom in y
+        for number, probability in enumerate(probabilities.tolist()):
+            if probability < MIN_TINT:
                 continue
-            place = round(float(point[side % 2] + direction[side % 2] * k * sides.stride * zoom))
-            ends = [(place, along[0]), (place, along[1])] if side % 2 == 0 else [(along[0], place), (along[1], place)]
-            cv2.line(tint, *[tuple(map(int, end)) for end in ends], (255, 230, 0), max(1, round(1 + 12 * share)))
-    cv2.addWeighted(tint, 0.7, photo, 0.3, 0, dst=photo)
+            distance = number * sides.stride * scale
+            position = round(float(point[axis] + direction[axis] * distance))
+            if axis == 0:
+                start, end = (position, y0), (position, y1)
+            else:
+                start, end = (x0, position), (x1, position)
+            thickness = max(1, round(1 + 12 * probability))
+            cv2.line(tint, start, end, TINT_COLOR, thickness)
+    cv2.addWeighted(tint, 0.7, canvas, 0.3, 0, dst=canvas)
 
 
-def bars(name: str, probabilities: np.ndarray, mean: float, doubt: float) -> np.ndarray:
+def bar_chart(name: str, probabilities: np.ndarray, mean: float, deviation: float) -> np.ndarray:
     """One side's 16 bins as a bar chart, its mean as a line (which falls between the bins)."""
-    step, bottom, left = 20, CHART - 26, 12
-    canvas = np.full((CHART, 2 * left + BINS * step, 3), 255, np.uint8)
+    left, bottom, right = CHART_MARGIN, CHART_HEIGHT - 26, CHART_MARGIN + BINS * BAR_WIDTH
+    canvas = np.full((CHART_HEIGHT, right + CHART_MARGIN, 3), 255, np.uint8)
     tallest = max(0.25, float(probabilities.max()))
-    for k, share in enumerate(probabilities.tolist()):
-        x, height = left + k * step, round(share / tallest * (bottom - 26))
-        cv2.rectangle(canvas, (x + 2, bottom - height), (x + step - 3, bottom), (81, 121, 255), -1)
-        write(canvas, str(k), x + (3 if k > 9 else 7), bottom + 4, 10, (110, 110, 110))
-    cv2.line(canvas, (left, bottom + 1), (left + BINS * step, bottom + 1), (160, 160, 160), 1)
-    x = round(left + (mean + 0.5) * step)
-    cv2.line(canvas, (x, 22), (x, bottom), (240, 90, 20), 2)
-    write(canvas, f"{name}: mean {mean:.2f} bins, doubt {doubt:.2f}", left, 2, 12, (40, 40, 40))
+    for number, probability in enumerate(probabilities.tolist()):
+        x = left + number * BAR_WIDTH
+        height = round(probability / tallest * (bottom - 26))
+        cv2.rectangle(canvas, (x + 2, bottom - height), (x + BAR_WIDTH - 3, bottom), BAR_COLOR, -1)
+        write(canvas, str(number), x + (3 if number > 9 else 7), bottom + 4, 10, (110, 110, 110))
+    cv2.line(canvas, (left, bottom + 1), (right, bottom + 1), (160, 160, 160), 1)
+    x = round(left + (mean + 0.5) * BAR_WIDTH)
+    cv2.line(canvas, (x, 22), (x, bottom), MEAN_COLOR, 2)
+    write(canvas, f"{name}: mean {mean:.2f} bins, std {deviation:.2f}", left, 2, 12, (40, 40, 40))
     return canvas

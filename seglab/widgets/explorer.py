@@ -1,9 +1,10 @@
-"""The mask explorer: thresholds, classes, truth and verdicts on pictures, redrawn at every key press."""
+"""The mask explorer: thresholds, classes, ground truth and verdicts on images, redrawn at every key press."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,236 +12,310 @@ from typing import Any
 import cv2
 import numpy as np
 
-from seglab.data.sample import Sample
-from seglab.drawing.overlays import Colour, colour, draw_box, draw_label, draw_mask
+from seglab.drawing.overlays import Color, class_color, draw_box, draw_label, draw_mask
 from seglab.errors import SeglabError
 from seglab.inference.masks import MaskCrop
 from seglab.inference.results import Results
-from seglab.widgets.panel import Drawn, Panel, chooser, permit, slider, toggle
-from seglab.widgets.scene import UNCOUNTED, WRONG, Scene, contour_words, look, rim, samples, scene_of, svg_path
-from seglab.wording import counted
+from seglab.widgets.closeup import IMAGE_GAP, side_by_side
+from seglab.widgets.explored_image import (
+    IGNORED,
+    WRONG,
+    ExploredImage,
+    describe_contour,
+    from_results,
+    predict_candidates,
+    rim,
+    svg_path,
+)
+from seglab.widgets.images import ReadSample, samples
+from seglab.widgets.panel import Drawn, Panel, chooser, enable, slider, toggle
+from seglab.wording import pluralize
 
-RIGHT_COLOUR, WRONG_COLOUR, UNCOUNTED_COLOUR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # apart for all eyes
-LEGIBLE = 60  # labels on one picture; with more, nothing can be read, and the picture below them not seen
-GAP = 12  # pixels between prediction and truth
-MOST_CLASSES = 16  # buttons, those of the best scores
-LISTED = 0.15  # score from which a class gets a button
+RIGHT_COLOR, WRONG_COLOR, IGNORED_COLOR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # distinct to all eyes
+WHITE = (255, 255, 255)
+MAX_LABELS = 60  # on one image; with more, nothing can be read, and the image below them not seen
+MAX_CLASS_BUTTONS = 16  # those of the highest scores
+MIN_BUTTON_SCORE = 0.15  # from which a class gets a button
 TIPS = {
     "mask": "A pixel belongs to the mask above this probability",
-    "truth": "Show what is truly there, beside the prediction",
-    "verdicts": "Colour by right and wrong instead of by class",
+    "ground_truth": "Show the ground truth next to the prediction",
+    "verdicts": "Color by right and wrong instead of by class",
 }
-SETTLED = "Masks of results were cut when they were predicted: explore the model to move their threshold"
-NO_TRUTH = "Nobody has said what is truly on this picture"
+SETTLED = "The masks of results are final: explore the model to move their threshold"
+NO_GROUND_TRUTH = "This image has no ground truth"
 
 
-def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None, split: str = "val") -> Panel:
-    """The explorer on the pictures of `images` (see `scene.samples`), or on a list of Results.
+class ExplorerPanel(Panel):
+    """A panel with a row of buttons, one per class of the image."""
 
-    model_or_results: a `seglab.YOLO`, whose network runs once a picture, when it is first chosen; or Results of
-    predict, of which only what was predicted can be thresholded further. With Results, `images` give the truth, to the
-    results of the same file name (its suffix aside). imgsz: the network's input size, by default the one it was trained
-    at.
+    def __init__(self, class_row: Any, *arguments: Any) -> None:
+        self.class_row = class_row
+        super().__init__(*arguments)
 
-    Errors: SeglabError when `images` has none of the pictures that the Results are of.
+
+def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None, split: str = "val") -> ExplorerPanel:
+    """The explorer on the images of `images` (see `images.samples`), or on a list of Results.
+
+    model_or_results: a `seglab.YOLO`, whose network runs once per image, when it is first chosen; or Results of
+    predict, of which only what was predicted can be thresholded further. With Results, `images` give the ground
+    truth, to the results of the same file name (its suffix aside). imgsz: the network's input size, by default the
+    one it was trained at.
+
+    Errors: SeglabError when `images` has none of the images that the Results are of.
     """
     if isinstance(model_or_results, Results) or not hasattr(model_or_results, "names"):
         results = [model_or_results] if isinstance(model_or_results, Results) else list(model_or_results)
         names = [result.path.replace("\\", "/").split("/")[-1] for result in results]
-        makers = _with_truth(results, names, [] if images is None else samples(images, split))
+        loaders = _with_ground_truth(results, names, [] if images is None else samples(images, split))
     else:
-        listed = samples("toybox8-seg" if images is None else images, split)
-        names = [name for name, _ in listed]
-        makers = [lambda read=read: look(model_or_results, read(), imgsz) for _, read in listed]
-    scenes: dict[int, Scene] = {}
+        found = samples("toybox8-seg" if images is None else images, split)
+        names = [name for name, _ in found]
+        loaders = [partial(_predict, model_or_results, read, imgsz) for _, read in found]
+    loaded: dict[int, ExploredImage] = {}
 
-    def scene(picture: int) -> Scene:
-        if picture not in scenes:
-            scenes[picture] = makers[picture]()
-        return scenes[picture]
+    def load(number: int) -> ExploredImage:
+        if number not in loaded:
+            loaded[number] = loaders[number]()
+        return loaded[number]
 
-    return _panel(names, scene)
-
-
-def _with_truth(
-    results: Sequence[Results], names: Sequence[str], listed: Sequence[tuple[str, Callable[[], Sample]]]
-) -> list[Callable[[], Scene]]:
-    """What makes the scene of each result, with the truth of the listed picture of that name, where there is one."""
-    known = {Path(name).stem: read for name, read in listed}
-    reads = [known.get(Path(name).stem) for name in names]
-    if known and not any(reads):
-        raise SeglabError(f"none of the results is of a picture in `images`, which has no {names[0]}, for example")
-    return [lambda one=one, read=read: scene_of(one, read() if read else None) for one, read in zip(results, reads)]
+    return _panel(names, load)
 
 
-def _panel(names: Sequence[str], scene: Callable[[int], Scene]) -> Panel:
+def _predict(model: Any, read: ReadSample, imgsz: int | None) -> ExploredImage:
+    return predict_candidates(model, read(), imgsz)
+
+
+def _with_ground_truth(
+    results: Sequence[Results], names: Sequence[str], labeled: Sequence[tuple[str, ReadSample]]
+) -> list[Callable[[], ExploredImage]]:
+    """What loads each result, with the ground truth of the labeled image of that name, if any."""
+    by_stem = {Path(name).stem: read for name, read in labeled}
+    reads = [by_stem.get(Path(name).stem) for name in names]
+    if by_stem and not any(reads):
+        raise SeglabError(
+            f"`images` has none of the images that the results are of: it has no {names[0]}, for example; give the "
+            "images that were predicted on"
+        )
+    return [partial(_load_result, result, read) for result, read in zip(results, reads)]
+
+
+def _load_result(result: Results, read: ReadSample | None) -> ExploredImage:
+    return from_results(result, read() if read else None)
+
+
+def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> ExplorerPanel:
     import ipywidgets as widgets
 
     controls = {
-        "picture": chooser("picture", names, "Which picture"),
-        "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Lowest score that is shown"),
-        "overlap": slider("overlap (IoU)", 0.7, 0.05, 0.95, 0.05, "Above this overlap the poorer of two boxes goes"),
+        "image": chooser("image", names, "Which image"),
+        "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Min score of what is shown"),
+        "overlap": slider(
+            "overlap (IoU)", 0.7, 0.05, 0.95, 0.05, "Above this overlap the lower-scoring of two boxes is removed"
+        ),
         "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, TIPS["mask"]),
         "opacity": slider("opacity", 0.45, 0.0, 1.0, 0.05, "How strongly masks are tinted"),
-        "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, best score first; 0 for none"),
-        "outlines": toggle("outlines", True, "Draw the masks' rims"),
+        "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, highest score first; 0 for none"),
+        "outlines": toggle("outlines", True, "Draw the masks' outlines"),
         "boxes": toggle("boxes", False, "Draw the boxes"),
-        "truth": toggle("truth beside", False, TIPS["truth"]),
+        "ground_truth": toggle("ground truth", False, TIPS["ground_truth"]),
         "verdicts": toggle("right or wrong", False, TIPS["verdicts"]),
     }
     class_row = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
     hidden: set[int] = set()
-    present: list[Scene] = []  # the scene that the controls are set for
+    present: list[ExploredImage] = []  # the image that the controls are set for
 
-    def draw(picture: int, object: int, **options: Any) -> Drawn:
-        current = scene(picture)
-        if present != [current]:
-            present[:] = [current]
-            class_row.children = [class_button(current, kind) for kind in listed_classes(current)]
-            permit(controls["mask"], TIPS["mask"], SETTLED if current.settled else "")
-            for name in ("truth", "verdicts"):
-                permit(controls[name], TIPS[name], "" if current.truth else NO_TRUTH)
-        drawn, count = draw_scene(current, hidden=hidden, object=object, **options)
+    def draw(image: int, object: int, **options: Any) -> Drawn:
+        explored = load(image)
+        if present != [explored]:
+            present[:] = [explored]
+            class_row.children = [class_button(explored, class_id) for class_id in listed_classes(explored)]
+            enable(controls["mask"], TIPS["mask"], SETTLED if explored.settled else "")
+            for name in ("ground_truth", "verdicts"):
+                enable(controls[name], TIPS[name], "" if explored.ground_truth else NO_GROUND_TRUTH)
+        drawn, count = draw_explored(explored, hidden=hidden, object=object, **options)
         controls["object"].max = max(1, count)
         return drawn
 
-    def class_button(current: Scene, kind: int) -> Any:
-        name = current.names.get(kind, str(kind))
-        button = toggle(name, kind not in hidden, f"Show the class {name}")
+    def class_button(explored: ExploredImage, class_id: int) -> Any:
+        name = explored.names.get(class_id, str(class_id))
+        button = toggle(name, class_id not in hidden, f"Show the class {name}")
 
-        def switch(change: dict) -> None:
-            (hidden.discard if change["new"] else hidden.add)(kind)
+        def switch(change: dict[str, Any]) -> None:
+            if change["new"]:
+                hidden.discard(class_id)
+            else:
+                hidden.add(class_id)
             panel.redraw()
 
         button.observe(switch, names="value")
         return button
 
     rows = [
-        [controls[name] for name in ("picture", "confidence", "overlap", "mask", "opacity", "object")],
-        [*(controls[name] for name in ("outlines", "boxes", "truth", "verdicts")), class_row],
+        [controls[name] for name in ("image", "confidence", "overlap", "mask", "opacity", "object")],
+        [*(controls[name] for name in ("outlines", "boxes", "ground_truth", "verdicts")), class_row],
     ]
-    panel = Panel(f"mask explorer, {counted(len(names), 'picture')}", controls, draw, rows)
-    panel.class_row = class_row
+    title = f"mask explorer, {pluralize(len(names), 'image')}"
+    panel = ExplorerPanel(class_row, title, controls, draw, rows)
     return panel
 
 
-def listed_classes(scene: Scene) -> list[int]:
-    """The classes a picture has buttons for: those that are there, and those that some box speaks for."""
-    best = {item.class_id: 1.0 for item in scene.truth}
-    for kind, score in zip(scene.classes.tolist(), scene.scores.tolist()):
-        if score >= LISTED:
-            best[kind] = max(best.get(kind, 0.0), score)
-    return sorted(sorted(best, key=lambda kind: -best[kind])[:MOST_CLASSES])
+def listed_classes(explored: ExploredImage) -> list[int]:
+    """The classes an image has buttons for: those of the ground truth, and those that score high enough."""
+    best = {item.class_id: 1.0 for item in explored.ground_truth}
+    for class_id, score in zip(explored.classes.tolist(), explored.scores.tolist()):
+        if score >= MIN_BUTTON_SCORE:
+            best[class_id] = max(best.get(class_id, 0.0), score)
+    by_score = sorted(best, key=lambda class_id: -best[class_id])
+    return sorted(by_score[:MAX_CLASS_BUTTONS])
 
 
-def draw_scene(
-    scene: Scene, confidence: float = 0.25, overlap: float = 0.7, mask: float = 0.5, hidden: Iterable[int] = (),
-    opacity: float = 0.45, outlines: bool = True, boxes: bool = False, truth: bool = False, verdicts: bool = False,
+def draw_explored(
+    explored: ExploredImage,
+    confidence: float = 0.25,
+    overlap: float = 0.7,
+    mask: float = 0.5,
+    hidden: Iterable[int] = (),
+    opacity: float = 0.45,
+    outlines: bool = True,
+    boxes: bool = False,
+    ground_truth: bool = False,
+    verdicts: bool = False,
     object: int = 0,
-) -> tuple[Drawn, int]:  # fmt: skip
+) -> tuple[Drawn, int]:
     """What the explorer shows, and how many detections there are.
 
-    overlap: IoU of suppression; mask: probability a pixel needs; hidden: class ids left out; truth: the true objects
-    beside, where they are known; verdicts: colours by right and wrong; object: number of the detection to point out,
-    from 1, or 0.
+    overlap: IoU of NMS; mask: probability a pixel needs; hidden: class ids left out; ground_truth: the true objects
+    on a second copy of the image, where they are known; verdicts: colors by right and wrong; object: number of the
+    detection to point out, from 1, or 0.
     """
-    numbers = scene.found(confidence, overlap, hidden)
-    numbers = [number for number, crop in zip(numbers, scene.crops(numbers, mask)) if crop[2].any()]
-    crops, labels = scene.crops(numbers, mask), [scene.label(number) for number in numbers]
-    judged = scene.verdicts(numbers, mask) if scene.truth else []
-    kinds = scene.classes[numbers].tolist()
-    colours = [_verdict_colour(verdict) for verdict in judged] if verdicts and judged else [*map(colour, kinds)]
+    hidden = set(hidden)
+    numbers = explored.found(confidence, overlap, hidden)
+    numbers = [number for number, (_, _, crop) in zip(numbers, explored.crops(numbers, mask)) if crop.any()]
+    class_ids = explored.classes[numbers].tolist()
+    labels = [explored.label(number) for number in numbers]
+    colors = [class_color(class_id) for class_id in class_ids]
+    judged = explored.verdicts(numbers, mask) if explored.ground_truth else []
     if judged and verdicts:
         labels = [f"{_mark(verdict)} {label}" for verdict, label in zip(judged, labels)]
-    rims = scene.edges(numbers, mask) if outlines else []
-    picture = paint(scene.image, crops, rims, colours, opacity)
-    drawn_boxes = scene.boxes[numbers]
-    shown = labels if len(numbers) <= LEGIBLE else [""] * len(numbers)
+        colors = [_verdict_color(verdict) for verdict in judged]
+
+    # The detections; the best are drawn last, so that they lie on top.
+    crops = explored.crops(numbers, mask)
+    rims = explored.edges(numbers, mask) if outlines else []
+    canvas = paint(explored.image, crops, rims, colors, opacity)
+    drawn_boxes = explored.boxes[numbers]
+    shown_labels = labels if len(numbers) <= MAX_LABELS else [""] * len(numbers)
     if boxes:
-        for box, ink in zip(drawn_boxes[::-1], colours[::-1]):
-            draw_box(picture, box, ink, 1)
-    for box, text, ink in zip(drawn_boxes[::-1], shown[::-1], colours[::-1]):
-        draw_label(picture, text, box, ink, 2)
-    chosen = object - 1 if 0 < object <= len(numbers) else None
-    if chosen is not None:
-        point_out(picture, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
-    beside = truth and bool(scene.truth)
-    if beside:
-        missed = [index not in judged and not item.crowd for index, item in enumerate(scene.truth)]
-        other = draw_truth(scene, set(hidden), missed if verdicts else None, opacity, outlines)
-        picture = np.concatenate((picture, np.full((len(picture), GAP, 3), 255, np.uint8), other), axis=1)
-    facts = scene.facts(numbers[chosen], mask) if chosen is not None else {}
-    text = summary(scene, kinds, judged, set(hidden)) + fact_table(object, facts)
+        for box, color in zip(drawn_boxes[::-1], colors[::-1]):
+            draw_box(canvas, box, color, 1)
+    for box, text, color in zip(drawn_boxes[::-1], shown_labels[::-1], colors[::-1]):
+        draw_label(canvas, text, box, color, 2)
+
+    facts: dict[str, str] = {}
+    if 0 < object <= len(numbers):
+        chosen = object - 1
+        point_out(canvas, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
+        facts = explored.facts(numbers[chosen], mask)
+
+    with_ground_truth = ground_truth and bool(explored.ground_truth)
+    if with_ground_truth:
+        missed = None
+        if verdicts:
+            missed = [index not in judged and not item.crowd for index, item in enumerate(explored.ground_truth)]
+        canvas = side_by_side(canvas, draw_ground_truth(explored, hidden, missed, opacity, outlines))
 
     def all_regions() -> str:
-        return regions(scene, numbers, mask, labels) + (truth_regions(scene, set(hidden)) if beside else "")
+        found = regions(explored, numbers, mask, labels)
+        return found + ground_truth_regions(explored, hidden) if with_ground_truth else found
 
-    return Drawn(picture, text, all_regions), len(numbers)
+    text = summary(explored, class_ids, judged, hidden) + fact_table(object, facts)
+    return Drawn(canvas, text, all_regions), len(numbers)
 
 
 def paint(
-    image: np.ndarray, crops: Sequence[MaskCrop], rims: Sequence[MaskCrop], colours: Sequence[Colour], opacity: float
+    image: np.ndarray, crops: Sequence[MaskCrop], rims: Sequence[MaskCrop], colors: Sequence[Color], opacity: float
 ) -> np.ndarray:
-    """A copy of a picture with masks tinted, small ones over large ones, and their rims, the best on top."""
-    picture = np.ascontiguousarray(image).copy()
+    """A copy of an image with masks tinted, small ones over large ones, and their rims, the best on top."""
+    canvas = np.ascontiguousarray(image).copy()
     if opacity:
-        for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
-            draw_mask(picture, crops[index], colours[index], opacity)
-    for (x0, y0, edge), ink in zip(rims[::-1], colours[::-1]):
-        picture[y0 : y0 + edge.shape[0], x0 : x0 + edge.shape[1]][edge] = ink
-    return picture
+        for index in _large_to_small(crops):
+            draw_mask(canvas, crops[index], colors[index], opacity)
+    for (x0, y0, edge), color in zip(rims[::-1], colors[::-1]):
+        window = canvas[y0 : y0 + edge.shape[0], x0 : x0 + edge.shape[1]]
+        window[edge] = color
+    return canvas
 
 
-def point_out(picture: np.ndarray, crop: MaskCrop, box: np.ndarray, label: str) -> None:
+def _large_to_small(crops: Sequence[MaskCrop]) -> list[int]:
+    return sorted(range(len(crops)), key=lambda index: -crops[index][2].size)
+
+
+def point_out(canvas: np.ndarray, crop: MaskCrop, box: np.ndarray, label: str) -> None:
     """Dim everything but one object, and name it."""
     x0, y0, mask = crop
-    inside = np.zeros(picture.shape[:2], dtype=bool)
+    inside = np.zeros(canvas.shape[:2], dtype=bool)
     inside[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]] = mask
-    kept = picture[inside]
-    cv2.convertScaleAbs(picture, dst=picture, alpha=0.45)
-    picture[inside] = kept
-    draw_box(picture, box, (255, 255, 255), 2)
-    draw_label(picture, label, box, (255, 255, 255), 2)
+    kept = canvas[inside]
+    cv2.convertScaleAbs(canvas, dst=canvas, alpha=0.45)
+    canvas[inside] = kept
+    draw_box(canvas, box, WHITE, 2)
+    draw_label(canvas, label, box, WHITE, 2)
 
 
-def draw_truth(
-    scene: Scene, hidden: set[int], missed: Sequence[bool] | None, opacity: float, outlines: bool
+def draw_ground_truth(
+    explored: ExploredImage, hidden: set[int], missed: Sequence[bool] | None, opacity: float, outlines: bool
 ) -> np.ndarray:
-    """The true objects on the picture, by class or, given what was missed, by found and missed."""
-    kept = [i for i, item in enumerate(scene.truth) if item.class_id not in hidden]
-    crops = [scene.truth_crops[i] for i in kept]
-    labels = [scene.names.get(scene.truth[i].class_id, "?") for i in kept]
-    colours = [colour(scene.truth[i].class_id) for i in kept]
-    if missed is not None:
-        colours = [
-            UNCOUNTED_COLOUR if scene.truth[i].crowd else WRONG_COLOUR if missed[i] else RIGHT_COLOUR for i in kept
-        ]
-        labels = [f"missed {label}" if missed[i] else label for i, label in zip(kept, labels)]
-    rims = [rim(crop, scene.thickness) for crop in crops] if outlines else []
-    picture = paint(scene.image, crops, rims, colours, opacity)
-    if len(kept) <= LEGIBLE:
-        for (x0, y0, _), label, ink in zip(crops, labels, colours):
-            draw_label(picture, label, np.array([x0, y0]), ink, 2)
-    return picture
+    """The true objects on the image, colored by class or, given what was missed, by found and missed."""
+    shown = _shown_ground_truth(explored, hidden)
+    crops = [explored.ground_truth_crops[index] for index in shown]
+    labels, colors = [], []
+    for index in shown:
+        item = explored.ground_truth[index]
+        label, color = explored.names.get(item.class_id, "?"), class_color(item.class_id)
+        if missed is not None and item.crowd:
+            color = IGNORED_COLOR
+        elif missed is not None and missed[index]:
+            label, color = f"missed {label}", WRONG_COLOR
+        elif missed is not None:
+            color = RIGHT_COLOR
+        labels.append(label)
+        colors.append(color)
+
+    rims = [rim(crop, explored.thickness) for crop in crops] if outlines else []
+    canvas = paint(explored.image, crops, rims, colors, opacity)
+    if len(shown) <= MAX_LABELS:
+        for (x0, y0, _), label, color in zip(crops, labels, colors):
+            draw_label(canvas, label, np.array([x0, y0]), color, 2)
+    return canvas
 
 
-def _verdict_colour(verdict: int) -> Colour:
-    return {WRONG: WRONG_COLOUR, UNCOUNTED: UNCOUNTED_COLOUR}.get(verdict, RIGHT_COLOUR)
+def _shown_ground_truth(explored: ExploredImage, hidden: set[int]) -> list[int]:
+    return [index for index, item in enumerate(explored.ground_truth) if item.class_id not in hidden]
+
+
+def _verdict_color(verdict: int) -> Color:
+    return {WRONG: WRONG_COLOR, IGNORED: IGNORED_COLOR}.get(verdict, RIGHT_COLOR)
 
 
 def _mark(verdict: int) -> str:
-    return {WRONG: "\N{BALLOT X}", UNCOUNTED: "~"}.get(verdict, "\N{CHECK MARK}")
+    return {WRONG: "\N{BALLOT X}", IGNORED: "~"}.get(verdict, "\N{CHECK MARK}")
 
 
-def summary(scene: Scene, kinds: Sequence[int], judged: Sequence[int], hidden: set[int]) -> str:
-    """One line on what is shown: objects by class, and how right they are."""
-    counts = Counter(scene.names[kind] for kind in kinds)
-    listed = ", ".join(f"{count} {escape(name)}" for name, count in counts.most_common())
-    line = f"<b>{counted(len(kinds), 'object')}</b>{': ' if listed else ''}{listed}"
-    if scene.truth:
-        wanted = {i for i, item in enumerate(scene.truth) if not item.crowd and item.class_id not in hidden}
-        right, wrong = sum(verdict >= 0 for verdict in judged), sum(verdict == WRONG for verdict in judged)
-        line += f"<br>{right} right, {wrong} wrong, {len(wanted - set(judged))} missed of {len(wanted)} there"
+def summary(explored: ExploredImage, class_ids: Sequence[int], judged: Sequence[int], hidden: set[int]) -> str:
+    """What is shown: objects by class, and how right they are."""
+    counts = Counter(explored.names[class_id] for class_id in class_ids)
+    by_class = ", ".join(f"{count} {escape(name)}" for name, count in counts.most_common())
+    line = f"<b>{pluralize(len(class_ids), 'object')}</b>"
+    if by_class:
+        line += f": {by_class}"
+    if explored.ground_truth:
+        countable = {
+            index for index, item in enumerate(explored.ground_truth) if not item.crowd and item.class_id not in hidden
+        }
+        right = sum(verdict >= 0 for verdict in judged)
+        wrong = sum(verdict == WRONG for verdict in judged)
+        missed = len(countable - set(judged))
+        line += f"<br>{right} right, {wrong} wrong, {missed} missed of {len(countable)} there"
     return line
 
 
@@ -252,40 +327,45 @@ def fact_table(number: int, facts: dict[str, str]) -> str:
     return f"<table aria-label='facts of object {number}'>{rows}</table>"
 
 
-def regions(scene: Scene, numbers: Sequence[int], mask: float, labels: Sequence[str]) -> str:
+def regions(explored: ExploredImage, numbers: Sequence[int], mask: float, labels: Sequence[str]) -> str:
     """SVG regions over the detections: pointing at one, or clicking it, tells its class, score, area and contour."""
-    crops, contours = scene.crops(numbers, mask), scene.contours(numbers, mask)
+    crops = explored.crops(numbers, mask)
+    contours = explored.contours(numbers, mask)
     words = [
-        (f"{index}: {label}, {np.count_nonzero(crop[2])} px", f"contour {contour}")
-        for index, (label, crop, contour) in enumerate(zip(labels, crops, contours), 1)
+        (f"{index}: {label}, {np.count_nonzero(crop)} px", f"contour {contour}")
+        for index, (label, (_, _, crop), contour) in enumerate(zip(labels, crops, contours), 1)
     ]
-    return _svg(scene, crops, scene.outlines(numbers, mask), words)
+    return _svg(explored, crops, explored.outlines(numbers, mask), words)
 
 
-def truth_regions(scene: Scene, hidden: set[int]) -> str:
-    """The same over the true objects, on the copy of the picture that stands beside."""
-    kept = [i for i, item in enumerate(scene.truth) if item.class_id not in hidden]
-    crops = [scene.truth_crops[i] for i in kept]
-    names = [scene.names.get(scene.truth[i].class_id, "?") for i in kept]
+def ground_truth_regions(explored: ExploredImage, hidden: set[int]) -> str:
+    """The same over the true objects, on the second copy of the image."""
+    shown = _shown_ground_truth(explored, hidden)
+    crops = [explored.ground_truth_crops[index] for index in shown]
+    names = [explored.names.get(explored.ground_truth[index].class_id, "?") for index in shown]
     words = [
-        (f"truly there: {name}, {np.count_nonzero(crop[2])} px", f"contour {contour_words(crop[2])}")
-        for name, crop in zip(names, crops)
+        (f"ground truth: {name}, {np.count_nonzero(crop)} px", f"contour {describe_contour(crop)}")
+        for name, (_, _, crop) in zip(names, crops)
     ]
-    shapes = _svg(scene, crops, [svg_path(crop) for crop in crops], words)
-    return f'<g transform="translate({scene.image.shape[1] + GAP} 0)">{shapes}</g>'
+    shapes = _svg(explored, crops, [svg_path(crop) for crop in crops], words)
+    return f'<g transform="translate({explored.image.shape[1] + IMAGE_GAP} 0)">{shapes}</g>'
 
 
-def _svg(scene: Scene, crops: Sequence[MaskCrop], outlines: Sequence[str], words: Sequence[tuple[str, str]]) -> str:
-    """Outlines that show two lines of text each, at the picture's upper left."""
-    size = max(12, round(scene.image.shape[1] / 45))
+def _svg(
+    explored: ExploredImage, crops: Sequence[MaskCrop], outlines: Sequence[str], words: Sequence[tuple[str, str]]
+) -> str:
+    """Outlines that show two lines of text each, at the image's upper left."""
+    font_size = max(12, round(explored.image.shape[1] / 45))
     parts = []
     # Large ones first, so that a small object in front of a large one can be reached.
-    for index in sorted(range(len(crops)), key=lambda i: -crops[i][2].size):
-        width = 0.62 * size * max(map(len, words[index])) + size
-        lines = "".join(f'<tspan x="{size / 2}" dy="{1.3 * size:.0f}">{escape(line)} </tspan>' for line in words[index])
+    for index in _large_to_small(crops):
+        lines = "".join(
+            f'<tspan x="{font_size / 2}" dy="{1.3 * font_size:.0f}">{escape(line)} </tspan>' for line in words[index]
+        )
+        width = 0.62 * font_size * max(map(len, words[index])) + font_size
         parts.append(
             f'<g class="seglab-region" tabindex="-1"><path fill-rule="evenodd" d="{outlines[index]}"/>'
-            f'<rect x="0" y="0" width="{width:.0f}" height="{3.2 * size:.0f}"/>'
-            f'<text font-size="{size}" fill="#fff">{lines}</text></g>'
+            f'<rect x="0" y="0" width="{width:.0f}" height="{3.2 * font_size:.0f}"/>'
+            f'<text font-size="{font_size}" fill="#fff">{lines}</text></g>'
         )
     return "".join(parts)

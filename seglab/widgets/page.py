@@ -1,4 +1,4 @@
-"""The explorer as one HTML file that needs neither kernel nor network: pictures and candidates are inside it."""
+"""The explorer as one HTML file that needs neither kernel nor network: images and candidates are inside it."""
 
 from __future__ import annotations
 
@@ -10,70 +10,85 @@ from typing import Any
 import numpy as np
 
 from seglab.drawing.overlays import PALETTE
+from seglab.files import atomic_write
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import Ring
 from seglab.inference.masks import MaskCrop
+from seglab.widgets.explored_image import MAX_DETECTIONS, ExploredImage, predict_candidates
+from seglab.widgets.images import samples
 from seglab.widgets.panel import encode
-from seglab.widgets.scene import MAX_DETECTIONS, Scene, look, samples
-from seglab.wording import counted
+from seglab.wording import pluralize
 
 TEMPLATE = Path(__file__).with_name("page.html")
-MOST = 1000  # candidates of a picture that travel, best scores first
-LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)  # thresholds of mask probability that travel
-LONGEST = 26  # pixels in one letter of an outline
+MAX_CANDIDATES = 1000  # per image, highest scores first
+MASK_THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)  # at which the page can cut masks
+MAX_STEP = 26  # pixels in one letter of an outline
 
 
 def explorer_page(
-    model: Any, images: Any = "toybox8-seg", out: str | Path = "explorer.html", imgsz: int | None = None,
+    model: Any,
+    images: Any = "toybox8-seg",
+    out: str | Path = "explorer.html",
+    imgsz: int | None = None,
     split: str = "val",
-) -> Path:  # fmt: skip
-    """Run the network over pictures and write the page; gives its path. Arguments as for `explore`.
+) -> Path:
+    """Run the network over images and write the page; returns its path. Arguments as for `explore`.
 
-    Thresholds work on every candidate of a score above 0.05, as in the explorer; masks can be cut at LEVELS.
+    Thresholds work on every candidate of a score above 0.05, as in the explorer; masks can be cut at MASK_THRESHOLDS.
     """
-    pictures = [picture_data(look(model, read(), imgsz), name) for name, read in samples(images, split)]
-    count = counted(len(pictures), "picture")
+    in_page = [image_data(predict_candidates(model, read(), imgsz), name) for name, read in samples(images, split)]
+    count = pluralize(len(in_page), "image")
     data = {
-        "about": f"{count}, every candidate kept: thresholds work here, without the network",
+        "about": f"{count} with every candidate: thresholds work here, without the network",
         "names": model.names,
-        "colours": PALETTE,
-        "levels": LEVELS,
-        "most": MAX_DETECTIONS,
-        "pictures": pictures,
+        "colors": PALETTE,
+        "mask_thresholds": MASK_THRESHOLDS,
+        "max_detections": MAX_DETECTIONS,
+        "images": in_page,
     }
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")  # no tag can end early
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", text), encoding="utf-8")
-    return out
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    text = text.replace("<", "\\u003c")  # no tag can end early
+    page = TEMPLATE.read_text(encoding="utf-8").replace("@DATA@", text)
+    return atomic_write(Path(out), page.encode("utf-8"))
 
 
-def picture_data(scene: Scene, name: str) -> dict[str, Any]:
-    """A scene as what JSON can hold; boxes in the letterbox frame ("net", for suppression) and in the image's. A
-    candidate has an outline and its overlaps with true objects for each of LEVELS, a true object has one outline."""
-    numbers = list(range(min(len(scene), MOST)))
+def image_data(explored: ExploredImage, name: str) -> dict[str, Any]:
+    """An explored image as what JSON can hold.
+
+    A candidate has its box in the letterbox frame (for NMS) and in the image's, and an outline and its overlaps with
+    true objects at each of MASK_THRESHOLDS; a true object has one outline.
+    """
+    numbers = list(range(min(len(explored), MAX_CANDIDATES)))
     outlines, overlaps = [], []
-    for level in LEVELS:  # in turn, since a scene keeps what belongs to one threshold
-        outlines.append([outline_code(crop) for crop in scene.crops(numbers, level)])
-        overlaps.append([overlap_pairs(row) for row in scene.overlaps(numbers, level)])
+    for threshold in MASK_THRESHOLDS:  # in turn, since the image keeps what belongs to one threshold
+        outlines.append([outline_code(crop) for crop in explored.crops(numbers, threshold)])
+        overlaps.append([overlap_pairs(row) for row in explored.overlaps(numbers, threshold)])
+
     found = [
         {
-            "score": round(float(scene.scores[number]), 6),
-            "kind": int(scene.classes[number]),
-            "net": np.round(scene.candidates.boxes[number].double().numpy(), 3).tolist(),
-            "box": np.round(scene.boxes[number].astype(float), 1).tolist(),
+            "score": round(float(explored.scores[number]), 6),
+            "class_id": int(explored.classes[number]),
+            "letterbox_box": np.round(explored.candidates.boxes[number].double().numpy(), 3).tolist(),
+            "box": np.round(explored.boxes[number].astype(float), 1).tolist(),
             "outlines": [codes[number] for codes in outlines],
-            "pairs": [pairs[number] for pairs in overlaps],
+            "overlaps": [pairs[number] for pairs in overlaps],
         }
         for number in numbers
     ]
-    truth = [
-        {"kind": item.class_id, "crowd": item.crowd, "box": box_of(crop), "outlines": [outline_code(crop)]}
-        for item, crop in zip(scene.truth, scene.truth_crops)
+    ground_truth = [
+        {"class_id": item.class_id, "crowd": item.crowd, "box": box_of(crop), "outlines": [outline_code(crop)]}
+        for item, crop in zip(explored.ground_truth, explored.ground_truth_crops)
     ]
-    height, width = scene.image.shape[:2]
-    jpeg = "data:image/jpeg;base64," + base64.b64encode(encode(scene.image)).decode("ascii")
-    return {"name": name, "width": width, "height": height, "jpeg": jpeg, "found": found, "truth": truth}
+    height, width = explored.image.shape[:2]
+    jpeg = base64.b64encode(encode(explored.image)).decode("ascii")
+    return {
+        "name": name,
+        "width": width,
+        "height": height,
+        "jpeg": f"data:image/jpeg;base64,{jpeg}",
+        "candidates": found,
+        "ground_truth": ground_truth,
+    }
 
 
 def box_of(crop: MaskCrop) -> list[int]:
@@ -84,7 +99,7 @@ def box_of(crop: MaskCrop) -> list[int]:
 
 def overlap_pairs(row: np.ndarray) -> list[list[float]]:
     """Overlaps with all true objects (M,) -> [object, IoU] for those that are overlapped."""
-    return [[int(i), round(float(row[i]), 3)] for i in np.flatnonzero(row)]
+    return [[int(index), round(float(row[index]), 3)] for index in np.flatnonzero(row)]
 
 
 def outline_code(crop: MaskCrop) -> str:
@@ -94,18 +109,20 @@ def outline_code(crop: MaskCrop) -> str:
 
 
 def ring_code(ring: Ring) -> str:
-    """A ring along pixel edges: where it starts, then its steps by turns across and down, a letter each.
+    """A ring along pixel edges: where it starts, then its steps, by turns horizontal and vertical, a letter each.
 
     "3 4Bab" starts at x 3, y 4 and goes 2 right, 1 up, 2 left; what is left closes it. Capitals go right and down.
     """
-    if ring[0, 0] == ring[1, 0]:
-        ring = np.roll(ring, -1, axis=0)  # the first step shall be across
+    is_vertical_first = ring[0, 0] == ring[1, 0]
+    if is_vertical_first:
+        ring = np.roll(ring, -1, axis=0)
     steps = np.diff(ring, axis=0).sum(axis=1).astype(int).tolist()
-    return f"{int(ring[0, 0])} {int(ring[0, 1])}" + "".join(map(step_code, steps))
+    x, y = ring[0].astype(int).tolist()
+    return f"{x} {y}" + "".join(map(step_code, steps))
 
 
 def step_code(step: int) -> str:
     """A step that is not zero as a letter, A for 1, a for -1; a longer one in parts, with steps of none between."""
-    first = ord("A" if step > 0 else "a") - 1
-    parts, rest = divmod(abs(step) - 1, LONGEST)
-    return (chr(first + LONGEST) + ".") * parts + chr(first + rest + 1)
+    before_first = ord("A" if step > 0 else "a") - 1
+    full_parts, rest = divmod(abs(step) - 1, MAX_STEP)
+    return (chr(before_first + MAX_STEP) + ".") * full_parts + chr(before_first + rest + 1)

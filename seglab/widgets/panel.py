@@ -1,4 +1,4 @@
-"""What all the tools have in common: named controls above a picture that is drawn anew when one of them changes.
+"""What all the tools have in common: named controls above an image that is drawn anew when one of them changes.
 
 A tool is a pure function from the controls' values to a `Drawn`; everything that knows of widgets is here. Only core
 ipywidgets are used (7.7 and 8). Sliders and buttons keep their keys in JupyterLab, a Dropdown does not.
@@ -18,7 +18,7 @@ import numpy as np
 
 PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
 QUALITY = 85  # of the JPEG that is sent to the browser
-STILL_WIDTH, STILL_QUALITY = 480, 60  # of the picture that a stored notebook keeps: six of them in a small lesson
+STILL_WIDTH, STILL_QUALITY = 480, 60  # of the image that a stored notebook keeps: six of them in a small lesson
 STYLE = """<style>
 .seglab-regions{display:block;width:100%;height:auto}
 .seglab-regions path{fill:transparent;stroke:none;cursor:pointer;outline:none}
@@ -31,12 +31,12 @@ STYLE = """<style>
 .seglab-text td,.seglab-text th{padding:1px 14px 1px 0;text-align:left;font-variant-numeric:tabular-nums}
 .seglab-text th{font-weight:600}
 </style>"""
-# What ipywidgets leaves out for screen readers. An HTML widget runs no scripts, but it runs this when its picture
-# fails; from then on it is looked after when the focus has moved, something was pressed, or a new picture has come.
+# What ipywidgets leaves out for screen readers. An HTML widget runs no scripts, but it runs this when its image
+# fails; from then on it is looked after when the focus has moved, something was pressed, or a new image has come.
 # - The part of a slider that has the keyboard has no name, and in ipywidgets 7 no role: it gets label, tip and value.
 # - Buttons that stay down do not say so.
 # - The text is told when it changes: the element that says this must stay while what is in it is replaced.
-# - The picture is told by the shapes over it, and no second time.
+# - The image is told by the shapes over it, and no second time.
 NAMES = """<img src="data:," alt="" onerror="
 if (document.seglabNames) return;
 document.seglabNames = true;
@@ -51,7 +51,7 @@ const name = () => document.querySelectorAll('.seglab-panel').forEach(panel => {
     all('.ui-slider-handle', part => ({ 'aria-valuenow': parseFloat(part.style.left) || 0 }));
     all('.widget-toggle-button', part => ({ 'aria-pressed': part.classList.contains('mod-active') }));
     all('.seglab-text', () => ({ 'role': 'status', 'aria-live': 'polite' }));
-    all('.seglab-picture', () => ({ 'alt': '' }));
+    all('.seglab-image', () => ({ 'alt': '' }));
 });
 const soon = () => requestAnimationFrame(name);
 ['focusin', 'click', 'keyup', 'load'].forEach(kind => document.addEventListener(kind, soon, true));
@@ -64,38 +64,49 @@ def no_regions() -> str:
 
 
 class Drawn(NamedTuple):
-    """What a tool shows: a picture (H, W, 3) uint8 RGB, a text in HTML, and what makes hover regions over the picture
-    as SVG, which is called after the picture has gone out, in a pause."""
+    """What a tool shows: an image (H, W, 3) uint8 RGB, a text in HTML, and what makes hover regions over the image
+    as SVG, which is called after the image has gone out, in a pause."""
 
-    picture: np.ndarray
+    image: np.ndarray
     text: str
     regions: Callable[[], str] = no_regions
 
 
 class Panel:
-    """Controls by name (`panel["confidence"].value = 0.5`), `picture` (an Image whose `value` is a JPEG), `text`.
+    """Controls by name (`panel["confidence"].value = 0.5`), `image` (an Image whose `value` is a JPEG), `text`.
 
     Shown by writing it as the last line of a cell, like any widget.
     """
 
     def __init__(
-        self, what: str, controls: Mapping[str, Any], draw: Callable[..., Drawn], rows: Sequence[Sequence[Any]] = ()
+        self,
+        title: str,
+        controls: Mapping[str, Any],
+        draw: Callable[..., Drawn],
+        rows: Sequence[Sequence[Any]] = (),
     ) -> None:
-        """controls: name -> widget, whose values are what `draw` takes by name; rows: how controls and other widgets
-        stand above the picture, all controls in one row unless said otherwise."""
+        """title: the tool's name.
+        controls: name -> widget, whose values are what `draw` takes by name.
+        rows: how controls and other widgets stand above the image, all controls in one row by default.
+        """
         import ipywidgets as widgets
 
-        self.what, self.controls, self._draw = what, dict(controls), draw
-        self.picture = widgets.Image(format="jpeg", layout=_cell(widgets)).add_class("seglab-picture")
+        self.title = title
+        self.controls = dict(controls)
+        self._draw = draw
+        self.image = widgets.Image(format="jpeg", layout=_cell(widgets)).add_class("seglab-image")
         self.regions = widgets.HTML(layout=_cell(widgets))
         self.text = widgets.HTML().add_class("seglab-text")
-        stack = widgets.GridBox([self.picture, self.regions], layout=widgets.Layout(max_width="100%"))
-        wrap = {"flex_flow": "row wrap", "align_items": "center"}
-        above = [widgets.Box(list(row), layout=widgets.Layout(**wrap)) for row in rows or [self.controls.values()]]
+        stack = widgets.GridBox([self.image, self.regions], layout=widgets.Layout(max_width="100%"))
+        control_rows = [
+            widgets.Box(list(row), layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+            for row in rows or [list(self.controls.values())]
+        ]
         # Apart, so that no redraw makes the browser look at all its styles again.
         style = widgets.HTML(STYLE + NAMES, layout=widgets.Layout(display="none"))
-        self.view = widgets.VBox([*above, self.text, stack, style]).add_class("seglab-panel")
-        self._quiet, self._waiting = False, None
+        self.view = widgets.VBox([*control_rows, self.text, stack, style]).add_class("seglab-panel")
+        self._is_drawing = False
+        self._waiting: asyncio.TimerHandle | None = None  # for the pause after which hover regions follow
         for control in self.controls.values():
             control.observe(lambda _: self.redraw(), names="value")
         self.redraw()
@@ -105,75 +116,87 @@ class Panel:
 
     def redraw(self) -> None:
         """Draw for the controls' present values."""
-        if self._quiet:
+        if self._is_drawing:
             return
-        self._quiet = True  # controls that drawing itself corrects do not draw again
+        self._is_drawing = True  # controls that drawing itself corrects do not draw again
         try:
             drawn = self._draw(**{name: control.value for name, control in self.controls.items()})
         finally:
-            self._quiet = False
-        self.picture.value = encode(drawn.picture)
-        self.picture.layout.max_width = self.regions.layout.max_width = f"{drawn.picture.shape[1]}px"
+            self._is_drawing = False
+        self.image.value = encode(drawn.image)
+        width = f"{drawn.image.shape[1]}px"
+        self.image.layout.max_width = width
+        self.regions.layout.max_width = width
         self.text.value = drawn.text
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # outside a kernel
-            return self._show_regions(drawn)
+            self._show_regions(drawn)
+            return
         if self._waiting is not None:
             self._waiting.cancel()
         self._waiting = loop.call_later(PAUSE, self._show_regions, drawn)
 
     def _show_regions(self, drawn: Drawn) -> None:
-        height, width = drawn.picture.shape[:2]
-        words = escape(f"{self.what}: {plain(drawn.text)}")
+        height, width = drawn.image.shape[:2]
+        words = escape(f"{self.title}: {plain(drawn.text)}")
         self.regions.value = (
             f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{words}">'
             f"{drawn.regions()}</svg>"
         )
 
     def __repr__(self) -> str:
-        return f"<{self.what}: {', '.join(self.controls)}>"
+        return f"<{self.title}: {', '.join(self.controls)}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         """The view as notebooks show it, with a text beside it that is the same everywhere, and a small still of the
-        picture: a view needs a running kernel, and a notebook that is only read has nothing else to show."""
+        image: a view needs a running kernel, and a notebook that is only read has nothing else to show."""
         reference = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
-        still = base64.b64encode(shrunk(self.picture.value)).decode("ascii")
+        still = base64.b64encode(thumbnail(self.image.value)).decode("ascii")
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": reference, "image/jpeg": still}
 
 
 def _cell(widgets: Any) -> Any:
-    """The one cell of the grid, where picture and regions lie over each other."""
+    """The one cell of the grid, where image and regions lie over each other."""
     return widgets.Layout(grid_area="1 / 1", width="100%", height="auto", margin="0")
 
 
-def encode(picture: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 RGB -> JPEG with full colour resolution, for thin coloured lines."""
+def encode(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB -> JPEG with full color resolution, for thin colored lines."""
     options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
     options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, options)
+    return data.tobytes()
 
 
-def shrunk(jpeg: bytes) -> bytes:
-    """A JPEG as another of a few tens of KB."""
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    share = min(1.0, STILL_WIDTH / picture.shape[1])
-    small = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, STILL_QUALITY])[1].tobytes()
+def thumbnail(jpeg: bytes) -> bytes:
+    """A JPEG that `encode` made, as another of a few tens of KB."""
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError("these bytes are not a JPEG")
+    ratio = min(1.0, STILL_WIDTH / image.shape[1])
+    small = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, STILL_QUALITY])
+    return data.tobytes()
 
 
 def plain(text: str) -> str:
     """HTML as words in one line."""
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", re.sub(r"</?b>", "", text))).split())
+    without_bold = re.sub(r"</?b>", "", text)
+    without_tags = re.sub(r"<[^>]*>", " ", without_bold)
+    return " ".join(unescape(without_tags).split())
 
 
 def slider(name: str, value: float, low: float, high: float, step: float, tip: str) -> Any:
     """A labelled slider that tells every step; whole numbers when `step` is one."""
     import ipywidgets as widgets
 
-    kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
-    form = {} if isinstance(step, int) else {"readout_format": ".2f"}
-    return labelled(kind(value=value, min=low, max=high, step=step, description=name, **form), tip)
+    if isinstance(step, int):
+        widget = widgets.IntSlider(value=value, min=low, max=high, step=step, description=name)
+    else:
+        widget = widgets.FloatSlider(value=value, min=low, max=high, step=step, description=name, readout_format=".2f")
+    return labelled(widget, tip)
 
 
 def chooser(name: str, options: Sequence[str], tip: str) -> Any:
@@ -195,12 +218,12 @@ def labelled(widget: Any, tip: str) -> Any:
     """Say what a control does, to the mouse and to screen readers."""
     if hasattr(widget.style, "description_width"):
         widget.style.description_width = "110px"
-    permit(widget, tip)
+    enable(widget, tip)
     return widget
 
 
-def permit(widget: Any, tip: str, obstacle: str = "") -> None:
-    """Let a control be used, or not while there is an obstacle; its tip says what it does, or what the obstacle is."""
+def enable(widget: Any, tip: str, obstacle: str = "") -> None:
+    """Enable a control, or disable it while there is an obstacle; its tip says what it does, or what hinders it."""
     widget.disabled = bool(obstacle)
-    # ipywidgets 7 has another name for it on some controls.
-    setattr(widget, "tooltip" if widget.has_trait("tooltip") else "description_tooltip", obstacle or tip)
+    trait = "tooltip" if widget.has_trait("tooltip") else "description_tooltip"  # the latter in ipywidgets 7
+    setattr(widget, trait, obstacle or tip)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
-from seglab.widgets.page import LEVELS, explorer_page
-from seglab.widgets.scene import WRONG, look
+from seglab.datasets.load import load_dataset
+from seglab.widgets.explored_image import WRONG, predict_candidates
+from seglab.widgets.page import MASK_THRESHOLDS, explorer_page
 
 PIXELS = "document.getElementById('prediction').toDataURL()"
 PRESSES = 24
@@ -20,8 +20,8 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def scene(model):
-    return look(model, SegmentationDataset(load_dataset("toybox8-seg"), "val", 320).sample(0))
+def explored(model):
+    return predict_candidates(model, SegmentationDataset(load_dataset("toybox8-seg"), "val", 320).sample(0))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def page(browser, file):
 
 
 def press(page, control: str, key: str) -> bool:
-    """Press a key on a control; whether the picture changed."""
+    """Press a key on a control; whether the image changed."""
     before = page.evaluate(PIXELS)
     page.focus(control)
     page.keyboard.press(key)
@@ -54,31 +54,31 @@ def press(page, control: str, key: str) -> bool:
 
 
 @pytest.mark.parametrize("confidence, overlap", [(0.25, 0.7), (0.05, 0.5), (0.1, 0.9), (0.5, 0.3)])
-def test_thresholds_give_what_python_gives(page, scene, confidence, overlap):
+def test_thresholds_give_what_python_gives(page, explored, confidence, overlap):
     for name, value in (("confidence", confidence), ("overlap", overlap)):
         page.fill(f"#{name}", str(value))
-    found = page.evaluate("shown.map(one => [one.score, one.kind])")
-    numbers = [n for n in scene.found(confidence, overlap) if scene.crops([n])[0][2].any()]
-    assert [kind for _, kind in found] == scene.classes[numbers].tolist()
-    assert [score for score, _ in found] == pytest.approx(scene.scores[numbers].tolist(), abs=1e-6)
-    expected = [("wrong" if verdict == WRONG else verdict) for verdict in scene.verdicts(numbers)]
+    found = page.evaluate("shown.map(one => [one.score, one.class_id])")
+    numbers = [n for n in explored.found(confidence, overlap) if explored.crops([n])[0][2].any()]
+    assert [class_id for _, class_id in found] == explored.classes[numbers].tolist()
+    assert [score for score, _ in found] == pytest.approx(explored.scores[numbers].tolist(), abs=1e-6)
+    expected = [("wrong" if verdict == WRONG else verdict) for verdict in explored.verdicts(numbers)]
     assert page.evaluate("verdicts") == expected
 
 
-def test_masks_shrink_as_their_threshold_rises_as_in_python(page, scene):
+def test_masks_shrink_as_their_threshold_rises_as_in_python(page, explored):
     page.focus("#mask")
     page.keyboard.press("Home")
     last = {}
-    for level in LEVELS:
+    for level in MASK_THRESHOLDS:
         assert page.inner_text("output[for=mask]") == f"{level:.2f}"
         found = page.evaluate(
-            "shown.map(one => [data.pictures[0].found.indexOf(one), one.area,"
+            "shown.map(one => [data.images[0].candidates.indexOf(one), one.area,"
             " `${one.edge} px long, ${plural(one.parts, 'part')}, ${plural(one.holes, 'hole')}`])"
         )
-        numbers = [n for n in scene.found() if scene.crops([n], level)[0][2].any()]
-        areas = [int(crop.sum()) for _, _, crop in scene.crops(numbers, level)]
-        assert found == [list(row) for row in zip(numbers, areas, scene.contours(numbers, level), strict=True)]
-        expected = [("wrong" if verdict == WRONG else verdict) for verdict in scene.verdicts(numbers, level)]
+        numbers = [n for n in explored.found() if explored.crops([n], level)[0][2].any()]
+        areas = [int(crop.sum()) for _, _, crop in explored.crops(numbers, level)]
+        assert found == [list(row) for row in zip(numbers, areas, explored.contours(numbers, level), strict=True)]
+        expected = [("wrong" if verdict == WRONG else verdict) for verdict in explored.verdicts(numbers, level)]
         assert page.evaluate("verdicts") == expected
         assert all(area < last.get(number, area + 1) for number, area in zip(numbers, areas))
         last = dict(zip(numbers, areas))
@@ -87,27 +87,27 @@ def test_masks_shrink_as_their_threshold_rises_as_in_python(page, scene):
 
 
 def test_boxes_go_around_the_true_objects_as_well(page):
-    page.check("#truth")
-    beside = "document.getElementById('beside').toDataURL()"
+    page.check("#ground-truth")
+    beside = "document.getElementById('ground-truth-canvas').toDataURL()"
     before = page.evaluate(beside)
     page.check("#boxes")
     assert page.evaluate(beside) != before
 
 
-def test_every_control_changes_the_picture_by_keyboard(page, keep):
+def test_every_control_changes_the_image_by_keyboard(page, keep):
     for control, key in (
         ("#confidence", "ArrowRight"), ("#overlap", "ArrowLeft"), ("#mask", "ArrowRight"), ("#opacity", "ArrowRight"),
         ("#outlines", "Space"), ("#boxes", "Space"), ("#labels", "Space"), ("#verdicts", "Space"),
         ("#classes input", "Space"), ("#prediction", "ArrowDown"), ("#list", "ArrowDown"),
-        ("#pictures input:checked", "ArrowRight"),
+        ("#images input:checked", "ArrowRight"),
     ):  # fmt: skip
         # A step of a threshold may meet no box, and even all of them together those of the overlap.
         presses = {"#confidence": 60, "#overlap": 9}.get(control, 1)
         changed = any(press(page, control, key) for _ in range(presses)) or control == "#overlap"
         page.wait_for_timeout(50)
-        assert changed or control.startswith("#pictures"), control
-    assert page.evaluate("picture") == 1
-    page.check("#labels"), page.check("#truth")
+        assert changed or control.startswith("#images"), control
+    assert page.evaluate("current") == 1
+    page.check("#labels"), page.check("#ground-truth")
     page.wait_for_timeout(100)
     page.screenshot(path=keep("explorer_page.png"), full_page=True)
 
@@ -115,11 +115,12 @@ def test_every_control_changes_the_picture_by_keyboard(page, keep):
 def test_pointing_and_clicking_tell_an_objects_facts(page, keep):
     spot = page.evaluate(
         "(() => { const frame = document.getElementById('prediction').getBoundingClientRect();"
-        " const k = frame.width / data.pictures[picture].width;"
-        " const pen = document.createElement('canvas').getContext('2d');"
+        " const k = frame.width / data.images[current].width;"
+        " const context = document.createElement('canvas').getContext('2d');"
         " const [left, top, right, bottom] = shown[1].box;"
         " for (let y = top + 1; y < bottom; y++) for (let x = left + 1; x < right; x++)"
-        "   if ([-1, 1].every(d => pen.isPointInPath(shown[1].shape, x + d, y + d, 'evenodd'))) return [x * k, y * k];"
+        "   if ([-1, 1].every(d => context.isPointInPath(shown[1].shape, x + d, y + d, 'evenodd')))"
+        "     return [x * k, y * k];"
         " })()"
     )
     assert "Point at an object" in page.inner_text("#facts")

@@ -1,4 +1,4 @@
-"""Lesson 07 in a real JupyterLab: every cell runs, keys move the sliders, pictures follow soon enough."""
+"""Lesson 07 in a real JupyterLab: every cell runs, keys move the sliders, images follow soon enough."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ CROWD = """
 import cv2
 import numpy as np
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.data.image import read_image
-from seglab.data.sample import Sample
+from seglab.sample import Sample
 from seglab.widgets.explorer import explore
 
 spec = load_dataset("toybox8-seg")
@@ -48,7 +48,7 @@ OLD = """<div class="seglab-panel"><div class="widget-slider">
 <span class="ui-slider-handle" tabindex="0" style="display: block; height: 9px; left: 25%"></span></div></div>
 <div class="widget-readout" contenteditable="true">0.25</div></div>
 <button class="widget-toggle-button" onclick="this.classList.toggle('mod-active')">boxes</button></div>"""
-# Notes when a key goes down, and when the picture that follows has been decoded and shown.
+# Notes when a key goes down, and when the image that follows has been decoded and shown.
 STOPWATCH = """panel => {
     window.pressed = null; window.waits = [];
     panel.ownerDocument.addEventListener('keydown', () => { window.pressed = performance.now(); }, true);
@@ -158,7 +158,7 @@ def source(panel) -> str:
 
 
 def press(page, panel, control, key: str) -> None:
-    """Focus a control, press a key, and wait for another picture."""
+    """Focus a control, press a key, and wait for another image."""
     before = source(panel)
     control.focus()
     page.keyboard.press(key)
@@ -167,7 +167,7 @@ def press(page, panel, control, key: str) -> None:
     ])  # fmt: skip
 
 
-def test_tools_are_pictures_until_they_are_run(opened, keep):
+def test_tools_are_images_until_they_are_run(opened, keep):
     page = opened("07_explore.ipynb", run=False)
     badge = page.get_by_alt_text("Open in Colab")
     badge.wait_for()
@@ -192,7 +192,7 @@ def test_the_lesson_runs_and_its_tools_answer_to_keys(opened, keep):
         ("mask explorer, 4", "confidence", "End"),  # no single step need lose or gain a detection
         ("mask explorer, 4", "confidence", "Home"),
         ("mask explorer, 4", "mask", "ArrowRight"),
-        ("mask explorer, 4", "picture", "ArrowRight"),
+        ("mask explorer, 4", "image", "ArrowRight"),
         ("prototype mixer", "strongest", "ArrowRight"),
         ("prototype mixer", "0", "Home"),  # which makes it one of the strongest
         ("sides as distributions", "object", "ArrowLeft"),
@@ -231,7 +231,7 @@ def test_screen_readers_are_told_what_the_tools_show(opened):
     assert status.evaluate("status => status.isConnected") and panel.get_by_role("status").count() == 1
 
     count = status.text_content().split(":")[0]  # "3 objects"
-    panel.locator(f'svg[role=img][aria-label^="mask explorer, 4 pictures: {count}"]').wait_for()
+    panel.locator(f'svg[role=img][aria-label^="mask explorer, 4 images: {count}"]').wait_for()
     assert panel.locator("img").first.get_attribute("alt") == ""
 
 
@@ -267,7 +267,7 @@ def test_pointing_at_an_object_names_it(opened, keep):
 
 @pytest.mark.parametrize("notebook, tool", [("07_explore.ipynb", "mask explorer, 4"), ("crowd.ipynb", "mask explorer")])
 def test_a_key_press_is_answered_soon(opened, notebook, tool):
-    """Median time from key to new picture: the crowd is 300 detections on 1280 x 1280 pixels."""
+    """Median time from key to new image: the crowd is 300 detections on 1280 x 1280 pixels."""
     page = opened(notebook)
     panel = panel_of(page, tool)
     panel.scroll_into_view_if_needed()

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 from seglab.geometry.boxes import box_iou
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ def test_it_finds_what_python_finds(page, tmp_path, keep):
         wanted = expected.masks.data[index].numpy().astype(bool)
         assert (mask & wanted).sum() / (mask | wanted).sum() >= 0.99
 
-    pixels = np.asarray(page.evaluate("() => document.getElementById('picture').toDataURL('image/png').split(',')[1]"))
+    pixels = np.asarray(page.evaluate("() => document.getElementById('image').toDataURL('image/png').split(',')[1]"))
     drawn = cv2.imdecode(np.frombuffer(base64.b64decode(str(pixels)), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     changed = (drawn != image).any(axis=2)
     covered = expected.masks.data.numpy().astype(bool).any(axis=0)
@@ -117,7 +117,7 @@ def test_the_keyboard_alone_is_enough(page):
     for control in ("file", "camera"):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == control
-    assert "objects marked" in page.get_attribute("#picture", "aria-label")
+    assert "objects marked" in page.get_attribute("#image", "aria-label")
 
 
 def test_a_photo_may_be_dropped(page):
@@ -142,7 +142,7 @@ def test_the_camera_takes_a_photo_and_gives_way_to_another(page, then):
     assert page.locator("#preview").is_visible()
     page.click(then)
     wait(page, "found in")
-    assert page.locator("#preview").is_hidden() and page.locator("#picture").is_visible()
+    assert page.locator("#preview").is_hidden() and page.locator("#image").is_visible()
     assert page.evaluate("document.getElementById('preview').srcObject") is None
     assert page.inner_text("#camera") == "Start camera"
 

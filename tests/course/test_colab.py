@@ -13,6 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from seglab.version import __version__
+
 pytest.importorskip("jupytext", reason="the course's tests need the extra [course]")
 nbformat = pytest.importorskip("nbformat")
 
@@ -26,7 +28,7 @@ LESSONS = build.lessons()
 # 3.13, so there it has to be 2.1 at least.
 COLAB = {"torch": "2.11.0", "torchvision": "0.26.0", "ipywidgets": "7.7.1", "opencv-python": "5.0.0"}
 NUMPY = {"3.12": "2.0.2", "3.13": "2.1.0"}
-WHEEL = "seglab-0.1.0-py3-none-any.whl"
+WHEEL = f"seglab-{__version__}-py3-none-any.whl"
 PYTHONS = pytest.mark.parametrize("python", NUMPY)
 
 
@@ -81,9 +83,9 @@ def test_one_address_gives_every_lesson_its_badge_and_its_setup_cell(lesson, col
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_badge_is_a_picture_that_the_lesson_carries(lesson):
     title = nbformat.read(ROOT / f"notebooks/{lesson}.ipynb", as_version=4).cells[0]
-    ((name, picture),) = title.attachments.items()
+    ((name, image),) = title.attachments.items()
     assert f"[![Open in Colab](attachment:{name})]({build.colab(lesson)})" in title.source
-    assert base64.b64decode(picture["image/png"]) == build.BADGE.read_bytes()
+    assert base64.b64decode(image["image/png"]) == build.BADGE.read_bytes()
 
 
 @pytest.mark.parametrize(("beside", "chosen"), [("", WHEEL), ("", ""), (WHEEL, "")])

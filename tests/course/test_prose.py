@@ -26,7 +26,7 @@ def test_links_resolve(page):
     for target in re.findall(r"\]\(([^)#\s]+)", re.sub(r"```.*?```", "", text, flags=re.S)):
         assert re.match(r"https?://", target) or (page.parent / target).exists(), target
     for image in re.findall(r"!\[([^\]]*)\]\(", text):
-        assert len(image) >= 20, "a picture needs words that say what it shows"
+        assert len(image) >= 20, "an image needs words that say what it shows"
 
 
 def test_the_readme_names_every_lesson_with_its_picture():
@@ -37,12 +37,15 @@ def test_the_readme_names_every_lesson_with_its_picture():
         assert picture.stat().st_size <= 60_000
 
 
-def test_the_heart_reads_in_an_evening():
-    """The files that the decision lists, in their order, docstrings included."""
-    text = (ROOT / "docs/decisions/0011-what-to-read-in-an-evening.md").read_text(encoding="utf-8")
-    files = re.findall(r"`(seglab/\w+/\w+\.py)`", text)
-    assert len(files) == len(set(files)) > 20
-    assert {name.split("/")[1] for name in files} == {
-        "geometry", "data", "model", "inference", "training", "evaluation"
-    }  # fmt: skip
-    assert sum(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in files) <= 4000
+def test_the_reading_order_runs_up_the_floors():
+    """Each file of the walk exists, appears once, and needs no file of the walk that comes after it."""
+    text = (ROOT / "docs/reading-order.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \**`(seglab/[\w/]+\.py)`", text, re.MULTILINE)
+    assert len(rows) == len(set(rows)) > 20
+    modules = [row.removesuffix(".py").replace("/", ".") for row in rows]
+    for place, row in enumerate(rows):
+        source = (ROOT / row).read_text(encoding="utf-8")
+        for later in modules[place + 1 :]:
+            folder, _, name = later.rpartition(".")
+            named = rf"^from {re.escape(later)} import|^from {re.escape(folder)} import .*\b{name}\b"
+            assert not re.search(named, source, re.MULTILINE), f"{row} needs {later}, which comes after it"

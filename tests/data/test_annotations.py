@@ -1,4 +1,4 @@
-"""Which objects belong to which picture, where a COCO JSON lies beside the pictures or is kept beside labels."""
+"""Which objects belong to which image, where a COCO JSON lies beside the images or is kept beside labels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from seglab.data.catalogue import load_dataset
-from seglab.data.convert import convert
+from seglab.convert import convert
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.problems import Problem, problem_table
+from seglab.datasets.load import load_dataset
+from seglab.formats.issues import Issue, issue_table
 
 HEIGHT, WIDTH = 40, 60
 CATEGORIES = ({"id": 1, "name": "one"}, {"id": 2, "name": "two"}, {"id": 3, "name": "three"})
@@ -41,7 +41,7 @@ def write(path, images, annotations, categories=CATEGORIES[:1]):
 def seen(dataset):
     """File name -> (image id, left edges of its objects)."""
     names = [path.relative_to(dataset.spec.root).as_posix() for path in dataset.images]
-    lefts = [[float(each.rings[0][:, 0].min()) for each in dataset.objects(i)] for i in range(len(dataset))]
+    lefts = [[float(each.rings[0][:, 0].min()) for each in dataset.instances(i)] for i in range(len(dataset))]
     return {name: (dataset.image_id(i), lefts[i]) for i, name in enumerate(names)}
 
 
@@ -77,11 +77,11 @@ def test_crowds_keep_their_class_where_files_list_other_categories(tmp_path):
     for split in ("train", "val"):
         picture(tmp_path / f"images/{split}/{split}.jpg")
     write(tmp_path / "ann/instances_train.json", [entry(1, "train.jpg")], [square(1, 2)], CATEGORIES)
-    objects = [square(1, 2, category=2), square(1, 22, category=3, crowd=1)]
-    write(tmp_path / "ann/instances_val.json", [entry(1, "val.jpg")], objects, CATEGORIES[1:])
+    instances = [square(1, 2, category=2), square(1, 22, category=3, crowd=1)]
+    write(tmp_path / "ann/instances_val.json", [entry(1, "val.jpg")], instances, CATEGORIES[1:])
     convert(tmp_path / "ann", images=tmp_path / "images", out=tmp_path / "out")
     dataset = SegmentationDataset(load_dataset(tmp_path / "out"), "val", 64)
-    assert {(dataset.names[each.class_id], each.crowd) for each in dataset.objects(0)} == {("two", 0), ("three", 1)}
+    assert {(dataset.names[each.class_id], each.crowd) for each in dataset.instances(0)} == {("two", 0), ("three", 1)}
     convert(tmp_path / "out", out=tmp_path / "back.json", to="coco")
     back = json.loads((tmp_path / "back_val.json").read_text())
     assert {(each["category_id"], each["iscrowd"]) for each in back["annotations"]} == {(2, 0), (3, 1)}
@@ -90,8 +90,8 @@ def test_crowds_keep_their_class_where_files_list_other_categories(tmp_path):
 @pytest.mark.parametrize("image, given", [("p", {"id": "q"}), (7, {"id": None})])
 def test_ids_may_be_words_or_missing(tmp_path, image, given):
     picture(tmp_path / "images/p.jpg")
-    objects = [{k: v for k, v in square(image, 2, crowd=1, **given).items() if v is not None}, square(image, 22)]
-    write(tmp_path / "val.json", [entry(image, "p.jpg")], objects)
+    instances = [{k: v for k, v in square(image, 2, crowd=1, **given).items() if v is not None}, square(image, 22)]
+    write(tmp_path / "val.json", [entry(image, "p.jpg")], instances)
     convert(tmp_path / "val.json", images=tmp_path / "images", out=tmp_path / "out")
     convert(tmp_path / "out", out=tmp_path / "back.json", to="coco")
     back = json.loads((tmp_path / "back.json").read_text())
@@ -117,7 +117,7 @@ def test_numbers_beyond_all_measure_are_problems(tmp_path, shape):
     report = convert(tmp_path / "val.json", images=tmp_path / "images", out=tmp_path / "out")
     assert "1 of 2" in str(report)
     dataset = SegmentationDataset(load_dataset(tmp_path / "val.json"), "val", 64)
-    assert len(dataset.objects(0)) == 1 and len(dataset.problems) == 1
+    assert len(dataset.instances(0)) == 1 and len(dataset.problems) == 1
 
 
 def test_a_sibling_without_pictures_waits_until_it_is_asked_for(tmp_path):
@@ -140,21 +140,21 @@ def test_a_listed_picture_that_is_gone_does_not_end_the_way_back(tmp_path):
 
 
 def test_a_neighbouring_folder_is_not_taken_for_the_root():
-    problem = Problem("/w/h2/q.txt", 3, "odd", "left out")
-    assert "/w/h2/q.txt:3" in problem_table([problem], "/w/h")
-    assert " h2/q.txt:3" in problem_table([problem], "/w")
+    problem = Issue("/w/h2/q.txt", 3, "odd", "left out")
+    assert "/w/h2/q.txt:3" in issue_table([problem], "/w/h")
+    assert " h2/q.txt:3" in issue_table([problem], "/w")
 
 
 def test_without_cocos_cap_of_a_hundred_the_truth_scores_whole():
     from seglab.evaluation.coco import CocoAccumulator, Instances
 
     boxes = np.array([[x, y, 4.0, 4.0] for x in range(0, 60, 5) for y in range(0, 60, 5)])
-    truth = Instances(np.zeros(len(boxes), int), np.full(len(boxes), 16.0), boxes)
-    scored = truth._replace(scores=np.linspace(1, 0.5, len(boxes)))
+    ground_truth = Instances(np.zeros(len(boxes), int), np.full(len(boxes), 16.0), boxes)
+    scored = ground_truth._replace(scores=np.linspace(1, 0.5, len(boxes)))
     capped, whole = CocoAccumulator([0], "bbox"), CocoAccumulator([0], "bbox", limit=sys.maxsize)
     for accumulator in (capped, whole):
-        accumulator.add(0, truth, scored)
-    assert capped.summarise().twelve["AP"] < 0.7 and whole.summarise().twelve["AP"] == 1
+        accumulator.add(0, ground_truth, scored)
+    assert capped.summarise().stats["AP"] < 0.7 and whole.summarise().stats["AP"] == 1
 
 
 def test_names_are_the_same_in_both_spellings_of_unicode(tmp_path):

@@ -8,26 +8,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.config import AugmentConfig
 from seglab.data import augment
-from seglab.data.augment import AugmentConfig, augmented, boxes_of
-from seglab.data.sample import Object, Sample
+from seglab.data.augment import augmented, boxes_of
 from seglab.geometry.letterbox import loader_letterbox
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill
+from seglab.sample import Instance, Sample
 
 SIZE = (128, 160)
 STILL = AugmentConfig(hsv_h=0, hsv_s=0, hsv_v=0, translate=0, scale=0, fliplr=0, mosaic=0)
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
 
-def painted(seed, size=(120, 160), objects=2):
-    """A sample of which every object has a colour of its own: its class number tells which. Some have holes."""
+def painted(seed, size=(120, 160), instances=2):
+    """A sample of which every object has a color of its own: its class number tells which. Some have holes."""
     rng = np.random.default_rng(seed)
     image = np.full((*size, 3), 90, np.uint8)
     found = []
-    for number in range(objects):
+    for number in range(instances):
         centre = rng.uniform(0.3, 0.7, 2) * size[::-1]
-        centre[0] = size[1] * (0.27 + 0.46 * number / max(1, objects - 1))  # apart, so that none hides another
+        centre[0] = size[1] * (0.27 + 0.46 * number / max(1, instances - 1))  # apart, so that none hides another
         angles = np.sort(rng.uniform(0, 2 * np.pi, 7)) + 0.1
         outer = centre + 28 * np.stack((np.cos(angles), np.sin(angles)), axis=1) * rng.uniform(0.7, 1, (7, 1))
         rings = [outer]
@@ -35,21 +36,21 @@ def painted(seed, size=(120, 160), objects=2):
             rings.append(centre + 0.3 * (outer - centre)[::-1])
         share = coverage(rings, *size)[..., None]
         image = np.round(image * (1 - share) + np.array(COLOURS[number]) * share).astype(np.uint8)
-        found.append(Object(number, rings))
+        found.append(Instance(number, rings))
     return Sample(image, found, f"{seed}.png")
 
 
 def assert_outlines_fit(sample, tolerance=0.05):
-    """Per class: outlines and colours cover the same pixels, and their centres of gravity agree to a tenth of one."""
+    """Per class: outlines and colors cover the same pixels, and their centres of gravity agree to a tenth of one."""
     height, width = sample.image.shape[:2]
-    for class_id, colour in enumerate(COLOURS):
+    for class_id, color in enumerate(COLOURS):
         others = [channel for channel in range(3) if channel != class_id]
         pixels = sample.image.astype(float)
         seen = ((pixels[..., class_id] - pixels[..., others].max(axis=2)) / 255).clip(0, 1)
-        said = sum((coverage(o.rings, height, width) for o in sample.objects if o.class_id == class_id), np.zeros(1))
+        said = sum((coverage(o.rings, height, width) for o in sample.instances if o.class_id == class_id), np.zeros(1))
         said = np.broadcast_to(said, seen.shape).clip(0, 1)
         if max(seen.sum(), said.sum()) > 150:
-            assert np.abs(seen - said).sum() < tolerance * max(seen.sum(), said.sum()) + 40, colour
+            assert np.abs(seen - said).sum() < tolerance * max(seen.sum(), said.sum()) + 40, color
             rows, columns = np.mgrid[:height, :width]
             for axis in (rows, columns):
                 assert (seen * axis).sum() / seen.sum() == pytest.approx((said * axis).sum() / said.sum(), abs=0.1)
@@ -58,7 +59,7 @@ def assert_outlines_fit(sample, tolerance=0.05):
 def run(config, seed, samples=4):
     def load(number):
         sample = painted(number)
-        return augment.place(sample, loader_letterbox(sample.image.shape[:2], SIZE))
+        return augment.apply_letterbox(sample, loader_letterbox(sample.image.shape[:2], SIZE))
 
     return augmented(load, 0, np.arange(samples), SIZE, config, np.random.default_rng(seed))
 
@@ -92,7 +93,7 @@ def test_flip_is_exact_and_its_own_inverse():
         once = augment.flip(sample, vertical)
         twice = augment.flip(once, vertical)
         assert np.array_equal(twice.image, sample.image) and not np.array_equal(once.image, sample.image)
-        for before, flipped, after in zip(sample.objects, once.objects, twice.objects):
+        for before, flipped, after in zip(sample.instances, once.instances, twice.instances):
             assert all(np.allclose(a, b) for a, b in zip(before.rings, after.rings))
             # holes stay holes
             assert [ring_area(r) for r in flipped.rings] == pytest.approx([ring_area(r) for r in before.rings])
@@ -101,7 +102,7 @@ def test_flip_is_exact_and_its_own_inverse():
 def test_mosaic_shows_four_samples_without_scaling():
     samples = [painted(n) for n in range(4)]
     result = augment.mosaic(samples, (120, 160), np.random.default_rng(3))
-    assert result.image.shape == (240, 320, 3) and len(result.objects) > 4
+    assert result.image.shape == (240, 320, 3) and len(result.instances) > 4
     assert_outlines_fit(result)
 
 
@@ -110,7 +111,7 @@ def test_mosaic_shows_four_samples_without_scaling():
 def test_what_is_kept_obeys_the_rule(seed):
     config = AugmentConfig(degrees=45, shear=10, mixup=0.5, cutmix=0.5, copy_paste=0.5, flipud=0.5, scale=0.9)
     sample = run(config, seed)
-    boxes = boxes_of(sample.objects)
+    boxes = boxes_of(sample.instances)
     sides = boxes[:, 2:] - boxes[:, :2]
     assert (boxes >= -1e-9).all() and (boxes <= np.array([160, 128, 160, 128]) + 1e-9).all()
     assert (sides > 2).all() and (sides.max(axis=1, initial=0) < 100 * sides.min(axis=1, initial=np.inf)).all()
@@ -118,21 +119,23 @@ def test_what_is_kept_obeys_the_rule(seed):
 
 def test_slivers_and_remains_are_dropped():
     square = np.array([[0.0, 0], [50, 0], [50, 50], [0, 50]])
-    objects = [
-        Object(0, [square]),
-        Object(1, [square + (49, 0)]),
-        Object(2, [square * (1, 0.03)]),
-        Object(3, [square + 60]),
+    instances = [
+        Instance(0, [square]),
+        Instance(1, [square + (49, 0)]),
+        Instance(2, [square * (1, 0.03)]),
+        Instance(3, [square + 60]),
     ]
-    shifted = augment.move(objects, np.array([[1.0, 0, 0], [0, 1, 0]]), (50, 50), scale=1.0)
+    shifted = augment.transform_instances(instances, np.array([[1.0, 0, 0], [0, 1, 0]]), (50, 50), scale=1.0)
     assert [o.class_id for o in shifted] == [0]
-    assert [o.class_id for o in augment.move(objects, np.array([[1.0, 0, 0], [0, 1, 0]]), (50, 50))] == [0, 1, 2]
+    assert [
+        o.class_id for o in augment.transform_instances(instances, np.array([[1.0, 0, 0], [0, 1, 0]]), (50, 50))
+    ] == [0, 1, 2]
 
 
 def test_hsv_changes_colour_only():
     sample = painted(1)
     result = augment.hsv(sample, AugmentConfig(), np.random.default_rng(0))
-    assert result.objects is sample.objects and not np.array_equal(result.image, sample.image)
+    assert result.instances is sample.instances and not np.array_equal(result.image, sample.image)
     assert augment.hsv(sample, STILL, np.random.default_rng(0)).image is sample.image
     grey = Sample(np.full((8, 8, 3), 100, np.uint8))
     turned = augment.hsv(grey, replace(STILL, hsv_h=0.5), np.random.default_rng(0))
@@ -149,20 +152,20 @@ def test_bgr_swaps_channels():
 def test_mixup_blends_and_keeps_all_objects():
     a, b = painted(0), painted(1)
     mixed = augment.mixup(a, b, np.random.default_rng(0))
-    assert len(mixed.objects) == 4
+    assert len(mixed.instances) == 4
     error = np.abs(mixed.image.astype(float) - (a.image.astype(float) + b.image) / 2)
     assert error.max() < 60 and error.mean() < 20
 
 
 def test_cutmix_touches_no_object_of_the_first():
-    first = Sample(np.zeros((100, 100, 3), np.uint8), [Object(0, [np.array([[0.0, 0], [9, 0], [9, 9], [0, 9]])])])
+    first = Sample(np.zeros((100, 100, 3), np.uint8), [Instance(0, [np.array([[0.0, 0], [9, 0], [9, 9], [0, 9]])])])
     second = painted(2, (100, 100))
     happened = 0
     for seed in range(20):
         result = augment.cutmix(first, second, np.random.default_rng(seed))
-        assert result.objects[0] is first.objects[0] and not result.image[:9, :9].any()
-        happened += len(result.objects) > 1
-        assert_outlines_fit(Sample(result.image, [o for o in result.objects[1:]]))
+        assert result.instances[0] is first.instances[0] and not result.image[:9, :9].any()
+        happened += len(result.instances) > 1
+        assert_outlines_fit(Sample(result.image, [o for o in result.instances[1:]]))
     assert happened
 
 
@@ -170,31 +173,31 @@ def test_copy_paste_adds_mirrored_copies_with_their_pixels():
     square = np.array([[10.0, 30], [30, 30], [30, 50], [10, 50]])
     image = np.full((100, 100, 3), 90, np.uint8)
     cv2.rectangle(image, (10, 30), (29, 49), (255, 0, 0), -1)
-    result = augment.copy_paste(Sample(image, [Object(0, [square])]), 1.0, np.random.default_rng(0))
-    assert len(result.objects) == 2 and boxes_of(result.objects)[1].tolist() == [70, 30, 90, 50]
-    assert fill(result.objects[1].rings, 100, 100).sum() == 400
+    result = augment.copy_paste(Sample(image, [Instance(0, [square])]), 1.0, np.random.default_rng(0))
+    assert len(result.instances) == 2 and boxes_of(result.instances)[1].tolist() == [70, 30, 90, 50]
+    assert fill(result.instances[1].rings, 100, 100).sum() == 400
     assert_outlines_fit(result)
     assert (image[:, 50:] == 90).all()  # the source is not written to
 
 
 def test_copies_that_would_hide_others_are_not_pasted():
     square = np.array([[40.0, 30], [60, 30], [60, 50], [40, 50]])  # its mirror image lies upon itself
-    sample = Sample(np.full((100, 100, 3), 90, np.uint8), [Object(0, [square])])
-    assert len(augment.copy_paste(sample, 1.0, np.random.default_rng(0)).objects) == 1
+    sample = Sample(np.full((100, 100, 3), 90, np.uint8), [Instance(0, [square])])
+    assert len(augment.copy_paste(sample, 1.0, np.random.default_rng(0)).instances) == 1
 
 
 def test_the_same_seed_gives_the_same_sample():
     config = AugmentConfig(degrees=10, mixup=0.5, copy_paste=0.5)
     a, b, c = run(config, 7), run(config, 7), run(config, 8)
     assert np.array_equal(a.image, b.image) and not np.array_equal(a.image, c.image)
-    assert [o.class_id for o in a.objects] == [o.class_id for o in b.objects]
+    assert [o.class_id for o in a.instances] == [o.class_id for o in b.instances]
 
 
 def test_a_sample_without_objects():
     empty = Sample(np.full((50, 60, 3), 7, np.uint8))
     config = AugmentConfig(degrees=10, mixup=1, cutmix=1, copy_paste=1)
     result = augmented(lambda number: empty, 0, np.arange(1), SIZE, config, np.random.default_rng(0))
-    assert result.objects == [] and result.image.shape == (*SIZE, 3)
+    assert result.instances == [] and result.image.shape == (*SIZE, 3)
 
 
 def test_defaults_are_the_published_ones():

@@ -1,24 +1,30 @@
-"""Datasets: items fit their letterbox, targets fit their objects, bad files cost nothing but themselves."""
+"""Datasets: items fit their letterbox, targets fit their instances, bad files cost nothing but themselves."""
 
 import json
 
 import numpy as np
 import pytest
 
-from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import load_dataset, write_yaml
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image
-from seglab.data.mask_targets import hard_masks, soft_masks
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
+from seglab.formats.yolo import write_dataset_yaml
 from seglab.geometry.polygons import ring_area
-from seglab.geometry.raster import coverage, fill
-
-SQUARE = np.array([[10.0, 20], [50, 20], [50, 60], [10, 60]])
 
 
 def equal(a, b):
     return all(np.array_equal(a[key], b[key]) for key in ("image", "classes", "boxes", "masks"))
+
+
+def damage(spec):
+    images, labels = spec.root / "images/train", spec.root / "labels/train"
+    (labels / "0.txt").write_text("0 0.1 0.1 0.2\n5 0.1 0.2 0.5 0.2 0.5 0.6\n1 0.1 0.2 0.5 0.2 0.5 0.6\n")
+    (images / "1.png").write_bytes((images / "1.png").read_bytes()[:200])
+    (images / "2.png").write_text("no image")
+    (labels / "3.txt").unlink()
+    (labels / "4.txt").write_text("")
 
 
 def test_samples_are_raw(make_shelf):
@@ -31,7 +37,7 @@ def test_samples_are_raw(make_shelf):
         assert np.array_equal(sample.image, read_image(dataset.images[index])) and dataset.image_id(index) == index
         assert dataset.image_sizes[index] == (height, width)
         expected = np.array([[0.1, 0.2], [0.5, 0.2], [0.5, 0.6], [0.1, 0.6]]) * (width, height)
-        assert np.allclose(sample.objects[0].rings[0], expected) and sample.objects[1].class_id == 1
+        assert np.allclose(sample.instances[0].rings[0], expected) and sample.instances[1].class_id == 1
 
 
 @pytest.mark.parametrize("size", [64, (64, 128), 96])
@@ -48,7 +54,7 @@ def test_validation_items(make_shelf, size):
         h, w = box.image_size
         assert np.allclose(back[0], [0.1 * w, 0.2 * h, 0.5 * w, 0.6 * h], atol=0.01)
         # the area of the soft mask is the object's, in mask cells
-        area = ring_area(dataset.objects(index)[0].rings[0]) * np.prod(box.scale) / 16
+        area = ring_area(dataset.instances(index)[0].rings[0]) * np.prod(box.scale) / 16
         assert item["masks"][0].astype(float).sum() == pytest.approx(area, rel=0.01)
 
 
@@ -111,24 +117,15 @@ def test_masks_can_be_left_out(make_shelf):
     assert item["masks"].shape == (2, 0, 0) and len(item["boxes"]) == 2
 
 
-def damage(spec):
-    images, labels = spec.root / "images/train", spec.root / "labels/train"
-    (labels / "0.txt").write_text("0 0.1 0.1 0.2\n5 0.1 0.2 0.5 0.2 0.5 0.6\n1 0.1 0.2 0.5 0.2 0.5 0.6\n")
-    (images / "1.png").write_bytes((images / "1.png").read_bytes()[:200])
-    (images / "2.png").write_text("no image")
-    (labels / "3.txt").unlink()
-    (labels / "4.txt").write_text("")
-
-
 def test_bad_files_are_told_once_and_the_rest_is_used(make_shelf, capsys):
     spec = make_shelf()
     damage(spec)
     dataset = SegmentationDataset(spec, "train", 64, AugmentConfig())
     printed = capsys.readouterr().out
-    for part in ("6 findings", "0.txt:1", "0.txt:2", "1.png", "2.png", "3.txt", "4.txt", "image left out"):
+    for part in ("6 issues", "0.txt:1", "0.txt:2", "1.png", "2.png", "3.txt", "4.txt", "image left out"):
         assert part in printed
     assert [path.stem for path in dataset.images] == ["0", "3", "4", "5"]
-    assert [len(dataset.objects(index)) for index in range(4)] == [1, 0, 0, 2]
+    assert [len(dataset.instances(index)) for index in range(4)] == [1, 0, 0, 2]
     assert all(dataset[index]["image"].shape == (64, 64, 3) for index in range(4))
 
 
@@ -164,23 +161,6 @@ def test_nothing_readable_is_an_error(make_shelf):
         SegmentationDataset(spec, "train", 64)
 
 
-def test_a_large_dataset_is_looked_through_once(make_shelf, tmp_path, monkeypatch, capsys):
-    from seglab.data import scan as module
-
-    monkeypatch.setattr(module, "LARGE", 4)
-    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
-    spec = make_shelf()
-    damage(spec)
-    first = SegmentationDataset(spec, "train", 64)
-    monkeypatch.setattr(module, "image_size", None)  # a second look would fail
-    second = SegmentationDataset(spec, "train", 64)
-    assert second.problems == first.problems and second.image_sizes == first.image_sizes
-    assert equal(first[1], second[1])
-    (spec.root / "labels/train/5.txt").write_text("0 0.1 0.1 0.5 0.5 0.1 0.5")
-    with pytest.raises(TypeError):
-        SegmentationDataset(spec, "train", 64)
-
-
 def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
     spec = make_shelf(2)
     rle = {"size": [48, 64], "counts": [9, 99, 2964]}
@@ -199,38 +179,18 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
         json.dumps({"images": images, "annotations": annotations, "categories": categories})
     )
     as_truth = SegmentationDataset(load_dataset(spec.root / "annotations/instances_val.json"), "val", 64)
-    assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.objects(0)] == [False, True]
-    assert as_truth.objects(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
-    assert "another size" in as_truth.problems[0].what and as_truth.objects(1) == []
+    assert as_truth.image_id(0) == 70 and [o.crowd for o in as_truth.instances(0)] == [False, True]
+    assert as_truth.instances(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
+    assert "another size" in as_truth.problems[0].message and as_truth.instances(1) == []
 
-    write_yaml(
+    write_dataset_yaml(
         spec.root / "shelf.yaml",
         {"train": "images/train", "val": "images/val"},
         {0: "cup", 1: "kite"},
         crowds={"val": "annotations/instances_val.json"},
     )
     beside = SegmentationDataset(load_dataset(spec.root), "val", 64)
-    assert beside.image_id(0) == 70 and [o.crowd for o in beside.objects(0)] == [False, False, False, True]
-
-
-def test_soft_masks_are_exact_areas():
-    island = [SQUARE, (SQUARE - 30) * 0.5 + 30]
-    island[1] = island[1][::-1]
-    masks = soft_masks([[SQUARE], island, [SQUARE + (0.5, 0.25)]], 64, 96)
-    assert masks.shape == (3, 16, 24)
-    assert masks.sum(axis=(1, 2), dtype=float).tolist() == pytest.approx([100, 75, 100], rel=1e-3)
-    for mask, rings in zip(masks, ([SQUARE], island)):
-        assert np.allclose(mask, coverage(rings, 16, 24, 0.25), atol=1e-3)
-
-
-def test_hard_masks_belong_to_the_smallest():
-    large, small = [SQUARE], [(SQUARE - 30) * 0.4 + 30]
-    together, apart = (hard_masks([large, small], 64, 96, overlap=overlap) for overlap in (True, False))
-    assert set(np.unique(together)) <= {0, 1}
-    assert np.array_equal(apart[1], together[1]) and (apart[0] >= together[0]).all()
-    assert (together.sum(axis=0) <= 1).all() and np.array_equal(together.sum(axis=0) > 0, apart.sum(axis=0) > 0)
-    ring = [SQUARE, ((SQUARE - 30) * 0.5 + 30)[::-1]]
-    assert abs(hard_masks([ring], 64, 96)[0].sum() - fill(ring, 64, 96).sum() / 16) < 20
+    assert beside.image_id(0) == 70 and [o.crowd for o in beside.instances(0)] == [False, False, False, True]
 
 
 def test_real_coco38(datasets_folder):
@@ -254,5 +214,5 @@ def test_labels_are_parsed_once(make_shelf, monkeypatch):
     for index, item in enumerate(items):
         source = item["sample"]["source"]
         assert [each.class_id for each in source] == item["classes"].tolist() == [0, 1]
-        assert source is not dataset.objects(index), "each caller has a list of its own"
-        assert all(np.array_equal(a.rings[0], b.rings[0]) for a, b in zip(source, dataset.objects(index)))
+        assert source is not dataset.instances(index), "each caller has a list of its own"
+        assert all(np.array_equal(a.rings[0], b.rings[0]) for a, b in zip(source, dataset.instances(index)))

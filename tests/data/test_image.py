@@ -28,7 +28,7 @@ def test_colours_are_rgb(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(tmp_path, kind, orientation):
-    stored = {  # EXIF 2.3: what lies in the file so that the upright picture is PICTURE
+    stored = {  # EXIF 2.3: what lies in the file so that the upright image is PICTURE
         1: PICTURE,
         2: PICTURE[:, ::-1],
         3: PICTURE[::-1, ::-1],
@@ -97,9 +97,9 @@ def test_what_is_written_comes_back_or_is_an_error(tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8)
     write_image(tmp_path / "neu/ä b.png", image)
     assert np.array_equal(read_image(tmp_path / "neu/ä b.png"), image)
-    with pytest.raises(SeglabError, match="use an ending"):
+    with pytest.raises(SeglabError, match="use a suffix"):
         write_image(tmp_path / "a.txt", image)
-    with pytest.raises(SeglabError, match="cannot write the picture"):
+    with pytest.raises(SeglabError, match="cannot write the image"):
         write_image(tmp_path / "neu/ä b.png/a.png", image)
 
 

@@ -1,4 +1,4 @@
-"""Batches: one order for all, shared out among processes, the same for any number of workers."""
+"""Batches: one order for all, divided among processes, the same for any number of workers."""
 
 import subprocess
 import sys
@@ -10,33 +10,32 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.data.augment import AugmentConfig
-from seglab.data.collate import collate
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import EpochSampler, build_loader, start_epoch
 from seglab.errors import SeglabError
 
+SCRIPT = """
+import torch
+from seglab.config import AugmentConfig
+from seglab.datasets.load import load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import build_loader, start_epoch
+from seglab.toybox.dataset import generate_dataset
 
-def test_collate(make_shelf):
-    dataset = SegmentationDataset(make_shelf(), "val", 64)
-    items = [dataset[index] for index in range(3)]
-    items[1] |= {"classes": items[1]["classes"][:0], "boxes": items[1]["boxes"][:0], "masks": items[1]["masks"][:0]}
-    batch = collate(items)
-    assert batch["images"].shape == (3, 3, 64, 64) and batch["images"].dtype == torch.uint8
-    assert batch["images"].is_contiguous(memory_format=torch.channels_last)
-    assert np.array_equal(batch["images"][2].permute(1, 2, 0), items[2]["image"])
-    assert batch["image_index"].tolist() == [0, 0, 2, 2] and batch["image_index"].dtype == torch.int64
-    assert batch["classes"].dtype == torch.int64 and batch["boxes"].dtype == torch.float32
-    assert batch["masks"].shape == (4, 16, 16) and batch["masks"].dtype == torch.float16
-    assert [sample["index"] for sample in batch["samples"]] == [0, 1, 2]
-
-
-def test_collate_without_any_object(make_shelf):
-    dataset = SegmentationDataset(make_shelf(), "val", 64)
-    item = dataset[0]
-    item |= {"classes": item["classes"][:0], "boxes": item["boxes"][:0], "masks": item["masks"][:0]}
-    batch = collate([item])
-    assert batch["boxes"].shape == (0, 4) and batch["masks"].shape == (0, 16, 16) and not len(batch["image_index"])
+torch.multiprocessing.set_start_method("spawn")  # refuses a second call, as in a process that read this again
+loaders = []
+for workers in (0, 2):
+    dataset = SegmentationDataset(load_dataset("toybox-fresh:4"), "train", 64, AugmentConfig())
+    loaders.append(build_loader(dataset, 2, workers, shuffle=True))
+for epoch in range(2):
+    for loader in loaders:
+        start_epoch(loader, epoch)
+    for a, b in zip(*loaders):
+        assert torch.equal(a["images"], b["images"])
+generate_dataset("made", 2, size=(64, 64), workers=1)
+print("the same")
+"""
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.sampled_from([1, 2, 3]), st.booleans(), st.integers(0, 3))
@@ -113,29 +112,6 @@ def test_rectangular_batches_have_one_shape(make_shelf):
     for rank in range(2):
         shapes = [batch["images"].shape[2:] for batch in build_loader(dataset, 4, rank=rank, world=2)]
         assert len(set(shapes)) > 1  # and within a batch they could be stacked
-
-
-SCRIPT = """
-import torch
-from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import load_dataset
-from seglab.data.dataset import SegmentationDataset
-from seglab.data.loader import build_loader, start_epoch
-from seglab.data.toybox.dataset import generate_dataset
-
-torch.multiprocessing.set_start_method("spawn")  # refuses a second call, as in a process that read this again
-loaders = []
-for workers in (0, 2):
-    dataset = SegmentationDataset(load_dataset("toybox-fresh:4"), "train", 64, AugmentConfig())
-    loaders.append(build_loader(dataset, 2, workers, shuffle=True))
-for epoch in range(2):
-    for loader in loaders:
-        start_epoch(loader, epoch)
-    for a, b in zip(*loaders):
-        assert torch.equal(a["images"], b["images"])
-generate_dataset("made", 2, size=(64, 64), workers=1)
-print("the same")
-"""
 
 
 def test_a_script_without_a_guard_may_have_workers_where_processes_are_spawned(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from seglab.drawing.overlays import (
     PALETTE,
-    colour,
+    class_color,
     draw_box,
     draw_instances,
     draw_label,
@@ -26,7 +26,7 @@ def grey() -> np.ndarray:
 
 
 def test_palette_repeats_and_is_distinct():
-    assert len(set(PALETTE)) == len(PALETTE) and colour(3) == colour(3 + len(PALETTE))
+    assert len(set(PALETTE)) == len(PALETTE) and class_color(3) == class_color(3 + len(PALETTE))
     distances = np.abs(np.array(PALETTE)[:, None] - np.array(PALETTE)[None]).sum(axis=-1)
     assert distances[~np.eye(len(PALETTE), dtype=bool)].min() > 30
 
@@ -65,8 +65,8 @@ coordinate = st.floats(-80, 160)
 def test_boxes_and_labels_may_lie_anywhere(x, y, height, width, line, kind):
     image = np.full((height, width, 3), 100, dtype=np.uint8)
     box = np.array([x, y, x + 30, y + 20])
-    draw_box(image, box, colour(kind), line)
-    draw_label(image, "gjÄ 0.50", box, colour(kind), line)
+    draw_box(image, box, class_color(kind), line)
+    draw_label(image, "gjÄ 0.50", box, class_color(kind), line)
     assert (image != 100).any()
 
 
@@ -89,7 +89,7 @@ def test_instances_leave_the_picture_alone(grey):
     assert np.array_equal(draw_instances(grey, []), grey)
     # the small mask lies over the large one
     fills = draw_instances(grey, [0, 1], crops=crops, opacity=1.0)
-    assert fills[20, 20].tolist() == list(colour(0)) and fills[45, 45].tolist() == list(colour(1))
+    assert fills[20, 20].tolist() == list(class_color(0)) and fills[45, 45].tolist() == list(class_color(1))
 
 
 def test_views_and_line_width():

@@ -1,4 +1,4 @@
-"""Plots give pictures and say what is wrong with their input."""
+"""Plots give images and say what is wrong with their input."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_contact_sheet_places_pictures():
     assert sheet.shape == (80 + 80 + 3 * 4, 2 * 84 + 4, 3)
     for level, pixels in ((10, 40 * 80), (90, 80 * 40), (170, 80 * 80)):
         assert (sheet == level).all(axis=-1).sum() == pixels
-    titled = plots.contact_sheet(images, ["a", "a title longer than its picture is wide, by far", "c"], 2, 80)
+    titled = plots.contact_sheet(images, ["a", "a title longer than its image is wide, by far", "c"], 2, 80)
     assert titled.shape[0] == sheet.shape[0] + 2 * 18 and titled.shape[1] == sheet.shape[1]
     with pytest.raises(ValueError, match="at least one"):
         plots.contact_sheet([])

@@ -1,4 +1,4 @@
-"""Boundary overlap against its definition written out with whole pictures."""
+"""Boundary overlap against its definition written out with whole images."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_an_empty_mask_has_no_band():
 
 
 def test_boundary_ap_minds_the_outline_where_mask_ap_does_not():
-    truth, rough = disc((150, 100), 80), disc((150, 100), 74)
-    figures = {}
-    for kind in ("segm", "boundary"):
-        accumulator = CocoAccumulator([0], kind)
+    ground_truth, rough = disc((150, 100), 80), disc((150, 100), 74)
+    ap = {}
+    for iou_type in ("segm", "boundary"):
+        accumulator = CocoAccumulator([0], iou_type)
         sides = [
             Instances(np.zeros(1, int), np.array([mask.sum()]), None, [encode(mask)], np.ones(1))
-            for mask in (truth, rough)
+            for mask in (ground_truth, rough)
         ]
         accumulator.add(1, *sides)
-        figures[kind] = accumulator.summarise().twelve["AP"]
-    assert figures["segm"] > 0.75 and figures["boundary"] < 0.1
+        ap[iou_type] = accumulator.summarise().stats["AP"]
+    assert ap["segm"] > 0.75 and ap["boundary"] < 0.1

@@ -1,4 +1,4 @@
-"""COCO figures against pycocotools, and against examples small enough for paper."""
+"""COCO metrics against pycocotools, and against examples small enough for paper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from seglab.errors import SeglabError
-from seglab.evaluation.coco import FIGURES, CocoAccumulator, Instances, evaluate_files
+from seglab.evaluation.coco import STATS, CocoAccumulator, Instances, evaluate_files
 
 SIDE = 200
 
@@ -27,50 +27,50 @@ def rectangle(x, y, w, h, side=SIDE) -> dict:
     return {"size": rle["size"], "counts": rle["counts"].decode()}
 
 
-def files(folder, objects, found, images=(1,), classes=(1,), kind="segm"):
+def files(folder, instances, found, images=(1,), classes=(1,), kind="segm"):
     """Rows (image, class, rectangle, crowd) and (image, class, rectangle, score) -> the two COCO files."""
     annotations = [
         {
             "id": n + 1, "image_id": image, "category_id": class_id, "iscrowd": int(crowd), "bbox": list(box),
             "segmentation": rectangle(*box), "area": float(box[2] * box[3]),
         }
-        for n, (image, class_id, box, crowd) in enumerate(objects)
+        for n, (image, class_id, box, crowd) in enumerate(instances)
     ]  # fmt: skip
     key = "bbox" if kind == "bbox" else "segmentation"
     results = [
         {"image_id": i, "category_id": c, "score": s, key: list(b) if kind == "bbox" else rectangle(*b)}
         for i, c, b, s in found
     ]
-    truth = {
+    ground_truth = {
         "info": {}, "images": [{"id": i, "height": SIDE, "width": SIDE} for i in images], "annotations": annotations,
         "categories": [{"id": c, "name": str(c)} for c in classes],
     }  # fmt: skip
     gt, dt = folder / "instances.json", folder / "results.json"
-    gt.write_text(json.dumps(truth))
+    gt.write_text(json.dumps(ground_truth))
     dt.write_text(json.dumps(results))
     return gt, dt
 
 
 def assert_equals_pycocotools(gt, dt, kind):
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(gt)
-        theirs = COCOeval(truth, truth.loadRes(str(dt)), kind)
+        ground_truth = COCO(gt)
+        theirs = COCOeval(ground_truth, ground_truth.loadRes(str(dt)), kind)
         theirs.evaluate()
         theirs.accumulate()
         theirs.summarize()
     ours = evaluate_files(gt, dt, kind)
-    np.testing.assert_allclose(list(ours.twelve.values()), theirs.stats, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(list(ours.stats.values()), theirs.stats, rtol=0, atol=1e-9)
     np.testing.assert_allclose(ours.precision, theirs.eval["precision"][..., -1], rtol=0, atol=1e-9)
     np.testing.assert_allclose(ours.recall, theirs.eval["recall"], rtol=0, atol=1e-9)
     return ours
 
 
-def perturbed(truth: dict, seed: int) -> list[dict]:
+def perturbed(ground_truth: dict, seed: int) -> list[dict]:
     """Detections made of shifted, dropped, repeated and misnamed objects, with many equal scores."""
     rng, results = np.random.default_rng(seed), []
-    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
-    classes = [category["id"] for category in truth["categories"]]
-    for row in truth["annotations"]:
+    sizes = {image["id"]: (image["height"], image["width"]) for image in ground_truth["images"]}
+    classes = [category["id"] for category in ground_truth["categories"]]
+    for row in ground_truth["annotations"]:
         shape = coco_mask.frPyObjects(row["segmentation"], *sizes[row["image_id"]])
         mask = coco_mask.decode(coco_mask.merge(shape) if isinstance(shape, list) else shape)
         for _ in range(rng.integers(0, 6)):
@@ -84,7 +84,7 @@ def perturbed(truth: dict, seed: int) -> list[dict]:
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 @pytest.mark.parametrize("split", ["train2017", "val2017"])
-def test_real_annotations_give_pycocotools_figures(datasets_folder, tmp_path, split, kind):
+def test_real_annotations_give_pycocotools_metrics(datasets_folder, tmp_path, split, kind):
     gt = datasets_folder / "coco38" / "annotations" / f"instances_{split}.json"
     results = perturbed(json.loads(gt.read_text()), seed=3)
     if kind == "bbox":
@@ -92,11 +92,11 @@ def test_real_annotations_give_pycocotools_figures(datasets_folder, tmp_path, sp
             row["bbox"] = coco_mask.toBbox(row.pop("segmentation")).tolist()
     dt = tmp_path / "results.json"
     dt.write_text(json.dumps(results))
-    assert 0.05 < assert_equals_pycocotools(gt, dt, kind).twelve["AP"] < 0.95
+    assert 0.05 < assert_equals_pycocotools(gt, dt, kind).stats["AP"] < 0.95
 
 
 boxes = st.tuples(*[st.integers(0, 6).map(lambda v: 8 * v)] * 2, *[st.sampled_from([8, 16, 24, 40, 96, 110])] * 2)
-objects = st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2, 3]), boxes, st.booleans()), max_size=12)
+instances = st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2, 3]), boxes, st.booleans()), max_size=12)
 found = st.lists(
     st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2, 3, 4]), boxes, st.sampled_from([0.1, 0.5, 0.5, 0.9])),
     min_size=1,
@@ -106,23 +106,23 @@ found = st.lists(
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 @settings(deadline=None, max_examples=60)
-@given(objects, found)
-def test_any_small_scene_gives_pycocotools_figures(tmp_path_factory, kind, objects, found):
+@given(instances, found)
+def test_any_small_scene_gives_pycocotools_metrics(tmp_path_factory, kind, instances, found):
     # Few positions and few scores: overlaps tie, scores tie, classes stay empty, crowds take many detections.
     folder = tmp_path_factory.mktemp("scene")
-    paths = files(folder, objects, found, images=(2, 1, 3), classes=(1, 2, 3, 5), kind=kind)
+    paths = files(folder, instances, found, images=(2, 1, 3), classes=(1, 2, 3, 5), kind=kind)
     assert_equals_pycocotools(*paths, kind)
 
 
 def test_more_than_a_hundred_detections_are_cut_an_image_and_class(tmp_path):
     rng = np.random.default_rng(0)
-    truth = [(1, c, (10 * i, 10 * i, 30, 30), False) for i in range(12) for c in (1, 2)]
+    ground_truth = [(1, c, (10 * i, 10 * i, 30, 30), False) for i in range(12) for c in (1, 2)]
     many = [
         (1, c, (10 * int(rng.integers(12)), 10 * int(rng.integers(12)), 30, 30), round(float(rng.random()), 2))
         for c in (1, 2)
         for _ in range(180)
     ]
-    assert_equals_pycocotools(*files(tmp_path, truth, many, classes=(1, 2)), "segm")
+    assert_equals_pycocotools(*files(tmp_path, ground_truth, many, classes=(1, 2)), "segm")
 
 
 def test_results_with_boxes_and_masks_take_areas_from_boxes_as_cocos_tool_does(tmp_path):
@@ -136,9 +136,9 @@ def test_results_with_boxes_and_masks_take_areas_from_boxes_as_cocos_tool_does(t
 
 def test_only_crowds_only_empty_images_and_no_detection_at_all(tmp_path):
     scene = [(1, 1, (0, 0, 100, 100), True)]
-    assert assert_equals_pycocotools(*files(tmp_path, scene, [(1, 1, (5, 5, 20, 20), 0.5)]), "segm").twelve["AP"] == -1
+    assert assert_equals_pycocotools(*files(tmp_path, scene, [(1, 1, (5, 5, 20, 20), 0.5)]), "segm").stats["AP"] == -1
     nothing = evaluate_files(*files(tmp_path, [(1, 1, (0, 0, 50, 50), False)], []), "segm")
-    assert nothing.twelve["AP"] == 0 and nothing.twelve["AR100"] == 0 and nothing.twelve["APs"] == -1
+    assert nothing.stats["AP"] == 0 and nothing.stats["AR100"] == 0 and nothing.stats["APs"] == -1
 
 
 def test_average_precision_worked_by_hand(tmp_path):
@@ -146,33 +146,33 @@ def test_average_precision_worked_by_hand(tmp_path):
 
     Precision is 1 up to recall 1/2 and 2/3 beyond, so of the 101 recalls 51 count 1 and 50 count 2/3.
     """
-    truth = [(1, 1, (0, 0, 40, 40), False), (1, 1, (100, 100, 40, 40), False)]
+    ground_truth = [(1, 1, (0, 0, 40, 40), False), (1, 1, (100, 100, 40, 40), False)]
     dt = [(1, 1, (0, 0, 40, 40), 0.9), (1, 1, (0, 100, 40, 40), 0.8), (1, 1, (100, 100, 40, 40), 0.7)]
-    figures = evaluate_files(*files(tmp_path, truth, dt), "segm").twelve
-    assert tuple(figures) == FIGURES
+    stats = evaluate_files(*files(tmp_path, ground_truth, dt), "segm").stats
+    assert tuple(stats) == STATS
     expected = (51 * 1 + 50 * 2 / 3) / 101
     for name in ("AP", "AP50", "AP75", "APm"):
-        assert figures[name] == pytest.approx(expected, abs=1e-12)
-    assert (figures["AR1"], figures["AR10"], figures["APs"]) == (0.5, 1.0, -1.0)
+        assert stats[name] == pytest.approx(expected, abs=1e-12)
+    assert (stats["AR1"], stats["AR10"], stats["APs"]) == (0.5, 1.0, -1.0)
 
 
 def test_images_may_come_in_any_order_but_only_once():
     rng = np.random.default_rng(1)
     scenes = []
     for image_id in range(6):
-        truth, shown = rng.integers(0, 150, (4, 4)) + 10.0, rng.integers(0, 150, (9, 4)) + 10.0
-        shown[:4] = truth
+        ground_truth, shown = rng.integers(0, 150, (4, 4)) + 10.0, rng.integers(0, 150, (9, 4)) + 10.0
+        shown[:4] = ground_truth
         classes = rng.integers(0, 2, 9)
         scenes.append((
             image_id,
-            Instances(classes[:4], truth[:, 2] * truth[:, 3], truth, crowd=rng.random(4) < 0.2),
+            Instances(classes[:4], ground_truth[:, 2] * ground_truth[:, 3], ground_truth, crowd=rng.random(4) < 0.2),
             Instances(classes, shown[:, 2] * shown[:, 3], shown, scores=rng.integers(1, 4, 9) / 4),
         ))  # fmt: skip
     orders = [CocoAccumulator([0, 1], "bbox") for _ in range(2)]
     for accumulator, step in zip(orders, (1, -1)):
         for scene in scenes[::step]:
             accumulator.add(*scene)
-    assert orders[0].summarise().twelve == orders[1].summarise().twelve
+    assert orders[0].summarise().stats == orders[1].summarise().stats
     with pytest.raises(ValueError, match="added twice"):
         orders[0].add(*scenes[0])
 
@@ -227,7 +227,7 @@ def test_crowds_are_what_is_meant_by_text(tmp_path):
     for said, expected in (("0", 1.0), ("1", -1.0), (None, 1.0)):
         content["annotations"][0]["iscrowd"] = said
         gt.write_text(json.dumps(content))
-        assert evaluate_files(gt, dt).twelve["AP"] == pytest.approx(expected)
+        assert evaluate_files(gt, dt).stats["AP"] == pytest.approx(expected)
 
 
 def test_files_of_another_form_are_named(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seglab.data.toybox.dataset import generate_dataset
+from seglab.toybox.dataset import generate_dataset
 
 LIMIT = 1000  # MB of the process, interpreter and libraries included; as pixels the masks alone could take 2500
 # Not getrusage, which counts what the parent process held when it started this one.
@@ -18,8 +18,8 @@ MEASURE = "print('PEAK', next(int(row.split()[1]) for row in open('/proc/self/st
 VALIDATE = """
 import sys
 from seglab import YOLO
-folder, truth = sys.argv[1:]
-YOLO("toybox-n").val(data=truth, conf=0.0, save_json=True, project=folder, name="run", batch=1, workers=0)
+folder, ground_truth = sys.argv[1:]
+YOLO("toybox-n").val(data=ground_truth, conf=0.0, save_json=True, project=folder, name="run", batch=1, workers=0)
 """
 EVALUATE = """
 import sys
@@ -41,13 +41,13 @@ def peak(script: str, *arguments: str) -> tuple[float, str]:
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="a process's peak is read as Linux tells it")
 def test_three_hundred_detections_at_4k_stay_under_a_gigabyte(tmp_path):
     generate_dataset(tmp_path / "wide", 1, seed=3, size=(2160, 3840), val=1)
-    truth = tmp_path / "wide" / "annotations" / "instances_val.json"
-    assert (json.loads(truth.read_text())["images"][0]["width"]) == 3840
-    validating, _ = peak(VALIDATE, tmp_path, truth)
+    ground_truth = tmp_path / "wide" / "annotations" / "instances_val.json"
+    assert (json.loads(ground_truth.read_text())["images"][0]["width"]) == 3840
+    validating, _ = peak(VALIDATE, tmp_path, ground_truth)
     results = tmp_path / "run" / "predictions.json"
     found = json.loads(results.read_text())
     assert len(found) == 300 and found[0]["segmentation"]["size"] == [2160, 3840]
-    evaluating, printed = peak(EVALUATE, f"gt={truth}", f"dt={results}", "kind=segm", "json=True")
+    evaluating, printed = peak(EVALUATE, f"gt={ground_truth}", f"dt={results}", "iou_type=segm", "json=True")
     assert len(json.loads(printed)) == 12
     print(f"validation {validating:.0f} MB, evaluation of the files {evaluating:.0f} MB")
     assert validating < LIMIT and evaluating < LIMIT

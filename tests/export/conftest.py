@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seglab.export.description import Description
+from seglab.export.metadata import ModelMetadata
 from seglab.model.yolo11 import YOLO11Seg
 
 NAMES = {0: "circle", 1: "square", 2: "star"}
@@ -19,7 +19,7 @@ def smooth_noise(count: int, size: tuple[int, int] = (160, 160), seed: int = 0) 
 
 @pytest.fixture(scope="session")
 def network() -> YOLO11Seg:
-    """Scale n with random weights whose batch normalisation has seen pictures: activations of size 1 to the end.
+    """Scale n with random weights whose batch normalisation has seen images: activations of size 1 to the end.
 
     Deep random networks are chaotic where trained ones are not: rounding would grow from layer to layer. A positive
     bias keeps the activation function in its nearly straight part, which stops that.
@@ -41,8 +41,8 @@ def network() -> YOLO11Seg:
 
 
 @pytest.fixture
-def description() -> Description:
-    return Description(names=NAMES, size=(160, 160), licence="Apache-2.0")
+def metadata() -> ModelMetadata:
+    return ModelMetadata(names=NAMES, size=(160, 160), license="Apache-2.0")
 
 
 @pytest.fixture
@@ -53,5 +53,5 @@ def images() -> torch.Tensor:
 
 @pytest.fixture(scope="session")
 def smooth():
-    """The maker of pictures itself."""
+    """The maker of images itself."""
     return smooth_noise

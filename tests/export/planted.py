@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seglab.export import parity
+from seglab.export.reference import Reference
 from seglab.geometry.letterbox import PADDING_GREY
 from seglab.inference.predictor import Forward
 from seglab.model.yolo11 import YOLO11Seg
@@ -71,11 +72,11 @@ def remembered(forward: Forward) -> Forward:
     return call
 
 
-def reference_for(model: YOLO11Seg) -> parity.Reference:
+def reference_for(model: YOLO11Seg) -> Reference:
     """What fp32 files of the model are judged by, for many comparisons on the same images."""
-    reference = parity.Reference.of(model, "fp32")
+    reference = Reference.of(model, "fp32")
     network = remembered(reference.network)
-    return parity.Reference(network, remembered(reference.exact), network)
+    return Reference(network, remembered(reference.exact), network)
 
 
 def exceeded(rows: list[parity.Row]) -> float:
@@ -85,7 +86,7 @@ def exceeded(rows: list[parity.Row]) -> float:
 
 @torch.inference_mode()
 def assert_sound_passes_and_faults_do_not(
-    reference: parity.Reference,
+    reference: Reference,
     forward: Forward,
     images: Sequence[np.ndarray],
     size: tuple[int, int],

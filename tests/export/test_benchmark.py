@@ -7,7 +7,7 @@ import csv
 import torch
 
 from seglab.cli import main
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.export import benchmark as module
 from seglab.export.benchmark import PUBLISHED, benchmark, interleaved, official_map, published_table
 from seglab.model.weights import Weights

@@ -11,10 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.config import PredictConfig
 from seglab.export import decode_numpy
 from seglab.geometry.letterbox import letterbox
 from seglab.inference.decode import decode
-from seglab.inference.predictor import PredictConfig, predict
+from seglab.inference.predictor import predict
 
 SIDES = st.integers(20, 150)
 

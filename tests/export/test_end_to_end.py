@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from seglab.export.deployed import Deployed
+from seglab.config import PredictConfig
+from seglab.export.inference_model import InferenceModel
 from seglab.export.onnx import load, write
-from seglab.inference.predictor import PredictConfig, predict
+from seglab.inference.predictor import predict
 
 pytest.importorskip("onnxruntime")
 SETTINGS = {"conf": 0.9, "iou": 0.7, "max_det": 40}
@@ -25,24 +26,24 @@ def photos(smooth) -> list[np.ndarray]:
 
 @pytest.fixture(scope="session", params=["soft", "hard"])
 def whole(network, tmp_path_factory, request):
-    from seglab.export.description import Description
+    from seglab.export.metadata import ModelMetadata
 
     names = {0: "circle", 1: "square", 2: "star"}
-    description = Description(names, size=(160, 160), mask_targets=request.param)
+    metadata = ModelMetadata(names, size=(160, 160), mask_targets=request.param)
     path = tmp_path_factory.mktemp("whole") / "whole.onnx"
-    write(network, path, replace(description, end_to_end={**SETTINGS, "masks": True}))
+    write(network, path, replace(metadata, end_to_end={**SETTINGS, "masks": True}))
     return load(path)
 
 
 def test_it_finds_what_prediction_finds(network, whole, photos):
     results = predict(
-        Deployed(network),
+        InferenceModel(network),
         [photo[..., ::-1] for photo in photos],
-        PredictConfig(**SETTINGS, imgsz=(160, 160), mask_targets=whole.description.mask_targets),
+        PredictConfig(**SETTINGS, imgsz=(160, 160), mask_targets=whole.metadata.mask_targets),
         whole.names,
     )
     for number, (photo, expected) in enumerate(zip(photos, results)):
-        boxes, scores, classes, masks = whole.complete(photo)
+        boxes, scores, classes, masks = whole.end_to_end(photo)
         assert 3 < len(boxes) <= SETTINGS["max_det"]
         assert masks.dtype == bool and masks.shape == (len(boxes), *photo.shape[:2])
         assert (np.diff(scores) <= 0).all()
@@ -54,13 +55,13 @@ def test_it_finds_what_prediction_finds(network, whole, photos):
         assert np.median(best) < 0.5  # pixels
 
 
-def test_nothing_found_is_no_error(network, description, photos, tmp_path):
+def test_nothing_found_is_no_error(network, metadata, photos, tmp_path):
     settings = {"conf": 0.99999, "iou": 0.7, "max_det": 9}
     for masks in (True, False):
         path = tmp_path / "strict.onnx"
-        write(network, path, replace(description, end_to_end={**settings, "masks": masks}))
+        write(network, path, replace(metadata, end_to_end={**settings, "masks": masks}))
         runtime = load(path)
-        boxes, scores, classes, *rest = runtime.complete(photos[1])
+        boxes, scores, classes, *rest = runtime.end_to_end(photos[1])
         assert boxes.shape == (0, 4) and scores.shape == classes.shape == (0,)
         assert [part.shape for part in rest] == [(0, *photos[1].shape[:2])] * masks
         assert runtime.forward(torch.zeros(1, 3, 160, 160))[0].shape == (1, 39, 525)
@@ -68,5 +69,7 @@ def test_nothing_found_is_no_error(network, description, photos, tmp_path):
 
 def test_it_serves_as_an_ordinary_file(network, whole, photos):
     images = torch.from_numpy(photos[0]).permute(2, 0, 1)[None].float() / 255
-    for given, expected in zip(whole.forward(images.repeat(2, 1, 1, 1)), Deployed(network)(images.repeat(2, 1, 1, 1))):
+    for given, expected in zip(
+        whole.forward(images.repeat(2, 1, 1, 1)), InferenceModel(network)(images.repeat(2, 1, 1, 1))
+    ):
         torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-3)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.export import engine
-from seglab.export.deployed import Deployed
 from seglab.export.engine import PREFERRED
+from seglab.export.inference_model import InferenceModel
 from seglab.export.parity import LIMITS
 
 NAMES = {0: "circle", 1: "square", 2: "star"}
@@ -22,13 +23,13 @@ def test_it_is_made_once_and_agrees(network, smooth, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
-    first = engine.fastest(network, NAMES, (96, 96))
+    first = engine.select_engine(network, NAMES, (96, 96))
     monkeypatch.setattr(engine, "verify", lambda *arguments: pytest.fail("verified twice"))
-    again = engine.fastest(network, NAMES, (96, 96))
+    again = engine.select_engine(network, NAMES, (96, 96))
     assert [file.name for file in first.path.parent.iterdir()] == [first.path.name]
-    assert first.path == again.path and again.description.parity and again.size is None
+    assert first.path == again.path and again.metadata.parity and again.size is None
     images = smooth(2, (64, 128), seed=3)
-    for given, expected in zip(again.forward(images), Deployed(network)(images)):
+    for given, expected in zip(again.forward(images), InferenceModel(network)(images)):
         torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-3)
 
 
@@ -38,12 +39,12 @@ def test_another_version_of_the_engine_or_of_seglab_is_judged_anew(network, tmp_
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
     judged = []
     monkeypatch.setattr(engine, "verify", lambda path, *arguments: judged.append(path.name))
-    engine.fastest(network, NAMES, (96, 96))
+    engine.select_engine(network, NAMES, (96, 96))
     with monkeypatch.context() as other:
         other.setattr(engine, "version", lambda distribution: "99.0")
-        engine.fastest(network, NAMES, (96, 96))
-    monkeypatch.setattr(engine.seglab, "__version__", "99.1")
-    engine.fastest(network, NAMES, (96, 96))
+        engine.select_engine(network, NAMES, (96, 96))
+    monkeypatch.setattr(engine, "__version__", "99.1")
+    engine.select_engine(network, NAMES, (96, 96))
     assert len(set(judged)) == 3 and "-99.0-" in judged[1] and "-99.1." in judged[2]
 
 
@@ -54,17 +55,17 @@ def test_a_faster_process_s_file_is_taken(network, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "PREFERRED", {"openvino": "openvino"})
 
     def verify(fresh, *arguments):
-        shutil.copytree(fresh, fresh.parent.parent / fresh.name)  # meanwhile, in another process
+        shutil.copytree(fresh, fresh.parents[2] / fresh.name)  # meanwhile, in another process
 
     monkeypatch.setattr(engine, "verify", verify)
-    runtime = engine.fastest(network, NAMES, (96, 96))
+    runtime = engine.select_engine(network, NAMES, (96, 96))
     assert [place.name for place in runtime.path.parent.iterdir()] == [runtime.path.name]
 
 
 def test_without_an_engine_there_is_none_and_a_line_says_so(network, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "no_such_package"})
-    assert engine.fastest(network, NAMES) is None
+    assert engine.select_engine(network, NAMES) is None
     assert not list(tmp_path.iterdir())
     assert (
         "PyTorch is used, since no_such_package is not installed (pip install no_such_package)"
@@ -76,9 +77,9 @@ def test_an_engine_that_differs_is_not_used(network, monkeypatch, tmp_path, caps
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
-    monkeypatch.setitem(LIMITS["fp32"], "rounding", -1.0)
-    assert engine.fastest(network, NAMES, (96, 96)) is None
-    assert "onnx differs" in capsys.readouterr().out
+    monkeypatch.setitem(LIMITS, "fp32", replace(LIMITS["fp32"], rounding=-1.0))
+    assert engine.select_engine(network, NAMES, (96, 96)) is None
+    assert "the onnx file fails the parity check" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("step", ["converter", "check", "folder"])
@@ -96,9 +97,9 @@ def test_what_fails_on_the_way_is_a_line_and_no_error(step, network, monkeypatch
         monkeypatch.setattr("seglab.export.onnx.write", fail)
     else:
         monkeypatch.setattr(engine, "verify", fail)
-    assert engine.fastest(network, NAMES, (96, 96)) is None
+    assert engine.select_engine(network, NAMES, (96, 96)) is None
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "PyTorch is used" in line]
-    why = "FileExistsError: " if step == "folder" else f"RuntimeError: the {step} fails)"
+    why = "NotADirectoryError: " if step == "folder" else f"RuntimeError: the {step} fails)"
     assert line.startswith(f"engine=auto: PyTorch is used, since the onnx file could not be made ({why}")
     assert step == "folder" or not list((tmp_path / "engines").iterdir())
 
@@ -108,12 +109,12 @@ def test_a_damaged_file_in_the_cache_is_not_used_and_a_line_says_which(network, 
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {"onnx": "onnxruntime"})
     monkeypatch.setattr(engine, "verify", lambda *arguments: True)
-    path = engine.fastest(network, NAMES, (96, 96)).path
+    path = engine.select_engine(network, NAMES, (96, 96)).path
     path.write_bytes(path.read_bytes()[:1000])
-    assert engine.fastest(network, NAMES, (96, 96)) is None
+    assert engine.select_engine(network, NAMES, (96, 96)) is None
     assert f"PyTorch is used, since {path} is damaged" in capsys.readouterr().out
     path.unlink()
-    assert engine.fastest(network, NAMES, (96, 96)).path == path
+    assert engine.select_engine(network, NAMES, (96, 96)).path == path
 
 
 @pytest.mark.parametrize("package", [None, *PREFERRED.values()])
@@ -123,8 +124,8 @@ def test_prediction_takes_it_and_finds_the_same(package, monkeypatch, tmp_path):
         pytest.importorskip(package)
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(engine, "PREFERRED", {name: its for name, its in PREFERRED.items() if its == package})
-    model, pictures = YOLO("toybox-n"), list(load_dataset("toybox8-seg").images("val"))
-    expected, given = model.predict(pictures), model.predict(pictures, engine="auto")
+    model, images = YOLO("toybox-n"), list(load_dataset("toybox8-seg").images("val"))
+    expected, given = model.predict(images), model.predict(images, engine="auto")
     assert bool(package) == (tmp_path / "engines").exists()
     for one, other in zip(expected, given):
         assert len(one) == len(other) > 0
@@ -134,7 +135,7 @@ def test_prediction_takes_it_and_finds_the_same(package, monkeypatch, tmp_path):
 
     with torch.no_grad():  # other weights, another engine
         model.network.model[0].conv.weight.mul_(0.5)
-    plain, fast = model.predict(pictures[0]), model.predict(pictures[0], engine="auto")
+    plain, fast = model.predict(images[0]), model.predict(images[0], engine="auto")
     torch.testing.assert_close(plain[0].boxes.data, fast[0].boxes.data, rtol=0, atol=5e-3)
     with pytest.raises(SeglabError, match="'auto'"):
-        model.predict(pictures[0], engine="fast")
+        model.predict(images[0], engine="fast")

@@ -9,12 +9,14 @@ import torch
 from torch.torch_version import TorchVersion
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
-from seglab.export import exporter, formats
-from seglab.export.description import Description
-from seglab.export.runtime import load_runtime
+from seglab.export import exporter
+from seglab.export import registry as formats
+from seglab.export.metadata import ModelMetadata
+from seglab.export.packages import require
+from seglab.export.registry import load_runtime
 from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -31,13 +33,13 @@ def untrained() -> YOLO11Seg:
 def test_export_verifies_and_describes(untrained, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     path = exporter.export(
-        untrained, TEN, out=tmp_path / "model", imgsz=(64, 96), licence="CC0-1.0", data="toybox8-seg"
+        untrained, TEN, out=tmp_path / "model", imgsz=(64, 96), license="CC0-1.0", data="toybox8-seg"
     )
     assert path == tmp_path / "model.onnx"
-    description = load_runtime(path).description
-    assert (description.size, description.licence, description.names) == ((64, 96), "CC0-1.0", TEN)
-    assert {"box mAP, difference", "mask mAP, difference"} <= description.parity.keys()
-    assert all(row["ok"] for row in description.parity.values())
+    metadata = load_runtime(path).metadata
+    assert (metadata.size, metadata.license, metadata.names) == ((64, 96), "CC0-1.0", TEN)
+    assert {"box mAP, difference", "mask mAP, difference"} <= metadata.parity.keys()
+    assert all(row["ok"] for row in metadata.parity.values())
 
 
 def test_validation_of_the_file_is_validation_of_the_weights(tmp_path):
@@ -45,8 +47,8 @@ def test_validation_of_the_file_is_validation_of_the_weights(tmp_path):
     pytest.importorskip("onnxruntime")
     model = YOLO("toybox-n")
     exported = YOLO(model.export(imgsz=320, out=tmp_path / "model"))
-    parity = exported.runtime.description.parity
-    assert parity["box, detections (px)"]["value"] < 1e-3 and parity["mask IoU"]["value"] > 0.999
+    parity = exported.runtime.metadata.parity
+    assert parity["boxes of detections, max error (px)"]["value"] < 1e-3 and parity["mask IoU, mean"]["value"] > 0.999
     expected = model.val("toybox8-seg", imgsz=320, rect=False, verbose=False)
     given = exported.val("toybox8-seg", verbose=False)
     assert expected.box.map > 0.4 and expected.seg.map > 0.4
@@ -54,24 +56,28 @@ def test_validation_of_the_file_is_validation_of_the_weights(tmp_path):
     assert given.seg.map == pytest.approx(expected.seg.map, abs=1e-3)
 
 
-def test_an_end_to_end_file_in_half_precision_passes_its_gate(tmp_path):
+def test_an_end_to_end_file_in_half_precision_passes_its_parity_check(tmp_path):
     pytest.importorskip("onnxruntime")
     path = YOLO("toybox-n").export(imgsz=320, half=True, nms=True, masks=True, out=tmp_path / "whole")
-    parity = load_runtime(path).description.parity
-    assert {"end to end, box (px)", "end to end, score", "end to end, mask IoU"} <= parity.keys()
+    parity = load_runtime(path).metadata.parity
+    assert {
+        "end to end, boxes, max error (px)",
+        "end to end, scores, max error",
+        "end to end, mask IoU, mean",
+    } <= parity.keys()
     assert all(row["ok"] for row in parity.values())
 
 
-@pytest.mark.parametrize("batch", [1, 3, 9])  # four pictures: one by one, three of them, all of them twice and one more
-def test_calibration_takes_whole_batches_of_pictures(batch):
+@pytest.mark.parametrize("batch", [1, 3, 9])  # four images: one by one, three of them, all of them twice and one more
+def test_calibration_takes_whole_batches_of_images(batch):
     spec = load_dataset("toybox8-seg")
-    groups = list(exporter._calibration(spec, Description(TEN, (64, 96), batch)))
+    groups = list(exporter.calibration_batches(spec, ModelMetadata(TEN, (64, 96), batch)))
     assert [tuple(group.shape) for group in groups] == [(batch, 3, 64, 96)] * max(1, 4 // batch)
-    pictures = torch.cat(groups)
-    for index, picture in enumerate(pictures):
+    calibration = torch.cat(groups)
+    for index, calibrated in enumerate(calibration):
         image = read_image(spec.images("train")[index % 4])
         boxed = letterbox(image.shape[:2], (64, 96)).apply(image)
-        assert (picture.permute(1, 2, 0) * 255).round().byte().numpy().tobytes() == boxed.tobytes()
+        assert (calibrated.permute(1, 2, 0) * 255).round().byte().numpy().tobytes() == boxed.tobytes()
 
 
 def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
@@ -84,9 +90,9 @@ def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("format", ["torchscript", "ncnn"])  # a file, a folder
 def test_the_file_of_an_earlier_export_stays_until_a_better_one_is(untrained, tmp_path, monkeypatch, format):
-    module = formats.module_of(formats.find_format(format)[1])
+    module = formats.find_format(format)[1]
 
-    def write(model, path, description, *calibration):
+    def write(model, path, metadata, calibration):
         if format == "ncnn":
             path.mkdir()
             path = path / "model.ncnn.bin"
@@ -104,7 +110,7 @@ def test_the_file_of_an_earlier_export_stays_until_a_better_one_is(untrained, tm
     written = "better"
     assert next(kept(export())).read_text() == "better"
 
-    def write(model, path, description, *calibration):
+    def write(model, path, metadata, calibration):
         path.write_text("half a file")
         raise RuntimeError("the converter fails")
 
@@ -129,7 +135,7 @@ def kept(path):
         ({"imgsz": 100}, "multiple of 32"),
         ({"imgsz": 64.0}, "of type int"),
         ({"imgsz": "64"}, "of type int"),
-        ({"imgsz": [64.0, 64.0]}, "multiple of 32"),
+        ({"imgsz": [64.0, 64.0]}, "one side or"),
         ({"imgsz": True}, "of type int"),
         ({"batch": 0}, "at least 1"),
         ({"batch": 1.5}, "of type int"),
@@ -141,7 +147,7 @@ def kept(path):
         ({"format": "torchscript", "int8": True}, "no int8"),
         ({"format": "ncnn", "dynamic": True}, "fixed shapes"),
         ({"masks": True}, "nms=True"),
-        ({"nms": True, "dynamic": True}, "one photo"),
+        ({"nms": True, "dynamic": True}, "one image"),
         ({"format": "pt2", "nms": True}, "format=onnx"),
     ],
 )
@@ -160,24 +166,24 @@ def test_an_older_pytorch_is_told_to_upgrade(untrained, tmp_path, monkeypatch):
 
 def test_a_missing_package_names_its_pip_line():
     with pytest.raises(SeglabError, match="pip install no-such-thing==1"):
-        formats.require("no_such_package", "no-such-thing==1")
+        require("no_such_package", "no-such-thing==1")
 
 
 def test_names_find_their_format(tmp_path):
     for name, row in formats.FORMATS.items():
         assert formats.find_format(name) == (name, row)
-        assert formats.format_of(tmp_path / f"best{row.suffix}") == row
-        assert formats.model_path(tmp_path / f"best{row.suffix}") == tmp_path / f"best{row.suffix}"
+        assert formats.format_of(tmp_path / f"best{row.SUFFIX}") == row
+        assert formats.model_path(tmp_path / f"best{row.SUFFIX}") == tmp_path / f"best{row.SUFFIX}"
     folder = tmp_path / "best_openvino_model"
     assert formats.format_of(folder / "model.xml") == formats.FORMATS["openvino"]
     assert formats.model_path(folder / "model.xml") == folder
     assert formats.format_of(tmp_path / "best.safetensors") is None
 
 
-def test_a_file_inside_a_folder_is_that_model(network, description, images, tmp_path):
+def test_a_file_inside_a_folder_is_that_model(network, metadata, images, tmp_path):
     pytest.importorskip("openvino")
     folder = tmp_path / "best_openvino_model"
-    formats.module_of(formats.FORMATS["openvino"]).write(network, folder, description)
+    formats.FORMATS["openvino"].write(network, folder, metadata)
     assert load_runtime(folder / "model.xml").path == folder
     torch.testing.assert_close(load_runtime(folder / "model.xml").forward(images), load_runtime(folder).forward(images))
 
@@ -186,5 +192,5 @@ def test_files_that_are_no_models_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_runtime(tmp_path / "nothing.onnx")
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(SeglabError, match="no name of an exported model"):
+    with pytest.raises(SeglabError, match="not that of an exported model"):
         load_runtime(tmp_path / "notes.txt")

@@ -19,10 +19,11 @@ from torch import nn
 
 from seglab import YOLO
 from seglab.errors import SeglabError
-from seglab.export import foreign, litert, openvino, parity
-from seglab.export.deployed import Deployed
-from seglab.export.description import Description, write_beside
-from seglab.export.runtime import Runtime, load_runtime
+from seglab.export import foreign_metadata, foreign_tensors, litert, openvino, parity
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import ModelMetadata, write_sidecar
+from seglab.export.registry import load_runtime
+from seglab.export.runtime import Runtime
 from seglab.geometry.boxes import xywh_to_xyxy
 
 from .test_formats import written
@@ -32,7 +33,7 @@ SIZE = (96, 160)
 WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=0x24F), max_size=12)
 
 
-def metadata(**changes) -> dict:
+def foreign_strings(**changes) -> dict:
     """What ultralytics writes, as a mapping."""
     about = {
         "description": "Ultralytics YOLO11n-seg model trained on shapes.yaml",
@@ -66,7 +67,7 @@ MAPPINGS = st.dictionaries(st.integers(0, 99), WORDS, min_size=1, max_size=5)
     form=st.sampled_from(["json", "literal", "yaml", "yaml flow", "strings"]),
 )
 def test_every_form_is_read_alike(names, imgsz, description, batch, form):
-    about = metadata(names=names, imgsz=imgsz, description=description, batch=batch)
+    about = foreign_strings(names=names, imgsz=imgsz, description=description, batch=batch)
     about["imgsz"] = list(imgsz) if isinstance(imgsz, tuple) else imgsz
     if form == "strings":  # as ONNX keeps it: every value a text of its own
         found = {key: str(value) for key, value in about.items()}
@@ -77,12 +78,12 @@ def test_every_form_is_read_alike(names, imgsz, description, batch, form):
             "yaml": lambda: yaml.safe_dump(about, sort_keys=False, width=20),  # folds long strings over lines
             "yaml flow": lambda: yaml.safe_dump(about, default_flow_style=True),
         }[form]()
-        found = foreign.read_metadata(text)
-    read = Description.from_strings(found, "file")
+        found = foreign_metadata.read_metadata(text)
+    read = ModelMetadata.from_strings(found, "file")
     assert read.names == (names if isinstance(names, dict) else dict(enumerate(names)))
     assert read.size == (imgsz if isinstance(imgsz, tuple) else (imgsz, imgsz))
     assert read.batch == (batch or 1)
-    assert (read.producer, read.version, read.licence) == ("Ultralytics", "8.3.240", "AGPL-3.0")
+    assert (read.producer, read.version, read.license) == ("Ultralytics", "8.3.240", "AGPL-3.0")
     assert read.is_foreign and read.origin == "exported by Ultralytics 8.3.240, license AGPL-3.0"
 
 
@@ -101,7 +102,7 @@ def test_every_form_is_read_alike(names, imgsz, description, batch, form):
     ],
 )
 def test_license_texts_become_names(text, name):
-    assert foreign.license_name(text) == name
+    assert foreign_metadata.license_name(text) == name
 
 
 @pytest.mark.parametrize(
@@ -118,13 +119,13 @@ def test_license_texts_become_names(text, name):
     ],
 )
 def test_the_precision_is_what_the_file_says(changes, precision):
-    assert Description.from_strings(metadata(**changes), "file").precision == precision
+    assert ModelMetadata.from_strings(foreign_strings(**changes), "file").precision == precision
 
 
 def test_without_an_author_the_tool_is_unknown():
-    read = Description.from_strings({"names": "['a']", "imgsz": "64"}, "file")
+    read = ModelMetadata.from_strings({"names": "['a']", "imgsz": "64"}, "file")
     assert read.is_foreign and read.origin == "exported by an unknown tool, license unknown"
-    assert not Description.from_strings(Description({0: "a"}).to_strings(), "file").is_foreign
+    assert not ModelMetadata.from_strings(ModelMetadata({0: "a"}).to_strings(), "file").is_foreign
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_without_an_author_the_tool_is_unknown():
 )
 def test_damaged_metadata_is_refused(changes):
     with pytest.raises(SeglabError, match="damaged metadata"):
-        Description.from_strings(metadata(**changes), "file")
+        ModelMetadata.from_strings(foreign_strings(**changes), "file")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_damaged_metadata_is_refused(changes):
 )
 def test_what_is_no_mapping_is_refused_and_never_run(text):
     with pytest.raises(ValueError):
-        foreign.read_metadata(text)
+        foreign_metadata.read_metadata(text)
 
 
 # --- tensors ---------------------------------------------------------------------------------------------------------
@@ -151,13 +152,13 @@ class OtherTool(nn.Module):
 
     def __init__(self, network, layout: str):
         super().__init__()
-        self.deployed, self.layout = Deployed(network), layout
+        self.inference_model, self.layout = InferenceModel(network), layout
 
     def forward(self, images):
         layout = self.layout
         if layout in ("channels last", "quantized"):
             images = images.permute(0, 3, 1, 2)
-        predictions, prototypes = self.deployed(images.float())
+        predictions, prototypes = self.inference_model(images.float())
         height, width = images.shape[2:]
         if layout in ("normalized", "channels last", "quantized", "detections, normalized"):
             scale = torch.tensor([width, height, width, height])[:, None]
@@ -191,7 +192,7 @@ def foreign_onnx(network, layout: str, path: Path, about: dict | None = None, dy
         output_names=["output0", "output1"], opset_version=17, dynamo=False, dynamic_axes=axes if dynamic else {},
     )  # fmt: skip
     graph = onnx.load(path)
-    onnx.helper.set_model_props(graph, {key: str(value) for key, value in (about or metadata()).items()})
+    onnx.helper.set_model_props(graph, {key: str(value) for key, value in (about or foreign_strings()).items()})
     onnx.save(graph, path)
     return path
 
@@ -204,9 +205,9 @@ def images(smooth):
 @pytest.mark.parametrize("layout", ["ours", "normalized", "channels last", "transposed", "float16"])
 def test_dense_outputs_of_any_layout_are_the_network_s(layout, network, images, tmp_path):
     runtime = load_runtime(foreign_onnx(network, layout, tmp_path / "other.onnx"))
-    assert runtime.size == SIZE and not runtime.description.suppressed
+    assert runtime.size == SIZE and not runtime.metadata.has_nms
     pixels, tolerance = (0.3, 5e-3) if layout == "float16" else (2e-3, 1e-4)
-    (expected, prototypes), (found, other) = Deployed(network)(images), runtime.forward(images)
+    (expected, prototypes), (found, other) = InferenceModel(network)(images), runtime.forward(images)
     assert (found[:, :4] - expected[:, :4]).abs().max() < pixels
     assert (found[:, 4:] - expected[:, 4:]).abs().max() < tolerance
     assert (other - prototypes).abs().max() < tolerance
@@ -218,8 +219,8 @@ def test_free_shapes_are_read_from_the_graph_not_from_the_metadata(network, smoo
     for batch, size in ((1, (64, 96)), (2, (160, 64))):
         images = smooth(batch, size, seed=4)
         found = runtime.forward(images)[0]
-        torch.testing.assert_close(found, Deployed(network)(images)[0], rtol=1e-3, atol=2e-3)
-    claims = metadata(imgsz=640, batch=4, args={"dynamic": True})
+        torch.testing.assert_close(found, InferenceModel(network)(images)[0], rtol=1e-3, atol=2e-3)
+    claims = foreign_strings(imgsz=640, batch=4, args={"dynamic": True})
     fixed = load_runtime(foreign_onnx(network, "ours", tmp_path / "fixed.onnx", claims))
     assert (fixed.size, fixed.batch) == (SIZE, 1)
 
@@ -228,11 +229,11 @@ def test_free_shapes_are_read_from_the_graph_not_from_the_metadata(network, smoo
 def test_detections_are_taken_as_they_are(layout, network, smooth, tmp_path):
     """Fifty boxes without any suppression: none may go, whatever overlaps, unless the caller says how."""
     model = YOLO(foreign_onnx(network, layout, tmp_path / "other.onnx"))
-    assert model.runtime.description.suppressed and model.licence == "AGPL-3.0"
+    assert model.runtime.metadata.has_nms and model.license == "AGPL-3.0"
     image = (smooth(1, SIZE, seed=2)[0].permute(1, 2, 0) * 255).byte().numpy()[..., ::-1].copy()
     (found,) = model.predict(image, conf=0.0)
     images = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None] / 255
-    predictions, _ = Deployed(network)(images)
+    predictions, _ = InferenceModel(network)(images)
     scores, labels = predictions[0, 4:7].max(dim=0)
     best = scores.topk(50)
     assert len(found.boxes.data) == 50
@@ -254,7 +255,7 @@ def test_verify_knows_what_it_cannot_compare_and_leaves_foreign_files_alone(netw
     assert parity.verify(path, network, NAMES)
     assert "exported by Ultralytics 8.3.240, license AGPL-3.0" in capsys.readouterr().out
     assert path.read_bytes() == before
-    with pytest.raises(SeglabError, match="knows 3 classes and the weights 2"):
+    with pytest.raises(SeglabError, match="has 3 classes and the weights have 2"):
         parity.verify(path, network, {0: "a", 1: "b"})
 
 
@@ -266,7 +267,7 @@ def test_an_exported_file_says_where_it_is_from(network, tmp_path, capsys):
 
 def test_outputs_of_another_model_are_refused(network, images, tmp_path):
     names = {0: "circle", 1: "square"}  # one fewer than the file has
-    runtime = load_runtime(foreign_onnx(network, "ours", tmp_path / "other.onnx", metadata(names=names)))
+    runtime = load_runtime(foreign_onnx(network, "ours", tmp_path / "other.onnx", foreign_strings(names=names)))
     with pytest.raises(SeglabError, match="not those of a YOLO segmentation model with 2 classes"):
         runtime.forward(images)
 
@@ -274,15 +275,17 @@ def test_outputs_of_another_model_are_refused(network, images, tmp_path):
 def test_prototypes_of_as_many_cells_as_channels_follow_the_input():
     """At 128 x 128 the shape alone does not say where the channels are."""
     predictions, prototypes = torch.rand(1, 39, 336) * 100, torch.rand(1, 32, 32, 32)
-    assert foreign.arrange((predictions, prototypes), 3, 128, 128)[1].equal(prototypes)
-    last = foreign.arrange((predictions, prototypes.permute(0, 2, 3, 1)), 3, 128, 128, channels_last=True)
+    assert foreign_tensors.to_seglab_layout((predictions, prototypes), 3, 128, 128)[1].equal(prototypes)
+    last = foreign_tensors.to_seglab_layout(
+        (predictions, prototypes.permute(0, 2, 3, 1)), 3, 128, 128, channels_last=True
+    )
     assert last[1].equal(prototypes)
 
 
 def test_nothing_found_is_no_error():
-    predictions, _ = foreign.arrange((torch.zeros(2, 300, 38), torch.zeros(2, 32, 24, 40)), 3, *SIZE)
+    predictions, _ = foreign_tensors.to_seglab_layout((torch.zeros(2, 300, 38), torch.zeros(2, 32, 24, 40)), 3, *SIZE)
     assert predictions.shape == (2, 39, 300) and not predictions.any()
-    predictions, _ = foreign.arrange((torch.zeros(1, 0, 38), torch.zeros(1, 32, 24, 40)), 3, *SIZE)
+    predictions, _ = foreign_tensors.to_seglab_layout((torch.zeros(1, 0, 38), torch.zeros(1, 32, 24, 40)), 3, *SIZE)
     assert predictions.shape == (1, 39, 0)
 
 
@@ -363,17 +366,21 @@ def tflite(path: Path, entries: dict[str, str | bytes]) -> Path:
 @pytest.mark.parametrize(
     "entries",
     [
-        {"metadata.json": json.dumps(metadata())},
-        {"metadata.json": str(metadata())},
-        {"temp_meta.txt": str(metadata())},
-        {"temp_meta.txt": json.dumps(metadata())},
-        {"labels.txt": "circle\nsquare\nstar\n", "X": b"\xff\xfe\x00", "meta/about.yaml": yaml.safe_dump(metadata())},
+        {"metadata.json": json.dumps(foreign_strings())},
+        {"metadata.json": str(foreign_strings())},
+        {"temp_meta.txt": str(foreign_strings())},
+        {"temp_meta.txt": json.dumps(foreign_strings())},
+        {
+            "labels.txt": "circle\nsquare\nstar\n",
+            "X": b"\xff\xfe\x00",
+            "meta/about.yaml": yaml.safe_dump(foreign_strings()),
+        },
     ],
 )
 def test_appended_metadata_is_found_under_any_name_and_in_any_form(entries, interpreter, network, images, tmp_path):
     runtime = load_runtime(tflite(tmp_path / "other.tflite", entries))
-    assert runtime.names == NAMES and runtime.size == SIZE and runtime.description.licence == "AGPL-3.0"
-    for found, expected in zip(runtime.forward(images), Deployed(network)(images)):
+    assert runtime.names == NAMES and runtime.size == SIZE and runtime.metadata.license == "AGPL-3.0"
+    for found, expected in zip(runtime.forward(images), InferenceModel(network)(images)):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
@@ -386,7 +393,7 @@ def test_a_tflite_that_does_not_say_what_it_is_is_refused(entries, interpreter, 
 @pytest.mark.parametrize("ends", [np.int8, np.uint8])
 def test_integer_ends_are_quantized_and_back(ends, interpreter, images, tmp_path):
     """Within half a step of what the same file gives in float, where a byte can hold the value."""
-    path = tflite(tmp_path / "other.tflite", {"metadata.json": json.dumps(metadata())})
+    path = tflite(tmp_path / "other.tflite", {"metadata.json": json.dumps(foreign_strings())})
     seen = (images * 255).round() / 255  # what 8 bits hold
     expected = load_runtime(path).forward(seen)
     interpreter.ends = ends
@@ -425,23 +432,23 @@ def test_the_graph_of_a_folder_may_have_any_name(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["openvino", "ncnn"])
-def test_a_folder_of_another_tool_opens(folder, network, images, description, tmp_path):
+def test_a_folder_of_another_tool_opens(folder, network, images, metadata, tmp_path):
     """The files of ours under another tool's names and beside its YAML."""
-    path = written(folder, network, replace(description, size=SIZE), tmp_path)
+    path = written(folder, network, replace(metadata, size=SIZE), tmp_path)
     if folder == "openvino":
         for file in path.glob("model.*"):
             file.rename(path / f"yolo11n-seg{file.suffix}")
-    (path / "metadata.yaml").write_text(yaml.safe_dump(metadata(), sort_keys=False))
+    (path / "metadata.yaml").write_text(yaml.safe_dump(foreign_strings(), sort_keys=False))
     runtime = load_runtime(path)
-    assert runtime.description.is_foreign and runtime.size == SIZE and runtime.names == NAMES
-    for found, expected in zip(runtime.forward(images), Deployed(network)(images)):
+    assert runtime.metadata.is_foreign and runtime.size == SIZE and runtime.names == NAMES
+    for found, expected in zip(runtime.forward(images), InferenceModel(network)(images)):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-3)
-    write_beside(path, replace(description, size=SIZE))
-    assert not load_runtime(path).description.is_foreign
+    write_sidecar(path, replace(metadata, size=SIZE))
+    assert not load_runtime(path).metadata.is_foreign
 
 
 def test_files_of_ours_are_never_rearranged():
     """Boxes that small are a fault of a file of ours, which the parity check must see."""
     outputs = torch.rand(1, 39, 315), torch.rand(1, 32, 24, 40)
-    runtime = Runtime("file", Description(NAMES, SIZE), lambda images: outputs)
+    runtime = Runtime("file", ModelMetadata(NAMES, SIZE), lambda images: outputs)
     assert runtime.forward(torch.zeros(1, 3, *SIZE))[0].equal(outputs[0])

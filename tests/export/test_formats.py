@@ -13,80 +13,70 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export import exporter
-from seglab.export.deployed import Deployed
-from seglab.export.description import NORMALISATION
-from seglab.export.formats import FORMATS, module_of
-from seglab.export.runtime import load_runtime
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import NORMALISATION
+from seglab.export.registry import FORMATS, load_runtime
 
-NEEDS = {
-    "torchscript": ["torch"],
-    "pt2": ["torch.export.pt2_archive"],
-    "onnx": ["onnxruntime"],
-    "openvino": ["openvino"],
-    "ncnn": ["pnnx", "ncnn"],
-    "executorch": ["executorch"],
-    "coreml": ["coremltools"],
-    "litert": ["litert_torch", "ai_edge_litert"],
-    "engine": ["tensorrt"],
-}
-OTHERS = [name for name in NEEDS if name not in ("onnx", "pt2")]  # which have files of their own
-CASES = [(name, precision) for name in OTHERS for precision in FORMATS[name].precisions if precision != "int8"]
+OTHERS = [name for name in FORMATS if name not in ("onnx", "pt2")]  # those have files of their own
+CASES = [(name, precision) for name in OTHERS for precision in FORMATS[name].PRECISIONS if precision != "int8"]
 
 
-def written(name: str, network, description, folder: Path) -> Path:
-    for package in NEEDS[name]:
+def written(name: str, network, metadata, folder: Path) -> Path:
+    for package in FORMATS[name].needs():
         pytest.importorskip(package, reason=f"format {name} needs {package}")
+    if name == "pt2":
+        pytest.importorskip("torch.export.pt2_archive", reason="pt2 archives came with PyTorch 2.9")
     if name == "engine" and not torch.cuda.is_available():
-        pytest.skip("TensorRT needs an NVIDIA card")
-    path = folder / f"model{FORMATS[name].suffix}"
-    module_of(FORMATS[name]).write(network, path, description)
+        pytest.skip("TensorRT needs an NVIDIA GPU")
+    path = folder / f"model{FORMATS[name].SUFFIX}"
+    FORMATS[name].write(network, path, metadata)
     return path
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES)
-def test_it_agrees_and_says_what_it_is(name, precision, network, images, description, tmp_path):
-    description = replace(description, precision=precision)
-    path = written(name, network, description, tmp_path)
+def test_it_agrees_and_says_what_it_is(name, precision, network, images, metadata, tmp_path):
+    metadata = replace(metadata, precision=precision)
+    path = written(name, network, metadata, tmp_path)
     if name == "coreml" and platform.system() != "Darwin":
         with pytest.raises(SeglabError, match="macOS"):
             load_runtime(path)
         return
     runtime = load_runtime(path)
-    assert runtime.description == description
-    (expected, prototypes), (given, other) = Deployed(network)(images), runtime.forward(images)
+    assert runtime.metadata == metadata
+    (expected, prototypes), (given, other) = InferenceModel(network)(images), runtime.forward(images)
     pixels, share = (2e-3, 1e-4) if precision == "fp32" else (1.0, 2e-2)
     assert (given[:, :4] - expected[:, :4]).abs().max() < pixels
     assert (given[:, 4:] - expected[:, 4:]).abs().max() < share
     assert (other - prototypes).abs().max() < share
 
-    described = replace(description, parity={"mask IoU": {"value": 1.0, "limit": 0.999, "ok": True}})
-    module_of(FORMATS[name]).describe(path, described)
+    described = replace(metadata, parity={"mask IoU, mean": {"value": 1.0, "limit": 0.999, "ok": True}})
+    FORMATS[name].write_metadata(path, described)
     again = load_runtime(path)
-    assert again.description == described
+    assert again.metadata == described
     torch.testing.assert_close(again.forward(images)[0], given)
 
 
 @pytest.mark.parametrize("name", ["torchscript", "executorch", "coreml"])  # by tracing, twice by torch.export
-def test_a_network_is_exported_as_training_leaves_it(name, network, images, description, tmp_path):
+def test_a_network_is_exported_as_training_leaves_it(name, network, images, metadata, tmp_path):
     """In channels_last, which ExecuTorch's lowering does not take."""
     trained = copy.deepcopy(network).to(memory_format=torch.channels_last)
-    strides = [tensor.stride() for tensor in Deployed(trained).state_dict().values()]
-    assert strides == [tensor.stride() for tensor in Deployed(network).state_dict().values()]
-    path = written(name, trained, description, tmp_path)
+    strides = [tensor.stride() for tensor in InferenceModel(trained).state_dict().values()]
+    assert strides == [tensor.stride() for tensor in InferenceModel(network).state_dict().values()]
+    path = written(name, trained, metadata, tmp_path)
     if name != "coreml":
-        (expected, _), (given, _) = Deployed(network)(images), load_runtime(path).forward(images)
+        (expected, _), (given, _) = InferenceModel(network)(images), load_runtime(path).forward(images)
         assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_coreml_takes_and_gives_float32(precision, network, description, tmp_path):
-    path = written("coreml", network, replace(description, precision=precision), tmp_path)
+def test_coreml_takes_and_gives_float32(precision, network, metadata, tmp_path):
+    path = written("coreml", network, replace(metadata, precision=precision), tmp_path)
     import coremltools
     from coremltools.proto.FeatureTypes_pb2 import ArrayFeatureType
     from coremltools.proto.MIL_pb2 import FLOAT16, FLOAT32
 
     spec = coremltools.models.MLModel(str(path), skip_model_load=True).get_spec()
-    ends = (*spec.description.input, *spec.description.output)
+    ends = (*spec.metadata.input, *spec.metadata.output)
     assert {end.name: end.type.multiArrayType.dataType for end in ends} == dict.fromkeys(
         ("images", "predictions", "prototypes"), ArrayFeatureType.FLOAT32
     )
@@ -96,32 +86,32 @@ def test_coreml_takes_and_gives_float32(precision, network, description, tmp_pat
     assert {kind for name, kind in kinds if name in ("softmax", "sigmoid", "sub")} == {FLOAT32}  # decoding
 
 
-def test_a_written_file_holds_stride_and_normalisation(network, description, tmp_path):
+def test_a_written_file_holds_stride_and_normalisation(network, metadata, tmp_path):
     import zipfile
 
-    with zipfile.ZipFile(written("torchscript", network, description, tmp_path)) as archive:
+    with zipfile.ZipFile(written("torchscript", network, metadata, tmp_path)) as archive:
         entries = {name.rpartition("/")[2]: name for name in archive.namelist() if "/extra/" in name}
         assert archive.read(entries["stride"]) == b"32"
         assert json.loads(archive.read(entries["seglab"]))["normalisation"] == NORMALISATION
 
 
 @pytest.mark.parametrize("name", ["torchscript", "openvino", "engine"])
-def test_dynamic_files_take_other_shapes(name, network, smooth, description, tmp_path):
-    exporter._refuse_unfit(name, FORMATS[name], exporter.ExportConfig(dynamic=True))  # refuses nothing
-    runtime = load_runtime(written(name, network, replace(description, dynamic=True), tmp_path))
+def test_dynamic_files_take_other_shapes(name, network, smooth, metadata, tmp_path):
+    exporter._refuse_unsupported(name, FORMATS[name], exporter.ExportConfig(dynamic=True))  # refuses nothing
+    runtime = load_runtime(written(name, network, replace(metadata, dynamic=True), tmp_path))
     for batch, size in ((1, (160, 160)), (2, (96, 224)), (5, (64, 64))):
         images = smooth(batch, size, seed=4)
-        (expected, _), (given, _) = Deployed(network)(images), runtime.forward(images)
+        (expected, _), (given, _) = InferenceModel(network)(images), runtime.forward(images)
         assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3
 
 
-def test_openvino_in_int8(network, images, smooth, description, tmp_path):
+def test_openvino_in_int8(network, images, smooth, metadata, tmp_path):
     pytest.importorskip("openvino")
     pytest.importorskip("onnxruntime")
-    path = tmp_path / f"model{FORMATS['openvino'].suffix}"
+    path = tmp_path / f"model{FORMATS['openvino'].SUFFIX}"
     calibration = [smooth(1, seed=seed) for seed in range(4)]
-    module_of(FORMATS["openvino"]).write(network, path, replace(description, precision="int8"), calibration)
-    (expected, _), (given, _) = Deployed(network)(images), load_runtime(path).forward(images)
+    FORMATS["openvino"].write(network, path, replace(metadata, precision="int8"), calibration)
+    (expected, _), (given, _) = InferenceModel(network)(images), load_runtime(path).forward(images)
     assert (given[:, :4] - expected[:, :4]).abs().mean() < 1.0
     assert (given[:, 4:7] - expected[:, 4:7]).abs().mean() < 0.05
 
@@ -141,8 +131,8 @@ def test_openvino_reports_nothing_to_its_maker():
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("executorch", "coreml", "engine")])
 def test_a_damaged_file_is_one_clear_error(name, tmp_path):
-    path = tmp_path / f"model{FORMATS[name].suffix}"
-    if FORMATS[name].suffix.startswith("."):
+    path = tmp_path / f"model{FORMATS[name].SUFFIX}"
+    if FORMATS[name].SUFFIX.startswith("."):
         path.write_bytes(b"no model at all")
     else:
         path.mkdir()

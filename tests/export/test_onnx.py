@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from seglab.errors import SeglabError
-from seglab.export.deployed import Deployed
+from seglab.export.inference_model import InferenceModel
 from seglab.export.onnx import OPSET, load, write
 from seglab.inference.decode import decode
 
@@ -23,17 +23,17 @@ def boxes_apart(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.fixture(scope="session")
 def static_file(network, tmp_path_factory):
-    from seglab.export.description import Description
+    from seglab.export.metadata import ModelMetadata
 
-    description = Description(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160), licence="Apache-2.0")
+    metadata = ModelMetadata(names={0: "circle", 1: "square", 2: "star"}, size=(160, 160), license="Apache-2.0")
     path = tmp_path_factory.mktemp("static") / "model.onnx"
-    write(network, path, description)
+    write(network, path, metadata)
     return path
 
 
 def test_the_exported_module_is_the_network_and_its_decoding(network, images):
     raw = network(images)
-    predictions, prototypes = Deployed(network)(images)
+    predictions, prototypes = InferenceModel(network)(images)
     torch.testing.assert_close(predictions, decode(raw, 160, 160), rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(prototypes, raw.prototypes, rtol=1e-4, atol=1e-4)
 
@@ -42,51 +42,51 @@ def test_a_static_file_agrees_at_any_batch_size(network, images, static_file):
     runtime = load(static_file)
     assert runtime.size == (160, 160)
     for batch in (images, images[:1]):
-        expected, given = Deployed(network)(batch), runtime.forward(batch)
+        expected, given = InferenceModel(network)(batch), runtime.forward(batch)
         assert given[0].shape == expected[0].shape and given[1].shape == expected[1].shape
         assert boxes_apart(given[0], expected[0]) < 1e-3
         torch.testing.assert_close(given[0], expected[0], rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(given[1], expected[1], rtol=1e-3, atol=1e-4)
 
 
-def test_a_fixed_batch_larger_than_one_is_padded_and_cut(network, images, description, tmp_path):
+def test_a_fixed_batch_larger_than_one_is_padded_and_cut(network, images, metadata, tmp_path):
     path = tmp_path / "two.onnx"
-    write(network, path, replace(description, batch=2))
+    write(network, path, replace(metadata, batch=2))
     given = load(path).forward(images)  # three images through a file for two
-    assert boxes_apart(given[0], Deployed(network)(images)[0]) < 1e-3
+    assert boxes_apart(given[0], InferenceModel(network)(images)[0]) < 1e-3
 
 
-def test_a_dynamic_file_takes_other_batches_and_sizes(network, description, tmp_path):
+def test_a_dynamic_file_takes_other_batches_and_sizes(network, metadata, tmp_path):
     path = tmp_path / "dynamic.onnx"
-    write(network, path, replace(description, dynamic=True))
+    write(network, path, replace(metadata, dynamic=True))
     runtime = load(path)
     assert runtime.size is None
     for shape in ((1, 3, 160, 160), (2, 3, 96, 224), (3, 3, 256, 64)):
         batch = torch.rand(shape, generator=torch.Generator().manual_seed(2))
-        expected, given = Deployed(network)(batch), runtime.forward(batch)
+        expected, given = InferenceModel(network)(batch), runtime.forward(batch)
         assert given[0].shape == expected[0].shape and given[1].shape == expected[1].shape
         assert boxes_apart(given[0], expected[0]) < 1e-3
 
 
-def test_half_precision_keeps_float32_outside_and_stays_near(network, images, description, tmp_path, static_file):
+def test_half_precision_keeps_float32_outside_and_stays_near(network, images, metadata, tmp_path, static_file):
     path = tmp_path / "half.onnx"
-    write(network, path, replace(description, precision="fp16"))
+    write(network, path, replace(metadata, precision="fp16"))
     assert path.stat().st_size < 0.6 * static_file.stat().st_size
     graph = onnx.load(path).graph
     assert {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)} == {onnx.TensorProto.FLOAT}
-    given, expected = load(path).forward(images), Deployed(network)(images)
+    given, expected = load(path).forward(images), InferenceModel(network)(images)
     assert boxes_apart(given[0], expected[0]) < 2.0
     assert (given[0][:, 4:7] - expected[0][:, 4:7]).abs().max() < 0.02
 
 
-def test_the_file_is_valid_whole_and_described(static_file, description):
+def test_the_file_is_valid_whole_and_described(static_file, metadata):
     graph = onnx.load(static_file, load_external_data=False)
     onnx.checker.check_model(graph, full_check=True)
     assert [opset.version for opset in graph.opset_import if opset.domain == ""] == [OPSET]
     assert not any(tensor.external_data for tensor in graph.graph.initializer)
     assert [entry.name for entry in graph.graph.input] == ["images"]
     assert [entry.name for entry in graph.graph.output] == ["predictions", "prototypes"]
-    assert load(static_file).description == description
+    assert load(static_file).metadata == metadata
 
 
 def test_a_wrong_size_is_refused_with_the_right_one(static_file):

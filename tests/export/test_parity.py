@@ -11,22 +11,23 @@ import torch
 
 from seglab import YOLO
 from seglab.cli import main
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
-from seglab.export import parity
-from seglab.export.deployed import Deployed
-from seglab.export.description import Description, fingerprint
-from seglab.export.formats import FORMATS, module_of
-from seglab.export.onnx import describe, load, write
+from seglab.export import differences, parity
+from seglab.export.inference_model import InferenceModel
+from seglab.export.metadata import ModelMetadata, fingerprint
+from seglab.export.onnx import load, write, write_metadata
 from seglab.export.pt2 import OLDEST
-from seglab.export.runtime import Runtime, load_runtime
+from seglab.export.reference import Reference, in_half_precision
+from seglab.export.registry import FORMATS, load_runtime
+from seglab.export.runtime import Runtime
 from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
 
 from .conftest import smooth_noise
 from .planted import assert_sound_passes_and_faults_do_not, reference_for
-from .test_formats import NEEDS, written
+from .test_formats import written
 
 FP32 = parity.LIMITS["fp32"]
 needs_new_archives = pytest.mark.skipif(torch.__version__ < OLDEST, reason=f"needs PyTorch {OLDEST}")
@@ -39,7 +40,7 @@ def photos(smooth) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def reference(network) -> parity.Reference:
+def reference(network) -> Reference:
     return reference_for(network)
 
 
@@ -61,8 +62,8 @@ def failed(rows: dict[str, parity.Row]) -> set[str]:
 def test_the_network_agrees_with_itself(reference, photos):
     rows = rows_for(reference, photos, lambda *outputs: outputs)
     assert not failed(rows)
-    assert rows["detections in both"].value == rows["mask IoU"].value == 1
-    assert all(row.limit > 0 for name, row in rows.items() if name != "mask IoU, lowest")
+    assert rows["matched detections"].value == rows["mask IoU, mean"].value == 1
+    assert all(row.limit > 0 for name, row in rows.items() if name != "mask IoU, min")
 
 
 def test_rounding_passes(reference, photos):
@@ -72,14 +73,17 @@ def test_rounding_passes(reference, photos):
 
 def test_limits_are_the_network_s_own_rounding_on_the_same_images(network, reference, photos):
     """Ten times the largest difference between float32 and float64, measured here by hand."""
-    exact, plain = Deployed(network, torch.float64), Deployed(network)
-    largest = {"class probability": 0.0, "box, any anchor (px)": 0.0}
+    exact, plain = InferenceModel(network, torch.float64), InferenceModel(network)
+    largest = {"class probabilities, max error": 0.0, "boxes of all anchors, max error (px)": 0.0}
     for photo in photos:
         box = letterbox(photo.shape[:2], (160, 160))
         images = torch.from_numpy(box.apply(photo)).permute(2, 0, 1)[None].contiguous() / 255
         (a, _), (b, _) = exact(images), plain(images)
         assert a.dtype == torch.float64 and b.dtype == torch.float32
-        for name, part in (("class probability", slice(4, 7)), ("box, any anchor (px)", slice(0, 4))):
+        for name, part in (
+            ("class probabilities, max error", slice(4, 7)),
+            ("boxes of all anchors, max error (px)", slice(0, 4)),
+        ):
             largest[name] = max(largest[name], (a[:, part] - b[:, part]).abs().max().item())
     rows = rows_for(reference, photos, lambda *outputs: outputs)
     for name, error in largest.items():
@@ -88,14 +92,14 @@ def test_limits_are_the_network_s_own_rounding_on_the_same_images(network, refer
 
 def test_one_shifted_box_fails(reference, photos):
     sound = rows_for(reference, photos, lambda *outputs: outputs)
-    far = 2 * sound["box, any anchor (px)"].limit
+    far = 2 * sound["boxes of all anchors, max error (px)"].limit
 
     def shift(predictions, prototypes):
         predictions[0, 0, 17] += far
         return predictions, prototypes
 
-    names = {"box, any anchor (px)", "box, detections (px)"}
-    assert "box, any anchor (px)" in failed(rows_for(reference, photos, shift)) <= names
+    names = {"boxes of all anchors, max error (px)", "boxes of detections, max error (px)"}
+    assert "boxes of all anchors, max error (px)" in failed(rows_for(reference, photos, shift)) <= names
 
 
 def test_a_quantity_without_rounding_still_has_a_limit():
@@ -112,8 +116,8 @@ def test_a_network_that_half_precision_cannot_hold_excuses_nothing(network, phot
     large = copy.deepcopy(network)
     large.model[0].conv.weight.data *= 1e6
     large.model[0].bn.running_mean *= 0
-    reference = parity.Reference.of(large, "fp16")
-    broken = Deployed(large, torch.float16)
+    reference = Reference.of(large, "fp16")
+    broken = InferenceModel(large, torch.float16)
     with torch.inference_mode():
         rows = parity.compare(reference, broken, photos[:1], (160, 160), parity.LIMITS["fp16"])
     assert not all(row.ok for row in rows)
@@ -124,8 +128,8 @@ def test_half_precision_is_rounded_as_a_half_precision_network_rounds(network, p
     box = letterbox(photos[0].shape[:2], (160, 160))
     images = torch.from_numpy(box.apply(photos[0])).permute(2, 0, 1)[None].contiguous() / 255
     with torch.inference_mode():
-        expected = Deployed(network)(images)
-        real, rounded = Deployed(network, torch.float16)(images), parity.in_half_precision(network)(images)
+        expected = InferenceModel(network)(images)
+        real, rounded = InferenceModel(network, torch.float16)(images), in_half_precision(network)(images)
     for true, one, other in zip(expected, real, rounded):
         assert 0.5 < (other - true).abs().max() / (one - true).abs().max() < 2
 
@@ -143,21 +147,23 @@ def test_a_neighbour_that_wins_by_rounding_is_no_error_of_a_box(photos):
         return lambda images: (predictions, prototypes)
 
     network = gives(predictions)
-    reference = parity.Reference(network, gives(predictions.double()), network)
+    reference = Reference(network, gives(predictions.double()), network)
 
     def rows(file):
         found = parity.compare(reference, gives(file), photos, (160, 160), FP32)
         return {row.name: row for row in found}
 
-    assert parity.best(predictions).boxes.shape == parity.best(swapped).boxes.shape == (1, 4)
+    assert (
+        differences.top_detections(predictions).boxes.shape == differences.top_detections(swapped).boxes.shape == (1, 4)
+    )
     found = rows(swapped)
-    assert found["box, detections (px)"].ok and found["detections in both"].value == 1
-    assert "box, detections (px)" in failed(rows(moved))
+    assert found["boxes of detections, max error (px)"].ok and found["matched detections"].value == 1
+    assert "boxes of detections, max error (px)" in failed(rows(moved))
 
 
 def test_other_masks_fail_though_boxes_agree(reference, photos):
     rows = rows_for(reference, photos, lambda predictions, prototypes: (predictions, -prototypes))
-    assert failed(rows) == {"mask IoU", "prototypes, relative", "prototypes, relative, rms"}
+    assert failed(rows) == {"mask IoU, mean", "prototypes, max error (relative)", "prototypes, RMS error (relative)"}
 
 
 def test_other_classes_fail_though_boxes_agree(reference, photos):
@@ -165,7 +171,7 @@ def test_other_classes_fail_though_boxes_agree(reference, photos):
         predictions[:, 4:7] = predictions[:, 4:7].roll(1, dims=1)
         return predictions, prototypes
 
-    assert "detections in both" in failed(rows_for(reference, photos, roll))
+    assert "matched detections" in failed(rows_for(reference, photos, roll))
 
 
 def test_other_scores_fail_though_their_order_agrees(reference, photos):
@@ -176,18 +182,18 @@ def test_other_scores_fail_though_their_order_agrees(reference, photos):
         scores.copy_(torch.where(scores > 0.1, 0.1 + 0.15 * (scores - 0.1), scores))
         return predictions, prototypes
 
-    assert "class probability" in failed(rows_for(reference, photos, squeeze))
+    assert "class probabilities, max error" in failed(rows_for(reference, photos, squeeze))
 
 
 @pytest.mark.parametrize("part", [0, 1])  # predictions, prototypes
 @pytest.mark.parametrize(("batch", "dynamic"), [(1, True), (4, False)])
 @torch.inference_mode()
-def test_a_file_that_is_right_for_the_first_picture_of_a_call_fails(reference, photos, batch, dynamic, part):
+def test_a_file_that_is_right_for_the_first_image_of_a_call_fails(reference, photos, batch, dynamic, part):
     shapes = []
 
     def rows(run):
-        description = Description(NAMES, (160, 160), batch, dynamic)
-        return parity.compare_batch(reference, Runtime("file", description, run), photos, FP32)
+        metadata = ModelMetadata(NAMES, (160, 160), batch, dynamic)
+        return parity.compare_batch(reference, Runtime("file", metadata, run), photos, FP32)
 
     def whole(images):
         shapes.append(tuple(images.shape))
@@ -200,34 +206,40 @@ def test_a_file_that_is_right_for_the_first_picture_of_a_call_fails(reference, p
 
     assert all(row.ok for row in rows(whole))
     assert shapes == [(2, 3, 160, 192) if dynamic else (4, 3, 160, 160)]
-    in_predictions = {"batch, box, any anchor (px)", "batch, class probability", "batch, coefficients, relative"}
-    stopped_by = {row.name for row in rows(first) if not row.ok and "rms" not in row.name}
-    assert stopped_by == ({"batch, prototypes, relative"} if part else in_predictions)
+    in_predictions = {
+        "batch, boxes of all anchors, max error (px)",
+        "batch, class probabilities, max error",
+        "batch, coefficients, max error (relative)",
+    }
+    stopped_by = {row.name for row in rows(first) if not row.ok and "RMS" not in row.name}
+    assert stopped_by == ({"batch, prototypes, max error (relative)"} if part else in_predictions)
 
 
 @torch.inference_mode()
 def test_an_end_to_end_file_must_give_boxes_scores_and_masks_as_they_are(network, tmp_path):
     pytest.importorskip("onnxruntime")
-    pictures = [read_image(path) for path in load_dataset("toybox8-seg").images("val")]
+    images = [read_image(path) for path in load_dataset("toybox8-seg").images("val")]
     model = YOLO("toybox-n")
     settings = {"conf": 0.25, "iou": 0.7, "max_det": 300, "masks": True}
-    path, reference = tmp_path / "whole.onnx", Deployed(model.network)
-    write(model.network, path, Description(model.names, (320, 320), end_to_end=settings))
+    path, reference = tmp_path / "whole.onnx", InferenceModel(model.network)
+    write(model.network, path, ModelMetadata(model.names, (320, 320), end_to_end=settings))
     runtime = load(path)
-    whole = runtime.complete
+    whole = runtime.end_to_end
 
     def wrong(spoil):
-        runtime.complete = lambda image: spoil(*whole(image))
-        return {row.name for row in parity.compare_complete(reference, runtime, pictures) if not row.ok}
+        runtime.end_to_end = lambda image: spoil(*whole(image))
+        return {
+            row.name for row in parity.compare_end_to_end(reference, runtime, runtime.end_to_end, images) if not row.ok
+        }
 
     def holed(boxes, scores, classes, masks):
         masks[:, ::50] = False
         return boxes, scores, classes, masks
 
     assert wrong(lambda *found: found) == set()
-    assert wrong(lambda boxes, scores, *rest: (boxes, 0 * scores, *rest)) == {"end to end, score"}
-    assert "end to end, box (px)" in wrong(lambda boxes, *rest: (boxes + np.float32(0.5), *rest))
-    assert wrong(holed) == {"end to end, mask IoU"}
+    assert wrong(lambda boxes, scores, *rest: (boxes, 0 * scores, *rest)) == {"end to end, scores, max error"}
+    assert "end to end, boxes, max error (px)" in wrong(lambda boxes, *rest: (boxes + np.float32(0.5), *rest))
+    assert wrong(holed) == {"end to end, mask IoU, mean"}
 
 
 def test_int8_is_not_judged_by_a_network_that_finds_nothing(tmp_path):
@@ -235,8 +247,8 @@ def test_int8_is_not_judged_by_a_network_that_finds_nothing(tmp_path):
     torch.manual_seed(0)
     model, names = YOLO11Seg("n", 10).eval(), {index: str(index) for index in range(10)}
     path = tmp_path / "model.onnx"
-    write(model, path, Description(names, (64, 64)))
-    describe(path, Description(names, (64, 64), precision="int8"))
+    write(model, path, ModelMetadata(names, (64, 64)))
+    write_metadata(path, ModelMetadata(names, (64, 64), precision="int8"))
     with pytest.raises(SeglabError, match=r"cannot judge int8 on .*toybox8-seg"):
         parity.verify(path, model, names, "toybox8-seg")
 
@@ -246,33 +258,36 @@ def test_nan_fails(reference, photos):
         predictions[0, 2, 5] = float("nan")
         return predictions, prototypes
 
-    assert "box, any anchor (px)" in failed(rows_for(reference, photos, poison))
+    assert "boxes of all anchors, max error (px)" in failed(rows_for(reference, photos, poison))
 
 
 def test_crop_iou():
     a = (2, 3, np.ones((4, 5), bool))
-    assert parity.crop_iou(a, a) == 1
-    assert parity.crop_iou(a, (4, 3, np.ones((4, 5), bool))) == pytest.approx(12 / 28)
-    assert parity.crop_iou(a, (50, 50, np.ones((4, 5), bool))) == 0
-    assert parity.crop_iou(*[(0, 0, np.zeros((4, 5), bool))] * 2) is None
+    assert differences.crop_iou(a, a) == 1
+    assert differences.crop_iou(a, (4, 3, np.ones((4, 5), bool))) == pytest.approx(12 / 28)
+    assert differences.crop_iou(a, (50, 50, np.ones((4, 5), bool))) == 0
+    assert differences.crop_iou(*[(0, 0, np.zeros((4, 5), bool))] * 2) is None
 
 
 def test_verify_keeps_its_table_in_the_file_and_knows_the_weights(network, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     path = tmp_path / "model.onnx"
-    write(network, path, Description(NAMES, (160, 160), weights=fingerprint(network)))
+    write(network, path, ModelMetadata(NAMES, (160, 160), weights=fingerprint(network)))
     assert parity.verify(path, network, NAMES)
-    assert "mask IoU" in capsys.readouterr().out
-    kept = load(path).description.parity
-    for row in ("box, any anchor (px)", "box, detections (px)"):
+    assert "mask IoU, mean" in capsys.readouterr().out
+    kept = load(path).metadata.parity
+    for row in ("boxes of all anchors, max error (px)", "boxes of detections, max error (px)"):
         assert kept[row]["ok"] and 0 < kept[row]["limit"] < 1
 
-    earlier = {"mask mAP, file": {"value": 0.5, "limit": None, "ok": True}, "mask IoU": {"value": 0.1, "ok": False}}
-    write(network, path, Description(NAMES, (160, 160), weights=fingerprint(network), parity=earlier))
+    earlier = {
+        "mask mAP, file": {"value": 0.5, "limit": None, "ok": True},
+        "mask IoU, mean": {"value": 0.1, "ok": False},
+    }
+    write(network, path, ModelMetadata(NAMES, (160, 160), weights=fingerprint(network), parity=earlier))
     assert parity.verify(path, network, NAMES)
-    assert load(path).description.parity == {**earlier, **kept}
+    assert load(path).metadata.parity == {**earlier, **kept}
 
-    write(network, path, Description(NAMES, (160, 160), weights="0" * 64))
+    write(network, path, ModelMetadata(NAMES, (160, 160), weights="0" * 64))
     with pytest.raises(SeglabError, match="other weights"):
         parity.verify(path, network, NAMES)
 
@@ -282,21 +297,19 @@ def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     model = YOLO("toybox-n")
     path = tmp_path / f"model.{suffix}"
-    module_of(FORMATS[suffix]).write(
-        model.network, path, Description(model.names, (64, 64), weights=fingerprint(model.network))
-    )
+    FORMATS[suffix].write(model.network, path, ModelMetadata(model.names, (64, 64), weights=fingerprint(model.network)))
     assert main(["verify", str(path), "model=toybox-n", "data=toybox8-seg"]) == 0
-    kept = load_runtime(path).description.parity
+    kept = load_runtime(path).metadata.parity
     exported = YOLO(path)  # predicts and validates as the weights do, and as the parity check found
     assert exported.val("toybox8-seg", verbose=False).seg.map == pytest.approx(
         kept["mask mAP, file"]["value"], abs=1e-6
     )
-    picture = load_dataset("toybox8-seg").images("val")[0]
-    (given,), (expected,) = exported.predict(picture), model.predict(picture, imgsz=(64, 64))
+    image = load_dataset("toybox8-seg").images("val")[0]
+    (given,), (expected,) = exported.predict(image), model.predict(image, imgsz=(64, 64))
     torch.testing.assert_close(given.boxes.data, expected.boxes.data, rtol=0, atol=1e-2)
     assert main(["verify", str(path)]) == 2  # no weights beside it
     model.save(tmp_path / "model.safetensors")
-    assert YOLO(tmp_path / "model.safetensors").licence == "Apache-2.0"
+    assert YOLO(tmp_path / "model.safetensors").license == "Apache-2.0"
     assert main(["verify", str(path)]) == 0
     assert "model= which weights" in capsys.readouterr().err
 
@@ -304,12 +317,12 @@ def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
 def test_a_file_inside_a_folder_is_verified_as_that_folder(tmp_path):
     pytest.importorskip("openvino")
     model, folder = YOLO("toybox-n"), tmp_path / "best_openvino_model"
-    module_of(FORMATS["openvino"]).write(
-        model.network, folder, Description(model.names, (64, 64), weights=fingerprint(model.network))
+    FORMATS["openvino"].write(
+        model.network, folder, ModelMetadata(model.names, (64, 64), weights=fingerprint(model.network))
     )
     model.save(tmp_path / "best.safetensors")
     assert main(["verify", str(folder / "model.xml")]) == 0
-    assert load_runtime(folder).description.parity["mask IoU"]["ok"]
+    assert load_runtime(folder).metadata.parity["mask IoU, mean"]["ok"]
 
 
 # --- sound files pass, faults do not, in every format ---------------------------------------------------------------
@@ -326,13 +339,14 @@ def toybox():
 @pytest.mark.parametrize("name", FORMATS)
 def test_planted_faults_exceed_the_limits_a_hundred_times_in_every_format(name, toybox, tmp_path):
     model, reference, scenes = toybox
-    description = Description(model.names, (320, 320))
-    if name in ("coreml", "engine") or not all(find_spec(package.partition(".")[0]) for package in NEEDS[name]):
+    metadata = ModelMetadata(model.names, (320, 320))
+    is_installed = all(find_spec(package) for package in FORMATS[name].needs())
+    if not (is_installed and FORMATS[name].runs_here()):
         # What cannot run here is stood in for by the network with its sums in another order.
-        network = Deployed(model.network).to(memory_format=torch.channels_last)
-        forward = Runtime("file", description, network).forward
+        network = InferenceModel(model.network).to(memory_format=torch.channels_last)
+        forward = Runtime("file", metadata, network).forward
     else:
-        forward = load_runtime(written(name, model.network, description, tmp_path)).forward
+        forward = load_runtime(written(name, model.network, metadata, tmp_path)).forward
     assert_sound_passes_and_faults_do_not(reference, forward, scenes, (320, 320))
 
 
@@ -357,6 +371,6 @@ def network_with_large_activations(scale: float, seed: int) -> YOLO11Seg:
 @pytest.mark.parametrize("name", ["onnx", "openvino", "ncnn"])
 def test_large_activations_are_no_fault(name, scale, seed, photos, tmp_path):
     model = network_with_large_activations(scale, seed)
-    path = written(name, model, Description(NAMES, (160, 160)), tmp_path)
+    path = written(name, model, ModelMetadata(NAMES, (160, 160)), tmp_path)
     forward = load_runtime(path).forward
     assert_sound_passes_and_faults_do_not(reference_for(model), forward, photos, (160, 160), subtle=False)

@@ -12,28 +12,28 @@ import torch
 
 from seglab.errors import SeglabError
 from seglab.export import pt2
-from seglab.export.deployed import Deployed
+from seglab.export.inference_model import InferenceModel
 
 pytest.importorskip("torch.export.pt2_archive", reason="pt2 archives came with PyTorch 2.9")
 
 
 @pytest.fixture(scope="session")
 def dynamic_file(network, tmp_path_factory) -> Path:
-    from seglab.export.description import Description
+    from seglab.export.metadata import ModelMetadata
 
     path = tmp_path_factory.mktemp("pt2") / "model.pt2"
-    pt2.write(network, path, Description({0: "circle", 1: "square", 2: "star"}, (160, 160), dynamic=True))
+    pt2.write(network, path, ModelMetadata({0: "circle", 1: "square", 2: "star"}, (160, 160), dynamic=True))
     return path
 
 
-def test_it_agrees_keeps_its_description_and_no_path_of_the_writer(network, smooth, description, dynamic_file):
-    described = replace(description, dynamic=True, parity={"mask IoU": {"value": 1.0}})
-    pt2.describe(dynamic_file, described)
+def test_it_agrees_keeps_its_description_and_no_path_of_the_writer(network, smooth, metadata, dynamic_file):
+    described = replace(metadata, dynamic=True, parity={"mask IoU, mean": {"value": 1.0}})
+    pt2.write_metadata(dynamic_file, described)
     runtime = pt2.load(dynamic_file)
-    assert runtime.description == described and runtime.size is None
+    assert runtime.metadata == described and runtime.size is None
     for batch, size in ((1, (160, 160)), (3, (96, 224))):
         images = smooth(batch, size, seed=4)
-        for given, expected in zip(runtime.forward(images), Deployed(network)(images)):
+        for given, expected in zip(runtime.forward(images), InferenceModel(network)(images)):
             torch.testing.assert_close(given, expected, rtol=1e-4, atol=1e-3)
     data = dynamic_file.read_bytes()
     assert str(Path(pt2.__file__).parent).encode() not in data and b"site-packages" not in data

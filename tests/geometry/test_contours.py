@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglab.geometry.contours import mask_to_rings
+from seglab.geometry.contours import mask_to_rings, mask_to_rings_reference
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import coverage, fill
 
@@ -25,6 +25,18 @@ def test_contours_fill_to_the_same_mask(seed):
         assert (np.count_nonzero(steps, axis=1) == 1).all(), "every edge lies on the grid"
         turns = steps[:, 0] * np.roll(steps[:, 1], -1) - steps[:, 1] * np.roll(steps[:, 0], -1)
         assert (turns != 0).all(), "no vertex lies on a straight line"
+
+
+def alike(rings):
+    """Rings as sets of closed walks, wherever each of them starts."""
+    return sorted(np.roll(ring, -int(np.lexsort(ring.T)[0]), axis=0).tolist() for ring in rings)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_contours_are_those_of_a_walk_along_the_sides(seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(rng.integers(1, 20, 2)) < rng.choice([0.1, 0.5, 0.9])
+    assert alike(mask_to_rings(mask)) == alike(mask_to_rings_reference(mask))
 
 
 def test_a_frame_has_a_solid_ring_and_a_hole():

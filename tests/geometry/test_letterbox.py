@@ -8,7 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.errors import SeglabError
 from seglab.geometry.letterbox import PADDING_GREY, Letterbox, letterbox, smallest_letterbox
+from seglab.model.head import STRIDES
+from seglab.sizes import STRIDE, as_size
 
 sides = st.integers(1, 3000)
 shapes = st.tuples(sides, sides)
@@ -68,7 +71,7 @@ def test_smallest_letterbox_pads_less_than_a_stride(shape, longest):
 @settings(max_examples=40, deadline=None)
 @given(st.integers(20, 250), st.integers(20, 250), st.sampled_from([64, 96, 160, 320]))
 def test_pixels_lie_where_points_say(height, width, size):
-    """Each picture holds its own column (row) numbers, so a letterboxed pixel tells which place it shows."""
+    """Each image holds its own column (row) numbers, so a letterboxed pixel tells which place it shows."""
     frame = letterbox((height, width), (size, size))
     y, x = np.mgrid[:height, :width]
     boxed = frame.apply(np.stack((x, y, x), axis=-1).astype(np.uint8)).astype(float)
@@ -95,3 +98,20 @@ def test_errors_say_what_is_wrong():
         letterbox((0, 10), (64, 64))
     with pytest.raises(ValueError, match="height, width"):
         letterbox((10, 10), (64, 64)).apply(np.zeros((10, 11, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("said", "size"), [(64, (64, 64)), ([64], (64, 64)), ((48, 64), (48, 64)), ([480, 640], (480, 640))]
+)
+def test_a_size_is_one_side_or_two(said, size):
+    assert as_size(said) == size
+
+
+@pytest.mark.parametrize("said", [0, -32, (64, 0), (1, 2, 3), (), (64.0, 64), "64"])
+def test_what_is_no_size_is_refused(said):
+    with pytest.raises(SeglabError, match="side must be one side or"):
+        as_size(said, "side")
+
+
+def test_the_stride_is_that_of_the_networks_coarsest_grid():
+    assert max(STRIDES) == STRIDE

@@ -39,6 +39,21 @@ def test_masks_come_back_in_every_form_of_rle(seed):
     assert R.rings_to_rle(mask_to_rings(mask), *mask.shape) == packed
 
 
+@given(st.lists(st.integers(0, 2**33), max_size=12))
+def test_counts_unpack_one_by_one_and_all_at_once_alike(counts):
+    """Any counts: small and large, falling and rising, so that differences are negative and take several characters."""
+    packed = coco.frPyObjects({"size": [1, 1], "counts": [count % 2**32 for count in counts]}, 1, 1)["counts"].decode()
+    if packed:
+        expected = R.unpack_reference(packed)
+        assert R.counts_of({"size": [1, 1], "counts": packed}).tolist() == expected
+
+
+def test_counts_unpack_to_what_was_packed():
+    counts = [5, 3, 0, 700, 2, 1, 40_000, 9]
+    packed = coco.frPyObjects({"size": [1, sum(counts)], "counts": counts}, 1, sum(counts))["counts"].decode()
+    assert R.unpack_reference(packed) == counts
+
+
 def test_long_runs_unpack():
     mask = np.zeros((3000, 4000), dtype=bool)
     mask[5:2900, 100:3990] = True
@@ -91,7 +106,7 @@ def test_overlap_union_and_crowds():
 
 @given(seeds)
 def test_damaged_strings_are_found_among_many(seed):
-    """One look at all strings and one at each agree on which hold runs of the picture's size."""
+    """One look at all strings and one at each agree on which hold runs of the image's size."""
     rng = np.random.default_rng(seed)
     height, width = (int(side) for side in rng.integers(1, 40, 2))
     strings = []
@@ -116,7 +131,7 @@ def test_damaged_strings_are_found_among_many(seed):
 
     if all(map(whole, strings)):
         areas = [R.area({"size": [height, width], "counts": text}) for text in strings]
-        assert R.packed_areas(strings, height * width).tolist() == areas
+        assert R.packed_areas(strings, height * width).tolist() == areas == R.packed_areas_reference(strings)
     else:
         with pytest.raises(ValueError, match="damaged"):
             R.packed_areas(strings, height * width)

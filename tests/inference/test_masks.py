@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglab.config import PredictConfig, ValidateConfig
 from seglab.data.mask_targets import hard_masks, soft_masks
 from seglab.errors import SeglabError
-from seglab.evaluation.validate import ValidateConfig
 from seglab.geometry.letterbox import letterbox, smallest_letterbox
 from seglab.inference.masks import INSET, assemble, interpolation, windows
-from seglab.inference.predictor import PredictConfig
-from seglab.inference.suppress import Detections
+from seglab.inference.nms import Detections
 
 
 def detections_of(boxes: torch.Tensor, coefficients: torch.Tensor) -> Detections:
@@ -124,9 +123,9 @@ def test_an_object_at_the_border_of_the_image_keeps_its_first_pixels():
 
 
 def test_other_targets_are_refused():
-    with pytest.raises(SeglabError, match="mask_targets is 'firm': choose one of soft, hard"):
+    with pytest.raises(SeglabError, match="mask_targets='firm' must be one of 'soft', 'hard'"):
         PredictConfig(mask_targets="firm")
-    with pytest.raises(SeglabError, match="mask_targets is 'firm'"):
+    with pytest.raises(SeglabError, match="mask_targets='firm'"):
         ValidateConfig(mask_targets="firm")
 
 
@@ -153,8 +152,10 @@ def test_a_disc_comes_back_where_it_was():
     ((x0, y0, crop),) = assemble(prototypes, detections_of(torch.tensor([[0.0, 0, 640, 480]]), one), frame)
     assert (x0, y0, crop.shape) == (0, 0, (1500, 2000))
     scale = 2000 / 640
-    truth = np.hypot(*np.meshgrid((np.arange(2000) + 0.5) / scale - 200, (np.arange(1500) + 0.5) / scale - 150)) < 50
-    assert (crop & truth).sum() / (crop | truth).sum() > 0.995
+    ground_truth = (
+        np.hypot(*np.meshgrid((np.arange(2000) + 0.5) / scale - 200, (np.arange(1500) + 0.5) / scale - 150)) < 50
+    )
+    assert (crop & ground_truth).sum() / (crop | ground_truth).sum() > 0.995
     rows, columns = np.nonzero(crop)
     assert rows.mean() + 0.5 == pytest.approx(150 * scale, abs=0.05)
     assert columns.mean() + 0.5 == pytest.approx(200 * scale, abs=0.05)

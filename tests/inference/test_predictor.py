@@ -1,4 +1,4 @@
-"""From pictures to results with a network whose answer is known: it finds the white disc on black."""
+"""From images to results with a network whose answer is known: it finds the white disc on black."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from seglab.config import PredictConfig
 from seglab.errors import SeglabError
-from seglab.inference.predictor import PredictConfig, fit, predict, to_tensor
+from seglab.inference.predictor import fit, predict, to_tensor
 
 NAMES = {0: "disc", 1: "other"}
 
@@ -47,14 +48,14 @@ def test_finds_the_disc_in_the_pictures_own_frame(shape, rect):
     x, y, radius = 0.6 * width, 0.4 * height, 0.3 * min(shape)
     image = disc(height, width, x, y, radius)
     (result,) = predict(forward, image, PredictConfig(rect=rect, conf=0.85), NAMES)
-    tolerance = max(width, height) / 640 + 0.6  # one letterbox pixel, and half of the picture's own
+    tolerance = max(width, height) / 640 + 0.6  # one letterbox pixel, and half of the image's own
     assert result.boxes.xyxy[0].tolist() == pytest.approx(
         [x - radius, y - radius, x + radius, y + radius], abs=tolerance
     )
     assert result.boxes.cls.tolist() == [0] and result.boxes.conf.tolist() == pytest.approx([0.9])
-    found, truth = result.masks.data[0].numpy().astype(bool), image[..., 0] > 0
+    found, ground_truth = result.masks.data[0].numpy().astype(bool), image[..., 0] > 0
     assert found.shape == shape
-    assert (found & truth).sum() / (found | truth).sum() > 0.96
+    assert (found & ground_truth).sum() / (found | ground_truth).sum() > 0.96
     assert set(result.speed) == {"preprocess", "inference", "postprocess"} and min(result.speed.values()) >= 0
 
 
@@ -85,9 +86,9 @@ def test_shapes_given_to_the_network():
 def test_pictures_of_many_shapes_share_a_batch():
     images = [disc(100, 200, 80, 50, 30), disc(200, 120, 60, 90, 40)]
     for result, image in zip(predict(forward, images, PredictConfig(imgsz=320, batch=2), NAMES), images):
-        found, truth = result.masks.data[0].numpy().astype(bool), image[..., 0] > 0
+        found, ground_truth = result.masks.data[0].numpy().astype(bool), image[..., 0] > 0
         assert found.shape == image.shape[:2]
-        assert (found & truth).sum() / (found | truth).sum() > 0.96
+        assert (found & ground_truth).sum() / (found | ground_truth).sum() > 0.96
 
 
 def test_nothing_found_and_filters():

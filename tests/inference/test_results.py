@@ -113,7 +113,9 @@ def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
     masks_only = results.plot(boxes=False, line_width=1)
     assert (masks_only[:, :3] == results.orig_img[:, :3]).all()
     assert (results.plot(labels=False) != results.plot(conf=False)).any()
-    with pytest.raises(SeglabError, match="no argument 'font_size': it takes boxes, conf, labels, line_width, masks"):
+    with pytest.raises(
+        SeglabError, match="no argument 'font_size': valid names are boxes, conf, labels, line_width, masks"
+    ):
         results.plot(font_size=3)
 
     written = results.save(tmp_path / "deep" / "out.png")
@@ -135,7 +137,7 @@ def test_show_where_there_is_no_window(results, capsys):
 
 def test_a_place_that_cannot_be_written_to_is_an_error(results, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SeglabError, match="cannot write the picture"):
+    with pytest.raises(SeglabError, match="cannot write the image"):
         results.save(tmp_path / "file" / "a.jpg")
 
 
@@ -181,7 +183,7 @@ def test_coco(results, nothing):
     items = results.to_coco(42, category_ids=[7, 9])
     json.dumps(items)
     assert [item["category_id"] for item in items] == [7, 9, 9]
-    assert results.to_coco(42)[1]["category_id"] == 1 and nothing.to_coco(1) == []
+    assert results.to_coco(42)[1]["category_id"] == 3 and nothing.to_coco(1) == []
     assert items[1]["bbox"] == pytest.approx([40, 10, 30, 20]) and items[0]["image_id"] == 42
     for item, full in zip(items, results.masks.data.numpy()):
         assert np.array_equal(run_lengths.decode(item["segmentation"]), full)

@@ -25,12 +25,12 @@ COCO_LIKE = {number: f"class {number}" for number in range(80)}
 def test_changed_classes_keep_everything_but_the_last_layer(classes, first):
     known = init_network("n", 80, seed=1)
     names = {number: f"Class{number + first}" for number in range(classes)}
-    fresh, report = change_classes(known, COCO_LIKE, names, seed=0)
+    changed, report = change_classes(known, COCO_LIKE, names, seed=0)
     shared = {number: number + first for number in range(classes) if number + first < 80}
-    assert (fresh.classes, fresh.class_width) == (classes, 80) and report.rows == shared
-    assert len(report.loaded) == 555 and sorted(report.by_row) == sorted(score_layers(fresh))
+    assert (changed.classes, changed.class_width) == (classes, 80) and report.rows == shared
+    assert len(report.loaded) == 555 and sorted(report.by_row) == sorted(score_layers(changed))
     assert not (report.mismatched or report.missing or report.unused)
-    anew, before, after = init_network("n", classes, 0, 80).state_dict(), known.state_dict(), fresh.state_dict()
+    anew, before, after = init_network("n", classes, 0, 80).state_dict(), known.state_dict(), changed.state_dict()
     for name in report.loaded:
         assert torch.equal(after[name], before[name]), name
     for name in report.by_row:
@@ -45,10 +45,10 @@ def test_changed_classes_keep_everything_but_the_last_layer(classes, first):
 def test_classes_that_move_take_their_scores_along():
     """The same image has the same scores, each under its class's new number."""
     known = init_network("n", 3, seed=1)
-    fresh, _ = change_classes(known, {0: "cat", 1: "dog", 2: "traffic light"}, {0: "Traffic_Light", 1: "CAT"}, seed=0)
+    changed, _ = change_classes(known, {0: "cat", 1: "dog", 2: "traffic light"}, {0: "Traffic_Light", 1: "CAT"}, seed=0)
     image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        before, after = known(image), fresh(image)
+        before, after = known(image), changed(image)
     assert torch.equal(after.classes, before.classes[:, [2, 0]])
     assert torch.equal(after.boxes, before.boxes) and torch.equal(after.prototypes, before.prototypes)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from seglab.data.convert import convert_coco_labels
+from seglab.convert.conversion import convert_coco_labels
 
 pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
 
@@ -41,7 +41,7 @@ def test_every_mask_survives_here_and_not_all_do_there(datasets_folder, tmp_path
     for file in sorted((tmp_path / "json").glob("*.json")):
         content = json.loads(file.read_text())
         report = convert_coco_labels(file, tmp_path / file.stem)
-        assert report.objects == len(content["annotations"]) == report.objects_written + report.crowds
+        assert report.instances == len(content["annotations"]) == report.instances_written + report.crowds
         ours += best_ious(content, tmp_path / file.stem)
         theirs += best_ious(content, tmp_path / "peer" / "labels" / file.stem.removeprefix("instances_"))
     assert len(ours) == len(theirs) == 419 and min(ours) == 1.0

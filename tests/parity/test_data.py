@@ -10,17 +10,17 @@ pytest.importorskip("ultralytics")
 
 from PIL import Image
 
-from seglab.data.augment import AugmentConfig
-from seglab.data.catalogue import load_dataset
+from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.mask_targets import hard_masks
+from seglab.datasets.load import load_dataset
 
 SIZES = [(333, 500), (1000, 799), (300, 200), (100, 777), (480, 640), (640, 480), (427, 640), (512, 512)]
 
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
-    """Eight pictures of all shapes with a few large polygons, on disk."""
+    """Eight images of all shapes with a few large polygons, on disk."""
     root = tmp_path_factory.mktemp("parity") / "shelf"
     rng = np.random.default_rng(0)
     for folder in ("images/val", "labels/val"):

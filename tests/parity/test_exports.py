@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 
 pytest.importorskip("onnxruntime")
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
@@ -60,10 +60,10 @@ def assert_finds_the_same(path: Path) -> None:
     """
     scenes = [read_image(path)[..., ::-1].copy() for path in load_dataset("toybox8-seg").images("val")]
     ours = YOLO(path)
-    assert (ours.runtime.description.producer, ours.licence) == ("Ultralytics", "AGPL-3.0")
+    assert (ours.runtime.metadata.producer, ours.license) == ("Ultralytics", "AGPL-3.0")
     assert ours.names == YOLO("toybox-n").names
     others = peer.YOLO(path, task="segment")
-    size = list(ours.runtime.description.size)
+    size = list(ours.runtime.metadata.size)
     total, overlaps = 0, []
     for scene, found in zip(scenes, ours.predict(scenes)):
         (expected,) = others.predict(scene, imgsz=size, retina_masks=True, verbose=False)
@@ -85,9 +85,9 @@ def assert_finds_the_same(path: Path) -> None:
 @pytest.mark.parametrize("name", OPTIONS)
 def test_onnx_files_of_the_peer(name, theirs, tmp_path):
     path = exported(theirs, tmp_path, **OPTIONS[name])
-    description = YOLO(path).runtime.description
-    assert description.suppressed == ("nms" in name) and description.dynamic == ("dynamic" in name)
-    assert description.precision == ("fp16" if name == "half" else "fp32")
+    metadata = YOLO(path).runtime.metadata
+    assert metadata.has_nms == ("nms" in name) and metadata.dynamic == ("dynamic" in name)
+    assert metadata.precision == ("fp16" if name == "half" else "fp32")
     assert_finds_the_same(path)
 
 

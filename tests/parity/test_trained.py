@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg, architecture_of
 
@@ -41,7 +41,7 @@ def peers_weights(tmp_path_factory):
 
 @torch.inference_mode()
 def assert_same_predictions(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
-    """Boxes, scores, coefficients and prototypes of random pictures agree within 1e-4 of the largest."""
+    """Boxes, scores, coefficients and prototypes of random images agree within 1e-4 of the largest."""
     images = torch.rand(2, 3, 96, 128, generator=torch.Generator().manual_seed(0))
     raw = ours.eval()(images)
     (expected, expected_prototypes), _ = theirs.float().eval()(images)

@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from seglab import YOLO
-from seglab.data.catalogue import embedded_folder, label_path, load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import Metrics, task_metrics
-from seglab.evaluation.yolo import average_precision, label_rows, quarter_detections, quarter_truth
+from seglab.evaluation.yolo import average_precision, quarter_detections, yolo_ground_truth
+from seglab.files import bundled_data_dir, label_path
+from seglab.formats.yolo import raw_rows
 from seglab.geometry.letterbox import Letterbox
-from seglab.inference.suppress import suppress
+from seglab.inference.nms import suppress
 from seglab.model.weights import load_weights
 
 peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
@@ -96,10 +98,10 @@ def test_the_same_predictions_give_the_same_figures(peers_run):
             image, (gain, pad) = Path(batch["im_file"][i]), batch["ratio_pad"][i]
             shape = tuple(batch["ori_shape"][i])
             resized = tuple(round(side * ratio) for side, ratio in zip(shape, gain))
-            truth = quarter_truth(label_rows(label_path(image)), Letterbox(shape, size, resized, pad[::-1]))
+            ground_truth = yolo_ground_truth(raw_rows(label_path(image)), Letterbox(shape, size, resized, pad[::-1]))
             detections = quarter_detections(batch["prototypes"][i], found, size)
             for accumulator in (box, seg):
-                accumulator.add(batch["im_file"][i], truth, detections)
+                accumulator.add(batch["im_file"][i], ground_truth, detections)
     ours = Metrics(
         task_metrics(box, average_precision), task_metrics(seg, average_precision), dict(theirs.names),
         np.zeros(80, int), np.zeros(80, int), 8,
@@ -118,8 +120,8 @@ def test_the_same_predictions_give_the_same_figures(peers_run):
 
 
 def test_the_course_weights_validate_to_the_figures_the_peer_prints(tmp_path):
-    """Everything apart, nothing shared but weights and pictures: loading, letterbox, network, suppression, figures."""
-    weights = embedded_folder() / "weights" / "toybox-n.safetensors"
+    """Everything apart, nothing shared but weights and images: loading, letterbox, network, suppression, figures."""
+    weights = bundled_data_dir() / "weights" / "toybox-n.safetensors"
     if not weights.is_file():
         pytest.skip("the course weights are not there")
     spec = load_dataset("toybox8-seg")

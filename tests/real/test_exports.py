@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.image import read_image
+from seglab.datasets.load import load_dataset
 from seglab.export.decode_numpy import preprocess
-from seglab.export.description import Description
-from seglab.export.runtime import load_runtime
+from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import load_runtime
 from seglab.geometry.boxes import xywh_to_xyxy
 
 from ..export.planted import assert_sound_passes_and_faults_do_not, reference_for
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
 @pytest.fixture(scope="module")
 def photos(shared_folder) -> list[np.ndarray]:
-    """Eight photographs, RGB."""
+    """Eight photos, RGB."""
     spec = load_dataset(shared_folder / "datasets" / "coco8-seg.yaml")
     return [read_image(path) for split in ("train", "val") for path in spec.images(split)]
 
@@ -169,9 +169,9 @@ def mask_overlap(mask: Tensor, sums: Tensor, box: Tensor, photo: np.ndarray) -> 
 def test_it_says_where_it_is_from(file, capsys):
     model = YOLO(file)
     _, version = FILES[file.name]
-    description = model.runtime.description
-    assert (description.producer, description.version, description.licence) == ("Ultralytics", version, "AGPL-3.0")
-    assert description.precision == "int8" and description.size == SIZE and model.licence == "AGPL-3.0"
+    metadata = model.runtime.metadata
+    assert (metadata.producer, metadata.version, metadata.license) == ("Ultralytics", version, "AGPL-3.0")
+    assert metadata.precision == "int8" and metadata.size == SIZE and model.license == "AGPL-3.0"
     assert len(model.names) == 80 and model.names[0] == "person" and model.names[79] == "toothbrush"
     model.info()
     assert f"exported by Ultralytics {version}, license AGPL-3.0" in capsys.readouterr().out
@@ -202,7 +202,7 @@ def test_it_validates(file, shared_folder):
 def test_exports_of_real_weights_pass_and_planted_faults_do_not(format, coco_weights, photos, tmp_path):
     """Their boxes round three to seven times more coarsely than those of the course weights."""
     model = YOLO(coco_weights)
-    path = written(format, model.network, Description(model.names, SIZE), tmp_path)
+    path = written(format, model.network, ModelMetadata(model.names, SIZE), tmp_path)
     reference = reference_for(model.network)
     assert_sound_passes_and_faults_do_not(reference, load_runtime(path).forward, photos[:2], SIZE)
 
@@ -212,4 +212,4 @@ def test_half_precision_of_real_weights_passes(coco_weights, shared_folder, tmp_
     model = YOLO(coco_weights)
     data = shared_folder / "datasets" / "coco8-seg.yaml"
     exported = YOLO(model.export(half=True, data=str(data), out=tmp_path / "half"))
-    assert all(row["ok"] for row in exported.runtime.description.parity.values())
+    assert all(row["ok"] for row in exported.runtime.metadata.parity.values())

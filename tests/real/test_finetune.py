@@ -11,8 +11,8 @@ import torch
 import yaml
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
-from seglab.data.convert import convert
+from seglab.convert import convert
+from seglab.datasets.load import load_dataset
 
 QUICK = {"imgsz": 320, "workers": 0, "plots": False, "device": "cpu"}
 

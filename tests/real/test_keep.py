@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from seglab import YOLO
-from seglab.data.convert import convert
+from seglab.convert import convert
 
 IMAGES, SIDE = 6, 256
 
@@ -61,7 +61,7 @@ def test_known_classes_are_kept_where_plain_fine_tuning_loses_them(
 ):
     start = mask_map(YOLO(coco_weights), photos)
     kept = learn(coco_weights, few_nuclei, tmp_path, "kept", keep=True)
-    assert "of coco8-seg are looked at again" in capsys.readouterr().out
+    assert "of coco8-seg are rehearsed" in capsys.readouterr().out
     assert len(kept.names) == 81 and kept.names[80] == "nucleus"
     nuclei = kept.val(str(few_nuclei), imgsz=SIDE, verbose=False, workers=0, device="cpu").seg
     assert nuclei.map > 0.1  # and the new class is learned

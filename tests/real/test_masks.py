@@ -12,10 +12,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from seglab import YOLO
-from seglab.data.catalogue import COCO_NAMES, load_dataset
+from seglab.class_names import COCO_NAMES
+from seglab.config import ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
-from seglab.evaluation.validate import ValidateConfig, native_instances, observe
+from seglab.datasets.load import load_dataset
+from seglab.evaluation.validate import evaluated_images, native_instances
 from seglab.inference import masks
 from seglab.model.weights import load_weights
 
@@ -33,7 +35,7 @@ def look(model: YOLO, specs: list) -> list:
     seen = []
     for spec, split in specs:
         dataset = SegmentationDataset(spec, split, 640, mask_targets=None, rect=True)
-        seen += observe(forward, build_loader(dataset, 1), dataset, config)
+        seen += evaluated_images(forward, build_loader(dataset, 1), dataset, config)
     return seen
 
 
@@ -49,8 +51,10 @@ def mask_ap(seen: list, targets: str) -> float:
     for number, one in enumerate(seen, 1):
         height, width = one.letterbox.image_size
         images.append({"id": number, "height": height, "width": width})
-        truth, found = native_instances(one._replace(mask_targets=targets), every_mask=True)
-        for category, area, box, mask, crowd in zip(truth.classes, truth.areas, truth.boxes, truth.masks, truth.crowds):
+        ground_truth, found = native_instances(one._replace(mask_targets=targets), every_mask=True)
+        for category, area, box, mask, crowd in zip(
+            ground_truth.classes, ground_truth.areas, ground_truth.boxes, ground_truth.masks, ground_truth.crowds
+        ):
             annotations.append({
                 "id": len(annotations) + 1, "image_id": number, "category_id": int(category), "area": float(area),
                 "bbox": box.tolist(), "segmentation": mask, "iscrowd": int(crowd),
@@ -62,10 +66,10 @@ def mask_ap(seen: list, targets: str) -> float:
         ]
     categories = [{"id": index, "name": name} for index, name in enumerate(COCO_NAMES)]
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = {"images": images, "annotations": annotations, "categories": categories}
-        truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(results), "segm")
+        ground_truth = COCO()
+        ground_truth.dataset = {"images": images, "annotations": annotations, "categories": categories}
+        ground_truth.createIndex()
+        evaluation = COCOeval(ground_truth, ground_truth.loadRes(results), "segm")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

@@ -1,4 +1,4 @@
-"""Assignment against a slow, literal reading of its definition, and the truths that follow from it."""
+"""Assignment against a slow, literal reading of its definition, and what follows from it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch import Tensor
 
 from seglab.geometry.boxes import complete_iou
 from seglab.model.head import anchor_points
-from seglab.training.assign import POINTS_PER_OBJECT, Assignment, assign
+from seglab.training.assign import POINTS_PER_INSTANCE, Assignment, assign, plain_assign
 
 HEIGHT, WIDTH, CLASSES = 96, 160, 3
 POINTS, STRIDES = anchor_points(HEIGHT, WIDTH)
 A = len(POINTS)
 
 
-def random_case(seed: int, images: int, objects: int, largest: float) -> tuple[Tensor, ...]:
-    """Predictions near the truth and objects of up to `largest` pixels, in the order `assign` takes them."""
+def random_case(seed: int, images: int, instances: int, largest: float) -> tuple[Tensor, ...]:
+    """Predictions near the ground truth and instances of up to `largest` pixels, in the order `assign` takes them."""
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
-    centre = uniform(objects, 2) * torch.tensor([WIDTH, HEIGHT])
-    side = 1 + uniform(objects, 2) * (largest - 1)
+    centre = uniform(instances, 2) * torch.tensor([WIDTH, HEIGHT])
+    side = 1 + uniform(instances, 2) * (largest - 1)
     boxes = torch.cat((centre - side / 2, centre + side / 2), dim=1)
-    image_index = (uniform(objects) * images).long().sort().values
-    classes = (uniform(objects) * CLASSES).long()
+    image_index = (uniform(instances) * images).long().sort().values
+    classes = (uniform(instances) * CLASSES).long()
     reach = uniform(images, A, 4) * 5 * STRIDES
     predicted = torch.cat((POINTS - reach[..., :2], POINTS + reach[..., 2:]), dim=-1)
     logits = torch.randn(images, CLASSES, A, generator=generator)
@@ -35,7 +35,7 @@ def random_case(seed: int, images: int, objects: int, largest: float) -> tuple[T
 
 
 def slow_assign(logits, predicted, points, classes, boxes, image_index) -> Assignment:
-    """One image, one object, one point at a time."""
+    """One image, one instance, one point at a time."""
     batch = len(logits)
     owner, scores = torch.full((batch, A), -1), torch.zeros(batch, A)
     for image in range(batch):
@@ -51,7 +51,7 @@ def slow_assign(logits, predicted, points, classes, boxes, image_index) -> Assig
             alignment[k] = logits[image, classes[row]].sigmoid() ** 0.5 * overlap[k] ** 6
         chosen = torch.zeros(len(rows), A, dtype=torch.bool)
         for k in range(len(rows)):
-            best = alignment[k].argsort(descending=True)[:POINTS_PER_OBJECT]
+            best = alignment[k].argsort(descending=True)[:POINTS_PER_INSTANCE]
             chosen[k, best] = alignment[k, best] > 0
         for anchor in range(A):
             if chosen[:, anchor].sum() > 1:
@@ -68,12 +68,13 @@ def slow_assign(logits, predicted, points, classes, boxes, image_index) -> Assig
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(0, 12), st.sampled_from([1.0, 12.0, 60.0, 150.0]))
-def test_equals_the_definition(seed, images, objects, largest):
-    case = random_case(seed, images, objects, largest)
-    found, expected = assign(*case), slow_assign(*case)
-    useful = found.scores > 1e-6  # points without any alignment teach nothing and may be chosen or not
-    assert torch.equal(found.object_index[useful], expected.object_index[useful])
-    torch.testing.assert_close(found.scores, expected.scores, atol=2e-5, rtol=1e-4)
+def test_equals_the_definition(seed, images, instances, largest):
+    case = random_case(seed, images, instances, largest)
+    expected = slow_assign(*case)
+    for found in (assign(*case), plain_assign(*case)):
+        useful = found.scores > 1e-6  # points without any alignment teach nothing and may be chosen or not
+        assert torch.equal(found.instance_index[useful], expected.instance_index[useful])
+        torch.testing.assert_close(found.scores, expected.scores, atol=2e-5, rtol=1e-4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -86,8 +87,8 @@ def test_batch_equals_its_images_one_by_one(seed):
         alone = assign(
             logits[image : image + 1], predicted[image : image + 1], points, classes[rows], boxes[rows], rows * 0
         )
-        expected = torch.where(alone.object_index >= 0, alone.object_index + (image_index < image).sum(), -1)
-        assert torch.equal(together.object_index[image], expected[0])
+        expected = torch.where(alone.instance_index >= 0, alone.instance_index + (image_index < image).sum(), -1)
+        assert torch.equal(together.instance_index[image], expected[0])
         torch.testing.assert_close(together.scores[image], alone.scores[0], atol=1e-7, rtol=1e-4)
 
 
@@ -97,8 +98,8 @@ def test_scores_are_the_best_overlap_at_most_and_only_at_points_inside(seed):
     case = random_case(seed, 2, 10, 80)
     _, predicted, points, _, boxes, image_index = case
     found = assign(*case)
-    image, anchor = (found.object_index >= 0).nonzero(as_tuple=True)
-    owner = found.object_index[image, anchor]
+    image, anchor = (found.instance_index >= 0).nonzero(as_tuple=True)
+    owner = found.instance_index[image, anchor]
     assert torch.equal(image_index[owner], image)
     overlap = complete_iou(boxes[owner], predicted[image, anchor]).clamp(min=0)
     for row in owner.unique():
@@ -110,10 +111,10 @@ def test_scores_are_the_best_overlap_at_most_and_only_at_points_inside(seed):
     widened = torch.maximum((boxes[owner, 2:] - boxes[owner, :2]) / 2, torch.tensor(8.0))
     offset = (points[anchor] - (boxes[owner, :2] + boxes[owner, 2:]) / 2).abs()
     assert (offset < widened)[useful].all()
-    assert (found.scores[found.object_index < 0] == 0).all()
+    assert (found.scores[found.instance_index < 0] == 0).all()
 
 
-def test_one_pixel_object_finds_points_of_two_strides():
+def test_one_pixel_instance_finds_points_of_two_strides():
     logits, predicted, points, *_ = random_case(0, 1, 0, 1)
     box = torch.tensor([[70.3, 40.2, 71.3, 41.2]])
     reach = 0.7 * STRIDES
@@ -121,7 +122,7 @@ def test_one_pixel_object_finds_points_of_two_strides():
     found = assign(logits, predicted, points, torch.tensor([1]), box, torch.tensor([0]))
     near = (points - (box[0, :2] + box[0, 2:]) / 2).abs().amax(dim=1) < 8
     assert near.sum() == 5  # four of stride 8 and one of stride 16
-    positive = found.object_index[0] == 0
+    positive = found.instance_index[0] == 0
     assert positive.any() and not positive[~near].any()
 
 
@@ -131,21 +132,22 @@ def test_contested_point_goes_to_the_larger_overlap():
     predicted = torch.tensor([900.0, 900.0, 910.0, 910.0]).repeat(1, A, 1)
     predicted[0, contested] = torch.tensor([28.0, 28.0, 68.0, 68.0])
     found = assign(torch.zeros(1, 1, A), predicted, POINTS, torch.tensor([0, 0]), boxes, torch.tensor([0, 0]))
-    assert found.object_index[0, contested] == 1
-    assert found.object_index[0].max() == 1 and (found.scores > 0).sum() == 1
+    assert found.instance_index[0, contested] == 1
+    assert found.instance_index[0].max() == 1 and (found.scores > 0).sum() == 1
 
 
 def test_nothing_to_learn():
     logits, predicted, points, classes, boxes, image_index = random_case(1, 2, 0, 10)
-    found = assign(logits, predicted, points, classes, boxes, image_index)
-    assert found.object_index.shape == found.scores.shape == (2, A)
-    assert (found.object_index == -1).all() and (found.scores == 0).all()
+    for function in (assign, plain_assign):
+        found = function(logits, predicted, points, classes, boxes, image_index)
+        assert found.instance_index.shape == found.scores.shape == (2, A)
+        assert (found.instance_index == -1).all() and (found.scores == 0).all()
 
 
 def test_diverged_predictions_are_survived_and_show():
     logits, predicted, points, classes, boxes, image_index = random_case(2, 2, 8, 60)
     found = assign(logits * torch.nan, predicted * torch.nan, points, classes, boxes, image_index)
-    assert found.object_index.max() < len(boxes)
+    assert found.instance_index.max() < len(boxes)
     assert found.scores.isnan().any()
 
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from seglab.errors import SeglabError
-from seglab.training.checkpoint import Progress, averaged, capture, read_state, restore, write_state
-from seglab.training.config import make_config
-from seglab.training.optim import make_optimizer, make_plan, update_average
+from seglab.training.arguments import make_config
+from seglab.training.checkpoint import Progress, capture, ema_state, read_state, restore, write_state
+from seglab.training.optim import make_optimizer, make_plan, update_ema
 
 
 def make_run(optimizer):
@@ -22,7 +22,7 @@ def step(network, average, optimizer, seed):
     optimizer.zero_grad()
     network(images).square().mean().backward()
     optimizer.step()
-    update_average(average, network, 0.7)
+    update_ema(average, network, 0.7)
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
@@ -54,7 +54,7 @@ def test_captured_tensors_do_not_change_with_the_run():
     copies = {name: tensor.clone() for name, tensor in before.items()}
     step(*run, 1)
     assert all(torch.equal(before[name], copies[name]) for name in copies)
-    assert set(averaged(before)) == set(run[1].state_dict())
+    assert set(ema_state(before)) == set(run[1].state_dict())
 
 
 def test_nothing_to_resume_is_said(tmp_path):

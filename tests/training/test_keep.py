@@ -14,15 +14,17 @@ import pytest
 import torch
 import yaml
 
-import seglab.training.record as record
+import seglab.training.checkpoint as checkpoint
 import seglab.training.trainer as trainer
 from seglab import YOLO
-from seglab.data.catalogue import embedded_folder, join_datasets, load_dataset
+from seglab.config import TrainConfig
+from seglab.datasets.join import join_datasets
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
+from seglab.files import bundled_data_dir
 from seglab.model.head import RawOutput
 from seglab.model.transfer import init_network, score_layers
 from seglab.model.weights import load_weights
-from seglab.training.config import TrainConfig
 from seglab.training.distributed import Process
 from seglab.training.keep import (
     OLD_GAIN,
@@ -88,11 +90,11 @@ def teacher_of(told: RawOutput, spec, known=KNOWN) -> Teacher:
     return Teacher(init_network("n", told.classes.shape[1], 0), Knowledge(known), spec, OLD)
 
 
-def write_yaml(path: Path, names) -> Path:
+def write_dataset_yaml(path: Path, names) -> Path:
     """A dataset of the eight embedded toybox images with other names, labels and all."""
     root = path.parent / path.stem
     for folder in ("images", "labels"):
-        shutil.copytree(embedded_folder() / "toybox8-seg" / folder, root / folder)
+        shutil.copytree(bundled_data_dir() / "toybox8-seg" / folder, root / folder)
     path.write_text(yaml.safe_dump({"path": str(root), "train": "images/train", "val": "images/val", "names": names}))
     return path
 
@@ -103,7 +105,7 @@ NEW_NAMES = ["mug", "donut", "brolly", "dial", "glider", "flask", "plantain", "s
 @pytest.fixture(scope="module")
 def new_data(tmp_path_factory) -> Path:
     """Scenes whose donuts are called as the weights know them, and nothing else is."""
-    return write_yaml(tmp_path_factory.mktemp("new") / "new.yaml", NEW_NAMES)
+    return write_dataset_yaml(tmp_path_factory.mktemp("new") / "new.yaml", NEW_NAMES)
 
 
 # --- the terms ---
@@ -174,13 +176,15 @@ def test_old_images_come_behind_the_new_ones(told):
     total, terms = teacher.loss(raw, told_second, targets, gains, new=1)
     labels, plain, taken = label_loss(first, targets, gains, SILENT)
     rehearsed = OLD_GAIN * rehearsal_loss(second, told_second, KNOWN, gains)
-    assert len(terms) == 4 + len(TERMS)
-    assert torch.equal(terms[:4], plain)
-    assert torch.allclose(terms[4:], rehearsed)
-    assert torch.allclose(total, labels + terms[4:].sum())
+    assert list(terms) == [*plain, *TERMS]
+    assert all(torch.equal(terms[name], plain[name]) for name in plain)
+    kept = torch.stack([terms[name] for name in TERMS])
+    assert torch.allclose(kept, rehearsed)
+    assert torch.allclose(total, labels + kept.sum())
 
     _, terms = teacher.loss(raw, told, targets, gains, new=1)  # a step in which the teacher looks at the new image too
-    assert torch.allclose(terms[4:], rehearsed + TURN * unlabelled_loss(first, told_first, taken, SILENT))
+    kept = torch.stack([terms[name] for name in TERMS])
+    assert torch.allclose(kept, rehearsed + TURN * unlabelled_loss(first, told_first, taken, SILENT))
 
 
 def test_the_teacher_looks_at_new_images_in_one_step_of_a_few(told):
@@ -295,7 +299,7 @@ def test_a_run_joins_names_and_says_what_it_does(new_data, tmp_path, capsys):
     start = YOLO("toybox-n")
     model = run(new_data, tmp_path, "run", batch=2, nbs=2)  # the first step is one of nothing
     said = capsys.readouterr().out
-    assert "4 images of toybox8-seg are looked at again" in said
+    assert "4 images of toybox8-seg are rehearsed" in said
     assert "10 of 19 classes known by name" in said and "new: mug, brolly" in said
     assert "forgets" not in said
     assert [model.names[number] for number in range(10)] == list(start.names.values())
@@ -317,14 +321,14 @@ def test_a_run_joins_names_and_says_what_it_does(new_data, tmp_path, capsys):
 
 def test_what_a_model_has_learned_in_several_runs_is_rehearsed(new_data, tmp_path, capsys):
     first = run(new_data, tmp_path, "first", epochs=1)
-    third = write_yaml(tmp_path / "third.yaml", [f"thing {number}" for number in range(10)])
+    third = write_dataset_yaml(tmp_path / "third.yaml", [f"thing {number}" for number in range(10)])
     capsys.readouterr()
     first.train(
         data=third, keep=True, imgsz=64, epochs=1, batch=4, workers=0, device="cpu", plots=False,
         project=str(tmp_path), name="second",
     )  # fmt: skip
     said = capsys.readouterr().out
-    assert "of toybox8-seg are looked at again" in said and "of new are looked at again" in said
+    assert "of toybox8-seg are rehearsed" in said and "of new are rehearsed" in said
     assert len(first.names) == 29
 
 
@@ -335,7 +339,7 @@ def test_batch_norm_statistics_stay(new_data, tmp_path):
 
 
 def test_a_cut_run_continues_bit_for_bit(new_data, tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
     whole = run(new_data, tmp_path, "whole", epochs=3, val=False)
     learn, epochs = trainer.train_one_epoch, []
 
@@ -361,7 +365,7 @@ def test_a_cut_run_continues_bit_for_bit(new_data, tmp_path, monkeypatch):
 
 def test_a_joined_run_resumes_with_its_data(new_data, tmp_path, monkeypatch):
     """Without keep too: data and class names are found again."""
-    monkeypatch.setattr(record, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
     data = ["toybox8-seg", str(new_data)]
     whole = run(data, tmp_path, "whole", keep=False, val=False)
     assert len(whole.names) == 19
@@ -432,7 +436,7 @@ def test_without_old_images_a_run_says_so(new_data, tmp_path, capsys):
     )  # fmt: skip
     said = capsys.readouterr().out
     assert (
-        "nothing of gone.yaml can be rehearsed" in said
+        "no images of gone.yaml can be rehearsed" in said
         and "stand in for them" in said
         and "data=[new.yaml, old.yaml]" in said
     )

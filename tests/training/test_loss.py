@@ -1,4 +1,4 @@
-"""Each loss term against its definition written out densely, and the whole on batches that are hard to normalise."""
+"""Each loss term against its definition written out plainly, and the whole on batches that are hard to normalise."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from seglab.training.loss import (
     class_loss,
     distribution_loss,
     mask_loss,
+    plain_mask_loss,
     segmentation_loss,
 )
 
@@ -31,17 +32,17 @@ POINTS, STRIDES = anchor_points(HEIGHT, WIDTH)
 def random_batch(seed: int, objects_per_image: list[int]) -> tuple[RawOutput, dict]:
     """Raw outputs that ask for gradients, and a batch with that many objects in each image."""
     generator = torch.Generator().manual_seed(seed)
-    images, objects = len(objects_per_image), sum(objects_per_image)
+    images, instances = len(objects_per_image), sum(objects_per_image)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator).requires_grad_()
 
-    corners = torch.rand(objects, 2, 2, generator=generator) * torch.tensor([WIDTH, HEIGHT])
+    corners = torch.rand(instances, 2, 2, generator=generator) * torch.tensor([WIDTH, HEIGHT])
     batch = {
-        "classes": torch.randint(CLASSES, (objects,), generator=generator),
+        "classes": torch.randint(CLASSES, (instances,), generator=generator),
         "boxes": torch.cat((corners.amin(dim=1), corners.amax(dim=1) + 1), dim=1),
         "image_index": torch.arange(images).repeat_interleave(torch.tensor(objects_per_image)),
-        "masks": torch.rand(objects, HEIGHT // 4, WIDTH // 4, generator=generator).half(),
+        "masks": torch.rand(instances, HEIGHT // 4, WIDTH // 4, generator=generator).half(),
     }
     raw = RawOutput(
         normal(images, 64, len(POINTS)),
@@ -52,35 +53,24 @@ def random_batch(seed: int, objects_per_image: list[int]) -> tuple[RawOutput, di
     return raw, batch
 
 
-def dense_mask_loss(prototypes, coefficients, masks, boxes, image_index, object_index) -> Tensor:
-    """mask_loss with (P, h, w) tensors."""
-    logits = torch.einsum("pk,pkhw->phw", coefficients, prototypes[image_index[object_index]])
-    left, top, right, bottom = (boxes[object_index] / 4).T[:, :, None, None]
-    y, x = (torch.arange(n) for n in logits.shape[1:])
-    inside = (x >= left) & (x < right) & (y[:, None] >= top) & (y[:, None] < bottom)  # (P, h, w)
-    entropy = F.binary_cross_entropy_with_logits(logits, masks[object_index].to(logits), reduction="none")
-    area = (right - left) * (bottom - top)
-    return (entropy * inside / area).sum()
-
-
-def mask_case(seed: int, objects: int, positives: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, ...]]:
+def mask_case(seed: int, instances: int, positives: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, ...]]:
     """(prototypes, coefficients) in float64 that ask for gradients, and the rest of mask_loss' arguments."""
-    raw, batch = random_batch(seed, [objects, 0, objects])
+    raw, batch = random_batch(seed, [instances, 0, instances])
     generator = torch.Generator().manual_seed(seed)
-    object_index = torch.randint(max(2 * objects, 1), (positives,), generator=generator)
+    instance = torch.randint(max(2 * instances, 1), (positives,), generator=generator)
     coefficients = torch.randn(positives, 32, generator=generator, dtype=torch.float64).requires_grad_()
     prototypes = raw.prototypes.detach().double().requires_grad_()
-    return (prototypes, coefficients), (batch["masks"], batch["boxes"].double(), batch["image_index"], object_index)
+    return (prototypes, coefficients), (batch["masks"], batch["boxes"].double(), batch["image_index"], instance)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 6), st.integers(0, 40), st.sampled_from([1, 100, 1 << 15]))
-def test_mask_loss_and_gradient_equal_the_dense_ones(seed, objects, positives, at_once):
-    leaves, rest = mask_case(seed, objects, positives)
+def test_mask_loss_and_gradient_equal_the_plain_ones(seed, instances, positives, at_once):
+    leaves, rest = mask_case(seed, instances, positives)
     with pytest.MonkeyPatch.context() as patch:  # however the windows are grouped
         patch.setattr(loss_module, "PIXELS_AT_ONCE", at_once)
         value = mask_loss(*leaves, *rest)
-    expected = dense_mask_loss(*leaves, *rest)
+    expected = plain_mask_loss(*leaves, *rest)
     torch.testing.assert_close(value, expected)
     for found, wanted in zip(torch.autograd.grad(3 * value, leaves), torch.autograd.grad(3 * expected, leaves)):
         torch.testing.assert_close(found, wanted)
@@ -88,18 +78,19 @@ def test_mask_loss_and_gradient_equal_the_dense_ones(seed, objects, positives, a
 
 @pytest.mark.parametrize("finer", [2, 4])
 def test_finer_masks_ask_for_what_prediction_will_enlarge(finer):
-    """mask_loss on finer masks equals the dense one on logits that are enlarged first, and so do its gradients."""
-    leaves, (masks, boxes, image_index, object_index) = mask_case(7, 3, 20)
+    """mask_loss on finer masks equals the plain one on logits that are enlarged first, and so do its gradients."""
+    leaves, (masks, boxes, image_index, instance) = mask_case(7, 3, 20)
     prototypes, coefficients = leaves
     masks = torch.rand(len(masks), finer * HEIGHT // 4, finer * WIDTH // 4, generator=torch.Generator().manual_seed(1))
-    value = mask_loss(prototypes, coefficients, masks, boxes, image_index, object_index)
-    logits = torch.einsum("pk,pkhw->phw", coefficients, prototypes[image_index[object_index]])
+    value = mask_loss(prototypes, coefficients, masks, boxes, image_index, instance)
+    logits = torch.einsum("pk,pkhw->phw", coefficients, prototypes[image_index[instance]])
     logits = F.interpolate(logits[None], size=masks.shape[1:], mode="bilinear", align_corners=False)[0]  # (P, nh, nw)
-    one_each = torch.arange(len(object_index))
-    identity = torch.eye(len(object_index), dtype=torch.float64)
-    expected = dense_mask_loss(
-        logits[None], identity, masks[object_index], finer * boxes[object_index], torch.zeros_like(one_each), one_each
+    one_each = torch.arange(len(instance))
+    identity = torch.eye(len(instance), dtype=torch.float64)
+    expected = plain_mask_loss(
+        logits[None], identity, masks[instance], finer * boxes[instance], torch.zeros_like(one_each), one_each
     )
+    torch.testing.assert_close(plain_mask_loss(*leaves, masks, boxes, image_index, instance), expected)
     torch.testing.assert_close(value, expected)
     for found, wanted in zip(torch.autograd.grad(value, leaves), torch.autograd.grad(expected, leaves)):
         torch.testing.assert_close(found, wanted)
@@ -114,11 +105,11 @@ def test_mask_loss_gradient_is_its_slope():
 
 
 def test_mask_loss_of_a_box_without_a_pixel_is_zero():
-    (prototypes, coefficients), (masks, boxes, image_index, object_index) = mask_case(1, 1, 3)
+    (prototypes, coefficients), (masks, boxes, image_index, instance) = mask_case(1, 1, 3)
     tiny = torch.tensor([[4.5, 4.5, 5.5, 5.5]]).double().expand_as(boxes)
     empty = torch.tensor([[8.0, 8.0, 8.0, 8.0]]).double().expand_as(boxes)
     for box in (tiny, empty):
-        assert mask_loss(prototypes, coefficients, masks, box, image_index, object_index) == 0
+        assert mask_loss(prototypes, coefficients, masks, box, image_index, instance) == 0
 
 
 def test_mask_loss_is_least_at_the_soft_target():
@@ -131,6 +122,21 @@ def test_mask_loss_is_least_at_the_soft_target():
     ]
     assert at[1] < min(at[0], at[2])
     torch.testing.assert_close(at[1], -(0.25 * torch.tensor(0.25).log() + 0.75 * torch.tensor(0.75).log()))
+
+
+def test_silent_classes_count_at_positives_only():
+    logits = torch.randn(2, CLASSES, 10, dtype=torch.float64)
+    image, classes, anchor = torch.tensor([0, 1]), torch.tensor([2, 0]), torch.tensor([3, 9])
+    scores = torch.tensor([0.9, 0.5], dtype=torch.float64)
+    counted = torch.ones_like(logits)
+    counted[:, 0] = 0  # the silent class
+    counted[image, 0, anchor] = 1
+    target = torch.zeros_like(logits)
+    target[image, classes, anchor] = scores
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    torch.testing.assert_close(
+        class_loss(logits, image, classes, anchor, scores, silent=torch.arange(CLASSES) == 0), (entropy * counted).sum()
+    )
 
 
 def test_class_loss_equals_the_dense_one():
@@ -172,23 +178,30 @@ def test_distances_beyond_the_last_bin_ask_for_the_last_bins():
     assert (gradient.view(4, 16).argmin(dim=1) == 15).all()
 
 
-@pytest.mark.parametrize("objects", [[0], [0, 0], [3, 0, 1], [12]])
-def test_total_is_finite_and_every_output_gets_a_gradient(objects):
-    raw, batch = random_batch(0, objects)
+@pytest.mark.parametrize("instances", [[0], [0, 0], [3, 0, 1], [12]])
+def test_total_is_finite_and_every_output_gets_a_gradient(instances):
+    raw, batch = random_batch(0, instances)
     total, terms = segmentation_loss(raw, batch, LossGains())
     total.backward()
-    assert terms.shape == (4,) and not terms.requires_grad
-    torch.testing.assert_close(total.detach(), terms.sum() * len(objects))
+    assert list(terms) == ["box", "seg", "cls", "dfl"]
+    assert all(value.shape == () and not value.requires_grad for value in terms.values())
+    torch.testing.assert_close(total.detach(), sum(terms.values()) * len(instances))
     assert all(tensor.grad is not None and tensor.grad.isfinite().all() for tensor in raw)
-    if not sum(objects):
-        assert terms[0] == terms[1] == terms[3] == 0 < terms[2]
+    if not sum(instances):
+        assert terms["box"] == terms["seg"] == terms["dfl"] == 0 < terms["cls"]
 
 
 def test_gains_weigh_their_terms():
     raw, batch = random_batch(1, [4, 2])
     one = segmentation_loss(raw, batch, LossGains(1, 1, 1))[1]
     weighted = segmentation_loss(raw, batch, LossGains(2, 3, 5))[1]
-    torch.testing.assert_close(weighted, one * torch.tensor([2.0, 2.0, 3.0, 5.0]))
+    for name, gain in {"box": 2.0, "seg": 2.0, "cls": 3.0, "dfl": 5.0}.items():
+        torch.testing.assert_close(weighted[name], one[name] * gain)
+    assert weighted.keys() == one.keys()
+
+
+def test_gains_are_taken_from_training_arguments():
+    assert LossGains.from_arguments({"box": 1.0, "dfl": 2.0, "epochs": 3}) == LossGains(box=1.0, dfl=2.0)
 
 
 def test_autocast_changes_nothing():
@@ -214,7 +227,8 @@ def test_a_better_prediction_costs_less_in_every_term():
     good = RawOutput(boxes, classes, torch.ones_like(raw.coefficients), torch.ones_like(raw.prototypes))
     decoded = boxes_from_distribution(boxes, POINTS, STRIDES)[0, inside]
     torch.testing.assert_close(decoded, batch["boxes"].expand_as(decoded), atol=0.5, rtol=0)
-    assert (segmentation_loss(good, batch, LossGains())[1] < before).all()
+    after = segmentation_loss(good, batch, LossGains())[1]
+    assert all(after[name] < before[name] for name in before)
 
 
 def test_masks_of_another_resolution_are_refused():
@@ -262,4 +276,5 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
     for k, tensor in enumerate(raw):
         averaged = torch.cat([gradients[k] for gradients, _ in results]) / 2  # what DistributedDataParallel does
         torch.testing.assert_close(averaged, tensor.grad)
-    torch.testing.assert_close((results[0][1] + results[1][1]) / 2, terms)
+    for name, value in terms.items():
+        torch.testing.assert_close((results[0][1][name] + results[1][1][name]) / 2, value)

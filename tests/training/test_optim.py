@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.optim import (
     apply_settings,
     average_decay,
@@ -17,7 +17,7 @@ from seglab.training.optim import (
     make_plan,
     settings_at,
     total_steps,
-    update_average,
+    update_ema,
 )
 
 
@@ -113,7 +113,7 @@ def test_average_follows_the_formula_and_takes_statistics_along():
         model[0].weight += 1
         model[1].running_mean += 1
         model[1].num_batches_tracked += 3
-    update_average(average, model, average_decay("ema", 500, 1000))
+    update_ema(average, model, average_decay("ema", 500, 1000))
     moved = 1 - 0.9999 * (1 - math.exp(-500 / 2000))
     assert torch.allclose(average[0].weight, start + moved)
     assert average[1].running_mean.item() == pytest.approx(moved)
@@ -126,7 +126,7 @@ def averaged(how: str, values: list[float]) -> float:
     torch.nn.init.constant_(average.weight, 100.0)
     for step, value in enumerate(values, start=1):
         torch.nn.init.constant_(model.weight, value)
-        update_average(average, model, average_decay(how, step, len(values)))
+        update_ema(average, model, average_decay(how, step, len(values)))
     return average.weight.item()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.recipes import RECIPES, Start, batch_for, choose, describe_scratch
 
 KNOWN, NEW = Start(known=3, new=0, scratch=False), Start(known=1, new=2, scratch=False)

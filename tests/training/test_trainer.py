@@ -1,4 +1,3 @@
-import copy
 import csv
 import functools
 import importlib.util
@@ -17,19 +16,17 @@ import pytest
 import torch
 import yaml
 
+import seglab.training.checkpoint as checkpoint
+import seglab.training.engine as engine
 import seglab.training.trainer as trainer
-from seglab.data.catalogue import load_dataset
-from seglab.data.dataset import SegmentationDataset
-from seglab.data.loader import build_loader
-from seglab.data.toybox.dataset import generate_dataset
+from seglab import YOLO
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
+from seglab.files import new_run_dir
 from seglab.model.weights import load_weights
-from seglab.model.yolo11 import YOLO11Seg, fuse
-from seglab.runs import choose_device, new_folder
+from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.arguments import make_config
 from seglab.training.checkpoint import read_state
-from seglab.training.config import make_config
-from seglab.training.loss import LossGains, segmentation_loss
-from seglab.training.optim import make_optimizer, make_plan
 from seglab.training.recipes import Start
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -38,12 +35,7 @@ worker = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(worker)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums run in another order on more threads
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")  # sums run in another order on more threads
 
 
 def start(arguments, **environment):
@@ -124,13 +116,13 @@ def test_a_killed_run_keeps_its_best_epoch_and_its_patience(tmp_path, capsys):
     arguments = {"epochs": 8, "batch": 2, "nbs": 2, "optimizer": "AdamW", "val": True, "patience": 3}
     arguments["project"] = str(tmp_path)
     whole, _ = worker.run(name="whole", validation=worker.planned(fitness), **arguments)
-    assert "no better epoch than 2 in 3" in capsys.readouterr().out and len(whole.history) == 5
+    assert "no improvement since epoch 2 (patience=3)" in capsys.readouterr().out and len(whole.history) == 5
     step = random.SystemRandom().randint(5, 8)  # in the third or fourth epoch
     killed = start({**arguments, "name": "cut", "fitness": fitness, "dies_at": ["step", step]})
     assert killed.wait() == -signal.SIGKILL
     resumed, _ = worker.run(resume=str(tmp_path / "cut"), validation=worker.planned(fitness), val=True)
     print(f"killed at batch {step}")
-    assert "no better epoch than 2 in 3" in capsys.readouterr().out
+    assert "no improvement since epoch 2 (patience=3)" in capsys.readouterr().out
     assert_same(whole.last, resumed.last)
     assert_same(whole.best, resumed.best)
     assert load_weights(resumed.best).metadata["epoch"] == 2
@@ -141,7 +133,7 @@ def test_a_killed_run_keeps_its_best_epoch_and_its_patience(tmp_path, capsys):
 def test_two_processes_train_as_one(tmp_path):
     """Statistics of batch normalisation, normalisers of the loss and gradients are those of the whole batch.
 
-    Sums run in another order, so bits differ: about as much as when the pictures of a batch change places (1e-3 of the
+    Sums run in another order, so bits differ: about as much as when the images of a batch change places (1e-3 of the
     way the weights went). Leaving out any of the three moves weights by more than a third of that way.
     """
     arguments = {"epochs": 2, "batch": 4, "nbs": 4, "optimizer": "SGD", "lr0": 1e-3, "warmup_epochs": 0}
@@ -190,52 +182,40 @@ def test_torchrun_makes_a_dataset_once_and_trains_on_it(tmp_path):
 
 def test_numbers_that_are_not_finite_lead_back_to_the_last_good_state(tmp_path, monkeypatch, capsys):
     arguments = {"epochs": 3, "batch": 4, "nbs": 4, "optimizer": "SGD", "warmup_epochs": 0, "project": str(tmp_path)}
-    loss, calls = trainer.segmentation_loss, []
+    loss, calls = engine.segmentation_loss, []
 
     def sometimes_nan(raw, batch, gains):
         calls.append(1)
         total, terms = loss(raw, batch, gains)
         return total * (float("nan") if len(calls) == 2 else 1.0), terms
 
-    monkeypatch.setattr(trainer, "segmentation_loss", sometimes_nan)
+    monkeypatch.setattr(engine, "segmentation_loss", sometimes_nan)
     result, model = worker.run(**arguments)
-    assert len(calls) == 4 and "epoch 2 was not finite" in capsys.readouterr().out
+    assert (
+        len(calls) == 4
+        and "non-finite loss in epoch 2: restarting it at half the learning rate" in capsys.readouterr().out
+    )
     rates = [row["lr/pg0"] for row in result.history]
     assert rates == pytest.approx([0.01, 0.01 * 0.67 / 2, 0.01 * 0.34 / 2])  # half, from the repeated epoch on
-    assert trainer.is_finite(model)
-    monkeypatch.setattr(trainer, "segmentation_loss", lambda *a: tuple(v * float("nan") for v in loss(*a)))
-    with pytest.raises(SeglabError, match="not finite even at 1/8"):
+    assert engine.is_finite(model)
+
+    def always_nan(*arguments):
+        total, terms = loss(*arguments)
+        return total * float("nan"), {name: value * float("nan") for name, value in terms.items()}
+
+    monkeypatch.setattr(engine, "segmentation_loss", always_nan)
+    with pytest.raises(SeglabError, match="non-finite loss in epoch 1, even at 1/8"):
         worker.run(**arguments)
 
 
-@pytest.mark.parametrize(
-    ("machine", "told", "units", "expected"),
-    [
-        ("x86_64", True, lambda: True, torch.bfloat16),
-        ("x86_64", True, lambda: False, None),  # emulated
-        ("AMD64", True, None, None),  # a PyTorch that does not tell
-        ("x86_64", False, lambda: True, None),
-        ("arm64", True, lambda: False, torch.bfloat16),
-        ("arm64", False, None, None),
-    ],
-)
-def test_bf16_is_for_processors_that_compute_in_it(monkeypatch, machine, told, units, expected):
-    monkeypatch.setattr(trainer.platform, "machine", lambda: machine)
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: told)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", units, raising=False)
-    assert trainer.autocast_dtype("bf16", torch.device("cpu")) == expected
-    assert trainer.autocast_dtype(True, torch.device("cpu")) is None
-
-
 def test_half_precision_scales_its_loss_and_continues_bit_for_bit(tmp_path, monkeypatch):
-    """fp16 is CUDA's, but processors compute in it too, so the scaled loss and what is kept of it are seen here."""
+    """fp16 is CUDA's, but CPUs compute in it too, so the scaled loss and what is kept of it are seen here."""
     monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: torch.float16)
     scaler = functools.partial(torch.amp.GradScaler, init_scale=2.0**10)  # too much here: first steps are skipped
     monkeypatch.setattr(torch.amp, "GradScaler", scaler)
     arguments = {"epochs": 3, "batch": 2, "nbs": 2, "warmup_epochs": 0, "val": True, "project": str(tmp_path)}
     whole, model = worker.run(name="whole", **arguments)
-    assert trainer.is_finite(model) and [row["epoch"] for row in whole.history] == [1, 2, 3]
+    assert engine.is_finite(model) and [row["epoch"] for row in whole.history] == [1, 2, 3]
     with pytest.raises(KeyboardInterrupt):
         worker.run(name="cut", validation=interrupted_in_epoch(2), **arguments)
     tensors, progress = read_state(tmp_path / "cut")
@@ -252,7 +232,7 @@ def test_a_run_begun_in_float32_goes_on_in_half_precision(tmp_path, monkeypatch)
         worker.run(validation=interrupted_in_epoch(2), **arguments)
     monkeypatch.setattr(trainer, "autocast_dtype", lambda amp, device: torch.float16)
     result, model = worker.run(resume=str(tmp_path / "train"), val=True)
-    assert [row["epoch"] for row in result.history] == [1, 2] and trainer.is_finite(model)
+    assert [row["epoch"] for row in result.history] == [1, 2] and engine.is_finite(model)
 
 
 def interrupted_in_epoch(number):
@@ -316,7 +296,7 @@ def test_the_start_stands_for_election(tmp_path, capsys):
     fitness = [0.4, 0.3, 0.3, 0.4]
     seen = []
     result, _ = worker.run(validation=lambda network: validation(network), **(arguments | {"epochs": 9, "patience": 2}))
-    assert len(result.history) == 3 and "no better epoch than the start in 2" in capsys.readouterr().out
+    assert len(result.history) == 3 and "no improvement since the start (patience=2)" in capsys.readouterr().out
 
 
 def test_a_killed_fine_tuning_keeps_its_start(tmp_path):
@@ -329,6 +309,35 @@ def test_a_killed_fine_tuning_keeps_its_start(tmp_path):
     assert [row["epoch"] for row in result.history] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("epochs_before", [0, 1])
+def test_a_resumed_run_reads_the_masks_of_its_start_as_before(tmp_path, monkeypatch, epochs_before):
+    """Weights of soft targets are fine-tuned with hard ones, and no epoch is better: the result is the start, whose
+    masks are read as those of soft targets, whether the run was cut or not."""
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
+    learn, epochs = trainer.train_one_epoch, []
+
+    def cut(*arguments):
+        if len(epochs) == epochs_before:
+            raise KeyboardInterrupt
+        epochs.append(1)
+        return learn(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "train_one_epoch", cut)
+        YOLO("toybox-n").train(
+            data="toybox8-seg", imgsz=320, mask_targets="hard", epochs=epochs_before + 1, lr0=0.0, workers=0,
+            device="cpu", plots=False, project=str(tmp_path), name="cut",
+        )  # fmt: skip
+    model = YOLO(tmp_path / "cut/weights/last.safetensors")
+    metrics = model.train(resume=True)
+    with open(tmp_path / "cut/results.csv", newline="") as file:
+        read_as_soft, read_as_hard, *_ = (float(row["metrics/mAP50-95(M)"]) for row in csv.DictReader(file))
+    assert read_as_hard < read_as_soft  # the same weights, for the learning rate is 0
+    assert load_weights(tmp_path / "cut/weights/best.safetensors").metadata["epoch"] == 0
+    assert model.overrides["mask_targets"] == "soft"
+    assert metrics.seg.map == pytest.approx(read_as_soft, rel=1e-5)
+
+
 def test_frozen_statistics_stay_as_they_were(tmp_path):
     before = worker.new_model().state_dict()
     _, model = worker.run(epochs=1, freeze_bn=True, warmup_epochs=0, project=str(tmp_path))
@@ -338,59 +347,6 @@ def test_frozen_statistics_stay_as_they_were(tmp_path):
     assert (after["model.0.bn.weight"] != before["model.0.bn.weight"]).any()
 
 
-@pytest.mark.parametrize("ratio", [4, 2])
-def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(tmp_path, ratio):
-    spec = load_dataset(generate_dataset(tmp_path / "seven", 7, size=(96, 128), val=1))
-    model = worker.new_model()
-    dataset = SegmentationDataset(spec, "val", 128, rect=True, mask_ratio=ratio)
-    config = make_config(batch=7, imgsz=128, mask_ratio=ratio)
-    figures = trainer.make_validate(dataset, config, LossGains(), torch.device("cpu"))(model)[1]
-    terms = []
-    for batch in build_loader(dataset, 4):  # 4 and 3 pictures
-        with torch.no_grad():
-            terms.append(segmentation_loss(fuse(model)(batch["images"].float() / 255), batch, LossGains())[1])
-    expected = torch.stack(terms).mean(dim=0)
-    found = torch.tensor([figures[f"val/{term}_loss"] for term in ("box", "seg", "cls", "dfl")])
-    assert torch.allclose(found, expected, rtol=1e-4)
-
-
-def one_epoch(config, gains=LossGains()):  # noqa: B008
-    """(losses, updates) of an epoch of two batches, five updates done before, and the norm of each step's gradient."""
-    loader = build_loader(SegmentationDataset(load_dataset("toybox8-seg"), "train", 64), 2)
-    model = worker.new_model()
-    average = copy.deepcopy(model)
-    plan = make_plan(config, images=4, iterations=2, classes=10)
-    optimizer, norms = make_optimizer(model, plan), []
-
-    def note(optimizer, *_):
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        norms.append(torch.stack([gradient.norm() for gradient in gradients]).norm().item())
-
-    optimizer.register_step_pre_hook(note)
-    scaler = torch.amp.GradScaler("cpu", enabled=False)
-    result = trainer.train_one_epoch(model.train(), average, loader, optimizer, scaler, plan, 0, 5, gains, dtype=None)
-    return *result, norms
-
-
-def test_gradients_are_cut_to_a_norm_of_ten(monkeypatch):
-    config = make_config(batch=2, nbs=2, imgsz=64, warmup_epochs=0, lr0=1e-6)
-    _, _, small = one_epoch(config, LossGains(0.01, 0.01, 0.01))
-    _, _, cut = one_epoch(config, LossGains(100, 100, 100))
-    monkeypatch.setattr(trainer, "MAX_GRADIENT_NORM", float("inf"))
-    _, _, whole = one_epoch(config, LossGains(100, 100, 100))
-    assert len(small) == len(cut) == len(whole) == 2
-    assert max(small) < 9 and min(whole) > 11  # what needs no cutting, and what does
-    assert cut == pytest.approx([10, 10], rel=1e-3)
-    assert small == pytest.approx(one_epoch(config, LossGains(0.01, 0.01, 0.01))[2])  # left as they are
-
-
-@pytest.mark.parametrize("nbs, steps", [(2, 2), (4, 1), (64, 1)])
-def test_batches_accumulate_to_the_nominal_batch_and_an_epoch_ends_with_a_step(nbs, steps):
-    losses, updates, norms = one_epoch(make_config(batch=2, nbs=nbs, imgsz=64, warmup_epochs=0, lr0=1e-3))
-    assert updates - 5 == steps == len(norms)
-    assert losses.shape == (4,) and losses.isfinite().all()
-
-
 def test_frozen_layers_stay_as_they_were(tmp_path):
     before = worker.new_model().state_dict()
     arguments = {"epochs": 1, "freeze": 11, "warmup_epochs": 0, "save": False, "project": str(tmp_path)}
@@ -398,12 +354,6 @@ def test_frozen_layers_stay_as_they_were(tmp_path):
     changed = {int(name.split(".")[1]) for name, tensor in model.state_dict().items() if (tensor != before[name]).any()}
     assert changed == {13, 16, 17, 19, 20, 22, 23}  # the rest are frozen or have no weights
     assert [path.name for path in (result.folder / "weights").iterdir()] == ["best.safetensors"]
-
-
-@pytest.mark.parametrize("layers", [24, 99, [24], [-1], ["a"]])
-def test_layers_that_cannot_be_frozen_are_refused(layers):
-    with pytest.raises(SeglabError, match="layers 0 to 23"):
-        trainer.freeze(worker.new_model(), layers)
 
 
 def test_without_validation_images_nothing_is_made(tmp_path):
@@ -431,7 +381,7 @@ def test_strict_training_looks_at_both_splits_before_anything_is_made(tmp_path, 
     assert not (tmp_path / "runs").exists()
 
 
-def test_findings_that_the_table_leaves_out_are_listed_in_the_run(tmp_path, capsys):
+def test_issues_that_the_table_leaves_out_are_listed_in_the_run(tmp_path, capsys):
     data = shelf(tmp_path)
     for split, rows in (("train", 20), ("val", 1)):
         label = min((data.parent / "labels" / split).iterdir())
@@ -440,7 +390,7 @@ def test_findings_that_the_table_leaves_out_are_listed_in_the_run(tmp_path, caps
     result = trainer.train(worker.new_model(), load_dataset(data), config)
     listing = result.folder / "problems.csv"
     assert len(listing.read_text().splitlines()) == 1 + 21
-    assert f"all findings: {listing}" in capsys.readouterr().out
+    assert f"all issues: {listing}" in capsys.readouterr().out
 
 
 def test_a_run_names_its_data_for_any_working_folder(tmp_path, monkeypatch):
@@ -477,26 +427,11 @@ def test_a_model_for_other_classes_is_refused():
         trainer.train(YOLO11Seg("n", 80), load_dataset("toybox8-seg"), make_config(device="cpu"))
 
 
-def test_devices_are_named_as_users_do():
-    assert choose_device("cpu") == choose_device(torch.device("cpu")) == torch.device("cpu")
-    with pytest.raises(SeglabError, match="torchrun --nproc-per-node 2"):
-        choose_device("0,1")
-    for missing in ("cuda:99", "cuda:x", torch.device("cuda:99"), "meta", -1):
-        with pytest.raises(SeglabError, match="no such device"):
-            choose_device(missing)
-
-
-def test_an_apple_gpu_waits_to_be_asked(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert choose_device() == torch.device("cpu") and choose_device("mps") == torch.device("mps")
-
-
 def test_folders_count_up(tmp_path):
-    assert [new_folder("train", str(tmp_path)).name for _ in range(3)] == ["train", "train2", "train3"]
-    assert new_folder("train", str(tmp_path), "train2", exist_ok=True).name == "train2"
-    assert new_folder("train", str(tmp_path), "a/b") == tmp_path / "a/b"
+    assert [new_run_dir("train", str(tmp_path)).name for _ in range(3)] == ["train", "train2", "train3"]
+    assert new_run_dir("train", str(tmp_path), "train2", exist_ok=True).name == "train2"
+    assert new_run_dir("train", str(tmp_path), "a/b") == tmp_path / "a/b"
     (tmp_path / "file").write_text("")
     for project in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(SeglabError, match="give another place as project="):
-            new_folder("train", project)
+        with pytest.raises(SeglabError, match="choose another one with project="):
+            new_run_dir("train", project)

@@ -11,11 +11,12 @@ import sys
 
 import torch
 
-import seglab.training.record as record
+import seglab.training.checkpoint as checkpoint
+import seglab.training.engine as engine
 import seglab.training.trainer as trainer
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
-from seglab.training.config import make_config
+from seglab.training.arguments import make_config
 from seglab.training.recipes import SCRATCH
 
 
@@ -25,7 +26,7 @@ class Figures:
     fitness = 0.5
 
     def table(self) -> str:
-        return "no figures"
+        return "no metrics"
 
 
 def new_model() -> YOLO11Seg:
@@ -36,8 +37,8 @@ def new_model() -> YOLO11Seg:
 
 
 def run(validation=lambda model: (Figures(), {}), start=SCRATCH, **arguments):
-    """Train on the embedded pictures, writing every epoch."""
-    record.SECONDS_BETWEEN_SAVES = 0.0
+    """Train on the embedded images, writing every epoch."""
+    checkpoint.SECONDS_BETWEEN_SAVES = 0.0
     arguments = {"imgsz": 64, "workers": 0, "device": "cpu", "plots": False, "val": False} | arguments
     model = new_model()
     return trainer.train(model, load_dataset("toybox8-seg"), make_config(**arguments), validation, start=start), model
@@ -56,7 +57,7 @@ def planned(fitness: list[float], batches: int = 2):
 
 def die_at(event: str, count: int) -> None:
     """Replace what happens at `event` by something that kills this process without warning at the `count`-th time."""
-    module, name = {"step": (trainer, "segmentation_loss"), "sync": (os, "fsync")}[event]
+    module, name = {"step": (engine, "segmentation_loss"), "sync": (os, "fsync")}[event]
     original, seen = getattr(module, name), []
 
     def deadly(*arguments):

@@ -1,14 +1,15 @@
-"""One picture seen by the course weights, for all tests of the tools."""
+"""One image seen by the course weights, for all tests of the tools."""
 
 from __future__ import annotations
 
 import pytest
 
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.sample import Sample
-from seglab.widgets.scene import Scene, Seen, look, see
+from seglab.datasets.load import load_dataset
+from seglab.sample import Sample
+from seglab.widgets.explored_image import ExploredImage, predict_candidates
+from seglab.widgets.forward_pass import ForwardPass, run_network
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +23,10 @@ def sample() -> Sample:
 
 
 @pytest.fixture(scope="session")
-def seen(model, sample) -> Seen:
-    return see(model, sample)
+def forward_pass(model, sample) -> ForwardPass:
+    return run_network(model, sample)
 
 
 @pytest.fixture
-def scene(model, sample) -> Scene:
-    return look(model, sample)
+def explored(model, sample) -> ExploredImage:
+    return predict_candidates(model, sample)

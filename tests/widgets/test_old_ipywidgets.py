@@ -12,7 +12,7 @@ OLD = ("ipywidgets==7.7.1", "jupyterlab-widgets==1.1.1", "ipython-genutils==0.2.
 SCRIPT = """
 import ipywidgets
 from seglab import YOLO
-from seglab.data.catalogue import load_dataset
+from seglab.datasets.load import load_dataset
 from seglab.data.collate import collate
 from seglab.data.dataset import SegmentationDataset
 from seglab.widgets import assignment, distribution, explore, overlap_explorer, prototypes
@@ -28,12 +28,12 @@ for panel, control, value in (
     (overlap_explorer(model, sample), "overlap", 0.1),
     (assignment(model, batch), "point", 2),
 ):
-    before = panel.picture.value
+    before = panel.image.value
     panel[control].value = value
-    assert panel.picture.value != before and "seglab-panel" in panel.view._dom_classes
+    assert panel.image.value != before and "seglab-panel" in panel.view._dom_classes
     for widget in panel.controls.values():
         assert getattr(widget, "tooltip", None) or widget.description_tooltip
-    print(panel.what)
+    print(panel.title)
 """
 
 

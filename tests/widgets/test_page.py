@@ -10,7 +10,7 @@ import pytest
 
 from seglab.cli import main
 from seglab.geometry.raster import fill
-from seglab.widgets.page import LEVELS, explorer_page, outline_code, picture_data
+from seglab.widgets.page import MASK_THRESHOLDS, explorer_page, image_data, outline_code
 
 
 def rings_of(code: str) -> list[np.ndarray]:
@@ -37,28 +37,30 @@ def test_outlines_may_have_long_sides(side):
     assert np.array_equal(fill(rings_of(outline_code((0, 0, mask))), side, side), mask)
 
 
-def test_the_page_cuts_masks_as_the_scene_does(scene):
-    data = picture_data(scene, "a.jpg")
-    size = scene.image.shape[:2]
-    for place, level in enumerate(LEVELS):
-        for item, (x0, y0, mask) in zip(data["found"], scene.crops(range(len(data["found"])), level)):
+def test_the_page_cuts_masks_as_the_explorer_does(explored):
+    data = image_data(explored, "a.jpg")
+    size = explored.image.shape[:2]
+    for place, level in enumerate(MASK_THRESHOLDS):
+        for item, (x0, y0, mask) in zip(data["candidates"], explored.crops(range(len(data["candidates"])), level)):
             drawn = fill(rings_of(item["outlines"][place]), *size)
             assert np.array_equal(drawn[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]], mask)
             assert drawn.sum() == mask.sum()
 
 
-def test_true_boxes_go_around_the_true_objects(scene):
-    for item in picture_data(scene, "a.jpg")["truth"]:
+def test_true_boxes_go_around_the_true_objects(explored):
+    for item in image_data(explored, "a.jpg")["ground_truth"]:
         corners = np.concatenate(rings_of(item["outlines"][0]))
         assert item["box"] == [*corners.min(axis=0), *corners.max(axis=0)]
 
 
-def test_the_page_holds_every_candidate(scene):
-    data = picture_data(scene, "a.jpg")
-    assert len(data["found"]) == len(scene) and [item["score"] for item in data["found"]] == sorted(
-        (item["score"] for item in data["found"]), reverse=True
+def test_the_page_holds_every_candidate(explored):
+    data = image_data(explored, "a.jpg")
+    assert len(data["candidates"]) == len(explored) and [item["score"] for item in data["candidates"]] == sorted(
+        (item["score"] for item in data["candidates"]), reverse=True
     )
-    assert len(data["truth"]) == len(scene.truth) and data["jpeg"].startswith("data:image/jpeg;base64,")
+    assert len(data["ground_truth"]) == len(explored.ground_truth) and data["jpeg"].startswith(
+        "data:image/jpeg;base64,"
+    )
 
 
 def test_the_page_asks_for_nothing(model, tmp_path):
@@ -66,7 +68,7 @@ def test_the_page_asks_for_nothing(model, tmp_path):
     text = page.read_text(encoding="utf-8")
     assert "http://" not in text and "https://" not in text and "default-src 'none'" in text
     data = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.S)[1])
-    assert next(item["name"] for item in data["pictures"]) == "000016.jpg" and data["names"]["0"] == "cup"
+    assert next(item["name"] for item in data["images"]) == "000016.jpg" and data["names"]["0"] == "cup"
     assert len(text) < 2_000_000
 
 

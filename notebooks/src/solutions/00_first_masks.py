@@ -1,5 +1,5 @@
 # %% [markdown]
-# **1. Count things.** How many of each kind are on a picture, at a given confidence?
+# **1. Count objects.** How many objects of each class are in an image, at a given confidence?
 
 # %% [markdown] tags=["hint"]
 # `result.boxes.cls` has the class numbers, `result.boxes.conf` the scores, and `result.names` turns a number into a
@@ -8,11 +8,11 @@
 
 # %% tags=["solution"]
 def count(result, confidence):
-    """A Results and a confidence -> dict, name of each kind that is there -> how many score more than that."""
+    """A Results and a confidence -> dict, name of each class found -> number of objects with a higher score."""
     found = {}
-    for kind, score in zip(result.boxes.cls.tolist(), result.boxes.conf.tolist()):
+    for class_id, score in zip(result.boxes.cls.tolist(), result.boxes.conf.tolist()):
         if score > confidence:
-            found[result.names[int(kind)]] = found.get(result.names[int(kind)], 0) + 1
+            found[result.names[int(class_id)]] = found.get(result.names[int(class_id)], 0) + 1
     return found
 
 
@@ -25,22 +25,22 @@ else:
             kept = each[each.boxes.conf > level]
             assert sum(count(each, level).values()) == len(kept)
             for name, number in count(each, level).items():
-                assert number == sum(each.names[int(kind)] == name for kind in kept.boxes.cls) > 0
+                assert number == sum(each.names[int(class_id)] == name for class_id in kept.boxes.cls) > 0
     assert count(result, 1.0) == {}
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. How much is covered?** Which share of the picture lies under some object? Mind that masks overlap: adding up
-# their areas counts pixels twice.
+# **2. How much is covered?** What fraction of the image is covered by objects? Masks overlap, so adding up their areas
+# counts some pixels twice.
 
 # %% [markdown] tags=["hint"]
-# A pixel is covered when *any* of the masks has it: `masks.data` is (objects, height, width), so ask along the first
-# axis. Think of a picture on which nothing was found: its `masks` is None.
+# A pixel is covered when *any* of the masks has it: `masks.data` is (objects, height, width), so reduce the first axis.
+# Think of an image in which nothing was found: its `masks` is None.
 
 
 # %% tags=["solution"]
 def covered(result):
-    """A Results -> the share of its picture's pixels that belong to at least one object, 0 where there is none."""
+    """A Results -> the fraction of its image's pixels that belong to at least one object, 0 where there is none."""
     if result.masks is None:
         return 0.0
     return float((result.masks.data > 0).any(dim=0).float().mean())

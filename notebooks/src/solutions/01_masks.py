@@ -1,15 +1,15 @@
 # %% [markdown]
-# **1. Area without pixels.** From the run lengths of two masks of one size: how many pixels does the first have, and
-# how many lie in both? (Count the second as well, and you have their IoU.) Go through the runs, never making a
-# picture.
+# **1. Area without pixels.** From the run lengths of two masks of the same size: how many pixels does the first have,
+# and how many are in both? (Count the second as well, and you have their IoU.) Work on the runs, without making an
+# image.
 
 # %% [markdown] tags=["hint"]
-# Every second count is a run of ones. For the overlap, turn counts into places where runs begin and end
-# (`np.cumsum`), and take for each pair of runs `min(ends) - max(starts)`, where that is positive.
+# Every second count is a run of ones. For the overlap, turn counts into positions where runs begin and end
+# (`np.cumsum`), and for each pair of runs take `min(ends) - max(starts)`, where that is positive.
 
 # %% tags=["solution"]
 def area_and_overlap(a, b):
-    """Counts of two masks of one size -> (pixels of a, pixels in both)."""
+    """Counts of two masks of the same size -> (pixels of a, pixels in both)."""
     (from_a, to_a), (from_b, to_b) = (np.cumsum(counts)[: len(counts) // 2 * 2].reshape(-1, 2).T for counts in (a, b))
     both = np.minimum(to_a[:, None], to_b) - np.maximum(from_a[:, None], from_b)
     return int((to_a - from_a).sum()), int(both.clip(min=0).sum())
@@ -26,13 +26,13 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. The middle of an object** is rarely the middle of its box. Compute its centroid, the mean place of all that
-# belongs to it, from its rings, holes taken into account, without drawing it.
+# **2. The center of an object** is rarely the center of its box. Compute its centroid, the mean position of everything
+# that belongs to it, from its rings, including holes, without drawing it.
 
 # %% [markdown] tags=["hint"]
-# An edge from a to b makes a triangle with the origin: its centroid is `(a + b) / 3`, its signed area the edge's part
-# of the shoelace sum, `0.5 * (xa * yb - xb * ya)`. A ring's centroid is the mean of its triangles' centroids, weighted
-# by those areas. Add up over all rings: holes have negative area and subtract by themselves.
+# An edge from a to b forms a triangle with the origin: the triangle's centroid is `(a + b) / 3`, and its signed area is
+# the edge's term of the shoelace sum, `0.5 * (xa * yb - xb * ya)`. A ring's centroid is the mean of its triangles'
+# centroids, weighted by those areas. Add up over all rings: holes have negative area and subtract by themselves.
 
 
 # %% tags=["solution"]
@@ -54,7 +54,7 @@ if answer is ...:
 else:
     rows, columns = np.nonzero(fill([frame, window], 14, 16))
     assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), answer
-    rows, columns = np.nonzero(truths[0])
-    answer = centroid(mask_to_rings(truths[0]))
+    rows, columns = np.nonzero(ground_truths[0])
+    answer = centroid(mask_to_rings(ground_truths[0]))
     assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), "right for rectangles only"
     print("exercise 2 is right")

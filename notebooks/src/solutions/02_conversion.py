@@ -1,5 +1,5 @@
 # %% [markdown]
-# **1. What COCO wants to know.** A JSON annotation also has `bbox` (left, top, width, height) and `area` (pixels of
+# **1. The other fields of COCO.** A JSON annotation also has `bbox` (left, top, width, height) and `area` (pixels in
 # the mask). Compute both from one label row.
 
 # %% [markdown] tags=["hint"]
@@ -8,7 +8,7 @@
 
 # %% tags=["solution"]
 def coco_fields(row):
-    """A label row of our 80 x 60 picture -> (bbox as a list of four numbers, area in pixels)."""
+    """A label row of our 80 x 60 image -> (bbox as a list of four numbers, area in pixels)."""
     points = np.array(row.split()[1:], dtype=float).reshape(-1, 2) * (80, 60)
     return [*points.min(axis=0), *np.ptp(points, axis=0)], int(read_row(row).sum())
 
@@ -18,13 +18,13 @@ if coco_fields(labels[0]) is ...:
     print("exercise 1 is open")
 else:
     box, area = coco_fields(labels[0])
-    assert np.allclose(box, (6, 6, 32, 24), atol=0.01) and area == truth[0].sum(), (box, area)
-    assert coco_fields(labels[1])[1] == truth[1].sum()
+    assert np.allclose(box, (6, 6, 32, 24), atol=0.01) and area == ground_truth[0].sum(), (box, area)
+    assert coco_fields(labels[1])[1] == ground_truth[1].sum()
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. Find the seams.** Someone hands you label rows. Which of them hold several rings? Count the edges that are
-# walked in both directions.
+# **2. Find the seams.** You are given label rows. Which of them contain several rings? Count the edges that are
+# traversed in both directions.
 
 # %% [markdown] tags=["hint"]
 # Put every directed edge (from, to) of the closed polygon into a set, and look for each one's reverse.
@@ -32,7 +32,7 @@ else:
 
 # %% tags=["solution"]
 def count_seams(row):
-    """A label row -> how many edges its polygon walks there and back."""
+    """A label row -> how many edges its polygon traverses in both directions."""
     points = [tuple(pair) for pair in np.array(row.split()[1:], dtype=float).reshape(-1, 2).tolist()]
     edges = set(zip(points, points[1:] + points[:1]))
     return sum((b, a) in edges for a, b in edges) // 2

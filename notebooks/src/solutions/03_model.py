@@ -1,6 +1,6 @@
 # %% [markdown]
-# **1. Count without building.** How many parameters has a `C3k2` whose inner blocks are bottlenecks? Find a formula,
-# and check it on many sizes.
+# **1. Count without building.** How many parameters does a `C3k2` have if its inner blocks are bottlenecks? Find a
+# formula, and check it for several sizes.
 
 # %% [markdown] tags=["hint"]
 # A `Conv` has `c_in * c_out * kernel ** 2 + 2 * c_out`. Inside are `depth` bottlenecks on `hidden` channels, each
@@ -25,12 +25,12 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. Fold the normalisation away.** When the network no longer learns, batch normalisation is a fixed scale and
-# shift of each channel, so it can be folded into the convolution before it. That is why tools report two
-# parameter counts for one model, before and after folding.
+# **2. Fold the normalization away.** When the network no longer learns, batch normalization is a fixed scale and shift
+# of each channel, so it can be folded into the convolution before it. That is why tools report two parameter counts for
+# one model, before and after folding.
 
 # %% [markdown] tags=["hint"]
-# Normalisation does `(y - mean) / sqrt(var + eps) * weight + bias`. Write it as `y * scale + shift`; a convolution
+# Normalization computes `(y - mean) / sqrt(var + eps) * weight + bias`. Write it as `y * scale + shift`; a convolution
 # whose weights are scaled channel by channel, with `shift` as its bias, is the same function.
 
 

@@ -1,10 +1,10 @@
 # %% [markdown]
-# **1. The gradient of the distribution focal loss, without autograd.** For the logits of one side and a true distance,
-# write the loss's derivative by each logit.
+# **1. The gradient of the distribution focal loss, without autograd.** Given the logits of one side and a true
+# distance, write the derivative of the loss with respect to each logit.
 
 # %% [markdown] tags=["hint"]
-# The loss is a cross-entropy with two-bin targets, and cross-entropy after a softmax has the shortest gradient in the
-# book: what is, less what is asked.
+# The loss is a cross-entropy with two-bin targets, and cross-entropy after a softmax has the shortest gradient there
+# is: prediction minus target.
 
 # %% tags=["solution"]
 def focal_gradient(z, distance):
@@ -23,9 +23,9 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. The best the box can be.** A side can be at most 15 strides away. Given an anchor point, its stride and a true
-# box, what is the best IoU that this point can ever reach? (This is what decides that a stride-8 point cannot box a
-# picture-filling object.)
+# **2. The best possible box.** A side can be at most 15 strides away. Given an anchor point, its stride and a true box,
+# what is the best IoU that this point can ever reach? (This is why a stride-8 point cannot box an object that fills the
+# image.)
 
 # %% [markdown] tags=["hint"]
 # Clamp each of the four distances to 0 … 15 strides, build the box they make, and compare it with the true one.
@@ -33,7 +33,7 @@ else:
 
 # %% tags=["solution"]
 def best_reachable(point, stride, box):
-    """point (2,), stride, box (4,) xyxy, all in pixels -> the highest IoU with the box that this point can say."""
+    """point (2,), stride, box (4,) xyxy, all in pixels -> the highest IoU with the box that this point can reach."""
     distances = torch.cat((point - box[:2], box[2:] - point)).clamp(0, 15 * stride)
     reachable = torch.cat((point - distances[:2], point + distances[2:]))
     return box_iou(reachable[None], box[None])[0, 0]

@@ -1,19 +1,19 @@
 # %% [markdown]
-# **1. An older AP.** Until 2009 the PASCAL VOC challenge, and for years longer papers on its 2007 pictures, reported
-# another AP: the mean of the same envelope at only **eleven** recalls, 0, 0.1 … 1, and at IoU 0.5 alone. Write it. How far is it from COCO's on our
-# paper example?
+# **1. An older AP.** Until 2009 the PASCAL VOC challenge reported another AP, and papers on its 2007 images did so for
+# years after that: the mean of the same envelope at only **eleven** recalls, 0, 0.1 … 1, and at IoU 0.5 only. Write it.
+# How far is it from COCO's in our example on paper?
 
 # %% [markdown] tags=["hint"]
-# Everything but the list of recalls stays as in `average_precision`. Mind `recall >= wanted`: after `np.linspace(0, 1,
-# 11)`, 0.3 may be 0.30000000000000004, so leave it a little room, such as 1e-9.
+# Everything but the list of recalls stays as in `average_precision`. Mind `recall >= level`: in `np.linspace(0, 1,
+# 11)`, 0.3 may be 0.30000000000000004, so allow a small tolerance, such as 1e-9.
 
 
 # %% tags=["solution"]
-def voc_2007(right, objects):
-    """(D,) bool, the surest first, and the number of objects -> the mean envelope at eleven recalls."""
+def voc_2007(right, instances):
+    """(D,) bool, the highest-scoring first, and the number of objects -> the mean envelope at eleven recalls."""
     hits = right.cumsum()
-    precision, recall = hits / np.arange(1, len(hits) + 1), hits / objects
-    best = [precision[recall >= wanted - 1e-9].max(initial=0) for wanted in np.linspace(0, 1, 11)]
+    precision, recall = hits / np.arange(1, len(hits) + 1), hits / instances
+    best = [precision[recall >= level - 1e-9].max(initial=0) for level in np.linspace(0, 1, 11)]
     return np.mean(best)
 
 
@@ -27,19 +27,19 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. A confidence for a purpose.** F1 is a compromise for nobody in particular. Somebody who sorts scissors out of
-# toys wants at least a given *precision*, and as much recall as that allows. Find the confidence for one class.
+# **2. A confidence for a purpose.** F1 is a compromise that suits nobody in particular. Somebody who sorts scissors out
+# of toys needs at least a given *precision*, and as much recall as that allows. Find the confidence for one class.
 
 # %% [markdown] tags=["hint"]
-# A confidence between two scores shows the same detections as the upper of them. So only the scores themselves need
-# trying. Among those with enough precision, take the one with the highest recall; recall only rises down the list.
+# A threshold between two scores keeps the same detections as the higher of the two. So only the scores themselves need
+# to be tried. Among those with enough precision, take the one with the highest recall; recall only rises down the list.
 
 
 # %% tags=["solution"]
-def confidence_for(values, right, wanted):
+def confidence_for(values, right, min_precision):
     """Falling scores (D,), which are right (D,), a precision -> the lowest score that still reaches it, or None."""
     precision = right.cumsum() / np.arange(1, len(right) + 1)
-    good = np.flatnonzero(precision >= wanted)
+    good = np.flatnonzero(precision >= min_precision)
     return values[good[-1]] if len(good) else None
 
 
@@ -49,8 +49,8 @@ if answer is ...:
     print("exercise 2 is open")
 else:
     assert answer == 0.6 and confidence_for(scores, right, 0.9) == 0.9
-    assert confidence_for(scores[:2], right[1::-1], 0.9) is None  # the surest is wrong, the next one right
-    values, truly, _ = listed(7, 0.5)  # scissors
+    assert confidence_for(scores[:2], right[1::-1], 0.9) is None  # the highest-scoring is wrong, the next one right
+    values, truly, _ = ranked(7, 0.5)  # scissors
     enough = [value for value in values if truly[values >= value].mean() >= 0.5]
     assert confidence_for(values, truly, 0.5) == min(enough)
     print("exercise 2 is right")

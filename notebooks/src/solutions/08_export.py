@@ -1,15 +1,15 @@
 # %% [markdown]
-# **1. The least padding.** Write the letterbox that prediction with weights uses: the long side becomes `longest`, the
-# short side follows, and the canvas is rounded up to multiples of 32 on each side. Only its geometry is asked for.
+# **1. Minimal padding.** Write the letterbox that prediction with weights uses: the long side becomes `longest`, the
+# short side follows, and the canvas is rounded up to multiples of 32 on each side. Only its geometry is needed.
 
 # %% [markdown] tags=["hint"]
 # The scaled photo's sides are `round(side * ratio)` with `ratio = longest / max(height, width)`. Rounding up to 32:
-# `-(-side // 32) * 32`. What is left over goes half before and half behind, the odd pixel behind.
+# `-(-side // 32) * 32`. The padding goes half before and half after the image, the odd pixel after it.
 
 
 # %% tags=["solution"]
-def least_padding(height, width, longest):
-    """Sides of a photo, long side wanted -> (canvas height, canvas width), (first row, first column) of the photo."""
+def minimal_padding(height, width, longest):
+    """Photo sides, new long side -> (canvas height, canvas width), (first row, first column) of the photo."""
     ratio = longest / max(height, width)
     inner = [round(side * ratio) for side in (height, width)]
     outer = [-(-side // 32) * 32 for side in inner]
@@ -17,27 +17,28 @@ def least_padding(height, width, longest):
 
 
 # %% tags=["check"]
-if least_padding(480, 640, 320) is ...:
+if minimal_padding(480, 640, 320) is ...:
     print("exercise 1 is open")
 else:
     for sides in ((480, 640, 320), (480, 640, 640), (427, 640, 640), (1080, 1920, 640), (33, 1000, 320)):
         box = smallest_letterbox(sides[:2], sides[2])
-        assert least_padding(*sides) == (box.size, box.pad), sides
+        assert minimal_padding(*sides) == (box.size, box.pad), sides
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. A step of its own.** Round a tensor to eight bits so that scores survive: every row gets its own step. Then the
-# largest number of each row sets that row's step, and pixels no longer spoil probabilities. Runtimes do this for
-# *weights*; an output tensor usually has one step for all rows. Hence the library's way: leave the last layers in float.
+# **2. One step size per row.** Round a tensor to eight bits so that scores survive: every row gets its own step size.
+# Then the largest number of each row sets the step size of that row, and pixels no longer ruin probabilities. Runtimes
+# do this for *weights*; an output tensor usually has one step size for all rows. That is why the library leaves the
+# last layers in float.
 
 # %% [markdown] tags=["hint"]
-# `np.abs(rows).max(axis=1, keepdims=True) / 127` is a column of steps, one per row. A row of zeros would divide by zero:
-# give it any step.
+# `np.abs(rows).max(axis=1, keepdims=True) / 127` is a column of step sizes, one per row. A row of zeros would divide by
+# zero: give it any step size.
 
 
 # %% tags=["solution"]
 def eight_bits(rows):
-    """(R, A) floats -> whole numbers in -127..127 (R, A) as int8, and the step of each row (R, 1)."""
+    """(R, A) floats -> whole numbers in -127..127 (R, A) as int8, and the step size of each row (R, 1)."""
     step = np.abs(rows).max(axis=1, keepdims=True) / 127
     step[step == 0] = 1
     return np.round(rows / step).astype(np.int8), step
@@ -50,7 +51,9 @@ else:
     whole_numbers, step = eight_bits(predictions[0])
     again = whole_numbers * step
     assert whole_numbers.dtype == np.int8 and step.shape == (46, 1)
-    assert np.all(np.abs(again - predictions[0]) <= step / 2 + 1e-5), "no number may be off by more than half a step"
+    assert np.all(np.abs(again - predictions[0]) <= step / 2 + 1e-5), (
+        "no number may be off by more than half a step size"
+    )
     assert np.abs(again[4:14] - predictions[0, 4:14]).max() <= 0.004, "scores survive"
     assert np.isfinite(eight_bits(np.zeros((2, 3), np.float32))[0]).all()
     print("exercise 2 is right")

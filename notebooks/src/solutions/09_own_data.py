@@ -1,18 +1,18 @@
 # %% [markdown]
-# **1. A split that tears nothing apart.** Given each photo's group, choose photos for validation: whole groups only, at
-# least the share that is asked for, as few photos above it as the last group brings, and the same choice every time.
+# **1. A split that keeps groups together.** Given each photo's group, choose photos for validation: whole groups only,
+# at least the given fraction of photos, no more above it than the last group brings, and the same choice every time.
 
 # %% [markdown] tags=["hint"]
 # Put the groups in a random order (`np.random.default_rng(seed).permutation(np.unique(groups))`) and take groups from
-# it until enough photos are together. `np.isin` says which photos lie in the chosen ones.
+# it until there are enough photos. `np.isin` says which photos belong to the chosen groups.
 
 
 # %% tags=["solution"]
-def split_by_group(groups, share, seed=0):
-    """(N,) group of each photo, share in 0..1 -> (N,) bool, True for validation."""
+def split_by_group(groups, fraction, seed=0):
+    """(N,) group of each photo, fraction in 0..1 -> (N,) bool, True for validation."""
     chosen = []
     for group in np.random.default_rng(seed).permutation(np.unique(groups)):
-        if np.isin(groups, chosen).sum() >= share * len(groups):
+        if np.isin(groups, chosen).sum() >= fraction * len(groups):
             break
         chosen.append(group)
     return np.isin(groups, chosen)
@@ -23,28 +23,29 @@ if split_by_group(groups, 0.25) is ...:
     print("exercise 1 is open")
 else:
     rolls = np.random.default_rng(0).integers(0, 30, 200)
-    for each, share in ((groups, 0.25), (rolls, 0.2), (rolls, 0.5)):
-        inside = split_by_group(each, share)
-        assert not set(each[inside]) & set(each[~inside]), "a group is torn"
+    for each, fraction in ((groups, 0.25), (rolls, 0.2), (rolls, 0.5)):
+        inside = split_by_group(each, fraction)
+        assert not set(each[inside]) & set(each[~inside]), "a group is split"
         largest = max(Counter(each.tolist()).values())
-        assert share * len(each) <= inside.sum() < share * len(each) + largest, "too few or too many"
-        assert np.array_equal(inside, split_by_group(each, share)), "another choice every time"
+        assert fraction * len(each) <= inside.sum() < fraction * len(each) + largest, "too few or too many"
+        assert np.array_equal(inside, split_by_group(each, fraction)), "a different choice every time"
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. What to label next.** You have a thousand unlabelled photos and an evening. Rank them by how unsure the model is:
-# a detection's doubt is 1 at a score of one half and falls evenly to 0 at scores 0 and 1; a photo's doubt is the sum.
+# **2. What to label next.** You have a thousand unlabeled photos and an evening. Rank them by how uncertain the model
+# is: the uncertainty of a detection is 1 at a score of one half and falls linearly to 0 at scores 0 and 1; that of a
+# photo is the sum over its detections.
 
 # %% [markdown] tags=["hint"]
-# Doubt of a score s: `1 - abs(2 * s - 1)`. `np.argsort(-doubts, kind="stable")` ranks photos, first ones first among
-# equals.
+# The uncertainty of a score s is `1 - abs(2 * s - 1)`. `np.argsort(-uncertainties, kind="stable")` ranks photos and
+# keeps the order of equal ones.
 
 
 # %% tags=["solution"]
 def label_next(scores, count):
-    """One array of scores for each photo -> the numbers of the `count` photos to label first, most doubtful first."""
-    doubts = np.array([np.sum(1 - np.abs(2 * np.asarray(each) - 1)) for each in scores])
-    return np.argsort(-doubts, kind="stable")[:count].tolist()
+    """One array of scores for each photo -> the numbers of the `count` photos to label first, in order."""
+    uncertainties = np.array([np.sum(1 - np.abs(2 * np.asarray(each) - 1)) for each in scores])
+    return np.argsort(-uncertainties, kind="stable")[:count].tolist()
 
 
 # %% tags=["check"]
@@ -52,7 +53,7 @@ if label_next([[0.5]], 1) is ...:
     print("exercise 2 is open")
 else:
     assert label_next([[0.99, 0.98], [0.5], [], [0.4, 0.6, 0.9]], 3) == [3, 1, 0]
-    seen = [result.boxes.conf.numpy() for result in model.predict(list(held_back.images), conf=0.05)]
+    seen = [result.boxes.conf.numpy() for result in model.predict(list(held_out.images), conf=0.05)]
     ranked = label_next(seen, len(seen))
     assert sorted(ranked) == list(range(len(seen)))
     print("exercise 2 is right")

@@ -1,6 +1,6 @@
 # %% [markdown]
 # **1. The scale of the loss.** Start at 65,536. After `patience` finite steps in a row, double; after a step whose
-# gradient is not finite, halve, leave that step out, and begin counting anew.
+# gradient is not finite, halve, skip that step, and start counting again.
 
 # %% [markdown] tags=["hint"]
 # Two variables are enough: the scale, and how many finite steps there were since it last changed.
@@ -32,31 +32,32 @@ else:
         scaler.scale((weight * (1.0 if fine else float("inf"))).sum()).backward()
         scaler.step(optimizer), scaler.update(), optimizer.zero_grad()
         assert scaler.get_scale() == scale, "the scale differs from torch's"
-        assert (weight.item() != before) == taken, "a step was taken, or left out, other than torch does"
+        assert (weight.item() != before) == taken, "a step was taken or skipped where torch does the opposite"
         before = weight.item()
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. Statistics of unequal shares.** One process may have three pictures and another two. (Never in seglab's training:
-# the sampler fills the order up.) Join the statistics of any number of shares, each with its own count.
+# **2. Statistics of unequal parts.** One process may have three images and another two. (This never happens in seglab's
+# training: the sampler pads the order.) Combine the statistics of any number of parts, each with its own count.
 
 # %% [markdown] tags=["hint"]
-# The mean is the mean of means weighted by counts. The variance is the weighted mean of `variance + (mean - joint) ** 2`.
+# The mean is the mean of means weighted by counts. The variance is the weighted mean of `variance + (mean - joint) **
+# 2`.
 
 
 # %% tags=["solution"]
 def join_statistics(counts, means, variances):
-    """P shares: counts (P,), means (P, C), variances (P, C), not corrected -> mean (C,) and variance (C,) of all."""
+    """P parts: counts (P,), means (P, C), variances (P, C), not corrected -> mean (C,) and variance (C,) of all."""
     weights = (counts / counts.sum())[:, None]
     mean = (weights * means).sum(dim=0)
     return mean, (weights * (variances + (means - mean) ** 2)).sum(dim=0)
 
 
 # %% tags=["check"]
-shares = [activations[:1], activations[1:3], activations[3:]]
-counts = torch.tensor([float(share[:, 0].numel()) for share in shares])
-means = torch.stack([share.mean(dims) for share in shares])
-variances = torch.stack([share.var(dims, correction=0) for share in shares])
+parts = [activations[:1], activations[1:3], activations[3:]]
+counts = torch.tensor([float(part[:, 0].numel()) for part in parts])
+means = torch.stack([part.mean(dims) for part in parts])
+variances = torch.stack([part.var(dims, correction=0) for part in parts])
 answer = join_statistics(counts, means, variances)
 if answer is ...:
     print("exercise 2 is open")

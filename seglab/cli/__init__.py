@@ -1,0 +1,35 @@
+"""The command line: `seglab MODE key=value ...`, the verbs of `YOLO` and the tools around them.
+
+`seglab segment train data=coco8-seg model=yolo11n-seg.yaml epochs=100` and `seglab train segment ...` mean the same;
+`--strict` is short for `strict=True`. `seglab help train` lists all that train takes, with its defaults.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+
+from seglab.cli.modes import run
+from seglab.cli.parsing import parse
+from seglab.errors import SeglabError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line (by default this process's own) and return its exit status.
+
+    0: done; 1: a check that was asked for failed; 2: a wrong request; 130: interrupted.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, TextIOWrapper):  # a Windows console may lack letters of class names and paths
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        mode, options = parse(words)
+        return run(mode, options)
+    except (SeglabError, OSError) as error:
+        print(f"seglab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("seglab: interrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,217 @@
+"""What each mode of the command line does: a function a mode, over the library."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING
+from typing import Any
+
+from seglab.config import (
+    VERBS,
+    BenchmarkInput,
+    CheckInput,
+    ConvertInput,
+    DemoInput,
+    DoctorInput,
+    EvaluateInput,
+    ExploreInput,
+    ExportInput,
+    HelpInput,
+    NoInput,
+    PredictInput,
+    ToyboxInput,
+    TrainInput,
+    ValInput,
+    VerifyInput,
+    arguments_of,
+    refuse_unknown,
+)
+from seglab.errors import SeglabError
+
+# Every mode imports what it needs when it runs, so that `seglab help` does not wait for PyTorch.
+
+
+def run(mode: str, options: dict[str, Any]) -> int:
+    """Run a mode with its options by name and return the exit status.
+
+    Errors: SeglabError for an option that the mode does not know or that does not fit, and for one it needs and lacks.
+    """
+    verb = VERBS[mode]
+    own_class = verb.arguments[0]
+    arguments = arguments_of(own_class)
+    names = [about.name for about in arguments]
+    own = {name: value for name, value in options.items() if name in names}
+    rest = {name: value for name, value in options.items() if name not in names}
+    if len(verb.arguments) == 1:  # otherwise `YOLO` checks the rest
+        refuse_unknown(rest, names, mode)
+    for about in arguments:
+        if about.default is MISSING and own.get(about.name) is None:
+            raise SeglabError(f"{mode} needs {about.name}=: write `seglab {mode} {about.name}=... ...`")
+    return MODES[mode](own_class(**own), rest) or 0
+
+
+def train(given: TrainInput, options: dict[str, Any]) -> None:
+    from seglab.yolo import YOLO
+
+    model = YOLO(given.model or _first_weights(given, options))
+    model.train(data=given.data, pretrained=given.pretrained, **options)
+
+
+def _first_weights(given: TrainInput, options: dict[str, Any]) -> str:
+    """What a training without model= starts from: what `pretrained` or `resume` say, else the official weights.
+
+    Errors: SeglabError for an argument that does not fit, before anything is downloaded.
+    """
+    from seglab.compat.arguments import drop_unsupported
+    from seglab.training.arguments import make_config
+
+    make_config(**drop_unsupported("train", options))
+    if given.pretrained is False or isinstance(options.get("resume"), str):  # a resumed run brings its own weights
+        return "yolo11n-seg.yaml"
+    return given.pretrained if isinstance(given.pretrained, str) else "yolo11n-seg.pt"
+
+
+def val(given: ValInput, options: dict[str, Any]) -> None:
+    from seglab.yolo import YOLO
+
+    YOLO(given.model).val(given.data, device=given.device, **options)
+
+
+def predict(given: PredictInput, options: dict[str, Any]) -> None:
+    from seglab.yolo import YOLO
+
+    options = {**VERBS["predict"].defaults, **options, "device": given.device, "engine": given.engine}
+    for _ in YOLO(given.model).predict(given.source, stream=True, **options):
+        pass  # written as it comes; a stream never gathers in memory
+
+
+def export(given: ExportInput, options: dict[str, Any]) -> None:
+    from seglab.yolo import YOLO
+
+    YOLO(given.model).export(format=given.format, out=given.out, **options)
+
+
+def convert(given: ConvertInput, _: dict[str, Any]) -> int:
+    from seglab.convert import convert
+
+    report = convert(given.source, given.images, given.out, given.to, given.strict)
+    print(report)
+    return 0 if report.passed else 1
+
+
+def check(given: CheckInput, _: dict[str, Any]) -> None:
+    from seglab.diagnosis.check import check
+
+    print(check(given.data, given.out))
+
+
+def evaluate(given: EvaluateInput, _: dict[str, Any]) -> None:
+    from json import dumps
+
+    from seglab.evaluation.coco import evaluate_files
+
+    metrics = evaluate_files(given.gt, given.dt, given.iou_type)
+    if not given.json:
+        print(metrics)
+        return
+    print(dumps(metrics.stats))
+    for warning in metrics.warnings:  # standard output is JSON alone
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def doctor(given: DoctorInput, options: dict[str, Any]) -> int:
+    from seglab.yolo import YOLO
+
+    diagnosis = YOLO(given.model).doctor(given.data, device=given.device, **options)
+    print(diagnosis)
+    return 1 if diagnosis.root_cause and diagnosis.root_cause.state == "broken" else 0
+
+
+def verify(given: VerifyInput, _: dict[str, Any]) -> int:
+    from seglab.export.parity import verify
+    from seglab.export.registry import weights_beside
+    from seglab.yolo import YOLO
+
+    original = YOLO(given.model or weights_beside(given.file))
+    if original.network is None:
+        raise SeglabError(f"model={given.model} is an exported file too: give the weights that {given.file} came from")
+    return 0 if verify(given.file, original.network, original.names, given.data) else 1
+
+
+def benchmark(given: BenchmarkInput, _: dict[str, Any]) -> None:
+    from seglab.datasets.load import is_local
+    from seglab.export.benchmark import published_table
+    from seglab.yolo import YOLO
+
+    options = {"imgsz": given.imgsz, "formats": given.formats, "out": given.out}
+    options = {name: value for name, value in options.items() if value is not None}
+    if given.what is None:
+        YOLO(given.model).benchmark(given.data, **options)
+        return
+    refuse_unknown(options, ["data"], "benchmark table")
+    print(published_table(given.data or ("coco" if is_local("coco") else None)))
+
+
+def explore(given: ExploreInput, _: dict[str, Any]) -> None:
+    from seglab.widgets.page import explorer_page
+    from seglab.yolo import YOLO
+
+    out = "explorer.html" if isinstance(given.html, bool) else given.html
+    page = explorer_page(YOLO(given.model), given.source, out, given.imgsz, given.split)
+    print(f"Wrote {page}: open it in any browser")
+
+
+def toybox(given: ToyboxInput, _: dict[str, Any]) -> None:
+    from seglab.toybox.dataset import generate_dataset
+
+    print(f"Wrote {generate_dataset(given.out, given.count, given.seed, given.sides, given.val)}")
+
+
+def demo(given: DemoInput, _: dict[str, Any]) -> None:
+    from seglab.demo import demo
+
+    demo(given.out, given.epochs, given.imgsz)
+
+
+def checks(_: NoInput, __: dict[str, Any]) -> None:
+    from seglab.checks import print_checks
+
+    print_checks()
+
+
+def version(_: NoInput, __: dict[str, Any]) -> None:
+    from seglab.version import __version__
+
+    print(__version__)
+
+
+def show_help(given: HelpInput, _: dict[str, Any]) -> None:
+    from seglab.cli.help import describe_mode, overview
+
+    if given.mode is None:
+        print(overview())
+        return
+    refuse_unknown([given.mode], VERBS, "seglab", "mode")
+    print(describe_mode(given.mode))
+
+
+# Name of a mode -> what it does with its own arguments and the rest; gives the exit status, None for 0.
+MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
+    "train": train,
+    "val": val,
+    "predict": predict,
+    "export": export,
+    "convert": convert,
+    "check": check,
+    "evaluate": evaluate,
+    "doctor": doctor,
+    "verify": verify,
+    "benchmark": benchmark,
+    "explore": explore,
+    "toybox": toybox,
+    "demo": demo,
+    "checks": checks,
+    "version": version,
+    "help": show_help,
+}

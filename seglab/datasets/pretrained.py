@@ -1,0 +1,39 @@
+"""Pretrained weights by name: official ones are downloaded on first use, the course's come with seglab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seglab.datasets.downloads import ASSETS, fetch
+from seglab.errors import SeglabError
+from seglab.files import bundled_data_dir
+from seglab.model.weights import CHECKPOINT_SUFFIXES
+
+COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
+
+
+def find_weights(model: str | Path) -> Path:
+    """The file of weights by path, by official name (downloaded on first use) or by the name of the course weights.
+
+    A path that ends in .pt also finds our own .safetensors of that name, for scripts that say `best.pt`; the name of
+    official detection weights means those with masks, which hold the same layers.
+    Errors: SeglabError that lists the names there are.
+    """
+    path = Path(model)
+    if path.is_file() or path.suffix not in ("", *CHECKPOINT_SUFFIXES):
+        return path
+    if path.suffix:
+        own = path.with_suffix(".safetensors")
+        if own.is_file():
+            return own
+    if str(model).removesuffix(".pt") == COURSE_WEIGHTS:
+        return bundled_data_dir() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
+    official = [name.removesuffix(".pt") for name in ASSETS if name.endswith(".pt")]
+    if path.stem in official:
+        return fetch(f"{path.stem}.pt")
+    with_masks = f"{path.stem}-seg"
+    if with_masks in official:
+        print(f"{path.name} finds boxes only: using {with_masks}.pt, which has the same layers and finds masks")
+        return fetch(f"{with_masks}.pt")
+    known = ", ".join([COURSE_WEIGHTS, *official])
+    raise SeglabError(f"no model '{model}': give a file, or one of {known}")

@@ -1,0 +1,71 @@
+"""What a dataset is: which images each split has, where their labels are, and what the classes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seglab.errors import SeglabError
+from seglab.sample import Sample
+
+if TYPE_CHECKING:
+    from seglab.formats.format import LabelSource
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset, listed but not read.
+
+    splits: split name -> image files, sorted; names: class id (0 to n-1) -> name; yaml: the file that says so, its
+    path absolute like those of the images, since weights keep it to be validated from wherever they are used.
+    annotations: split -> COCO JSON. Where a split has one, its instances come from there (exact RLE masks and crowd
+    regions included); elsewhere they come from the YOLO label file of each image. crowds: split -> COCO JSON of the
+    crowd regions that label files cannot hold, kept for evaluation. faults: split -> why its images cannot be listed.
+    draw: (epoch, number) -> a training image, for training images that are no files but made when they are needed,
+    others in every epoch and all of one size; `splits` lists a name for each.
+    labels: where they are of a format other than YOLO and COCO; they answer for the images of every split.
+    parts: of a joined dataset those it is made of, with classes of their own, which `join_datasets` matches by name.
+    """
+
+    name: str
+    root: Path
+    splits: dict[str, tuple[Path, ...]]
+    names: dict[int, str]
+    yaml: Path | None = None
+    annotations: dict[str, Path] = field(default_factory=dict)
+    crowds: dict[str, Path] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    draw: Callable[[int, int], Sample] | None = None
+    parts: tuple[DatasetSpec, ...] = ()
+    labels: LabelSource | None = None
+
+    @property
+    def source(self) -> str | list[str]:
+        """What `load_dataset` finds it by again: a path or name, or a list of those of several that were joined."""
+        if not self.parts:
+            return str(self.yaml or self.root)
+        sources = [str(part.yaml or part.root) for part in self.parts]
+        return sources if len(sources) > 1 else sources[0]
+
+    def images(self, split: str) -> tuple[Path, ...]:
+        """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
+        if split in self.faults:
+            raise SeglabError(self.faults[split])
+        if not self.splits.get(split):
+            has = ", ".join(f"{name} ({len(paths)})" for name, paths in self.splits.items()) or "none"
+            raise SeglabError(
+                f"{_in_words(self.source)} has no images in its split '{split}'; its splits are: {has}; "
+                f"put images there, or name another folder for '{split}'"
+            )
+        return self.splits[split]
+
+
+def numbered_names(count: int) -> dict[int, str]:
+    """Names for classes that have none."""
+    return {class_id: f"class {class_id}" for class_id in range(count)}
+
+
+def _in_words(source: str | list[str]) -> str:
+    return source if isinstance(source, str) else " and ".join(source)

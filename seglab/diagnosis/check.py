@@ -1,0 +1,200 @@
+"""A look over a dataset before it costs a training run: `seglab check data=...`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seglab.data.augment import boxes_of
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.image import write_image
+from seglab.datasets.load import load_dataset
+from seglab.datasets.spec import DatasetSpec
+from seglab.drawing.overlays import draw_instances
+from seglab.drawing.plots import contact_sheet
+from seglab.errors import SeglabError
+from seglab.formats.issues import ROWS_SHOWN, Issue, issue_table, write_rest
+from seglab.geometry.polygons import ring_area
+from seglab.geometry.raster import fill
+from seglab.progress import with_progress
+from seglab.sample import SIZES, Sample, size_class
+from seglab.wording import pluralize
+
+MAX_DRAWN = 24  # images on the contact sheet
+MAX_DUPLICATES_SHOWN = 10  # pairs in the printed report
+
+
+@dataclass
+class SplitReport:
+    """What one split holds. instances: class id -> count; sizes: instances of each of SIZES."""
+
+    images: int = 0
+    unlabelled: int = 0
+    crowds: int = 0
+    instances: Counter[int] = field(default_factory=Counter)
+    sizes: list[int] = field(default_factory=lambda: [0] * len(SIZES))
+    shortest: int = 0  # sides of images, pixels
+    longest: int = 0
+
+
+class ImageFile(NamedTuple):
+    """An image of the dataset, its path relative to the dataset's folder."""
+
+    split: str
+    file: str
+
+
+class Duplicate(NamedTuple):
+    """Two files with the same pixels."""
+
+    split: str
+    file: str
+    other_split: str
+    other_file: str
+
+
+@dataclass
+class DatasetReport:
+    """What the check found; `print` shows it as tables."""
+
+    spec: DatasetSpec
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+    duplicates: list[Duplicate] = field(default_factory=list)
+    listing: Path | None = None  # a file of all issues, where they are too many for a table
+    sheet: Path | None = None  # the contact sheet
+
+    def __str__(self) -> str:
+        lines = [f"{self.spec.name}: {pluralize(len(self.spec.names), 'class')} in {self.spec.root}", ""]
+        lines += [*self._split_table(), "", *self._class_table()]
+        if self.duplicates:
+            lines += ["", *self._duplicate_lines()]
+        rows = ROWS_SHOWN if self.listing else inf
+        lines += ["", issue_table(self.issues, self.spec.root, rows=rows) or "no issues found"]
+        if self.listing:
+            lines.append(f"  all of them: {self.listing}")
+        if self.sheet:
+            lines.append(f"contact sheet: {self.sheet}")
+        return "\n".join(lines)
+
+    def _split_table(self) -> list[str]:
+        size_heads = "".join(f"{size:>8}" for size in SIZES)
+        lines = [
+            f"{'split':8}{'images':>8}{'unlabelled':>12}{'instances':>11}{size_heads}{'crowds':>8}  sides of images"
+        ]
+        for name, split in self.splits.items():
+            counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))
+            lines.append(
+                f"{name:8}{split.images:8}{split.unlabelled:12}{split.instances.total():11}{counts}"
+                f"  {split.shortest} to {split.longest} px"
+            )
+        return lines
+
+    def _class_table(self) -> list[str]:
+        """One line per class, the most frequent first."""
+        totals: Counter[int] = Counter()
+        for split in self.splits.values():
+            totals.update(split.instances)
+        present = [class_id for class_id in self.spec.names if totals[class_id]]
+        lines = [f"{'class':20}" + "".join(f"{name:>9}" for name in self.splits)]
+        for class_id in sorted(present, key=lambda class_id: -totals[class_id]):
+            counts = "".join(f"{split.instances[class_id]:9}" for split in self.splits.values())
+            lines.append(f"{self.spec.names[class_id]:20}{counts}")
+        if len(present) < len(self.spec.names):
+            lines.append(f"{pluralize(len(self.spec.names) - len(present), 'class')} without instances")
+        return lines
+
+    def _duplicate_lines(self) -> list[str]:
+        lines = [f"{pluralize(len(self.duplicates), 'pair')} of images with the same pixels:"]
+        for pair in self.duplicates[:MAX_DUPLICATES_SHOWN]:
+            lines.append(f"  {pair.split} {pair.file} = {pair.other_split} {pair.other_file}")
+        leaks = sum(pair.split != pair.other_split for pair in self.duplicates)
+        if leaks:
+            lines.append(f"  {leaks} of them across splits: validation would measure memorization")
+        return lines
+
+
+def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetReport:
+    """Read every image and label of every split, count, compare, and draw some.
+
+    out: folder of the contact sheet, and of a list of the issues if they are many; None for neither, and a report that
+    names every one. Errors: SeglabError when the dataset is not found.
+    """
+    spec = load_dataset(data)
+    report = DatasetReport(spec)
+    first_with_pixels: dict[bytes, ImageFile] = {}  # digest of an image's pixels -> where they were seen first
+    drawn: list[np.ndarray] = []
+    titles: list[str] = []
+
+    for name in (*spec.splits, *spec.faults):
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # its issues go into this report
+                dataset = SegmentationDataset(spec, name, 640)
+        except SeglabError as error:
+            report.splits[name] = SplitReport()
+            report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "found"))
+            continue
+        report.issues += dataset.problems
+        sides = [side for size in dataset.image_sizes for side in size]
+        split = SplitReport(len(dataset), shortest=min(sides), longest=max(sides))
+        report.splits[name] = split
+        draw_every = max(1, len(dataset) * len(spec.splits) // MAX_DRAWN)
+        for index in with_progress(range(len(dataset)), f"check {name}"):
+            try:
+                sample = dataset.sample(index)
+            except SeglabError as error:
+                report.issues.append(Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "found"))
+                continue
+            _count(split, sample)
+            here = ImageFile(name, _relative(dataset.images[index], spec.root))
+            first = first_with_pixels.setdefault(_digest(sample.image), here)
+            if first is not here:
+                report.duplicates.append(Duplicate(*first, *here))
+            if index % draw_every == 0 and len(drawn) < MAX_DRAWN:
+                drawn.append(_draw(sample, spec))
+                titles.append(f"{name} {dataset.images[index].name}")
+
+    report.issues = list(dict.fromkeys(report.issues))
+    if out is not None:
+        report.listing = write_rest(report.issues, Path(out) / f"{spec.name}-issues.csv")
+    if out is not None and drawn:
+        report.sheet = Path(out) / f"{spec.name}.jpg"
+        write_image(report.sheet, contact_sheet(drawn, titles))
+    return report
+
+
+def _digest(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+
+
+def _count(split: SplitReport, sample: Sample) -> None:
+    split.unlabelled += not sample.instances
+    for instance in sample.instances:
+        if instance.crowd:
+            split.crowds += 1
+            continue
+        split.instances[instance.class_id] += 1
+        split.sizes[size_class(sum(map(ring_area, instance.rings)))] += 1
+
+
+def _draw(sample: Sample, spec: DatasetSpec) -> np.ndarray:
+    size = sample.image.shape[:2]
+    return draw_instances(
+        sample.image,
+        [instance.class_id for instance in sample.instances],
+        boxes=boxes_of(sample.instances),
+        crops=[(0, 0, fill(instance.rings, *size)) for instance in sample.instances],
+        labels=[spec.names[instance.class_id] for instance in sample.instances],
+    )
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

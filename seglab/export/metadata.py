@@ -1,0 +1,153 @@
+"""What an exported file says about itself, in the file: enough to run it right without any other file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seglab.errors import SeglabError
+from seglab.export import foreign_metadata
+from seglab.files import staging_dir
+from seglab.model.head import STRIDES
+from seglab.model.yolo11 import YOLO11Seg
+from seglab.version import __version__
+
+PRODUCER = "seglab"
+NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
+KEY = "seglab"  # its value is JSON with everything that the keys common among YOLO tools have no place for
+OWN_FIELDS = ("dynamic", "precision", "weights", "mask_targets", "end_to_end", "parity", "version")  # which go there
+SIDECAR = "metadata.yaml"
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a file says about itself.
+
+    names: class id -> name; size: (height, width) it was exported at; batch: images per call.
+    dynamic: batch, height (a multiple of 32) and width (likewise) may differ from call to call.
+    precision: fp32, fp16 or int8.
+    license and weights: the terms of the weights, and which they are (see `fingerprint`).
+    mask_targets: soft or hard, what the weights were trained with, by which masks are cut to their boxes.
+    end_to_end: conf, iou, max_det and masks of an end-to-end file, empty for others.
+    parity: the table of the parity check once it has run: row name -> value, limit, ok.
+    producer and version: the tool that wrote the file.
+    has_nms: it gives detections after NMS, as files of other tools may, so that NMS has nothing left to do.
+    """
+
+    names: dict[int, str]
+    size: tuple[int, int] = (640, 640)
+    batch: int = 1
+    dynamic: bool = False
+    precision: str = "fp32"
+    license: str = "unknown"
+    weights: str = ""
+    mask_targets: str = "soft"
+    end_to_end: dict[str, Any] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    producer: str = PRODUCER
+    version: str = __version__
+    has_nms: bool = False
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another tool wrote the file."""
+        return self.producer != PRODUCER
+
+    @property
+    def origin(self) -> str:
+        """Who wrote the file and under what terms its weights are, in words."""
+        tool = f"{self.producer} {self.version}".rstrip()
+        return f"exported by {tool}, license {self.license}"
+
+    def to_strings(self) -> dict[str, str]:
+        """Text under the keys common among YOLO tools (values are JSON), and the rest as JSON under `seglab`."""
+        own = {"version": self.version, "normalisation": NORMALISATION}
+        own |= {name: getattr(self, name) for name in OWN_FIELDS}
+        return {
+            "names": json.dumps(self.names),
+            "stride": str(max(STRIDES)),
+            "task": "segment",
+            "imgsz": json.dumps(list(self.size)),
+            "batch": str(self.batch),
+            "channels": "3",
+            "license": self.license,
+            KEY: json.dumps(own),
+        }
+
+    @classmethod
+    def from_strings(cls, strings: dict[str, Any], source: str) -> ModelMetadata:
+        """The inverse of `to_strings`; also reads files of other YOLO tools (see `foreign_metadata`).
+
+        strings: values may be text or what the text stands for; source: named in errors.
+        Errors: SeglabError when class names or input size are missing or unreadable, or the task is another.
+        """
+        if not {"names", "imgsz"} <= strings.keys():
+            raise SeglabError(
+                f"{source} has no class names and input size (metadata 'names' and 'imgsz'): export it again with "
+                "seglab"
+            )
+        values = {key: foreign_metadata.read_value(value) for key, value in strings.items()}
+        task = values.get("task", "segment")
+        if task != "segment":
+            raise SeglabError(f"{source} is a '{task}' model, and seglab runs 'segment' models: choose another file")
+        try:
+            names = foreign_metadata.read_names(values["names"])
+            size = foreign_metadata.read_size(values["imgsz"])
+            batch = int(values.get("batch") or 1)
+            if KEY in strings:
+                own = {name: values[KEY][name] for name in OWN_FIELDS if name in values[KEY]}
+                own["license"] = str(strings.get("license", "unknown"))
+            else:
+                own = foreign_metadata.read_origin(values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SeglabError(f"{source} has damaged metadata ({error}): export it again") from None
+        return cls(names, size, batch, **own)
+
+
+KEYS = tuple(ModelMetadata({}).to_strings())
+
+
+def fingerprint(model: YOLO11Seg) -> str:
+    """SHA-256 over a network's weights, by which a file can tell what it was exported from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_sidecar(folder: Path, metadata: ModelMetadata) -> None:
+    """Put the metadata into the folder of a format whose own files have no place for it.
+
+    JSON in a .yaml file: the name other tools look for, and YAML is a superset of JSON.
+    """
+    (folder / SIDECAR).write_text(json.dumps(metadata.to_strings(), indent=1), encoding="utf-8")
+
+
+def read_sidecar(folder: Path) -> ModelMetadata:
+    """The inverse of `write_sidecar`; other tools' YAML is read too.
+
+    Errors: SeglabError when the metadata is missing or damaged.
+    """
+    try:
+        strings = foreign_metadata.read_metadata((folder / SIDECAR).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise SeglabError(f"{folder} has no readable {SIDECAR} with the model's metadata: export it again") from None
+    return ModelMetadata.from_strings(strings, str(folder))
+
+
+def write_into_archive(archive: Path, metadata: ModelMetadata) -> None:
+    """Replace the metadata among the extra files of an archive of PyTorch's; every other entry stays as it was."""
+    strings = metadata.to_strings()
+    with staging_dir(archive) as folder:
+        copy = folder / archive.name
+        with zipfile.ZipFile(archive) as old, zipfile.ZipFile(copy, "w") as new:
+            for entry in old.infolist():
+                parent, _, name = entry.filename.rpartition("/")
+                is_metadata = parent.endswith("/extra")
+                new.writestr(entry, strings[name] if is_metadata else old.read(entry))
+        copy.replace(archive)

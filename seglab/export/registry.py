@@ -1,0 +1,117 @@
+"""The list of export formats. To add one, write a module with the parts of `ExportFormat`, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from seglab.errors import SeglabError
+from seglab.export import coreml, executorch, litert, ncnn, onnx, openvino, pt2, tensorrt, torchscript
+from seglab.export.metadata import ModelMetadata
+from seglab.export.runtime import Runtime
+from seglab.model.yolo11 import YOLO11Seg
+
+
+class ExportFormat(Protocol):
+    """What the module of a format holds."""
+
+    @property
+    def SUFFIX(self) -> str:
+        """What is put after the model's name. A suffix without a dot names a folder."""
+
+    @property
+    def PRECISIONS(self) -> tuple[str, ...]:
+        """Those it can be written in: fp32, fp16, int8."""
+
+    @property
+    def DYNAMIC(self) -> bool:
+        """Whether a file can take any batch and size."""
+
+    def needs(self) -> dict[str, str]:
+        """The packages that write and run it: name to import -> what `pip install` takes."""
+
+    def runs_here(self) -> bool:
+        """Whether this machine can run the files, as far as system and hardware go."""
+
+    def write(self, model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
+        """Write a network with its metadata.
+
+        calibration: batches of letterboxed images (B, 3, H, W) float in 0..1, which set the ranges of int8.
+        """
+
+    def write_metadata(self, path: Path, metadata: ModelMetadata) -> None:
+        """Replace the metadata of a file that exists."""
+
+    def load(self, path: Path) -> Runtime:
+        """Open a file to run it. Errors: SeglabError when it is damaged or cannot run here."""
+
+
+# Name as in `format=` -> module.
+FORMATS: dict[str, ExportFormat] = {
+    "torchscript": torchscript,
+    "pt2": pt2,
+    "onnx": onnx,
+    "openvino": openvino,
+    "ncnn": ncnn,
+    "executorch": executorch,
+    "coreml": coreml,
+    "engine": tensorrt,
+    "litert": litert,
+}
+ALIASES = {"tensorrt": "engine", "tflite": "litert"}
+
+
+def find_format(name: str) -> tuple[str, ExportFormat]:
+    """Name and module of a format, by its name or an alias. Errors: SeglabError that lists the formats there are."""
+    name = ALIASES.get(name, name)
+    if name not in FORMATS:
+        raise SeglabError(
+            f"there is no export format '{name}': choose one of {', '.join(FORMATS)}; docs/export.md says how an ONNX "
+            "file becomes one of the others"
+        )
+    return name, FORMATS[name]
+
+
+def model_path(path: Path) -> Path:
+    """The exported model that `path` means: a file inside a format's folder stands for the folder."""
+    folder_suffixes = tuple(its.SUFFIX for its in FORMATS.values() if "." not in its.SUFFIX)
+    return path.parent if path.parent.name.endswith(folder_suffixes) else path
+
+
+def format_of(path: Path) -> ExportFormat | None:
+    """The format of an exported file, folder, or file inside such a folder, by the name; None for any other name."""
+    name = model_path(path).name
+    return next((its for its in FORMATS.values() if name.endswith(its.SUFFIX)), None)
+
+
+def weights_beside(exported: str | Path) -> Path:
+    """The weights that lie beside an exported file: same name, .safetensors.
+
+    Errors: SeglabError where there are none.
+    """
+    path = model_path(Path(exported))
+    found = format_of(path)
+    suffix = found.SUFFIX if found else path.suffix
+    weights = path.with_name(path.name.removesuffix(suffix) + ".safetensors")
+    if not weights.is_file():
+        raise SeglabError(f"no weights at {weights}: pass the weights {exported} was exported from as model=")
+    return weights
+
+
+def load_runtime(path: str | Path) -> Runtime:
+    """Open an exported file to run it, in the format that its name says.
+
+    Errors: FileNotFoundError; SeglabError for an unknown format, a missing package, a damaged file or one without
+    metadata.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no exported model at {path}: check the path")
+    found = format_of(path)
+    if found is None:
+        known = ", ".join(f"*{its.SUFFIX}" for its in FORMATS.values())
+        raise SeglabError(f"the name of {path} is not that of an exported model: seglab runs {known}")
+    return found.load(model_path(path))

@@ -1,0 +1,108 @@
+"""What is wrong in a dataset, and what was done about it: collected while reading, told once, in one table."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seglab.errors import SeglabError
+from seglab.wording import pluralize
+
+ROWS_SHOWN = 10  # of each type
+
+Fault = tuple[str, str]  # what is wrong, what was done about it
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One thing that is wrong, or worth knowing, in a dataset.
+
+    path and line (1-based, 0 for the whole file): where; message: what is wrong; action: what was done about it.
+    severity: "warning", or "note" for what is legal but worth knowing (an empty label file), at which strict reading
+    does not stop. lost: how many instances are left out because of it.
+    """
+
+    path: str
+    line: int
+    message: str
+    action: str
+    severity: str = "warning"
+    lost: int = 0
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    @property
+    def is_note(self) -> bool:
+        return self.severity == "note"
+
+    @property
+    def type(self) -> Fault:
+        """The message without its particulars, and the action: what issues of one type share."""
+        return self.message.split(":")[0], self.action
+
+
+def left_out(path: str, message: str, instances: int = 1) -> Issue:
+    """An issue that costs instances: they are not read, or not written."""
+    return Issue(path, 0, message, f"{pluralize(instances, 'instance')} left out", lost=instances)
+
+
+def merged_issue(path: str, line: int, faults: Sequence[Fault], used: bool) -> Issue:
+    """What is wrong with one row, which may be several things, in the order of reading.
+
+    used: something of the row is; else the last fault is why the row was left out, and comes first.
+    """
+    messages = [message for message, _ in faults]
+    actions = [action for _, action in faults]
+    if used:
+        return Issue(path, line, "; ".join(dict.fromkeys(messages)), ", ".join(dict.fromkeys(actions)))
+    return Issue(path, line, "; ".join(dict.fromkeys(reversed(messages))), actions[-1], lost=1)
+
+
+def raise_first(issues: Iterable[Issue]) -> None:
+    """Strict reading. Errors: SeglabError for the first issue that is more than a note."""
+    for issue in issues:
+        if not issue.is_note:
+            raise SeglabError(f"{issue.where}: {issue.message}; correct it, or read without strict=True")
+
+
+def issue_table(
+    issues: Iterable[Issue], root: str | Path = "", counts: Counter[Fault] | None = None, rows: float = ROWS_SHOWN
+) -> str:
+    """A printable table: how often each type of issue occurs, then where, file by file ("" when there is none).
+
+    Paths are shown relative to `root`. Of each type the first `rows` are shown, so that ten thousand of one cannot
+    hide a single one of another. counts: of each type, where `issues` has but the first ROWS_SHOWN + 1.
+    """
+    issues = list(issues)
+    counts = Counter(issue.type for issue in issues) if counts is None else counts
+    lines: list[str] = []
+    shown: Counter[Fault] = Counter()
+    for issue in issues:
+        shown[issue.type] += 1
+        if shown[issue.type] <= rows:
+            where = issue.where.removeprefix(f"{root}{os.sep}") if str(root) else issue.where
+            lines.append(f"  {where}  {issue.message} -> {issue.action}")
+        if shown[issue.type] == rows + 1:
+            message, action = issue.type
+            lines.append(f"  ... {counts[issue.type] - rows} more: {message} -> {action}")
+    total = sum(counts.values())
+    return "\n".join([f"{pluralize(total, 'issue')} in the data:", *lines]) if lines else ""
+
+
+def write_rest(issues: Sequence[Issue], path: Path) -> Path | None:
+    """Write all issues as CSV, if `issue_table` shows but the first of some type; None where it shows all."""
+    counts = Counter(issue.type for issue in issues)
+    if max(counts.values(), default=0) <= ROWS_SHOWN:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "line", "message", "action"))
+        writer.writerows((issue.path, issue.line or "", issue.message, issue.action) for issue in issues)
+    return path

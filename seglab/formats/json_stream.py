@@ -1,0 +1,87 @@
+"""A JSON file read piece by piece: a million annotations pass through a buffer of one megabyte."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from seglab.errors import SeglabError
+
+CHUNK = 1 << 20  # characters
+_GAP = re.compile(r"[\s,]*")
+_DECODE = json.JSONDecoder().raw_decode
+
+
+def stream_json(path: Path, progress: Callable[[int], object] = lambda characters: None) -> Iterator[tuple[str, Any]]:
+    """Yield (key, value) for every member of a JSON file's one object; of a list, (key, item) for every item.
+
+    No more than the piece at hand is in memory. progress is called with the characters read. Errors: SeglabError
+    naming file and character when the file is damaged, cut short, or holds no object.
+    """
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        reader = _Reader(path, file, progress)
+        reader.expect("{")
+        while (start := reader.next()) != "}":
+            key = reader.value() if start == '"' else reader.fail("a name in quotes")
+            reader.expect(":")
+            if reader.next() == "[":
+                reader.expect("[")
+                while reader.next() != "]":
+                    yield key, reader.value()
+                reader.expect("]")
+            else:
+                yield key, reader.value()
+
+
+class _Reader:
+    """A window on the text of a file, moved on by `value`, `next` and `expect`."""
+
+    def __init__(self, path: Path, file: TextIO, progress: Callable[[int], object]):
+        self.path, self.file, self.progress = path, file, progress
+        self.text, self.at, self.before = "", 0, 0  # `before`: characters of the file that the window has left
+
+    def next(self) -> str:
+        """The next character that is neither space nor comma, without passing it."""
+        while True:
+            self.at = _GAP.match(self.text, self.at).end()  # type: ignore[union-attr]  # it matches at least nothing
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self._more(CHUNK):
+                self.fail("more: the file is cut short")
+
+    def expect(self, character: str) -> None:
+        if self.next() != character:
+            self.fail(f"'{character}'")
+        self.at += 1
+
+    def value(self) -> Any:
+        """Decode the value that starts where `next` stopped, reading on as long as it is not whole."""
+        size = CHUNK
+        while True:
+            try:
+                value, end = _DECODE(self.text, self.at)
+                # A number at the window's edge may go on behind it: 1 of 1.5, or of 1e+16.
+                whole = end < len(self.text) and self.text[end] not in ".eE"
+            except ValueError:
+                whole = False
+            if whole:
+                self.at = end
+                return value
+            if not self._more(size):
+                self.fail("a value")
+            size *= 2  # keeps the cost of trying again in proportion to the value
+
+    def fail(self, expected: str) -> NoReturn:
+        raise SeglabError(
+            f"{self.path} is damaged: at character {self.before + self.at} there should be {expected}; get it again"
+        )
+
+    def _more(self, size: int) -> bool:
+        chunk = self.file.read(size)
+        self.before += self.at
+        self.text, self.at = self.text[self.at :] + chunk, 0
+        self.progress(len(chunk))
+        return bool(chunk)

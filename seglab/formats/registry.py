@@ -1,0 +1,16 @@
+"""The one list of dataset formats: what stands here is converted, trained on, checked and round-trip tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seglab.formats import coco, labelme, masks, voc, yolo
+from seglab.formats.format import Format
+
+# In this order a source is looked at: the more telling contents come first, a folder of PNG files last.
+FORMATS: tuple[Format, ...] = (voc.FORMAT, coco.FORMAT, labelme.FORMAT, yolo.FORMAT, masks.FORMAT)
+
+
+def find_format(source: Path) -> Format | None:
+    """The format of a folder or file, judged by its content; None where no format knows it."""
+    return next((known for known in FORMATS if known.is_here(source)), None)

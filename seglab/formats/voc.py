@@ -1,0 +1,116 @@
+"""Pascal-VOC masks: SegmentationClass tells the classes of pixels, SegmentationObject tells instances apart.
+
+Without SegmentationObject every connected region of a class is an instance. The void border belongs to none.
+Class names come from labelmap.txt, as CVAT and others write it, or are VOC's own twenty.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seglab.files import real_files
+from seglab.formats.format import Format, ImageEntry, LabelledImage, images_by_stem
+from seglab.formats.issues import Issue, left_out
+from seglab.formats.masks import packed, read_ids, regions_of, two_sizes, with_image
+from seglab.geometry.rle import crop_to_rle
+from seglab.sample import Instance
+
+VOID = [255, 0xE0E0C0]  # the border around VOC's instances, as index and as color
+BACKGROUND = "background"
+NAMES = (
+    "aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, motorbike, person, "
+    "pottedplant, sheep, sofa, train, tvmonitor"
+).split(", ")
+
+
+def is_here(source: Path) -> bool:
+    """Whether this is a folder with SegmentationClass or SegmentationObject."""
+    return (source / "SegmentationObject").is_dir() or (source / "SegmentationClass").is_dir()
+
+
+def read(source: Path, images: Path | None = None) -> VocSource:
+    """The labels of a VOC folder. images: the folder of its images, JPEGImages by default."""
+    return VocSource(source, images or source / "JPEGImages")
+
+
+class VocSource:
+    """A VOC folder; its splits are those of ImageSets/Segmentation, train for images that stand in none."""
+
+    def __init__(self, folder: Path, images: Path):
+        self.names, self._class_of = class_map(folder / "labelmap.txt")
+        self._instances = folder / "SegmentationObject"
+        split_of: dict[str, str] = {}
+        for split in ("val", "train"):
+            listed = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
+            stems = listed.read_text(encoding="utf-8-sig").split() if listed.is_file() else ()
+            split_of |= dict.fromkeys(stems, split)
+        found = images_by_stem(images)
+        self.entries = [
+            ImageEntry(found.get(file.stem), split_of.get(file.stem, "train"), (file,))
+            for file in sorted(real_files((folder / "SegmentationClass").glob("*.png")))
+        ]
+
+    def load(self, entry: ImageEntry) -> LabelledImage:
+        (file,) = entry.files
+        classes = read_ids(file)
+        classes[np.isin(classes, VOID)] = 0
+        instance_file = self._instances / file.name
+        ids = read_ids(instance_file) if instance_file.is_file() else components(classes)
+        ids[np.isin(ids, VOID)] = 0
+        height, width = classes.shape
+        if ids.shape != classes.shape:
+            message = two_sizes((ids.shape[0], ids.shape[1]), (height, width))
+            issue = left_out(str(instance_file), message, len(list(regions_of(ids))))
+            return LabelledImage(None, file.stem, entry.split, (height, width), [], [issue])
+
+        instances: list[Instance] = []
+        issues: list[Issue] = []
+        for value, x0, y0, crop in regions_of(ids):
+            # The class of an instance is the one that most of its pixels have.
+            inside = classes[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop]
+            class_values, counts = np.unique(inside[inside > 0], return_counts=True)
+            class_value = int(class_values[counts.argmax()]) if len(class_values) else 0
+            if class_value in self._class_of:
+                rle = crop_to_rle(x0, y0, crop, height, width)
+                instances.append(Instance(self._class_of[class_value], [], rle=rle))
+            else:
+                message = f"unknown class: value {class_value}; name it in labelmap.txt"
+                issues.append(left_out(f"{file} instance {value}", message))
+        return with_image(entry, (height, width), instances, issues)
+
+
+def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int]]:
+    """Class names without the background, and the class id of every pixel value: an index, or a packed color."""
+    if labelmap.is_file():  # name:r,g,b:parts:actions, the first row being index 0
+        rows = [row.split(":") for row in labelmap.read_text(encoding="utf-8-sig").splitlines()]
+        rows = [row for row in rows if len(row) > 1 and not row[0].lstrip().startswith("#")]
+        colors = [packed(np.array(list(map(int, row[1].split(",")))[:3])) for row in rows]
+        every = [row[0].strip() for row in rows]
+    else:
+        every = [BACKGROUND, *NAMES]
+        # VOC's colors spread the bits of the index: the lowest three are the highest bits of red, green and blue.
+        colors = [packed(np.array([_spread(index >> channel) for channel in range(3)])) for index in range(len(every))]
+    names = [name for name in every if name != BACKGROUND]
+    class_of = {index: names.index(name) for index, name in enumerate(every) if name != BACKGROUND}
+    by_color = {int(colors[index]): class_id for index, class_id in class_of.items()}
+    return dict(enumerate(names)), class_of | by_color
+
+
+def _spread(bits: int) -> int:
+    """Every third bit of a number, as the bits of a byte from the highest on."""
+    return sum(((bits >> (3 * place)) & 1) << (7 - place) for place in range(8))
+
+
+def components(classes: np.ndarray) -> np.ndarray:
+    """(h, w) class values -> (h, w) int32 numbers from 1 of their connected regions, corners connecting too."""
+    ids = np.zeros(classes.shape, dtype=np.int32)
+    for value in np.unique(classes[classes > 0]):
+        regions = cv2.connectedComponents((classes == value).astype(np.uint8), connectivity=8)[1]
+        ids = np.where(regions > 0, regions + ids.max(), ids)
+    return ids
+
+
+FORMAT = Format("voc", "Pascal-VOC masks", is_here, read)

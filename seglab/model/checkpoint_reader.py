@@ -1,0 +1,285 @@
+"""Official .pt checkpoints, read as data: nothing that the file names is ever imported, called or changed.
+
+A .pt file is a zip archive: one pickle, `NAME/data.pkl`, that says how the content is built, and one file for each
+storage of numbers, `NAME/data/KEY`. Unpickling runs whatever the file asks for. So the pickle is interpreted here by a
+reader that knows tensors and plain containers only: other classes become inert data, and a request for anything else
+ends in an error.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import sys
+import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seglab.errors import SeglabError
+
+MAX_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
+MAX_LIST_LENGTH = 100  # values of one training argument of a foreign checkpoint
+
+
+class Checkpoint(NamedTuple):
+    """state: parameter name -> tensor, float32 where it is a float; metadata: plain data, as JSON takes it."""
+
+    state: dict[str, Tensor]
+    metadata: dict[str, Any]
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """An official .pt checkpoint (or a plain state dict in one), running nothing of the file's.
+
+    The averaged weights (`ema`) are taken where the file has them, as the official tool does.
+    Errors: SeglabError when the file is no such archive, is damaged, or asks for anything but tensors and plain data.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            if len(pickles) != 1:
+                raise SeglabError(f"not a PyTorch checkpoint: it holds {len(pickles)} data.pkl, not one")
+            reader = _Reader(archive, prefix=pickles[0].removesuffix("data.pkl"))
+            return _take_weights(reader)
+    except SeglabError as error:
+        raise SeglabError(f"cannot read {path}: {error}") from None
+    except zipfile.BadZipFile:
+        raise SeglabError(
+            f"cannot read {path}: not a zip archive (truncated, or older than PyTorch 1.6?); get it again"
+        ) from None
+    except Exception as error:  # a damaged pickle can fail anywhere, and none of it is the user's to debug
+        raise SeglabError(f"cannot read {path}: the checkpoint is damaged ({error}); get it again") from None
+
+
+# --- what a pickle may build ---
+
+
+class _Inert:
+    """Stands for whatever a file builds of a class or a function: it keeps what it was given and does nothing."""
+
+    arguments: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *arguments: Any, **_: Any) -> _Inert:
+        self = super().__new__(cls)
+        self.arguments, self.state = arguments, None
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Of a kind of dict: what it holds is of no use here."""
+
+    def extend(self, items: Any) -> None:
+        """Of a kind of list, likewise."""
+
+    def attributes(self) -> dict:
+        """What an object with a __dict__ has in it."""
+        return self.state if isinstance(self.state, dict) else {}
+
+
+class _InertTensor(_Inert):
+    """A tensor that has not been made yet. arguments: storage, offset, size and stride, and what training needs."""
+
+
+class _InertParameter(_Inert):
+    """A parameter that has not been made yet. arguments: an inert tensor, and what training needs."""
+
+
+_DTYPES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+_KNOWN: dict[str, type | torch.dtype] = {
+    "torch._utils._rebuild_tensor_v2": _InertTensor,
+    "torch._utils._rebuild_parameter": _InertParameter,
+    "collections.OrderedDict": OrderedDict,
+    "torch.Size": tuple,
+    "builtins.set": set,
+    "builtins.frozenset": frozenset,
+    **{f"torch.{name}": dtype for name, dtype in _DTYPES.items()},
+    **{f"torch.{name}": dtype for name, dtype in vars(torch).items() if isinstance(dtype, torch.dtype)},
+}
+# Modules of the standard library whose classes are data, and single names of data: in small letters, or among others.
+_DATA_MODULES = {"argparse", "builtins", "collections", "datetime", "decimal", "enum", "fractions", "pathlib", "uuid"}
+_DATA_NAMES = {
+    f"{module}.{name}"
+    for modules, names in (
+        ("builtins", "bool bytearray bytes complex dict float int list object range slice str tuple type"),
+        ("_codecs", "encode"),
+        ("collections", "defaultdict deque"),
+        ("copyreg", "_reconstructor"),
+        ("datetime", "date datetime time timedelta timezone"),
+        ("numpy", "dtype ndarray " + " ".join(name for name in np.sctypeDict if isinstance(name, str))),
+        ("numpy.core.multiarray numpy._core.multiarray", "scalar _reconstruct"),
+        ("torch", "device"),
+        ("types", "SimpleNamespace"),
+    )
+    for module in modules.split()
+    for name in names.split()
+}
+
+
+def _is_data(module: str, name: str) -> bool:
+    """Whether a name stands for data: a listed one, or one written like a class, with a capital letter, that is not of
+    those modules of the standard library that act.
+
+    Nothing is run either way: a wrong guess may keep quiet about what a file is after, or refuse a harmless one.
+    """
+    package = module.split(".")[0]
+    like_a_class = all(part != part.lower() for part in name.split("."))
+    harmless = package in _DATA_MODULES or package not in sys.stdlib_module_names
+    return f"{module}.{name}" in _DATA_NAMES or (like_a_class and harmless)
+
+
+# --- the reader ---
+
+
+class _Reader(pickle.Unpickler):
+    """The standard pickle machine with its only two doors to the outside, names and persistent ids, replaced.
+
+    It hands out nothing that can be called with an effect or changed for good: tensors too are made afterwards.
+    prefix: the folder in the archive that holds data.pkl and data/.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, prefix: str):
+        super().__init__(io.BytesIO(archive.read(prefix + "data.pkl")))
+        self.archive, self.prefix = archive, prefix
+        self.storages: dict[str, Tensor] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The first door: what a name in the pickle stands for, a class of data or a number format."""
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # from Python 2's
+        if known := _KNOWN.get(f"{module}.{name}"):
+            return known
+        if _is_data(module, name):
+            return _Inert
+        raise SeglabError(
+            f"it asks to load '{module}.{name}', which is neither a tensor nor plain data and may run code; nothing "
+            "was run, do not open this file with other tools"
+        )
+
+    def persistent_load(self, identifier: Any) -> Any:
+        """The second door: where a storage is, which `tensor` follows later."""
+        return identifier
+
+    def tensor(self, inert: _InertTensor | _InertParameter) -> Tensor:
+        """The tensor that an inert one describes. Errors: SeglabError if it is more than its storage holds."""
+        if isinstance(inert, _InertParameter):
+            inert = inert.arguments[0]
+        identifier, offset, size, stride, *_ = inert.arguments
+        storage = self._storage(*identifier)
+        shape = torch.Size(size)
+        if math.prod(shape) > storage.numel():  # a stride of 0 could unfold a few bytes into all the memory there is
+            raise SeglabError(f"it declares a tensor of shape {tuple(shape)} over {storage.numel()} numbers")
+        return storage.as_strided(shape, stride, offset).clone()
+
+    def _storage(self, kind: Any, dtype: Any, key: Any, _: Any, count: Any) -> Tensor:
+        """The numbers (count,) of a storage; several tensors may share one. The place on a device is of no interest."""
+        plain = isinstance(dtype, torch.dtype) and isinstance(key, str) and isinstance(count, int)
+        if kind != "storage" or not plain:
+            raise SeglabError("it refers to a storage of an unknown kind")
+        if key not in self.storages:
+            entry = self.archive.getinfo(f"{self.prefix}data/{key}")
+            if entry.file_size != count * dtype.itemsize:
+                raise SeglabError(
+                    f"storage {key} has {entry.file_size} bytes where {count} numbers of {dtype} are declared"
+                )
+            data = bytearray(self.archive.read(entry))
+            self.storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        return self.storages[key]
+
+
+# --- what is taken from a checkpoint ---
+
+
+def _take_weights(reader: _Reader) -> Checkpoint:
+    """What `read_checkpoint` returns, of a reader at its start."""
+    content = reader.load()
+    if not isinstance(content, dict):
+        content = {"model": content}
+    source = content.get("ema") or content.get("model") or content
+
+    # The tensors by name, still inert: of a state dict, or of a whole module with its class names.
+    values: dict[str, Any] = {}
+    names = content.get("names")
+    if isinstance(source, dict):
+        values = {name: value for name, value in source.items() if isinstance(name, str)}
+    elif isinstance(source, _Inert):
+        values = _module_values(source)
+        names = source.attributes().get("names")
+    found = {name: value for name, value in values.items() if isinstance(value, (_InertTensor, _InertParameter))}
+    if not found:
+        raise SeglabError("it holds no weights; give a model checkpoint")
+
+    state: dict[str, Tensor] = {}
+    for name, value in found.items():
+        tensor = reader.tensor(value)
+        state[name] = tensor.float() if tensor.is_floating_point() else tensor
+    metadata = {"names": _names(names), "train_args": _arguments(content.get("train_args")), "license": "AGPL-3.0"}
+    return Checkpoint(state, {key: value for key, value in metadata.items() if value})
+
+
+def _module_values(module: _Inert) -> dict[str, Any]:
+    """Parameters and buffers of an inert nn.Module, in the order and under the names of its state dict."""
+    values: dict[str, Any] = {}
+    waiting = [("", module)]
+    for _ in range(MAX_PARTS):
+        if not waiting:
+            return values
+        prefix, module = waiting.pop()
+        attributes = module.attributes()
+        own = {**(attributes.get("_parameters") or {}), **(attributes.get("_buffers") or {})}
+        transient = attributes.get("_non_persistent_buffers_set") or ()
+        values |= {prefix + name: value for name, value in own.items() if name not in transient}
+        children = (attributes.get("_modules") or {}).items()
+        waiting += [(f"{prefix}{name}.", child) for name, child in reversed(children) if isinstance(child, _Inert)]
+        if len(values) + len(waiting) > MAX_PARTS:  # a module that holds itself, or one that is everywhere
+            break
+    raise SeglabError(f"its model has more than {MAX_PARTS} parts; give a YOLO11-seg checkpoint")
+
+
+def _names(value: Any) -> dict[str, str]:
+    """Class names from a list or a mapping from class id, without what is neither. Ids are text, as in JSON."""
+    rows: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        rows = list(value.items())
+    elif isinstance(value, (list, tuple)):
+        rows = list(enumerate(value))
+    names = {}
+    for number, name in rows:
+        if isinstance(number, (int, str)) and isinstance(name, str) and str(number).isdecimal():
+            names[str(number)] = name
+    return names
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    """Those training arguments that are plain: single values, and short lists of them."""
+    if not isinstance(value, dict):
+        return {}
+    return {name: given for name, given in value.items() if isinstance(name, str) and _is_plain(given)}
+
+
+_SINGLE = (str, int, float, type(None))  # what JSON can say in a word
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return len(value) <= MAX_LIST_LENGTH and all(isinstance(one, _SINGLE) for one in value)
+    return isinstance(value, _SINGLE)

@@ -1,0 +1,74 @@
+"""Work shared by several processes: how many, and how they are started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, TypeVar
+
+import cv2
+
+Result = TypeVar("Result")
+MAX_PROCESSES = 60  # Windows cannot wait for more
+CHUNKS_PER_PROCESS = 50  # the items of each process come in so many chunks: a progress bar moves with every chunk
+
+_job: tuple[Callable, tuple]  # of a worker process: the function it calls, and the arguments all items have in common
+
+
+def cores() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def starting_processes() -> Iterator[None]:
+    """Start processes within: they neither wait for OpenCV's threads nor run the user's script again.
+
+    On Linux a forked process would wait for threads that it does not have. On Windows and macOS a new process runs the
+    main script, whose model.train(...) would start processes in turn, unless it stands under `if __name__ ==
+    "__main__":`; ours need nothing of that script.
+    """
+    threads, main = cv2.getNumThreads(), sys.modules["__main__"]
+    cv2.setNumThreads(1)
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        cv2.setNumThreads(threads)
+
+
+def workers_for(count: int, min_count: int) -> int:
+    """How many processes should share `count` items: 0, for none besides this one, below `min_count` of them."""
+    own_cores = cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # under torchrun every process asks
+    return min(own_cores, MAX_PROCESSES) if own_cores > 1 and count >= min_count else 0
+
+
+def parallel_map(
+    do: Callable[..., Result], items: Sequence, workers: int, *common: Any
+) -> Generator[Result, None, None]:
+    """do(item, *common) of every item, in order, by `workers` processes; by this one if that is 0.
+
+    What items have in common is sent to each process once. Close the generator to end early.
+    """
+    if not workers:
+        yield from (do(item, *common) for item in items)
+        return
+    chunk = max(1, len(items) // (workers * CHUNKS_PER_PROCESS))
+    with starting_processes(), ProcessPoolExecutor(workers, initializer=_receive_job, initargs=(do, common)) as pool:
+        yield from pool.map(_do_item, items, chunksize=chunk)
+
+
+def _receive_job(do: Callable, common: tuple) -> None:
+    global _job
+    _job = do, common
+    cv2.setNumThreads(1)  # the processes are the parallelism
+
+
+def _do_item(item: Any) -> Any:
+    do, common = _job
+    return do(item, *common)

@@ -1,0 +1,146 @@
+"""One epoch of training: for every batch the loss and its gradients, and a step once enough of them are accumulated."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from seglab.device import batch_to_device
+from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.keep import Teacher
+from seglab.training.loss import LossGains, segmentation_loss
+from seglab.training.optim import (
+    MAX_GRADIENT_NORM,
+    Plan,
+    apply_settings,
+    average_decay,
+    settings_at,
+    total_steps,
+    update_ema,
+)
+
+
+@dataclass
+class Learner:
+    """What an epoch changes, and what it needs for that."""
+
+    network: YOLO11Seg  # the weights that learn
+    average: YOLO11Seg  # their running average, which users get
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler  # keeps small gradients alive in fp16, and does nothing in other number formats
+    gains: LossGains
+    dtype: torch.dtype | None = None  # the network's number format; None is float32
+    teacher: Teacher | None = None  # keeps known classes, with loss terms of its own
+    resting: list[nn.Module] = field(default_factory=list)  # layers whose statistics do not move
+    parallel: DistributedDataParallel | None = None  # the network, among several processes
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+
+
+def train_one_epoch(
+    learner: Learner, batches: Iterable[dict], plan: Plan, epoch: int, updates: int
+) -> tuple[dict[str, Tensor], int]:
+    """One pass over `batches` -> means of this process's loss terms by name, and optimizer steps so far.
+
+    epoch: counted from 0; updates: optimizer steps of earlier epochs. An epoch ends with a step, whatever has been
+    accumulated by then, so nothing lives from epoch to epoch but weights, average and optimizer. Nothing but the loss
+    waits for the device before the epoch ends.
+    """
+    first = epoch * plan.iterations  # batches of earlier epochs
+    set_training_mode(learner)
+    sums: dict[str, Tensor] = {}
+    zero = torch.zeros((), device=learner.device)
+    accumulated = 0  # batches since the last step
+    for index, (batch, old_images) in enumerate(zip(batches, rehearsal_of(learner, first))):
+        settings = settings_at(plan, first + index)
+        apply_settings(learner.optimizer, settings)
+        accumulated += 1
+        is_last = index + 1 == plan.iterations
+        ends_in_step = is_last or accumulated >= settings.accumulate
+
+        with gradients_exchanged(learner, ends_in_step):
+            total, terms = compute_loss(learner, batch, old_images, first + index + 1)
+            learner.scaler.scale(total).backward()
+        for name, value in terms.items():
+            sums[name] = sums.get(name, zero) + value
+
+        if ends_in_step:
+            take_step(learner)
+            updates += 1
+            accumulated = 0
+            update_ema(learner.average, learner.network, average_decay(plan.average, updates, total_steps(plan)))
+    return {name: value / plan.iterations for name, value in sums.items()}, updates
+
+
+def set_training_mode(learner: Learner) -> None:
+    """Training mode for all layers but those that rest."""
+    network = learner.parallel or learner.network
+    network.train()
+    for layer in learner.resting:
+        layer.eval()
+
+
+def rehearsal_of(learner: Learner, first: int) -> Iterator[Tensor | None]:
+    """The old images that come to each batch from the one number `first` on; None where nothing is rehearsed."""
+    if learner.teacher is None:
+        return itertools.repeat(None)
+    return learner.teacher.rehearsal.batches(first)
+
+
+def gradients_exchanged(learner: Learner, exchanged: bool) -> contextlib.AbstractContextManager:
+    """Whether backward passes within average the gradients over processes, which only the one before a step must."""
+    if learner.parallel is None or exchanged:
+        return contextlib.nullcontext()
+    return learner.parallel.no_sync()
+
+
+def compute_loss(
+    learner: Learner, batch: dict, old_images: Tensor | None, number: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of a batch -> total, the scalar to backpropagate, and the terms by name, detached.
+
+    old_images: (b, 3, H, W) that the teacher answers for; None without a teacher. number: of the batch, from 1 on,
+    over all epochs.
+    """
+    network = learner.parallel or learner.network
+    images, targets = batch_to_device(batch, learner.device)
+    if learner.teacher is None or old_images is None:
+        with learner.autocast():
+            raw = network(images)
+        return segmentation_loss(raw, targets, learner.gains)
+
+    # Old images pass the network together with the new ones. The teacher is asked about them, and at times about both.
+    new = len(images)
+    images = torch.cat((images, old_images))
+    with learner.autocast():
+        raw = network(images)
+        told = learner.teacher.ask(images if learner.teacher.looks_at_new(number) else images[new:])
+    return learner.teacher.loss(raw, told, targets, learner.gains, new)
+
+
+def take_step(learner: Learner) -> None:
+    """One step of the optimizer along the accumulated gradients, which a single odd batch must not make too long."""
+    learner.scaler.unscale_(learner.optimizer)
+    nn.utils.clip_grad_norm_(learner.network.parameters(), MAX_GRADIENT_NORM)
+    with learner.teacher.quiet_step(learner.network) if learner.teacher else contextlib.nullcontext():
+        learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    learner.optimizer.zero_grad()
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether all weights and statistics are finite numbers; the device is asked once."""
+    tensors = [t for t in network.state_dict().values() if t.is_floating_point()]
+    norms = torch.stack(torch._foreach_norm(tensors))
+    return bool(norms.isfinite().all())

@@ -1,0 +1,94 @@
+"""What a run leaves for people: whether it helped, in a line, and its images."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from seglab.config import PredictConfig, TrainConfig
+from seglab.data.image import write_image
+from seglab.datasets.spec import DatasetSpec
+from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
+from seglab.evaluation.metrics import Metrics
+from seglab.evaluation.validate import write_plots
+from seglab.inference.decode import decode
+from seglab.inference.predictor import predict
+from seglab.model.yolo11 import YOLO11Seg
+from seglab.training.loggers import Row
+
+BATCHES_DRAWN = 3
+IMAGES_DRAWN = 16  # of the validation split
+
+
+def describe_gain(history: list[Row], best: int, config: TrainConfig, lr: float) -> str:
+    """Whether training helped, in a line; with what to change where it ended below its start.
+
+    best: the best epoch, 0 for the start; lr: the highest learning rate. Empty where the start was not validated, or
+    by other metrics.
+    """
+    if not history or history[0]["epoch"] != 0 or "metrics/mAP50-95(M)" not in history[0]:
+        return ""
+    rows = {int(row["epoch"]): row for row in history}
+    start, last = rows[0], history[-1]
+    if best:
+        text = (
+            f"training helped: mask mAP {_map(rows[best], 'M')} at epoch {best}, {_map(start, 'M')} at the start; "
+            f"box mAP {_map(rows[best], 'B')}, {_map(start, 'B')} at the start"
+        )
+    else:
+        text = (
+            f"training did not help: no epoch is better than the start (mask mAP {_map(start, 'M')}, "
+            f"box mAP {_map(start, 'B')}), so the result is the weights it started from"
+        )
+    if _fitness(last) >= _fitness(start):
+        return text
+
+    remedies = [f"lr0={lr / 3:.1g}"]
+    if not config.freeze_bn:
+        remedies.append("freeze_bn=True")
+    if config.freeze is None:
+        remedies.append("freeze=10")
+    if config.augment.mosaic > 0.2:
+        remedies.append(f"mosaic={config.augment.mosaic / 2:g}")
+    return f"{text}\nthe last epoch is below the start ({_map(last, 'M')}): try {', '.join(remedies)}, or more images"
+
+
+def _map(row: Row, part: str) -> str:
+    return f"{row[f'metrics/mAP50-95({part})']:.3f}"
+
+
+def _fitness(row: Row) -> float:
+    return row["metrics/mAP50-95(B)"] + row["metrics/mAP50-95(M)"]
+
+
+def draw_batches(loader: DataLoader, names: dict[int, str], folder: Path) -> None:
+    """Write train_batch0.jpg to train_batch2.jpg: what the network is shown."""
+    for index, batch in enumerate(itertools.islice(loader, BATCHES_DRAWN)):
+        write_image(folder / f"train_batch{index}.jpg", batch_mosaic(batch, names))
+
+
+def draw_results(
+    model: YOLO11Seg, spec: DatasetSpec, metrics: Metrics, imgsz: int, mask_targets: str, folder: Path
+) -> None:
+    """Write the curves of the metrics, what the model finds on validation images, and the curves of results.csv."""
+    write_plots(metrics, folder)
+    draw_predictions(model, spec, imgsz, mask_targets, folder)
+    write_image(folder / "results.png", training_curves(folder / "results.csv"))
+
+
+def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targets: str, folder: Path) -> None:
+    """Write val_pred.jpg: what the model finds on the first 16 validation images."""
+
+    def forward(images: Tensor) -> tuple[Tensor, Tensor]:
+        raw = model(images)
+        return decode(raw, *images.shape[2:]), raw.prototypes
+
+    device = next(model.parameters()).device
+    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets)
+    images = list(spec.images("val")[:IMAGES_DRAWN])
+    found = predict(forward, images, config, spec.names, device)
+    drawn = [result.plot()[..., ::-1] for result in found]  # BGR -> RGB
+    write_image(folder / "val_pred.jpg", contact_sheet(drawn))

@@ -1,0 +1,76 @@
+"""The validation after every epoch: metrics, and the loss terms on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from seglab.config import TrainConfig, ValidateConfig
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.loader import build_loader
+from seglab.device import targets_to_device
+from seglab.evaluation.metrics import Metrics
+from seglab.evaluation.validate import validate
+from seglab.inference.decode import decode
+from seglab.model.yolo11 import YOLO11Seg, fuse
+from seglab.training.loss import LossGains, mean_terms, segmentation_loss
+
+Validate = Callable[[YOLO11Seg], tuple[Metrics, dict[str, float]]]  # network -> metrics, and columns for results.csv
+
+
+def make_validate(
+    dataset: SegmentationDataset, config: TrainConfig, gains: LossGains, device: torch.device, mask_targets: str
+) -> Validate:
+    """The usual validation: a network on `device` -> its metrics on `dataset`, and columns with them and the losses.
+
+    mask_targets: soft or hard, what the network has learned from, which decides how its masks are read.
+    """
+    settings = ValidateConfig(imgsz=config.imgsz, batch=config.batch, mask_targets=mask_targets)
+    workers = min(config.workers, len(dataset) // 100)
+    loader = build_loader(dataset, config.batch, workers, pin_memory=device.type == "cuda")
+
+    def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
+        recorder = LossRecorder(fuse(network), gains, device)
+        metrics = validate(recorder.forward, recorder.follow(loader), dataset, dataset.names, settings, device)
+        losses = {f"val/{name}_loss": value for name, value in mean_terms(recorder.terms).items()}
+        return metrics, {**dict(zip(metrics.keys, metrics.mean_results())), **losses}
+
+    return run
+
+
+class LossRecorder:
+    """A network's predictions for `validate`, with the loss terms of every run of the network on the way.
+
+    `validate` sees images only, and may run the network on a batch in several pieces: so the recorder follows the
+    batches, and counts which of a batch's images the network has seen.
+    """
+
+    def __init__(self, network: YOLO11Seg, gains: LossGains, device: torch.device):
+        self.network, self.gains, self.device = network, gains, device
+        self.terms: list[dict[str, Tensor]] = []  # name -> scalar, of every run of the network
+        self.targets: dict[str, Tensor] = {}  # of the current batch
+        self.seen = 0  # images of the current batch that the network has seen
+
+    def follow(self, batches: Iterable[dict]) -> Iterator[dict]:
+        """The batches as they are, for `validate` to read."""
+        for batch in batches:
+            self.targets = targets_to_device(batch, self.device)
+            self.seen = 0
+            yield batch
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The next images of the current batch (b, 3, H, W) -> predictions and prototypes, as `decode` gives them."""
+        raw = self.network(images)
+        _, terms = segmentation_loss(raw, self._targets_of_next(len(images)), self.gains)
+        self.terms.append(terms)
+        self.seen += len(images)
+        return decode(raw, *images.shape[2:]), raw.prototypes
+
+    def _targets_of_next(self, count: int) -> dict[str, Tensor]:
+        """The targets of the next `count` images, which are numbered from 0 again."""
+        place = self.targets["image_index"] - self.seen  # (N,)
+        own = (place >= 0) & (place < count)
+        targets = {name: value[own] for name, value in self.targets.items()}
+        return {**targets, "image_index": place[own]}

@@ -1,0 +1,32 @@
+"""What a dataset is."""
+
+from pathlib import Path
+
+import pytest
+
+from seglab.convert import convert
+from seglab.datasets.load import load_dataset
+from seglab.diagnosis.check import check
+from seglab.errors import SeglabError
+from seglab.files import label_path
+
+from .shelf import make_dataset
+
+
+def test_label_path_replaces_the_last_images_folder():
+    assert label_path(Path("/images/x/images/a/b.c.jpg")) == Path("/images/x/labels/a/b.c.txt")
+    assert label_path(Path("/data/b.jpg")) == Path("/data/b.txt")
+
+
+def test_empty_and_missing_splits_are_named(tmp_path):
+    path = make_dataset(tmp_path / "shelf")
+    with pytest.raises(SeglabError, match=r"'test'.*train \(3\), val \(2\)"):
+        load_dataset(path).images("test")
+    path.write_text(path.read_text() + "\ntest: images/nowhere\n")
+    spec = load_dataset(path)
+    assert len(spec.images("train")) == 3 and len(spec.images("val")) == 2
+    with pytest.raises(SeglabError, match="'images/nowhere' is neither a folder"):
+        spec.images("test")
+    assert "'images/nowhere' is neither a folder" in str(check(path, out=None))
+    with pytest.raises(SeglabError, match="'images/nowhere' is neither a folder"):
+        convert(path, to="coco", out=tmp_path / "out.json")

@@ -1,0 +1,191 @@
+"""COCO JSON: the same masks as pycocotools, bad annotations told."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seglab.errors import SeglabError
+from seglab.formats.coco import CocoFile, coco_categories, coco_images, read_coco, steady
+from seglab.formats.issues import raise_first
+from seglab.geometry.raster import fill
+from seglab.geometry.rle import decode
+
+IMAGE = {"id": 5, "file_name": "a.jpg", "height": 20, "width": 30}
+CATEGORIES = [{"id": 90, "name": "z"}, {"id": 1, "name": "a"}, {"id": 13, "name": "m"}]
+SIZE = (20, 30)
+SQUARE = [2, 3, 12, 3, 12, 13, 2, 13]
+
+
+def make(tmp_path, *annotations, images=(IMAGE,)):
+    annotations = [{"id": n, "image_id": 5, "category_id": 13, "iscrowd": 0} | a for n, a in enumerate(annotations)]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": CATEGORIES}))
+    return CocoFile(path)
+
+
+def of_first(coco):
+    """The objects of the first image and what is wrong with them."""
+    return coco.instances(next(iter(coco.images.values())), SIZE)
+
+
+def test_sparse_category_ids_are_sorted(tmp_path):
+    coco = make(tmp_path, {"segmentation": [SQUARE]})
+    assert coco.names == {0: "a", 1: "m", 2: "z"} and coco.category_ids == [1, 13, 90]
+    ((found,), problems) = of_first(coco)
+    assert found.class_id == 1 and not problems and fill(found.rings, 20, 30).sum() == 100
+
+
+def test_parts_are_all_solid_whichever_way_they_turn(tmp_path):
+    reverse = np.array(SQUARE).reshape(-1, 2)[::-1] + (14, 0)
+    ((found,), _) = of_first(make(tmp_path, {"segmentation": [SQUARE, reverse.ravel().tolist()]}))
+    assert fill(found.rings, 20, 30).sum() == 200
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("crowd", [0, 1])
+def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
+    mask = np.zeros((20, 30), bool)
+    mask[4:9, 5:15] = True
+    mask[5:7, 8:10] = False
+    flat = np.concatenate(([False], mask.T.ravel(), [False]))
+    runs = np.flatnonzero(flat[1:] != flat[:-1])
+    counts = np.diff(runs, prepend=0, append=600).tolist()
+    if compressed:
+        from pycocotools import mask as coco
+
+        counts = coco.frPyObjects({"size": [20, 30], "counts": counts}, 20, 30)["counts"].decode()
+    rle = {"size": [20, 30], "counts": counts}
+    ((found,), problems) = of_first(make(tmp_path, {"segmentation": rle, "iscrowd": crowd}))
+    assert not problems and found.crowd is bool(crowd)
+    assert np.array_equal(decode(found.rle), mask) and np.array_equal(fill(found.rings, 20, 30), mask)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "what", "kept"),
+    [
+        ({"segmentation": []}, "no outline", False),
+        ({}, "no outline", False),
+        ({"segmentation": [SQUARE], "category_id": 2}, "unknown category", False),
+        ({"segmentation": [[1, 2, 3, 4]]}, "too few points", False),
+        ({"segmentation": [SQUARE, [1, 2, 3, 4]]}, "part left out", True),
+        ({"segmentation": [[1, 1, 5, 1, 9, 1]]}, "no area", False),
+        ({"segmentation": [[1, 1, 5, 1, 9, float("nan")], SQUARE]}, "part left out", True),
+        ({"segmentation": [[*SQUARE, 7]]}, "odd count", True),
+        ({"segmentation": [[-9, 3, 12, 3, 12, 13]]}, "cut at the border", True),
+        ({"segmentation": SQUARE}, "too few points", False),
+        ({"segmentation": "text"}, "no outline", False),
+        ({"segmentation": [["a"] * 6, SQUARE]}, "part left out", True),
+        ({"segmentation": 7}, "no outline", False),
+        ({"segmentation": [SQUARE], "category_id": [13]}, "unknown category", False),
+        ({"segmentation": {"size": [2, 2], "counts": [4]}}, "cannot be read", False),
+        ({"segmentation": {"size": [20, 30], "counts": [1, 2]}}, "cannot be read", False),
+        ({"segmentation": {"size": [20, 30], "counts": [600]}}, "empty mask", False),
+        ({"segmentation": {"size": [20, 30]}}, "cannot be read", False),
+    ],
+)
+def test_bad_annotations(tmp_path, annotation, what, kept):
+    instances, problems = of_first(make(tmp_path, {"segmentation": [SQUARE]}, annotation))
+    assert len(instances) == 1 + kept
+    assert any(what in f"{p.message} {p.action}" for p in problems) and all("annotation 1" in p.path for p in problems)
+    with pytest.raises(SeglabError, match=r"a\.jpg annotation 1"):
+        raise_first(problems)
+
+
+def test_an_x_without_its_y_is_left_out_as_pycocotools_does(tmp_path):
+    from pycocotools import mask as coco
+
+    odd = [*map(float, SQUARE), 7.0]
+    ((found,), (problem,)) = of_first(make(tmp_path, {"segmentation": [odd]}))
+    assert np.array_equal(fill(found.rings, *SIZE), coco.decode(coco.frPyObjects([odd], *SIZE))[..., 0])
+    assert "odd count" in problem.message and problem.action == "last number left out"
+
+
+def test_annotations_of_unknown_images_are_listed(tmp_path):
+    coco = make(tmp_path, {"segmentation": [SQUARE], "image_id": 77}, {"segmentation": [SQUARE]})
+    assert len(of_first(coco)[0]) == 1 and "77" in coco.unplaced()[0].message
+
+
+def test_of_two_entries_of_one_file_the_first_counts_and_the_others_objects_are_listed(tmp_path):
+    again = {**IMAGE, "id": 6}
+    coco = make(tmp_path, {"segmentation": [SQUARE]}, {"segmentation": [SQUARE], "image_id": 6}, images=(IMAGE, again))
+    assert list(coco.images) == ["a.jpg"] and len(of_first(coco)[0]) == 1
+    assert "1 annotation of image id 6" in coco.unplaced()[0].message
+
+
+@pytest.mark.parametrize("part", ["images", "categories"])
+def test_entries_without_id_or_name_are_an_error_that_names_the_file(tmp_path, part):
+    make(tmp_path)
+    content = json.loads((tmp_path / "x.json").read_text())
+    for key in list(content[part][0]):
+        lacking = {**content, part: [{k: v for k, v in content[part][0].items() if k != key}]}
+        (tmp_path / "x.json").write_text(json.dumps(lacking))
+        if key in ("id", "file_name", "name"):
+            with pytest.raises(SeglabError, match=rf"x\.json is no COCO instances JSON \(KeyError: '{key}'"):
+                CocoFile(tmp_path / "x.json")
+        else:
+            CocoFile(tmp_path / "x.json")  # the image tells its size
+
+
+def test_the_index_is_read_again_when_the_file_changes(tmp_path):
+    make(tmp_path, {"segmentation": [SQUARE]})
+    first = read_coco(tmp_path / "x.json")
+    assert read_coco(tmp_path / "x.json") is first
+    make(tmp_path)
+    import os
+
+    os.utime(tmp_path / "x.json", ns=(1, 1))
+    assert of_first(read_coco(tmp_path / "x.json")) == ([], [])
+
+
+def test_real_coco_masks_equal_pycocotools(datasets_folder):
+    from pycocotools.coco import COCO
+
+    for path in sorted((datasets_folder / "coco38/annotations").glob("*.json")):
+        theirs, ours = COCO(str(path)), read_coco(path)
+        assert list(ours.names.values()) == [theirs.cats[i]["name"] for i in sorted(theirs.cats)]
+        for image in ours.images.values():
+            instances, problems = ours.instances(image, (image["height"], image["width"]))
+            annotations = theirs.imgToAnns[image["id"]]
+            assert not problems and len(instances) == len(annotations)
+            for instance, annotation in zip(instances, annotations):
+                assert instance.crowd == annotation["iscrowd"]
+                expected = theirs.annToMask(annotation)
+                assert np.array_equal(fill(instance.rings, image["height"], image["width"]), expected)
+
+
+def test_the_head_is_found_in_any_order(tmp_path):
+    path = tmp_path / "some.json"
+    image, category = {"id": 1, "file_name": "a.jpg"}, {"id": 3, "name": "ant"}
+    parts = {"images": [image], "annotations": [{"id": 2}], "categories": [category]}
+    for order in (("images", "annotations", "categories"), ("categories", "annotations", "images")):
+        path.write_text(json.dumps({key: parts[key] for key in order}))
+        assert (list(coco_images(path)), coco_categories(path)) == ([image], [category])
+    path.write_text(json.dumps({"images": [image], "annotations": [{"id": 2}], "more": {"categories": [category]}}))
+    with pytest.raises(SeglabError, match="no categories"):
+        coco_categories(path)
+    path.write_text(json.dumps(parts | {"images": [{"id": 1}]}))
+    with pytest.raises(SeglabError, match="images need file_name and id"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"images": []}))
+    with pytest.raises(SeglabError, match="no images"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"images": [image, {"id": "2", "file_name": "b.jpg"}]}))
+    with pytest.raises(SeglabError, match="some are text"):
+        list(coco_images(path))
+    path.write_text(json.dumps(parts | {"categories": [{"id": [3], "name": "ant"}]}))
+    with pytest.raises(SeglabError, match="ids are numbers or text"):
+        coco_categories(path)
+
+
+@given(st.lists(st.integers(0, 64000), min_size=1, max_size=50), st.integers(641, 5000))
+def test_steady_coordinates_keep_their_fifth_through_text_and_single_precision(hundredths, width):
+    points = np.array(hundredths) / 100
+    fifths = np.trunc(5 * points + 0.5)
+    written = [float(f"{x / width:.9f}") for x in steady(points)]
+    np.testing.assert_array_equal(np.trunc(5 * (np.array(written) * width) + 0.5), fifths)
+    single = np.array(written, np.float32) * np.float32(width)
+    np.testing.assert_array_equal(np.trunc(5 * single.astype(float) + 0.5), fifths)
+    assert np.abs(steady(points) - points).max() < 1.1e-4

@@ -1,0 +1,244 @@
+"""Every format of the registry: what is written is read again, trained on and converted, without a pixel lost.
+
+A format that stands in `seglab.formats.registry.FORMATS` is tested here without another line; one that seglab cannot
+write needs a writer in WRITERS.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from seglab.convert import convert
+from seglab.data.annotations import Annotations
+from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
+from seglab.diagnosis.check import check
+from seglab.formats import masks, voc
+from seglab.formats.coco import read_coco
+from seglab.formats.format import Format, LabelledImage, outline
+from seglab.formats.registry import FORMATS, find_format
+from seglab.geometry.contours import mask_to_rings
+from seglab.geometry.rle import decode, encode, iou, rings_to_rle
+from seglab.sample import Instance
+
+HEIGHT, WIDTH = 40, 60
+NAMES = {0: "ant", 1: "zebra", 2: "ümlaut — 猫"}
+
+
+def write_image(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", np.full((HEIGHT, WIDTH, 3), 99, np.uint8))[1].tobytes())
+    return path
+
+
+def mask_of(found: Instance) -> np.ndarray:
+    """(HEIGHT, WIDTH) bool."""
+    return decode(found.rle or rings_to_rle(found.rings, HEIGHT, WIDTH))
+
+
+def as_instance(class_id: int, mask: np.ndarray) -> Instance:
+    return Instance(class_id, mask_to_rings(mask))
+
+
+def holed() -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[2:20, 3:25] = True
+    mask[6:12, 8:16] = False
+    mask[8, 10] = True  # an island in the hole
+    return mask
+
+
+def two_parts() -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[25:30, 5:12] = mask[32:38, 20:28] = True
+    return mask
+
+
+def plain() -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[5:30, 40:55] = True
+    return mask
+
+
+def example() -> dict[str, list[Instance]]:
+    """Image name -> instances, no two of which overlap, so that id maps can hold them."""
+    every = [as_instance(0, holed()), as_instance(1, two_parts()), as_instance(2, plain())]
+    return {"a.png": every, "bild ü 猫.png": [as_instance(2, plain())], "empty.png": []}
+
+
+def write_mask_pngs(out: Path, names: dict[int, str], images: list[LabelledImage]) -> None:
+    """masks/CLASS/STEM.png beside images; an image without instances has an empty mask."""
+    for labelled in images:
+        write_image(out / "images" / labelled.name)
+        for class_id, name in names.items():
+            ids = np.zeros((HEIGHT, WIDTH), np.uint8)
+            own = [found for found in labelled.instances if found.class_id == class_id]
+            for number, found in enumerate(own, start=1):
+                ids[mask_of(found)] = number
+            place = out / "masks" / name / f"{Path(labelled.name).stem}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(ids).save(place)
+
+
+def write_voc(out: Path, names: dict[int, str], images: list[LabelledImage]) -> None:
+    for folder in ("SegmentationClass", "SegmentationObject"):
+        (out / folder).mkdir(parents=True)
+    rows = ["background:0,0,0::", *(f"{name}:{number},9,9::" for number, name in names.items())]
+    (out / "labelmap.txt").write_text("\n".join(rows), encoding="utf-8")
+    for labelled in images:
+        write_image(out / "JPEGImages" / labelled.name)
+        classes, ids = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+        for number, found in enumerate(labelled.instances, start=1):
+            classes[mask_of(found)], ids[mask_of(found)] = found.class_id + 1, number
+        for folder, array in (("SegmentationClass", classes), ("SegmentationObject", ids)):
+            Image.fromarray(array).save(out / folder / f"{Path(labelled.name).stem}.png")
+
+
+WRITERS = {"masks": write_mask_pngs, "voc": write_voc}
+CLASSES_BY_LABEL = {"labelme"}  # formats that know no class without an instance
+
+
+def write(known: Format, folder: Path, images: dict[str, list[Instance]], names=NAMES) -> Path:
+    """Write the images in a format -> what `load_dataset` and `convert` are given."""
+    originals = {name: write_image(folder / "originals" / name) for name in images}
+    labelled = [LabelledImage(originals[n], n, "train", (HEIGHT, WIDTH), found) for n, found in images.items()]
+    if known.name == "coco":
+        place = folder / "originals" / "instances_train.json"
+        known.write(place, names, labelled)
+        return place
+    place = folder / known.name
+    (known.write or WRITERS[known.name])(place, names, labelled)
+    return place
+
+
+def read(source: Path, split: str = "train") -> tuple[dict[int, str], dict[str, list[Instance]]]:
+    """Class names, and image name -> instances, as training reads them."""
+    spec = load_dataset(source)
+    annotations = Annotations(spec, split)
+    found = {}
+    for image in spec.images(split):
+        instances, issues = annotations.read(image, (HEIGHT, WIDTH))
+        assert not [issue for issue in issues if not issue.is_note], issues
+        found[image.name] = instances
+    return spec.names, found
+
+
+def assert_alike(expected: dict[str, list[Instance]], found: dict[str, list[Instance]], names: dict[int, str]) -> None:
+    """The same images, and on each the same masks under the same class names."""
+    assert found.keys() == expected.keys()
+    for name, instances in expected.items():
+        wanted = sorted((NAMES[each.class_id], mask_of(each).tobytes()) for each in instances)
+        assert sorted((names[each.class_id], mask_of(each).tobytes()) for each in found[name]) == wanted, name
+        assert all(each.rings for each in found[name]), "training and drawing need outlines"
+
+
+every_format = pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+
+
+@every_format
+def test_what_is_written_is_recognised_and_read_again(known, tmp_path):
+    source = write(known, tmp_path, example())
+    assert find_format(source) is known
+    names, found = read(source)
+    assert_alike(example(), found, names)
+    assert list(names.values()) == sorted(NAMES.values()) or known.name not in CLASSES_BY_LABEL
+    assert set(names.values()) == set(NAMES.values())
+
+
+@every_format
+def test_it_is_trained_on_with_masks(known, tmp_path):
+    spec = load_dataset(write(known, tmp_path, example()))
+    assert set(spec.splits) == ({"train"} if known.name == "coco" else {"train", "val"})  # its file's name says it
+    for split in spec.splits:
+        dataset = SegmentationDataset(spec, split, 64, strict=True)
+        assert len(dataset) == 3
+        told = [issue.action for issue in dataset.problems if "split" in issue.message]
+        assert told == (["train images stand for it"] if spec.labels and split == "val" else [])
+        counts = {path.name: len(dataset[i]["masks"]) for i, path in enumerate(dataset.images)}
+        assert counts == {name: len(found) for name, found in example().items()}
+        for masks_of_image in (dataset[i]["masks"] for i in range(3)):
+            assert (masks_of_image.sum(axis=(1, 2)) > 0).all()
+
+
+@every_format
+def test_it_is_converted_to_yolo_without_losing_a_pixel(known, tmp_path):
+    source = write(known, tmp_path, example())
+    if known.read is None:
+        return  # it is YOLO
+    report = convert(source, out=tmp_path / "out", strict=1.0)
+    assert report.passed and report.instances_written == 4 and report.images_written == 3 and not report.lost
+    names, found = read(tmp_path / "out")
+    assert_alike(example(), found, names)
+
+
+@every_format
+def test_it_is_converted_to_coco_without_losing_a_pixel(known, tmp_path):
+    source = write(known, tmp_path, example())
+    if known.name == "coco":
+        return
+    report = convert(source, out=tmp_path / "new.json", to="coco", strict=1.0)
+    assert report.passed and report.instances_written == 4
+    coco = read_coco(tmp_path / "new.json")
+    found = {name: coco.instances(entry, (HEIGHT, WIDTH))[0] for name, entry in coco.images.items()}
+    assert_alike(example(), found, coco.names)
+
+
+@every_format
+def test_it_is_checked(known, tmp_path):
+    report = check(write(known, tmp_path, example()), out=None)
+    assert {(split.images, split.instances.total()) for split in report.splits.values()} == {(3, 4)}
+    assert not [issue for issue in report.problems if not issue.is_note]
+
+
+@pytest.mark.parametrize("known", [known for known in FORMATS if known.write], ids=lambda known: known.name)
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_any_outlines_come_back(known, seed, tmp_path_factory):
+    rng = np.random.default_rng(seed)
+    instances = []
+    for _ in range(rng.integers(1, 5)):
+        angle = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(5, 30)))
+        ring = np.stack((np.cos(angle), np.sin(angle)), axis=1) * rng.uniform(3, 12) + rng.uniform((14, 14), (46, 26))
+        instances.append(Instance(int(rng.integers(3)), [ring.round(rng.choice([0, 1, 2, 5]))]))
+    instances = [found for found in instances if mask_of(found).any()]
+    source = write(known, tmp_path_factory.mktemp(known.name), {"a.png": instances})
+    _, found = read(source)
+    assert len(found["a.png"]) == len(instances)
+    for one, other in zip(instances, found["a.png"]):
+        assert iou([encode(mask_of(one))], [encode(mask_of(other))])[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("to", [known.name for known in FORMATS if known.write])
+def test_a_converted_dataset_goes_to_every_format_that_can_be_written(to, tmp_path):
+    yolo = next(known for known in FORMATS if known.name == "yolo")
+    source = write(yolo, tmp_path, example())
+    if to == "yolo":
+        return
+    report = convert(source, out=tmp_path / ("out.json" if to == "coco" else "out"), to=to, strict=1.0)
+    assert report.passed and report.instances_written == 4 and report.images_written == 3
+
+
+def test_an_exact_mask_has_an_outline():
+    found = Instance(0, [], rle=encode(holed()))
+    assert np.array_equal(mask_of(Instance(0, outline(found))), holed())
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_all_regions_in_one_pass_are_those_of_a_pass_each(seed):
+    ids = np.random.default_rng(seed).integers(0, 4, (7, 9)).astype(np.int32)
+    one, other = list(masks.regions_of(ids)), list(masks.plain_regions(ids))
+    assert [region[:3] for region in one] == [region[:3] for region in other]
+    assert all(np.array_equal(a[3], b[3]) for a, b in zip(one, other))
+
+
+def test_voc_has_its_twenty_classes(tmp_path):
+    names, class_of = voc.class_map(tmp_path / "none.txt")
+    assert len(names) == 20 and names[class_of[15]] == "person"
+    assert names[class_of[(192 << 16) | (128 << 8) | 128]] == "person", "VOC's color of index 15"

@@ -1,0 +1,218 @@
+"""Every kind of source gives the same image; mistakes are named."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seglab.errors import SeglabError
+from seglab.inference import sources as source_module
+from seglab.inference.sources import batches, load
+
+RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+
+
+def images_of(source, **options) -> list[np.ndarray]:
+    return [frame.image for frame in load(source, **options)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, name in enumerate(["b.png", "a.bmp", "c.PNG"]):
+        cv2.imwrite(str(tmp_path / name), np.roll(RGB, number, axis=0)[..., ::-1])
+    (tmp_path / "notes.md").write_text("not an image")
+    return tmp_path
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for level in range(0, 250, 25):
+        writer.write(np.full((48, 64, 3), (0, 0, level), dtype=np.uint8))  # ever more red
+    writer.release()
+    return path
+
+
+def test_memory_sources_agree(folder):
+    tensor = torch.from_numpy(RGB).permute(2, 0, 1) / 255
+    sources = [
+        folder / "b.png",
+        str(folder / "b.png"),
+        RGB[..., ::-1],
+        np.dstack((RGB[..., ::-1], np.full((12, 16), 9, np.uint8))),
+        tensor,
+        tensor.double()[None],
+        Image.fromarray(RGB),
+        Image.open(folder / "b.png"),
+    ]
+    for source in sources:
+        (image,) = images_of(source)
+        assert image.dtype == np.uint8 and image.flags.c_contiguous
+        np.testing.assert_array_equal(image, RGB)
+    assert len(images_of(sources)) == len(sources)
+    assert len(images_of((sources[:2], iter(sources[2:4])))) == 4
+
+
+def test_grey():
+    grey = RGB[..., 0]
+    for source in (grey, grey[..., None], Image.fromarray(grey)):
+        np.testing.assert_array_equal(images_of(source)[0], np.dstack([grey] * 3))
+
+
+def test_paths_of_pictures_in_memory(folder):
+    frames = list(load([RGB, folder / "a.bmp", RGB, Image.open(folder / "b.png")]))
+    assert [Path(f.path).name for f in frames] == ["image0.jpg", "a.bmp", "image1.jpg", "b.png"]
+
+
+def test_folder_glob_and_list_are_sorted(folder):
+    names = [Path(frame.path).name for frame in load(folder)]
+    assert names == ["a.bmp", "b.png", "c.PNG"]
+    assert [Path(f.path).name for f in load(str(folder / "*.png"))] == ["b.png"]
+    assert [Path(f.path).name for f in load(str(folder / "**" / "?.*"))] == names
+    (folder / "list.txt").write_text(f"# a comment\nc.PNG\n\n{folder / 'a.bmp'}\n")
+    assert [Path(f.path).name for f in load(folder / "list.txt")] == ["c.PNG", "a.bmp"]
+
+
+def test_a_name_with_glob_signs_is_a_file_when_it_exists(tmp_path):
+    cv2.imwrite(str(tmp_path / "a[1].png"), RGB[..., ::-1])
+    np.testing.assert_array_equal(images_of(tmp_path / "a[1].png")[0], RGB)
+
+
+def test_video_frames_in_order_and_by_stride(video):
+    frames = images_of(video)
+    assert len(frames) == 10 and frames[0].shape == (48, 64, 3)
+    red = [frame[..., 0].mean() for frame in frames]
+    assert np.allclose(red, range(0, 250, 25), atol=6) and frames[-1][..., 2].max() < 20
+    assert [frame[..., 0].mean() for frame in images_of(video, vid_stride=4)] == [red[0], red[4], red[8]]
+    assert len(images_of(video.parent)) == 10  # a folder's videos count
+
+
+def test_unreadable_images_of_a_folder_are_reported_and_the_others_read(folder, capsys):
+    whole = len(images_of(folder))
+    (folder / "bad.png").write_bytes(b"no image")
+    assert len(images_of(folder)) == whole
+    assert "skipped" in capsys.readouterr().out
+    with pytest.raises(SeglabError, match=r"no file of .* can be read"):
+        list(load(str(folder / "bad*.png")))
+    with pytest.raises(SeglabError, match=r"bad\.png"):  # of a list every item gives its results, or an error
+        list(load([folder / "bad.png"]))
+
+
+def test_pil_images_of_sixteen_bits_are_scaled():
+    deep = Image.fromarray(np.full((4, 4), 257 * 77, np.uint16))
+    assert images_of(deep)[0].tolist() == np.full((4, 4, 3), 77).tolist()
+
+
+def test_a_list_may_start_with_a_byte_order_mark(folder):
+    (folder / "list.txt").write_text("b.png\r\n", encoding="utf-8-sig")
+    np.testing.assert_array_equal(images_of(folder / "list.txt")[0], RGB)
+
+
+def test_reading_is_lazy(folder):
+    frames = load([RGB, "nowhere.jpg"])
+    next(frames)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg"):
+        next(frames)
+
+
+def test_batches():
+    sizes = [len(batch) for batch in batches(load([RGB] * 5), 2)]
+    assert sizes == [2, 2, 1]
+
+
+@pytest.fixture
+def address(folder, video, monkeypatch):
+    monkeypatch.delenv("SEGLAB_OFFLINE", raising=False)
+    handler = type("Silent", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_addresses(address, monkeypatch):
+    (frame,) = load(f"{address}/b.png?size=full")
+    np.testing.assert_array_equal(frame.image, RGB)
+    assert frame.path == f"{address}/b.png?size=full"
+    assert len(images_of(f"{address}/clip.avi")) == 10
+    with pytest.raises(SeglabError, match="cannot fetch"):
+        next(load(f"{address}/missing.png"))
+    monkeypatch.setenv("SEGLAB_OFFLINE", "1")
+    with pytest.raises(SeglabError, match="SEGLAB_OFFLINE"):
+        next(load(f"{address}/b.png"))
+
+
+def test_errors_name_the_problem(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.txt").write_text("\n")
+    (tmp_path / "broken.mp4").write_text("no video")
+    (tmp_path / "lists.txt").write_text("lists.txt\n")
+    (tmp_path / "latin.txt").write_text("ü.jpg", encoding="latin-1")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
+    monkeypatch.delenv("SEGLAB_OFFLINE", raising=False)  # the address is refused before anything is asked
+    cases = [
+        (tmp_path / "nowhere.jpg", FileNotFoundError, "nowhere"),
+        (tmp_path / "empty", FileNotFoundError, "no image or video in"),
+        (str(tmp_path / "*.jpg"), FileNotFoundError, "no image or video in"),
+        (tmp_path / "list.txt", SeglabError, "is empty"),
+        (tmp_path / "broken.mp4", SeglabError, "no frame can be read"),
+        (np.zeros((4, 4, 3)), SeglabError, "uint8"),
+        (np.zeros((2, 4, 4, 3), np.uint8), SeglabError, r"\(2, 4, 4, 3\)"),
+        (np.zeros((0, 4, 3), np.uint8), SeglabError, "uint8"),
+        (torch.zeros(4, 4), SeglabError, "tensor"),
+        (torch.full((3, 4, 4), 255.0), SeglabError, "divide by 255"),
+        (torch.full((3, 4, 4), float("nan")), SeglabError, "0..1"),
+        (None, TypeError, "NoneType"),
+        (b"the bytes of a file", TypeError, "bytes"),
+        (tmp_path / "lists.txt", SeglabError, "contains another list"),
+        (tmp_path / "latin.txt", SeglabError, "UTF-8"),
+        ("http://host/a b.jpg", SeglabError, "cannot fetch"),
+        (Image.open(tmp_path / "cut.png"), SeglabError, r"PIL image .*cut\.png"),
+        (Image.fromarray(np.zeros((4, 4), np.int32)), SeglabError, "8 or 16 bits"),
+    ]
+    for source, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            next(load(source))
+
+
+def test_what_a_mac_puts_beside_images_on_other_disks_is_none(folder, capsys):
+    (folder / "._b.png").write_bytes(b"\0\5\x16\7")
+    assert len(images_of(folder)) == 3 and "skipped" not in capsys.readouterr().out
+
+
+def test_an_address_names_no_file(address, folder, monkeypatch):
+    """On Windows C:b.png would lie elsewhere, and a folder with an open film could not be removed."""
+    (folder / "C:b.png").write_bytes((folder / "b.png").read_bytes())
+    asked, released = [], []
+    monkeypatch.setattr(source_module, "read_image", lambda path: asked.append(path.name) or RGB)
+    next(load(f"{address}/C%3Ab.png"))
+    assert asked == ["download.png"]
+
+    class Capture:
+        def __init__(self, name):
+            self.name, self.capture = name, OpenCapture(name)
+
+        def __getattr__(self, name):
+            return getattr(self.capture, name)
+
+        def release(self):
+            released.append(Path(self.name).exists())
+            self.capture.release()
+
+    OpenCapture = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    frames = load(f"{address}/clip.avi")
+    next(frames)
+    frames.close()
+    assert released == [True]

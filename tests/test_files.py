@@ -1,0 +1,87 @@
+"""Files and folders that appear as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from seglab import files
+from seglab.files import atomic_write, publish, replace, staging_dir
+
+
+def test_two_that_make_one_thing_at_once_leave_each_others_work_alone(tmp_path):
+    place = tmp_path / "new" / "set"
+    with staging_dir(place) as slow:
+        (slow / "file").write_text("slow")
+        with staging_dir(place) as quick:
+            assert not list(quick.iterdir()) and quick.name == slow.name == "set"
+            (quick / "file").write_text("quick")
+            publish(quick, place)
+        assert (slow / "file").read_text() == "slow"
+        publish(slow, place)
+    assert (place / "file").read_text() == "quick" and os.listdir(place.parent) == ["set"]
+
+
+def test_what_fails_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), staging_dir(tmp_path / "set") as part:
+        (part / "file").touch()
+        raise KeyboardInterrupt
+    with pytest.raises(FileNotFoundError):
+        publish(part, tmp_path / "set")
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_is_there_is_replaced(tmp_path, is_folder):
+    def make(parent, text):
+        path = parent / "model"
+        if is_folder:
+            path.mkdir(parents=True)
+            (path / text).write_text(text)
+        else:
+            path.write_text(text)
+        return path
+
+    target = make(tmp_path, "old")
+    for text in ("new", "newer"):
+        with staging_dir(target) as folder:
+            assert replace(make(folder, text), target) == target
+        found = [path.read_text() for path in ([target] if target.is_file() else target.iterdir())]
+        assert found == [text]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_file_is_replaced_whole_and_is_as_readable_as_any(tmp_path, monkeypatch):
+    path, plain = tmp_path / "new" / "file.csv", tmp_path / "plain"
+    plain.touch()
+    for text in (b"one", b"two"):
+        assert atomic_write(path, text) == path and path.read_bytes() == text
+    assert path.stat().st_mode == plain.stat().st_mode
+
+    def full(handle: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        atomic_write(path, b"three")
+    assert [file.name for file in path.parent.iterdir()] == ["file.csv"] and path.read_bytes() == b"two"
+
+
+def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path, monkeypatch):
+    """As Windows has it, for as long as a virus scanner looks."""
+    replace, left = os.replace, [2]
+
+    def busy(source, target):
+        if left[0]:
+            left[0] -= 1
+            raise PermissionError("open in another program")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(files, "REPLACE_WAITS", (0.001, 0.001))
+    assert atomic_write(tmp_path / "file", b"one").read_bytes() == b"one"
+    left[0] = 3
+    with pytest.raises(PermissionError):
+        atomic_write(tmp_path / "file", b"two")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]

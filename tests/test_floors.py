@@ -1,0 +1,109 @@
+"""The order of the house: imports run down the floors, never up and never in a circle.
+
+FLOORS is the one list. A module stands on the floor of the longest name that it begins with. It may import what stands
+on a lower floor, and modules of its own folder. Imports inside functions count like those at the top.
+"""
+
+from __future__ import annotations
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import seglab
+
+# From the ground up. What stands on one floor does not import its neighbours.
+FLOORS = (
+    ("version", "errors", "wording"),
+    ("sizes",),
+    ("config", "class_names", "files", "parallel", "progress", "device"),
+    ("geometry",),
+    ("sample", "model"),
+    ("drawing", "formats"),
+    ("datasets",),
+    ("data",),
+    ("convert", "toybox"),
+    ("inference", "dataset_names"),
+    ("evaluation",),
+    ("training", "export"),
+    ("diagnosis",),
+    ("widgets", "compat"),
+    ("yolo",),
+    ("demo", "checks"),
+    ("cli",),
+    ("__main__", "__init__"),
+)
+PACKAGE = Path(seglab.__file__).resolve().parent
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below seglab -> file; the package's own __init__ is "__init__"."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        found[name] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of seglab that a file imports, anywhere in it, but for the eyes of a type checker alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unseen = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide which floor they lead to"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {below(name) for name in names if name == "seglab" or name.startswith("seglab.")}
+
+
+def below(name: str) -> str:
+    """The module that an imported name is, or is defined in."""
+    name = name.removeprefix("seglab").removeprefix(".")
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name or "__init__"
+
+
+def floor_of(module: str) -> int:
+    return FLOOR[module.split(".")[0]]
+
+
+IMPORTS = {name: imported(path) - {name} for name, path in MODULES.items()}
+
+
+def test_every_module_stands_on_one_floor():
+    names = [name for floor in FLOORS for name in floor]
+    assert len(names) == len(set(names))
+    assert {name.split(".")[0] for name in MODULES} == set(names)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_run_down(module):
+    for name in IMPORTS[module]:
+        if name.split(".")[0] != module.split(".")[0]:
+            lower = floor_of(name) < floor_of(module)
+            assert lower, f"seglab.{module} imports seglab.{name}, which does not stand below"
+
+
+def test_nothing_imports_in_a_circle():
+    try:
+        list(TopologicalSorter(IMPORTS).static_order())
+    except CycleError as error:
+        pytest.fail(f"imports in a circle: {' -> '.join(error.args[1])}")

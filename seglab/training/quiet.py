@@ -101,10 +101,10 @@ def patches(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
         padded = F.pad(x, (across, across, down, down))
         windows = padded.unfold(2, high, layer.stride[0]).unfold(3, wide, layer.stride[1])  # (B, C, H, W, k, k), a view
         windows = windows.permute(0, 1, 4, 5, 2, 3)
-    rows, columns = windows.shape[4:]
-    count = rows * columns
+    height, width = windows.shape[4:]
+    count = height * width
     chosen = torch.linspace(0, count - 1, min(count, POSITIONS), device=x.device).long()
-    columns = windows[..., chosen // columns, chosen % columns].flatten(1, 3)  # (B, C * k * k, L)
+    columns = windows[..., chosen // width, chosen % width].flatten(1, 3)  # (B, C * k * k, L)
     columns = columns.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)  # (G, d, B * L)
     return columns.float()
 

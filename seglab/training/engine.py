@@ -70,7 +70,7 @@ def train_one_epoch(
         ends_in_step = is_last or accumulated >= settings.accumulate
 
         with gradients_exchanged(learner, ends_in_step):
-            total, terms = compute_loss(learner, batch, old_images)
+            total, terms = compute_loss(learner, batch, old_images, first + index + 1)
             learner.scaler.scale(total).backward()
         for name, value in terms.items():
             sums[name] = sums.get(name, zero) + value
@@ -95,7 +95,7 @@ def rehearsal_of(learner: Learner, first: int) -> Iterator[Tensor | None]:
     """The old images that come to each batch from the one number `first` on; None where nothing is rehearsed."""
     if learner.teacher is None:
         return itertools.repeat(None)
-    return learner.teacher.rehearsal.every_other_step(first)
+    return learner.teacher.rehearsal.batches(first)
 
 
 def gradients_exchanged(learner: Learner, exchanged: bool) -> contextlib.AbstractContextManager:
@@ -105,10 +105,13 @@ def gradients_exchanged(learner: Learner, exchanged: bool) -> contextlib.Abstrac
     return learner.parallel.no_sync()
 
 
-def compute_loss(learner: Learner, batch: dict, old_images: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+def compute_loss(
+    learner: Learner, batch: dict, old_images: Tensor | None, number: int
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of a batch -> total, the scalar to backpropagate, and the terms by name, detached.
 
-    old_images: (b, 3, H, W) that the teacher answers for, perhaps none of them (b = 0); None without a teacher.
+    old_images: (b, 3, H, W) that the teacher answers for; None without a teacher. number: of the batch, from 1 on,
+    over all epochs.
     """
     network = learner.parallel or learner.network
     images, targets = batch_to_device(batch, learner.device)
@@ -117,12 +120,12 @@ def compute_loss(learner: Learner, batch: dict, old_images: Tensor | None) -> tu
             raw = network(images)
         return segmentation_loss(raw, targets, learner.gains)
 
-    # Old images pass the network together with the new ones. The teacher is asked about them, or else about the new.
+    # Old images pass the network together with the new ones. The teacher is asked about them, and at times about both.
     new = len(images)
     images = torch.cat((images, old_images))
     with learner.autocast():
         raw = network(images)
-        told = learner.teacher.ask(images[new:] if len(old_images) else images)
+        told = learner.teacher.ask(images if learner.teacher.looks_at_new(number) else images[new:])
     return learner.teacher.loss(raw, told, targets, learner.gains, new)
 
 

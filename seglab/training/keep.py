@@ -9,15 +9,17 @@ instance belongs to its label alone.
 
 What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So some of the
 images that the weights learned from are looked at again. Nobody needs to have labelled them. A survey before the run
-bends every step away from what they show (seglab.training.quiet), and a few of them are rehearsed in every other step:
-there all outputs are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on old images
-instead of new ones), and the new classes are background.
+bends every step away from what they show (seglab.training.quiet), and a few of them are rehearsed in every step: there
+all outputs are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on old images instead of
+new ones), and the new classes are background. Both look at old images in larger sizes too than that of the new ones:
+what is looked at in one size only is forgotten in others.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +54,10 @@ from seglab.training.quiet import QuietSteps
 
 TERMS = ("keep_cls", "keep_box", "keep_seg")
 OLD_IMAGES = 0.25  # old images in a step, as a fraction of the batch
+OLD_SIZE = 640  # pixels of the largest old images that are looked at, unless new ones are larger
+TURN = 4  # in one of so many steps the teacher looks at the new images too
 SURVEYED = 48  # old images that are looked at before the first step
+WHOLE = 4  # one of so many of them is surveyed whole in the largest size
 OLD_GAIN = 5.0  # of the terms on old images
 NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
 SURE = 0.25  # class score from which the teacher's boxes and masks on new images are asked for
@@ -131,6 +136,10 @@ class Teacher:
         silent = [number < self.known and number not in named for number in range(network.classes)]
         self.silent = torch.tensor(silent, device=device)  # (C,) bool
 
+    def looks_at_new(self, step: int) -> bool:
+        """Whether it is asked about the new images of a step too."""
+        return step % TURN == 0
+
     @torch.no_grad()
     def ask(self, images: Tensor) -> RawOutput:
         """What the teacher says of images (B, 3, H, W)."""
@@ -145,18 +154,17 @@ class Teacher:
         """Loss of a batch -> total, the scalar to backpropagate, and the terms by name, detached, those of TERMS last.
 
         raw: of the network, on `new` images that `targets` belong to and old ones after them. told: of the teacher, on
-        the old images where there are any, else on the new ones. The terms are weighted, and the total is their sum
-        times the number of new images, as in `segmentation_loss`, whose remarks on processes hold here too.
+        the old ones, and on the new ones before them where it looked at these. The terms are weighted, and the total is
+        their sum times the number of new images, as in `segmentation_loss`, whose remarks on processes hold here too.
         """
         with torch.autocast(raw.boxes.device.type, enabled=False):
             raw, told = (RawOutput(*(tensor.float() for tensor in output)) for output in (raw, told))
-            new_raw, old_raw = (RawOutput(*tensors) for tensors in zip(*(t.split((new, len(t) - new)) for t in raw)))
+            new_raw, old_raw = split(raw, new)
+            new_told, old_told = split(told, len(told.boxes) - len(old_raw.boxes))
             total, terms, taken = label_loss(new_raw, targets, gains, self.silent)
-            if len(old_raw.boxes):
-                kept = OLD_GAIN * rehearsal_loss(old_raw, told, self.known, gains)
-            else:
-                kept = unlabelled_loss(new_raw, told, taken, self.silent)
-            kept = 2 * kept  # every other step
+            kept = OLD_GAIN * rehearsal_loss(old_raw, old_told, self.known, gains)
+            if len(new_told.boxes):
+                kept = kept + TURN * unlabelled_loss(new_raw, new_told, taken, self.silent)
             images = normalisers(new, kept.detach()[:0])[0]
             return total + kept.sum() * images, {**terms, **dict(zip(TERMS, kept.detach()))}
 
@@ -173,6 +181,11 @@ class Teacher:
             moved = [row.clone() for row in rows]
         for row, value in zip(rows, moved):
             row.copy_(value)
+
+
+def split(output: RawOutput, count: int) -> tuple[RawOutput, RawOutput]:
+    """The output for the first `count` images, and for the others."""
+    return RawOutput(*(tensor[:count] for tensor in output)), RawOutput(*(tensor[count:] for tensor in output))
 
 
 def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> Tensor:
@@ -257,11 +270,16 @@ def named_by_all(spec: DatasetSpec) -> set[int]:
 
 
 class Rehearsal:
-    """The old images of a run: augmented like the new ones, and without end. images: how many there are."""
+    """The old images of a run: augmented like the new ones, in sizes from theirs to twice that, and without end.
+
+    images: how many there are.
+    """
 
     def __init__(self, spec: DatasetSpec, config: TrainConfig, process: Process):
+        self.side = config.imgsz
+        self.largest = max(self.side, min(2 * self.side, OLD_SIZE))
         dataset = SegmentationDataset(
-            spec, "train", config.imgsz, AugmentConfig(), config.seed, mask_targets=None, cache=config.cache
+            spec, "train", self.largest, AugmentConfig(), config.seed, mask_targets=None, cache=config.cache
         )
         self.each = each = max(1, round(OLD_IMAGES * config.batch / process.world))  # images of a step in this process
         pinned = process.device.type == "cuda"
@@ -272,22 +290,31 @@ class Rehearsal:
         )
 
     def survey(self) -> Iterator[Tensor]:
-        """Some batches to look at before a run."""
+        """Some batches to look at before a run: parts as in `batches`, and whole images in the largest size."""
         count = -(-SURVEYED // self.each)
-        return itertools.islice(self.batches(0), count)
+        for number, images in enumerate(itertools.islice(self.large(0), count)):
+            yield images if number % WHOLE == 0 else self.part(images, number)
 
     def batches(self, seed: int) -> Iterator[Tensor]:
-        """Batches (b, 3, H, W) in 0..1 without end: functions of `seed` and their number."""
+        """Batches (b, 3, imgsz, imgsz) in 0..1 without end: functions of `seed` and their number."""
+        for number, images in enumerate(self.large(seed), start=seed):
+            yield self.part(images, number)
+
+    def large(self, seed: int) -> Iterator[Tensor]:
+        """Batches (b, 3, H, W) in the largest size, without end."""
         for cycle in itertools.count(seed):
             start_epoch(self.loader, cycle)
             for batch in self.loader:
                 yield images_to_float(batch["images"], self.device)
 
-    def every_other_step(self, step: int) -> Iterator[Tensor]:
-        """What comes to the new images of the steps from `step` on: old ones (b, 3, H, W) and none (0, 3, H, W)."""
-        for images in self.batches(step):
-            yield images
-            yield images[:0]
+    def part(self, images: Tensor, number: int) -> Tensor:
+        """Images scaled to some size, from the largest to that of new ones, and a part of that size: by `number`."""
+        draw = random.Random(number)
+        size = draw.randint(self.side, self.largest)
+        top, left = (draw.randint(0, size - self.side) for _ in range(2))
+        if size < self.largest:
+            images = F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+        return images[:, :, top : top + self.side, left : left + self.side]
 
 
 def write_teacher(folder: Path, network: YOLO11Seg, knowledge: Knowledge) -> None:

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-POSITIONS = 512  # patches of a layer that are looked at in an image: they are alike
+POSITIONS = 256  # patches of a layer that are looked at in an image: they are alike
 SOFTNESS = 0.05  # f as a fraction of the mean of C's diagonal
 
 
@@ -94,13 +94,17 @@ def survey(
 def patches(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
     """What a layer weighs of its input (B, C, H, W): patches (G, d, n), evenly chosen, POSITIONS an image."""
     if isinstance(layer, nn.ConvTranspose2d):
-        columns = x.flatten(2)  # (B, C, H * W): it spreads single cells
+        windows = x[:, :, None, None]  # (B, C, 1, 1, H, W): it spreads single cells
     else:
         assert not isinstance(layer.padding, str)  # "same" and "valid" are not used here
-        columns = F.unfold(x, layer.kernel_size, padding=layer.padding, stride=layer.stride)  # (B, C * k * k, L)
-    count = columns.shape[2]
-    if count > POSITIONS:
-        columns = columns[:, :, torch.linspace(0, count - 1, POSITIONS, device=x.device).long()]
+        (down, across), (high, wide) = layer.padding, layer.kernel_size
+        padded = F.pad(x, (across, across, down, down))
+        windows = padded.unfold(2, high, layer.stride[0]).unfold(3, wide, layer.stride[1])  # (B, C, H, W, k, k), a view
+        windows = windows.permute(0, 1, 4, 5, 2, 3)
+    height, width = windows.shape[4:]
+    count = height * width
+    chosen = torch.linspace(0, count - 1, min(count, POSITIONS), device=x.device).long()
+    columns = windows[..., chosen // width, chosen % width].flatten(1, 3)  # (B, C * k * k, L)
     columns = columns.unflatten(1, (layer.groups, -1)).permute(1, 2, 0, 3).flatten(2)  # (G, d, B * L)
     return columns.float()
 
@@ -109,5 +113,5 @@ def bend(C: Tensor) -> Tensor:
     """Mean outer products (G, d, d) -> f (C + f I)^-1 of each group."""
     device, C = C.device, C.cpu().double()
     f = SOFTNESS * C.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None] + 1e-12  # (G, 1, 1)
-    bends = f * torch.linalg.inv(C + f * torch.eye(C.shape[1], dtype=C.dtype))
+    bends = f * torch.cholesky_inverse(torch.linalg.cholesky(C + f * torch.eye(C.shape[1], dtype=C.dtype)))
     return bends.to(device, torch.float32)

@@ -17,6 +17,7 @@ import yaml
 import seglab.training.checkpoint as checkpoint
 import seglab.training.trainer as trainer
 from seglab import YOLO
+from seglab.config import TrainConfig
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
@@ -24,13 +25,18 @@ from seglab.files import bundled_data_dir
 from seglab.model.head import RawOutput
 from seglab.model.transfer import init_network, score_layers
 from seglab.model.weights import load_weights
+from seglab.training.distributed import Process
 from seglab.training.keep import (
     OLD_GAIN,
+    OLD_SIZE,
     TERMS,
+    TURN,
     Knowledge,
+    Rehearsal,
     Teacher,
     named_by_all,
     rehearsal_loss,
+    split,
     unlabelled_loss,
 )
 from seglab.training.loss import LossGains, label_loss, segmentation_loss
@@ -166,19 +172,24 @@ def test_old_images_come_behind_the_new_ones(told):
     teacher = teacher_of(told, load_dataset("toybox8-seg"))
     teacher.silent = SILENT
     raw, targets, gains = like(told, seed=3), labelled([8.0, 8.0, 56.0, 56.0]), LossGains()
-    first, second = (RawOutput(*(t[part] for t in raw)) for part in (slice(1), slice(1, 2)))
-    told_first, told_second = (RawOutput(*(t[part] for t in told)) for part in (slice(1), slice(1, 2)))
+    (first, second), (told_first, told_second) = split(raw, 1), split(told, 1)
     total, terms = teacher.loss(raw, told_second, targets, gains, new=1)
     labels, plain, taken = label_loss(first, targets, gains, SILENT)
+    rehearsed = OLD_GAIN * rehearsal_loss(second, told_second, KNOWN, gains)
     assert list(terms) == [*plain, *TERMS]
     assert all(torch.equal(terms[name], plain[name]) for name in plain)
     kept = torch.stack([terms[name] for name in TERMS])
-    assert torch.allclose(kept, 2 * OLD_GAIN * rehearsal_loss(second, told_second, KNOWN, gains))
+    assert torch.allclose(kept, rehearsed)
     assert torch.allclose(total, labels + kept.sum())
 
-    _, terms = teacher.loss(first, told_first, targets, gains, new=1)  # a step without old images
+    _, terms = teacher.loss(raw, told, targets, gains, new=1)  # a step in which the teacher looks at the new image too
     kept = torch.stack([terms[name] for name in TERMS])
-    assert torch.allclose(kept, 2 * unlabelled_loss(first, told_first, taken, SILENT))
+    assert torch.allclose(kept, rehearsed + TURN * unlabelled_loss(first, told_first, taken, SILENT))
+
+
+def test_the_teacher_looks_at_new_images_in_one_step_of_a_few(told):
+    teacher = teacher_of(told, load_dataset("toybox8-seg"))
+    assert sum(teacher.looks_at_new(step) for step in range(10 * TURN)) == 10
 
 
 def test_old_images_show_no_new_class(told):
@@ -225,6 +236,47 @@ def test_labels_speak_for_what_all_joined_datasets_name(new_data):
     teacher = Teacher(init_network("n", len(known.names), 0), Knowledge(10), known, OLD)
     silent = {known.names[number] for number in teacher.silent.nonzero()[:, 0].tolist()}
     assert silent == set(spec.names.values()) - {"donut"}
+
+
+# --- old images ---
+
+
+def rehearsal(side: int) -> Rehearsal:
+    config = TrainConfig(imgsz=side, batch=8, workers=0)
+    return Rehearsal(load_dataset("toybox8-seg"), config, Process(0, 1, torch.device("cpu")))
+
+
+def test_old_images_are_as_large_as_new_ones_or_larger():
+    """A ramp in both directions: how steep it is says by how much it was scaled."""
+    old = rehearsal(SIDE)
+    ramp = torch.arange(2.0 * SIDE) / SIDE
+    images = torch.stack((ramp.expand(2 * SIDE, -1), ramp.expand(2 * SIDE, -1).T))[None]
+    factors = set()
+    for number in range(40):
+        part = old.part(images, number)
+        assert part.shape == (1, 2, SIDE, SIDE)
+        assert torch.equal(part, old.part(images, number))
+        inner = part[0, :, 4:-4, 4:-4]  # the border of an image is scaled otherwise
+        across, down = inner[0].diff(dim=1).mean(), inner[1].diff(dim=0).mean()
+        assert across == pytest.approx(float(down), rel=0.02)
+        factors.add(round(float(1 / (across * SIDE)), 2))
+    assert min(factors) < 0.6 and max(factors) > 0.9
+    assert all(0.49 <= factor <= 1.01 for factor in factors)
+
+
+def test_some_old_images_are_surveyed_whole_and_twice_as_large():
+    sizes = [tuple(images.shape[2:]) for images in rehearsal(SIDE).survey()]
+    assert set(sizes) == {(SIDE, SIDE), (2 * SIDE, 2 * SIDE)}
+    assert sizes.count((SIDE, SIDE)) > sizes.count((2 * SIDE, 2 * SIDE))
+
+
+@pytest.mark.parametrize("side", [SIDE, OLD_SIZE, OLD_SIZE + SIDE])
+def test_rehearsed_images_fit_beside_new_ones(side):
+    old = rehearsal(side)
+    assert old.largest == max(side, min(2 * side, OLD_SIZE))
+    images = next(old.batches(3))
+    assert images.shape == (2, 3, side, side)
+    assert torch.equal(images, next(rehearsal(side).batches(3)))
 
 
 # --- runs ---

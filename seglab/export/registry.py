@@ -97,7 +97,7 @@ def weights_beside(exported: str | Path) -> Path:
     suffix = found.SUFFIX if found else path.suffix
     weights = path.with_name(path.name.removesuffix(suffix) + ".safetensors")
     if not weights.is_file():
-        raise SeglabError(f"no weights at {weights}: pass the weights {exported} was exported from as model=")
+        raise SeglabError(f"no weights at {weights}: pass model=, the weights that {exported} was exported from")
     return weights
 
 

@@ -311,7 +311,7 @@ def test_the_command_line_verifies_again_later(suffix, tmp_path, capsys):
     model.save(tmp_path / "model.safetensors")
     assert YOLO(tmp_path / "model.safetensors").license == "Apache-2.0"
     assert main(["verify", str(path)]) == 0
-    assert "model= which weights" in capsys.readouterr().err
+    assert "pass model=, the weights that" in capsys.readouterr().err
 
 
 def test_a_file_inside_a_folder_is_verified_as_that_folder(tmp_path):

@@ -61,18 +61,25 @@ def test_every_core_dependency_is_told_with_its_version():
 
 def test_every_export_formats_package_is_told():
     extras = PROJECT["optional-dependencies"]
-    of_formats = [extra for extra in extras if extra in {*FORMATS, *(row.module for row in FORMATS.values()), "export"}]
+    modules = {module.__name__.rpartition(".")[2] for module in FORMATS.values()}
+    of_formats = [extra for extra in extras if extra in {*FORMATS, *modules, "export"}]
     assert len(of_formats) >= 8
     for extra in of_formats:
-        assert names(extras[extra]) <= set(checks.OPTIONAL_PACKAGES), extra
+        assert names(extras[extra]) <= set(checks.optional_packages()), extra
 
 
 def test_every_package_that_the_library_asks_for_is_told():
     """Where a package is missing, an error gives a line for pip; the packages of these lines are optional ones."""
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "seglab/export").glob("*.py"))
-    asked = {name for line in re.findall(r'require\("\w+", "([^"]+)"\)', sources) for name in line.split()}
+    asked = names([requirement for its in FORMATS.values() for requirement in its.needs().values()])
     assert len(asked) >= 6
-    assert asked <= set(checks.OPTIONAL_PACKAGES)
+    assert asked <= collect_checks().keys()
+
+
+def test_the_packages_of_a_new_export_format_are_told(monkeypatch):
+    added = SimpleNamespace(needs=lambda: {"foo": "foo-runtime>=2", "onnxruntime": "onnxruntime"})
+    monkeypatch.setitem(FORMATS, "foo", added)
+    told = checks.optional_packages()
+    assert told == {**checks.OPTIONAL_PACKAGES, "foo-runtime": "format=foo"}
 
 
 def test_a_missing_package_says_what_it_would_be_for(monkeypatch):

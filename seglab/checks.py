@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import torch
 
+from seglab.export.registry import FORMATS
 from seglab.files import cache_dir
 from seglab.version import __version__
 
@@ -39,7 +40,7 @@ CORE_PACKAGES = (
     "onnx",
 )
 
-# What each optional package is for.
+# What each optional package is for. A package of an export format that is not here is told by the format's name.
 OPTIONAL_PACKAGES = {
     "onnxruntime": 'format=onnx, format=openvino, engine="auto"',
     "onnxscript": "format=onnx with newer PyTorch versions",
@@ -112,7 +113,7 @@ def collect_checks() -> dict[str, str]:
     for package in CORE_PACKAGES:
         found[package] = installed_version(package) or "not installed, although seglab needs it"
     found["torch"] = torch.__version__  # says which build it is, such as +cpu, where the package's version does not
-    for package, purpose in OPTIONAL_PACKAGES.items():
+    for package, purpose in optional_packages().items():
         found[package] = installed_version(package) or f"not installed ({purpose})"
 
     found["CPU"] = cpu_name()
@@ -137,6 +138,16 @@ def collect_checks() -> dict[str, str]:
     found["network"] = network_setting()
     found["SEGLAB_DATASETS"] = datasets_setting()
     return {name: " ".join(value.split()) for name, value in found.items()}
+
+
+def optional_packages() -> dict[str, str]:
+    """Package -> what it is for: OPTIONAL_PACKAGES, then what other packages the export formats need."""
+    purposes = dict(OPTIONAL_PACKAGES)
+    for name, its in FORMATS.items():
+        for requirement in its.needs().values():
+            package = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]  # without a version
+            purposes.setdefault(package, f"format={name}")
+    return purposes
 
 
 def format_checks(checks: dict[str, str]) -> str:

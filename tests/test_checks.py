@@ -60,16 +60,26 @@ def test_every_core_dependency_is_told_with_its_version():
 
 
 def test_every_export_formats_package_is_told():
-    """Those of its extra in pyproject.toml, and those that its module names when it misses them."""
     extras = PROJECT["optional-dependencies"]
     modules = {module.__name__.rpartition(".")[2] for module in FORMATS.values()}
     of_formats = [extra for extra in extras if extra in {*FORMATS, *modules, "export"}]
     assert len(of_formats) >= 8
     for extra in of_formats:
-        assert names(extras[extra]) <= set(checks.OPTIONAL_PACKAGES), extra
-    needed = [line for module in FORMATS.values() for line in module.needs().values()]
-    assert len(needed) >= 8
-    assert names(" ".join(needed).split()) <= set(checks.OPTIONAL_PACKAGES)
+        assert names(extras[extra]) <= set(checks.optional_packages()), extra
+
+
+def test_every_package_that_the_library_asks_for_is_told():
+    """Where a package is missing, an error gives a line for pip; the packages of these lines are optional ones."""
+    asked = names([requirement for its in FORMATS.values() for requirement in its.needs().values()])
+    assert len(asked) >= 6
+    assert asked <= collect_checks().keys()
+
+
+def test_the_packages_of_a_new_export_format_are_told(monkeypatch):
+    added = SimpleNamespace(needs=lambda: {"foo": "foo-runtime>=2", "onnxruntime": "onnxruntime"})
+    monkeypatch.setitem(FORMATS, "foo", added)
+    told = checks.optional_packages()
+    assert told == {**checks.OPTIONAL_PACKAGES, "foo-runtime": "format=foo"}
 
 
 def test_a_missing_package_says_what_it_would_be_for(monkeypatch):

@@ -188,9 +188,13 @@ def _write_instances(writer: LabelWriter, label: str, labelled: LabelledImage) -
     height, width = labelled.size
     writer.file(label)
     for number, found in enumerate(labelled.instances, start=1):
-        pixels = _pixels(found.rings, found.rle)
+        # A writer of rows takes solid rings or an exact mask; rings with holes become the latter.
+        rle = found.rle
+        if rle is None and any(ring_area(ring) < 0 for ring in found.rings):
+            rle = rings_to_rle(found.rings, height, width)
+        pixels = _pixels(found.rings, rle)
         where = f"image {labelled.name} instance {number}"
-        writer.add(Item(label, (width, height), found.class_id, found.rings, found.rle, pixels, where))
+        writer.add(Item(label, (width, height), found.class_id, found.rings, rle, pixels, where))
 
 
 def _pixels(rings: Iterable[Ring], rle: Rle | None) -> float:

@@ -31,7 +31,7 @@ from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward
 from seglab.model.head import COEFFICIENTS, RawOutput, anchor_points, boxes_from_distribution
 from seglab.training.assign import assign
-from seglab.training.loss import LossGains, mean_terms, segmentation_loss
+from seglab.training.loss import TERMS, LossGains, mean_terms, segmentation_loss
 from seglab.wording import pluralize
 
 MAX_BATCHES, BATCH = 8, 4  # how much of the split the network is run on
@@ -340,8 +340,14 @@ def check_assignment(positives: int, image_count: int, unassigned: int, sides: l
 
 
 def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Check:
-    """Whether the mean loss terms are finite, and none of them zero that should teach something."""
-    zero = [name for name, value in means.items() if value == 0] if any_positive else []
+    """Whether the mean loss terms are finite, and none of them zero that should teach something.
+
+    means: term -> its mean, weighted; any_positive: whether an anchor point was assigned to an instance.
+    """
+    # A term whose gain is 0 unless asked for is switched off, not broken.
+    usual = LossGains()
+    optional = {name for name, term in TERMS.items() if term.weight(usual) == 0}
+    zero = [name for name, value in means.items() if value == 0 and name not in optional] if any_positive else []
     not_finite = "look at loss"
     if has_nan:
         not_finite = "the weights hold NaN: training diverged, go back to an earlier checkpoint"

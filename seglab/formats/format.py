@@ -4,6 +4,9 @@
     read(source, images)       -> LabelSource: class names, the images, and the labels of one image when asked for
     write(out, names, images)  one labelled image after another into a new folder or file
 
+Rings are those of `Instance`: a solid one is read through `geometry.polygons.orient`, whatever way it was drawn. A
+folder that is written holds every image at `out / labelled.name`, where the converter looks for it.
+
 A format is one module that ends with `FORMAT = Format(...)`, and one entry in `registry.FORMATS`.
 """
 

@@ -7,6 +7,7 @@ write needs a writer in WRITERS.
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,9 +21,9 @@ from seglab.data.annotations import Annotations
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
-from seglab.formats import masks, voc
+from seglab.formats import masks, registry, voc
 from seglab.formats.coco import read_coco
-from seglab.formats.format import Format, LabelledImage, outline
+from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
 from seglab.formats.registry import FORMATS, find_format
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.rle import decode, encode, iou, rings_to_rle
@@ -223,6 +224,20 @@ def test_a_converted_dataset_goes_to_every_format_that_can_be_written(to, tmp_pa
         return
     report = convert(source, out=tmp_path / ("out.json" if to == "coco" else "out"), to=to, strict=1.0)
     assert report.passed and report.instances_written == 4 and report.images_written == 3
+
+
+def test_holes_of_a_source_without_exact_masks_are_converted(tmp_path, monkeypatch):
+    """A format may read an instance with a hole as rings alone, as `Instance` allows."""
+    image = write_image(tmp_path / "a.png")
+    labelled = LabelledImage(image, "a.png", "train", (HEIGHT, WIDTH), [as_instance(0, holed())])
+    source = SimpleNamespace(names=NAMES, entries=[ImageEntry(image, "train", ())], load=lambda entry: labelled)
+    made_up = Format("rings", "rings", lambda place: place == image, lambda place, images: source)
+    monkeypatch.setattr(registry, "FORMATS", (made_up, *FORMATS))
+    report = convert(image, out=tmp_path / "out", strict=1.0)
+    assert report.passed and report.instances_written == 1
+    monkeypatch.undo()
+    (found,) = read(tmp_path / "out")[1]["a.png"]
+    assert np.array_equal(mask_of(found), holed())
 
 
 def test_an_exact_mask_has_an_outline():

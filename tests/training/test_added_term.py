@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import types
+from dataclasses import fields
 
 import pytest
 
 import seglab.training.loggers as loggers
 from seglab import YOLO
+from seglab.config import TrainConfig
 from seglab.drawing import plots
+from seglab.training.arguments import flatten
 from seglab.training.loss import TERMS, LossGains, LossInputs, LossTerm
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -57,6 +60,17 @@ def test_a_new_term_is_trained_on_and_shown_everywhere(tmp_path, monkeypatch, ca
 
     (check,) = (c for c in YOLO("toybox-n").doctor("toybox8-seg", imgsz=64).checks if c.name == "loss terms")
     assert "small" in check.evidence
+
+
+def test_a_term_that_is_off_by_default_is_not_a_fault(monkeypatch):
+    monkeypatch.setitem(TERMS, "small", LossTerm(0.0, small_coefficients))
+    (check,) = (c for c in YOLO("toybox-n").doctor("toybox8-seg", imgsz=64).checks if c.name == "loss terms")
+    assert "small 0" in check.evidence and "small" not in check.cause
+
+
+def test_every_gain_has_the_default_of_its_training_argument():
+    assert LossGains.from_arguments(flatten(TrainConfig())) == LossGains()
+    assert {field.name for field in fields(LossGains)} <= flatten(TrainConfig()).keys()
 
 
 def test_a_gain_is_a_number_or_an_argument():

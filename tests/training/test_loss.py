@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from seglab.model.head import RawOutput, anchor_points, boxes_from_distribution
 from seglab.training import loss as loss_module
 from seglab.training.loss import (
+    TERMS,
     LossGains,
     box_loss,
     class_loss,
@@ -183,7 +185,7 @@ def test_total_is_finite_and_every_output_gets_a_gradient(instances):
     raw, batch = random_batch(0, instances)
     total, terms = segmentation_loss(raw, batch, LossGains())
     total.backward()
-    assert list(terms) == ["box", "seg", "cls", "dfl"]
+    assert list(terms) == list(TERMS)
     assert all(value.shape == () and not value.requires_grad for value in terms.values())
     torch.testing.assert_close(total.detach(), sum(terms.values()) * len(instances))
     assert all(tensor.grad is not None and tensor.grad.isfinite().all() for tensor in raw)
@@ -214,10 +216,11 @@ def test_autocast_changes_nothing():
 
 
 def test_a_better_prediction_costs_less_in_every_term():
+    gains = LossGains(**dict.fromkeys((field.name for field in fields(LossGains)), 1.0))  # of optional terms too
     raw, batch = random_batch(3, [1])
     batch["boxes"] = torch.tensor([[16.0, 16.0, 64.0, 48.0]])
     batch["masks"] = torch.ones(1, HEIGHT // 4, WIDTH // 4)
-    before = segmentation_loss(raw, batch, LossGains())[1]
+    before = segmentation_loss(raw, batch, gains)[1]
     distances = torch.cat((POINTS - batch["boxes"][:, :2], batch["boxes"][:, 2:] - POINTS), dim=1) / STRIDES  # (A, 4)
     bins = -8 * (torch.arange(16) - distances.clamp(0, 15)[..., None]).abs()  # (A, 4, 16)
     boxes = bins.reshape(len(POINTS), 64).T[None].contiguous()
@@ -227,7 +230,7 @@ def test_a_better_prediction_costs_less_in_every_term():
     good = RawOutput(boxes, classes, torch.ones_like(raw.coefficients), torch.ones_like(raw.prototypes))
     decoded = boxes_from_distribution(boxes, POINTS, STRIDES)[0, inside]
     torch.testing.assert_close(decoded, batch["boxes"].expand_as(decoded), atol=0.5, rtol=0)
-    after = segmentation_loss(good, batch, LossGains())[1]
+    after = segmentation_loss(good, batch, gains)[1]
     assert all(after[name] < before[name] for name in before)
 
 

@@ -27,6 +27,7 @@ from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.arguments import make_config
 from seglab.training.checkpoint import read_state
+from seglab.training.loss import TERMS
 from seglab.training.recipes import Start
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -77,7 +78,7 @@ def test_a_run_leaves_what_users_look_for(reference):
     assert not (result.folder / "weights" / "resume.safetensors").exists()
     rows = table(result)
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-    columns = ["epoch", "time", *(f"train/{term}_loss" for term in ("box", "seg", "cls", "dfl"))]
+    columns = ["epoch", "time", *(f"train/{term}_loss" for term in TERMS)]
     assert list(rows[0]) == [*columns, "lr/pg0", "lr/pg1", "lr/pg2"]
 
 
@@ -414,8 +415,8 @@ def test_real_validation_fills_the_table_and_draws(tmp_path, ratio):
     result = trainer.train(worker.new_model(), spec, config)
     (row,) = table(result)
     expected = [f"metrics/{key}({part})" for part in "BM" for key in ("precision", "recall", "mAP50", "mAP50-95")]
-    expected += [f"val/{term}_loss" for term in ("box", "seg", "cls", "dfl")]
-    assert list(row)[6:-3] == expected
+    expected += [f"val/{term}_loss" for term in TERMS]
+    assert list(row)[2 + len(TERMS) : -3] == expected
     assert float(row["val/cls_loss"]) > 0
     pictures = {"train_batch0.jpg", "val_pred.jpg", "results.png", "confusion_matrix.png"}
     assert pictures <= {path.name for path in result.folder.iterdir()}

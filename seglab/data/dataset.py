@@ -27,7 +27,7 @@ from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
 
-BLOCK = 64  # so many images, neighbours in the epoch's order, are mixed with each other
+BLOCK = 64  # so many images, neighbors in the epoch's order, are mixed with each other
 RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand
 
 
@@ -210,7 +210,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         if not self.mosaic:
             config = self._without_mixing or config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        return augmented(self._fitted, index, self._neighbours(index), self.size, config, rng)
+        return augmented(self._fitted, index, self._neighbors(index), self.size, config, rng)
 
     def _masks(self, rings: list[list[np.ndarray]], height: int, width: int) -> np.ndarray:
         """(N, height / mask_ratio, width / mask_ratio) float16 mask targets of instances in the letterbox frame."""
@@ -237,7 +237,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         )
         return height, width
 
-    def _neighbours(self, index: int) -> np.ndarray:
+    def _neighbors(self, index: int) -> np.ndarray:
         """(BLOCK,) indexes that may be mixed with `index`: the block of this epoch's order it lies in.
 
         A function of (seed, epoch, index) like everything random here; and as the images of a block are used about

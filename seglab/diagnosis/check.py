@@ -88,7 +88,7 @@ class DatasetReport:
     def _split_table(self) -> list[str]:
         size_heads = "".join(f"{size:>8}" for size in SIZES)
         lines = [
-            f"{'split':8}{'images':>8}{'unlabelled':>12}{'instances':>11}{size_heads}{'crowds':>8}  sides of images"
+            f"{'split':8}{'images':>8}{'unlabeled':>12}{'instances':>11}{size_heads}{'crowds':>8}  sides of images"
         ]
         for name, split in self.splits.items():
             counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))

@@ -305,7 +305,7 @@ def compare_end_to_end(
 
     On letterboxed images that is prediction from the file's own dense outputs, which `compare` judges: the same
     numbers, so they must find the same in any precision, but for the float32 rounding of corners. On images as they
-    are it is the network's, and the file's resize may round pixels to the next grey level.
+    are it is the network's, and the file's resize may round pixels to the next gray level.
     """
     size = runtime.metadata.size
     letterboxed = [letterbox(image.shape[:2], size).apply(image) for image in images]

@@ -36,7 +36,7 @@ BORDER = 1.0  # COCO's own polygons reach this many pixels outside their images
 LEFT_OUT = "annotation left out"
 DECIMALS = 4  # of a pixel in polygons: half of the last is less than MARGIN keeps coordinates off the ties
 MARGIN = 1e-4  # pixels between a written coordinate and the next tie of COCO's rounding to fifths
-LARGEST_ID = 2**53  # from here on, JSON readers that hold numbers as float64 confuse neighbours
+LARGEST_ID = 2**53  # from here on, JSON readers that hold numbers as float64 confuse neighbors
 TAIL = 1 << 20  # bytes at the end of a file in which its categories are looked for
 
 _UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of 1 to 90: categories that COCO named and never published

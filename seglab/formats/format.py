@@ -2,7 +2,7 @@
 
     is_here(source)            is this folder or file of the format? judged by content
     read(source, images)       -> LabelSource: class names, the images, and the labels of one image when asked for
-    write(out, names, images)  one labelled image after another into a new folder or file
+    write(out, names, images)  one labeled image after another into a new folder or file
 
 A format is one module that ends with `FORMAT = Format(...)`, and one entry in `registry.FORMATS`.
 """

@@ -149,11 +149,11 @@ def _ring(shape_type: str, points: np.ndarray) -> Ring | None:
         (left, top), (right, bottom) = points
         return orient(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
     if shape_type == "circle" and len(points) == 2:
-        centre = points[0]
+        center = points[0]
         angle = np.arange(CIRCLE) * (2 * math.pi / CIRCLE)
         # A polygon inside the circle is smaller than it: its radius is made larger by what that takes.
         radius = math.dist(*points) * math.sqrt(2 * math.pi / CIRCLE / math.sin(2 * math.pi / CIRCLE))
-        return centre + radius * np.stack((np.cos(angle), np.sin(angle)), axis=1)  # (CIRCLE, 2)
+        return center + radius * np.stack((np.cos(angle), np.sin(angle)), axis=1)  # (CIRCLE, 2)
     return None
 
 

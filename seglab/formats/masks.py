@@ -95,7 +95,7 @@ def two_sizes(size: tuple[int, int], first: tuple[int, int]) -> str:
 
 
 def read_ids(file: Path) -> np.ndarray:
-    """A mask PNG as (h, w) int32: palette index, grey value of 8 or 16 bits, or the color packed into a number.
+    """A mask PNG as (h, w) int32: palette index, gray value of 8 or 16 bits, or the color packed into a number.
 
     Errors: SeglabError naming a file that is no image.
     """
@@ -107,7 +107,7 @@ def read_ids(file: Path) -> np.ndarray:
     except (OSError, UnidentifiedImageError) as error:
         raise SeglabError(f"{file} cannot be read as a mask ({error}): replace or remove it") from error
     if pixels.ndim == 3 and pixels.shape[2] == 2:
-        pixels = pixels[..., 0]  # grey with alpha
+        pixels = pixels[..., 0]  # gray with alpha
     return packed(pixels) if pixels.ndim == 3 else pixels.astype(np.int32)
 
 

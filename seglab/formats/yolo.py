@@ -107,7 +107,7 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
 
 
 def _rectangle(x: float, y: float, width: float, height: float) -> list[float]:
-    """The corners x y x y ... of a box given by its centre and size."""
+    """The corners x y x y ... of a box given by its center and size."""
     left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
     return [left, top, right, top, right, bottom, left, bottom]
 

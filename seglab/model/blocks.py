@@ -145,5 +145,5 @@ class C2PSA(nn.Module):
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Nearest-neighbour doubling, (B, C, H, W) -> (B, C, 2H, 2W)."""
+    """Nearest-neighbor doubling, (B, C, H, W) -> (B, C, 2H, 2W)."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -3,12 +3,12 @@
 The weights that a run starts from are its teacher: a copy at rest that sees the same images. Two rules follow.
 
 Labels speak for the classes that their dataset names, the teacher speaks for the others. An object of a known class
-that nobody labelled is therefore no background: where no labelled instance is, the network is asked for the teacher's
-class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a labelled
+that nobody labeled is therefore no background: where no labeled instance is, the network is asked for the teacher's
+class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a labeled
 instance belongs to its label alone.
 
 What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So some of the
-images that the weights learned from are looked at again. Nobody needs to have labelled them. A survey before the run
+images that the weights learned from are looked at again. Nobody needs to have labeled them. A survey before the run
 bends every step away from what they show (seglab.training.quiet), and a few of them are rehearsed in every other step:
 there all outputs are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on old images
 instead of new ones), and the new classes are background.
@@ -92,7 +92,7 @@ def find_knowledge(
         old = [load_dataset(STAND_IN)]
         print(
             f"no images of what the weights know are available: synthetic ones ({STAND_IN}) stand in for them, and "
-            "less is kept; add some, labelled or not, e.g. data=[new.yaml, old.yaml]"
+            "less is kept; add some, labeled or not, e.g. data=[new.yaml, old.yaml]"
         )
     return Knowledge(len(names), tuple(source for spec in old for source in _sources(spec)))
 
@@ -178,7 +178,7 @@ class Teacher:
 def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> Tensor:
     """On new images -> terms (3,): how far class scores, boxes and masks are from the teacher's where no label is.
 
-    taken (B, A) bool: anchor points of labelled instances, of which nothing is asked; silent (C,) bool: the classes
+    taken (B, A) bool: anchor points of labeled instances, of which nothing is asked; silent (C,) bool: the classes
     that the teacher speaks for.
     """
     free = (~taken).float()  # (B, A)
@@ -194,7 +194,7 @@ def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tens
 def rehearsal_loss(raw: RawOutput, told: RawOutput, known: int, gains: LossGains) -> Tensor:
     """On old images -> terms (3,): how far class scores, boxes and masks are from the teacher's.
 
-    The classes after the `known` ones are background there: nobody has labelled any, and where the teacher finds what
+    The classes after the `known` ones are background there: nobody has labeled any, and where the teacher finds what
     it knows, a new class must not be found instead.
     """
     classes = (raw.classes[:, :known] - told.classes[:, :known]).square().mean()

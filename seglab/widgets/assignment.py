@@ -133,7 +133,7 @@ def draw_assignment(
 
 
 def _draw_boxes(canvas: np.ndarray, boxes: np.ndarray, number: int, color: Color) -> None:
-    """All boxes in grey, that of one object in its color."""
+    """All boxes in gray, that of one object in its color."""
     for other, box in enumerate(boxes):
         if other == number:
             draw_box(canvas, box, color, 3)

@@ -189,7 +189,7 @@ def plain(text: str) -> str:
 
 
 def slider(name: str, value: float, low: float, high: float, step: float, tip: str) -> Any:
-    """A labelled slider that tells every step; whole numbers when `step` is one."""
+    """A labeled slider that tells every step; whole numbers when `step` is one."""
     import ipywidgets as widgets
 
     if isinstance(step, int):

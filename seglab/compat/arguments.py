@@ -31,7 +31,7 @@ EVERYWHERE = {
     "compile": Unsupported(OFF, "networks are not compiled; on CPUs, predict() has engine='auto'"),
     "dnn": Unsupported(OFF, "export with format='onnx' and open that file, which runs in onnxruntime"),
     "single_cls": Unsupported(OFF, "give the dataset's YAML a single name, with labels of class 0"),
-    "task": Unsupported(("segment", None), "seglab does instance segmentation only"),
+    "task": Unsupported(("segment", None), "seglab supports instance segmentation only"),
 }
 
 # verb -> argument -> which of its values change nothing, and what there is instead of the others.

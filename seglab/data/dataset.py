@@ -102,7 +102,9 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     def _list_drawn_images(self, draw: Callable[[int, int], Sample], cache: bool | str) -> None:
         """Images that are new in every epoch, all of the first one's size; there is nothing to scan."""
         if cache:
-            raise SeglabError(f"{self.spec.name} has new images in every epoch: leave cache={cache!r} out")
+            raise SeglabError(
+                f"{self.spec.name} has new images in every epoch, which cannot be cached: leave out cache={cache!r}"
+            )
         self.images = list(self.spec.images(self.split))
         height, width = draw(0, 0).image.shape[:2]
         self.image_sizes = [(height, width)] * len(self.images)
@@ -162,7 +164,9 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         path = self.images[index]
         image = read_image(path) if self._cached_images is None else self._cached_images[index]
         if image.shape[:2] != self.image_sizes[index]:
-            raise SeglabError(f"{path} has changed while in use: its size was {self.image_sizes[index]}; start again")
+            raise SeglabError(
+                f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; start again"
+            )
         return Sample(image, self.instances(index), str(path))
 
     def image_id(self, index: int) -> int | str:
@@ -283,4 +287,4 @@ def _check_options(mask_targets: str | None, cache: bool | str) -> None:
     if mask_targets not in ("soft", "hard", None):
         raise SeglabError(f"mask_targets={mask_targets!r} must be 'soft', 'hard' or None")
     if cache not in (False, True, "ram"):
-        raise SeglabError(f"cache={cache!r} must be 'ram' or False: images are kept in memory or read anew")
+        raise SeglabError(f"cache={cache!r} must be 'ram' or False: images are kept in memory or read again")

@@ -86,9 +86,9 @@ def _open(path: str | Path) -> IO[bytes]:
     try:
         return open(path, "rb")
     except FileNotFoundError:
-        raise FileNotFoundError(f"no image file {path}") from None
+        raise FileNotFoundError(f"no image file {path}: check the path") from None
     except OSError as error:
-        raise SeglabError(f"{path} cannot be opened ({error.strerror})") from error
+        raise SeglabError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
 
 
 def _is_tiff(start: bytes) -> bool:

@@ -140,7 +140,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
                 dataset = SegmentationDataset(spec, name, 640)
         except SeglabError as error:
             report.splits[name] = SplitReport()
-            report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "found"))
+            report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "split not checked"))
             continue
         report.issues += dataset.problems
         sides = [side for size in dataset.image_sizes for side in size]
@@ -151,7 +151,9 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
             try:
                 sample = dataset.sample(index)
             except SeglabError as error:
-                report.issues.append(Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "found"))
+                report.issues.append(
+                    Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "image not checked")
+                )
                 continue
             _count(split, sample)
             here = ImageFile(name, _relative(dataset.images[index], spec.root))

@@ -217,8 +217,8 @@ def check_labels(dataset: SegmentationDataset) -> Check:
     return conclude(
         "labels",
         f"{total} instances in {len(counts)} images, {empty} of them empty, {pluralize(len(issues), 'issue')}",
-        Suspicion(not total and not issues, BROKEN, f"no labels found; they belong at {label_path(dataset.images[0])}"),
-        Suspicion(not total or len(issues) > total, BROKEN, f"most rows cannot be used, {first}"),
+        Suspicion(not total and not issues, BROKEN, f"no labels found: they belong at {label_path(dataset.images[0])}"),
+        Suspicion(not total or len(issues) > total, BROKEN, f"most rows cannot be used: {first}"),
         Suspicion(bool(issues), DOUBTFUL, first),
         Suspicion(empty > len(counts) / 2, DOUBTFUL, "most images have no instances: are their labels missing?"),
     )
@@ -349,7 +349,7 @@ def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Ch
         "loss terms",
         ", ".join(f"{name} {value:.3g}" for name, value in means.items()),
         Suspicion(not all(map(math.isfinite, means.values())), BROKEN, not_finite),
-        Suspicion(bool(zero), BROKEN, f"{', '.join(zero)} is 0 and teaches nothing: check its gain"),
+        Suspicion(bool(zero), BROKEN, f"{', '.join(zero)} is 0, so nothing is learned from it: check its gain"),
     )
 
 

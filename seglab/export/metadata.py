@@ -93,7 +93,9 @@ class ModelMetadata:
         values = {key: foreign_metadata.read_value(value) for key, value in strings.items()}
         task = values.get("task", "segment")
         if task != "segment":
-            raise SeglabError(f"{source} is a '{task}' model, and seglab runs 'segment' models: choose another file")
+            raise SeglabError(
+                f"{source} is a '{task}' model, but seglab runs 'segment' models only: choose another file"
+            )
         try:
             names = foreign_metadata.read_names(values["names"])
             size = foreign_metadata.read_size(values["imgsz"])

@@ -129,9 +129,9 @@ def _refuse_incomparable(runtime: Runtime, model: YOLO11Seg, names: dict[int, st
     """Errors: SeglabError for a file that cannot be compared with the network, with what to give instead."""
     path = runtime.path
     if runtime.metadata.has_nms:
-        raise SeglabError(f"{path} gives detections after NMS only, which cannot be compared: export it without nms")
+        raise SeglabError(f"{path} returns only detections after NMS, which cannot be compared: export it without nms")
     if data is None and runtime.metadata.precision == "int8":
-        raise SeglabError(f"{path} is an int8 file, which is judged by its mAP: give data= to verify it on")
+        raise SeglabError(f"{path} is an int8 file, which is judged by its mAP: pass data=, a dataset to verify it on")
     if runtime.metadata.weights not in ("", fingerprint(model)):
         raise SeglabError(f"{path} was exported from other weights than those given: give the weights it came from")
     if len(runtime.names) != len(names):

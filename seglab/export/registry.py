@@ -97,7 +97,7 @@ def weights_beside(exported: str | Path) -> Path:
     suffix = found.SUFFIX if found else path.suffix
     weights = path.with_name(path.name.removesuffix(suffix) + ".safetensors")
     if not weights.is_file():
-        raise SeglabError(f"no weights at {weights}: pass the weights {exported} was exported from as model=")
+        raise SeglabError(f"no weights at {weights}: pass the weights that {exported} was exported from as model=")
     return weights
 
 
@@ -113,5 +113,5 @@ def load_runtime(path: str | Path) -> Runtime:
     found = format_of(path)
     if found is None:
         known = ", ".join(f"*{its.SUFFIX}" for its in FORMATS.values())
-        raise SeglabError(f"the name of {path} is not that of an exported model: seglab runs {known}")
+        raise SeglabError(f"{path} is not named like an exported model: seglab runs {known}")
     return found.load(model_path(path))

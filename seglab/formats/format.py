@@ -97,6 +97,6 @@ def outline(found: Instance) -> list[Ring]:
 def images_by_stem(folder: Path) -> dict[str, Path]:
     """File name without suffix -> image file of a folder. Errors: SeglabError where there is no such folder."""
     if not folder.is_dir():
-        raise SeglabError(f"no folder {folder} with the images of the masks: give their folder as images=")
+        raise SeglabError(f"no folder {folder} with the images of the masks: pass their folder as images=")
     files = sorted(real_files(folder.iterdir()))
     return {file.stem: file for file in files if file.suffix.lower() in IMAGE_SUFFIXES}

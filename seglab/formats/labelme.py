@@ -78,7 +78,7 @@ class LabelmeSource:
                 image = base64.b64decode(content["imageData"])
         if image is None:
             place = self._places(file, content)[0]
-            message = f"missing image: no {place}, and none to be read in the JSON"
+            message = f"missing image: no {place}, and no readable image in the JSON"
             issues.append(left_out(str(file), message, len(instances)))
             instances = []
         name = file.stem + PureWindowsPath(content["imagePath"]).suffix
@@ -102,7 +102,9 @@ def _content(file: Path) -> dict[str, Any]:
         content["imagePath"] = content.get("imagePath") or f"{file.stem}.jpg"
         return content | {key: content[key] for key in ("imageHeight", "imageWidth")}
     except (ValueError, KeyError, TypeError) as error:
-        raise SeglabError(f"{file} is no Labelme JSON ({error}): move it away, or save it again") from error
+        raise SeglabError(
+            f"{file} is not a Labelme JSON ({error}): move it elsewhere, or save it again in Labelme"
+        ) from error
 
 
 def _instances(

@@ -39,8 +39,8 @@ def read(source: Path, images: Path | None = None) -> MasksSource:
     folder = images or next((place for place in usual if place.is_dir()), None)
     if folder is None:
         raise SeglabError(
-            f"{source} holds PNG files, and no folder {usual[0]} of the images that they are masks of: "
-            f"put the images there, or convert: seglab convert source={source} images=FOLDER out=NEW"
+            f"{source} holds PNG masks, but there is no folder {usual[0]} with their images: "
+            f"put the images there, or run `seglab convert source={source} images=FOLDER out=NEW`"
         )
     return MasksSource(masks, folder)
 

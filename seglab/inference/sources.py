@@ -128,7 +128,7 @@ def _files(paths: list[Path], origin: str, vid_stride: int) -> ImageStream:
             skipped += 1
             print(f"skipped: {error}")
     if skipped == len(known):
-        raise SeglabError(f"no file of {origin} can be read: see the lines above")
+        raise SeglabError(f"no file of {origin} can be read: see the messages above")
 
 
 def _text_list(path: Path, vid_stride: int) -> ImageStream:

@@ -155,7 +155,7 @@ def architecture_of(state: dict[str, Tensor]) -> Architecture:
         state["model.23.proto.cv1.conv.weight"]  # a detector has none
     except (KeyError, IndexError, ValueError):
         raise SeglabError(
-            "these weights are not a YOLO11-seg model's (its stem, class branch or prototypes are missing): "
+            "these weights are not those of a YOLO11-seg model (its stem, class branch or prototypes are missing): "
             "use weights of yolo11n-seg, s, m, l or x"
         ) from None
     deep = "model.2.m.1.cv1.conv.weight" in state  # a second inner block: l is as wide as m, and deeper

@@ -45,7 +45,7 @@ def join(device: torch.device) -> Process:
         local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local_rank >= gpus:
             raise SeglabError(
-                f"there are more processes than GPUs on this machine ({gpus}): start torchrun --nproc-per-node {gpus}"
+                f"there are more processes than GPUs on this machine ({gpus}): use torchrun --nproc-per-node {gpus}"
             )
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)

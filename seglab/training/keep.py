@@ -87,12 +87,14 @@ def find_knowledge(
     found = [rank_zero_first(partial(_old_dataset, source)) for source in dict.fromkeys(sources)]
     old = [spec for spec in found if spec is not None and spec.source != new.source]
     for spec in old:
-        print(f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that what the weights know stays")
+        print(
+            f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that the weights keep what they know"
+        )
     if not old:
         old = [load_dataset(STAND_IN)]
         print(
-            f"no images of what the weights know are available: synthetic ones ({STAND_IN}) stand in for them, and "
-            "less is kept; add some, labeled or not, e.g. data=[new.yaml, old.yaml]"
+            f"no images of the known classes are available: synthetic ones ({STAND_IN}) stand in for them, and "
+            "less is kept; add real ones, labeled or not, e.g. data=[new.yaml, old.yaml]"
         )
     return Knowledge(len(names), tuple(source for spec in old for source in _sources(spec)))
 

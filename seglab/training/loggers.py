@@ -92,7 +92,7 @@ class CsvLogger:
         try:
             write_results(self.path, history)
         except PermissionError:  # on Windows; no reason to end a run
-            print(f"{self.path} is open in another program: close it, and the row is added later", flush=True)
+            print(f"{self.path} is open in another program: close it, and the row will be added later", flush=True)
 
     def close(self, history: list[Row]) -> None:
         self.log(history)  # the file may have been open in another program until now

@@ -75,12 +75,12 @@ class Choice:
 
 def describe_scratch(images: int) -> str:
     """The first line of a training from random weights."""
-    told = "training from scratch: the weights are random, and know nothing yet"
+    told = "training from scratch: the weights are random"
     if images >= FEW_FOR_SCRATCH:
         return told
     return (
         f"{told}. {images} images are too few to learn what objects look like: expect a low mAP on images it has not "
-        "seen, or begin from weights that have learned, model=yolo11n-seg.pt"
+        "seen, or start from pretrained weights, e.g. model=yolo11n-seg.pt"
     )
 
 
@@ -115,7 +115,7 @@ def _steps(start: Start, keep: bool) -> tuple[dict[str, Any], str]:
     if keep:
         return KEEP, f"{start.new} classes are learned beside {start.known} that are kept: large steps, but quiet ones"
     if start.new == 0:
-        return KNOWN, "the weights know every class: small steps, and an average that keeps to the start"
+        return KNOWN, "the weights know every class: small steps, and an average that stays close to the start"
     new = f"{start.new} of {start.known + start.new} classes are new to the weights"
     return NEW, f"{new}: larger steps, averaged over the last of them"
 

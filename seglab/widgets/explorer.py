@@ -93,7 +93,7 @@ def _with_ground_truth(
     reads = [by_stem.get(Path(name).stem) for name in names]
     if by_stem and not any(reads):
         raise SeglabError(
-            f"`images` has none of the images that the results are of: it has no {names[0]}, for example; give the "
+            f"`images` has none of the images of these results: it has no {names[0]}, for example; give the "
             "images that were predicted on"
         )
     return [partial(_load_result, result, read) for result, read in zip(results, reads)]

@@ -192,5 +192,5 @@ def test_files_that_are_no_models_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_runtime(tmp_path / "nothing.onnx")
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(SeglabError, match="not that of an exported model"):
+    with pytest.raises(SeglabError, match="not named like an exported model"):
         load_runtime(tmp_path / "notes.txt")

@@ -194,7 +194,7 @@ def test_it_is_converted_to_coco_without_losing_a_pixel(known, tmp_path):
 def test_it_is_checked(known, tmp_path):
     report = check(write(known, tmp_path, example()), out=None)
     assert {(split.images, split.instances.total()) for split in report.splits.values()} == {(3, 4)}
-    assert not [issue for issue in report.problems if not issue.is_note]
+    assert not [issue for issue in report.issues if not issue.is_note]
 
 
 @pytest.mark.parametrize("known", [known for known in FORMATS if known.write], ids=lambda known: known.name)

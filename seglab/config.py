@@ -1,4 +1,4 @@
-"""Every argument of every verb, once: type, default, bounds or choices, and a line of help; and how values are checked.
+"""Every argument of every verb, defined once: type, default, bounds or choices, help text, and how values are checked.
 
 The fields of the classes below are the arguments, and VERBS says which classes a verb takes. Their constructors check
 what they are given. The command line's help is read from here, and so are the lists of names in messages.
@@ -287,7 +287,7 @@ class AugmentConfig(Arguments):
 
 @dataclass(frozen=True)
 class TrainConfig(Arguments):
-    """Arguments of `train`; `augment` holds those of the augmentation. None means: choose for me, as the text says."""
+    """Arguments of `train`; `augment` holds those of the augmentation. None: chosen automatically."""
 
     epochs: int = argument(100, "passes over the training images", group=RUN, min=1)
     batch: int = argument(16, "images per step, over all processes together", group=RUN, min=1)

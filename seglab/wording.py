@@ -1,4 +1,4 @@
-"""Numbers of things in words."""
+"""Nouns with numbers: "1 image", "2 images"."""
 
 from __future__ import annotations
 

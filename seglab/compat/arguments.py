@@ -1,4 +1,4 @@
-"""Arguments that scripts written for ultralytics carry and seglab has no use for.
+"""Arguments of scripts written for ultralytics that seglab does not use.
 
 An argument that changes nothing here is dropped, so that a script runs with its import changed; one that would change
 something is refused with one sentence on what seglab has instead. The names are ultralytics' public ones, without

@@ -1,4 +1,4 @@
-"""Conversion between what people have and what trains, without loss, each with an account of what it did.
+"""Lossless conversion between dataset formats, each with a report of what was done.
 
 In: every format of `seglab.formats.registry`, by its content. Out: a YOLO-seg folder with images/, labels/ and a YAML;
 or any format that can be written, from a dataset that can be loaded.

@@ -58,7 +58,7 @@ class Annotations:
         return self.coco is not None
 
     def fingerprint(self) -> str:
-        """What reading depends on besides `files`."""
+        """Everything besides `files` that reading depends on."""
         return repr(sorted(self.names.items()))
 
     def unplaced(self) -> list[Issue]:

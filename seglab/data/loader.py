@@ -1,4 +1,4 @@
-"""Batches in an order that depends on (seed, epoch) alone, however many workers and processes share the work."""
+"""Batches in an order that depends on (seed, epoch) alone, regardless of the number of workers and processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pretrained weights by name: official ones are downloaded on first use, the course's come with seglab."""
+"""Pretrained weights by name: official ones are downloaded on first use, those of the course come with seglab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives are unpacked with suspicion: all of one or nothing, and nothing outside its folder."""
+"""Archives are unpacked with care: completely or not at all, and never outside their folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look over a dataset before it costs a training run: `seglab check data=...`."""
+"""Check a dataset before training on it: `seglab check data=...`."""
 
 from __future__ import annotations
 

@@ -353,7 +353,7 @@ def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) 
 
 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMetrics:
-    """COCO's twelve metrics for anyone's standard files: an instances file and a list of results.
+    """COCO's twelve metrics for files in its standard formats: an instances file and a list of results.
 
     Raises FileNotFoundError for a missing file, SeglabError for a file of another form, and where the two files do not
     belong together: results of images that the ground truth does not list, or of images or categories that it calls by

@@ -1,4 +1,4 @@
-"""Core ML: for Apple's devices. Any system converts; only macOS runs, so only there the file can be verified."""
+"""Core ML: for Apple's devices. Any system can convert; only macOS can run the file, so only there is it verified."""
 
 from __future__ import annotations
 

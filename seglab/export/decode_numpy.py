@@ -1,4 +1,4 @@
-"""A decoder to copy: from an image to instance masks around an exported YOLO11-seg file, with numpy and cv2 only.
+"""A decoder to copy: from an image to instance masks with an exported YOLO11-seg file, using only numpy and cv2.
 
 It needs nothing else of seglab and gives what `YOLO("model.onnx").predict` gives. With onnxruntime:
 

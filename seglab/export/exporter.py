@@ -1,4 +1,4 @@
-"""Writes a network in another format, and keeps the file only when it agrees with the network."""
+"""Export a network to another format; the file is kept only if it agrees with the network."""
 
 from __future__ import annotations
 

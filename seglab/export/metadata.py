@@ -1,4 +1,4 @@
-"""What an exported file says about itself, in the file: enough to run it right without any other file."""
+"""The metadata inside an exported file: enough to run it correctly without any other file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest way on x86 CPUs. A folder with graph (.xml), weights (.bin) and metadata."""
+"""OpenVINO: the fastest format on x86 CPUs. A folder with graph (.xml), weights (.bin) and metadata."""
 
 from __future__ import annotations
 

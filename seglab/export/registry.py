@@ -1,4 +1,4 @@
-"""The list of export formats. To add one, write a module with the parts of `ExportFormat`, and a line here."""
+"""The list of export formats. To add one, write a module with the members of `ExportFormat`, and add a line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorRT: the fastest way on NVIDIA GPUs. An engine fits one GPU architecture and one TensorRT version only."""
+"""TensorRT: the fastest format on NVIDIA GPUs. An engine fits one GPU architecture and one TensorRT version only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every dataset format offers: whether it is here, its labels image by image, and where it makes sense writing.
+"""What every dataset format offers: recognizing it, reading its labels image by image and, optionally, writing.
 
     is_here(source)            is this folder or file of the format? judged by content
     read(source, images)       -> LabelSource: class names, the images, and the labels of one image when asked for

@@ -1,4 +1,4 @@
-"""Labelme JSON: one file an image, with polygons, rectangles, circles and masks.
+"""Labelme JSON: one file per image, with polygons, rectangles, circles and masks.
 
 Shapes of one label and one group are parts of one instance.
 """

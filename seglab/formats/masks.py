@@ -1,4 +1,4 @@
-"""Instance-mask PNGs: a mask image an image, where every value, or color, but 0 is one instance.
+"""Instance-mask PNGs: one mask per image, in which every value or color except 0 is one instance.
 
     masks/cat.png           the class is "object"             images/cat.jpg
     masks/cell/a.png        the subfolder names the class     images/a.jpg

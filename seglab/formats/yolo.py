@@ -1,4 +1,4 @@
-"""YOLO-seg label files: a text file an image, a row an instance: `class x1 y1 ... xn yn`, as fractions of the size.
+"""YOLO-seg label files: one text file per image, one row per instance: `class x1 y1 ... xn yn`, in fractions.
 
 A row is one polygon. Parts and holes of an instance are joined to one polygon by seams without width, and read back
 as parts and holes (`seglab.geometry.polygons`).

@@ -1,4 +1,4 @@
-"""COCO run-length masks: {"size": [height, width], "counts": bytes}, the currency of full-resolution masks.
+"""COCO run-length masks: {"size": [height, width], "counts": bytes}, how full-resolution masks are kept.
 
 Runs go down the columns and start with the zeros:
 

@@ -1,4 +1,4 @@
-"""Whatever a user may hand to predict, as one lazy stream of images."""
+"""Everything that predict accepts as a source, as one lazy stream of images."""
 
 from __future__ import annotations
 

@@ -76,10 +76,10 @@ class _Inert:
         self.state = state
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Of a kind of dict: what it holds is of no use here."""
+        """Of a subclass of dict: its items are not needed here."""
 
     def extend(self, items: Any) -> None:
-        """Of a kind of list, likewise."""
+        """Of a subclass of list, likewise."""
 
     def attributes(self) -> dict:
         """What an object with a __dict__ has in it."""

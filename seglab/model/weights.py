@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with JSON beside the numbers. Official .pt checkpoints are read, never written."""
+"""Weights on disk: safetensors with JSON metadata. Official .pt checkpoints are read, never written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YOLO11-seg in five sizes: backbone, neck and head, wired by hand so that the data's way reads from top to bottom.
+"""YOLO11-seg in five sizes: backbone, neck and head, wired by hand so that the forward pass reads from top to bottom.
 
 stride 2   Conv
 stride 4   Conv, C3k2
@@ -126,7 +126,7 @@ class YOLO11Seg(nn.Module):
 
 
 def parse_name(name: str) -> str | None:
-    """ "yolo11n-seg", with or without .yaml or .pt -> its scale letter; None when the name is no such thing."""
+    """ "yolo11n-seg", with or without .yaml or .pt -> its scale letter; None for any other name."""
     match = re.fullmatch(r"yolo11([nsmlx])-seg(\.yaml|\.yml|\.pt)?", name)
     return match.group(1) if match else None
 

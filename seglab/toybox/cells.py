@@ -1,4 +1,4 @@
-"""Cells under a microscope: synthetic images of one class that the toybox lacks, for fine-tuning to something new."""
+"""Cells under a microscope: synthetic images of a class that is not in the toybox, for fine-tuning to a new class."""
 
 from __future__ import annotations
 

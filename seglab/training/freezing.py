@@ -1,4 +1,4 @@
-"""What does not learn: frozen layers, and batch normalizations that keep their statistics."""
+"""What is not trained: frozen layers, and batch normalizations that keep their statistics."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class Teacher:
 
     @torch.no_grad()
     def ask(self, images: Tensor) -> RawOutput:
-        """What the teacher says of images (B, 3, H, W)."""
+        """The output of the teacher for images (B, 3, H, W)."""
         device = images.device.type
         half = device != "cpu" and torch.is_autocast_enabled(device)  # what is packed takes float32
         with torch.autocast(device, enabled=half):

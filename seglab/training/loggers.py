@@ -1,4 +1,4 @@
-"""Where the rows of a run go: one line an epoch for people, results.csv, TensorBoard.
+"""Where the rows of a run go: one printed line per epoch, results.csv, TensorBoard.
 
 A row is one epoch: "epoch", "time" in seconds, the loss terms by their names (train/box_loss, val/box_loss, ...), the
 metrics and the learning rates. Loggers go by the names in it, so a new one appears everywhere.

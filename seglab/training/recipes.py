@@ -1,4 +1,4 @@
-"""Settings that belong together: what suits a few images, what ultralytics does, and what suits a fine-tuning.
+"""Settings that belong together: what suits a few images, what ultralytics uses, and what suits fine-tuning.
 
 `choose` is what recipe="auto" does: it looks at what the weights know, at the classes and the number of images, and
 says what it chose and why. docs/decisions/0015 has the measurements behind each choice.
@@ -12,7 +12,7 @@ from typing import Any
 
 AUTO = "auto"
 
-# Four photos are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
+# Four images are at most four steps per epoch: the usual settings spend a hundred epochs warming up the average
 # and the mosaic never shows an image whole. These overfit few images, from scratch, on a CPU: many short
 # epochs that change each image little. Mosaics in the first of them cut large objects, so that a small one in the
 # middle of a large one wins cells of its own, which it may else never do. docs/LOG.md compares them with others.

@@ -1,4 +1,4 @@
-"""The four sides of a box as the network gives them: from an anchor point, each as a distribution over 16 bins."""
+"""The four sides of a box as the network predicts them: from an anchor point, each a distribution over 16 bins."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class ExplorerPanel(Panel):
 
 
 def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None, split: str = "val") -> ExplorerPanel:
-    """The explorer on the images of `images` (see `images.samples`), or on a list of Results.
+    """The explorer for the images in `images` (see `images.samples`), or for a list of Results.
 
     model_or_results: a `seglab.YOLO`, whose network runs once per image, when it is first chosen; or Results of
     predict, of which only what was predicted can be thresholded further. With Results, `images` give the ground

@@ -1,4 +1,4 @@
-"""One run of a network over one image, kept whole for the tools that look inside."""
+"""One forward pass of a network on one image, kept completely for the tools that look inside."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def describe_type(hint: Any) -> str:
 def describe_bounds(about: Argument) -> str:
     """The bounds of a number in words, "" where there are none."""
     if about.max < math.inf:
-        return f"in {about.min}..{about.max}"
+        return f"from {about.min} to {about.max}"
     return f"at least {about.min}" if about.min > -math.inf else ""
 
 

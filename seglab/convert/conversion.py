@@ -57,7 +57,9 @@ def convert(
     known = {each.name: each for each in registry.FORMATS if each.write is not None}
     if to not in known:
         raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(sorted(known))}")
-    if out == Path() or out.exists():
+    if out == Path():
+        raise SeglabError("out= must be a new path: give a new folder, or with to=coco a new JSON file")
+    if out.exists():
         raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
     report, started = Report(source, out, strict), time.perf_counter()
     with staging_dir(out) as part:

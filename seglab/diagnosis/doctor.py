@@ -283,8 +283,8 @@ def check_letterbox(dataset: SegmentationDataset, images: Sequence[ImageCandidat
         max_error = max(max_error, float(np.abs(returned - corners).max()))
     return conclude(
         "letterbox",
-        f"there and back within {max_error:.1e} px; boxes lie on {fraction_covered(images, as_meant):.0%} of instances",
-        Suspicion(max_error > 1e-3, BROKEN, "points do not come back: scale and padding disagree"),
+        f"round trip within {max_error:.1e} px; boxes lie on {fraction_covered(images, as_meant):.0%} of instances",
+        Suspicion(max_error > 1e-3, BROKEN, "points do not map back: check scale and padding"),
         Suspicion(
             fits_better(images, as_image_pixels),
             BROKEN,
@@ -328,7 +328,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
 def check_assignment(positives: int, image_count: int, unassigned: int, sides: list[float]) -> Check:
     """Whether most instances have an anchor point that learns them. sides: of their boxes, the shorter one, pixels."""
     median = float(np.median(sides)) if sides else 0.0
-    cause = "points inside the boxes are not assigned: look at assign"
+    cause = "points inside the boxes are not assigned: check seglab.training.assign"
     if median < TINY_SIDE:
         cause = f"instances are small (median side {median:.0f} px): use a larger imgsz"
     return conclude(
@@ -342,9 +342,9 @@ def check_assignment(positives: int, image_count: int, unassigned: int, sides: l
 def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Check:
     """Whether the mean loss terms are finite, and none of them zero that should teach something."""
     zero = [name for name, value in means.items() if value == 0] if any_positive else []
-    not_finite = "look at loss"
+    not_finite = "a term is NaN or infinite: check seglab.training.loss"
     if has_nan:
-        not_finite = "the weights hold NaN: training diverged, go back to an earlier checkpoint"
+        not_finite = "the weights contain NaN: training diverged, use an earlier checkpoint"
     return conclude(
         "loss terms",
         ", ".join(f"{name} {value:.3g}" for name, value in means.items()),
@@ -363,11 +363,11 @@ def check_decoding(outputs: list[Tensor], images: Sequence[ImageCandidates]) -> 
         "decoding",
         f"scores {scores.min():.2g} to {scores.max():.2g}, median side of the highest-scoring boxes "
         f"{best_sizes.median():.1f} px",
-        Suspicion(not finite, BROKEN, "predictions hold NaN or infinity: look at the weights"),
+        Suspicion(not finite, BROKEN, "predictions contain NaN or infinity: check the weights"),
         Suspicion(not in_range, BROKEN, "scores are not probabilities: the sigmoid is missing"),
         Suspicion(fits_better(images, as_fractions), BROKEN, "boxes fit as fractions: multiply by the input size"),
         Suspicion(fits_better(images, as_corners), BROKEN, "boxes fit as corners: decode to center and size"),
-        Suspicion(fits_better(images, as_exchanged), BROKEN, "boxes fit with x and y exchanged"),
+        Suspicion(fits_better(images, as_exchanged), BROKEN, "boxes fit with x and y swapped: swap them"),
     )
 
 

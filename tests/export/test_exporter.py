@@ -141,7 +141,7 @@ def kept(path):
         ({"batch": 1.5}, "of type int"),
         ({"half": "no"}, "of type bool"),
         ({"conf": "high"}, "of type float"),
-        ({"iou": 1.2}, r"in 0\.\.1"),
+        ({"iou": 1.2}, "from 0 to 1"),
         ({"int8": True}, "data="),
         ({"half": True, "int8": True, "data": "toybox8-seg"}, "one of them"),
         ({"format": "torchscript", "int8": True}, "no int8"),

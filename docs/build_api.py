@@ -44,20 +44,20 @@ INTRODUCTION = """\
 
 # Public API
 
-What you may rely on, in three steps:
+What you may rely on, in three levels:
 
 1. **The names of `seglab` itself, `YOLO` with its verbs, and the command line** with the arguments
-   that `seglab help MODE` lists. A script that works with one minor version works with the next:
-   whatever is to go away first works for one minor version with a warning that says what to write
-   instead.
+   that `seglab help MODE` lists. A script that works with one minor version works with the next: a
+   name or argument that will be removed keeps working for one minor version, with a warning that
+   says what to write instead.
 2. **The building blocks below**, which the lessons use: the public modules with their functions,
    classes (both listed here) and constants. They may be renamed or moved in a minor version (0.3.0,
-   not 0.2.1), and CHANGELOG.md says where to.
+   not 0.2.1); CHANGELOG.md then gives the new names.
 3. **Everything else** may change at any time: modules that are not listed here, and names that
    begin with an underscore.
 
-Errors that you can do something about are `seglab.SeglabError`, a `ValueError`. Their wording may
-change at any time, and so may what is printed.
+Errors that you can solve are raised as `seglab.SeglabError`, a `ValueError`. Their wording may
+change at any time, and so may printed output.
 
 """
 

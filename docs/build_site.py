@@ -78,7 +78,7 @@ def build(out: Path) -> Path:
 
 
 def write_lessons(out: Path) -> None:
-    """The stored notebooks with their outputs, each with a way to its neighbours."""
+    """The stored notebooks with their outputs, each with a way to its neighbors."""
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
     paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     titles = [lesson_title(path) for path in paths]

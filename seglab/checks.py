@@ -1,4 +1,4 @@
-"""What a bug report has to say about the machine: versions, devices, threads, free space and settings.
+"""What a bug report needs to say about the machine: versions, devices, threads, free space and settings.
 
 `seglab checks` prints it. Nothing is sent anywhere, no other program is started, and paths show the home folder as "~".
 """
@@ -191,7 +191,7 @@ def system_name() -> str:
 
 
 def cpu_name() -> str:
-    """The processor's model as its maker calls it, or else its architecture.
+    """The CPU's model name as its maker gives it, or else its architecture.
 
     `platform.processor` would start `uname`, so each system is asked in its own way.
     """

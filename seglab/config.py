@@ -1,4 +1,4 @@
-"""Every argument of every verb, once: type, default, bounds or choices, and a line of help; and how values are checked.
+"""Every argument of every verb, defined once: type, default, bounds or choices, help text, and how values are checked.
 
 The fields of the classes below are the arguments, and VERBS says which classes a verb takes. Their constructors check
 what they are given. The command line's help is read from here, and so are the lists of names in messages.
@@ -183,7 +183,7 @@ def describe_type(hint: Any) -> str:
 def describe_bounds(about: Argument) -> str:
     """The bounds of a number in words, "" where there are none."""
     if about.max < math.inf:
-        return f"in {about.min}..{about.max}"
+        return f"from {about.min} to {about.max}"
     return f"at least {about.min}" if about.min > -math.inf else ""
 
 
@@ -222,9 +222,9 @@ DATASET = partial(
     "else coco8-seg",
 )
 DEVICE = partial(argument, text='"cpu", "cuda:1", 1 or "mps"; None: the first CUDA GPU, else the CPU', group=MACHINE)
-WORKERS = partial(argument, text="processes that load data, never more than there are cores", group=MACHINE, min=0)
+WORKERS = partial(argument, text="processes that load data, at most one per core", group=MACHINE, min=0)
 STRICT = partial(argument, text="stop at the first issue in the data instead of listing all")
-CONF = partial(argument, text="lowest confidence score of a detection", group=DETECTION, min=0, max=1)
+CONF = partial(argument, text="minimum confidence score of a detection", group=DETECTION, min=0, max=1)
 IOU = partial(argument, text="NMS: overlap above which the lower-scoring box is dropped", group=DETECTION, min=0, max=1)
 MAX_DET = partial(argument, text="maximum number of detections on an image", group=DETECTION, min=1)
 MASK_TARGETS = partial(
@@ -281,18 +281,20 @@ class AugmentConfig(Arguments):
     mixup: float = argument(0.0, "probability of blending with a second image", group=AUGMENTATION, min=0, max=1)
     cutmix: float = argument(0.0, "probability of pasting a window of another image", group=AUGMENTATION, min=0, max=1)
     copy_paste: float = argument(
-        0.0, "fraction of instances that are copied, mirrored, within their image", group=AUGMENTATION, min=0, max=1
+        0.0, "fraction of instances that are copied and mirrored within their image", group=AUGMENTATION, min=0, max=1
     )
 
 
 @dataclass(frozen=True)
 class TrainConfig(Arguments):
-    """Arguments of `train`; `augment` holds those of the augmentation. None means: choose for me, as the text says."""
+    """Arguments of `train`; `augment` holds those of the augmentation. None: chosen automatically."""
 
     epochs: int = argument(100, "passes over the training images", group=RUN, min=1)
     batch: int = argument(16, "images per step, over all processes together", group=RUN, min=1)
     imgsz: int = argument(640, "side of the square network input in pixels, a multiple of 32", group=RUN, min=1)
-    patience: int = argument(100, "epochs without better fitness before stopping; 0: never stop", group=RUN, min=0)
+    patience: int = argument(
+        100, "epochs without better fitness before training stops early; 0: never", group=RUN, min=0
+    )
     recipe: str = argument(
         "auto",
         "auto: settings that suit the weights and the data; ultralytics: its defaults; small: overfit a few images",
@@ -300,7 +302,7 @@ class TrainConfig(Arguments):
         choices=("auto", "ultralytics", "small"),
     )
     resume: str | bool | None = argument(
-        None, "run to continue: its folder or its weights/last.safetensors; True: the run of the weights", group=RUN
+        None, "run to resume: its folder or its weights/last.safetensors; True: the run of the weights", group=RUN
     )
     keep: bool = argument(False, "keep the classes that the weights know beside those of the data", group=RUN)
     freeze: int | list | None = argument(
@@ -324,7 +326,7 @@ class TrainConfig(Arguments):
     )
     deterministic: bool = argument(True, "the same result for the same seed on CUDA too", group=MACHINE)
     seed: int = argument(
-        0, "random seed of the first weights, the order of images and the augmentation", group=MACHINE, min=0
+        0, "random seed of the initial weights, the order of images and the augmentation", group=MACHINE, min=0
     )
     optimizer: str = argument(
         "auto",
@@ -339,12 +341,14 @@ class TrainConfig(Arguments):
     cos_lr: bool = argument(False, "cosine instead of linear decay of the learning rate", group=OPTIMIZER)
     momentum: float | None = argument(
         None,
-        "of SGD, or beta1 of AdamW; None: 0.937, or what optimizer=auto chooses",
+        "momentum of SGD, or beta1 of AdamW; None: 0.937, or what optimizer=auto chooses",
         group=OPTIMIZER,
         min=0,
         max=0.9999,
     )
-    weight_decay: float = argument(5e-4, "of convolution weights, at the nominal batch size", group=OPTIMIZER, min=0)
+    weight_decay: float = argument(
+        5e-4, "weight decay of convolution weights, at the nominal batch size", group=OPTIMIZER, min=0
+    )
     warmup_epochs: float = argument(3.0, "epochs of warm-up; fractions are allowed", group=OPTIMIZER, min=0)
     warmup_momentum: float = argument(0.8, "momentum at the start of the warm-up", group=OPTIMIZER, min=0, max=0.9999)
     warmup_bias_lr: float | None = argument(
@@ -358,7 +362,7 @@ class TrainConfig(Arguments):
     )
     average: str = argument(
         "ema",
-        "averaging of the weights, which is the result; ema: exponential; late: over the last steps; anchored: over "
+        "how weights are averaged into the result; ema: exponentially; late: over the last steps; anchored: over "
         "all steps and the start",
         group=OPTIMIZER,
         choices=("ema", "late", "anchored"),
@@ -381,7 +385,7 @@ class TrainConfig(Arguments):
     overlap_mask: bool = argument(True, "where hard targets overlap, the smaller instance owns the pixel", group=LOSS)
     close_mosaic: int = argument(10, "last epochs without mosaic", group=AUGMENTATION, min=0)
     save: bool = argument(True, "write the last weights and the state to resume from after every epoch", group=OUTPUT)
-    save_period: int = argument(-1, "also keep the weights of every n-th epoch; -1: of none", group=OUTPUT, min=-1)
+    save_period: int = argument(-1, "also keep the weights of every n-th epoch; -1: never", group=OUTPUT, min=-1)
     plots: bool = argument(True, "write images of labels, batches and curves", group=OUTPUT)
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)
@@ -391,9 +395,9 @@ class TrainConfig(Arguments):
     def __post_init__(self) -> None:
         # What other tools take here is answered before the types are checked.
         if isinstance(self.imgsz, (list, tuple)):
-            raise SeglabError(f"imgsz={self.imgsz}: training images are square, so give one side, e.g. imgsz=640")
+            raise SeglabError(f"imgsz={self.imgsz}: the training input is square: give one side, e.g. imgsz=640")
         if isinstance(self.batch, (int, float)) and self.batch < 1:
-            raise SeglabError(f"batch={self.batch}: automatic batch sizes are not supported, give one, e.g. batch=16")
+            raise SeglabError(f"batch={self.batch}: automatic batch sizes are not supported: give one, e.g. batch=16")
         super().__post_init__()
         if self.imgsz % STRIDE:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of {STRIDE}: use {_round_up(self.imgsz)}")
@@ -454,7 +458,7 @@ class PredictInput(Arguments):
         None, "image, folder, glob, video, camera number, URL or dataset name; None: the images of toybox8-seg"
     )
     stream: bool = argument(
-        False, "in Python: give an iterator over results instead of a list; the command line always streams"
+        False, "in Python: return an iterator over results instead of a list; the command line always streams"
     )
     device: str | int | None = DEVICE(None)
     engine: str | None = argument(
@@ -502,10 +506,10 @@ class SaveConfig(Arguments):
     show_conf: bool = argument(True, "draw confidence scores", group=OUTPUT)
     show_boxes: bool = argument(True, "draw boxes", group=OUTPUT)
     line_width: float | None = argument(
-        None, "of boxes and outlines in pixels; None: what suits the image", group=OUTPUT
+        None, "width of boxes and outlines in pixels; None: chosen from the image size", group=OUTPUT
     )
     save_txt: bool = argument(False, "write labels/NAME.txt in the YOLO format", group=OUTPUT)
-    save_conf: bool = argument(False, "write the confidence score at the end of each of its rows", group=OUTPUT)
+    save_conf: bool = argument(False, "with save_txt: append the confidence score to every row", group=OUTPUT)
     save_crop: bool = argument(False, "write the cut-out instances as crops/CLASS/NAME.jpg", group=OUTPUT)
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)
@@ -542,19 +546,23 @@ class ExportConfig(Arguments):
     )
     nms: bool = argument(False, "onnx: an end-to-end file, from image to boxes, scores and classes", group=DETECTION)
     masks: bool = argument(False, "with nms: masks at the image's own resolution too", group=DETECTION)
-    conf: float = argument(0.25, "with nms: lowest confidence score of a detection", group=DETECTION, min=0, max=1)
+    conf: float = argument(0.25, "with nms: minimum confidence score of a detection", group=DETECTION, min=0, max=1)
     iou: float = argument(
         0.7, "with nms: overlap above which the lower-scoring box is dropped", group=DETECTION, min=0, max=1
     )
     max_det: int = argument(300, "with nms: maximum number of detections", group=DETECTION, min=1)
     mask_targets: str = MASK_TARGETS("soft")
-    license: str = argument("unknown", "of the weights, written into the file; unless given, what the weights say")
+    license: str = argument(
+        "unknown", "license of the weights, written into the file; unless given, what the weights say"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         height, width = as_size(self.imgsz)
         if height % STRIDE or width % STRIDE:
-            raise SeglabError(f"imgsz={self.imgsz!r} must be a multiple of {STRIDE} or (height, width) of such")
+            raise SeglabError(
+                f"imgsz={self.imgsz!r} must be a multiple of {STRIDE}, or (height, width) in multiples of {STRIDE}"
+            )
         self._set("imgsz", (height, width))
 
     @property
@@ -578,7 +586,7 @@ class ConvertInput(Arguments):
     """Arguments of `convert`."""
 
     source: str = argument(text="dataset to convert, e.g. a COCO JSON or a folder of Labelme, VOC or mask files")
-    images: str | None = argument(None, "folder of the images, where it is not in a usual place")
+    images: str | None = argument(None, "folder of the images, if it is not in one of the usual places")
     out: str | None = argument(None, "new folder, or with to=coco new JSON file")
     to: str = argument("yolo", "format to write: yolo, coco or another that seglab can write")
     strict: bool | float | None = argument(
@@ -619,7 +627,7 @@ class VerifyInput(Arguments):
 
     file: str = argument(text="exported file")
     model: str | None = argument(None, "weights it was exported from; None: those beside it")
-    data: str | None = argument(None, "dataset whose mAP is compared too")
+    data: str | None = argument(None, "dataset on which mAP is compared too")
 
 
 @dataclass(frozen=True)
@@ -641,11 +649,11 @@ class BenchmarkInput(Arguments):
 
     what: str | None = argument(
         None,
-        "table: the published metrics, with measured mAP where COCO and the official weights are here",
+        "table: the published metrics, with measured mAP where COCO and the official weights are available locally",
         choices=("table",),
     )
     model: str = MODEL("yolo11n-seg.pt")
-    data: str | None = argument(None, "dataset whose mAP is measured; None: as val chooses it")
+    data: str | None = argument(None, "dataset on which mAP is measured; None: the one that val would use")
     imgsz: int | tuple[int, int] | None = argument(
         None, "input size: side in pixels, or (height, width); None: the size of the training"
     )
@@ -742,7 +750,7 @@ VERBS = {
         "seglab val model=yolo11n-seg.pt data=coco8-seg",
     ),
     "predict": Verb(
-        "find instances on images and videos, and save what was found",
+        "find instances in images and videos, and save the results",
         (PredictInput, PredictConfig, SaveConfig),
         "seglab predict model=yolo11n-seg.pt source=images/",
         defaults={"save": True, "verbose": True},
@@ -785,7 +793,7 @@ VERBS = {
         bare="what",
     ),
     "explore": Verb(
-        "write a web page to look into predictions with",
+        "write a web page for exploring predictions",
         (ExploreInput,),
         "seglab explore model=yolo11n-seg.pt source=images/",
     ),

@@ -1,4 +1,4 @@
-"""The main job in one go, offline: teach the course weights something new, validate, predict, draw and export."""
+"""The main job in one go, offline: fine-tune the course weights to a new class, validate, predict, draw and export."""
 
 from __future__ import annotations
 

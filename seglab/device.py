@@ -1,4 +1,4 @@
-"""The device that a verb runs on, how tensors lie there, in what number format it computes, and whether it repeats."""
+"""The device that a verb runs on, its memory layout and number format, and deterministic algorithms."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def has_bf16_units() -> bool:
 
 @contextlib.contextmanager
 def deterministic(on: bool) -> Iterator[None]:
-    """Ask torch for algorithms that repeat bit for bit, where it has one; afterwards things are as before."""
+    """Ask torch for algorithms that repeat bit for bit, where it has one; afterwards the former setting is restored."""
     memory: Any = torch.utils.deterministic  # a module that makes its attribute when it is imported
     mode, fills_memory = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

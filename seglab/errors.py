@@ -1,7 +1,7 @@
-"""The one exception class of seglab's own."""
+"""The only exception class that seglab defines."""
 
 from __future__ import annotations
 
 
 class SeglabError(ValueError):
-    """A problem the user can solve; its message is one sentence that says what, where and what to do."""
+    """A problem that the user can solve; its message is one sentence that says what, where and what to do."""

@@ -24,7 +24,7 @@ REPLACE_WAITS = (0.1, 0.4, 1.6)
 def staging_dir(target: Path) -> Iterator[Path]:
     """A new folder beside `target` to work in, which is gone at the end, whatever happens.
 
-    Every call has its own, so processes that make the same thing at once do not touch each other's work, and what a
+    Every call has its own, so processes that write the same file at once do not touch each other's work, and what a
     killed one leaves behind is in nobody's way.
     """
     if not target.parent.exists():  # where it is a file, the next line says so better

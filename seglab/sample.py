@@ -1,4 +1,4 @@
-"""What is known of one image: its pixels and the instances on it."""
+"""What is known about one image: its pixels and the instances in it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class YOLO:
 
     def __init__(self, model: str | Path = "yolo11n-seg.pt", task: str | None = None, verbose: bool = False):
         if task not in (None, "segment"):
-            raise SeglabError(f"seglab does task='segment' only, not '{task}'")
+            raise SeglabError(f"seglab supports task='segment' only, not '{task}'")
         self.model_name = str(model)
         self.network: YOLO11Seg | None = None
         self.runtime: Runtime | None = None  # of an exported file
@@ -126,7 +126,9 @@ class YOLO:
         report = transfer(network, weights.state)
         lacking = [*report.missing, *report.mismatched]
         if lacking:
-            raise SeglabError(f"{self.model_name} lacks {len(lacking)} of the model's tensors")
+            raise SeglabError(
+                f"{self.model_name} lacks {len(lacking)} tensors of YOLO11{network.scale}-seg: get complete weights"
+            )
         self.network = network.eval()
         self.names = class_names(weights, network.classes)
         self.overrides = dict(weights.metadata.get("train_args") or {})
@@ -174,7 +176,9 @@ class YOLO:
         if path.suffix in CHECKPOINT_SUFFIXES:
             own = path.with_suffix(".safetensors")
             if path.exists():
-                raise SeglabError(f"{path} is another tool's checkpoint, which seglab does not write: save as {own}")
+                raise SeglabError(
+                    f"{path} is a checkpoint of another tool, which seglab does not overwrite: save as {own}"
+                )
             print(f"Weights saved to {own}: seglab writes safetensors")
             path = own
         about = {"names": self.names, "train_args": self.overrides, "license": self.license}
@@ -215,13 +219,13 @@ class YOLO:
         knowledge = None
         if config.keep:
             if from_scratch:
-                raise SeglabError(f"{self.model_name} has learned no classes that keep=True could keep: leave keep out")
+                raise SeglabError(f"{self.model_name} has learned no classes that keep=True could keep: leave out keep")
             knowledge = self._knowledge(spec, resumed=bool(config.resume))
             spec = join_datasets([spec], known=self.names)
         classes = self._network("train it").classes
         if config.resume and classes != len(spec.names):
             raise SeglabError(
-                f"{config.resume} learns {classes} classes and {data} has {len(spec.names)}: leave data= out"
+                f"{config.resume} has {classes} classes, but {data} has {len(spec.names)}: leave out data="
             )
 
         # With which settings: what recipe="auto" chooses depends on what the weights know of the data.
@@ -513,7 +517,7 @@ class YOLO:
         config = ValidateConfig(**self._as_trained(arguments))
         if data is None:
             data = self.overrides.get("data") or DEFAULT_DATA
-            print(f"using the dataset {data}; pass data= for another one")
+            print(f"using the dataset {data}: pass data= for another one")
         spec = load_dataset(data, config.split)
         labels_some_classes = len(equal_classes(spec.names, self.names)) == len(spec.names) < len(self.names)
         if labels_some_classes:

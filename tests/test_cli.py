@@ -90,7 +90,7 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("train model=toybox-n data=2024", "no dataset '2024'"),
         ("val model=toybox-n data=2024", "no dataset '2024'"),
         ("check data=2024", "no dataset '2024'"),
-        ("convert source=2025 out=made", "2025 is none of the formats that can be converted"),
+        ("convert source=2025 out=made", "2025 is in none of the formats that can be converted"),
         ("evaluate gt=1 dt=2", "no file 1"),
         ("predict model=toybox-n source=1.5", "no image, video or folder at 1.5"),
         ("predict model=", "model=None must be of type str"),
@@ -103,7 +103,7 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("toybox seed=-1", "seed=-1 must be at least 0"),
         ("demo epochs=x", "epochs='x' must be of type int"),
         ("explore imgsz=big", "imgsz='big' must be of type int | None"),
-        ("verify 3", "no weights at 3.safetensors: pass the weights 3 was exported from as model="),
+        ("verify 3", "no weights at 3.safetensors: pass the weights that 3 was exported from as model="),
     ],
 )
 def test_what_does_not_fit_is_told(line, told, tmp_path, monkeypatch, capsys):

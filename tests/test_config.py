@@ -101,7 +101,7 @@ def test_values_that_do_not_fit_are_refused_by_name(values):
         ({"batch": 0.7}, "e.g. batch=16"),
         ({"imgsz": [320, 320]}, "e.g. imgsz=640"),
         ({"cache": "disk"}, "'ram'"),
-        ({"scale": 3}, "0..1"),
+        ({"scale": 3}, "from 0 to 1"),
     ],
 )
 def test_what_other_tools_take_is_met_with_what_to_give(values, advice):

@@ -47,7 +47,7 @@ def run(mode: str, options: dict[str, Any]) -> int:
         refuse_unknown(rest, names, mode)
     for about in arguments:
         if about.default is MISSING and own.get(about.name) is None:
-            raise SeglabError(f"{mode} needs {about.name}=: write `seglab {mode} {about.name}=... ...`")
+            raise SeglabError(f"{mode} needs {about.name}=: write `seglab {mode} {about.name}=...`")
     return MODES[mode](own_class(**own), rest) or 0
 
 

@@ -39,7 +39,7 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
             options |= _bare_word(word, mode, options)
     task = options.pop("task", TASK)
     if task != TASK:
-        raise SeglabError(f"seglab does task={TASK} only, not task={task}")
+        raise SeglabError(f"seglab supports task={TASK} only, not task={task}")
     if mode is None and not options:
         return "help", {}
     mode = mode or options.pop("mode", None)

@@ -1,4 +1,4 @@
-"""Arguments that scripts written for ultralytics carry and seglab has no use for.
+"""Arguments of scripts written for ultralytics that seglab does not use.
 
 An argument that changes nothing here is dropped, so that a script runs with its import changed; one that would change
 something is refused with one sentence on what seglab has instead. The names are ultralytics' public ones, without
@@ -31,7 +31,7 @@ EVERYWHERE = {
     "compile": Unsupported(OFF, "networks are not compiled; on CPUs, predict() has engine='auto'"),
     "dnn": Unsupported(OFF, "export with format='onnx' and open that file, which runs in onnxruntime"),
     "single_cls": Unsupported(OFF, "give the dataset's YAML a single name, with labels of class 0"),
-    "task": Unsupported(("segment", None), "seglab does instance segmentation only"),
+    "task": Unsupported(("segment", None), "seglab supports instance segmentation only"),
 }
 
 # verb -> argument -> which of its values change nothing, and what there is instead of the others.

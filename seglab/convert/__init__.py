@@ -1,4 +1,4 @@
-"""From any format to any other, without loss, with an account of what was done."""
+"""From any format to any other, without loss, with a fidelity report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversion between what people have and what trains, without loss, each with an account of what it did.
+"""Lossless conversion between dataset formats, each with a report of what was done.
 
 In: every format of `seglab.formats.registry`, by its content. Out: a YOLO-seg folder with images/, labels/ and a YAML;
 or any format that can be written, from a dataset that can be loaded.
@@ -56,9 +56,11 @@ def convert(
     source, out = Path(source), Path(out or "")
     known = {each.name: each for each in registry.FORMATS if each.write is not None}
     if to not in known:
-        raise SeglabError(f"to='{to}' is no format that can be written: choose one of {', '.join(sorted(known))}")
-    if out == Path() or out.exists():
-        raise SeglabError(f"out='{out}' must name something new: choose another place, or delete what is there")
+        raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(sorted(known))}")
+    if out == Path():
+        raise SeglabError("out= must be a new path: give a new folder, or with to=coco a new JSON file")
+    if out.exists():
+        raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
     report, started = Report(source, out, strict), time.perf_counter()
     with staging_dir(out) as part:
         if to == "yolo":
@@ -69,7 +71,9 @@ def convert(
         else:
             made = {_to_format(to, source, part, report): out}
         if taken := [str(place) for place in made.values() if place.exists()]:
-            raise SeglabError(f"{', '.join(taken)} appeared meanwhile: choose another out=, or delete what is there")
+            raise SeglabError(
+                f"{', '.join(taken)} was created during the conversion: choose another out=, or delete it"
+            )
         for file, place in made.items() if report.passed else ():
             os.replace(file, place)
     report.seconds = time.perf_counter() - started
@@ -83,7 +87,7 @@ def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
     """
     report = Report(Path(annotations), Path(labels))
     if report.out.exists():
-        raise SeglabError(f"{labels} exists already: name a new folder for the labels, or remove that one")
+        raise SeglabError(f"{labels} already exists: choose a new folder for the labels, or remove this one")
     with staging_dir(report.out) as part:
         class_of = _class_of(category["id"] for category in coco_categories(report.source))
         with closing(CocoConversion(report.source, class_of, part, report)) as conversion:
@@ -103,8 +107,8 @@ def _to_yolo(source: Path, images: Path | None, part: Path, report: Report) -> N
     if found is None or found.read is None:
         readable = ", ".join(each.title for each in registry.FORMATS if each.read is not None)
         raise SeglabError(
-            f"{source} is none of the formats that can be converted ({readable}); for a YOLO-seg dataset, "
-            "which needs no conversion to train, say to=coco"
+            f"{source} is in none of the formats that can be converted ({readable}): for a YOLO-seg dataset, "
+            "which needs no conversion for training, use to=coco"
         )
     crowds: dict[str, str] = {}
     if found is coco.FORMAT:  # files too large for memory: its annotations are streamed
@@ -126,7 +130,7 @@ def _write_yaml(
     folder_of = {_role(split): split for split in splits}  # val2017 is the folder of val
     if len(folder_of) < len(splits):
         raise SeglabError(
-            f"{report.source} has several JSON files for one of train, val, test ({splits}): convert one by one"
+            f"{report.source} has several JSON files for one of train, val, test ({splits}): convert them one at a time"
         )
     for role, other in stand_ins(folder_of).items():
         folder_of[role] = folder_of[other]
@@ -233,8 +237,8 @@ def _category_names(files: Iterable[Path]) -> dict[Id, str]:
             name = names.setdefault(category["id"], str(category["name"]))
             if name != str(category["name"]):
                 raise SeglabError(
-                    f"{file} calls category {category['id']} '{category['name']}' and another JSON '{name}': "
-                    "convert them one by one"
+                    f"{file} names category {category['id']} '{category['name']}', but another JSON names it '{name}': "
+                    "convert them one at a time"
                 )
     return names
 
@@ -291,11 +295,13 @@ class CocoConversion:
     def _image_fault(self, entry: dict, name: PurePosixPath) -> str:
         """Why an image has to be left out, or ""; a size that the JSON does not say is put into `entry`."""
         if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\0" in str(name):
-            return "unsafe image name: it leads out of the folder of images"
+            return "unsafe image name: it points outside the image folder"
         if self.copy is None:
             sides = [entry.get(key) for key in ("width", "height")]
             if not all(isinstance(side, (int, float)) and side > 0 for side in sides):
-                raise SeglabError(f"{self.path}: its images need width and height; convert it with images= instead")
+                raise SeglabError(
+                    f"{self.path}: an image has no size: use convert_dataset(images=FOLDER), which reads it"
+                )
             return ""
         file = self.copy.source / name
         if not file.is_file():
@@ -320,7 +326,7 @@ class CocoConversion:
                 image_id = row.get("image_id") if isinstance(row, dict) else []
                 if isinstance(image_id, (dict, list)):
                     where = f"{self.path} annotation {self.report.instances}"
-                    self.report.lose(where, "no annotation: it does not name its image")
+                    self.report.lose(where, "no image_id: the annotation names no image")
                     continue
                 image = self.table.find(image_id)
                 if image is None or image.label is None:
@@ -356,7 +362,7 @@ class CocoConversion:
 def _load_whole(source: Path, to: str) -> DatasetSpec:
     """The dataset that is to be written in another format than YOLO's."""
     if to == "coco" and source.suffix == ".json":
-        raise SeglabError(f"{source} is a JSON already: to=coco takes the YAML, folder or name of a dataset")
+        raise SeglabError(f"{source} is already a JSON file: to=coco takes the YAML, folder or name of a dataset")
     spec = load_dataset(str(source))
     if spec.parts:
         raise SeglabError(f"source={source} names several datasets: convert them one at a time")
@@ -395,7 +401,7 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
     for split, files in splits.items():
         place = out if len(splits) == 1 else out.with_name(f"{out.stem}_{split}{out.suffix}")
         if place.exists():
-            raise SeglabError(f"{place} is there already: choose another out=, or delete it")
+            raise SeglabError(f"{place} already exists: choose another out=, or delete it")
         made[part / place.name] = place
         annotations = Annotations(spec, split)
         sizes = _readable_sizes(files, report)
@@ -449,7 +455,7 @@ def _to_format(to: str, source: Path, part: Path, report: Report) -> Path:
                 report.add_read(len(instances), issues)
                 kept = [found for found in instances if not found.crowd]
                 if len(kept) < len(instances):
-                    report.lose(str(file), "a crowd: the format has none", len(instances) - len(kept))
+                    report.lose(str(file), "a crowd: the format cannot hold crowds", len(instances) - len(kept))
                 name = f"{split}/{names[file]}"
                 originals[name] = split, file, size
                 yield LabelledImage(file, name, split, size, kept)
@@ -473,4 +479,4 @@ def _compare(source: list[Instance], read: list[Instance], size: tuple[int, int]
         iou = same(mask, again.rle or rings_to_rle(again.rings, *size))
         report.count(area(mask), iou, None)
     if len(read) < len(source):
-        report.lose(where, "not found again in what was written", len(source) - len(read))
+        report.lose(where, "not found when the output was read back", len(source) - len(read))

@@ -1,4 +1,4 @@
-"""What a conversion did: everything that went in is in the output, kept aside, or named with the reason."""
+"""What a conversion did: every instance of the source is in the output, kept aside, or listed with a reason."""
 
 from __future__ import annotations
 

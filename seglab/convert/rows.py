@@ -303,7 +303,9 @@ class LabelWriter:
         with self.disk:
             for name, rows in with_progress(self._files(), f"write {self.folder.name}", "file", self.files):
                 if len(set(rows)) < len(rows):
-                    self.report.note(name, "duplicate row: the source has an instance twice", "kept; readers skip it")
+                    self.report.note(
+                        name, "duplicate row: the source lists this instance twice", "kept; readers skip it"
+                    )
                 if "/" in name:
                     os.makedirs(self.folder / os.path.dirname(name), exist_ok=True)
                 with open(f"{self.folder}/{name}", "xb") as file:

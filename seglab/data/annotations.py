@@ -58,7 +58,7 @@ class Annotations:
         return self.coco is not None
 
     def fingerprint(self) -> str:
-        """What reading depends on besides `files`."""
+        """Everything besides `files` that reading depends on."""
         return repr(sorted(self.names.items()))
 
     def unplaced(self) -> list[Issue]:
@@ -114,7 +114,7 @@ class Annotations:
         """What the JSON has of an image: everything, or crowd regions alone."""
         entry = self.coco.entry(image) if self.coco else None
         if entry is None or self.coco is None:
-            return [], [Issue(str(image), 0, "no image of the JSON", UNLABELLED)] if self.whole else []
+            return [], [Issue(str(image), 0, "image not listed in the JSON", UNLABELLED)] if self.whole else []
         height, width = size
         said_size = entry.get("height", height), entry.get("width", width)
         if self.whole and said_size != size:

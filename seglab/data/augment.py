@@ -81,12 +81,12 @@ def apply_letterbox(sample: Sample, box: Letterbox) -> Sample:
 
 
 def mosaic(samples: Sequence[Sample], size: Size, rng: Generator) -> Sample:
-    """Four samples around a random centre of a canvas twice `size`; what reaches over its border is cut off.
+    """Four samples around a random center of a canvas twice `size`; what reaches over its border is cut off.
 
         +-------------+------------------+
         |          0  |  1               |
-        |    image 0  |  image 1   grey  |
-        +-------------+------------------+   samples touch the centre with a corner each
+        |    image 0  |  image 1   gray  |
+        +-------------+------------------+   samples touch the center with a corner each
         |    image 2  |  image 3         |
         |             |                  |
         +-------------+------------------+
@@ -94,15 +94,15 @@ def mosaic(samples: Sequence[Sample], size: Size, rng: Generator) -> Sample:
     Bochkovskiy et al., "YOLOv4", 2020.
     """
     height, width = 2 * size[0], 2 * size[1]
-    centre_x, centre_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
+    center_x, center_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
     canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
     instances = []
     for corner, sample in enumerate(samples):
         h, w = sample.image.shape[:2]
         # Where the sample's top-left pixel comes to lie, which may be outside the canvas.
         is_right, is_lower = corner % 2 == 1, corner >= 2
-        x0 = centre_x if is_right else centre_x - w
-        y0 = centre_y if is_lower else centre_y - h
+        x0 = center_x if is_right else center_x - w
+        y0 = center_y if is_lower else center_y - h
         left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + w, width), min(y0 + h, height)
         canvas[top:bottom, left:right] = sample.image[top - y0 : bottom - y0, left - x0 : right - x0]
         instances += transform_instances(sample.instances, _shift(x0, y0), (height, width))
@@ -115,12 +115,12 @@ def _shift(x: float, y: float) -> np.ndarray:
 
 
 def random_affine(sample: Sample, size: Size, config: AugmentConfig, rng: Generator) -> Sample:
-    """Scale, rotate, shear and shift about the image's centre, which lands near the centre of an image of `size`."""
+    """Scale, rotate, shear and shift about the image's center, which lands near the center of an image of `size`."""
     height, width = sample.image.shape[:2]
     scale = rng.uniform(1 - config.scale, 1 + config.scale)
     matrix = _random_matrix((height, width), size, scale, config, rng)
 
-    # OpenCV's pixel (0, 0) has its centre at 0, here it lies at 0.5: without this the outlines would be off by half a
+    # OpenCV's pixel (0, 0) has its center at 0, here it lies at 0.5: without this the outlines would be off by half a
     # pixel wherever the scale is not 1.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     pixels = np.linalg.inv(half) @ matrix @ half
@@ -134,7 +134,7 @@ def random_affine(sample: Sample, size: Size, config: AugmentConfig, rng: Genera
 
 
 def _random_matrix(image_size: Size, size: Size, scale: float, config: AugmentConfig, rng: Generator) -> np.ndarray:
-    """(3, 3) map from an image of `image_size` to one of `size`: about the centre perspective, then rotation and
+    """(3, 3) map from an image of `image_size` to one of `size`: about the center perspective, then rotation and
     `scale`, then shear and shift."""
     height, width = image_size
     angle = np.deg2rad(rng.uniform(-config.degrees, config.degrees))
@@ -143,11 +143,11 @@ def _random_matrix(image_size: Size, size: Size, scale: float, config: AugmentCo
     tilt_x, tilt_y = rng.uniform(-config.perspective, config.perspective, 2)
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
 
-    to_centre = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
+    to_center = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
     perspective = np.array([[1, 0, 0], [0, 1, 0], [tilt_x, tilt_y, 1]])
     rotation = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
     shear_and_shift = np.array([[1, shear_x, shift_x], [shear_y, 1, shift_y], [0, 0, 1]])
-    return shear_and_shift @ rotation @ perspective @ to_centre
+    return shear_and_shift @ rotation @ perspective @ to_center
 
 
 def transform_instances(

@@ -27,7 +27,7 @@ from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
 
-BLOCK = 64  # so many images, neighbours in the epoch's order, are mixed with each other
+BLOCK = 64  # so many images, neighbors in the epoch's order, are mixed with each other
 RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand
 
 
@@ -102,7 +102,9 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     def _list_drawn_images(self, draw: Callable[[int, int], Sample], cache: bool | str) -> None:
         """Images that are new in every epoch, all of the first one's size; there is nothing to scan."""
         if cache:
-            raise SeglabError(f"{self.spec.name} has new images in every epoch: leave cache={cache!r} out")
+            raise SeglabError(
+                f"{self.spec.name} has new images in every epoch, which cannot be cached: leave out cache={cache!r}"
+            )
         self.images = list(self.spec.images(self.split))
         height, width = draw(0, 0).image.shape[:2]
         self.image_sizes = [(height, width)] * len(self.images)
@@ -162,7 +164,9 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         path = self.images[index]
         image = read_image(path) if self._cached_images is None else self._cached_images[index]
         if image.shape[:2] != self.image_sizes[index]:
-            raise SeglabError(f"{path} has changed while in use: its size was {self.image_sizes[index]}; start again")
+            raise SeglabError(
+                f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; start again"
+            )
         return Sample(image, self.instances(index), str(path))
 
     def image_id(self, index: int) -> int | str:
@@ -210,7 +214,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         if not self.mosaic:
             config = self._without_mixing or config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        return augmented(self._fitted, index, self._neighbours(index), self.size, config, rng)
+        return augmented(self._fitted, index, self._neighbors(index), self.size, config, rng)
 
     def _masks(self, rings: list[list[np.ndarray]], height: int, width: int) -> np.ndarray:
         """(N, height / mask_ratio, width / mask_ratio) float16 mask targets of instances in the letterbox frame."""
@@ -237,7 +241,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         )
         return height, width
 
-    def _neighbours(self, index: int) -> np.ndarray:
+    def _neighbors(self, index: int) -> np.ndarray:
         """(BLOCK,) indexes that may be mixed with `index`: the block of this epoch's order it lies in.
 
         A function of (seed, epoch, index) like everything random here; and as the images of a block are used about
@@ -283,4 +287,4 @@ def _check_options(mask_targets: str | None, cache: bool | str) -> None:
     if mask_targets not in ("soft", "hard", None):
         raise SeglabError(f"mask_targets={mask_targets!r} must be 'soft', 'hard' or None")
     if cache not in (False, True, "ram"):
-        raise SeglabError(f"cache={cache!r} must be 'ram' or False: images are kept in memory or read anew")
+        raise SeglabError(f"cache={cache!r} must be 'ram' or False: images are kept in memory or read again")

@@ -30,7 +30,7 @@ class Header(NamedTuple):
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file -> (H, W, 3) uint8 RGB.
 
-    Its EXIF orientation is applied; grey and palette images become RGB; alpha is dropped, as every YOLO trainer does
+    Its EXIF orientation is applied; gray and palette images become RGB; alpha is dropped, as every YOLO trainer does
     (the colors under transparent pixels stay what they are); 16 bits are scaled to 8; CMYK is converted.
     Errors: FileNotFoundError; SeglabError naming the file when it is truncated or no image.
     """
@@ -86,9 +86,9 @@ def _open(path: str | Path) -> IO[bytes]:
     try:
         return open(path, "rb")
     except FileNotFoundError:
-        raise FileNotFoundError(f"no image file {path}") from None
+        raise FileNotFoundError(f"no image file {path}: check the path") from None
     except OSError as error:
-        raise SeglabError(f"{path} cannot be opened ({error.strerror})") from error
+        raise SeglabError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
 
 
 def _is_tiff(start: bytes) -> bool:
@@ -96,7 +96,7 @@ def _is_tiff(start: bytes) -> bool:
 
 
 def _is_complete(start: bytes, tail: bytes) -> bool:
-    """Whether a file ends as files that start so do. A decoder would fill what is missing with grey."""
+    """Whether a file ends as files that start so do. A decoder would fill what is missing with gray."""
     return _ENDINGS.get(start, b"") in tail
 
 

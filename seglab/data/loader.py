@@ -1,4 +1,4 @@
-"""Batches in an order that depends on (seed, epoch) alone, however many workers and processes share the work."""
+"""Batches in an order that depends on (seed, epoch) alone, regardless of the number of workers and processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class EpochSampler(Sampler[list[int]]):
 
     def __init__(self, length: int, batch: int, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1):
         if batch < 1 or batch % world:
-            raise SeglabError(f"a batch of {batch} cannot be shared by {world} processes: use a multiple of {world}")
+            raise SeglabError(f"batch={batch} cannot be split evenly over {world} processes: use a multiple of {world}")
         self.length, self.batch, self.shuffle, self.seed = length, batch, shuffle, seed
         self.rank, self.world, self.epoch = rank, world, 0
 

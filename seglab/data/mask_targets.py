@@ -1,4 +1,4 @@
-"""What the mask branch is taught: every instance of a letterboxed image, drawn on the coarser grid of the prototypes.
+"""The targets of the mask branch: every instance of a letterboxed image, drawn on the coarser grid of the prototypes.
 
 input pixels of one cell (ratio 4)      soft target: the covered       hard target: in
 . . # #                                 fraction of the cell           or out, as YOLO

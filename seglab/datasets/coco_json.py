@@ -65,6 +65,6 @@ def image_folder(path: Path, names: Iterable[str | PurePath]) -> Path:
         if any((place / name).is_file() for name in names):
             return place
     raise SeglabError(
-        f"{path}: none of its images is in {', '.join(map(str, places))}; put them in one of these folders, "
+        f"{path}: none of its images is in {', '.join(map(str, places))}: put them in one of these folders, "
         f"or convert: seglab convert source={path} images=FOLDER out=NEW"
     )

@@ -200,7 +200,7 @@ def _receive(asset: Asset, part: Path) -> bool:
 def _verify(path: Path, name: str, advice: str) -> None:
     asset, size = ASSETS[name], path.stat().st_size
     if asset.bytes and size != asset.bytes:
-        raise SeglabError(f"{path} has {size} bytes where the official {name} has {asset.bytes}: {advice}")
+        raise SeglabError(f"{path} has {size} bytes, but the official {name} has {asset.bytes}: {advice}")
     if not asset.sha256:
         return
     digest = hashlib.sha256()

@@ -36,5 +36,7 @@ def read_list(path: Path) -> list[str]:
     try:
         rows = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise SeglabError(f"{path} is not a list of images in UTF-8: save it so, one path per line") from None
+        raise SeglabError(
+            f"{path} is not a list of images in UTF-8: save it as UTF-8 text with one path per line"
+        ) from None
     return [row.strip() for row in rows if row.strip()]

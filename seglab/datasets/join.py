@@ -49,7 +49,7 @@ def _refuse_unjoinable(parts: Sequence[DatasetSpec]) -> None:
             )
         if part.names == numbered_names(len(part.names)):
             raise SeglabError(
-                f"{part.source} has no class names, by which datasets are joined: write them as 'names' in its YAML"
+                f"{part.source} has no class names, needed to join datasets: write them as 'names' in its YAML"
             )
 
 

@@ -20,5 +20,5 @@ def find_archive(name: str, split: str | None = None) -> DatasetSpec:
         extract_zip(fetch(f"{name}.zip"), root)
     found = read_folder(root)
     if found is None:
-        raise SeglabError(f"{root} lacks folders of the dataset {name}: delete it, and it is downloaded again")
+        raise SeglabError(f"{root} lacks folders of the dataset {name}: delete it, and it will be downloaded again")
     return found

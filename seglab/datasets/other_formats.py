@@ -38,7 +38,7 @@ def read_labelled(path: Path) -> DatasetSpec | None:
     if known is coco.FORMAT:
         return read_dataset_json(coco.json_files(path)[0])
     if known.read is None:
-        raise SeglabError(f"{path} is a {known.title} of several YAML files: give the path of one of them")
+        raise SeglabError(f"{path} is a {known.title} with several YAML files: give the path of one of them")
     labels = known.read(path, None)
     images: dict[str, list[Path]] = {}
     for entry in labels.entries:
@@ -46,8 +46,8 @@ def read_labelled(path: Path) -> DatasetSpec | None:
             images.setdefault(entry.split, []).append(entry.image)
     if not images:
         raise SeglabError(
-            f"{path} holds {known.title} and none of the images that they belong to: "
-            f"convert it: seglab convert source={path} images=FOLDER out=NEW"
+            f"{path} holds {known.title} but none of their images: "
+            f"convert it with `seglab convert source={path} images=FOLDER out=NEW`"
         )
     splits = {split: tuple(sorted(files)) for split, files in images.items()}
     splits |= {role: splits[other] for role, other in stand_ins(splits).items()}

@@ -1,4 +1,4 @@
-"""Pretrained weights by name: official ones are downloaded on first use, the course's come with seglab."""
+"""Pretrained weights by name: official ones are downloaded on first use, those of the course come with seglab."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_weights(model: str | Path) -> Path:
         return fetch(f"{path.stem}.pt")
     with_masks = f"{path.stem}-seg"
     if with_masks in official:
-        print(f"{path.name} finds boxes only: using {with_masks}.pt, which has the same layers and finds masks")
+        print(f"{path.name} predicts boxes only: using {with_masks}.pt, which has the same layers and predicts masks")
         return fetch(f"{with_masks}.pt")
     known = ", ".join([COURSE_WEIGHTS, *official])
     raise SeglabError(f"no model '{model}': give a file, or one of {known}")

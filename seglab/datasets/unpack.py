@@ -1,4 +1,4 @@
-"""Archives are unpacked with suspicion: all of one or nothing, and nothing outside its folder."""
+"""Archives are unpacked with care: completely or not at all, and never outside their folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
             with staging_dir(folder) as part:
                 free = shutil.disk_usage(part).free
                 if need > free:
-                    raise SeglabError(f"{archive} needs {need:,} bytes in {folder.parent}, where {free:,} are free")
+                    raise SeglabError(
+                        f"{archive} needs {need:,} bytes in {folder.parent}, where {free:,} are free: make room there"
+                    )
                 for member in with_progress(members, f"unpack {archive.name}", "file"):
                     opened.extract(member, part)
                 inside = [path for path in part.iterdir() if path.name != "__MACOSX"]
@@ -47,10 +49,16 @@ def _refuse_unsafe(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         name = member.orig_filename.replace("\\", "/")
         if name.startswith("/") or ":" in name.split("/")[0] or ".." in PurePosixPath(name).parts or "\0" in name:
-            raise SeglabError(f"{archive} has a member that leaves its folder ('{member.orig_filename}'): not unpacked")
+            raise SeglabError(
+                f"{archive} has a member that leaves its folder: '{member.orig_filename}'; not unpacked, get a new copy"
+            )
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise SeglabError(f"{archive} has a link or device among its members ('{member.filename}'): not unpacked")
+            raise SeglabError(
+                f"{archive} has a link or device among its members ('{member.filename}'): not unpacked, get a new copy"
+            )
     size, unpacked = archive.stat().st_size, sum(member.file_size for member in members)
     if unpacked > MAX_GROWTH * size + SMALL_BYTES:
-        raise SeglabError(f"{archive} would grow from {size:,} to {unpacked:,} bytes, like a zip bomb: not unpacked")
+        raise SeglabError(
+            f"{archive} would grow from {size:,} to {unpacked:,} bytes, like a zip bomb: not unpacked, get a new copy"
+        )

@@ -1,4 +1,4 @@
-"""A dataset's YAML file: where the images of each split lie, and what the classes are called."""
+"""A dataset's YAML file: where the images of each split are, and what the classes are called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
 from seglab.files import SPLITS
 
-Content = dict[str, Any]  # what a YAML says
+Content = dict[str, Any]  # the content of a YAML file
 
 
 def read_dataset_yaml(path: Path) -> DatasetSpec:

@@ -1,4 +1,4 @@
-"""A look over a dataset before it costs a training run: `seglab check data=...`."""
+"""Check a dataset before training on it: `seglab check data=...`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class DatasetReport:
     def _split_table(self) -> list[str]:
         size_heads = "".join(f"{size:>8}" for size in SIZES)
         lines = [
-            f"{'split':8}{'images':>8}{'unlabelled':>12}{'instances':>11}{size_heads}{'crowds':>8}  sides of images"
+            f"{'split':8}{'images':>8}{'unlabeled':>12}{'instances':>11}{size_heads}{'crowds':>8}  sides of images"
         ]
         for name, split in self.splits.items():
             counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))
@@ -140,7 +140,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
                 dataset = SegmentationDataset(spec, name, 640)
         except SeglabError as error:
             report.splits[name] = SplitReport()
-            report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "found"))
+            report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "split not checked"))
             continue
         report.issues += dataset.issues
         sides = [side for size in dataset.image_sizes for side in size]
@@ -151,7 +151,9 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
             try:
                 sample = dataset.sample(index)
             except SeglabError as error:
-                report.issues.append(Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "found"))
+                report.issues.append(
+                    Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "image not checked")
+                )
                 continue
             _count(split, sample)
             here = ImageFile(name, _relative(dataset.images[index], spec.root))

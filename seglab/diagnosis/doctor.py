@@ -217,8 +217,8 @@ def check_labels(dataset: SegmentationDataset) -> Check:
     return conclude(
         "labels",
         f"{total} instances in {len(counts)} images, {empty} of them empty, {pluralize(len(issues), 'issue')}",
-        Suspicion(not total and not issues, BROKEN, f"no labels found; they belong at {label_path(dataset.images[0])}"),
-        Suspicion(not total or len(issues) > total, BROKEN, f"most rows cannot be used, {first}"),
+        Suspicion(not total and not issues, BROKEN, f"no labels found: they belong at {label_path(dataset.images[0])}"),
+        Suspicion(not total or len(issues) > total, BROKEN, f"most rows cannot be used: {first}"),
         Suspicion(bool(issues), DOUBTFUL, first),
         Suspicion(empty > len(counts) / 2, DOUBTFUL, "most images have no instances: are their labels missing?"),
     )
@@ -283,8 +283,8 @@ def check_letterbox(dataset: SegmentationDataset, images: Sequence[ImageCandidat
         max_error = max(max_error, float(np.abs(returned - corners).max()))
     return conclude(
         "letterbox",
-        f"there and back within {max_error:.1e} px; boxes lie on {fraction_covered(images, as_meant):.0%} of instances",
-        Suspicion(max_error > 1e-3, BROKEN, "points do not come back: scale and padding disagree"),
+        f"round trip within {max_error:.1e} px; boxes lie on {fraction_covered(images, as_meant):.0%} of instances",
+        Suspicion(max_error > 1e-3, BROKEN, "points do not map back: check scale and padding"),
         Suspicion(
             fits_better(images, as_image_pixels),
             BROKEN,
@@ -328,7 +328,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
 def check_assignment(positives: int, image_count: int, unassigned: int, sides: list[float]) -> Check:
     """Whether most instances have an anchor point that learns them. sides: of their boxes, the shorter one, pixels."""
     median = float(np.median(sides)) if sides else 0.0
-    cause = "points inside the boxes are not assigned: look at assign"
+    cause = "points inside the boxes are not assigned: check seglab.training.assign"
     if median < TINY_SIDE:
         cause = f"instances are small (median side {median:.0f} px): use a larger imgsz"
     return conclude(
@@ -348,14 +348,14 @@ def check_loss(means: dict[str, float], has_nan: bool, any_positive: bool) -> Ch
     usual = LossGains()
     optional = {name for name, term in TERMS.items() if term.weight(usual) == 0}
     zero = [name for name, value in means.items() if value == 0 and name not in optional] if any_positive else []
-    not_finite = "look at loss"
+    not_finite = "a term is NaN or infinite: check seglab.training.loss"
     if has_nan:
-        not_finite = "the weights hold NaN: training diverged, go back to an earlier checkpoint"
+        not_finite = "the weights contain NaN: training diverged, use an earlier checkpoint"
     return conclude(
         "loss terms",
         ", ".join(f"{name} {value:.3g}" for name, value in means.items()),
         Suspicion(not all(map(math.isfinite, means.values())), BROKEN, not_finite),
-        Suspicion(bool(zero), BROKEN, f"{', '.join(zero)} is 0 and teaches nothing: check its gain"),
+        Suspicion(bool(zero), BROKEN, f"{', '.join(zero)} is 0, so nothing is learned from it: check its gain"),
     )
 
 
@@ -369,11 +369,11 @@ def check_decoding(outputs: list[Tensor], images: Sequence[ImageCandidates]) -> 
         "decoding",
         f"scores {scores.min():.2g} to {scores.max():.2g}, median side of the highest-scoring boxes "
         f"{best_sizes.median():.1f} px",
-        Suspicion(not finite, BROKEN, "predictions hold NaN or infinity: look at the weights"),
+        Suspicion(not finite, BROKEN, "predictions contain NaN or infinity: check the weights"),
         Suspicion(not in_range, BROKEN, "scores are not probabilities: the sigmoid is missing"),
         Suspicion(fits_better(images, as_fractions), BROKEN, "boxes fit as fractions: multiply by the input size"),
         Suspicion(fits_better(images, as_corners), BROKEN, "boxes fit as corners: decode to center and size"),
-        Suspicion(fits_better(images, as_exchanged), BROKEN, "boxes fit with x and y exchanged"),
+        Suspicion(fits_better(images, as_exchanged), BROKEN, "boxes fit with x and y swapped: swap them"),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 Color = tuple[int, int, int]  # RGB
 LIGHT = 140  # luminance, 0..255, from which black text on a color is easier to read than white
 
-# Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbours differ.
+# Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbors differ.
 PALETTE: tuple[Color, ...] = (
     (255, 100, 95), (81, 121, 255), (118, 180, 2), (208, 145, 1), (196, 59, 224),
     (10, 150, 175), (254, 141, 192), (2, 219, 103), (255, 154, 107), (5, 171, 236),

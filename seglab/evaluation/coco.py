@@ -81,7 +81,7 @@ class Instances(NamedTuple):
 
 def _required(value: Value | None, name: str) -> Value:
     if value is None:
-        raise ValueError(f"these instances come without {name}, but this comparison needs them")
+        raise ValueError(f"these instances have no {name}, which this comparison needs")
     return value
 
 
@@ -182,7 +182,7 @@ class CocoAccumulator:
     def add(self, image_id: int | str, ground_truth: Instances, detections: Instances) -> None:
         """Reduce one image to its overlaps. Raises ValueError when the image was added before."""
         if image_id in self._images:
-            raise ValueError(f"image {image_id} was added twice: give every image once, with all its detections")
+            raise ValueError(f"image {image_id} was added twice: add every image once, with all its detections")
         classes, scores = np.asarray(detections.classes), detections.all_scores
 
         # The best `limit` detections of each class; the sort is stable: equal scores keep the order they came in.
@@ -353,7 +353,7 @@ def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) 
 
 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMetrics:
-    """COCO's twelve metrics for anyone's standard files: an instances file and a list of results.
+    """COCO's twelve metrics for files in its standard formats: an instances file and a list of results.
 
     Raises FileNotFoundError for a missing file, SeglabError for a file of another form, and where the two files do not
     belong together: results of images that the ground truth does not list, or of images or categories that it calls by
@@ -366,7 +366,7 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
         accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
         sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
     if len({isinstance(image_id, str) for image_id in sizes}) > 1:
-        raise SeglabError(f"{gt} calls some images by numbers and some by names: call all of them one way")
+        raise SeglabError(f"{gt} has both numbers and names as ids of images: use one type for all of them")
 
     annotations = truth["annotations"]
     true_rows = _rows_by_image(gt, annotations, sizes, gt)
@@ -391,7 +391,7 @@ def _told_by(file: str | Path, where: str = "") -> Iterator[None]:
     except SeglabError:
         raise
     except KeyError as missing:
-        raise SeglabError(f"{file} has a row without {missing}, which COCO's format asks for") from missing
+        raise SeglabError(f"{file} has a row without {missing}, which COCO's format requires: add it") from missing
     except _UNREADABLE as error:
         raise SeglabError(f"{file} has a row{where} that cannot be read ({error}): correct it") from error
 
@@ -406,7 +406,7 @@ def _rows_by_image(
             if row["image_id"] not in by_image:
                 raise SeglabError(
                     f"{file} references image {row['image_id']}, which is missing from {gt}: "
-                    "give the two files of one split of one dataset"
+                    "give two files of the same split of the same dataset"
                 )
             by_image[row["image_id"]].append(row)
     return by_image
@@ -437,15 +437,15 @@ def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[di
     for category_id, name in found.items():
         if name is not None and names.get(category_id, name) != name:
             raise SeglabError(
-                f"{dt} calls category {category_id} '{name}', and {gt} calls it '{names[category_id]}': "
+                f"{dt} names category {category_id} '{name}', but {gt} names it '{names[category_id]}': "
                 "write both with the same classes in the same order"
             )
     named = {row["image_id"]: row["file_name"] for row in results if "file_name" in row}
     for image_id, file in named.items():
         if image_id in files and not same_file(files[image_id], str(file)):
             raise SeglabError(
-                f"{dt} calls image {image_id} '{file}', and {gt} calls it '{files[image_id]}': "
-                "write both anew from the same images"
+                f"{dt} names image {image_id} '{file}', but {gt} names it '{files[image_id]}': "
+                "write both again from the same images"
             )
     unknown = [category_id for category_id in found if category_id not in ids]
     if not unknown:
@@ -480,7 +480,7 @@ def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]]
             read([row])
         except (KeyError, *_UNREADABLE):
             number = next(number for number, each in enumerate(every, start=1) if each is row)
-            return f" of image {row['image_id']}, number {number} of its {len(every)},"
+            return f" (number {number} of the {len(every)} of image {row['image_id']})"
     return ""
 
 
@@ -510,7 +510,7 @@ def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_key: str
         areas = [row[area_key] for row in rows]
     scores = np.array([0.0 if is_truth else row["score"] for row in rows], dtype=np.float64)
     if not np.isfinite(scores).all():
-        raise ValueError("its score is no finite number")
+        raise ValueError("its score is not a finite number")
     return Instances(
         np.array([row["category_id"] for row in rows], dtype=np.int64),
         np.array(areas, dtype=np.float64),

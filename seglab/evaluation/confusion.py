@@ -1,4 +1,4 @@
-"""Which class is taken for which: confident detections against ground truth of any class, by overlap of the boxes."""
+"""Which classes are confused: confident detections against ground truth of any class, by overlap of the boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How precision, recall and F1 of one class move with the confidence threshold, and precision with recall.
+"""Precision, recall and F1 of one class over the confidence threshold, and precision over recall.
 
 The rules are the ones YOLO tools print by: 1,000 confidences between 0 and 1, straight lines between detections.
 """

@@ -1,4 +1,4 @@
-"""The greedy matching of the COCO protocol: which detection is given which ground-truth instance of its class.
+"""The greedy matching of the COCO protocol: which detection is matched with which ground-truth instance of its class.
 
 `match_one_image` is the rule itself, for one image and one overlap threshold. `match_all_images` follows the same rule
 for every image, threshold and area range at once; a test holds the two equal.

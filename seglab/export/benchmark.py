@@ -1,4 +1,4 @@
-"""The table people choose a format by, measured on their own machine: size, accuracy, latency, and what went wrong."""
+"""A table for choosing a format, measured on your own machine: size, accuracy, latency, and what went wrong."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def draw_bars(lines: list[Line], path: Path) -> None:
 
 
 def published_table(data: str | None = None) -> str:
-    """Markdown: parameters and FLOPs of the five scales beside the published figures.
+    """Markdown: parameters and FLOPs of the five scales beside the published metrics.
 
     data: a COCO val2017 dataset; with it, which takes hours on a CPU, mAP of the scales whose official weights are in
     the cache folder too, ours beside the published one, in per cent. Errors: SeglabError for data that is not there.

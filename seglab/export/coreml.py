@@ -1,4 +1,4 @@
-"""Core ML: for Apple's devices. Any system converts; only macOS runs, so only there the file can be verified."""
+"""Core ML: for Apple's devices. Any system can convert; only macOS can run the file, so only there is it verified."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def load(path: Path) -> Runtime:
     """Run the package. Errors: SeglabError on systems other than macOS."""
     package = _package()
     if not runs_here():
-        raise SeglabError(f"{path} runs on macOS only: predict with the ONNX file of the same model here")
+        raise SeglabError(f"{path} runs on macOS only: here, predict with an ONNX file of the same model")
     model = package.models.MLModel(str(path))
     metadata = ModelMetadata.from_strings(dict(model.user_defined_metadata), str(path))
 

@@ -1,4 +1,4 @@
-"""A decoder to copy: from an image to instance masks around an exported YOLO11-seg file, with numpy and cv2 only.
+"""A decoder to copy: from an image to instance masks with an exported YOLO11-seg file, using only numpy and cv2.
 
 It needs nothing else of seglab and gives what `YOLO("model.onnx").predict` gives. With onnxruntime:
 
@@ -10,7 +10,7 @@ It needs nothing else of seglab and gives what `YOLO("model.onnx").predict` give
 
 The file's tensors (B images, C classes, A = H*W/64 + H*W/256 + H*W/1024 anchors, so 8400 at 640 x 640):
 
-    images       (B, 3, H, W) float32       RGB in 0..1, letterboxed: proportions kept, centered, grey 114 around
+    images       (B, 3, H, W) float32       RGB in 0..1, letterboxed: proportions kept, centered, gray 114 around
     predictions  (B, 4 + C + 32, A) float32 a column per anchor: center x, center y, width, height in `images` pixels;
                                             C class probabilities, each on its own; 32 mask coefficients
     prototypes   (B, 32, H/4, W/4) float32  a mask is where the sum of coefficient times prototype is positive
@@ -52,7 +52,7 @@ def preprocess(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Pl
     if (resized_height, resized_width) != (height, width):
         image = cv2.resize(image, (resized_width, resized_height), interpolation=cv2.INTER_LINEAR)
 
-    # Centered on grey.
+    # Centered on gray.
     top = max(0, round((size[0] - resized_height) / 2 - 0.1))
     left = max(0, round((size[1] - resized_width) / 2 - 0.1))
     letterboxed = np.full((*size, 3), 114, dtype=np.uint8)

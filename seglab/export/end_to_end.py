@@ -1,6 +1,6 @@
 """End to end: letterbox, network, NMS and masks in one graph. An image goes in, its instances come out.
 
-The letterbox is this library's but for cv2's rounded resize weights: a pixel may differ by one grey level of 255. It is
+The letterbox is this library's but for cv2's rounded resize weights: a pixel may differ by one gray level of 255. It is
 written again here since a graph can hold tensor operations only.
 """
 

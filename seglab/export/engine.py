@@ -40,12 +40,12 @@ def select_engine(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int]
         try:
             runtime = load_runtime(path)
         except SeglabError:
-            reasons.append(f"{path} is damaged (delete it, and it is written again)")
+            reasons.append(f"{path} is damaged (delete it, and it will be written again)")
             continue
         if all(row["ok"] for row in runtime.metadata.parity.values()):
             return runtime
         reasons.append(f"the {name} file fails the parity check")
-    print(f"engine=auto: PyTorch is used, since {' and '.join(reasons)}")
+    print(f"engine=auto: using PyTorch, since {' and '.join(reasons)}")
     return None
 
 
@@ -61,7 +61,7 @@ def _cached_file(name: str, model: YOLO11Seg, names: dict[int, str], size: tuple
         return path
     with staging_dir(path) as folder:
         staged = folder / path.name
-        print(f"engine=auto: writing the network for {package}, once for these weights")
+        print(f"engine=auto: exporting the network for {package}, once for these weights")
         its.write(model, staged, ModelMetadata(names, size, dynamic=True, weights=weights))
         verify(staged, model, names)
         publish(staged, path)

@@ -1,4 +1,4 @@
-"""Writes a network in another format, and keeps the file only when it agrees with the network."""
+"""Export a network to another format; the file is kept only if it agrees with the network."""
 
 from __future__ import annotations
 
@@ -51,11 +51,13 @@ def export(
         its.write(model, staged, metadata, _calibration(config, metadata))
         if its.runs_here() and not verify(staged, model, metadata.names, config.data):
             failed = replace(staged, path.with_name(path.name + ".failed"))
-            raise SeglabError(f"the {name} file does not agree with the network, see the table above: look at {failed}")
+            raise SeglabError(
+                f"the {name} file does not agree with the network (see the table above): it was kept as {failed}"
+            )
         replace(staged, path)
     if not its.runs_here():
         print(
-            f"{path} is written but not verified, since it cannot run here: run seglab verify {path.name} where it can"
+            f"{path} was written but not verified, since it cannot run here: run seglab verify {path.name} where it can"
         )
     return path
 
@@ -87,16 +89,16 @@ def _refuse_unsupported(name: str, its: ExportFormat, config: ExportConfig) -> N
         able = ", ".join(name for name, other in FORMATS.items() if other.DYNAMIC)
         raise SeglabError(f"format={name} has fixed shapes only: export without dynamic=True, or use one of {able}")
     if config.int8 and config.half:
-        raise SeglabError("half=True and int8=True are two precisions: export with one of them")
+        raise SeglabError("half=True and int8=True cannot be combined: use one of them")
     if config.int8 and config.data is None:
         raise SeglabError(
-            "int8=True needs data=: its images calibrate the file, and its mAP is what the file is judged by"
+            "int8=True needs data=: a dataset whose images calibrate the file, and on which its mAP is checked"
         )
     if config.masks and not config.nms:
         raise SeglabError("masks=True puts masks into an end-to-end file: add nms=True")
     if config.nms and (name != "onnx" or config.int8 or config.dynamic or config.batch != 1):
         raise SeglabError(
-            "nms=True makes a file that takes one image of any size: use it with format=onnx in fp32 or fp16, without "
+            "nms=True writes a file that takes one image of any size: use it with format=onnx in fp32 or fp16, without "
             "dynamic and batch"
         )
 

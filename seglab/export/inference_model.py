@@ -1,4 +1,4 @@
-"""The network as every format carries it: images in, decoded predictions and prototypes out."""
+"""The network as every format contains it: images in, decoded predictions and prototypes out."""
 
 from __future__ import annotations
 

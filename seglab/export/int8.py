@@ -1,4 +1,4 @@
-"""Int8 for ONNX: weights and activations in 8 bits, ranges from a few images, where that does no harm."""
+"""Int8 for ONNX: weights and activations in 8 bits, calibrated on a few images, where that costs no accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiteRT (TFLite): for Android and small boards. The converter wants an older torch: an environment of its own."""
+"""LiteRT (TFLite): for Android and small boards. The converter needs an older torch, in a separate environment."""
 
 from __future__ import annotations
 

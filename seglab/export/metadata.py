@@ -1,4 +1,4 @@
-"""What an exported file says about itself, in the file: enough to run it right without any other file."""
+"""The metadata inside an exported file: enough to run it correctly without any other file."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ class ModelMetadata:
         values = {key: foreign_metadata.read_value(value) for key, value in strings.items()}
         task = values.get("task", "segment")
         if task != "segment":
-            raise SeglabError(f"{source} is a '{task}' model, and seglab runs 'segment' models: choose another file")
+            raise SeglabError(
+                f"{source} is a '{task}' model, but seglab runs 'segment' models only: choose another file"
+            )
         try:
             names = foreign_metadata.read_names(values["names"])
             size = foreign_metadata.read_size(values["imgsz"])

@@ -1,4 +1,4 @@
-"""OpenVINO: the fastest way on x86 CPUs. A folder with graph (.xml), weights (.bin) and metadata."""
+"""OpenVINO: the fastest format on x86 CPUs. A folder with graph (.xml), weights (.bin) and metadata."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def find_graph(folder: Path) -> Path:
     graphs = sorted(folder.glob("*.xml"))
     if len(graphs) != 1:
         names = ", ".join(path.name for path in graphs) or "none"
-        raise SeglabError(f"{folder} must hold one .xml file, the graph, and holds {names}: export it again")
+        raise SeglabError(f"{folder} must hold one .xml file, the graph, but holds {names}: export it again")
     return graphs[0]
 
 

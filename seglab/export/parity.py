@@ -129,9 +129,9 @@ def _refuse_incomparable(runtime: Runtime, model: YOLO11Seg, names: dict[int, st
     """Errors: SeglabError for a file that cannot be compared with the network, with what to give instead."""
     path = runtime.path
     if runtime.metadata.has_nms:
-        raise SeglabError(f"{path} gives detections after NMS only, which cannot be compared: export it without nms")
+        raise SeglabError(f"{path} returns only detections after NMS, which cannot be compared: export it without nms")
     if data is None and runtime.metadata.precision == "int8":
-        raise SeglabError(f"{path} is an int8 file, which is judged by its mAP: give data= to verify it on")
+        raise SeglabError(f"{path} is an int8 file, which is judged by its mAP: pass data=, a dataset to verify it on")
     if runtime.metadata.weights not in ("", fingerprint(model)):
         raise SeglabError(f"{path} was exported from other weights than those given: give the weights it came from")
     if len(runtime.names) != len(names):
@@ -305,7 +305,7 @@ def compare_end_to_end(
 
     On letterboxed images that is prediction from the file's own dense outputs, which `compare` judges: the same
     numbers, so they must find the same in any precision, but for the float32 rounding of corners. On images as they
-    are it is the network's, and the file's resize may round pixels to the next grey level.
+    are it is the network's, and the file's resize may round pixels to the next gray level.
     """
     size = runtime.metadata.size
     letterboxed = [letterbox(image.shape[:2], size).apply(image) for image in images]

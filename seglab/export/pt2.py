@@ -117,7 +117,9 @@ def _read_archive(path: Path) -> _Archive:
             weights = json.loads(archive.read(entries[_WEIGHTS]))
             constants = json.loads(archive.read(entries[_CONSTANTS]))
     except (zipfile.BadZipFile, KeyError, OSError, ValueError):
-        raise SeglabError(f"{path} is not a whole pt2 archive of PyTorch {OLDEST} or newer: export it again") from None
+        raise SeglabError(
+            f"{path} is not a complete pt2 archive of PyTorch {OLDEST} or newer: export it again"
+        ) from None
     return _Archive(sizes, graph, weights, constants)
 
 

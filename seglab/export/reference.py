@@ -1,4 +1,4 @@
-"""What an exported file is judged by: the network it came from, and how coarsely that network rounds."""
+"""The reference for an exported file: the network it came from, and the rounding error of that network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of export formats. To add one, write a module with the parts of `ExportFormat`, and a line here."""
+"""The list of export formats. To add one, write a module with the members of `ExportFormat`, and add a line here."""
 
 from __future__ import annotations
 
@@ -113,5 +113,5 @@ def load_runtime(path: str | Path) -> Runtime:
     found = format_of(path)
     if found is None:
         known = ", ".join(f"*{its.SUFFIX}" for its in FORMATS.values())
-        raise SeglabError(f"the name of {path} is not that of an exported model: seglab runs {known}")
+        raise SeglabError(f"{path} is not named like an exported model: seglab runs {known}")
     return found.load(model_path(path))

@@ -1,4 +1,4 @@
-"""An exported file, opened. Every format ends in the same callable, which predicts and validates like the network."""
+"""An opened exported file. Every format becomes the same callable, which predicts and validates like the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorRT: the fastest way on NVIDIA GPUs. An engine fits one GPU architecture and one TensorRT version only."""
+"""TensorRT: the fastest format on NVIDIA GPUs. An engine fits one GPU architecture and one TensorRT version only."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise SeglabError(
-            "TensorRT could not build the engine: its messages above say why; format=onnx works without it"
+            "TensorRT could not build the engine: see its messages above, or use format=onnx, which works without it"
         )
     _save(path, metadata, bytes(engine))
 
@@ -106,7 +106,7 @@ def load(path: Path) -> Runtime:
         succeeded = context.execute_async_v3(stream.cuda_stream)
         stream.synchronize()
         if not succeeded:
-            raise SeglabError(f"TensorRT could not run {path}, its messages above say why: export it again")
+            raise SeglabError(f"TensorRT could not run {path} (see its messages above): export it again")
         return tuple(outputs.values())
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""How labelled instances lie on disk: one file a format."""
+"""How labeled instances are stored on disk: one module per format."""
 
 # The modules that may be used from outside.
 __all__ = ["coco", "issues", "yolo"]

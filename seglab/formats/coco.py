@@ -36,7 +36,7 @@ BORDER = 1.0  # COCO's own polygons reach this many pixels outside their images
 LEFT_OUT = "annotation left out"
 DECIMALS = 4  # of a pixel in polygons: half of the last is less than MARGIN keeps coordinates off the ties
 MARGIN = 1e-4  # pixels between a written coordinate and the next tie of COCO's rounding to fifths
-LARGEST_ID = 2**53  # from here on, JSON readers that hold numbers as float64 confuse neighbours
+LARGEST_ID = 2**53  # from here on, JSON readers that hold numbers as float64 confuse neighbors
 TAIL = 1 << 20  # bytes at the end of a file in which its categories are looked for
 
 _UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of 1 to 90: categories that COCO named and never published
@@ -136,7 +136,7 @@ def read_annotation(
     if isinstance(shape, dict):
         try:
             if tuple(shape["size"]) != size:
-                raise ValueError(f"its size is {list(shape['size'])}, the image's {list(size)}")
+                raise ValueError(f"its size is {list(shape['size'])}, but the image's is {list(size)}")
             rle = compress(shape)
         except (KeyError, OverflowError, TypeError, ValueError) as error:
             return None, [(f"a mask that cannot be read: {error}", LEFT_OUT)]
@@ -201,11 +201,11 @@ class CocoFile:
                 self.annotations[annotation["image_id"]].append(annotation)
         except (ValueError, KeyError, TypeError) as error:
             raise SeglabError(
-                f"{path} is no COCO instances JSON ({type(error).__name__}: {error}): "
+                f"{path} is not a COCO instances JSON ({type(error).__name__}: {error}): "
                 "it needs images, annotations and categories"
             ) from error
         if len({isinstance(image_id, str) for image_id in self._listed}) > 1:
-            raise SeglabError(f"{path}: some ids of its images are numbers and some are text; make them alike")
+            raise SeglabError(f"{path}: some ids of its images are numbers and some are text: use one type for all")
 
     def entry(self, image: Path) -> dict | None:
         """What the JSON says of an image file: the entry with the longest file name that its path ends with."""
@@ -345,15 +345,15 @@ def _checked(path: Path, key: str, needed: tuple[str, str], items: Iterable[Any]
     is_text = set()
     for item in items:
         if not isinstance(item, dict) or not item.keys() >= set(needed):
-            raise SeglabError(f"{path}: its {key} need {' and '.join(needed)}; get the JSON again")
+            raise SeglabError(f"{path}: its {key} need {' and '.join(needed)}: add them, or write the JSON again")
         if isinstance(item["id"], (dict, list)):
-            raise SeglabError(f"{path}: among its {key} is the id {item['id']}; ids are numbers or text")
+            raise SeglabError(f"{path}: the id {item['id']} among its {key} must be a number or text")
         is_text.add(isinstance(item["id"], str))
         if len(is_text) > 1:
-            raise SeglabError(f"{path}: some ids of its {key} are numbers and some are text; make them alike")
+            raise SeglabError(f"{path}: some ids of its {key} are numbers and some are text: use one type for all")
         yield item
     if not is_text:
-        raise SeglabError(f"{path} is no COCO instances JSON: it has no {key}; give one with images and categories")
+        raise SeglabError(f"{path} is not a COCO instances JSON: it has no {key}; give one with images and categories")
 
 
 def _categories_at_the_end(path: Path) -> list[dict]:
@@ -378,7 +378,7 @@ def read_ground_truth(path: str | Path) -> dict:
     """The content of a COCO instances JSON. Errors: FileNotFoundError; SeglabError for a file of another form."""
     content = _read_json(path)
     if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
-        raise SeglabError(f"{path} is no COCO instances file: it needs images, annotations and categories")
+        raise SeglabError(f"{path} is not a COCO instances file: it needs images, annotations and categories")
     if not content["categories"]:
         raise SeglabError(f"{path} has no categories, so there is nothing to average over: add them")
     return content
@@ -388,7 +388,7 @@ def read_results(path: str | Path) -> list:
     """The rows of a COCO results JSON. Errors: FileNotFoundError; SeglabError for a file of another form."""
     content = _read_json(path)
     if not isinstance(content, list):
-        raise SeglabError(f"{path} is no COCO results file: it must be a list of detections")
+        raise SeglabError(f"{path} is not a COCO results file: it must be a list of detections")
     return content
 
 
@@ -398,7 +398,7 @@ def _read_json(path: str | Path) -> Any:
     try:
         return json.loads(Path(path).read_bytes())
     except ValueError as error:
-        raise SeglabError(f"{path} is no JSON ({error}): write it again") from error
+        raise SeglabError(f"{path} is not a JSON file ({error}): write it again") from error
 
 
 def draw_rows(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.ndarray]:
@@ -420,7 +420,7 @@ def draw_rows(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.n
             _refuse_undrawable(shape)
             shape = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
         elif tuple(shape["size"]) != size:
-            raise ValueError(f"its mask is of the size {shape['size']}, the image of {list(size)}")
+            raise ValueError(f"its mask has the size {shape['size']}, but the image {list(size)}")
         elif isinstance(shape["counts"], str):
             strings[place] = shape["counts"]
         else:
@@ -594,7 +594,7 @@ class CocoSource:
         self._files = {file: read_coco(file) for file in files}
         self.names = next(iter(self._files.values())).names
         if any(coco.names != self.names for coco in self._files.values()):
-            raise SeglabError(f"{', '.join(map(str, files))} name different categories: use one of them at a time")
+            raise SeglabError(f"{', '.join(map(str, files))} have different categories: use one of them at a time")
         self.entries: list[ImageEntry] = []
         self._image: dict[ImageEntry, dict] = {}
         for file, coco in self._files.items():

@@ -1,8 +1,8 @@
-"""What every dataset format offers: whether it is here, its labels image by image, and where it makes sense writing.
+"""What every dataset format offers: recognizing it, reading its labels image by image and, optionally, writing.
 
     is_here(source)            is this folder or file of the format? judged by content
     read(source, images)       -> LabelSource: class names, the images, and the labels of one image when asked for
-    write(out, names, images)  one labelled image after another into a new folder or file
+    write(out, names, images)  one labeled image after another into a new folder or file
 
 Rings are those of `Instance`: a solid one is read through `geometry.polygons.orient`, whatever way it was drawn. A
 folder that is written holds every image at `out / labelled.name`, where the converter looks for it.
@@ -100,6 +100,6 @@ def outline(found: Instance) -> list[Ring]:
 def images_by_stem(folder: Path) -> dict[str, Path]:
     """File name without suffix -> image file of a folder. Errors: SeglabError where there is no such folder."""
     if not folder.is_dir():
-        raise SeglabError(f"no folder {folder} with the images of the masks: give their folder as images=")
+        raise SeglabError(f"no folder {folder} with the images of the masks: pass their folder as images=")
     files = sorted(real_files(folder.iterdir()))
     return {file.stem: file for file in files if file.suffix.lower() in IMAGE_SUFFIXES}

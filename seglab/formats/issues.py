@@ -1,4 +1,4 @@
-"""What is wrong in a dataset, and what was done about it: collected while reading, told once, in one table."""
+"""What is wrong in a dataset, and what was done about it: collected while reading, reported once, in one table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Fault = tuple[str, str]  # what is wrong, what was done about it
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that is wrong, or worth knowing, in a dataset.
+    """One issue in a dataset: something wrong, or worth knowing.
 
     path and line (1-based, 0 for the whole file): where; message: what is wrong; action: what was done about it.
     severity: "warning", or "note" for what is legal but worth knowing (an empty label file), at which strict reading
@@ -53,7 +53,7 @@ def left_out(path: str, message: str, instances: int = 1) -> Issue:
 
 
 def merged_issue(path: str, line: int, faults: Sequence[Fault], used: bool) -> Issue:
-    """What is wrong with one row, which may be several things, in the order of reading.
+    """All issues of one row as one, in the order of reading.
 
     used: something of the row is; else the last fault is why the row was left out, and comes first.
     """

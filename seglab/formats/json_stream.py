@@ -76,7 +76,7 @@ class _Reader:
 
     def fail(self, expected: str) -> NoReturn:
         raise SeglabError(
-            f"{self.path} is damaged: at character {self.before + self.at} there should be {expected}; get it again"
+            f"{self.path} is damaged: at character {self.before + self.at} {expected} was expected; get a new copy"
         )
 
     def _more(self, size: int) -> bool:

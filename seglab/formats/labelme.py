@@ -1,4 +1,4 @@
-"""Labelme JSON: one file an image, with polygons, rectangles, circles and masks.
+"""Labelme JSON: one file per image, with polygons, rectangles, circles and masks.
 
 Shapes of one label and one group are parts of one instance.
 """
@@ -78,7 +78,7 @@ class LabelmeSource:
                 image = base64.b64decode(content["imageData"])
         if image is None:
             place = self._places(file, content)[0]
-            message = f"missing image: no {place}, and none to be read in the JSON"
+            message = f"missing image: no {place}, and no readable image in the JSON"
             issues.append(left_out(str(file), message, len(instances)))
             instances = []
         name = file.stem + PureWindowsPath(content["imagePath"]).suffix
@@ -102,7 +102,9 @@ def _content(file: Path) -> dict[str, Any]:
         content["imagePath"] = content.get("imagePath") or f"{file.stem}.jpg"
         return content | {key: content[key] for key in ("imageHeight", "imageWidth")}
     except (ValueError, KeyError, TypeError) as error:
-        raise SeglabError(f"{file} is no Labelme JSON ({error}): move it away, or save it again") from error
+        raise SeglabError(
+            f"{file} is not a Labelme JSON ({error}): move it elsewhere, or save it again in Labelme"
+        ) from error
 
 
 def _instances(
@@ -149,11 +151,11 @@ def _ring(shape_type: str, points: np.ndarray) -> Ring | None:
         (left, top), (right, bottom) = points
         return orient(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
     if shape_type == "circle" and len(points) == 2:
-        centre = points[0]
+        center = points[0]
         angle = np.arange(CIRCLE) * (2 * math.pi / CIRCLE)
         # A polygon inside the circle is smaller than it: its radius is made larger by what that takes.
         radius = math.dist(*points) * math.sqrt(2 * math.pi / CIRCLE / math.sin(2 * math.pi / CIRCLE))
-        return centre + radius * np.stack((np.cos(angle), np.sin(angle)), axis=1)  # (CIRCLE, 2)
+        return center + radius * np.stack((np.cos(angle), np.sin(angle)), axis=1)  # (CIRCLE, 2)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Instance-mask PNGs: a mask image an image, where every value, or color, but 0 is one instance.
+"""Instance-mask PNGs: one mask per image, in which every value or color except 0 is one instance.
 
     masks/cat.png           the class is "object"             images/cat.jpg
     masks/cell/a.png        the subfolder names the class     images/a.jpg
@@ -39,8 +39,8 @@ def read(source: Path, images: Path | None = None) -> MasksSource:
     folder = images or next((place for place in usual if place.is_dir()), None)
     if folder is None:
         raise SeglabError(
-            f"{source} holds PNG files, and no folder {usual[0]} of the images that they are masks of: "
-            f"put the images there, or convert: seglab convert source={source} images=FOLDER out=NEW"
+            f"{source} holds PNG masks, but there is no folder {usual[0]} with their images: "
+            f"put the images there, or run `seglab convert source={source} images=FOLDER out=NEW`"
         )
     return MasksSource(masks, folder)
 
@@ -95,7 +95,7 @@ def two_sizes(size: tuple[int, int], first: tuple[int, int]) -> str:
 
 
 def read_ids(file: Path) -> np.ndarray:
-    """A mask PNG as (h, w) int32: palette index, grey value of 8 or 16 bits, or the color packed into a number.
+    """A mask PNG as (h, w) int32: palette index, gray value of 8 or 16 bits, or the color packed into a number.
 
     Errors: SeglabError naming a file that is no image.
     """
@@ -107,7 +107,7 @@ def read_ids(file: Path) -> np.ndarray:
     except (OSError, UnidentifiedImageError) as error:
         raise SeglabError(f"{file} cannot be read as a mask ({error}): replace or remove it") from error
     if pixels.ndim == 3 and pixels.shape[2] == 2:
-        pixels = pixels[..., 0]  # grey with alpha
+        pixels = pixels[..., 0]  # gray with alpha
     return packed(pixels) if pixels.ndim == 3 else pixels.astype(np.int32)
 
 

@@ -1,4 +1,4 @@
-"""The one list of dataset formats: what stands here is converted, trained on, checked and round-trip tested."""
+"""The list of dataset formats: what is listed here is converted, trained on, checked and round-trip tested."""
 
 from __future__ import annotations
 

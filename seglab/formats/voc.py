@@ -1,4 +1,4 @@
-"""Pascal-VOC masks: SegmentationClass tells the classes of pixels, SegmentationObject tells instances apart.
+"""Pascal-VOC masks: SegmentationClass gives the class of every pixel, SegmentationObject its instance.
 
 Without SegmentationObject every connected region of a class is an instance. The void border belongs to none.
 Class names come from labelmap.txt, as CVAT and others write it, or are VOC's own twenty.

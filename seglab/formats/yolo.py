@@ -1,4 +1,4 @@
-"""YOLO-seg label files: a text file an image, a row an instance: `class x1 y1 ... xn yn`, as fractions of the size.
+"""YOLO-seg label files: one text file per image, one row per instance: `class x1 y1 ... xn yn`, in fractions.
 
 A row is one polygon. Parts and holes of an instance are joined to one polygon by seams without width, and read back
 as parts and holes (`seglab.geometry.polygons`).
@@ -43,7 +43,7 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
     except FileNotFoundError:
         return [], [Issue(str(path), 0, "no label file", EMPTY, "note")]
     except OSError as error:
-        return [], [Issue(str(path), 0, f"a label file that cannot be opened: {error.strerror}", EMPTY)]
+        return [], [Issue(str(path), 0, f"unreadable label file: {error.strerror}", EMPTY)]
     instances: list[Instance] = []
     issues: list[Issue] = []
     first_line: dict[tuple[str, ...], int] = {}
@@ -93,7 +93,7 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     low, high = min(left, top), max(right, bottom)
     if high > 2:
-        message = f"coordinates are no fractions: they reach {high:g}; divide x and y by the size"
+        message = f"coordinates are not fractions: they reach {high:g}; divide x by the width and y by the height"
         return None, [*faults, (message, LEFT_OUT)]
     has_area = left < right and top < bottom
     rings = split_row(points * (width, height)) if has_area else []
@@ -107,7 +107,7 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
 
 
 def _rectangle(x: float, y: float, width: float, height: float) -> list[float]:
-    """The corners x y x y ... of a box given by its centre and size."""
+    """The corners x y x y ... of a box given by its center and size."""
     left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
     return [left, top, right, top, right, bottom, left, bottom]
 
@@ -185,7 +185,7 @@ def place_image(image: Path | bytes, target: Path) -> None:
         target.write_bytes(image)
         return
     if target.exists():  # it may be a link to another original, which a copy would overwrite
-        raise SeglabError(f"{image} and another image have names that differ in case alone: rename one of them")
+        raise SeglabError(f"{image} and another image have names that differ only in case: rename one of them")
     try:
         os.link(image.resolve(), target)
     except OSError:  # another disk, or one that knows no links

@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 def xywh_to_xyxy(boxes: Tensor) -> Tensor:
-    """(..., 4) centre x, centre y, width, height -> (..., 4) left, top, right, bottom."""
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
-    return torch.cat((centre - half, centre + half), dim=-1)
+    """(..., 4) center x, center y, width, height -> (..., 4) left, top, right, bottom."""
+    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat((center - half, center + half), dim=-1)
 
 
 def xyxy_to_xywh(boxes: Tensor) -> Tensor:
-    """(..., 4) left, top, right, bottom -> (..., 4) centre x, centre y, width, height."""
+    """(..., 4) left, top, right, bottom -> (..., 4) center x, center y, width, height."""
     top_left, bottom_right = boxes[..., :2], boxes[..., 2:]
     return torch.cat(((top_left + bottom_right) / 2, bottom_right - top_left), dim=-1)
 
@@ -37,7 +37,7 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
 def complete_iou(a: Tensor, b: Tensor, eps: float = 1e-7) -> Tensor:
     """Complete IoU of paired boxes, both (..., 4) xyxy -> (...), at most 1 and possibly negative.
 
-    IoU less a penalty for distant centres and one for unlike aspect ratios
+    IoU less a penalty for distant centers and one for unlike aspect ratios
     (Zheng et al., "Enhancing Geometric Factors in Model Learning and Inference", 2020, equations 7 to 10).
     The aspect-ratio weight takes no gradient, as the paper prescribes.
     """
@@ -48,8 +48,8 @@ def complete_iou(a: Tensor, b: Tensor, eps: float = 1e-7) -> Tensor:
 
     hull = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])  # (..., 2)
     hull_diagonal = hull.pow(2).sum(dim=-1) + eps
-    centre_distance = ((a[..., :2] + a[..., 2:]) - (b[..., :2] + b[..., 2:])).pow(2).sum(dim=-1) / 4
+    center_distance = ((a[..., :2] + a[..., 2:]) - (b[..., :2] + b[..., 2:])).pow(2).sum(dim=-1) / 4
     aspect = (4 / math.pi**2) * (torch.atan(width_b / height_b) - torch.atan(width_a / height_a)).pow(2)
     with torch.no_grad():
         weight = aspect / (aspect - iou + (1 + eps))
-    return iou - centre_distance / hull_diagonal - weight * aspect
+    return iou - center_distance / hull_diagonal - weight * aspect

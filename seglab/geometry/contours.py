@@ -90,7 +90,7 @@ def mask_to_rings_reference(mask: np.ndarray) -> list[Ring]:
             waiting.remove(side)
             x, y, dx, dy = side
             x, y = x + dx, y + dy
-            # A right turn stays with the same pixel, straight on and left lead to its neighbours.
+            # A right turn stays with the same pixel, straight on and left lead to its neighbors.
             onward = [(x, y, -dy, dx), (x, y, dx, dy), (x, y, dy, -dx)]
             side = next(each for each in onward if each in sides)
             if side[2:] != (dx, dy):

@@ -2,18 +2,18 @@
 
         image frame                          letterbox frame
                                        +---------------------+ ^
-    (0,0)+------------------+          |  grey, pad top      | |
+    (0,0)+------------------+          |  gray, pad top      | |
          |                  |          +---------------------+ |
          |      image       |  ---->   |  image, scaled to   | | size
          |                  |          |  `resized`          | |
          +------------------+(w,h)     +---------------------+ |
-                                       |  grey               | |
+                                       |  gray               | |
                                        +---------------------+ v
 
 Training, validation, prediction, the parity check of every export and the numpy decoder use this map, which is what
 makes their numbers equal. (An exported file that takes images of any size carries the same map written in its own
 operations; the numpy decoder, which imports nothing but numpy, its own copy. Tests hold both to this one.)
-Coordinates are continuous (a pixel's centre lies at .5), so points and pixels agree exactly.
+Coordinates are continuous (a pixel's center lies at .5), so points and pixels agree exactly.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Letterbox:
         return self.resized[1] / self.image_size[1], self.resized[0] / self.image_size[0]
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 image frame -> (h, w, 3) uint8 letterbox frame, bilinear, grey around it."""
+        """(H, W, 3) uint8 image frame -> (h, w, 3) uint8 letterbox frame, bilinear, gray around it."""
         if image.shape[:2] != self.image_size:
             raise ValueError(
                 f"this letterbox is for images of {self.image_size}, not {image.shape[:2]} (height, width)"
@@ -93,7 +93,7 @@ class Letterbox:
 
 
 def letterbox(image_size: Size, size: Size) -> Letterbox:
-    """Fit an image into `size` with the same scale both ways, centred between equal borders.
+    """Fit an image into `size` with the same scale both ways, centered between equal borders.
 
     Errors: ValueError where a side has no pixel.
     """
@@ -110,7 +110,7 @@ def smallest_letterbox(image_size: Size, longest: int, stride: int = STRIDE) -> 
 
 
 def loader_letterbox(image_size: Size, limit: Size, size: Size | None = None) -> Letterbox:
-    """What training and validation on a dataset use: fit into `limit`, sides rounded up, centred in `size`.
+    """What training and validation on a dataset use: fit into `limit`, sides rounded up, centered in `size`.
 
     size: the common size of a batch; None leaves the image without a border. Data loaders of YOLO tools round up where
     prediction rounds to the nearest pixel; with another rounding their values would not be reached to the digit.
@@ -118,15 +118,15 @@ def loader_letterbox(image_size: Size, limit: Size, size: Size | None = None) ->
     ratio = min(limit[0] / image_size[0], limit[1] / image_size[1])
     height = min(math.ceil(image_size[0] * ratio), limit[0])
     width = min(math.ceil(image_size[1] * ratio), limit[1])
-    return _centre(image_size, size or (height, width), (height, width))
+    return _center(image_size, size or (height, width), (height, width))
 
 
 def _fit(image_size: Size, size: Size, ratio: float) -> Letterbox:
     height, width = (max(1, min(round(side * ratio), limit)) for side, limit in zip(image_size, size))
-    return _centre(image_size, size, (height, width))
+    return _center(image_size, size, (height, width))
 
 
-def _centre(image_size: Size, size: Size, resized: Size) -> Letterbox:
+def _center(image_size: Size, size: Size, resized: Size) -> Letterbox:
     # An odd border leaves its extra pixel at the bottom and right: the small bias decides the tie so.
     top, left = (max(0, round((outer - inner) / 2 - 0.1)) for inner, outer in zip(resized, size))
     return Letterbox((image_size[0], image_size[1]), size, resized, (top, left))

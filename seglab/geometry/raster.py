@@ -1,4 +1,4 @@
-"""Polygons to pixels: COCO's own yes-or-no fill, and the exact fraction of every pixel that a polygon covers.
+"""Polygons to pixels: COCO's own binary fill, and the exact fraction of every pixel that a polygon covers.
 
 Coordinates are continuous: pixel (row r, column c) covers [c, c + 1] x [r, r + 1]. Rings are those of `polygons`.
 """

@@ -1,4 +1,4 @@
-"""COCO run-length masks: {"size": [height, width], "counts": bytes}, the currency of full-resolution masks.
+"""COCO run-length masks: {"size": [height, width], "counts": bytes}, how full-resolution masks are kept.
 
 Runs go down the columns and start with the zeros:
 
@@ -97,7 +97,7 @@ def packed_areas(strings: Sequence[str], pixels: int) -> np.ndarray:
         sums[is_odd, np.flatnonzero(has_any)] = np.add.reduceat(running, start + 1) - left_before * (end - start)
 
     if (min_count < 0).any() or (first + sums.sum(axis=0) != pixels).any():
-        raise ValueError(f"the counts of its RLE are no runs that add up to {pixels} pixels: it is damaged")
+        raise ValueError(f"the counts of its RLE are not runs that add up to {pixels} pixels: it is damaged")
     return sums[1]
 
 
@@ -139,11 +139,11 @@ def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     groups = groups - np.uint8(ZERO)  # what is less than ZERO becomes large, and so does what is no ASCII
     is_last = groups < 32  # of its number
     if not all(strings) or not is_last[string_ends - 1].all() or groups.max() > 63:
-        raise ValueError("its RLE's string of counts ends in the middle, or has wrong characters: it is damaged")
+        raise ValueError("its RLE counts string ends too early or has invalid characters: it is damaged")
     ends = np.flatnonzero(is_last)
     lengths = np.diff(ends, prepend=-1)
     if lengths.max() > MAX_GROUPS:
-        raise ValueError("its RLE's string of counts holds a number of more than 35 bits: it is damaged")
+        raise ValueError("its RLE counts string holds a number of more than 35 bits: it is damaged")
     # From the last group of each number, which has the sign, back to the first.
     numbers = (groups[ends] & 31).astype(np.int64)
     numbers -= (numbers & 16) << 1
@@ -160,7 +160,7 @@ def crop_to_rle(x0: int, y0: int, crop: np.ndarray, height: int, width: int) -> 
     """
     rows, columns = crop.shape
     if x0 < 0 or y0 < 0 or y0 + rows > height or x0 + columns > width:
-        raise ValueError(f"a crop of {rows} x {columns} at ({x0}, {y0}) reaches out of a {height} x {width} image")
+        raise ValueError(f"a crop of {rows} x {columns} at ({x0}, {y0}) extends beyond a {height} x {width} image")
     framed = np.zeros(columns * (rows + 1) + 1, dtype=bool)  # column after column, each after one empty pixel
     framed[:-1].reshape(columns, rows + 1)[:, 1:] = crop.T
     column, row = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), rows + 1)  # starts and ends of runs, in turn

@@ -42,7 +42,7 @@ def assemble(
 def check_mask_targets(given: str) -> None:
     """Errors: SeglabError for anything but the two types of targets."""
     if given not in INSET:
-        raise SeglabError(f"mask_targets is {given!r}: choose one of {', '.join(INSET)}")
+        raise SeglabError(f"mask_targets={given!r} is unknown: choose one of {', '.join(INSET)}")
 
 
 def windows(boxes: np.ndarray, scale: tuple[float, float], mask_targets: str) -> np.ndarray:

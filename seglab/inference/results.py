@@ -1,4 +1,4 @@
-"""What was found in one image: boxes, masks, and ways to look at them, save them and hand them on.
+"""The detections in one image: boxes, masks, and ways to view, save and convert them.
 
 The classes here hold the data; how it is written to files and other formats is in `results_io`.
 """

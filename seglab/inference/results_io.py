@@ -1,4 +1,4 @@
-"""How results leave the program: label files, JSON, CSV, COCO rows, and the images and videos that predict saves."""
+"""How results are saved: label files, JSON, CSV, COCO rows, and the images and videos that predict writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a user may hand to predict, as one lazy stream of images."""
+"""Everything that predict accepts as a source, as one lazy stream of images."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _files(paths: list[Path], origin: str, vid_stride: int) -> ImageStream:
             skipped += 1
             print(f"skipped: {error}")
     if skipped == len(known):
-        raise SeglabError(f"no file of {origin} can be read: see the lines above")
+        raise SeglabError(f"no file of {origin} can be read: see the messages above")
 
 
 def _text_list(path: Path, vid_stride: int) -> ImageStream:

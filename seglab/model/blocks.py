@@ -1,4 +1,4 @@
-"""The building blocks of YOLO11. Attributes are named as in the official checkpoints, so that weights load as they are.
+"""The building blocks of YOLO11. Attributes have the names of the official checkpoints, so weights load unchanged.
 
 Sources: CSPNet (Wang et al., 2020) for the split-and-merge blocks, spatial pyramid pooling (He et al., 2015),
 scaled dot-product attention (Vaswani et al., 2017) and YOLO11's public configuration file.
@@ -145,5 +145,5 @@ class C2PSA(nn.Module):
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Nearest-neighbour doubling, (B, C, H, W) -> (B, C, 2H, 2W)."""
+    """Nearest-neighbor doubling, (B, C, H, W) -> (B, C, 2H, 2W)."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -52,10 +52,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise SeglabError(f"cannot read {path}: {error}") from None
     except zipfile.BadZipFile:
         raise SeglabError(
-            f"cannot read {path}: not a zip archive (truncated, or older than PyTorch 1.6?); get it again"
+            f"cannot read {path}: not a zip archive (truncated, or older than PyTorch 1.6?); get a new copy"
         ) from None
     except Exception as error:  # a damaged pickle can fail anywhere, and none of it is the user's to debug
-        raise SeglabError(f"cannot read {path}: the checkpoint is damaged ({error}); get it again") from None
+        raise SeglabError(f"cannot read {path}: the checkpoint is damaged ({error}); get a new copy") from None
 
 
 # --- what a pickle may build ---
@@ -76,10 +76,10 @@ class _Inert:
         self.state = state
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Of a kind of dict: what it holds is of no use here."""
+        """Of a subclass of dict: its items are not needed here."""
 
     def extend(self, items: Any) -> None:
-        """Of a kind of list, likewise."""
+        """Of a subclass of list, likewise."""
 
     def attributes(self) -> dict:
         """What an object with a __dict__ has in it."""
@@ -172,7 +172,7 @@ class _Reader(pickle.Unpickler):
             return _Inert
         raise SeglabError(
             f"it asks to load '{module}.{name}', which is neither a tensor nor plain data and may run code; nothing "
-            "was run, do not open this file with other tools"
+            "was run; do not open this file with other tools"
         )
 
     def persistent_load(self, identifier: Any) -> Any:
@@ -194,7 +194,7 @@ class _Reader(pickle.Unpickler):
         """The numbers (count,) of a storage; several tensors may share one. The place on a device is of no interest."""
         plain = isinstance(dtype, torch.dtype) and isinstance(key, str) and isinstance(count, int)
         if kind != "storage" or not plain:
-            raise SeglabError("it refers to a storage of an unknown kind")
+            raise SeglabError("it refers to a storage of an unknown type")
         if key not in self.storages:
             entry = self.archive.getinfo(f"{self.prefix}data/{key}")
             if entry.file_size != count * dtype.itemsize:

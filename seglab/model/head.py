@@ -1,6 +1,6 @@
 """The head: at every anchor point a box, class scores and mask coefficients; for the whole image 32 prototypes.
 
-An anchor point is the centre of one cell of a feature map. A box is given as the distances from that point to its
+An anchor point is the center of one cell of a feature map. A box is given as the distances from that point to its
 four sides, each as a distribution over 16 bins one stride wide (Li et al., "Generalized Focal Loss", 2020). A mask is
 a weighted sum of the prototypes (Bolya et al., "YOLACT", 2019).
 """
@@ -38,13 +38,13 @@ def anchor_points(height: int, width: int, device: torch.device | None = None) -
     """
     points, strides = [], []
     for stride in STRIDES:
-        # The centres of the cells of one feature map, row by row.
+        # The centers of the cells of one feature map, row by row.
         x = (torch.arange(width // stride, device=device, dtype=torch.float32) + 0.5) * stride  # (w,)
         y = (torch.arange(height // stride, device=device, dtype=torch.float32) + 0.5) * stride  # (h,)
         grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")  # (h, w) each
-        centres = torch.stack((grid_x, grid_y), dim=-1).reshape(-1, 2)  # (h * w, 2)
-        points.append(centres)
-        strides.append(torch.full_like(centres[:, :1], stride))
+        centers = torch.stack((grid_x, grid_y), dim=-1).reshape(-1, 2)  # (h * w, 2)
+        points.append(centers)
+        strides.append(torch.full_like(centers[:, :1], stride))
     return torch.cat(points), torch.cat(strides)
 
 

@@ -113,7 +113,7 @@ def describe_transfer(report: Transfer, source: str, names: Mapping[int, str] | 
         lines.append("  " + _describe_rows(report.by_row, report.rows or {}, names or {}))
     for label, tensors in (
         ("another shape, left as initialized", report.mismatched),
-        ("not in the weights, left as initialized", report.missing),
+        ("missing from the weights, left as initialized", report.missing),
         ("not in the model, unused", report.unused),
     ):
         if tensors:

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with JSON beside the numbers. Official .pt checkpoints are read, never written."""
+"""Weights on disk: safetensors with JSON metadata. Official .pt checkpoints are read, never written."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             # Copies, since the file's own keep it open: Windows would not let a resumed run replace it.
             state = {name: file.get_tensor(name).clone() for name in file.keys()}
         if not isinstance(metadata, dict):
-            raise ValueError("its metadata are no mapping")
+            raise ValueError("its metadata is not a mapping")
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise SeglabError(f"cannot read {path}: not a safetensors file, or damaged ({error}); get it again") from None
+        raise SeglabError(f"cannot read {path}: not a safetensors file, or damaged ({error}); get a new copy") from None
     return state, metadata

@@ -1,4 +1,4 @@
-"""YOLO11-seg in five sizes: backbone, neck and head, wired by hand so that the data's way reads from top to bottom.
+"""YOLO11-seg in five sizes: backbone, neck and head, wired by hand so that the forward pass reads from top to bottom.
 
 stride 2   Conv
 stride 4   Conv, C3k2
@@ -126,7 +126,7 @@ class YOLO11Seg(nn.Module):
 
 
 def parse_name(name: str) -> str | None:
-    """ "yolo11n-seg", with or without .yaml or .pt -> its scale letter; None when the name is no such thing."""
+    """ "yolo11n-seg", with or without .yaml or .pt -> its scale letter; None for any other name."""
     match = re.fullmatch(r"yolo11([nsmlx])-seg(\.yaml|\.yml|\.pt)?", name)
     return match.group(1) if match else None
 
@@ -155,7 +155,7 @@ def architecture_of(state: dict[str, Tensor]) -> Architecture:
         state["model.23.proto.cv1.conv.weight"]  # a detector has none
     except (KeyError, IndexError, ValueError):
         raise SeglabError(
-            "these weights are not a YOLO11-seg model's (its stem, class branch or prototypes are missing): "
+            "these weights are not those of a YOLO11-seg model (its stem, class branch or prototypes are missing): "
             "use weights of yolo11n-seg, s, m, l or x"
         ) from None
     deep = "model.2.m.1.cv1.conv.weight" in state  # a second inner block: l is as wide as m, and deeper

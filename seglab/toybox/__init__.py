@@ -1,4 +1,4 @@
-"""Synthetic scenes, so that the ground truth of every pixel is known."""
+"""Synthetic scenes, whose ground truth is known for every pixel."""
 
 # The modules that may be used from outside.
-__all__ = ["cells", "dataset", "scene", "things"]
+__all__ = ["cells", "dataset", "objects", "scene"]

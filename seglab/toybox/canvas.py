@@ -1,7 +1,7 @@
 """The canvas: objects become pixels here, and the stencils that cut the pixels give the ground truth.
 
 A stencil is a set of lattice points, SUB a pixel, point k at coordinate k / SUB. It is closed: points on the outline
-belong to it. What a placed hides of another is its interior, so neighbours share the boundary between them.
+belong to it. What a placed hides of another is its interior, so neighbors share the boundary between them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cells under a microscope: synthetic images of one class that the toybox lacks, for fine-tuning to something new."""
+"""Cells under a microscope: synthetic images of a class that is not in the toybox, for fine-tuning to a new class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def generate_cells(out: str | Path, train: int = 32, val: int = 16, seed: int = 
     """
     out = Path(out)
     if out.exists():
-        raise SeglabError(f"{out} exists already: name a new folder for the cells, or remove that one")
+        raise SeglabError(f"{out} already exists: choose a new folder for the cells, or remove this one")
     with staging_dir(out) as part:
         for number in range(train + val):
             split = "train" if number < train else "val"

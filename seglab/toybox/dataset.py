@@ -49,9 +49,7 @@ def generate_dataset(
     Errors: SeglabError when `out` exists already, for a count below 1 and for a fraction outside 0..1.
     """
     if count < 1 or not 0 <= val <= 1:
-        raise SeglabError(
-            f"a toybox needs count of at least 1 and val between 0 and 1, not count={count} and val={val}"
-        )
+        raise SeglabError(f"count must be at least 1 and val between 0 and 1, not count={count} and val={val}")
     train = count - round(count * val)
     plan = [PlannedScene("train" if i < train else "val", f"{i:06d}", (seed, i)) for i in range(count)]
     return _write(Path(out), plan, size, workers)
@@ -81,7 +79,7 @@ def _write_scene(planned: PlannedScene, folder: Path, size: tuple[int, int]) -> 
 
 def _write(out: Path, plan: Sequence[PlannedScene], size: tuple[int, int], workers: int | None) -> Path:
     if out.exists():
-        raise SeglabError(f"{out} exists already: name a new folder for the scenes, or remove that one")
+        raise SeglabError(f"{out} already exists: choose a new folder for the scenes, or remove this one")
     splits = list(dict.fromkeys(planned.split for planned in plan))
     with staging_dir(out) as part:
         for split in splits:

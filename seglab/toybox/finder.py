@@ -36,5 +36,5 @@ def _scenes(name: str) -> int:
     base, _, count = name.partition(":")
     count = count or str(DEFAULT_SCENES)
     if not count.isdecimal() or int(count) < 2:
-        raise SeglabError(f"'{name}': after the colon comes the number of scenes, at least 2, as in {base}:2000")
+        raise SeglabError(f"'{name}': give a number of scenes, at least 2, after the colon, e.g. {base}:2000")
     return int(count)

@@ -116,8 +116,8 @@ def _room(builder: SceneBuilder) -> np.ndarray:
         for left, top in ((0, -0.04), (pane, -0.04), (0, 0.2), (pane, 0.2)):
             block(x + left, top, x + left + pane - 0.016, top + 0.22, sky)
     for _ in range(int(rng.integers(0, 9)) if rng.random() < 0.4 else 0):  # points of light become discs
-        lamp, centre = np.zeros((h, w), np.uint8), (int(rng.uniform(0, w)), int(rng.uniform(0, h * 0.5)))
-        cv2.circle(lamp, centre, int(w * rng.uniform(0.012, 0.035)), 255, -1)
+        lamp, center = np.zeros((h, w), np.uint8), (int(rng.uniform(0, w)), int(rng.uniform(0, h * 0.5)))
+        cv2.circle(lamp, center, int(w * rng.uniform(0.012, 0.035)), 255, -1)
         small += lamp * spread(np.array([1.3, 1.0, 0.6]) * rng.uniform(0.2, 0.9) / 255)
     sigma, size = rng.uniform(1.0, 4.0) * w / 160, (builder.width, builder.height)
     image = np.empty((3, builder.height, builder.width), np.float32)

@@ -93,9 +93,9 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     rise, big, small = np.sqrt(1 - tilt * tilt), rng.uniform(0.32, 0.38), rng.uniform(0.16, 0.2)
     angle = np.arange(72) * FULL / 72
     around = vertices(np.cos(angle), np.sin(angle) * tilt)
-    centre = around * big - (0, small * rise)
+    center = around * big - (0, small * rise)
     dough = pick(rng, "ce924e ba783c e0ac68", 6)
-    body = loop(centre, small)
+    body = loop(center, small)
     pale = linear("f0ce96")
 
     def belt(f: Field) -> Layers:
@@ -110,7 +110,7 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         wave += rng.uniform(0.02, 0.06) * np.sin(k * angle + rng.uniform(0, FULL))
     low = np.deg2rad(28) + wave * 2
     front = around * (big + small * np.cos(low))[:, None] - vertices(0 * angle, small * rise * (1 + np.sin(low)))
-    back = centre + (body[0] - centre) * (0.93 + wave * 0.4)[:, None]
+    back = center + (body[0] - center) * (0.93 + wave * 0.4)[:, None]
     hidden = clamp(0.5 - np.sin(angle) * 2.5, 0, 1)[:, None] * min(rise * 3, 1)
     icing = [front * (1 - hidden) + back * hidden]
     if len(body) > 1:
@@ -118,12 +118,12 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         ripple = 1.12 + 0.08 * np.sin(4 * np.arange(len(body[1])) * FULL / len(body[1]))
         icing.append(middle + (body[1] - middle) * ripple[:, None])
     parts.append(Part(icing, glaze, m.ICING, rounded(small * 0.8), inner=True, lift=0.02))
-    out, top = body[0] - centre, (0, small * rise * 0.35)
+    out, top = body[0] - center, (0, small * rise * 0.35)
     style = rng.integers(4)
     if style < 2:  # sprinkles
         for _ in range(4):
             spots, across, swing = rng.integers(0, 72, 9), rng.uniform(-0.5, 0.5, 9), rng.uniform(0, np.pi, 9)
-            at = centre[spots] + out[spots] * across[:, None] - top
+            at = center[spots] + out[spots] * across[:, None] - top
             half = vertices(np.cos(swing), np.sin(swing) * (0.4 + 0.6 * tilt)) * 0.034
             grains = sticks(at - half, at + half, 0.014)
             parts.append(Part(grains, pick(rng, BRIGHT), m.PLASTIC, flat(-0.2, -0.4), inner=True, lift=0.01))
@@ -136,7 +136,7 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
             for side in (t < 0, t >= 0):
                 on = side & (np.abs(far - big) < small * 0.6)
                 if on.sum() > 2:
-                    lines.append(tube(line[on] + centre.mean(0) - top, 0.017))
+                    lines.append(tube(line[on] + center.mean(0) - top, 0.017))
         sugar = pick(rng, "faf4ec 462414 f096b4", 5)
         parts.append(Part(lines, sugar, m.ICING, rounded(0.02), inner=True, lift=0.012))
     return parts

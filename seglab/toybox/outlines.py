@@ -29,13 +29,13 @@ def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> np.n
     """Rectangle, its corners rounded by `radius`."""
     if not radius:
         return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
-    centres = [
+    centers = [
         (x1 - radius, y0 + radius),
         (x1 - radius, y1 - radius),
         (x0 + radius, y1 - radius),
         (x0 + radius, y0 + radius),
     ]
-    quarters = [ellipse(x, y, radius, radius, (i - 1) * FULL / 4, i * FULL / 4, 7) for i, (x, y) in enumerate(centres)]
+    quarters = [ellipse(x, y, radius, radius, (i - 1) * FULL / 4, i * FULL / 4, 7) for i, (x, y) in enumerate(centers)]
     return np.concatenate(quarters)
 
 
@@ -69,7 +69,7 @@ AHEAD, ASIDE = np.cos(CAP), np.sin(CAP)
 
 
 def tube(line, radius) -> np.ndarray:
-    """Ring around an open centre line, `radius` (a number or one a vertex) to either side, with round ends."""
+    """Ring around an open center line, `radius` (a number or one a vertex) to either side, with round ends."""
     line = np.asarray(line, float)
     side = _sides(line, radius, closed=False)
 
@@ -96,7 +96,7 @@ def sticks(starts, ends, radius: float) -> list[np.ndarray]:
 
 
 def loop(line: np.ndarray, radius: float) -> list[np.ndarray]:
-    """Two rings around a closed, clockwise centre line: the outside, and the hole unless it closes up."""
+    """Two rings around a closed, clockwise center line: the outside, and the hole unless it closes up."""
     side = _sides(line, np.full(len(line), radius), closed=True)
     inside = line - side
     clear = ((inside[:, None] - line[None]) ** 2).sum(2).min(1) > (
@@ -108,7 +108,7 @@ def loop(line: np.ndarray, radius: float) -> list[np.ndarray]:
 def turned(radii: np.ndarray, heights: np.ndarray, tilt: float) -> np.ndarray:
     """Silhouette of a body turned on a lathe, upright, seen from `tilt` = sine of the camera's elevation.
 
-    radii, heights: (n,) from the foot upwards. Its axis is x = 0, its foot's centre the origin.
+    radii, heights: (n,) from the foot upwards. Its axis is x = 0, its foot's center the origin.
     """
     y = -heights * np.sqrt(1 - tilt * tilt)
     top = ellipse(0, y[-1], radii[-1], radii[-1] * tilt, FULL, FULL / 2, 17)

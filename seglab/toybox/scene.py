@@ -1,4 +1,4 @@
-"""One scene: a synthetic photograph, with the exact ground truth about it."""
+"""One scene: a synthetic image with its exact ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seglab.toybox.outlines import box
 
 
 def scene(seed: int | Sequence[int], size: tuple[int, int] = (480, 640)) -> Sample:
-    """A photograph of objects, and the exact ground truth about it.
+    """A rendered image of objects, and its exact ground truth.
 
     seed: a number or several; the same seed and size give the same image. size: (height, width) in pixels.
     Objects come back to front; their rings are what can be seen of them, in the image frame, parts and holes kept.
@@ -37,7 +37,7 @@ def scene(seed: int | Sequence[int], size: tuple[int, int] = (480, 640)) -> Samp
 
 
 def _expose(image: np.ndarray, rng: np.random.Generator, outdoor: bool) -> np.ndarray:
-    """Linear light (3, H, W), overwritten, to a photograph (H, W, 3) uint8: illumination, vignette, lens, exposure,
+    """Linear light (3, H, W), overwritten, to an image (H, W, 3) uint8: illumination, vignette, lens, exposure,
     noise, tones."""
     height, width = image.shape[1:]
     v, u = (np.linspace(-1, 1, n, dtype=np.float32) ** 2 * np.float32(0.6) for n in (height, width))

@@ -1,4 +1,4 @@
-"""Tiles: grey textures that surfaces repeat, each made once a process from a seed of its own."""
+"""Tiles: gray textures that surfaces repeat, each made once a process from a seed of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def octaves(first: int, count: int) -> list[tuple[int, int]]:
 
 @cache
 def tile(kind: str) -> np.ndarray:
-    """(TILE, TILE) uint8 grey texture, mean about 128, made once a process from a seed of its own."""
+    """(TILE, TILE) uint8 gray texture, mean about 128, made once a process from a seed of its own."""
     rng, n = np.random.default_rng([71, KINDS.index(kind)]), TILE
     y, x = np.mgrid[0:n, 0:n].astype(np.float32)
 

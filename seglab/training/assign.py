@@ -94,10 +94,10 @@ def assign(
 
 
 def points_inside(points: Tensor, boxes: Tensor) -> Tensor:
-    """Points (A, 2) strictly inside boxes (N, 4), sides widened to SMALLEST_SIDE about the centre -> (N, A) bool."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2  # (N, 2)
+    """Points (A, 2) strictly inside boxes (N, 4), sides widened to SMALLEST_SIDE about the center -> (N, A) bool."""
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2  # (N, 2)
     half = (boxes[:, 2:] - boxes[:, :2]).clamp(min=SMALLEST_SIDE) / 2  # (N, 2)
-    low, high = centre - half, centre + half
+    low, high = center - half, center + half
     x, y = points.T  # (A,) each
     inside_x = (x > low[:, :1]) & (x < high[:, :1])  # (N, A)
     return inside_x & (y > low[:, 1:]) & (y < high[:, 1:])

@@ -1,4 +1,4 @@
-"""A run on disk: weights for users, and the state that continues an interrupted run bit for bit.
+"""A run on disk: weights for users, and the state that resumes an interrupted run bit for bit.
 
 A run folder holds `weights/last.safetensors` and `weights/best.safetensors` (the averaged weights under the model's own
 names) and, until the run ends, `weights/resume.safetensors`. Nothing is pickled, and every file appears whole or not at

@@ -45,7 +45,7 @@ def join(device: torch.device) -> Process:
         local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local_rank >= gpus:
             raise SeglabError(
-                f"there are more processes than GPUs on this machine ({gpus}): start torchrun --nproc-per-node {gpus}"
+                f"there are more processes than GPUs on this machine ({gpus}): use torchrun --nproc-per-node {gpus}"
             )
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
@@ -138,15 +138,15 @@ class SharedBatchNorm(nn.BatchNorm2d):
         mean = sums[:-1] / count  # (C,)
 
         # Another for the variance about the common mean.
-        centred = input - mean.to(input.dtype)[:, None, None]  # (B, C, H, W)
-        variance = _Sum.apply(centred.float().square().sum(dims)) / count  # (C,)
+        centered = input - mean.to(input.dtype)[:, None, None]  # (B, C, H, W)
+        variance = _Sum.apply(centered.float().square().sum(dims)) / count  # (C,)
 
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)  # the unbiased estimate
         scale = self.weight * torch.rsqrt(variance + self.eps)  # (C,)
-        return centred * scale.to(input.dtype)[:, None, None] + self.bias.to(input.dtype)[:, None, None]
+        return centered * scale.to(input.dtype)[:, None, None] + self.bias.to(input.dtype)[:, None, None]
 
 
 class _Sum(torch.autograd.Function):

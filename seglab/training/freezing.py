@@ -1,4 +1,4 @@
-"""What does not learn: frozen layers, and batch normalizations that keep their statistics."""
+"""What is not trained: frozen layers, and batch normalizations that keep their statistics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def freeze(network: YOLO11Seg, layers: int | list | None) -> list[nn.Module]:
     numbers = set(range(layers)) if isinstance(layers, int) else set(layers or ())
     if not numbers <= set(range(count)) or len(numbers) == count:
         raise SeglabError(
-            f"freeze={layers}: the model has layers 0 to {count - 1}, and at least one of them must learn"
+            f"freeze={layers}: the model has layers 0 to {count - 1}, and at least one of them must stay trainable"
         )
     frozen = [network.model[index] for index in sorted(numbers)]
     for layer in frozen:

@@ -3,12 +3,12 @@
 The weights that a run starts from are its teacher: a copy at rest that sees the same images. Two rules follow.
 
 Labels speak for the classes that their dataset names, the teacher speaks for the others. An object of a known class
-that nobody labelled is therefore no background: where no labelled instance is, the network is asked for the teacher's
-class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a labelled
+that nobody labeled is therefore no background: where no labeled instance is, the network is asked for the teacher's
+class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a labeled
 instance belongs to its label alone.
 
 What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So some of the
-images that the weights learned from are looked at again. Nobody needs to have labelled them. A survey before the run
+images that the weights learned from are looked at again. Nobody needs to have labeled them. A survey before the run
 bends every step away from what they show (seglab.training.quiet), and a few of them are rehearsed in every step: there
 all outputs are asked to be the teacher's (Li and Hoiem, "Learning without Forgetting", 2016, on old images instead of
 new ones), and the new classes are background. Both look at old images in larger sizes too than that of the new ones:
@@ -92,12 +92,14 @@ def find_knowledge(
     found = [rank_zero_first(partial(_old_dataset, source)) for source in dict.fromkeys(sources)]
     old = [spec for spec in found if spec is not None and spec.source != new.source]
     for spec in old:
-        print(f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that what the weights know stays")
+        print(
+            f"{len(spec.images('train'))} images of {spec.name} are rehearsed, so that the weights keep what they know"
+        )
     if not old:
         old = [load_dataset(STAND_IN)]
         print(
-            f"no images of what the weights know are available: synthetic ones ({STAND_IN}) stand in for them, and "
-            "less is kept; add some, labelled or not, e.g. data=[new.yaml, old.yaml]"
+            f"no images of the known classes are available: synthetic ones ({STAND_IN}) stand in for them, and "
+            "less is kept; add real ones, labeled or not, e.g. data=[new.yaml, old.yaml]"
         )
     return Knowledge(len(names), tuple(source for spec in old for source in _sources(spec)))
 
@@ -142,7 +144,7 @@ class Teacher:
 
     @torch.no_grad()
     def ask(self, images: Tensor) -> RawOutput:
-        """What the teacher says of images (B, 3, H, W)."""
+        """The output of the teacher for images (B, 3, H, W)."""
         device = images.device.type
         half = device != "cpu" and torch.is_autocast_enabled(device)  # what is packed takes float32
         with torch.autocast(device, enabled=half):
@@ -191,7 +193,7 @@ def split(output: RawOutput, count: int) -> tuple[RawOutput, RawOutput]:
 def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> Tensor:
     """On new images -> terms (3,): how far class scores, boxes and masks are from the teacher's where no label is.
 
-    taken (B, A) bool: anchor points of labelled instances, of which nothing is asked; silent (C,) bool: the classes
+    taken (B, A) bool: anchor points of labeled instances, of which nothing is asked; silent (C,) bool: the classes
     that the teacher speaks for.
     """
     free = (~taken).float()  # (B, A)
@@ -207,7 +209,7 @@ def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tens
 def rehearsal_loss(raw: RawOutput, told: RawOutput, known: int, gains: LossGains) -> Tensor:
     """On old images -> terms (3,): how far class scores, boxes and masks are from the teacher's.
 
-    The classes after the `known` ones are background there: nobody has labelled any, and where the teacher finds what
+    The classes after the `known` ones are background there: nobody has labeled any, and where the teacher finds what
     it knows, a new class must not be found instead.
     """
     classes = (raw.classes[:, :known] - told.classes[:, :known]).square().mean()

@@ -1,4 +1,4 @@
-"""Where the rows of a run go: one line an epoch for people, results.csv, TensorBoard.
+"""Where the rows of a run go: one printed line per epoch, results.csv, TensorBoard.
 
 A row is one epoch: "epoch", "time" in seconds, the loss terms by their names (train/box_loss, val/box_loss, ...), the
 metrics and the learning rates. Loggers go by the names in it, so a new one appears everywhere.
@@ -92,7 +92,7 @@ class CsvLogger:
         try:
             write_results(self.path, history)
         except PermissionError:  # on Windows; no reason to end a run
-            print(f"{self.path} is open in another program: close it, and the row is added later", flush=True)
+            print(f"{self.path} is open in another program: close it, and the row will be added later", flush=True)
 
     def close(self, history: list[Row]) -> None:
         self.log(history)  # the file may have been open in another program until now

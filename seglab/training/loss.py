@@ -1,7 +1,7 @@
 """The training loss: box, mask, class and distribution terms, one function each, and their weighted sum.
 
 A positive is an anchor point that was assigned to an instance. The term functions return plain sums over positives;
-the table TERMS divides them by their normalisers and names their gains. Everything is computed in float32, whatever
+the table TERMS divides them by their normalizers and names their gains. Everything is computed in float32, whatever
 autocast is on.
 
 To add a term, write its function and give it an entry in TERMS. The trainer, results.csv, TensorBoard, the plots and
@@ -70,7 +70,7 @@ class LossInputs:
     classes: Tensor  # (P,) int64, of the instance
     scores: Tensor  # (P,) target of the class score
 
-    # normalisers, see `normalisers`
+    # normalizers, see `normalisers`
     score_sum: Tensor  # () sum of the scores
     positives: Tensor  # () number of positives
 
@@ -97,7 +97,7 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     `gains`. The total is their sum times the number of images, so that of the batches accumulated into one step each
     weighs by its images.
 
-    When torch.distributed is initialized and gradients are on, every process must call this together: normalisers are
+    When torch.distributed is initialized and gradients are on, every process must call this together: normalizers are
     summed over all processes, and scaled such that the gradients that DistributedDataParallel averages, and the
     average of the terms, are those of one process that sees the whole batch. Without gradients, as in validation,
     nothing is exchanged.

@@ -1,4 +1,4 @@
-"""How weights move: the plan of a run, its learning rate at any step, parameter groups, the running average.
+"""How weights are updated: the plan of a run, the learning rate at any step, parameter groups, the averaged weights.
 
 Everything that changes over time is a pure function of the iteration (the number of batches seen), so a resumed run
 needs to know only where it stopped.

@@ -7,7 +7,7 @@ surveyed, layer by layer, and every step of the optimizer is bent away from what
 Networks in Null Space of Feature Covariance for Continual Learning", 2021, who cut the directions in two; here they
 fade into each other).
 
-With C the mean outer product of the patches x, a step of W that an optimizer wants to be S becomes the T that minimises
+With C the mean outer product of the patches x, a step of W that an optimizer wants to be S becomes the T that minimizes
 |T - S|^2 + E|T x|^2 / f, with f a fraction of the patches' mean square in a direction: T = S f (C + f I)^-1.
 """
 

@@ -1,4 +1,4 @@
-"""Settings that belong together: what suits a few images, what ultralytics does, and what suits a fine-tuning.
+"""Settings that belong together: what suits a few images, what ultralytics uses, and what suits fine-tuning.
 
 `choose` is what recipe="auto" does: it looks at what the weights know, at the classes and the number of images, and
 says what it chose and why. docs/decisions/0015 has the measurements behind each choice.
@@ -12,7 +12,7 @@ from typing import Any
 
 AUTO = "auto"
 
-# Four photos are four steps an epoch at most: the usual settings spend a hundred epochs warming up the average
+# Four images are at most four steps per epoch: the usual settings spend a hundred epochs warming up the average
 # and the mosaic never shows an image whole. These overfit few images, from scratch, on a CPU: many short
 # epochs that change each image little. Mosaics in the first of them cut large objects, so that a small one in the
 # middle of a large one wins cells of its own, which it may else never do. docs/LOG.md compares them with others.
@@ -75,12 +75,12 @@ class Choice:
 
 def describe_scratch(images: int) -> str:
     """The first line of a training from random weights."""
-    told = "training from scratch: the weights are random, and know nothing yet"
+    told = "training from scratch: the weights are random"
     if images >= FEW_FOR_SCRATCH:
         return told
     return (
         f"{told}. {images} images are too few to learn what objects look like: expect a low mAP on images it has not "
-        "seen, or begin from weights that have learned, model=yolo11n-seg.pt"
+        "seen, or start from pretrained weights, e.g. model=yolo11n-seg.pt"
     )
 
 
@@ -91,17 +91,20 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
     one from scratch elsewhere has images enough for the defaults too.
     """
     reasons: list[tuple[dict[str, Any], str]] = [
-        ({"mask_ratio": 2}, "targets at half resolution draw finer masks"),
+        ({"mask_ratio": 2}, "targets at half resolution give finer masks"),
     ]
     if images * epochs <= FEW_IMAGES or given.get("keep"):
         batch = given.get("batch") or batch_for(images)
-        steps = {"batch": batch, "nbs": batch}, f"{images} images: a step for every batch"
-        rest = {"freeze_bn": True}, "the statistics of many images are better than those of small batches"
+        steps = {"batch": batch, "nbs": batch}, f"{images} images: one step per batch"
+        rest = (
+            {"freeze_bn": True},
+            "the statistics of the weights, from many images, are better than those of small batches",
+        )
         reasons = [steps, *reasons, rest, _steps(start, bool(given.get("keep")))]
     settings: dict[str, Any] = {}
     if "optimizer" in given:  # whose rates are another's
         given = {**dict.fromkeys(("lr0", "momentum", "warmup_bias_lr")), **given}
-    lines = ["recipe=auto (recipe=ultralytics for their defaults):"]
+    lines = ["recipe=auto (for the defaults of ultralytics, recipe=ultralytics):"]
     for values, why in reasons:
         chosen = {name: value for name, value in values.items() if name not in given}
         settings |= chosen
@@ -113,11 +116,11 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
 def _steps(start: Start, keep: bool) -> tuple[dict[str, Any], str]:
     """Optimizer, rate and average, and why."""
     if keep:
-        return KEEP, f"{start.new} classes are learned beside {start.known} that are kept: large steps, but quiet ones"
+        return KEEP, f"{start.new} classes are learned and {start.known} kept: large steps that spare known classes"
     if start.new == 0:
-        return KNOWN, "the weights know every class: small steps, and an average that keeps to the start"
+        return KNOWN, "the weights know every class: small steps, and an average that stays close to the start"
     new = f"{start.new} of {start.known + start.new} classes are new to the weights"
-    return NEW, f"{new}: larger steps, averaged over the last of them"
+    return NEW, f"{new}: larger steps, and an average over the last ones"
 
 
 def batch_for(images: int) -> int:

@@ -1,4 +1,4 @@
-"""What a run leaves for people: whether it helped, in a line, and its images."""
+"""What a run reports: one line on whether it helped, and its images."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def train(
     """
     if model.classes != len(spec.names):
         raise SeglabError(
-            f"the model has {model.classes} classes and the data {len(spec.names)}: build it with as many"
+            f"the model has {model.classes} classes and the data {len(spec.names)}: build it with {len(spec.names)}"
         )
     for split in ("train",) if validation else ("train", "val"):
         spec.images(split)  # there are some, before anything is made or looked through
@@ -242,7 +242,7 @@ def make_teacher(
     if config.resume:
         knowledge = read_teacher(folder, network)
     if knowledge is None:
-        raise SeglabError("keep=True must be told what the model knows: train with YOLO(...).train(keep=True)")
+        raise SeglabError("keep=True needs to know the model's classes: use YOLO(...).train(keep=True)")
     teacher = Teacher(network, knowledge, spec, old_images(knowledge, config, process))
     if process.is_main and not config.resume:
         write_teacher(folder, network, knowledge)

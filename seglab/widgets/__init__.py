@@ -1,4 +1,4 @@
-"""Tools to look into masks with, in notebooks and as a page of their own: the network runs once, looking is free."""
+"""Tools for exploring masks, in notebooks and as a web page; the network runs only once per image."""
 
 from seglab.widgets.assignment import assignment
 from seglab.widgets.distribution import distribution

@@ -65,7 +65,7 @@ def assignment(model: Any, batch: dict[str, Any], image: int = 0) -> Panel:
     in_image = batch["image_index"] == image
     classes, boxes = batch["classes"][in_image], batch["boxes"][in_image]
     if not len(classes):
-        raise SeglabError(f"image {image} of this batch has no object to be learned: choose another")
+        raise SeglabError(f"image {image} of this batch has no object to learn from: choose another")
     pixels = batch["images"][image].permute(1, 2, 0).numpy()  # (H, W, 3)
     raw = raw_output(model, batch["images"][image : image + 1].float() / 255)
     reasons = reasons_of(raw, pixels.shape[:2], classes, boxes)
@@ -133,7 +133,7 @@ def draw_assignment(
 
 
 def _draw_boxes(canvas: np.ndarray, boxes: np.ndarray, number: int, color: Color) -> None:
-    """All boxes in grey, that of one object in its color."""
+    """All boxes in gray, that of one object in its color."""
     for other, box in enumerate(boxes):
         if other == number:
             draw_box(canvas, box, color, 3)

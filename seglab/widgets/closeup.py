@@ -14,7 +14,7 @@ BEYOND = (230, 230, 230)  # what lies beyond the image's border
 
 
 class Closeup(NamedTuple):
-    """A square around a box, enlarged to SIDE pixels; beyond the image's border it is grey."""
+    """A square around a box, enlarged to SIDE pixels; beyond the image's border it is gray."""
 
     image: np.ndarray  # (SIDE, SIDE, 3) uint8 RGB
     corner: np.ndarray  # (2,) xy of its top left, in the whole image

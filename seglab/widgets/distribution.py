@@ -1,4 +1,4 @@
-"""The four sides of a box as the network gives them: from an anchor point, each as a distribution over 16 bins."""
+"""The four sides of a box as the network predicts them: from an anchor point, each a distribution over 16 bins."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def distribution(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -
     """The distributions of the i-th detection on an image, highest score first. Arguments as for `explore`."""
     forward_pass = run_network(model, first_sample(image), imgsz)
     if forward_pass.raw is None:
-        raise SeglabError("an exported file gives boxes only: open the weights it came from")
+        raise SeglabError("an exported file returns decoded boxes only: open the weights it came from")
     anchors = detected_anchors(forward_pass).tolist()
     if not anchors:
-        raise SeglabError("nothing is found on this image, so there is no box to look into: choose another")
+        raise SeglabError("nothing is detected on this image, so there is no box to look into: choose another")
     first = min(i, len(anchors) - 1) + 1
     controls = {"object": slider("object", first, 1, len(anchors), 1, "Which detection")}
 
@@ -68,7 +68,7 @@ def distribution(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -
 def sides_of(forward_pass: ForwardPass, anchor: int, names: dict[int, str]) -> Sides:
     """What one anchor point says of its four sides. Errors: SeglabError for the output of an exported file."""
     if forward_pass.raw is None:
-        raise SeglabError("an exported file gives boxes only: open the weights it came from")
+        raise SeglabError("an exported file returns decoded boxes only: open the weights it came from")
     points, strides = anchor_points(*forward_pass.letterbox.size)
     probabilities = forward_pass.raw.boxes[0, :, anchor].view(4, BINS).softmax(dim=1)
     scores = forward_pass.predictions[0, 4:-COEFFICIENTS, anchor]

@@ -1,4 +1,4 @@
-"""An image with everything a network said of it: looked at under other thresholds without the network.
+"""An image with all outputs of the network, which can be viewed under other thresholds without running it again.
 
 The candidates of `decode` are kept, and for each candidate that was ever shown the weighted sums of its mask, so a new
 threshold costs one comparison a pixel inside the boxes.

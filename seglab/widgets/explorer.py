@@ -54,7 +54,7 @@ class ExplorerPanel(Panel):
 
 
 def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None, split: str = "val") -> ExplorerPanel:
-    """The explorer on the images of `images` (see `images.samples`), or on a list of Results.
+    """The explorer for the images in `images` (see `images.samples`), or for a list of Results.
 
     model_or_results: a `seglab.YOLO`, whose network runs once per image, when it is first chosen; or Results of
     predict, of which only what was predicted can be thresholded further. With Results, `images` give the ground
@@ -93,7 +93,7 @@ def _with_ground_truth(
     reads = [by_stem.get(Path(name).stem) for name in names]
     if by_stem and not any(reads):
         raise SeglabError(
-            f"`images` has none of the images that the results are of: it has no {names[0]}, for example; give the "
+            f"`images` has none of the images of these results: it has no {names[0]}, for example; give the "
             "images that were predicted on"
         )
     return [partial(_load_result, result, read) for result, read in zip(results, reads)]

@@ -1,4 +1,4 @@
-"""One run of a network over one image, kept whole for the tools that look inside."""
+"""One forward pass of a network on one image, kept completely for the tools that look inside."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def raw_output(model: Any, images: Tensor) -> RawOutput:
     Errors: SeglabError for an exported file.
     """
     if model.network is None:
-        raise SeglabError("an exported file gives decoded output only: open the weights it came from")
+        raise SeglabError("an exported file returns decoded output only: open the weights it came from")
     network = model.network.eval()
     with torch.no_grad():
         raw = network(to_device(images, model.device))

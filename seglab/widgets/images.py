@@ -1,4 +1,4 @@
-"""The images a tool is opened on: from a dataset, from files or from memory."""
+"""The images that a tool shows: from a dataset, from files or from memory."""
 
 from __future__ import annotations
 

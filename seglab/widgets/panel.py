@@ -1,4 +1,4 @@
-"""What all the tools have in common: named controls above an image that is drawn anew when one of them changes.
+"""What all the tools have in common: named controls above an image that is redrawn when one of them changes.
 
 A tool is a pure function from the controls' values to a `Drawn`; everything that knows of widgets is here. Only core
 ipywidgets are used (7.7 and 8). Sliders and buttons keep their keys in JupyterLab, a Dropdown does not.
@@ -189,7 +189,7 @@ def plain(text: str) -> str:
 
 
 def slider(name: str, value: float, low: float, high: float, step: float, tip: str) -> Any:
-    """A labelled slider that tells every step; whole numbers when `step` is one."""
+    """A labeled slider that tells every step; whole numbers when `step` is one."""
     import ipywidgets as widgets
 
     if isinstance(step, int):

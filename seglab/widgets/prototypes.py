@@ -36,7 +36,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
     detections = suppress(forward_pass.predictions)[0]
     count = len(detections.scores)
     if not count:
-        raise SeglabError("nothing is found on this image, so there is no mask to mix: choose another")
+        raise SeglabError("nothing is detected on this image, so there is no mask to mix: choose another")
 
     limit = math.ceil(float(detections.coefficients.abs().max()))
     mixers = {

@@ -31,7 +31,7 @@ def test_every_id_finds_its_own_image_or_is_named(tmp_path, kept, unknown):
     assert labels_of(tmp_path / "out") == {f"{number}.txt": 1 for number in range(len(kept))}
     assert (report.instances_written, report.lost) == (len(kept), len(unknown) + len(strange))
     assert report.counts["unknown image", "1 instance left out"] == len(unknown)
-    assert report.counts["no annotation", "1 instance left out"] == len(strange) and str(report)
+    assert report.counts["no image_id", "1 instance left out"] == len(strange) and str(report)
 
 
 def test_of_images_that_share_an_id_or_a_label_file_the_first_is_kept(tmp_path):

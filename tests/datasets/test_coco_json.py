@@ -43,7 +43,7 @@ def test_coco_json_without_images_or_sense(tmp_path):
     with pytest.raises(SeglabError, match=r"seglab convert source=.*a\.json images=FOLDER out=NEW"):
         load_dataset(write_json(tmp_path / "a.json", ["0.png"]))
     (tmp_path / "b.json").write_text("[1, 2]")
-    with pytest.raises(SeglabError, match=r"b\.json is no COCO"):
+    with pytest.raises(SeglabError, match=r"b\.json is not a COCO"):
         load_dataset(tmp_path / "b.json")
     with pytest.raises((SeglabError, FileNotFoundError), match=r"c\.json"):
         load_dataset(tmp_path / "c.json")

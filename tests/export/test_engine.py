@@ -68,8 +68,7 @@ def test_without_an_engine_there_is_none_and_a_line_says_so(network, monkeypatch
     assert engine.select_engine(network, NAMES) is None
     assert not list(tmp_path.iterdir())
     assert (
-        "PyTorch is used, since no_such_package is not installed (pip install no_such_package)"
-        in capsys.readouterr().out
+        "using PyTorch, since no_such_package is not installed (pip install no_such_package)" in capsys.readouterr().out
     )
 
 
@@ -98,9 +97,9 @@ def test_what_fails_on_the_way_is_a_line_and_no_error(step, network, monkeypatch
     else:
         monkeypatch.setattr(engine, "verify", fail)
     assert engine.select_engine(network, NAMES, (96, 96)) is None
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "PyTorch is used" in line]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "using PyTorch" in line]
     why = "NotADirectoryError: " if step == "folder" else f"RuntimeError: the {step} fails)"
-    assert line.startswith(f"engine=auto: PyTorch is used, since the onnx file could not be made ({why}")
+    assert line.startswith(f"engine=auto: using PyTorch, since the onnx file could not be made ({why}")
     assert step == "folder" or not list((tmp_path / "engines").iterdir())
 
 
@@ -112,7 +111,7 @@ def test_a_damaged_file_in_the_cache_is_not_used_and_a_line_says_which(network, 
     path = engine.select_engine(network, NAMES, (96, 96)).path
     path.write_bytes(path.read_bytes()[:1000])
     assert engine.select_engine(network, NAMES, (96, 96)) is None
-    assert f"PyTorch is used, since {path} is damaged" in capsys.readouterr().out
+    assert f"using PyTorch, since {path} is damaged" in capsys.readouterr().out
     path.unlink()
     assert engine.select_engine(network, NAMES, (96, 96)).path == path
 

@@ -123,7 +123,7 @@ def test_entries_without_id_or_name_are_an_error_that_names_the_file(tmp_path, p
         lacking = {**content, part: [{k: v for k, v in content[part][0].items() if k != key}]}
         (tmp_path / "x.json").write_text(json.dumps(lacking))
         if key in ("id", "file_name", "name"):
-            with pytest.raises(SeglabError, match=rf"x\.json is no COCO instances JSON \(KeyError: '{key}'"):
+            with pytest.raises(SeglabError, match=rf"x\.json is not a COCO instances JSON \(KeyError: '{key}'"):
                 CocoFile(tmp_path / "x.json")
         else:
             CocoFile(tmp_path / "x.json")  # the image tells its size
@@ -176,7 +176,7 @@ def test_the_head_is_found_in_any_order(tmp_path):
     with pytest.raises(SeglabError, match="some are text"):
         list(coco_images(path))
     path.write_text(json.dumps(parts | {"categories": [{"id": [3], "name": "ant"}]}))
-    with pytest.raises(SeglabError, match="ids are numbers or text"):
+    with pytest.raises(SeglabError, match="must be a number or text"):
         coco_categories(path)
 
 

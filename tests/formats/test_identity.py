@@ -201,12 +201,12 @@ def test_ids_that_mean_other_categories_or_images_are_refused(two_files):
     gt, dt = two_files
     whole = dt.read_text()
     changed(dt, lambda row: {**row, "category_id": 3 - row["category_id"]})
-    with pytest.raises(SeglabError, match=r"predictions\.json calls category \d '(ant|bee)', and .*gt\.json calls it"):
+    with pytest.raises(SeglabError, match=r"predictions\.json names category \d '(ant|bee)', but .*gt\.json names it"):
         evaluate_files(gt, dt)
     dt.write_text(whole)
     changed(dt, lambda row: {**row, "image_id": row["image_id"] % 3 + 1})
     with pytest.raises(
-        SeglabError, match=r"predictions\.json calls image \d '\d\.png', and .*gt\.json calls it '\d\.png'"
+        SeglabError, match=r"predictions\.json names image \d '\d\.png', but .*gt\.json names it '\d\.png'"
     ):
         evaluate_files(gt, dt)
     dt.write_text(whole)

@@ -76,7 +76,7 @@ def test_a_damaged_picture_or_a_mask_without_a_place_in_labelme_is_named(tmp_pat
     labelme(tmp_path / "in/b.json", [square], imageData="abcde")
     report = convert(tmp_path / "in", out=tmp_path / "out")
     assert (report.images, report.images_written, report.instances, report.lost) == (2, 1, 3, 2)
-    assert "a mask of 0 points" in str(report) and "b.jpg, and none to be read in the JSON" in str(report)
+    assert "a mask of 0 points" in str(report) and "b.jpg, and no readable image in the JSON" in str(report)
 
 
 @pytest.mark.parametrize("wrong", [{"mask": png(np.ones((9, 9), np.uint8))[:64]}, {"points": [[float("inf"), 1]]}])
@@ -96,5 +96,5 @@ def test_a_damaged_labelme_file_is_named(tmp_path, wrong):
     picture(tmp_path / "a.png")
     content = {"imagePath": None, "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": [wrong]}
     (tmp_path / "a.json").write_text(json.dumps(content))
-    with pytest.raises(SeglabError, match=r"a\.json is no Labelme JSON"):
+    with pytest.raises(SeglabError, match=r"a\.json is not a Labelme JSON"):
         convert(tmp_path, out=tmp_path / "out")

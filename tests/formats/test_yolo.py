@@ -52,7 +52,7 @@ def test_parts_and_holes_come_back(tmp_path):
         ("0", "too few points", False),
         ("cup " + SQUARE, "not a row of numbers", False),
         ("0 0.1 0.1 0.2 x 0.3 0.3", "not a row of numbers", False),
-        ("0 10 20 50 20 50 60", "no fractions", False),
+        ("0 10 20 50 20 50 60", "not fractions", False),
         ("0 0.1 0.1 0.1 0.5 0.1 0.9", "no area", False),
         ("0 -0.5 0.1 -0.1 0.1 -0.1 0.5", "no area", False),
         ("0 0.3 0.4 0.4 0.4", "read as a rectangle", True),
@@ -108,7 +108,7 @@ def test_empty_and_missing_files_are_notes(tmp_path, text):
 def test_a_label_file_that_cannot_be_opened_is_told(tmp_path):
     (tmp_path / "a.txt").mkdir()
     instances, (problem,) = read_labels(tmp_path / "a.txt", 1, 1, NAMES)
-    assert instances == [] and "cannot be opened" in problem.message and not problem.is_note
+    assert instances == [] and "unreadable label file" in problem.message and not problem.is_note
 
 
 def test_byte_order_mark_and_odd_bytes(tmp_path):

@@ -40,7 +40,7 @@ def test_own_weights_round_trip_with_their_metadata(tmp_path):
 
 
 def test_weights_of_something_else_are_refused():
-    with pytest.raises(SeglabError, match="not a YOLO11-seg"):
+    with pytest.raises(SeglabError, match="not those of a YOLO11-seg"):
         architecture_of({"fc.weight": torch.zeros(1)})
 
 

@@ -53,7 +53,7 @@ def test_a_dataset_is_complete_and_reads_back_as_it_was_made(tmp_path):
     one = files_of(tmp_path / "set")
     generate_dataset(tmp_path / "again", 6, seed=5, size=(240, 320), val=0.34, workers=0)
     assert {k.replace("again", "set"): v for k, v in files_of(tmp_path / "again").items()} == one
-    with pytest.raises(SeglabError, match="exists already"):
+    with pytest.raises(SeglabError, match="already exists"):
         generate_dataset(tmp_path / "set", 2)
 
 

@@ -179,7 +179,7 @@ def test_nothing_found_is_no_error(model):
     assert "0 objects" in panel.text.value
     panel["object"].value = 1
     for tool in (prototypes, distribution):
-        with pytest.raises(SeglabError, match="nothing is found"):
+        with pytest.raises(SeglabError, match="nothing is detected"):
             tool(model, Sample(np.full((64, 64, 3), 128, np.uint8)))
 
 

@@ -158,7 +158,7 @@ async function act(action) {
   if (controls.includes(focused)) focused.focus(); // disabling took the focus away
 }
 
-async function detectIn(source) {
+async function detectImage(source) {
   const image = await createImageBitmap(source); // turned upright as its EXIF says
   stopCamera();
   const canvas = element("image");
@@ -178,7 +178,7 @@ async function detectIn(source) {
 
 async function detectInExample() {
   const response = await fetch(EXAMPLE);
-  await detectIn(await response.blob());
+  await detectImage(await response.blob());
 }
 
 async function camera() {
@@ -193,7 +193,7 @@ async function camera() {
     say("The camera is on.");
     return;
   }
-  await detectIn(preview);
+  await detectImage(preview);
 }
 
 function stopCamera() {
@@ -211,12 +211,12 @@ act(async () => {
   say("Ready.");
 });
 element("example").addEventListener("click", () => act(detectInExample));
-element("file").addEventListener("change", ({ target }) => target.files.length && act(() => detectIn(target.files[0])));
+element("file").addEventListener("change", ({ target }) => target.files.length && act(() => detectImage(target.files[0])));
 element("camera").addEventListener("click", () => act(camera));
 for (const type of ["dragover", "dragleave", "drop"]) {
   element("drop").addEventListener(type, (event) => {
     event.preventDefault();
     element("drop").classList.toggle("over", type === "dragover");
-    if (type === "drop" && event.dataTransfer.files.length) act(() => detectIn(event.dataTransfer.files[0]));
+    if (type === "drop" && event.dataTransfer.files.length) act(() => detectImage(event.dataTransfer.files[0]));
   });
 }

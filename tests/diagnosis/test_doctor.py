@@ -91,7 +91,7 @@ def has_nan(predictions, _):
         (image_pixels, "letterbox", "image's own pixels"),
         (fractions, "decoding", "fractions"),
         (corners, "decoding", "corners"),
-        (exchanged, "decoding", "exchanged"),
+        (exchanged, "decoding", "swapped"),
         (logits, "decoding", "sigmoid"),
         (has_nan, "decoding", "NaN"),
     ],

@@ -232,6 +232,7 @@ class YOLO:
         start = self._fit_classes(spec, from_scratch, config.seed)
         config = with_chosen_settings(config, start, len(spec.images("train")), arguments)
 
+        # From here on the loop knows all it needs; the model becomes what it ends with.
         network = self._network("train it")  # which holds the best weights in the end
         result = train(network, spec, config, license=self.license, start=start, knowledge=knowledge)
         self.path = result.best

@@ -134,6 +134,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
     drawn: list[np.ndarray] = []
     titles: list[str] = []
 
+    # Splits whose images cannot be listed are part of the report too.
     for name in (*spec.splits, *spec.faults):
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # its issues go into this report
@@ -143,9 +144,11 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
             report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "split not checked"))
             continue
         report.issues += dataset.issues
+        # What the scan of headers and labels says, before any pixel is read.
         sides = [side for size in dataset.image_sizes for side in size]
         split = SplitReport(len(dataset), shortest=min(sides), longest=max(sides))
         report.splits[name] = split
+        # Evenly spread over all splits, so that the sheet shows more than the first images.
         draw_every = max(1, len(dataset) * len(spec.splits) // MAX_DRAWN)
         for index in with_progress(range(len(dataset)), f"check {name}"):
             try:
@@ -156,6 +159,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
                 )
                 continue
             _count(split, sample)
+            # Equal pixels under two names are worth knowing, across splits most of all.
             here = ImageFile(name, _relative(dataset.images[index], spec.root))
             first = first_with_pixels.setdefault(_digest(sample.image), here)
             if first is not here:
@@ -164,6 +168,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetRep
                 drawn.append(_draw(sample, spec))
                 titles.append(f"{name} {dataset.images[index].name}")
 
+    # Two splits may be one folder, whose issues then come twice.
     report.issues = list(dict.fromkeys(report.issues))
     if out is not None:
         report.listing = write_rest(report.issues, Path(out) / f"{spec.name}-issues.csv")

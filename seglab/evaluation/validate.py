@@ -123,6 +123,7 @@ def validate(
     config = config or ValidateConfig()
     class_count = len(names)
     file_names = dataset.file_names() if results is not None else {}
+    # COCO counts 100 detections of a class and image; the YOLO protocol all that NMS leaves.
     native = config.protocol == "coco"
     limit = 100 if native else config.max_det
     boxes = CocoAccumulator(range(class_count), "bbox", limit)
@@ -132,7 +133,9 @@ def validate(
     image_count = 0
     speed: dict[str, float] = defaultdict(float)
 
+    # One image at a time: its masks become run lengths and are dropped before the next one.
     for image in evaluated_images(forward, batches, dataset, config, device, speed):
+        # The protocols differ in the frame and the resolution that they compare in.
         if native:
             ground_truth, found = native_instances(image, every_mask=results is not None)
         else:
@@ -142,10 +145,12 @@ def validate(
         boxes.add(image.key, ground_truth, found._replace(areas=box_areas))
         count_confusions(confusion_matrix, ground_truth, found)
 
+        # Crowds are not instances of their class: nobody can count them.
         present = ground_truth.classes[~ground_truth.crowds]
         instances += np.bincount(present, minlength=class_count)
         images[np.unique(present)] += 1
         image_count += 1
+        # A results file has masks of the original image, whatever protocol the metrics follow.
         if results is not None:
             detections = found if native else native_instances(image, every_mask=True)[1]
             file_name = file_names[image.image_id]

@@ -100,6 +100,7 @@ def benchmark(
     lines: dict[Variant, Line] = {PYTORCH: Line(*PYTORCH, megabytes=weight_bytes / 1e6)}
     forwards: dict[Variant, Forward] = {PYTORCH: eager}
 
+    # Then every format in every precision that it has: a file that cannot be made is a line, not an end.
     common: dict[str, Any] = {"imgsz": imgsz, "data": data, "license": license, "mask_targets": mask_targets}
     for variant in tqdm(variants, desc="export", unit="format"):
         name, precision = variant
@@ -126,6 +127,7 @@ def benchmark(
         line.box_map, line.mask_map = parity["box mAP, file"], parity["mask mAP, file"]
         lines[PYTORCH].box_map, lines[PYTORCH].mask_map = parity["box mAP, network"], parity["mask mAP, network"]
 
+    # All that exist take turns on one image, so that a busy moment falls on none alone.
     images = torch.rand(1, 3, *as_size(imgsz)).contiguous(memory_format=torch.channels_last)  # as prediction has them
     for variant, seconds in interleaved(forwards, images).items():
         lines[variant].milliseconds = 1e3 * statistics.median(seconds)

@@ -159,6 +159,7 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
         "line_width": config.line_width,
     }
     saves_files = config.save or config.save_txt or config.save_crop
+    # Two sources may hold files of one name: the later ones get a number.
     taken: dict[str, int] = {}
     folder: Path | None = None
     video: _Video | None = None  # that is being written
@@ -171,9 +172,11 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
                 yield result
                 continue
 
+            # Made with the first result, so that a source without images leaves no empty folder.
             if folder is None:
                 folder = new_run_dir("predict", config.project, config.name, config.exist_ok)
             result.save_dir = str(folder)
+            # Frames of a video file become a video again, everything else an image each.
             if config.save and _is_video_file(result.path):
                 # Frames of one file come one after another, so another path ends the video before.
                 if video is None or video.source != result.path:
@@ -188,6 +191,7 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
             if config.save_crop:
                 result.save_crop(folder / "crops", f"{name}.jpg")
             yield result
+    # Also when the reader of the stream stops early: a video that is not closed cannot be played.
     finally:
         if video is not None:
             video.close()

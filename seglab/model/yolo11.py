@@ -54,6 +54,7 @@ class YOLO11Seg(nn.Module):
         if classes < 1:
             raise SeglabError(f"a model needs at least one class, not {classes}")
         self.scale, self.classes = scale, classes
+        # A scale is three numbers: how deep, how wide, and how wide at most.
         depth, width, cap, c3k = SCALES[scale]
 
         def ch(channels: int) -> int:
@@ -61,6 +62,7 @@ class YOLO11Seg(nn.Module):
             return math.ceil(min(channels, cap) * width / 8) * 8
 
         repeats = max(round(2 * depth), 1)
+        # Positions are names: weights of layer 4 are called model.4.*, so layers without weights keep their place.
         self.model = nn.ModuleList(
             [
                 Conv(3, ch(64), 3, 2),  # 0: stride 2

@@ -185,6 +185,7 @@ def outdoor(builder: SceneBuilder) -> None:
     rng, h, w = builder.rng, builder.height, builder.width
     builder.tip(0.03, 0.03)
     tilt = rng.uniform(0.12, 0.35)
+    # Sky: a gradient from zenith to haze, with clouds.
     horizon = int(h * rng.uniform(0.45, 0.8))
     sand, hue = rng.random() < 0.4, rng.random()
     zenith = linear(np.array((40, 104, 196)) + hue * np.array((70, 24, -24)))
@@ -197,16 +198,19 @@ def outdoor(builder: SceneBuilder) -> None:
     image, rows = np.empty((3, h, w), np.float32), np.arange(horizon, dtype=np.float32)[:, None]
     sky = spread(zenith) + spread(haze - zenith) * np.minimum(rows * np.float32(1 / horizon), 1)
     np.add(sky, (np.float32(0.95) - sky) * cloud[:horizon], out=image[:, :horizon])
+    # A ridge on the horizon, hills or the far shore.
     rough = np.abs(noise(rng, 1, w, ((1, 5), (1, 11), (1, 40), (1, 90)))[0])
     ridge = rough * np.float32(h * (0.012 if sand else 0.07)) + 2
     distant = linear("42809e" if sand else "486254")
     peak = max(int(horizon - ridge.max()), 0)
     hills = image[:, peak:horizon]
     hills += (spread(distant) - hills) * clamp(rows[peak:] - (np.float32(horizon) - ridge))
+    # The ground in perspective, paler with distance.
     tones = ((176, 146, 104), (244, 222, 180)) if sand else ((34, 62, 20), (156, 184, 74))
     first, lawn = builder.level("plaster" if sand else "grass", tones, horizon, 3.0, 0.0)
     mist = np.linspace(0.7, 0, h - first, dtype=np.float32)[:, None] ** 2
     np.add(lawn, mist * (spread(haze) - lawn), out=image[:, first:])
+    # Kites on strings; strings are drawn together and laid over the image once.
     strings, flying = np.zeros((h, w), np.uint8), [name for name in NAMES if name != "kite"]
     t = np.linspace(0, 1, 12)
     for _ in range(int(rng.integers(1, 7))):
@@ -228,6 +232,7 @@ def outdoor(builder: SceneBuilder) -> None:
             w * 0.4,
         )
         builder.drop_shadow(cloth, 0, 4, 0.5)
+    # Objects on the ground from far to near, so that near ones cover far ones.
     near = w / rng.uniform(5, 16)
     for depth in np.sort(rng.uniform(0, 1, rng.integers(1, 9))):
         unit, y = near * (0.35 + 0.65 * depth) * rng.uniform(0.8, 1.2), horizon + (h - horizon) * (0.12 + 0.83 * depth)

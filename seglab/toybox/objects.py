@@ -35,6 +35,7 @@ from seglab.toybox.parts import (
 def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     tilt, rise = max(tilt, 0.08), np.sqrt(1 - max(tilt, 0.08) ** 2)
     height, top = rng.uniform(0.8, 1.15), rng.uniform(0.38, 0.52)
+    # The outline of the wall, from the foot to the brim.
     h = np.linspace(0, 1, 16)
     taper, belly = (1 - h ** rng.uniform(0.3, 1.3)) * rng.uniform(0, 0.45), rng.uniform(-0.05, 0.12) * np.sin(np.pi * h)
     radii = top * (1 - taper + belly)
@@ -60,6 +61,7 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
             return [(f.inside((0.35 - a * a - (b - 0.6 * np.sqrt(np.abs(a))) ** 2) * 0.2), second)]
         return []
 
+    # The handle comes first: the body covers where it is attached.
     side = rng.choice([-1, 1]) * rng.uniform(0.5, 1.0)
     middle, reach = brim * rng.uniform(0.46, 0.58), rng.uniform(0.3, 0.42)
     edge = float(np.interp(-middle / rise, heights, radii)) * 0.92
@@ -67,6 +69,7 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     thick = rng.uniform(0.06, 0.085)
     parts = [Part(loop(ear if side > 0 else ear[::-1], thick), glaze, m.CERAMIC, rounded(thick))]
     parts.append(Part([turned(radii, heights, tilt)], glaze, m.CERAMIC, lathe(radii, heights, tilt), decor))
+    # The brim and the opening, whose inner wall is darker the deeper it lies.
     r, q = radii[-1], 0.91
     parts.append(Part([ellipse(0, brim, r, r * tilt)], inside * 1.05, m.CERAMIC, flat(0, -0.5), inner=True))
 
@@ -76,6 +79,7 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
 
     mouth = ellipse(0, brim, r * q, r * tilt * q)
     parts.append(Part([mouth], inside, m.CERAMIC, flat(0, 0.1), hollow, inner=True))
+    # A drink shows only where the opening is seen from above.
     if rng.random() < 0.75 and tilt > 0.15:
         drop = rng.uniform(0.08, 0.25) * height * rise
         drink = pick(rng, "3a2012 96643c 783414 e2d6be 542e16", 8)
@@ -91,6 +95,7 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
 def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     tilt = 1.0 if pose == "hang" else max(tilt, 0.35)
     rise, big, small = np.sqrt(1 - tilt * tilt), rng.uniform(0.32, 0.38), rng.uniform(0.16, 0.2)
+    # A ring of dough with a pale belt where it lay in the oil.
     angle = np.arange(72) * FULL / 72
     around = vertices(np.cos(angle), np.sin(angle) * tilt)
     center = around * big - (0, small * rise)
@@ -105,6 +110,7 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     if rng.random() < 0.12:
         return parts
     glaze = pick(rng, "ee8cac 5c321c f2eade 8ccae0 f0c854 b884cc 3a1e12", 8)
+    # The edge of the icing runs down in waves of several lengths.
     wave = np.zeros(len(angle))
     for k in (3, 5, 8, 11):
         wave += rng.uniform(0.02, 0.06) * np.sin(k * angle + rng.uniform(0, FULL))
@@ -118,6 +124,7 @@ def donut(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         ripple = 1.12 + 0.08 * np.sin(4 * np.arange(len(body[1])) * FULL / len(body[1]))
         icing.append(middle + (body[1] - middle) * ripple[:, None])
     parts.append(Part(icing, glaze, m.ICING, rounded(small * 0.8), inner=True, lift=0.02))
+    # Sprinkles, drizzle or nothing on top.
     out, top = body[0] - center, (0, small * rise * 0.35)
     style = rng.integers(4)
     if style < 2:  # sprinkles
@@ -146,11 +153,13 @@ def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     tilt = 0.05 if pose == "lie" else tilt
     rise, height, wide = np.sqrt(1 - tilt * tilt), rng.uniform(2.1, 2.9), rng.uniform(0.32, 0.46)
     neck, shoulder, waist = wide * rng.uniform(0.28, 0.45), rng.uniform(0.5, 0.68), rng.uniform(0.86, 1.0)
+    # The outline of the wall, smoothed, so that shoulder and waist run into each other.
     h = np.linspace(0, 0.92, 44)
     knots = [0, 0.015, 0.3, shoulder, shoulder + 0.09, shoulder + 0.19, 0.9, 0.92]
     widths = [wide * 0.9, wide, wide * waist, wide, wide * 0.82, neck * 1.15, neck, neck * 1.1]
     radii = np.convolve(np.pad(np.interp(h, knots, widths), 2, mode="edge"), np.ones(5) / 5, "valid")
     heights = h * height
+    # Clear bottles are filled up to a level; the others are opaque.
     clear = rng.random() < 0.5
     tints = "1a5028 562c0e 18466e 46605a 78141e 6e8282"
     color = pick(rng, tints if clear else ANY, 8)
@@ -161,6 +170,7 @@ def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
 
     form = lathe(radii, heights, tilt)
     parts = [Part([turned(radii, heights, tilt)], color, m.GLASS if clear else m.PLASTIC, form, filled)]
+    # A label around the belly, bent like the wall that it sticks to.
     if rng.random() < 0.85:
         lh = np.linspace(rng.uniform(0.08, 0.2), rng.uniform(0.38, shoulder - 0.04), 12) * height
         lr, y0, y1 = np.interp(lh, heights, radii), -lh[0] * rise, -lh[-1] * rise
@@ -183,6 +193,7 @@ def bottle(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
             return [(f.inside(0.25 - v, long), ink), (leaf, ink * 0.5), (text, BLACK)]
 
         parts.append(Part([np.concatenate(ring)], pick(rng, ANY), m.PAPER, form, label, inner=True))
+    # A cap with ridges, and its lid.
     cap_r, cap_h = np.full(2, neck * 1.25), np.array([0.9 * height, height])
 
     def ridges(f: Field) -> Layers:
@@ -217,6 +228,7 @@ def clock(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
                 )
                 parts.append(Part([stem], BRASS, m.METAL, rounded(0.035)))
                 parts.append(Part([bell], BRASS, m.METAL, rounded(r * 0.28)))
+    # The case, round or square, and the dial in it with a colored band.
     square = pose != "stand" and rng.random() < 0.25
 
     def disc(size: float, corner: float) -> np.ndarray:
@@ -239,6 +251,7 @@ def clock(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         d = vertices(np.sin(turns * FULL), -np.cos(turns * FULL)) * r
         return sticks(d * start, d * end, width * r)
 
+    # Marks of quarters, hours and sometimes minutes, then three hands over them.
     k = np.arange(60)
     quarters, hours, minutes = k[::15], k[(k % 5 == 0) & (k % 15 > 0)], k[k % 5 > 0]
     ticks = hands(quarters / 60, 0.58, 0.78, 0.03) + hands(hours / 60, 0.68, 0.78, 0.016)
@@ -372,12 +385,14 @@ def teddy(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         hair = turn(dense, angle) + (x, y)
         return Part([hair], color, coat, rounded(min(rx, ry), 0, 0, 0.35), inner=inner, lift=lift)
 
+    # Body and limbs, each side with a swing of its own.
     arm, leg, nod = rng.uniform(0.3, 1.7, 2), rng.uniform(0.35, 0.75), rng.uniform(-0.15, 0.15)
     body = [blob(0, -0.78, 0.56, 0.72, lift=0), blob(0, -0.68, 0.37, 0.48, pale, inner=True, lift=0)]
     for side, a in zip((-1, 1), arm):
         body.append(blob(side * (0.52 + 0.2 * np.sin(a)), -1.12 + 0.35 * np.cos(a), 0.19, 0.42, angle=-side * a))
         body.append(blob(side * leg, -0.22, 0.28, 0.26, lift=0.12))
         body.append(blob(side * leg, -0.2, 0.17, 0.16, pads, inner=True, lift=0))
+    # The head is built upright and nods as a whole.
     head = []
     for side in (-1, 1):
         head.append(blob(side * 0.43, -2.12, 0.21, 0.21))
@@ -387,6 +402,7 @@ def teddy(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     eyes = [ellipse(side * 0.2, -1.85, 0.058, 0.062, n=16) for side in (-1, 1)]
     head.append(Part(eyes, BLACK, m.CERAMIC, rounded(0.06), inner=True))
     head.append(Part([tube(ellipse(0, -1.57, 0.09, 0.07, 0.3, np.pi - 0.3, 9), 0.013)], BLACK, m.MATTE, inner=True))
+    # Turned about the neck.
     c, s, neck = np.cos(nod), np.sin(nod), -1.3
     parts = body + moved(head, [[c, -s, s * neck], [s, c, neck - c * neck]])
     if rng.random() < 0.6:
@@ -444,6 +460,7 @@ def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) 
         lines = 0.12 + 0.1 * np.sin(f.y * 80 + np.sin(f.x * 3)) + 0.1 * np.sin(f.y * 210)
         return [(lines, leaves * 0.3), (f.inside(np.abs(f.y - 0.5) - 0.43, thick), cover)]
 
+    # A block of six sides: cover, spine, three cuts of the pages, and the back, which is never seen painted.
     faces = [
         Face((-1, 1, 1), (2, 0, 0), (0, -2, 0), cover, front),
         Face((-1, 1, -1), (0, 0, 2), (0, -2, 0), cover, back),
@@ -452,6 +469,7 @@ def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) 
         Face((-1, -1, 1), (2, 0, 0), (0, 0, -2), leaves, pages),
         Face((1, 1, -1), (-2, 0, 0), (0, -2, 0), cover, None),
     ]
+    # How it is turned: any way when it lies, its spine to the viewer in a shelf, else half open to the front.
     if pose == "lie":
         yaw = rng.uniform(0, FULL)
     elif spine:
@@ -459,6 +477,7 @@ def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) 
     else:
         yaw = rng.uniform(-0.5, 1.5)
     elevation = float(np.arcsin(min(tilt, 0.98)))
+    # Corners and outward normals of all sides in one array, so that one projection serves them all.
     c, u, v = (np.array([face[:3] for face in faces]) * (wide / 2, high / 2, thick / 2)).transpose(1, 0, 2)
     outwards = np.cross(v, u)
     outwards /= np.linalg.norm(outwards, axis=1)[:, None]
@@ -466,6 +485,7 @@ def book(rng: np.random.Generator, pose: str, tilt: float, spine: bool = False) 
     if pose == "lie":  # on its back, the cover up
         points = points[:, [0, 2, 1]] * (1, 1, -1)
     rings = project(points[:24], yaw, elevation).reshape(4, 6, 2).transpose(1, 0, 2)
+    # Sides whose corners run clockwise in the image face the viewer; the others are hidden.
     parts = []
     for face, ring, (nx, ny) in zip(faces, rings, project(points[24:], yaw, elevation, 1e9)):
         a, b = ring[1] - ring[0], ring[3] - ring[0]
@@ -493,10 +513,12 @@ def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     colors[1] = colors[rng.integers(2)]
     yaw = rng.uniform(0, FULL)
     elevation = float(np.arcsin(min(tilt, 1))) * 0.8 if pose == "stand" else rng.uniform(0.8, 1.5)
+    # Ribs in space, bent down from the top.
     s = np.linspace(0, 1, 8)
     out, down = np.sin(s * 1.25) / np.sin(1.25) * radius, (np.cos(s * 1.25) - 1) / (1 - np.cos(1.25)) * depth
     angle = np.arange(ribs + 1) * FULL / ribs
     rib = [np.stack([out * np.cos(a), down, out * np.sin(a)], 1) for a in angle]
+    # The cloth between two ribs, seen from inside or from outside, as its corners run.
     under: list[Panel] = []  # seen from inside
     over: list[Panel] = []
     for a, b, middle in zip(rib[:-1], rib[1:], angle + np.pi / ribs):
@@ -511,6 +533,7 @@ def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         outside = float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) < 0
         panel = Panel(near, ring, colors[len(over + under) % 2], nx, ny)
         (over if outside else under).append(panel)
+    # Back to front: the inside, its stays, the stick, then the outside over them.
     wood, cloth = pick(rng, WOODS, 6), replace(m.FABRIC, gloss=0.16, sharp=2)
     parts = []
     for panel in sorted(under, key=lambda panel: panel.near):
@@ -533,6 +556,7 @@ def umbrella(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
         parts.append(Part([panel.ring], panel.color, cloth, bulge))
     if over:
         parts.append(Part(stays(over), colors[0] * 0.4, m.MATTE, inner=True))
+    # The spike stands on top of everything.
     spike = tube(project([(0, -0.02, 0), (0, 0.2, 0)], yaw, elevation), 0.045)
     parts.append(Part([spike], STEEL, m.METAL, rounded(0.045)))
     return settled(parts, pose)

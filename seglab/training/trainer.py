@@ -166,6 +166,7 @@ def set_up(
         learner.resting += batch_norms(learner.network)
     seconds_before = progress.history[-1]["time"] if progress.history else 0.0
 
+    # What every file of weights says about itself, and the state that the loop works on.
     metadata = {"names": spec.names, "scale": model.scale, "train_args": arguments, "license": license}
     run = Run(
         config=config,
@@ -183,6 +184,7 @@ def set_up(
         checkpoints=CheckpointWriter(folder, metadata, config.save, config.save_period),
         validate_as=validate_as,
     )
+    # One process talks, writes and validates; the others compute.
     if process.is_main:
         run.logger = RunLogger(folder, config.epochs, progress.epoch)
         announce(run, list(dict.fromkeys(dataset.issues + issues)))  # both splits may be one folder

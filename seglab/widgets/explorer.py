@@ -120,6 +120,7 @@ def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> Explor
         "ground_truth": toggle("ground truth", False, TIPS["ground_truth"]),
         "verdicts": toggle("right or wrong", False, TIPS["verdicts"]),
     }
+    # Buttons of classes depend on the image and are made when it is drawn.
     class_row = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
     hidden: set[int] = set()
     present: list[ExploredImage] = []  # the image that the controls are set for
@@ -150,6 +151,7 @@ def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> Explor
         button.observe(switch, names="value")
         return button
 
+    # Sliders first, then what is switched on and off.
     rows = [
         [controls[name] for name in ("image", "confidence", "overlap", "mask", "opacity", "object")],
         [*(controls[name] for name in ("outlines", "boxes", "ground_truth", "verdicts")), class_row],
@@ -188,12 +190,14 @@ def draw_explored(
     on a second copy of the image, where they are known; verdicts: colors by right and wrong; object: number of the
     detection to point out, from 1, or 0.
     """
+    # Which candidates the thresholds leave; one whose mask is empty has nothing to show.
     hidden = set(hidden)
     numbers = explored.found(confidence, overlap, hidden)
     numbers = [number for number, (_, _, crop) in zip(numbers, explored.crops(numbers, mask)) if crop.any()]
     class_ids = explored.classes[numbers].tolist()
     labels = [explored.label(number) for number in numbers]
     colors = [class_color(class_id) for class_id in class_ids]
+    # With ground truth, labels and colors can say what is right and what is wrong.
     judged = explored.verdicts(numbers, mask) if explored.ground_truth else []
     if judged and verdicts:
         labels = [f"{_mark(verdict)} {label}" for verdict, label in zip(judged, labels)]
@@ -211,12 +215,14 @@ def draw_explored(
     for box, text, color in zip(drawn_boxes[::-1], shown_labels[::-1], colors[::-1]):
         draw_label(canvas, text, box, color, 2)
 
+    # The detection that is pointed out stands in front of the others, dimmed.
     facts: dict[str, str] = {}
     if 0 < object <= len(numbers):
         chosen = object - 1
         point_out(canvas, crops[chosen], drawn_boxes[chosen], f"{object}: {labels[chosen]}")
         facts = explored.facts(numbers[chosen], mask)
 
+    # On a second copy, because outlines of both on one image cannot be told apart.
     with_ground_truth = ground_truth and bool(explored.ground_truth)
     if with_ground_truth:
         missed = None
@@ -224,6 +230,7 @@ def draw_explored(
             missed = [index not in judged and not item.crowd for index, item in enumerate(explored.ground_truth)]
         canvas = side_by_side(canvas, draw_ground_truth(explored, hidden, missed, opacity, outlines))
 
+    # Made when the pointer asks for it: while a slider moves, nobody reads it.
     def all_regions() -> str:
         found = regions(explored, numbers, mask, labels)
         return found + ground_truth_regions(explored, hidden) if with_ground_truth else found

@@ -10,18 +10,24 @@ read: styles are one file, figures lie inside the pages, and there are no script
 from __future__ import annotations
 
 import html
+import importlib
 import os
 import pkgutil
 import re
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
 from pygments.formatters import HtmlFormatter
+
+import seglab
 
 ROOT = Path(__file__).resolve().parents[1]
 STYLE = """
@@ -45,6 +51,7 @@ th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); t
 details { margin: .5rem 0; } summary { cursor: pointer; }
 .turn { max-width: none; display: flex; justify-content: space-between; margin-top: 3rem; }
 """
+ROOT_DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 DARK = "@media (prefers-color-scheme: dark) {{ {} }}"
 
 
@@ -56,7 +63,7 @@ def build(out: Path) -> Path:
     shutil.copytree(ROOT / "docs/images", out / "docs/images", dirs_exist_ok=True)
     shutil.copy(ROOT / "LICENSE", out / "LICENSE.txt")
 
-    documents = sorted((ROOT / "docs").rglob("*.md"))
+    documents = [*sorted((ROOT / "docs").rglob("*.md")), *map(ROOT.joinpath, ROOT_DOCUMENTS)]
     write_page(out, "index.html", "seglab", markdown(ROOT / "README.md"))
     for path in documents:
         place = path.relative_to(ROOT).with_suffix(".html")
@@ -95,21 +102,36 @@ def write_lessons(out: Path) -> None:
     write_page(out, "notebooks/index.html", "Lessons", f'<h1>Lessons</h1><ul class="lessons">{lessons}</ul>')
 
 
+@contextmanager
+def every_module_listed() -> Iterator[None]:
+    """Packages as pdoc looks at them: all modules in `__all__`, and in place what is else loaded on first use."""
+    names = [found.name for found in pkgutil.walk_packages(seglab.__path__, "seglab.") if found.ispkg]
+    packages = [seglab, *map(importlib.import_module, names)]
+    listed = [list(getattr(package, "__all__", ())) for package in packages]
+    added: list[tuple[ModuleType, str]] = []
+    try:
+        for package, public in zip(packages, listed):
+            modules = [found.name for found in pkgutil.iter_modules(package.__path__) if found.name != "__main__"]
+            for name in public:
+                if name not in vars(package) and name not in modules:
+                    setattr(package, name, getattr(package, name))
+                    added.append((package, name))
+            package.__all__ = list(dict.fromkeys([*public, *modules]))
+        yield
+    finally:
+        for package, public in zip(packages, listed):
+            package.__all__ = public
+        for package, name in added:
+            delattr(package, name)
+
+
 def write_reference(out: Path) -> None:
     """The API reference, one page a module, from docstrings, with a way back to the course."""
     import pdoc
 
-    import seglab
-    import seglab.widgets
-    from seglab.inference.results import Results
-    from seglab.yolo import YOLO
-
-    # pdoc looks for what the package itself loads on first use, and follows `__all__` where there is one.
-    seglab.YOLO, seglab.Results = YOLO, Results
-    for package in (seglab, seglab.widgets):
-        package.__all__ = [*package.__all__, *(module.name for module in pkgutil.iter_modules(package.__path__))]
     pdoc.render.configure(docformat="markdown", footer_text="seglab", search=True)
-    with warnings.catch_warnings():  # generated __init__ of named tuples: their annotations are shown as written
+    with every_module_listed(), warnings.catch_warnings():
+        # Generated __init__ of named tuples: their annotations are shown as written.
         warnings.filterwarnings("ignore", "Error parsing type annotation")
         pdoc.pdoc("seglab", output_directory=out / "api")
     for path in (out / "api").rglob("*.html"):
@@ -120,17 +142,20 @@ def write_reference(out: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def _reference_link(found: re.Match[str], up: str) -> str:
+    """The name of a module's file -> a link to its page; names of files that are gone, as in the log, stay text."""
+    if not (ROOT / f"{found[1]}.py").is_file():
+        return found[0]
+    return f'<a href="{up}api/{found[1].removesuffix("/__init__")}.html">{found[0]}</a>'
+
+
 def write_page(out: Path, place: str | Path, title: str, body: str) -> None:
     """One page in the site's frame. Links to Markdown and notebooks go to their pages, names of modules to the API."""
     up = "../" * (len(Path(place).parts) - 1)  # to the site's root
 
     # What the page says.
     body = re.sub(r'(href="(?!https?:)[^"#]*?)(README)?\.(md|ipynb)(#[^"]*)?"', _page_of, body)
-    body = re.sub(
-        r"<code>(seglab/[\w/]+)\.py</code>",
-        lambda found: f'<a href="{up}api/{found[1].removesuffix("/__init__")}.html">{found[0]}</a>',
-        body,
-    )
+    body = re.sub(r"<code>(seglab/[\w/]+)\.py</code>", lambda found: _reference_link(found, up), body)
     body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
     body = re.sub(r' id="cell-id=', ' id="cell-', body)
 

@@ -103,7 +103,7 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("toybox seed=-1", "seed=-1 must be at least 0"),
         ("demo epochs=x", "epochs='x' must be of type int"),
         ("explore imgsz=big", "imgsz='big' must be of type int | None"),
-        ("verify 3", "no weights at 3.safetensors: pass the weights that 3 was exported from as model="),
+        ("verify 3", "no weights at 3.safetensors: pass model=, the weights that 3 was exported from"),
     ],
 )
 def test_what_does_not_fit_is_told(line, told, tmp_path, monkeypatch, capsys):

@@ -501,7 +501,7 @@ def test_an_exported_file_finds_its_weights(tmp_path):
     save_weights(tmp_path / "best.safetensors", {"a": torch.zeros(1)}, {})
     for name in ("best.onnx", "best_ncnn_model", "best.torchscript"):
         assert weights_beside(tmp_path / name) == tmp_path / "best.safetensors"
-    with pytest.raises(SeglabError, match="as model="):
+    with pytest.raises(SeglabError, match="pass model="):
         weights_beside(tmp_path / "last.onnx")
 
 

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import torch
 
+from seglab.datasets.downloads import is_offline
 from seglab.export.registry import FORMATS
 from seglab.files import cache_dir
 from seglab.version import __version__
@@ -300,9 +301,9 @@ def free_disk(folder: Path) -> str:
 def network_setting() -> str:
     """Whether downloads are allowed; nothing is tried out."""
     setting = os.environ.get("SEGLAB_OFFLINE", "")
-    if setting in ("", "0"):
-        return "allowed (SEGLAB_OFFLINE is not set)" if not setting else f"allowed (SEGLAB_OFFLINE={setting})"
-    return f"not allowed (SEGLAB_OFFLINE={setting})"
+    if is_offline():
+        return f"not allowed (SEGLAB_OFFLINE={setting})"
+    return f"allowed (SEGLAB_OFFLINE={setting})" if setting else "allowed (SEGLAB_OFFLINE is not set)"
 
 
 def datasets_setting() -> str:

@@ -90,6 +90,11 @@ ASSETS = {
 }
 
 
+def is_offline() -> bool:
+    """Whether SEGLAB_OFFLINE forbids the network: any value but "" and "0"."""
+    return os.environ.get("SEGLAB_OFFLINE", "") not in ("", "0")
+
+
 def fetch(name: str) -> Path:
     """The local copy of a named asset, downloaded on first use (progress bar, resumed after a cut) and verified.
 
@@ -103,7 +108,7 @@ def fetch(name: str) -> Path:
     if path.exists():
         _verify(path, name, f"delete {path} and try again")
         return path
-    if os.environ.get("SEGLAB_OFFLINE", "") not in ("", "0"):
+    if is_offline():
         raise _unreachable(name, path, "SEGLAB_OFFLINE is set")
     if not asset.sha256:
         print(f"{name} cannot be verified: its size and SHA-256 are not published, so {asset.address} is trusted")

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from seglab.data.image import pillow_to_array, read_image
+from seglab.datasets.downloads import is_offline
 from seglab.datasets.image_lists import read_list
 from seglab.datasets.load import is_dataset_name, load_dataset
 from seglab.errors import SeglabError
@@ -169,7 +170,7 @@ def _video(source: str | int, vid_stride: int) -> ImageStream:
 
 def _address(address: str, vid_stride: int) -> ImageStream:
     """Download an image or video into a temporary folder, which is removed afterwards."""
-    if os.environ.get("SEGLAB_OFFLINE", "") not in ("", "0"):
+    if is_offline():
         raise SeglabError(f"cannot fetch {address} while SEGLAB_OFFLINE is set: unset it, or give a local copy")
     suffix = Path(urllib.parse.urlparse(address).path).suffix.lower()
     with tempfile.TemporaryDirectory() as folder:

@@ -9,10 +9,6 @@ from seglab.geometry.raster import coverage, fill
 SQUARE = np.array([[10.0, 20], [50, 20], [50, 60], [10, 60]])
 
 
-def equal(a, b):
-    return all(np.array_equal(a[key], b[key]) for key in ("image", "classes", "boxes", "masks"))
-
-
 def test_soft_masks_are_exact_areas():
     island = [SQUARE, (SQUARE - 30) * 0.5 + 30]
     island[1] = island[1][::-1]

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from seglab.evaluation.coco import Instances
 from seglab.evaluation.confusion import count_confusions
 
-
-def boxes(*rows, crowd=None):
-    """Rows of (class, x, y, w, h) or (class, x, y, w, h, score)."""
-    rows = np.array(rows, dtype=float)
-    shape = rows[:, 1:5]
-    scores = rows[:, 5] if rows.shape[1] == 6 else None
-    return Instances(rows[:, 0].astype(int), shape[:, 2] * shape[:, 3], shape, None, scores, crowd)
-
-
-TRUTH = boxes((0, 0, 0, 20, 20), (1, 100, 100, 20, 20))
-RIGHT = ((0, 0, 0, 20, 20, 0.6), (1, 100, 100, 20, 20, 0.6))
+from ..worked_examples import RIGHT, TRUTH, boxes
 
 
 def test_confusions_of_confident_detections():

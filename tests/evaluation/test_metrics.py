@@ -5,25 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seglab.evaluation.coco import CocoAccumulator, Instances
+from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import Metrics, task_metrics
 
-
-def instances(rows, scores=None):
-    """Rows of (class, x, y, w, h)."""
-    rows = np.array(rows, dtype=float).reshape(-1, 5)
-    classes, boxes = rows[:, 0].astype(int), rows[:, 1:]
-    return Instances(classes, boxes[:, 2] * boxes[:, 3], boxes, scores=None if scores is None else np.array(scores))
+from ..worked_examples import instances, worked_accumulator
 
 
 @pytest.fixture
 def accumulator():
-    """Class 0: two objects, hit, miss, hit at scores .9, .8, .7. Class 1: one object, never found. Class 2: nothing."""
-    ground_truth = instances([(0, 0, 0, 10, 10), (0, 50, 50, 10, 10), (1, 20, 20, 8, 8)])
-    found = instances([(0, 0, 0, 10, 10), (0, 0, 70, 10, 10), (0, 50, 50, 10, 10)], [0.9, 0.8, 0.7])
-    accumulator = CocoAccumulator([0, 1, 2], "bbox")
-    accumulator.add(1, ground_truth, found)
-    return accumulator
+    return worked_accumulator()
 
 
 def test_metrics_by_their_usual_names(accumulator):

@@ -20,7 +20,7 @@ FLOORS = (
     ("sizes",),
     ("config", "class_names", "files", "parallel", "progress", "device"),
     ("geometry",),
-    ("sample", "model"),
+    ("sample", "model", "data.image"),
     ("drawing", "formats"),
     ("datasets",),
     ("data",),

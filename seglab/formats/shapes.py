@@ -64,7 +64,7 @@ def painted_image(data: bytes) -> np.ndarray:
         has_alpha = image.mode in ("RGBA", "LA", "PA")
         channel = image.getchannel("A") if has_alpha else image
         pixels = np.array(channel).astype(bool)
-    return np.atleast_3d(pixels).any(axis=2)
+    return np.asarray(np.atleast_3d(pixels).any(axis=2))
 
 
 def put_together(class_id: int, rings: Sequence[Ring], masks: Sequence[Rle], size: tuple[int, int]) -> Instance | None:

@@ -153,9 +153,11 @@ def label_path(image: Path) -> Path:
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
+    "trn": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
     "test": "test",
     "testing": "test",
 }

@@ -50,5 +50,12 @@ def _read(known: Format, path: Path, folder: Path | None) -> DatasetSpec:
     ordered = [split for split in SPLITS if split in by_split] + [split for split in by_split if split not in SPLITS]
     splits = {split: tuple(sorted(by_split[split])) for split in ordered}
     return DatasetSpec(
-        path.stem, path.resolve(), splits, labels.names, path.absolute(), labels=labels, about=known.title
+        path.stem,
+        path.resolve(),
+        splits,
+        labels.names,
+        path.absolute(),
+        labels=labels,
+        about=known.title,
+        issues=tuple(labels.issues),
     )

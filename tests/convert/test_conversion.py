@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from seglab.convert import conversion, convert, image_table
+from seglab.convert import conversion, convert, dataset_writer, image_table
 from seglab.convert import rows as rows_module
 from seglab.convert.conversion import convert_coco_labels
 from seglab.convert.report import Report
@@ -329,9 +329,9 @@ def test_a_picture_never_takes_the_place_of_another(tmp_path, monkeypatch):
         labelme(tmp_path / f"in/{name}.json", [{"label": "cup", "points": [[1, 1], [9, 1], [9, 9]]}])
     (tmp_path / "in/two/A.jpg").write_bytes((tmp_path / "in/two/A.jpg").read_bytes() + b"\0")
     before = [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))]
-    link = conversion.place_image
-    monkeypatch.setattr(conversion, "place_image", lambda a, b: link(a, b.parents[1] / b.name.lower()))
-    monkeypatch.setattr(conversion, "_size_fault", lambda image, size: "")
+    link = dataset_writer.place_image
+    monkeypatch.setattr(dataset_writer, "place_image", lambda a, b: link(a, b.parents[1] / b.name.lower()))
+    monkeypatch.setattr(dataset_writer, "_size_fault", lambda image, size: "")
     with pytest.raises(SeglabError, match="differ only in case"):
         convert(tmp_path / "in", out=tmp_path / "out")
     assert [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))] == before

@@ -40,7 +40,7 @@ from seglab.training.engine import Learner, is_finite, train_one_epoch
 from seglab.training.freezing import batch_norms, freeze
 from seglab.training.keep import STATE as TEACHER
 from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
-from seglab.training.loggers import Row, RunLogger, SilentLogger, make_row
+from seglab.training.loggers import Row, RunLogger, SilentLogger, epoch_line, make_row
 from seglab.training.loss import LossGains
 from seglab.training.optim import Plan, describe, make_optimizer, make_plan
 from seglab.training.recipes import SCRATCH, Start
@@ -331,7 +331,7 @@ def train_epochs(run: Run) -> None:
 
         metrics, columns = validate_average(run) if finite else (None, {})
         if on_trial and not passes_trial(run, metrics):
-            fall_back(run)
+            fall_back(run, losses, columns)
             continue
 
         progress.epoch += 1
@@ -423,13 +423,17 @@ def passes_trial(run: Run, metrics: Metrics | None) -> bool:
     passed = metrics is not None and metrics.fitness > run.progress.best_fitness
     passed = broadcast_object(run.process, passed)
     if passed:
-        run.logger.say("epoch 1 is better than the start: training goes on with these steps")
+        run.logger.say("larger steps are better than the start: training goes on with them")
     return passed
 
 
-def fall_back(run: Run) -> None:
-    """Go back to the start, and begin again with the settings that the run has in reserve."""
+def fall_back(run: Run, losses: Row, columns: Row) -> None:
+    """Go back to the start, and begin again with the settings that the run has in reserve.
+
+    losses, columns: of the epoch that was tried. It is told, but no row of results.csv: its weights lead nowhere.
+    """
     progress, learner = run.progress, run.learner
+    tried = make_row(1, seconds_since(run), losses, columns, rates=[])
     run.config = replace(run.config, **progress.fallback)
     run.plan = make_plan(run.config, len(run.dataset), len(run.loader), learner.network.classes)
     progress.fallback = {}
@@ -443,8 +447,9 @@ def fall_back(run: Run) -> None:
     # The state that says so comes after the arguments that a resumed run reads (see `is_on_trial`).
     if run.process.is_main:
         run.logger.say(
-            "epoch 1 is not better than the start: training begins again from there\n" + describe(run.plan, run.config)
+            f"{epoch_line(tried, run.config.epochs)}: not better than the start, which training goes back to"
         )
+        run.logger.say(describe(run.plan, run.config))
         write_arguments(run.folder, run.config, run.spec.source)
         run.checkpoints.metadata["train_args"] |= flatten(run.config)
         run.checkpoints.begin(run.good, progress)

@@ -124,8 +124,10 @@ def benchmark(
         forwards[variant] = runtime.forward
         # The parity check has measured mAP, of the file and of the network.
         parity = {row: entry["value"] for row, entry in runtime.metadata.parity.items()}
-        line.box_map, line.mask_map = parity["box mAP, file"], parity["mask mAP, file"]
-        lines[PYTORCH].box_map, lines[PYTORCH].mask_map = parity["box mAP, network"], parity["mask mAP, network"]
+        line.box_map = parity["box mAP, file"]
+        line.mask_map = parity["mask mAP, file"]
+        lines[PYTORCH].box_map = parity["box mAP, network"]
+        lines[PYTORCH].mask_map = parity["mask mAP, network"]
 
     # All that exist take turns on one image, so that a busy moment falls on none alone.
     images = torch.rand(1, 3, *as_size(imgsz)).contiguous(memory_format=torch.channels_last)  # as prediction has them

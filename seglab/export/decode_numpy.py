@@ -81,7 +81,8 @@ def decode(
     kept = suppress(boxes, scores, classes, iou)[:max_det]
 
     # From the letterbox to the image.
-    (height, width), (top, left) = placement.image, placement.corner
+    height, width = placement.image
+    top, left = placement.corner
     resized_height, resized_width = placement.resized
     scale = np.array([resized_width / width, resized_height / height] * 2, dtype=np.float32)
     corner = np.array([left, top] * 2, dtype=np.float32)
@@ -136,7 +137,8 @@ def assemble(
 
     A pixel may belong to a mask when its center lies in the box, less `inset` input pixels at its left and top.
     """
-    (height, width), (top, left) = placement.image, placement.corner
+    height, width = placement.image
+    top, left = placement.corner
     scale_y = placement.resized[0] / height  # input pixels per image pixel
     scale_x = placement.resized[1] / width
     cells_y = prototypes.shape[1] / placement.size[0]  # prototype cells per input pixel

@@ -31,7 +31,10 @@ from seglab.widgets.images import ReadSample, samples
 from seglab.widgets.panel import Drawn, Panel, chooser, enable, slider, toggle
 from seglab.wording import pluralize
 
-RIGHT_COLOR, WRONG_COLOR, IGNORED_COLOR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # distinct to all eyes
+# Distinct to color-blind eyes as well.
+RIGHT_COLOR = (0, 190, 140)
+WRONG_COLOR = (240, 90, 20)
+IGNORED_COLOR = (150, 150, 150)
 WHITE = (255, 255, 255)
 MAX_LABELS = 60  # on one image; with more, nothing can be read, and the image below them not seen
 MAX_CLASS_BUTTONS = 16  # those of the highest scores
@@ -278,7 +281,8 @@ def draw_ground_truth(
     labels, colors = [], []
     for index in shown:
         item = explored.ground_truth[index]
-        label, color = explored.names.get(item.class_id, "?"), class_color(item.class_id)
+        label = explored.names.get(item.class_id, "?")
+        color = class_color(item.class_id)
         if missed is not None and item.crowd:
             color = IGNORED_COLOR
         elif missed is not None and missed[index]:

@@ -18,7 +18,9 @@ import numpy as np
 
 PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
 QUALITY = 85  # of the JPEG that is sent to the browser
-STILL_WIDTH, STILL_QUALITY = 480, 60  # of the image that a stored notebook keeps: six of them in a small lesson
+# Of the image that a stored notebook keeps, which must be small: a lesson may have six of them.
+STILL_WIDTH = 480
+STILL_QUALITY = 60
 STYLE = """<style>
 .seglab-regions{display:block;width:100%;height:auto}
 .seglab-regions path{fill:transparent;stroke:none;cursor:pointer;outline:none}

@@ -76,12 +76,15 @@ def evaluated_images(
 ) -> Iterator[EvaluatedImage]:
     """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
     speed = defaultdict(float) if speed is None else speed
+    # An image that a split lists twice counts twice, as two images.
     listed_once = len(set(dataset.images)) == len(dataset.images)
+    # The YOLO protocol reads label files once more, where they are this dataset's own.
     joined = bool(dataset.spec.parts)  # label files have class ids of their own
     other_format = dataset.split in dataset.spec.annotations or dataset.spec.labels is not None
     has_label_files = not joined and not other_format
     on_cpu = torch.device(device).type == "cpu"
     clock = Clock(device)
+
     for batch in batches:
         samples = iter(batch["samples"])
         for images in batch["images"].split(CPU_BATCH if on_cpu else len(batch["samples"])):

@@ -31,6 +31,15 @@ class Placement(NamedTuple):
     corner: Tensor
 
 
+class Detected(NamedTuple):
+    """What NMS leaves, highest score first."""
+
+    boxes: Tensor  # (N, 4) xyxy in the letterbox frame
+    scores: Tensor  # (N,)
+    classes: Tensor  # (N,)
+    coefficients: Tensor  # (N, 32)
+
+
 class EndToEnd(nn.Module):
     """image (h, w, 3) uint8 RGB of any size -> boxes (N, 4) xyxy in its pixels, scores (N,), classes (N,) int64, masks.
 
@@ -109,8 +118,8 @@ class EndToEnd(nn.Module):
         boxes = ((boxes - placement.corner) / placement.scale).clamp(min=0)
         return torch.minimum(boxes, limits)
 
-    def _detect(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Rows (A, 4 + C + 32) -> boxes xyxy, scores, classes and coefficients after NMS, highest score first."""
+    def _detect(self, rows: Tensor) -> Detected:
+        """Rows (A, 4 + C + 32) -> what is left after NMS, highest score first."""
         from torchvision.ops import nms
 
         scores, classes = rows[:, 4:-COEFFICIENTS].max(dim=1)
@@ -123,7 +132,7 @@ class EndToEnd(nn.Module):
         # One call for all classes: moved apart, boxes of different classes never meet.
         offsets = classes[:, None] * (4.0 * max(self.size))
         kept = nms(boxes + offsets, scores, self.iou)[: self.max_det]
-        return boxes[kept], scores[kept], classes[kept], coefficients[kept]
+        return Detected(boxes[kept], scores[kept], classes[kept], coefficients[kept])
 
     def _assemble(self, coefficients: Tensor, prototypes: Tensor, boxes: Tensor, placement: Placement) -> Tensor:
         """Masks (N, h, w) bool: as seglab.inference.masks computes them, each within the window of its box.

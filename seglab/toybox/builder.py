@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -26,6 +27,15 @@ def _light(rng: np.random.Generator, outdoor: bool) -> Light:
     sky = rng.uniform(0.25, 0.5) * (1.2 if outdoor else 1.0) * np.array([1 - cool, 1, 1 + cool])
     ground = sky * rng.uniform(0.35, 0.7) * np.array([1.08, 1, 0.9])
     return Light(tuple(towards.tolist()), key, sky, ground, (rng.uniform(0.14, 0.3), rng.uniform(0.14, 0.34)))
+
+
+class DrawnObject(NamedTuple):
+    """An object that is not in the image yet. factor: its size as a multiple of the toybox's."""
+
+    class_id: int
+    pose: str
+    factor: float
+    parts: list[Part]
 
 
 class SceneBuilder:
@@ -103,16 +113,15 @@ class SceneBuilder:
         self.objects.append(placed)
         return placed
 
-    def draw(
-        self, poses: Sequence[str], tilt: float, without: Sequence[str] = ()
-    ) -> tuple[int, str, float, list[Part]]:
-        """One of the ten objects by chance, in one of `poses` if it has one: class, pose, size as a factor, parts."""
+    def draw(self, poses: Sequence[str], tilt: float, without: Sequence[str] = ()) -> DrawnObject:
+        """One of the ten objects by chance, in one of `poses` if it has one."""
         names = [name for name in NAMES if name not in without]
         name = names[int(self.rng.integers(len(names)))]
         make, all_poses, (low, high) = OBJECTS[name]
         fit = [pose for pose in all_poses if pose in poses] or all_poses
         pose = fit[int(self.rng.integers(len(fit)))]
-        return NAMES.index(name), pose, self.rng.uniform(low, high), make(self.rng, pose, tilt)
+        factor = self.rng.uniform(low, high)
+        return DrawnObject(NAMES.index(name), pose, factor, make(self.rng, pose, tilt))
 
     def set_down(self, x: float, y: float, unit: float, tilt: float, without: Sequence[str] = ()) -> PlacedObject:
         """Put one of the ten objects on the ground at (x, y)."""

@@ -230,56 +230,27 @@ def outdoor(builder: SceneBuilder) -> None:
     w = builder.width
     builder.tip(0.03, 0.03)
     tilt = rng.uniform(0.12, 0.35)
-    # Sky: a gradient from zenith to haze, with clouds.
     horizon = int(h * rng.uniform(0.45, 0.8))
     sand = rng.random() < 0.4
     hue = rng.random()
-    zenith = linear(np.array((40, 104, 196)) + hue * np.array((70, 24, -24)))
     haze = linear(np.array((176, 208, 232)) + hue * np.array((56, 10, -24)))
-    x, y = rng.uniform(0, 150, 2)
-    cloud = builder.surface("clouds", np.array([[0.7, 0, x], [0.1, 1.2, y], [0, 0, 1]]), ((0, 0, 0), (250, 250, 250)))[
-        0
-    ]
-    cloud = clamp((cloud - np.float32(rng.uniform(0.25, 0.6))) * np.float32(2.2))
     image = np.empty((3, h, w), np.float32)
-    rows = np.arange(horizon, dtype=np.float32)[:, None]
-    sky = spread(zenith) + spread(haze - zenith) * np.minimum(rows * np.float32(1 / horizon), 1)
-    np.add(sky, (np.float32(0.95) - sky) * cloud[:horizon], out=image[:, :horizon])
-    # A ridge on the horizon, hills or the far shore.
-    rough = np.abs(noise(rng, 1, w, ((1, 5), (1, 11), (1, 40), (1, 90)))[0])
-    ridge = rough * np.float32(h * (0.012 if sand else 0.07)) + 2
-    distant = linear("42809e" if sand else "486254")
-    peak = max(int(horizon - ridge.max()), 0)
-    hills = image[:, peak:horizon]
-    hills += (spread(distant) - hills) * clamp(rows[peak:] - (np.float32(horizon) - ridge))
+    _sky(builder, image[:, :horizon], hue, haze)
+    _ridge(rng, image[:, :horizon], sand, h)
     # The ground in perspective, paler with distance.
     tones = ((176, 146, 104), (244, 222, 180)) if sand else ((34, 62, 20), (156, 184, 74))
     first, lawn = builder.level("plaster" if sand else "grass", tones, horizon, 3.0, 0.0)
     mist = np.linspace(0.7, 0, h - first, dtype=np.float32)[:, None] ** 2
     np.add(lawn, mist * (spread(haze) - lawn), out=image[:, first:])
-    # Kites on strings; strings are drawn together and laid over the image once.
-    strings = np.zeros((h, w), np.uint8)
-    flying = [name for name in NAMES if name != "kite"]
-    t = np.linspace(0, 1, 12)
-    for _ in range(int(rng.integers(1, 7))):
-        x = rng.uniform(0.05, 0.95) * w
-        y = rng.uniform(0.05, 0.75) * horizon
-        line = np.stack([x + rng.uniform(-0.5, 0.5) * w * t * t, y + (h * 0.95 - y) * t], 1)
-        cv2.polylines(strings, [np.rint(line * 16).astype(np.int32)], False, 90, 1, cv2.LINE_AA, 4)
-        class_id, _, _, parts = builder.draw(("hang",), tilt, without=flying)
-        builder.put(parts, x, y, w / rng.uniform(8, 44), rng.normal(0, 0.4), class_id)
-    strung = strings.astype(np.float32) * np.float32(1 / 255)
+    strings = _fly_kites(builder, horizon, tilt)
+    # Far things are a little out of focus, strings with them.
     for plane in image:
-        plane += (np.float32(0.6) - plane) * strung
+        plane += (np.float32(0.6) - plane) * strings
         cv2.GaussianBlur(plane, (5, 5), 1.1, dst=plane)
     builder.image = image
     if rng.random() < 0.4:
-        cloth = builder.put(
-            blanket(linear(_choose(rng, CLOTHS[:2] + CLOTHS[3:]))),
-            rng.uniform(0.2, 0.8) * w,
-            (horizon + h * 1.4) / 2.4,
-            w * 0.4,
-        )
+        color = linear(_choose(rng, CLOTHS[:2] + CLOTHS[3:]))
+        cloth = builder.put(blanket(color), rng.uniform(0.2, 0.8) * w, (horizon + h * 1.4) / 2.4, w * 0.4)
         builder.drop_shadow(cloth, 0, 4, 0.5)
     # Objects on the ground from far to near, so that near ones cover far ones.
     near = w / rng.uniform(5, 16)
@@ -288,6 +259,54 @@ def outdoor(builder: SceneBuilder) -> None:
         y = horizon + (h - horizon) * (0.12 + 0.83 * depth)
         builder.set_down(rng.uniform(0.03, 0.97) * w, y, unit, tilt, without=("kite",))
     builder.frame(near)
+
+
+def _sky(builder: SceneBuilder, image: np.ndarray, hue: float, haze: np.ndarray) -> None:
+    """Fill the rows above the horizon, (3, h, w): a gradient from the zenith down to the haze, and clouds."""
+    horizon = image.shape[1]
+    zenith = linear(np.array((40, 104, 196)) + hue * np.array((70, 24, -24)))
+    # One gray plane of clouds, stretched, of which more or less rises above a threshold.
+    x, y = builder.rng.uniform(0, 150, 2)
+    to_tile = np.array([[0.7, 0, x], [0.1, 1.2, y], [0, 0, 1]])
+    cloud = builder.surface("clouds", to_tile, ((0, 0, 0), (250, 250, 250)))[0]
+    cloud = clamp((cloud - np.float32(builder.rng.uniform(0.25, 0.6))) * np.float32(2.2))
+    rows = np.arange(horizon, dtype=np.float32)[:, None]
+    sky = spread(zenith) + spread(haze - zenith) * np.minimum(rows * np.float32(1 / horizon), 1)
+    np.add(sky, (np.float32(0.95) - sky) * cloud[:horizon], out=image)
+
+
+def _ridge(rng: np.random.Generator, image: np.ndarray, sand: bool, height: int) -> None:
+    """A ridge along the horizon, the last row of `image` (3, h, w): hills or, over sand, the far shore."""
+    horizon, width = image.shape[1:]
+    rough = np.abs(noise(rng, 1, width, ((1, 5), (1, 11), (1, 40), (1, 90)))[0])
+    ridge = rough * np.float32(height * (0.012 if sand else 0.07)) + 2
+    distant = linear("42809e" if sand else "486254")
+    # Only rows that the ridge reaches are touched.
+    peak = max(int(horizon - ridge.max()), 0)
+    rows = np.arange(peak, horizon, dtype=np.float32)[:, None]
+    hills = image[:, peak:]
+    hills += (spread(distant) - hills) * clamp(rows - (np.float32(horizon) - ridge))
+
+
+def _fly_kites(builder: SceneBuilder, horizon: int, tilt: float) -> np.ndarray:
+    """Put one to six kites into the sky; (height, width) float32 is what their strings cover.
+
+    Strings are drawn together, for they are laid over the image once.
+    """
+    rng = builder.rng
+    h = builder.height
+    w = builder.width
+    strings = np.zeros((h, w), np.uint8)
+    all_but_kites = [name for name in NAMES if name != "kite"]
+    t = np.linspace(0, 1, 12)
+    for _ in range(int(rng.integers(1, 7))):
+        x = rng.uniform(0.05, 0.95) * w
+        y = rng.uniform(0.05, 0.75) * horizon
+        line = np.stack([x + rng.uniform(-0.5, 0.5) * w * t * t, y + (h * 0.95 - y) * t], 1)
+        cv2.polylines(strings, [np.rint(line * 16).astype(np.int32)], False, 90, 1, cv2.LINE_AA, 4)
+        kite = builder.draw(("hang",), tilt, without=all_but_kites)
+        builder.put(kite.parts, x, y, w / rng.uniform(8, 44), rng.normal(0, 0.4), kite.class_id)
+    return strings.astype(np.float32) * np.float32(1 / 255)
 
 
 LAYOUTS = {shelf: 0.3, table: 0.32, above: 0.22, outdoor: 0.16}  # and how often each comes

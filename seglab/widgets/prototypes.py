@@ -39,6 +39,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
     if not count:
         raise SeglabError("nothing is detected on this image, so there is no mask to mix: choose another")
 
+    # One slider a prototype, wide enough for the largest coefficient of any detection.
     limit = math.ceil(float(detections.coefficients.abs().max()))
     mixers = {
         f"c{k}": slider(f"{k}", 0.0, -limit, limit, STEP, f"Coefficient of prototype {k}") for k in range(COEFFICIENTS)
@@ -58,6 +59,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
             mixer.value = round(round(value / STEP) * STEP, 2)
 
     def draw(object: int, strongest: int, **_: float) -> Drawn:
+        # Another object brings its own coefficients.
         if present != [object]:
             set_mixers(object)
         mixed = np.array([mixer.value for mixer in mixers.values()], dtype=np.float32)
@@ -120,6 +122,7 @@ def draw_mixture(
     draw_box(heatmap, box * (half / image.shape[1]), (0, 0, 0), 1)
     upper[:, -half:] = heatmap
 
+    # Below them all prototypes; then how far this mask is from the network's own.
     gap = np.full((ROW_GAP, WIDTH, 3), 255, np.uint8)
     canvas = np.concatenate((upper, gap, tiles(forward_pass.prototypes.numpy(), coefficients)))
 

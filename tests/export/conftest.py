@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,3 +56,8 @@ def images() -> torch.Tensor:
 def smooth():
     """The maker of images itself."""
     return smooth_noise
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[np.ndarray]:
+    return [(smooth_noise(1, (128, 192), seed=seed)[0].permute(1, 2, 0) * 255).byte().numpy() for seed in (7, 8)]

@@ -9,7 +9,7 @@ What they end with is judged by pycocotools at native resolution on the original
 best ones, decoded by seglab and, where they are the peer's, by its own code with retina_masks too.
 
 Datasets: `nuclei`, `toybox` (64 + 64 scenes), `coco` (38 photos in five folds, whose detections make one AP), the same
-photos without color or sharpness (`coco-grey`, `coco-blur`); `nuclei-10`, `toybox-1000`: that many training images.
+photos without color or sharpness (`coco-gray`, `coco-blur`); `nuclei-10`, `toybox-1000`: that many training images.
 A setting is a name of SETTINGS, key=value words, or a name and words: "ratio2 lr0=1e-4".
 
 Every run has processes and a folder of its own under --out, with one JSON row in the end; what has a row is not run

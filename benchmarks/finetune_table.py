@@ -30,7 +30,7 @@ class Summary(NamedTuple):
         return self.values[name][0]
 
 
-def summarise(rows: Iterable[dict]) -> list[Summary]:
+def summarize(rows: Iterable[dict]) -> list[Summary]:
     groups: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
     for row in rows:
         groups[row["dataset"], row["tool"], row["setting"]].append(row)
@@ -62,7 +62,7 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 
 def table(rows: Iterable[dict]) -> str:
     """Mean ± standard deviation of every setting as Markdown, and for seglab's whether the goals are met."""
-    summaries = summarise(rows)
+    summaries = summarize(rows)
     columns = {
         "start mask": "start mask", "box": "best box", "mask": "best mask", "mask AP75": "best AP75",
         "last mask": "last mask", "s": "seconds", "CPU s": "cpu", "moved": "moved",

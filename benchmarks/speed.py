@@ -168,7 +168,7 @@ def prepare_peer(task: str, data: str, threads: int):
 
 
 def peer_batch(batch: dict) -> dict:
-    """Our batch in the peer's terms: normalised boxes, and one index map of masks an image."""
+    """Our batch in the peer's terms: normalized boxes, and one index map of masks an image."""
     import torch
 
     from seglab.geometry.boxes import xyxy_to_xywh

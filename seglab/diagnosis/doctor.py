@@ -232,7 +232,7 @@ def check_labels(dataset: SegmentationDataset) -> Check:
 def check_names(names: dict[int, str], data_names: dict[int, str], images: Sequence[ImageCandidates]) -> Check:
     """Whether model and data name the classes alike, and what class the network gives to instances that it finds."""
     other = [f"{i} is '{names.get(i)}' and '{data_names[i]}'" for i in data_names if names.get(i) != data_names[i]]
-    pairs = labelled_pairs(images)
+    pairs = labeled_pairs(images)
     wrong = [pair for pair in pairs if pair[0] != pair[1]]
 
     # What the wrong ones have in common, for the message.
@@ -256,7 +256,7 @@ def check_names(names: dict[int, str], data_names: dict[int, str], images: Seque
     )
 
 
-def labelled_pairs(images: Sequence[ImageCandidates]) -> list[tuple[int, int]]:
+def labeled_pairs(images: Sequence[ImageCandidates]) -> list[tuple[int, int]]:
     """(true class, predicted class) of the confident boxes that lie on ground truth."""
     pairs: list[tuple[int, int]] = []
     for image in images:
@@ -414,8 +414,8 @@ def check_metric(
     for image in evaluated_images(forward, batches, dataset, config, device):
         breakdown.add(*native_instances(image, every_mask=True))
 
-    ideal = itself.summarise().stats["AP"]
-    report = breakdown.summarise()
+    ideal = itself.summarize().stats["AP"]
+    report = breakdown.summarize()
     worst = max(report.gains, key=lambda cause: (report.gains[cause], report.counts[cause]))
     loss = f"{worst} ({report.counts[worst]} cases, {report.gains[worst]:+.3f} AP50)"
     return conclude(

@@ -74,7 +74,7 @@ class ErrorBreakdown:
         image = _find_causes(classes[order], scores[order], overlap, ground_truth)
         self._images.append(image)
 
-    def summarise(self) -> ErrorReport:
+    def summarize(self) -> ErrorReport:
         """The causes of every image added so far, and what each costs."""
         if not self._images:
             return ErrorReport(0.0, dict.fromkeys(CAUSES, 0), dict.fromkeys(CAUSES, 0.0))

@@ -235,7 +235,7 @@ class CocoAccumulator:
                 every.scores[own][order], every.ranks[own][order], true[order], ignored[order], positives
             )
 
-    def summarise(self) -> CocoMetrics:
+    def summarize(self) -> CocoMetrics:
         """The metrics of every image added so far."""
         return coco_metrics([precision_recall(matches) for matches in self.matches()])
 
@@ -388,7 +388,7 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
             accumulator.add(image_id, ground_truth, detections)
     with _told_by(dt):
         warnings = _compare_names(gt, dt, truth, results)
-    return replace(accumulator.summarise(), warnings=warnings)
+    return replace(accumulator.summarize(), warnings=warnings)
 
 
 @contextmanager

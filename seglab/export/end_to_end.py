@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seglab.export.inference_model import InferenceModel
 from seglab.geometry.boxes import xywh_to_xyxy
-from seglab.geometry.letterbox import PADDING_GREY
+from seglab.geometry.letterbox import PADDING_GRAY
 from seglab.inference.masks import INSET
 from seglab.model.head import COEFFICIENTS
 
@@ -104,7 +104,7 @@ class EndToEnd(nn.Module):
         images = F.interpolate(images, size=resized, mode="bilinear")  # type: ignore[arg-type]
         images = (images + 0.5).floor()  # halves go up, as in cv2: exact where an image is halved
         padding = (left, right, top, bottom)
-        images = F.pad(images, padding, value=PADDING_GREY) / 255  # type: ignore[arg-type]
+        images = F.pad(images, padding, value=PADDING_GRAY) / 255  # type: ignore[arg-type]
 
         scale = torch.stack((resized[1] / sides[1], resized[0] / sides[0]) * 2).float()
         corner = torch.stack((left, top) * 2).float()

@@ -72,12 +72,12 @@ class SceneBuilder:
         matrix = to_tile @ np.linalg.inv(self.lens) @ np.array([[1, 0, 0], [0, 1, top], [0, 0, 1.0]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (self.width, self.height - top)
-        grey = cv2.warpPerspective(tile(kind), matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+        gray = cv2.warpPerspective(tile(kind), matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
         # Tones by a table over the 256 levels, in linear light.
         dark, light = (linear(np.minimum(tone, 250)) for tone in tones)
-        image = np.empty((3, *grey.shape), np.float32)
+        image = np.empty((3, *gray.shape), np.float32)
         for plane, low, range_ in zip(image, dark.astype(np.float32), ((light - dark) / 255).astype(np.float32)):
-            cv2.LUT(grey, LEVELS * range_ + low, dst=plane)
+            cv2.LUT(gray, LEVELS * range_ + low, dst=plane)
         return image
 
     def upright(self, kind: str, tones: Tones, angle: float = 0.0) -> np.ndarray:

@@ -168,7 +168,7 @@ def _shrunk(kind: str, side: int) -> np.ndarray:
 def patch(kind: str, side: float, shape: tuple[int, int], start: tuple[int, int]) -> np.ndarray:
     """(h, w) float32 -1..1 cut from the tile repeated at about `side` pixels (to the next half octave)."""
     side = int(2 ** (round(min(max(log2(side), 4), 10) * 2) / 2))
-    grey = _shrunk(kind, side)
+    gray = _shrunk(kind, side)
     top = start[0] % side
     left = start[1] % side
     down = max(top + shape[0] - side, 0)
@@ -177,7 +177,7 @@ def patch(kind: str, side: float, shape: tuple[int, int], start: tuple[int, int]
         # Mirrored is only what comes after (x, y).
         y = max(min(top, side - down), 0)
         x = max(min(left, side - right), 0)
-        grey = cv2.copyMakeBorder(grey[y:, x:], 0, down, 0, right, cv2.BORDER_REFLECT | cv2.BORDER_ISOLATED)
+        gray = cv2.copyMakeBorder(gray[y:, x:], 0, down, 0, right, cv2.BORDER_REFLECT | cv2.BORDER_ISOLATED)
         top = top - y
         left = left - x
-    return cv2.LUT(grey[top : top + shape[0], left : left + shape[1]], SIGNED)
+    return cv2.LUT(gray[top : top + shape[0], left : left + shape[1]], SIGNED)

@@ -198,7 +198,7 @@ def slider(name: str, value: float, low: float, high: float, step: float, tip: s
         widget = widgets.IntSlider(value=value, min=low, max=high, step=step, description=name)
     else:
         widget = widgets.FloatSlider(value=value, min=low, max=high, step=step, description=name, readout_format=".2f")
-    return labelled(widget, tip)
+    return labeled(widget, tip)
 
 
 def chooser(name: str, options: Sequence[str], tip: str) -> Any:
@@ -206,17 +206,17 @@ def chooser(name: str, options: Sequence[str], tip: str) -> Any:
     import ipywidgets as widgets
 
     numbered = [(text, number) for number, text in enumerate(options)]
-    return labelled(widgets.SelectionSlider(options=numbered, value=0, description=name), tip)
+    return labeled(widgets.SelectionSlider(options=numbered, value=0, description=name), tip)
 
 
 def toggle(name: str, value: bool, tip: str) -> Any:
     """A button that stays down while it is on."""
     import ipywidgets as widgets
 
-    return labelled(widgets.ToggleButton(value=value, description=name, layout=widgets.Layout(width="auto")), tip)
+    return labeled(widgets.ToggleButton(value=value, description=name, layout=widgets.Layout(width="auto")), tip)
 
 
-def labelled(widget: Any, tip: str) -> Any:
+def labeled(widget: Any, tip: str) -> Any:
     """Say what a control does, to the mouse and to screen readers."""
     if hasattr(widget.style, "description_width"):
         widget.style.description_width = "110px"

@@ -139,7 +139,7 @@ def test_a_listed_picture_that_is_gone_does_not_end_the_way_back(tmp_path):
     assert "gone.jpg" in str(convert(tmp_path / "d.yaml", out=tmp_path / "back.json", to="coco"))
 
 
-def test_a_neighbouring_folder_is_not_taken_for_the_root():
+def test_a_neighboring_folder_is_not_taken_for_the_root():
     problem = Issue("/w/h2/q.txt", 3, "odd", "left out")
     assert "/w/h2/q.txt:3" in issue_table([problem], "/w/h")
     assert " h2/q.txt:3" in issue_table([problem], "/w")
@@ -154,7 +154,7 @@ def test_without_cocos_cap_of_a_hundred_the_truth_scores_whole():
     capped, whole = CocoAccumulator([0], "bbox"), CocoAccumulator([0], "bbox", limit=sys.maxsize)
     for accumulator in (capped, whole):
         accumulator.add(0, ground_truth, scored)
-    assert capped.summarise().stats["AP"] < 0.7 and whole.summarise().stats["AP"] == 1
+    assert capped.summarize().stats["AP"] < 0.7 and whole.summarize().stats["AP"] == 1
 
 
 def test_names_are_the_same_in_both_spellings_of_unicode(tmp_path):

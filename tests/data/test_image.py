@@ -19,7 +19,7 @@ def assert_close(image, expected, tolerance=16):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_colours_are_rgb(tmp_path, kind):
+def test_colors_are_rgb(tmp_path, kind):
     Image.fromarray(PICTURE).save(tmp_path / f"x.{kind}", **KINDS[kind])
     assert_close(read_image(tmp_path / f"x.{kind}"), PICTURE)
     assert image_size(tmp_path / f"x.{kind}") == (40, 60)

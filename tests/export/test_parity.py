@@ -118,7 +118,7 @@ def test_a_network_that_half_precision_cannot_hold_excuses_nothing(network, phot
     assert not all(row.ok for row in rows)
 
 
-def test_a_neighbour_that_wins_by_rounding_is_no_error_of_a_box(photos):
+def test_a_neighbor_that_wins_by_rounding_is_no_error_of_a_box(photos):
     """Two boxes of one thing, a pixel apart: whichever suppression keeps, each is where the network put it."""
     predictions, prototypes = torch.zeros(1, 4 + 3 + 32, 2), torch.ones(1, 32, 40, 40)
     predictions[0, :4] = torch.tensor([[50.0, 51.0], [50.0, 50.0], [40.0, 40.0], [40.0, 40.0]])

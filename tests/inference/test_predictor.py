@@ -18,7 +18,7 @@ NAMES = {0: "disc", 1: "other"}
 
 
 def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarray:
-    """(H, W, 3) uint8, white where a pixel's centre lies in the circle."""
+    """(H, W, 3) uint8, white where a pixel's center lies in the circle."""
     rows, columns = np.mgrid[:height, :width] + 0.5
     return np.repeat(((np.hypot(columns - x, rows - y) < radius) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -26,7 +26,7 @@ def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarr
 def forward(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """One box around what is white; the first prototype is brightness at a quarter of the resolution."""
     batch, _, height, width = images.shape
-    white = images[:, 0].float() > 0.7  # the grey border is .45
+    white = images[:, 0].float() > 0.7  # the gray border is .45
     prototypes = torch.zeros(batch, 32, height // 4, width // 4)
     prototypes[:, 0] = F.avg_pool2d(white[:, None].float(), 4)[:, 0] - 0.5
     prototypes[:, 1] = 1

@@ -7,7 +7,7 @@ import torch
 from seglab.model.head import anchor_points, boxes_from_distribution, distances
 
 
-def test_anchor_points_are_cell_centres_from_fine_to_coarse():
+def test_anchor_points_are_cell_centers_from_fine_to_coarse():
     points, strides = anchor_points(64, 32)
     assert points.shape == (8 * 4 + 4 * 2 + 2 * 1, 2)
     assert points[0].tolist() == [4, 4] and points[1].tolist() == [12, 4] and points[4].tolist() == [4, 12]

@@ -31,7 +31,7 @@ class Case:
     """A batch of random predictions and targets.
 
     `sides` are the least and greatest side of an object in pixels, `region` the share of the image's width and height
-    that holds their centres; `sharpness` scales the logits of the distances and `nearness` is added to bin 0's;
+    that holds their centers; `sharpness` scales the logits of the distances and `nearness` is added to bin 0's;
     `snap` moves boxes to corners of mask pixels, where even one of a single image pixel covers a mask pixel's corner.
     """
 
@@ -52,13 +52,13 @@ class Case:
         self.classes, images, count = classes, len(instances), sum(instances)
         generator = torch.Generator().manual_seed(seed)
         frame = torch.tensor([self.width, self.height])
-        centre = torch.rand(count, 2, generator=generator) * frame * region
+        center = torch.rand(count, 2, generator=generator) * frame * region
         side = sides[0] * (sides[1] / sides[0]) ** torch.rand(count, 2, generator=generator)
-        top_left = torch.minimum((centre - side / 2).clamp(min=0), frame - 1)
+        top_left = torch.minimum((center - side / 2).clamp(min=0), frame - 1)
         if snap:
             top_left = (top_left / 4).floor() * 4
-            centre = top_left + side / 2
-        boxes = torch.cat((top_left, torch.minimum(torch.maximum(centre + side / 2, top_left + 1), frame)), dim=1)
+            center = top_left + side / 2
+        boxes = torch.cat((top_left, torch.minimum(torch.maximum(center + side / 2, top_left + 1), frame)), dim=1)
         shape = (count, self.height // 4, self.width // 4)
         masks = torch.rand(shape, generator=generator)
         self.batch = {
@@ -95,7 +95,7 @@ class Case:
 
     def peer_loss(self, raw: RawOutput, overlap: bool) -> tuple[Tensor, dict[str, Tensor]]:
         boxes = self.batch["boxes"]
-        normalised = torch.cat(((boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]), dim=1)
+        normalized = torch.cat(((boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]), dim=1)
         predictions = {
             "boxes": raw.boxes,
             "scores": raw.classes,
@@ -106,7 +106,7 @@ class Case:
         targets = {
             "batch_idx": self.batch["image_index"].float(),
             "cls": self.batch["classes"].float()[:, None],
-            "bboxes": normalised / torch.tensor([self.width, self.height] * 2),
+            "bboxes": normalized / torch.tensor([self.width, self.height] * 2),
             "masks": self.own_pixels() if overlap else self.batch["masks"].float(),
         }
         loss = criterion(self.classes)

@@ -15,7 +15,7 @@ peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip
 
 
 def trained_like(model: torch.nn.Module) -> torch.nn.Module:
-    """Batch-normalisation statistics and gains away from their start, so that every number takes part."""
+    """Batch-normalization statistics and gains away from their start, so that every number takes part."""
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

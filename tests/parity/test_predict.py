@@ -64,7 +64,7 @@ def scenes(*shapes: tuple[int, int]) -> list[np.ndarray]:
 def compare(theirs, ours, least: int = 3) -> None:
     """The same objects: scores and boxes equal, masks nearly so.
 
-    One, or one in twenty, may differ: the peer tests a pixel's corner against the box and seglab its centre, so that
+    One, or one in twenty, may differ: the peer tests a pixel's corner against the box and seglab its center, so that
     masks of few pixels may vanish in one only; and the peer tells classes apart in suppression by moving boxes
     thousands of pixels away, where float32 knows a coordinate to a sixteenth of a pixel, so that overlaps near the
     limit may flip.
@@ -165,10 +165,10 @@ def test_suppression_alone(options):
     from ultralytics.utils.nms import non_max_suppression
 
     generator = torch.Generator().manual_seed(1)
-    centres, sizes = torch.rand(2, 2, 2000, generator=generator) * 640, torch.rand(2, 2, 2000, generator=generator)
+    centers, sizes = torch.rand(2, 2, 2000, generator=generator) * 640, torch.rand(2, 2, 2000, generator=generator)
     scores = torch.rand(2, 80, 2000, generator=generator) ** 20
     coefficients = torch.randn(2, 32, 2000, generator=generator)
-    predictions = torch.cat((centres, 40 + sizes * 200, scores, coefficients), dim=1)
+    predictions = torch.cat((centers, 40 + sizes * 200, scores, coefficients), dim=1)
     expected = non_max_suppression(predictions.clone(), 0.3, 0.7, nc=80, max_time_img=60, **options)
     for rows, found in zip(expected, suppress(predictions, 0.3, 0.7, **options)):
         assert len(rows) == len(found.boxes) > 20

@@ -52,7 +52,7 @@ def assert_same_predictions(ours: torch.nn.Module, theirs: torch.nn.Module) -> N
         assert (one - other).abs().max() < 1e-4 * other.abs().max()
 
 
-@pytest.mark.parametrize("name", ["best.pt", "epoch0.pt"])  # the latter keeps an optimiser and more beside the weights
+@pytest.mark.parametrize("name", ["best.pt", "epoch0.pt"])  # the latter keeps an optimizer and more beside the weights
 def test_what_the_peer_has_trained_predicts_the_same_here(peers_weights, name):
     ours, theirs = YOLO(peers_weights / name), peer.YOLO(peers_weights / name)
     assert ours.names == theirs.names

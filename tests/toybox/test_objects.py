@@ -14,7 +14,7 @@ from seglab.toybox.objects import NAMES, OBJECTS
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_painted_is_what_is_labelled(name):
+def test_what_is_painted_is_what_is_labeled(name):
     """The same object before black and before white: where the two images agree it is opaque."""
     make, (pose, *_), _ = OBJECTS[name]
     light = Light((-0.5, -0.6, 0.62), np.ones(3), np.full(3, 0.4), np.full(3, 0.2), (0.2, 0.2))

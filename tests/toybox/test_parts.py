@@ -10,7 +10,7 @@ from seglab.toybox.materials import Part
 from seglab.toybox.outlines import box
 from seglab.toybox.parts import laid, moved, pick, settled, shifted
 
-GREY = np.full(3, 0.5)
+GRAY = np.full(3, 0.5)
 
 
 def corners(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +19,7 @@ def corners(parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_what_is_painted_moves_along():
-    (part,) = moved([Part([box(0, 0, 1, 1)], GREY)], [[2, 0, 5], [0, 2, 7]])
+    (part,) = moved([Part([box(0, 0, 1, 1)], GRAY)], [[2, 0, 5], [0, 2, 7]])
     np.testing.assert_allclose(part.rings[0], box(5, 7, 7, 9))
     (again,) = shifted([part], 1, -1)
     origin = again.frame[:, 2]
@@ -29,7 +29,7 @@ def test_what_is_painted_moves_along():
 
 @pytest.mark.parametrize("pose", ["stand", "hang"])
 def test_settled_parts_stand_on_the_origin_or_hang_around_it(pose):
-    parts = settled([Part([box(3, 4, 5, 9)], GREY), Part([box(4, 1, 6, 4)], GREY)], pose)
+    parts = settled([Part([box(3, 4, 5, 9)], GRAY), Part([box(4, 1, 6, 4)], GRAY)], pose)
     low, high = corners(parts)
     assert low[0] == -high[0]
     assert high[1] == 0 if pose == "stand" else low[1] == -high[1]
@@ -37,7 +37,7 @@ def test_settled_parts_stand_on_the_origin_or_hang_around_it(pose):
 
 @pytest.mark.parametrize("tilt", [0.3, 0.7, 1.0])
 def test_laid_parts_are_foreshortened_and_keep_their_rim(tilt):
-    square = [Part([box(-1, -1, 1, 1)], GREY)]
+    square = [Part([box(-1, -1, 1, 1)], GRAY)]
     *rims, top = laid(square, 0.4, tilt, thick=0.1)
     assert ring_area(top.rings[0]) == pytest.approx(4 * tilt)
     rise = 0.1 * np.sqrt(1 - tilt * tilt)

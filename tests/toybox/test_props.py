@@ -8,7 +8,7 @@ import pytest
 from seglab.geometry.polygons import ring_area
 from seglab.toybox.props import blanket, board, pencil, post, twig
 
-GREY = np.full(3, 0.5)
+GRAY = np.full(3, 0.5)
 
 
 def extent(parts) -> list[float]:
@@ -17,17 +17,17 @@ def extent(parts) -> list[float]:
 
 
 def test_the_top_and_the_front_of_a_board_meet_at_zero():
-    top, front = board(-2, 6, 0.2, 0.4, GREY)
+    top, front = board(-2, 6, 0.2, 0.4, GRAY)
     assert extent([top]) == pytest.approx([-2, -0.4, 6, 0])
     assert extent([front]) == pytest.approx([-2, 0, 6, 0.2])
 
 
 def test_a_post_stands_about_the_origin():
-    assert extent(post(0.4, 3, GREY)) == pytest.approx([-0.2, -3, 0.2, 3])
+    assert extent(post(0.4, 3, GRAY)) == pytest.approx([-0.2, -3, 0.2, 3])
 
 
 def test_a_blanket_is_wider_where_it_is_near():
-    ((far_left, far_right, near_right, near_left),) = blanket(GREY)[0].rings
+    ((far_left, far_right, near_right, near_left),) = blanket(GRAY)[0].rings
     assert near_right[0] - near_left[0] > far_right[0] - far_left[0] and near_left[1] > far_left[1]
 
 

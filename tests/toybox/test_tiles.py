@@ -10,9 +10,9 @@ from seglab.toybox.tiles import KINDS, TILE, noise, patch, tile
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tile_is_gray_about_the_middle_with_a_texture(kind):
-    grey = tile(kind)
-    assert grey.shape == (TILE, TILE) and grey.dtype == np.uint8
-    assert 100 < grey.mean() < 170 and grey.std() > 3
+    gray = tile(kind)
+    assert gray.shape == (TILE, TILE) and gray.dtype == np.uint8
+    assert 100 < gray.mean() < 170 and gray.std() > 3
 
 
 def test_a_tile_does_not_depend_on_which_was_made_first():

@@ -120,7 +120,7 @@ def test_numbers_beyond_all_measure_are_problems(tmp_path, shape):
     assert len(dataset.instances(0)) == 1 and len(dataset.issues) == 1
 
 
-def test_a_sibling_without_pictures_waits_until_it_is_asked_for(tmp_path):
+def test_a_sibling_without_images_waits_until_it_is_asked_for(tmp_path):
     picture(tmp_path / "val2017/p.jpg")
     for split in ("train2017", "val2017"):
         write(tmp_path / f"annotations/instances_{split}.json", [entry(1, "p.jpg")], [square(1, 2)])
@@ -130,7 +130,7 @@ def test_a_sibling_without_pictures_waits_until_it_is_asked_for(tmp_path):
         spec.images("train")
 
 
-def test_a_listed_picture_that_is_gone_does_not_end_the_way_back(tmp_path):
+def test_a_listed_image_that_is_gone_does_not_end_the_way_back(tmp_path):
     picture(tmp_path / "images/a.jpg")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("0 .1 .1 .5 .1 .5 .5\n")

@@ -80,7 +80,7 @@ def test_labels_are_legible_in_every_color():
         assert np.ptp(luminance) > 100
 
 
-def test_instances_leave_the_picture_alone(gray):
+def test_instances_leave_the_image_alone(gray):
     before = gray.copy()
     boxes = np.array([[10.0, 10, 40, 40], [5, 5, 50, 50]])
     crops = [(10, 10, np.ones((30, 30), bool)), (5, 5, np.ones((45, 45), bool))]

@@ -17,7 +17,7 @@ def disc(center, radius, shape=(200, 300)):
 
 
 @pytest.mark.parametrize("mask", [disc((150, 100), 60), disc((0, 0), 80), disc((290, 100), 40), disc((9, 9), 2)])
-def test_the_band_is_what_erosion_of_the_whole_picture_takes_away(mask):
+def test_the_band_is_what_erosion_of_the_whole_image_takes_away(mask):
     reach = round(0.02 * np.hypot(*mask.shape))
     framed = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     inner = cv2.erode(framed, np.ones((3, 3), np.uint8), iterations=reach)[1:-1, 1:-1]

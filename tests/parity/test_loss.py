@@ -1,4 +1,4 @@
-"""Every loss term, its gradient and the assignment against the peer's, on the same predictions and targets."""
+"""Every loss term, its gradient and the assignment against ultralytics', on the same predictions and targets."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Case:
         )
 
     def own_pixels(self) -> Tensor:
-        """Give every pixel to the last object that covers it; the peer's map (B, h, w) of 1-based object numbers."""
+        """Give every pixel to the last object that covers it; ultralytics' map (B, h, w) of 1-based object numbers."""
         index_map = torch.zeros(len(self.raw.boxes), *self.batch["masks"].shape[1:])
         for image in range(len(index_map)):
             rows = (self.batch["image_index"] == image).nonzero()[:, 0]
@@ -152,7 +152,7 @@ def compare(case: Case, overlap: bool) -> None:
     total, terms = segmentation_loss(ours, case.batch, LossGains())
     for name, value in terms.items():
         if TERMS[name].weight(LossGains()) == 0:
-            continue  # a term that the peer does not have, off by default
+            continue  # a term that ultralytics does not have, off by default
         expected = peer_terms[name]
         assert (value - expected).abs() / expected.abs().clamp(min=1) < TOLERANCE, name
     torch.testing.assert_close(total, peer_total, atol=0, rtol=TOLERANCE)

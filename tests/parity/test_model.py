@@ -1,4 +1,4 @@
-"""The same weights give the same outputs in the peer and here, for all five scales."""
+"""The same weights give the same outputs in ultralytics and here, for all five scales."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seglab.model.transfer import transfer
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import SCALES, YOLO11Seg, fuse
 
-peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+peer = pytest.importorskip("ultralytics", reason="ultralytics is not installed: pip install 'seglab[parity]'")
 
 
 def trained_like(model: torch.nn.Module) -> torch.nn.Module:

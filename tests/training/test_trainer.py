@@ -418,8 +418,8 @@ def test_real_validation_fills_the_table_and_draws(tmp_path, ratio):
     expected += [f"val/{term}_loss" for term in TERMS]
     assert list(row)[2 + len(TERMS) : -3] == expected
     assert float(row["val/cls_loss"]) > 0
-    pictures = {"train_batch0.jpg", "val_pred.jpg", "results.png", "confusion_matrix.png"}
-    assert pictures <= {path.name for path in result.folder.iterdir()}
+    images = {"train_batch0.jpg", "val_pred.jpg", "results.png", "confusion_matrix.png"}
+    assert images <= {path.name for path in result.folder.iterdir()}
     assert 0 <= result.metrics.seg.map <= 1
 
 

@@ -167,12 +167,11 @@ def _open_session(path: str | Path) -> Any:
 def _refuse_external_data(path: str | Path) -> None:
     """Errors: SeglabError for a file that is no ONNX graph, or whose weights lie in other files, which it names."""
     import onnx
-    from google.protobuf.message import DecodeError
     from onnx.external_data_helper import uses_external_data
 
     try:
         graph = onnx.load(path, load_external_data=False).graph
-    except DecodeError:
+    except Exception:  # protobuf's, which has no types to name
         raise SeglabError(f"{path} is no ONNX file, or a damaged one: export it again") from None
     outside = [tensor.name for tensor in _tensors(graph) if uses_external_data(tensor)]
     if outside:

@@ -65,33 +65,6 @@ def test_dynamic_files_take_other_shapes(name, network, smooth, metadata, tmp_pa
         assert (given[:, :4] - expected[:, :4]).abs().max() < 2e-3
 
 
-<<<<<<< HEAD
-def test_openvino_in_int8(network, images, smooth, metadata, tmp_path):
-    pytest.importorskip("openvino")
-    pytest.importorskip("onnxruntime")
-    path = tmp_path / f"model{FORMATS['openvino'].SUFFIX}"
-    calibration = [smooth(1, seed=seed) for seed in range(4)]
-    FORMATS["openvino"].write(network, path, replace(metadata, precision="int8"), calibration)
-    (expected, _), (given, _) = InferenceModel(network)(images), load_runtime(path, trust=True).forward(images)
-    assert (given[:, :4] - expected[:, :4]).abs().mean() < 1.0
-    assert (given[:, 4:7] - expected[:, 4:7]).abs().mean() < 0.05
-
-
-def test_openvino_reports_nothing_to_its_maker():
-    pytest.importorskip("openvino")
-    import subprocess
-    import sys
-
-    script = (
-        "import seglab.export.openvino as module, sys; module._package(); "
-        "print(sys.modules.get('openvino_telemetry', 'absent'))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "None"  # which is how Python marks a module that cannot be imported
-
-
-=======
->>>>>>> main
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("executorch", "coreml", "engine")])
 def test_a_damaged_file_is_one_clear_error(name, tmp_path):
     path = tmp_path / f"model{FORMATS[name].SUFFIX}"

@@ -34,6 +34,7 @@ from seglab.config.tools import (
     ExploreInput,
     HelpInput,
     NoInput,
+    SplitInput,
     ToyboxInput,
     VerifyInput,
 )

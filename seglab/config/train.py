@@ -7,7 +7,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from seglab.config.argument import AUGMENTATION, LOSS, MACHINE, OPTIMIZER, OUTPUT, RUN, Arguments, argument
-from seglab.config.shared import DATASET, DEVICE, EXIST_OK, NAME, PROJECT, STRICT, WORKERS
+from seglab.config.shared import (
+    ALLOW_EMPTY,
+    DATASET,
+    DEVICE,
+    EXIST_OK,
+    HOLDOUT,
+    LABELS,
+    NAME,
+    PROJECT,
+    STRICT,
+    TEST,
+    WORKERS,
+)
 from seglab.errors import SeglabError
 from seglab.sizes import STRIDE, round_up
 
@@ -75,6 +87,10 @@ class TrainConfig(Arguments):
         True, "validate after every epoch; else once at the end, and the last weights are the result", group=RUN
     )
     strict: bool = STRICT(False, group=RUN)
+    holdout: float | None = HOLDOUT(None)
+    test: float | None = TEST(None)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
     device: str | int | list | None = DEVICE(None)
     workers: int = WORKERS(8)
     cache: bool | str = argument(

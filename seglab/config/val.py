@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from seglab.config.argument import DETECTION, OUTPUT, Arguments, argument
 from seglab.config.shared import (
+    ALLOW_EMPTY,
     CONF,
     DATASET,
     DEVICE,
     EXIST_OK,
     IOU,
+    LABELS,
     LONG_SIDE,
     MASK_TARGETS,
     MAX_DET,
@@ -44,6 +46,8 @@ class ValidateConfig(Arguments):
     batch: int = argument(16, "images that are loaded together and padded to one shape", min=1)
     split: str = argument("val", "split of the dataset: train, val or test")
     strict: bool = STRICT(False)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
     workers: int = WORKERS(8)
     conf: float = CONF(0.001)
     iou: float = IOU(0.7)

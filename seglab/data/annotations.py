@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seglab.class_names import equal_classes
 from seglab.datasets.spec import DatasetSpec
+from seglab.files import label_path
 from seglab.formats.coco import CocoFile, Id, category_ids, file_name, file_names, image_ids, read_coco
 from seglab.formats.format import ImageEntry, outline
 from seglab.formats.issues import Issue, left_out
@@ -77,6 +78,10 @@ class Annotations:
         if self.coco:
             named |= {image: file_name(entry).as_posix() for image, entry in self.coco.entries(self.images).items()}
         return named
+
+    def label_file(self, image: Path) -> Path:
+        """Where the YOLO labels of an image lie, or would lie if there were some."""
+        return self.label_files.get(image) or label_path(image)
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         """The instances of an image of `size` (height, width) in its own frame, crowds included, and what is wrong."""
@@ -160,6 +165,9 @@ class JoinedAnnotations:
 
     def file_names(self) -> dict[Path, str]:
         return file_names(self.images)
+
+    def label_file(self, image: Path) -> Path:
+        return self._parts[self._parts_of[image][0]].label_file(image)
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         instances: list[Instance] = []

@@ -223,7 +223,17 @@ def assign_groups(
         if not chosen[number]:
             chosen[number] = max(sides, key=lambda split: sides[split].images)
             _take(sides[chosen[number]], len(groups[number]), in_group[number])
+    _fill_empty(chosen, list(sides), groups, order)
     return chosen
+
+
+def _fill_empty(chosen: list[str], wanted: Sequence[str], groups: Sequence[Sequence[Path]], order: list[int]) -> None:
+    """Give every split that got nothing, as happens among a few images, the smallest group of the fullest one."""
+    for split in wanted:
+        if split not in chosen:
+            fullest = Counter(chosen).most_common(1)[0][0]
+            smallest = min((number for number in order if chosen[number] == fullest), key=lambda n: len(groups[n]))
+            chosen[smallest] = split
 
 
 def _neediest(sides: dict[str, _Side], class_id: int) -> str:

@@ -308,7 +308,10 @@ class CocoConversion:
     def __init__(
         self, path: Path, class_of: Mapping[Id, int], labels: Path, report: Report, copy: ImageCopy | None = None
     ):
-        self.path, self.class_of, self.report, self.copy = path, class_of, report, copy
+        self.path = path
+        self.class_of = class_of
+        self.report = report
+        self.copy = copy
         self.writer = LabelWriter(labels, report)
         self.table = ImageTable()
         self.title = labels.name

@@ -103,7 +103,8 @@ class Annotations:
         assert self._source is not None, "the caller has looked"
         labelled = self._source.load(self._entries[image])
         if labelled.size != size:
-            (height, width), (said_height, said_width) = size, labelled.size
+            height, width = size
+            said_height, said_width = labelled.size
             message = f"another size than in the labels: {said_width} x {said_height}, the file has {width} x {height}"
             return [], [*labelled.issues, left_out(str(image), message, len(labelled.instances))]
         instances = [replace(found, rings=outline(found)) for found in labelled.instances]

@@ -108,7 +108,10 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
 
 def _rectangle(x: float, y: float, width: float, height: float) -> list[float]:
     """The corners x y x y ... of a box given by its center and size."""
-    left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    left = x - width / 2
+    top = y - height / 2
+    right = x + width / 2
+    bottom = y + height / 2
     return [left, top, right, top, right, bottom, left, bottom]
 
 

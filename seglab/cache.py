@@ -44,7 +44,7 @@ def cache_entries() -> list[CacheEntry]:
     if not folder.is_dir():
         return []
     unfinished = set(orphans(folder))
-    paths = []
+    paths: list[Path] = []
     for path in folder.iterdir():
         if path.name in OPENED and path.is_dir():
             unfinished |= set(orphans(path))

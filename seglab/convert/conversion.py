@@ -11,28 +11,36 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path, PurePosixPath
 
-from seglab.convert.image_table import ImageTable
+from seglab.convert.image_table import ImageTable, TableRow
 from seglab.convert.report import Report
 from seglab.convert.rows import Item, LabelWriter, same
 from seglab.data.annotations import Annotations
-from seglab.data.image import image_size
+from seglab.data.image import image_orientation, image_size
 from seglab.datasets.coco_json import image_folder
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.files import SPLITS, label_path, publish, staging_dir
 from seglab.formats import coco, registry
-from seglab.formats.coco import Id, coco_categories, coco_images, file_name, is_crowd, read_annotation
+from seglab.formats.coco import coco_categories, coco_images, file_name
+from seglab.formats.coco_ids import ById, Id, in_order
+from seglab.formats.coco_shapes import Frame, frame_fault, frame_of, is_crowd, other_size, read_annotation, stated_size
+from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, rle_entry, write_coco
 from seglab.formats.format import LabelledImage, LabelSource
+from seglab.formats.image_names import ImageFinder, guessed_names, is_below, same_file, without_images_folders
+from seglab.formats.issues import PART_LEFT_OUT, Issue
 from seglab.formats.json_stream import stream_json
 from seglab.formats.yolo import count_rows, place_image, stand_ins, write_dataset_yaml
-from seglab.geometry.polygons import Ring, ring_area
+from seglab.geometry.polygons import Ring, orient, ring_area
 from seglab.geometry.rle import Rle, area, rings_to_rle
 from seglab.progress import LARGE_FILE, byte_progress, with_progress
 from seglab.sample import Instance
+
+UNSAFE = "unsafe image name: it points outside the image folder, and no file there has its last part as name"
 
 
 def convert(
@@ -89,7 +97,7 @@ def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
     if report.out.exists():
         raise SeglabError(f"{labels} already exists: choose a new folder for the labels, or remove this one")
     with staging_dir(report.out) as part:
-        class_of = _class_of(category["id"] for category in coco_categories(report.source))
+        class_of = coco.class_of([category["id"] for category in coco_categories(report.source)])
         with closing(CocoConversion(report.source, class_of, part, report)) as conversion:
             for _ in conversion.images():
                 pass
@@ -214,8 +222,11 @@ def _coco_to_yolo(
 ) -> tuple[dict[int, str], dict[str, str]]:
     """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
     name_of = _category_names(files)
-    class_of = _class_of(name_of)
-    categories = coco.category_entries(class_of, [name_of[category] for category in class_of])
+    ids = in_order(name_of)
+    class_of = coco.class_of(ids)
+    categories = category_entries(ids, [name_of[category] for category in ids])
+    if fault := coco.same_names(categories):
+        report.note(str(files[0]), *fault)
     crowds: dict[str, str] = {}
     (part / "annotations").mkdir()
     for file in files:
@@ -223,10 +234,11 @@ def _coco_to_yolo(
         folder = images / split if images and (images / split).is_dir() else images
         folder = folder or image_folder(file, map(file_name, coco_images(file)))
         crowds[split] = f"annotations/crowds_{split}.json"
-        copy = ImageCopy(folder, part / "images" / split)
+        finder = ImageFinder(folder, partial(map, file_name, coco_images(file)))
+        copy = ImageCopy(finder, part / "images" / split)
         with closing(CocoConversion(file, class_of, part / "labels" / split, report, copy)) as conversion:
-            coco.write_coco(part / crowds[split], conversion.images(), conversion.crowds(), categories)
-    return {class_id: name_of[category] for category, class_id in class_of.items()}, crowds
+            write_coco(part / crowds[split], conversion.images(), conversion.crowds(), categories)
+    return {class_id: name_of[category] for class_id, category in enumerate(ids)}, crowds
 
 
 def _category_names(files: Iterable[Path]) -> dict[Id, str]:
@@ -243,16 +255,11 @@ def _category_names(files: Iterable[Path]) -> dict[Id, str]:
     return names
 
 
-def _class_of(category_ids: Iterable[Id]) -> dict[Id, int]:
-    """Category id -> class id, in the order of category ids."""
-    return {category: class_id for class_id, category in enumerate(sorted(category_ids))}
-
-
 @dataclass(frozen=True)
 class ImageCopy:
     """Where images are taken from, and where they are put."""
 
-    source: Path
+    source: ImageFinder
     target: Path
 
 
@@ -263,58 +270,83 @@ class CocoConversion:
     them can, and write everything else on their way. copy: whether images are looked at and linked.
     """
 
-    def __init__(
-        self, path: Path, class_of: Mapping[Id, int], labels: Path, report: Report, copy: ImageCopy | None = None
-    ):
+    def __init__(self, path: Path, class_of: ById[int], labels: Path, report: Report, copy: ImageCopy | None = None):
         self.path, self.class_of, self.report, self.copy = path, class_of, report, copy
         self.writer = LabelWriter(labels, report)
         self.table = ImageTable()
         self.title = labels.name
+        self.holds_crowds = not coco.marks_all_as_crowds(path)
 
     def close(self) -> None:
         self.table.database.close()
 
     def images(self) -> Iterator[dict]:
-        """Put every image in its place and begin its label file; yield its entry in the JSON."""
+        """Put every image in its place and begin its label file; yield its entry in the JSON, under its new name."""
+        if not self.holds_crowds:
+            self.report.note(str(self.path), *coco.ALL_CROWD)
+        guessed: list[Path] = []
         count = inf if self.path.stat().st_size >= LARGE_FILE else 0
         for entry in with_progress(coco_images(self.path), f"place {self.title}", count=count):
             self.report.images += 1
-            name = file_name(entry)
-            fault = self._image_fault(entry, name)
-            label = "" if fault else str(name.with_suffix(".txt"))
-            fault = fault or self.table.add(entry["id"], label, int(entry["width"]), int(entry["height"]))
-            if fault:
-                self.table.leave_out(entry["id"], f"{fault} (image {name})")
+            file, fault = self._image_file(entry)
+            frame, fault = (None, fault) if fault else self._frame(entry, file)
+            name = self._new_name(entry, file) if frame else PurePosixPath()
+            label = str(name.with_suffix(".txt")) if frame else ""
+            if frame:
+                height, width = frame.size
+                fault = self.table.add(entry["id"], label, width, height, frame.orientation, frame.swapped)
+            if fault or frame is None:
+                self.table.leave_out(entry["id"], f"{fault} (image {file_name(entry)})")
                 continue
+            if said := frame_fault(frame):
+                self.report.add(Issue(f"image {file_name(entry)}", 0, *said))
             self.report.images_written += 1
             self.writer.file(label)
-            if self.copy:
-                place_image(self.copy.source / name, self.copy.target / name)
-            yield entry
+            if self.copy and file:
+                place_image(file, self.copy.target / name)
+                if not same_file(entry["file_name"], str(file)):
+                    guessed.append(file)
+            yield entry | {"file_name": name.as_posix(), "width": frame.size[1], "height": frame.size[0]}
+        if guessed:
+            self.report.add(guessed_names(str(self.path), len(guessed), guessed[0]))
 
-    def _image_fault(self, entry: dict, name: PurePosixPath) -> str:
-        """Why an image has to be left out, or ""; a size that the JSON does not say is put into `entry`."""
-        if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\0" in str(name):
-            return "unsafe image name: it points outside the image folder"
+    def _image_file(self, entry: dict) -> tuple[Path | None, str]:
+        """The file of an image, None where images are not looked at; and why the image has to be left out, or ""."""
+        name = file_name(entry)
         if self.copy is None:
-            sides = [entry.get(key) for key in ("width", "height")]
-            if not all(isinstance(side, (int, float)) and side > 0 for side in sides):
+            return None, "" if is_below(name) else UNSAFE
+        file = self.copy.source.find(name)
+        if file is None:
+            missing = f"missing image: it is not in {self.copy.source.folder}, and no other file there is surely meant"
+            return None, missing if is_below(name) else UNSAFE
+        return file, ""
+
+    def _new_name(self, entry: dict, file: Path | None) -> PurePosixPath:
+        """What an image is called in the output: its path in the folder of images, without folders that a loader of
+        label files would take for that folder."""
+        if self.copy is None or file is None:
+            return file_name(entry)
+        name = file_name(entry)
+        is_whole = is_below(name) and self.copy.source.folder / name == file
+        path = name if is_whole else PurePosixPath(file.relative_to(self.copy.source.folder).as_posix())
+        return without_images_folders(path)
+
+    def _frame(self, entry: dict, file: Path | None) -> tuple[Frame | None, str]:
+        """The frame of an image's annotations, or why it has to be left out."""
+        stated = stated_size(entry)
+        if file is None:
+            if stated is None:
                 raise SeglabError(
                     f"{self.path}: an image has no size: use convert_dataset(images=FOLDER), which reads it"
                 )
-            return ""
-        file = self.copy.source / name
-        if not file.is_file():
-            return f"missing image: it is not in {self.copy.source}"
+            return Frame(stated), ""
         try:
-            height, width = image_size(file)
+            size = image_size(file)
+            orientation = image_orientation(file) if stated not in (None, size) else 1
         except SeglabError as error:
-            return f"unreadable image: {error}"
-        entry |= {key: size for key, size in (("width", width), ("height", height)) if entry.get(key) is None}
-        said = entry["width"], entry["height"]
-        if said != (width, height):
-            return f"another size than in the JSON: {said} there, {width, height} in the file"
-        return ""
+            return None, f"unreadable image: {error}"
+        frame = frame_of(stated, size, orientation)
+        return frame, "" if frame or not stated else other_size(stated, size)
 
     def crowds(self) -> Iterator[dict]:
         """Write every annotation into its label file, and yield those that mark crowd regions."""
@@ -331,29 +363,50 @@ class CocoConversion:
                 image = self.table.find(image_id)
                 if image is None or image.label is None:
                     self.table.lose(image_id)
-                elif is_crowd(row):
+                elif is_crowd(row) and self.holds_crowds:
                     self.report.crowds += 1
-                    yield row
+                    yield self._upright(row, image)
                 else:
-                    self._write(row, image.label, image.width, image.height)
+                    self._write(row, image)
         self.writer.close()
         for left_out in self.table.left_out():
             self.report.lose(f"{self.path} image id {left_out.image_id}", left_out.message, left_out.lost)
 
-    def _write(self, row: dict, label: str, width: int, height: int) -> None:
-        where = f"annotation {row.get('id')} of {label}"
-        read, faults = read_annotation(row, self.class_of, (height, width))
+    def _upright(self, row: dict, image: TableRow) -> dict:
+        """A crowd region's row, turned with its image where it was drawn on the pixels as stored."""
+        if image.orientation == 1:
+            return row
+        read, _ = read_annotation(row, self.class_of, _frame_in(image))
+        if read is None:
+            return row
+        mask = read.rle or rings_to_rle(list(map(orient, read.rings)), image.height, image.width)
+        return row | {"segmentation": rle_entry(mask)}
+
+    def _write(self, row: dict, image: TableRow) -> None:
+        where = f"annotation {row.get('id')} of {image.label}"
+        read, faults = read_annotation(row, self.class_of, _frame_in(image))
         if read is None:
             *faults, (reason, _) = faults
+        is_whole = True
         for message, action in faults:
-            self.report.note(where, message, action)
+            if read is not None and action == PART_LEFT_OUT:
+                self.report.add(Issue(where, 0, message, action, incomplete=int(is_whole)))
+                is_whole = False
+            else:
+                self.report.note(where, message, action)
         if read is None:
             self.report.lose(where, reason)
             return
         pixels = row.get("area")
         if not pixels or not isinstance(pixels, (int, float)):
             pixels = _pixels(read.rings, read.rle)
-        self.writer.add(Item(label, (width, height), read.class_id, read.rings, read.rle, pixels, where))
+        size = image.width, image.height
+        assert image.label is not None, "the caller has looked"
+        self.writer.add(Item(image.label, size, read.class_id, read.rings, read.rle, pixels, where, is_whole))
+
+
+def _frame_in(image: TableRow) -> Frame:
+    return Frame((image.height, image.width), image.orientation, bool(image.swapped))
 
 
 # From a dataset that can be loaded
@@ -406,10 +459,10 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
         annotations = Annotations(spec, split)
         sizes = _readable_sizes(files, report)
         names = annotations.file_names()
-        images = [coco.image_entry(annotations.image_id(file), names[file], size) for file, size in sizes.items()]
-        categories = coco.category_entries(annotations.category_ids, spec.names.values())
+        images = [image_entry(annotations.image_id(file), names[file], size) for file, size in sizes.items()]
+        categories = category_entries(annotations.category_ids, spec.names.values())
         rows = _annotation_rows(annotations, sizes, split, report)
-        coco.write_coco(part / place.name, images, rows, categories)
+        write_coco(part / place.name, images, rows, categories)
     return made
 
 
@@ -429,7 +482,7 @@ def _annotation_rows(
         for found in instances:
             number += 1
             category_id = annotations.category_ids[found.class_id]
-            row = coco.annotation_entry(number, annotations.image_id(file), category_id, found, size)
+            row = annotation_entry(number, annotations.image_id(file), category_id, found, size)
             report.count(row["area"], 1.0, 1.0)
             yield row
 

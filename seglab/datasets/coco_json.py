@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.files import SPLITS
+from seglab.formats.image_names import ImageFinder, base_name, composed, images_below, plain_path
 
 MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has any of them, all of them are expected
 
@@ -39,7 +40,7 @@ def read_dataset_json(path: Path) -> DatasetSpec:
                 raise
             faults[split] = str(error)  # a sibling that nobody may ask for
         else:
-            splits[split] = tuple(folder / name for name in readers[split].images)
+            splits[split] = _image_files(folder, [plain_path(name) for name in readers[split].images])
     names, root = readers[own].names, path.parent.resolve()
     return DatasetSpec(path.stem, root, splits, names, path.absolute(), files, faults=faults)
 
@@ -52,18 +53,33 @@ def _siblings(path: Path, own: str) -> dict[str, Path]:
     return {split: file for split, file in sorted(files.items()) if file.is_file()}
 
 
+def _image_files(folder: Path, names: list[PurePosixPath]) -> tuple[Path, ...]:
+    """The image files of a split. What is not there stays in the list, so that it is told as missing."""
+    finder = ImageFinder(folder, lambda: names)
+    return tuple(finder.find(name) or folder / name for name in names)
+
+
 def image_folder(path: Path, names: Iterable[str | PurePath]) -> Path:
     """Where the images of a COCO JSON lie: the first usual place that has any of them. names: those it lists.
+
+    Where no place has one by its whole path, as it has folders of another machine, the file's own name counts.
 
     Errors: SeglabError naming the usual places.
     """
     part = path.stem.removeprefix("instances_")
     here, above = path.resolve().parent, path.resolve().parent.parent
     places = [here, here / "images", here / part, above / "images" / part, above / part, above / "images", above]
-    names = list(islice(names, MAX_NAMES_TRIED))
+    paths = [plain_path(str(name)) for name in islice(names, MAX_NAMES_TRIED)]
     for place in places:
-        if any((place / name).is_file() for name in names):
+        if any((place / name).is_file() for name in paths):
             return place
+    bases = {base_name(name) for name in paths}
+    for place in places:
+        if any((place / base).is_file() for base in bases):
+            return place
+    spelled = {composed(base).casefold() for base in bases}
+    if any(composed(file.name).casefold() in spelled for file in images_below(here)):
+        return here
     raise SeglabError(
         f"{path}: none of its images is in {', '.join(map(str, places))}: put them in one of these folders, "
         f"or convert: seglab convert source={path} images=FOLDER out=NEW"

@@ -1,0 +1,140 @@
+"""What label files call images, and which files are meant.
+
+Labels come from other machines and from tools with folders of their own: names are compared in one spelling of their
+letters, and where no file has the whole path, the file of that name counts if there is but one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from seglab.files import IMAGE_SUFFIXES, files_below, real_files
+from seglab.formats.issues import Issue
+from seglab.wording import pluralize
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # of the web, or of a bucket in a cloud
+_LOCAL_FILES = "?d="  # what Label Studio's addresses of local files have before the path
+
+
+def composed(name: str) -> str:
+    """A name in one spelling: Mac disks may say u and two dots where a JSON says ü."""
+    return unicodedata.normalize("NFC", name)
+
+
+def plain_path(name: str) -> PurePosixPath:
+    """The path that a label file calls an image by, with slashes; halves of surrogate pairs are in no file's name."""
+    return PurePosixPath(name.replace("\\", "/").encode(errors="replace").decode())
+
+
+def base_name(path: PurePosixPath) -> str:
+    """The file's own name in a path that a tool has written: behind ?d=, before the query of a web address."""
+    text = str(path)
+    if _LOCAL_FILES in text:
+        text = text.partition(_LOCAL_FILES)[2]
+    elif _ADDRESS.match(text):
+        text = text.partition("?")[0]
+    return PurePosixPath(unquote(text)).name
+
+
+def is_below(path: PurePosixPath) -> bool:
+    """Whether a path stays within the folder that it is relative to, on every system."""
+    return bool(path.parts) and not (
+        path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in str(path)
+    )
+
+
+def same_file(one: str, other: str) -> bool:
+    """Whether two names mean one image: one may have more folders in front, and either may have some called images."""
+    parts, others = (_told_apart_by(plain_path(composed(name))) for name in (one, other))
+    shared = min(len(parts), len(others))
+    return parts[-shared:] == others[-shared:] if shared else not parts and not others
+
+
+def without_images_folders(path: PurePosixPath) -> PurePosixPath:
+    """A path without its folders called `images`, which a loader of label files would take for the one of all."""
+    return PurePosixPath(*_told_apart_by(path))
+
+
+def _told_apart_by(path: PurePosixPath) -> tuple[str, ...]:
+    folders = [part for part in path.parts[:-1] if part != "images"]
+    return (*folders, *path.parts[-1:])
+
+
+def match_by_base_name(names: Iterable[PurePosixPath], files: Iterable[Path]) -> dict[PurePosixPath, Path]:
+    """Names whose whole path no file has -> the file that is meant, for those of which there is no doubt.
+
+    Of several files of the same name that one is meant which shares the most folders with the path, if it is one
+    alone; and no file is meant by two names.
+    """
+    by_base: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        by_base[_key(file.name)].append(file)
+    meant_by: dict[Path, list[PurePosixPath]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        base = base_name(name)
+        candidates = by_base.get(_key(base), [])
+        alike = [(_shared_parts(name, file), file.name == base) for file in candidates]
+        best = [file for file, likeness in zip(candidates, alike) if likeness == max(alike)]
+        if len(best) == 1:
+            meant_by[best[0]].append(name)
+    return {sharing[0]: file for file, sharing in meant_by.items() if len(sharing) == 1}
+
+
+def _key(name: str) -> str:
+    return composed(name).casefold()
+
+
+def _shared_parts(name: PurePosixPath, file: Path) -> int:
+    """How many folders before the file's own name two paths have in common."""
+    count = 0
+    for one, other in zip(reversed(name.parts[:-1]), reversed(file.parts[:-1])):
+        if _key(one) != _key(other):
+            break
+        count += 1
+    return count
+
+
+def guessed_names(where: str, count: int, example: Path) -> Issue:
+    """What is worth saying of images that were found by their base names alone."""
+    message = f"folders of another machine or tool in the file names: {pluralize(count, 'image')}, e.g. {example.name}"
+    return Issue(where, 0, message, "found by the file's own name", "note")
+
+
+class ImageFinder:
+    """The images of a folder, found by what label files call them. names: -> all names, asked for if one is missed."""
+
+    def __init__(self, folder: Path, names: Callable[[], Iterable[PurePosixPath]]):
+        self.folder = folder
+        self._names = names
+
+    def find(self, name: PurePosixPath) -> Path | None:
+        """The file that a name means; None where there is none, or more than one that may be meant."""
+        return self._whole(name) or self._others.get(name)
+
+    def _whole(self, name: PurePosixPath) -> Path | None:
+        file = self.folder / name
+        return file if is_below(name) and file.is_file() else None
+
+    @cached_property
+    def _others(self) -> Mapping[PurePosixPath, Path]:
+        """What is meant by the names whose whole path no file has."""
+        missed: list[PurePosixPath] = []
+        taken: set[Path] = set()
+        for name in self._names():
+            file = self._whole(name)
+            if file is None:
+                missed.append(name)
+            else:
+                taken.add(file)
+        return match_by_base_name(missed, [file for file in images_below(self.folder) if file not in taken])
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Every image file under a folder."""
+    return [file for file in real_files(files_below(folder)) if file.suffix.lower() in IMAGE_SUFFIXES]

@@ -67,11 +67,12 @@ class Annotations:
 
     def unplaced(self) -> list[Issue]:
         """What is wrong with annotations of no image that is listed, and what else concerns no image alone."""
+        whole = list(self._source.issues) if self._source else []
         if self._stands_in:
             message = f"no {self._split} split in the labels"
-            return [Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
+            return [*whole, Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
         if self.coco is None:
-            return []
+            return whole
         issues = self.coco.unplaced()
         guessed = [image for image, entry in self._listed.items() if not same_file(entry["file_name"], str(image))]
         return [*issues, guessed_names(str(self.coco.path), len(guessed), guessed[0])] if guessed else issues

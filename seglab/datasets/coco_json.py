@@ -9,7 +9,8 @@ from pathlib import Path, PurePath, PurePosixPath
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.files import SPLITS
-from seglab.formats.image_names import ImageFinder, base_name, composed, images_below, plain_path
+from seglab.formats.image_names import ImageFinder, base_name, plain_path
+from seglab.formats.image_search import image_files, spelling
 
 MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has any of them, all of them are expected
 
@@ -77,8 +78,8 @@ def image_folder(path: Path, names: Iterable[str | PurePath]) -> Path:
     for place in places:
         if any((place / base).is_file() for base in bases):
             return place
-    spelled = {composed(base).casefold() for base in bases}
-    if any(composed(file.name).casefold() in spelled for file in images_below(here)):
+    spelled = {spelling(base) for base in bases}
+    if any(spelling(file.name) in spelled for file in image_files(here)):
         return here
     raise SeglabError(
         f"{path}: none of its images is in {', '.join(map(str, places))}: put them in one of these folders, "

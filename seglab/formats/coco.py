@@ -31,7 +31,8 @@ from seglab.formats.coco_writer import annotation_entry, category_entries, image
 from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_names import ImageFinder, composed, match_by_base_name, plain_path
 from seglab.formats.issues import Fault, Issue, left_out, merged_issue
-from seglab.formats.json_stream import LATIN, json_encoding, read_json, stream_json
+from seglab.formats.json_stream import stream_json
+from seglab.formats.text_files import LATIN, json_encoding, read_json
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import bounding_box, clip_rings, orient
 from seglab.geometry.rle import rings_to_rle, rle_to_crop
@@ -424,6 +425,8 @@ def split_of(file: Path) -> str:
 
 class CocoSource:
     """The labels of one or several COCO JSON files."""
+
+    issues: tuple[Issue, ...] = ()
 
     def __init__(self, files: Sequence[Path], images: Path | None):
         self._files = {file: read_coco(file) for file in files}

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from seglab.files import IMAGE_SUFFIXES, files_below, real_files
+from seglab.formats.image_search import image_files, most_alike, spelling
 from seglab.formats.issues import Issue
 from seglab.wording import pluralize
 
@@ -74,30 +74,13 @@ def match_by_base_name(names: Iterable[PurePosixPath], files: Iterable[Path]) ->
     """
     by_base: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        by_base[_key(file.name)].append(file)
+        by_base[spelling(file.name)].append(file)
     meant_by: dict[Path, list[PurePosixPath]] = defaultdict(list)
     for name in dict.fromkeys(names):
-        base = base_name(name)
-        candidates = by_base.get(_key(base), [])
-        alike = [(_shared_parts(name, file), file.name == base) for file in candidates]
-        best = [file for file, likeness in zip(candidates, alike) if likeness == max(alike)]
-        if len(best) == 1:
-            meant_by[best[0]].append(name)
+        meant = most_alike(name, by_base.get(spelling(base_name(name)), []))
+        if meant is not None:
+            meant_by[meant].append(name)
     return {sharing[0]: file for file, sharing in meant_by.items() if len(sharing) == 1}
-
-
-def _key(name: str) -> str:
-    return composed(name).casefold()
-
-
-def _shared_parts(name: PurePosixPath, file: Path) -> int:
-    """How many folders before the file's own name two paths have in common."""
-    count = 0
-    for one, other in zip(reversed(name.parts[:-1]), reversed(file.parts[:-1])):
-        if _key(one) != _key(other):
-            break
-        count += 1
-    return count
 
 
 def guessed_names(where: str, count: int, example: Path) -> Issue:
@@ -132,9 +115,4 @@ class ImageFinder:
                 missed.append(name)
             else:
                 taken.add(file)
-        return match_by_base_name(missed, [file for file in images_below(self.folder) if file not in taken])
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Every image file under a folder."""
-    return [file for file in real_files(files_below(folder)) if file.suffix.lower() in IMAGE_SUFFIXES]
+        return match_by_base_name(missed, [file for file in image_files(self.folder) if file not in taken])

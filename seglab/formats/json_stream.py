@@ -1,11 +1,7 @@
-"""A JSON file read whole, or piece by piece: a million annotations pass through a buffer of one megabyte.
-
-Files come in UTF-8, in UTF-16 and UTF-32, with a byte order mark or without, and in Latin-1: all are read here, alike.
-"""
+"""A JSON file read piece by piece: a million annotations pass through a buffer of one megabyte."""
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -13,54 +9,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from seglab.errors import SeglabError
+from seglab.formats.text_files import open_json
 
 CHUNK = 1 << 20  # characters
-LATIN = "seglab.latin"  # the error handler that reads bytes which are not UTF-8 as Windows and old editors mean them
 _GAP = re.compile(r"[\s,]*")
 _DECODE = json.JSONDecoder().raw_decode
-
-
-# Encodings
-
-
-def _read_as_latin(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that are not UTF-8, as Windows-1252, which is Latin-1 with letters where that has control characters."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    wrong = error.object[error.start : error.end]
-    try:
-        return wrong.decode("cp1252"), error.end
-    except UnicodeDecodeError:
-        return wrong.decode("latin-1"), error.end
-
-
-codecs.register_error(LATIN, _read_as_latin)
-
-
-def json_encoding(path: Path) -> str:
-    """The encoding of a JSON file by its first bytes, as JSON begins with ASCII: "utf-8", "utf-8-sig", "utf-16" ..."""
-    with open(path, "rb") as file:
-        return json.detect_encoding(file.read(4))
-
-
-def open_json(path: Path) -> TextIO:
-    """A JSON file as text, whatever its encoding; close it."""
-    return open(path, encoding=json_encoding(path), errors=LATIN)
-
-
-def read_json(path: str | Path) -> Any:
-    """The content of a JSON file. Errors: FileNotFoundError; SeglabError for a file that is damaged or no JSON."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}: give the path of a JSON file")
-    with open_json(path) as file:
-        try:
-            return json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise SeglabError(f"{path} is not a JSON file ({error}): write it again") from error
-
-
-# Piece by piece
 
 
 def stream_json(path: Path, progress: Callable[[int], object] = lambda characters: None) -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,6 @@ from seglab.formats.image_names import (
     ImageFinder,
     base_name,
     guessed_names,
-    images_below,
     is_below,
     match_by_base_name,
     plain_path,
@@ -85,8 +84,6 @@ def test_letters_have_one_spelling_and_case_helps_where_it_differs(tmp_path):
         unicodedata.normalize("NFD", "grün.jpg"),
         "CAP.JPG",
     ]
-    place(tmp_path, "d/cap.jpg")
-    assert find(tmp_path, "else/cap.jpg") == ["d/cap.jpg"]
 
 
 names = st.lists(st.sampled_from("abxy"), min_size=1, max_size=3).map("/".join).map(lambda path: f"{path}.jpg")
@@ -111,8 +108,6 @@ def test_folders_called_images_are_no_part_of_a_new_name():
     assert same_file("train/images/a.jpg", "train/a.jpg") and not same_file("train/a.jpg", "val/a.jpg")
 
 
-def test_what_was_guessed_is_told_and_other_files_are_no_images(tmp_path):
-    place(tmp_path, "a.jpg", "._a.jpg", "b.txt", "sub/c.PNG")
-    assert sorted(file.name for file in images_below(tmp_path)) == ["a.jpg", "c.PNG"]
+def test_what_was_guessed_is_told():
     issue = guessed_names("x.json", 2, Path("d/a.jpg"))
     assert issue.is_note and "2 images, e.g. a.jpg" in issue.message and "own name" in issue.action

@@ -1,0 +1,133 @@
+"""Reading the small text files that labeling tools write: JSON in any encoding, and XML without what can harm."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from pathlib import Path
+from typing import Any, TextIO
+from xml.etree import ElementTree
+
+from seglab.errors import SeglabError
+
+LATIN = "seglab.latin"  # the error handler that reads bytes which are not UTF-8 as Windows and old editors mean them
+_DECODE = json.JSONDecoder().raw_decode
+FIRST_PIECE = 1 << 16  # characters that are enough to recognize most files
+
+
+def _read_as_latin(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are not UTF-8, as Windows-1252, which is Latin-1 with letters where that has control characters."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    try:
+        return wrong.decode("cp1252"), error.end
+    except UnicodeDecodeError:
+        return wrong.decode("latin-1"), error.end
+
+
+codecs.register_error(LATIN, _read_as_latin)
+
+
+def json_encoding(path: Path) -> str:
+    """The encoding of a JSON file by its first bytes, as JSON begins with ASCII: "utf-8", "utf-8-sig", "utf-16" ..."""
+    with open(path, "rb") as file:
+        return json.detect_encoding(file.read(4))
+
+
+def open_json(path: Path) -> TextIO:
+    """A JSON file as text, in UTF-8, UTF-16 or UTF-32, with or without a mark at its start, or in Latin-1; close it."""
+    return open(path, encoding=json_encoding(path), errors=LATIN)
+
+
+def decode_text(data: bytes) -> str:
+    """The text of a file in one of the encodings of `open_json`."""
+    return data.decode(json.detect_encoding(data), errors=LATIN)
+
+
+def read_json(file: str | Path) -> Any:
+    """The content of a JSON file. Errors: FileNotFoundError; SeglabError naming a file that is damaged or cannot be
+    opened."""
+    file = Path(file)
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}: give the path of a JSON file")
+    try:
+        return json.loads(decode_text(file.read_bytes()))
+    except OSError as error:
+        raise SeglabError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise SeglabError(f"{file} is not a JSON file ({error}): write it again, or move it elsewhere") from error
+
+
+def sketch_json(file: Path) -> Any:
+    """What a JSON file is, to be recognized by: a dict of its first members, or a list of its first item.
+
+    Of a large file only the beginning is read: members after it are missing from the dict. None for a file that cannot
+    be read as JSON at all.
+    """
+    try:
+        with open(file, "rb") as opened:
+            data = opened.read(4 * FIRST_PIECE)
+            text = data.decode(json.detect_encoding(data), errors="replace").lstrip()
+            sketch = _first_item(text) if text.startswith("[") else _first_members(text)
+            if not sketch and opened.read(1):  # the first item is longer than the piece
+                sketch = json.loads(decode_text(file.read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return sketch
+
+
+def _first_item(text: str) -> list[Any]:
+    """The first item of a JSON list, in a list; an empty one where there is none, or not all of it."""
+    try:
+        item, _ = _DECODE(text, len(text) - len(text[1:].lstrip()))
+    except ValueError:
+        return []
+    return [item]
+
+
+def _first_members(text: str) -> dict[str, Any]:
+    """The members of a JSON object that are whole in the beginning of its text."""
+    members: dict[str, Any] = {}
+    at = text.find("{") + 1
+    if at == 0:
+        return members
+    try:
+        while True:
+            at = _skip(text, at, " \t\r\n,")
+            key, at = _DECODE(text, at)
+            at = _skip(text, at, " \t\r\n:")
+            members[str(key)] = _begun(text, at)
+            members[str(key)], at = _DECODE(text, at)
+    except (ValueError, IndexError):
+        return members
+
+
+def _begun(text: str, at: int) -> Any:
+    """What stands for a member whose value is not whole in the text: an empty list, dict or text."""
+    return {"[": [], "{": {}}.get(text[at], "")
+
+
+def _skip(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Builds a tree, and refuses a DOCTYPE: entities that it could define grow without bound, or read other files."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise SeglabError("it has a DOCTYPE, which labeling tools do not write")
+
+
+def read_xml(file: Path) -> ElementTree.Element:
+    """The root of an XML file. Errors: SeglabError for a file that is damaged, or that defines entities."""
+    parser = ElementTree.XMLParser(target=_Builder())
+    try:
+        parser.feed(file.read_bytes())
+        return parser.close()
+    except OSError as error:
+        raise SeglabError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
+    except (ElementTree.ParseError, SeglabError) as error:
+        raise SeglabError(f"{file} cannot be read as XML ({error}): write it again from your labeling tool") from error

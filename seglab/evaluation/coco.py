@@ -181,19 +181,23 @@ class CocoAccumulator:
         """classes: the ids to report, others are left out; limit: detections per image and class, COCO takes 100."""
         if iou_type not in IOU_TYPES:
             raise SeglabError(f"unknown type of overlap {iou_type!r}: choose bbox, segm or boundary")
-        self.classes, self.iou_type, self.limit = tuple(sorted(classes)), iou_type, limit
+        self.classes = tuple(sorted(classes))
+        self.iou_type = iou_type
+        self.limit = limit
         self._images: dict[int | str, _Overlaps] = {}
 
     def add(self, image_id: int | str, ground_truth: Instances, detections: Instances) -> None:
         """Reduce one image to its overlaps. Raises ValueError when the image was added before."""
         if image_id in self._images:
             raise ValueError(f"image {image_id} was added twice: add every image once, with all its detections")
-        classes, scores = np.asarray(detections.classes), detections.all_scores
+        classes = np.asarray(detections.classes)
+        scores = detections.all_scores
 
         # The best `limit` detections of each class; the sort is stable: equal scores keep the order they came in.
         order = np.lexsort((-scores, classes))
         ranks = count_within(classes[order])
-        order, ranks = order[ranks < self.limit], ranks[ranks < self.limit]
+        order = order[ranks < self.limit]
+        ranks = ranks[ranks < self.limit]
 
         self._images[image_id] = _Overlaps(
             truth_classes=np.asarray(ground_truth.classes),
@@ -236,7 +240,7 @@ class CocoAccumulator:
                 every.scores[own][order], every.ranks[own][order], true[order], ignored[order], positives
             )
 
-    def summarise(self) -> CocoMetrics:
+    def summarize(self) -> CocoMetrics:
         """The metrics of every image added so far."""
         return coco_metrics([precision_recall(matches) for matches in self.matches()])
 
@@ -273,7 +277,8 @@ def precision_recall(matches: ClassMatches) -> PrecisionRecall:
     precision = np.full((len(THRESHOLDS), len(RECALLS), len(AREAS)), -1.0)
     recall = np.full((len(THRESHOLDS), len(AREAS), len(MAX_DETECTIONS)), -1.0)
     for area in np.flatnonzero(matches.positives):
-        true, positives = matches.true[:, area].T, matches.positives[area]  # (T, D)
+        true = matches.true[:, area].T  # (T, D)
+        positives = matches.positives[area]
         precision[:, :, area] = precision_at_recalls(true, matches.ignored[:, area].T, positives)
         for m, limit in enumerate(MAX_DETECTIONS):
             recall[:, area, m] = true[:, matches.ranks < limit].sum(axis=1) / positives
@@ -292,7 +297,8 @@ def overlapping_pairs(ground_truth: Instances, detections: Instances, order: np.
 
     order: (D,) the detections to look at; in the result they are numbered by their place in it.
     """
-    truth_classes, classes = np.asarray(ground_truth.classes), np.asarray(detections.classes)[order]
+    truth_classes = np.asarray(ground_truth.classes)
+    classes = np.asarray(detections.classes)[order]
     has_mask = np.ones(len(order), dtype=bool)
     if iou_type != "bbox" and detections.masks is not None:
         has_mask = np.array([detections.masks[int(index)] is not None for index in order], dtype=bool)
@@ -321,7 +327,8 @@ def _overlaps(
     crowd = ground_truth.crowds[truth].astype(np.uint8)
     if iou_type == "bbox":
         return coco_mask.iou(detections.all_boxes[found], ground_truth.all_boxes[truth], crowd)
-    found_masks, truth_masks = _masks_at(detections, found), _masks_at(ground_truth, truth)
+    found_masks = _masks_at(detections, found)
+    truth_masks = _masks_at(ground_truth, truth)
     overlap = coco_mask.iou(found_masks, truth_masks, crowd)
     if iou_type == "segm":
         return overlap
@@ -369,11 +376,13 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
     masks of another size than their image and scores that are no numbers, is an error too, and so is a damaged RLE,
     which may end it, or lend it any number.
     """
-    truth, results = read_ground_truth(gt), read_results(dt)
+    truth = read_ground_truth(gt)
+    results = read_results(dt)
     with _told_by(gt):
-        classes = _class_ids(gt, truth["categories"])
+        ids = _category_ids(gt, truth["categories"])
+        classes = class_of(ids)
         sizes = _sizes(gt, truth["images"])
-    accumulator = CocoAccumulator(range(len(truth["categories"])), kind)
+    accumulator = CocoAccumulator(range(len(ids)), kind)
 
     annotations = truth["annotations"]
     true_rows = _rows_by_image(gt, annotations, truth["images"], gt)
@@ -390,14 +399,14 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
         warnings = _compare_names(gt, dt, truth, results)
     if annotations and all(map(is_crowd, annotations)):
         warnings = (*warnings, f"all annotations of {gt} are iscrowd=1, so nothing counts: set iscrowd to 0")
-    return replace(accumulator.summarise(), warnings=warnings)
+    return replace(accumulator.summarize(), warnings=warnings)
 
 
-def _class_ids(gt: str | Path, categories: list[dict]) -> ById[int]:
-    """Category id -> its place in the order of ids."""
+def _category_ids(gt: str | Path, categories: list[dict]) -> list[Id]:
+    """The ids of the categories, in order."""
     for category in categories:
         refuse_no_id(gt, "categories", category["id"])
-    return class_of(in_order({category["id"] for category in categories}))
+    return in_order({category["id"] for category in categories})
 
 
 def _sizes(gt: str | Path, images: list[dict]) -> dict[Id, Size | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
@@ -20,6 +21,7 @@ SPLITS = ("train", "val", "test")
 SYSTEM_FOLDERS = {"__macosx", "@eadir"}
 # Seconds between attempts: Windows refuses to replace a file that a virus scanner or a reader has open.
 REPLACE_WAITS = (0.1, 0.4, 1.6)
+DIGEST_BYTES = 1 << 20  # read at once while a file is hashed
 
 
 @contextmanager
@@ -81,6 +83,15 @@ def atomic_write(path: Path, data: bytes) -> Path:
 def cache_dir() -> Path:
     """Where downloads and generated datasets live: SEGLAB_CACHE, else the platform's user cache folder."""
     return Path(os.environ.get("SEGLAB_CACHE") or user_cache_dir("seglab", appauthor=False))
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(DIGEST_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def bundled_data_dir() -> Path:

@@ -16,7 +16,7 @@ import seglab
 
 # From the ground up. What stands on one floor does not import its neighbors.
 FLOORS = (
-    ("version", "errors", "wording"),
+    ("version", "errors", "wording", "telemetry"),
     ("sizes",),
     ("config", "class_names", "files", "tables", "parallel", "progress", "device"),
     ("geometry",),

@@ -22,6 +22,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".engine"
 PRECISIONS = ("fp32", "fp16")
 DYNAMIC = True
+RUNS_CODE = True
 
 LENGTH_BYTES = 4  # the file begins with the length of the metadata, then its JSON, then the engine
 MAX_BATCH_FACTOR = 4  # a dynamic engine takes up to so many times the batch of its metadata per call,

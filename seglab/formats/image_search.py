@@ -67,7 +67,7 @@ class ImageSearch:
     def find_stem(self, said: str) -> Path | None:
         """The image that a label calls `said`, without its suffix; None where there is none, or several fit."""
         name = PurePosixPath(said.replace("\\", "/"))
-        suffixes = [suffix for suffix in sorted(IMAGE_SUFFIXES) if _spelling(name.name + suffix) in self._by_name]
+        suffixes = [suffix for suffix in sorted(IMAGE_SUFFIXES) if spelling(name.name + suffix) in self._by_name]
         found = [image for suffix in suffixes if (image := self.find(f"{name}{suffix}")) is not None]
         return found[0] if len(found) == 1 else None
 

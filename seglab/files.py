@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -157,3 +158,28 @@ def label_path(image: Path) -> Path:
             parts[place] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
+
+
+# What people call the splits, in names of folders and files.
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "trn": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_named(name: str) -> str | None:
+    """The split that a file's name tells by one of its words (instances_val2017); None where it tells none."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
+
+
+def split_of_folder(name: str) -> str | None:
+    """The split that a folder is, if that is all it is called (train, valid, val2017): test_drive is none."""
+    return _SPLIT_WORDS.get(name.lower().rstrip("0123456789_-"))

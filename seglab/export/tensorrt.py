@@ -102,6 +102,7 @@ def load(path: Path) -> Runtime:
                 f"{path} takes up to {height} x {width} pixels, not {images.shape[2]} x {images.shape[3]}: predict "
                 "with a smaller imgsz, or export with a larger one"
             )
+        # TensorRT reads from and writes to memory that torch owns.
         context.set_tensor_address("images", images.data_ptr())
         outputs = {name: torch.empty(tuple(context.get_tensor_shape(name)), device="cuda") for name in OUTPUTS}
         for name, output in outputs.items():
@@ -113,6 +114,7 @@ def load(path: Path) -> Runtime:
             raise SeglabError(f"TensorRT could not run {path} (see its messages above): export it again")
         return tuple(outputs.values())
 
+    # However many images come, no call takes more than the engine was built for.
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         groups = images.cuda().split(MAX_BATCH_FACTOR * metadata.batch)
         parts = [call(group) for group in groups]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -29,7 +29,8 @@ from seglab.formats.coco_shapes import (
 )
 from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, measures, write_coco
 from seglab.formats.format import Format, ImageEntry, LabelledImage
-from seglab.formats.image_names import ImageFinder, composed, match_by_base_name, plain_path
+from seglab.formats.image_names import composed, match_by_base_name, plain_path
+from seglab.formats.image_search import ImageSearch
 from seglab.formats.issues import Fault, Issue, left_out, merged_issue
 from seglab.formats.json_stream import stream_json
 from seglab.formats.text_files import LATIN, json_encoding, read_json
@@ -436,9 +437,9 @@ class CocoSource:
         self.entries: list[ImageEntry] = []
         self._image: dict[ImageEntry, dict] = {}
         for file, coco in self._files.items():
-            finder = ImageFinder(images or file.parent, partial(map, plain_path, coco.images))
+            finder = ImageSearch(file.parent, images)
             for name, image in coco.images.items():
-                entry = ImageEntry(finder.find(plain_path(name)), split_of(file), (file, Path(name)))
+                entry = ImageEntry(finder.find(name), split_of(file), (file, Path(name)))
                 self.entries.append(entry)
                 self._image[entry] = image
 

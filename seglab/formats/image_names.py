@@ -9,14 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from seglab.formats.image_search import image_files, most_alike, spelling
-from seglab.formats.issues import Issue
-from seglab.wording import pluralize
+from seglab.formats.image_search import most_alike, spelling
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # of the web, or of a bucket in a cloud
 _LOCAL_FILES = "?d="  # what Label Studio's addresses of local files have before the path
@@ -56,11 +53,6 @@ def same_file(one: str, other: str) -> bool:
     return parts[-shared:] == others[-shared:] if shared else not parts and not others
 
 
-def without_images_folders(path: PurePosixPath) -> PurePosixPath:
-    """A path without its folders called `images`, which a loader of label files would take for the one of all."""
-    return PurePosixPath(*_told_apart_by(path))
-
-
 def _told_apart_by(path: PurePosixPath) -> tuple[str, ...]:
     folders = [part for part in path.parts[:-1] if part != "images"]
     return (*folders, *path.parts[-1:])
@@ -81,38 +73,3 @@ def match_by_base_name(names: Iterable[PurePosixPath], files: Iterable[Path]) ->
         if meant is not None:
             meant_by[meant].append(name)
     return {sharing[0]: file for file, sharing in meant_by.items() if len(sharing) == 1}
-
-
-def guessed_names(where: str, count: int, example: Path) -> Issue:
-    """What is worth saying of images that were found by their base names alone."""
-    message = f"folders of another machine or tool in the file names: {pluralize(count, 'image')}, e.g. {example.name}"
-    return Issue(where, 0, message, "found by the file's own name", "note")
-
-
-class ImageFinder:
-    """The images of a folder, found by what label files call them. names: -> all names, asked for if one is missed."""
-
-    def __init__(self, folder: Path, names: Callable[[], Iterable[PurePosixPath]]):
-        self.folder = folder
-        self._names = names
-
-    def find(self, name: PurePosixPath) -> Path | None:
-        """The file that a name means; None where there is none, or more than one that may be meant."""
-        return self._whole(name) or self._others.get(name)
-
-    def _whole(self, name: PurePosixPath) -> Path | None:
-        file = self.folder / name
-        return file if is_below(name) and file.is_file() else None
-
-    @cached_property
-    def _others(self) -> Mapping[PurePosixPath, Path]:
-        """What is meant by the names whose whole path no file has."""
-        missed: list[PurePosixPath] = []
-        taken: set[Path] = set()
-        for name in self._names():
-            file = self._whole(name)
-            if file is None:
-                missed.append(name)
-            else:
-                taken.add(file)
-        return match_by_base_name(missed, [file for file in image_files(self.folder) if file not in taken])

@@ -470,7 +470,9 @@ def finish(run: Run) -> TrainResult:
 
 def conclude(run: Run, result: TrainResult) -> TrainResult:
     """What the first process does in the end."""
-    config, progress, model = run.config, run.progress, run.learner.average
+    config = run.config
+    progress = run.progress
+    model = run.learner.average
     run.checkpoints.end(run.good, progress)
     run.logger.close(progress.history)
     (run.folder / TEACHER).unlink(missing_ok=True)  # what a resumed run would have read

@@ -169,7 +169,7 @@ def roboflow_coco(folder: Path) -> Path:
 def label_studio_coco(folder: Path) -> Path:
     for image in ALL:
         put(image, folder / "images")
-    coco(ALL, folder / "result.json", lambda name: f"images/{name}")
+    coco(ALL, folder / "result.json", lambda name: f"images\\1/{name}")
     return folder
 
 

@@ -9,14 +9,10 @@ from pathlib import Path
 from seglab.class_names import equal_classes
 from seglab.data.image import image_orientation
 from seglab.datasets.spec import DatasetSpec
-<<<<<<< HEAD
 from seglab.files import label_path
-from seglab.formats.coco import CocoFile, Id, category_ids, file_name, file_names, image_ids, read_coco
-=======
 from seglab.formats.coco import CocoFile, file_name, read_coco
 from seglab.formats.coco_ids import Id, category_ids, file_names, image_ids
 from seglab.formats.coco_shapes import stated_size
->>>>>>> main
 from seglab.formats.format import ImageEntry, outline
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.label_files import label_files, shared_labels

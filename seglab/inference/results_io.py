@@ -18,8 +18,8 @@ from seglab.config import SaveConfig
 from seglab.data.image import write_image
 from seglab.errors import SeglabError
 from seglab.files import new_run_dir
-from seglab.formats.coco import category_ids as coco_category_ids
-from seglab.formats.coco import result_entry
+from seglab.formats.coco_ids import category_ids as coco_category_ids
+from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
 from seglab.inference.sources import VIDEO_SUFFIXES
 from seglab.wording import pluralize

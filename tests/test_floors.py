@@ -18,7 +18,7 @@ import seglab
 FLOORS = (
     ("version", "errors", "wording"),
     ("sizes",),
-    ("config", "class_names", "files", "parallel", "progress", "device"),
+    ("config", "class_names", "files", "memory", "parallel", "progress", "device"),
     ("geometry",),
     ("sample", "model"),
     ("drawing", "formats"),

@@ -28,6 +28,7 @@ from seglab.config.tools import (
     BenchmarkInput,
     CheckInput,
     ConvertInput,
+    CopyConfigInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seglab.datasets.coco_json import read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
 from seglab.datasets.folder import read_folder
+from seglab.datasets.given import as_yaml
 from seglab.datasets.join import join_datasets
 from seglab.datasets.other_formats import is_other_json, read_labelled
 from seglab.datasets.search import search_places
@@ -18,7 +19,7 @@ from seglab.errors import SeglabError
 BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
-def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = None) -> DatasetSpec:
+def load_dataset(source: str | Path | Sequence[str | Path] | Mapping, split: str | None = None) -> DatasetSpec:
     """Find a dataset: a YAML file, a name, a folder that holds a YAML, or labels in another format; or several, joined.
 
     Formats are those of `seglab.formats.registry`: a COCO JSON, a folder of Labelme JSON, of VOC masks or of mask PNGs.
@@ -28,8 +29,11 @@ def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = 
     "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
     train on so many new ones in every epoch and validate on those of toybox8-seg. split: the only one that is needed;
     of coco, whose training images are 19 GB, "val" downloads no others. A list of them, or one text with commas, means
-    all of them as one, see `join_datasets`. Errors: SeglabError that says what was searched, and what to do.
+    all of them as one, see `join_datasets`; a dict is what a YAML would hold.
+    Errors: SeglabError that says what was searched, and what to do.
     """
+    if isinstance(source, Mapping):
+        source = as_yaml(source)
     if isinstance(source, str) and "," in source and not Path(source).exists():
         source = [name.strip(" '\"") for name in source.strip("[] ").split(",")]
     if not isinstance(source, (str, Path)):

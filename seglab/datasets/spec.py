@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which instances of a dataset count, and as what.
+
+    whole: the dataset with all of them; classes: ids of those that count, None for all; single: they are one class, 0.
+    """
+
+    whole: DatasetSpec
+    classes: frozenset[int] | None
+    single: bool
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """A dataset, listed but not read.
 
@@ -27,6 +39,7 @@ class DatasetSpec:
     others in every epoch and all of one size; `splits` lists a name for each.
     labels: where they are of a format other than YOLO and COCO; they answer for the images of every split.
     parts: of a joined dataset those it is made of, with classes of their own, which `join_datasets` matches by name.
+    selection: of a dataset of which only some instances count, which (`seglab.datasets.subset`).
     """
 
     name: str
@@ -40,6 +53,7 @@ class DatasetSpec:
     draw: Callable[[int, int], Sample] | None = None
     parts: tuple[DatasetSpec, ...] = ()
     labels: LabelSource | None = None
+    selection: Selection | None = None
 
     @property
     def source(self) -> str | list[str]:

@@ -131,15 +131,20 @@ class Masks(Movable):
     ):
         """device: where `data` shall lie; None makes it a numpy array."""
         self.crops, self.orig_shape, self.device = list(crops), orig_shape, device
+        self.given: np.ndarray | None = None  # masks of the letterboxed image, which `data` then gives
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """(N, H, W), of `data`."""
+        if self.given is not None:
+            return self.given.shape
         return len(self), *self.orig_shape
 
     @cached_property
     def data(self) -> Array:
         """(N, H, W) uint8, 1 on the instance. The one form whose size grows with the image: prefer `crops`."""
+        if self.given is not None:
+            return self.given if self.device is None else torch.from_numpy(self.given).to(self.device)
         full = np.zeros((len(self.crops), *self.orig_shape), dtype=np.uint8)
         for canvas, (x0, y0, crop) in zip(full, self.crops):
             canvas[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
@@ -167,17 +172,24 @@ class Masks(Movable):
 
     def numpy(self) -> Masks:
         """The same masks, with `data` as a numpy array."""
-        return Masks(self.crops, self.orig_shape, None)
+        return self._with(np.arange(len(self)), None)
 
     def to(self, device: str | torch.device) -> Masks:
         """The same masks, with `data` on a device."""
-        return Masks(self.crops, self.orig_shape, device)
+        return self._with(np.arange(len(self)), device)
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def __getitem__(self, index: Any) -> Masks:
-        return Masks([self.crops[i] for i in positions(index, len(self))], self.orig_shape, self.device)
+        return self._with(positions(index, len(self)), self.device)
+
+    def _with(self, chosen: np.ndarray, device: str | torch.device | None) -> Masks:
+        """Some of the masks, with `data` elsewhere."""
+        masks = Masks([self.crops[index] for index in chosen], self.orig_shape, device)
+        if self.given is not None:
+            masks.given = self.given[chosen]
+        return masks
 
 
 class Results(Movable):
@@ -202,6 +214,7 @@ class Results(Movable):
         self.image, self.path, self.names = image, path, names
         self.boxes, self.masks, self.speed = boxes, masks, speed
         self.save_dir: str | None = None
+        self.heatmap: np.ndarray | None = None  # (H, W) float32 in 0..1, with visualize=True
 
     @property
     def orig_img(self) -> np.ndarray:

@@ -339,7 +339,7 @@ def _write_image_files(image: EvaluatedImage, config: ValidateConfig, names: dic
     name = Path(image.path).stem
     if config.save_txt:
         nothing = np.zeros((*image.letterbox.image_size, 3), np.uint8)  # label files need no pixels
-        found = Results(nothing, image.path, names, boxes, masks, {})
+        found = Results(nothing, image.path, names, boxes, masks)
         found.save_txt(folder / "labels" / f"{name}.txt", save_conf=config.save_conf)
     if config.visualize:
         pixels = read_image(Path(image.path))

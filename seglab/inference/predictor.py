@@ -80,7 +80,7 @@ def predict_batch(
         )
         postprocess = suppression + clock.lap()
         speed = {"preprocess": preprocess, "inference": inference, "postprocess": postprocess}
-        results.append(Results(image.image, image.path, names, boxes, masks, speed))
+        results.append(Results.of_image(image.image, image.path, names, boxes, masks, speed))
         if config.visualize:
             present = sorted({int(class_id) for class_id in boxes.cls})
             results[-1].heatmap = class_heatmap(image_predictions, prototypes.shape[1], box, present)

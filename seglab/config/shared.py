@@ -32,7 +32,7 @@ SPLIT = partial(argument, text="split of the dataset: train, val or test")
 HALF = partial(argument, text="run the network in float16", group=MACHINE)
 AUGMENT = partial(
     argument,
-    text="test-time augmentation: look at every image three times, whole, mirrored at 5/6 and at 2/3 of the size",
+    text="test-time augmentation: look at every image twice, as it is and mirrored",
     group=DETECTION,
 )
 COMPILE = partial(

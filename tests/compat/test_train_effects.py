@@ -106,8 +106,9 @@ OTHER_WEIGHTS = {
 }
 # And those that other tests here, or below tests/training, show.
 ELSEWHERE = set(
-    "time patience recipe resume keep val strict device workers cache amp deterministic classes single_cls fraction split "
-    "conf iou max_det compile profile verbose save save_period plots project name exist_ok model data pretrained".split()
+    "time patience recipe resume keep val strict device workers cache amp deterministic classes single_cls fraction "
+    "split conf iou max_det compile profile verbose save save_period plots project name exist_ok model data "
+    "pretrained".split()
 )
 
 
@@ -191,11 +192,10 @@ def test_classes_leave_the_others_out(toybox):
 def test_single_cls_makes_all_classes_one(toybox):
     one, all_classes = subset(toybox, single_cls=True), subset(toybox)
     assert one.names == {0: "item"} and all_classes is toybox
-    both = [trainer.SegmentationDataset(spec, "train", 64) for spec in (one, toybox)]
-    assert [len(both[0].instances(index)) for index in range(4)] == [
-        len(both[1].instances(index)) for index in range(4)
-    ]
-    assert {instance.class_id for index in range(4) for instance in both[0].instances(index)} == {0}
+    ours, theirs = (trainer.SegmentationDataset(spec, "train", 64) for spec in (one, toybox))
+    for index in range(4):
+        assert len(ours.instances(index)) == len(theirs.instances(index))
+        assert {instance.class_id for instance in ours.instances(index)} == {0}
 
 
 @pytest.mark.parametrize(
@@ -327,11 +327,5 @@ def test_resume_in_every_form(quick, tmp_path, monkeypatch):
     for name in ("last.safetensors", "resume.safetensors"):
         (weights / name).touch()
     assert last_run().resolve() == weights.parent
-    for form in (
-        weights.parent,
-        weights,
-        weights / "last.pt",
-        weights / "last.safetensors",
-        weights.parent / "args.yaml",
-    ):
-        assert run_folder(str(form)) == weights.parent
+    for form in ("", "args.yaml", "results.csv", "weights", "weights/last.pt", "weights/last.safetensors"):
+        assert run_folder(str(weights.parent / form)) == weights.parent

@@ -14,13 +14,9 @@ import torch
 import seglab.training.trainer as trainer
 from seglab import YOLO
 from seglab.config import AugmentConfig, TrainConfig, TrainInput, names_of
-from seglab.datasets.subset import split_fractions, subset
 from seglab.errors import SeglabError
-from seglab.model.compiling import compile_network
 from seglab.model.weights import load_weights
 from seglab.training.arguments import last_run, make_config, run_folder
-from seglab.training.batch_size import with_batch_that_fits
-from seglab.training.distributed import Process
 
 _specification = importlib.util.spec_from_file_location(
     "training_worker", Path(__file__).parents[1] / "training/worker.py"
@@ -177,44 +173,6 @@ def test_time_ends_an_epoch_that_is_too_long(tmp_path):
     assert len(rows(result)) == 1 and int(state["model.0.bn.num_batches_tracked"]) == 1
 
 
-# --- which images and instances ---
-
-
-def test_classes_leave_the_others_out(toybox):
-    part = subset(toybox, classes=[0, 3])
-    dataset = trainer.SegmentationDataset(part, "train", 64)
-    found = {instance.class_id for index in range(len(dataset)) for instance in dataset.instances(index)}
-    assert found == {0, 3} and part.names == toybox.names and len(dataset) == 4
-    with pytest.raises(SeglabError, match="no class 10, its classes are 0 to 9"):
-        subset(toybox, classes=[10])
-
-
-def test_single_cls_makes_all_classes_one(toybox):
-    one, all_classes = subset(toybox, single_cls=True), subset(toybox)
-    assert one.names == {0: "item"} and all_classes is toybox
-    ours, theirs = (trainer.SegmentationDataset(spec, "train", 64) for spec in (one, toybox))
-    for index in range(4):
-        assert len(ours.instances(index)) == len(theirs.instances(index))
-        assert {instance.class_id for instance in ours.instances(index)} == {0}
-
-
-@pytest.mark.parametrize(
-    "fraction, expected",
-    [(1.0, 4), (0.5, 2), (0.1, 1), (3, 3), (99, 4), ([0.5, 0.25], 2), ([0.5, 0.25, 1], 2)],
-)
-def test_fraction_takes_so_many_images(toybox, fraction, expected):
-    part = subset(toybox, fractions=split_fractions(fraction, ["train"]))
-    assert len(part.images("train")) == expected
-    assert len(part.images("val")) == (1 if isinstance(fraction, list) else 4)
-    assert set(part.images("train")) <= set(toybox.images("train"))
-
-
-@pytest.mark.parametrize("fraction", [0, -1, 1.5, "half", [1, 1, 1, 1], True])
-def test_other_fractions_are_refused(fraction):
-    with pytest.raises(SeglabError, match="fraction="):
-        split_fractions(fraction, ["train"])
-
-
 # --- how it is validated ---
 
 
@@ -237,46 +195,6 @@ def test_validation_while_training_goes_by_its_arguments(monkeypatch, toybox):
     validate_as("soft")(worker.new_model().eval())
     assert seen == [("train", 0.2, 0.4, 7)]
     assert make_validate is not None
-
-
-# --- how it runs ---
-
-
-def test_an_automatic_batch_is_measured(toybox, capsys):
-    model, process = worker.new_model(), Process(torch.device("cpu"))
-    few = with_batch_that_fits(model, toybox, make_config(batch=-1, imgsz=64), process)
-    told = capsys.readouterr().out
-    assert few.batch == 4 and "4 images are enough: batch=4" in told  # of the four that there are
-    with pytest.raises(SeglabError, match=r"batch=1e-09: one image takes .* GB"):
-        with_batch_that_fits(model, toybox, make_config(batch=1e-9, imgsz=64), process)
-    assert with_batch_that_fits(model, toybox, make_config(batch=3), process).batch == 3
-
-
-def test_an_image_of_twice_the_side_takes_four_times_the_memory():
-    from seglab.training.batch_size import bytes_per_image
-
-    model = worker.new_model()
-    small, large = (bytes_per_image(model, make_config(imgsz=side), torch.device("cpu")) for side in (64, 128))
-    assert 3.5 < large / small < 4.5
-
-
-@pytest.mark.parametrize("batch", [0, -2, 1.5, 0.0])
-def test_other_batches_are_refused(batch):
-    with pytest.raises(SeglabError, match="batch="):
-        make_config(batch=batch)
-
-
-def test_compile_is_asked_of_the_network_or_said_not_to_work(monkeypatch, capsys):
-    asked = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda network, **options: asked.append(options))
-    monkeypatch.setattr("seglab.model.compiling.why_not", lambda: "")
-    assert compile_network(torch.nn.Identity(), True) and compile_network(torch.nn.Identity(), "max-autotune")
-    assert asked == [{"mode": "default"}, {"mode": "max-autotune"}]
-    monkeypatch.setattr("seglab.model.compiling.why_not", lambda: "no compiler")
-    assert not compile_network(torch.nn.Identity(), True)
-    assert "does not work here (no compiler), so the network runs uncompiled" in capsys.readouterr().out
-    with pytest.raises(SeglabError, match="compile='fast'"):
-        compile_network(torch.nn.Identity(), "fast")
 
 
 # --- through the facade ---

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -20,6 +22,7 @@ SPLITS = ("train", "val", "test")
 SYSTEM_FOLDERS = {"__macosx", "@eadir"}
 # Seconds between attempts: Windows refuses to replace a file that a virus scanner or a reader has open.
 REPLACE_WAITS = (0.1, 0.4, 1.6)
+DIGEST_BYTES = 1 << 20  # read at once while a file is hashed
 
 
 @contextmanager
@@ -81,6 +84,15 @@ def atomic_write(path: Path, data: bytes) -> Path:
 def cache_dir() -> Path:
     """Where downloads and generated datasets live: SEGLAB_CACHE, else the platform's user cache folder."""
     return Path(os.environ.get("SEGLAB_CACHE") or user_cache_dir("seglab", appauthor=False))
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(DIGEST_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def bundled_data_dir() -> Path:
@@ -146,3 +158,28 @@ def label_path(image: Path) -> Path:
             parts[place] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
+
+
+# What people call the splits, in names of folders and files.
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "trn": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_named(name: str) -> str | None:
+    """The split that a file's name tells by one of its words (instances_val2017); None where it tells none."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
+
+
+def split_of_folder(name: str) -> str | None:
+    """The split that a folder is, if that is all it is called (train, valid, val2017): test_drive is none."""
+    return _SPLIT_WORDS.get(name.lower().rstrip("0123456789_-"))

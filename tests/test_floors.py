@@ -14,9 +14,9 @@ import pytest
 
 import seglab
 
-# From the ground up. What stands on one floor does not import its neighbours.
+# From the ground up. What stands on one floor does not import its neighbors.
 FLOORS = (
-    ("version", "errors", "wording"),
+    ("version", "errors", "wording", "telemetry"),
     ("sizes",),
     ("config", "class_names", "files", "memory", "tables", "parallel", "progress", "device"),
     ("geometry",),

@@ -26,6 +26,7 @@ from seglab.config.shared import (
     RECT,
     SAVE_CONF,
     SAVE_TXT,
+    TRUST,
 )
 from seglab.sizes import as_size, round_up
 
@@ -45,6 +46,7 @@ class PredictInput(Arguments):
     embed: list[int] | int | None = argument(
         None, "instead of results, give each image as a vector of features of these layers, e.g. [22]", group=DETECTION
     )
+    trust: bool = TRUST(False)
     engine: str | None = argument(
         None,
         "auto: run on CPUs through onnxruntime or OpenVINO where they agree with the network",

@@ -31,6 +31,7 @@ from seglab.config.shared import (
     SINGLE_CLS,
     SPLIT,
     STRICT,
+    TRUST,
     WORKERS,
 )
 
@@ -42,6 +43,7 @@ class ValInput(Arguments):
     model: str = MODEL("yolo11n-seg.pt")
     data: str | list | tuple | dict | None = DATASET(None)
     device: str | int | None = DEVICE(None)
+    trust: bool = TRUST(False)
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,9 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from seglab.files import IMAGE_SUFFIXES, SPLITS, files_below, real_files
+from seglab.files import IMAGE_SUFFIXES, files_below, real_files, split_of_folder
 from seglab.formats.issues import Issue
 from seglab.wording import pluralize
-
-# What folders and subsets of these names are, in lower case.
-SPLIT_WORDS = {
-    "train": ("train", "training", "trn"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 
 
 class ImageSearch:
@@ -64,6 +57,13 @@ class ImageSearch:
             self._moved += 1
         return found
 
+    def find_stem(self, said: str) -> Path | None:
+        """The image that a label calls `said`, without its suffix; None where there is none, or several fit."""
+        name = PurePosixPath(said.replace("\\", "/"))
+        suffixes = [suffix for suffix in sorted(IMAGE_SUFFIXES) if _spelling(name.name + suffix) in self._by_name]
+        found = [image for suffix in suffixes if (image := self.find(f"{name}{suffix}")) is not None]
+        return found[0] if len(found) == 1 else None
+
     def issues(self) -> list[Issue]:
         """That images were found by their name alone."""
         if not self._moved:
@@ -79,12 +79,7 @@ def image_files(folder: Path) -> list[Path]:
 
 def split_of(words: Iterable[str], default: str = "train") -> str:
     """The split that the first of some names of folders or subsets says: Train, valid, val2017; else `default`."""
-    for word in words:
-        plain = word.lower().rstrip("0123456789_-")
-        for split in SPLITS:
-            if plain in SPLIT_WORDS[split]:
-                return split
-    return default
+    return next((split for split in map(split_of_folder, words) if split), default)
 
 
 def plain_names(files: Sequence[tuple[str, Path]]) -> dict[Path, str]:

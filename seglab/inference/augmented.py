@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seglab.geometry.letterbox import PADDING_GREY
+from seglab.geometry.letterbox import PADDING_GRAY
 from seglab.inference.predictor import Forward
 from seglab.model.head import COEFFICIENTS, PROTOTYPE_STRIDE
 from seglab.sizes import STRIDE, Size
@@ -63,7 +63,7 @@ def apply_view(images: Tensor, view: View) -> tuple[Tensor, Size]:
         return images, shown
     smaller = F.interpolate(images, shown, mode="bilinear", align_corners=False)
     below, right = (math.ceil(side / STRIDE) * STRIDE - side for side in shown)
-    return F.pad(smaller, (0, right, 0, below), value=PADDING_GREY / 255), shown
+    return F.pad(smaller, (0, right, 0, below), value=PADDING_GRAY / 255), shown
 
 
 def to_input_frame(predictions: Tensor, view: View, shown: Size, width: int) -> Tensor:

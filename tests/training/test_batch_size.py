@@ -12,7 +12,7 @@ from seglab.training.distributed import Process
 
 
 def test_an_automatic_batch_is_measured(worker, toybox, capsys):
-    model, process = worker.new_model(), Process(torch.device("cpu"))
+    model, process = worker.new_model(), Process(0, 1, torch.device("cpu"))
     few = with_batch_that_fits(model, toybox, make_config(batch=-1, imgsz=64), process)
     told = capsys.readouterr().out
     assert few.batch == 4 and "4 images are enough: batch=4" in told  # of the four that there are

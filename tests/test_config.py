@@ -98,7 +98,7 @@ def test_values_that_do_not_fit_are_refused_by_name(values):
     [
         ({"optimizer": "Lion"}, "'AdamW'"),
         ({"batch": -3}, "at least -1"),
-        ({"batch": 1.7}, "a fraction of memory, e.g. 0.6"),
+        ({"batch": 1.7}, "a fraction of the memory, e.g. 0.6"),
         ({"imgsz": [320, 320]}, "e.g. imgsz=640"),
         ({"cache": "tape"}, "'disk'"),
         ({"scale": 3}, "from 0 to 1"),

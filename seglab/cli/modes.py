@@ -10,6 +10,7 @@ from typing import Any
 from seglab.config import (
     VERBS,
     BenchmarkInput,
+    CacheInput,
     CheckInput,
     ConvertInput,
     CopyConfigInput,
@@ -179,6 +180,15 @@ def demo(given: DemoInput, _: dict[str, Any]) -> None:
     demo(given.out, given.epochs, given.imgsz)
 
 
+def cache(given: CacheInput, _: dict[str, Any]) -> None:
+    from seglab.cache import clear_cache, describe_cache
+
+    if given.clear is not None:
+        for entry in clear_cache(given.clear):
+            print(f"removed {entry.name} ({entry.size / 1e6:.1f} MB)")
+    print(describe_cache())
+
+
 def checks(_: NoInput, __: dict[str, Any]) -> None:
     from seglab.checks import print_checks
 
@@ -235,6 +245,7 @@ MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "explore": explore,
     "toybox": toybox,
     "demo": demo,
+    "cache": cache,
     "checks": checks,
     "settings": settings,
     "cfg": cfg,

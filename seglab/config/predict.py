@@ -105,6 +105,15 @@ class SaveConfig(Arguments):
     save_crop: bool = argument(False, "write the cut-out instances as crops/CLASS/NAME.jpg", group=OUTPUT)
     save_frames: bool = argument(False, "write every frame of a video as NAME_frames/NUMBER.jpg too", group=OUTPUT)
     show: bool = argument(False, "show every result: in a window, or under the cell of a notebook", group=OUTPUT)
+    save_as: str | None = argument(
+        None,
+        "write predictions as annotations to correct in a labeling tool, beside links to the images",
+        choices=("labelme", "coco", "cvat", "yolo"),
+        group=OUTPUT,
+    )
+    tolerance: float = argument(
+        1.0, "with save_as: how far outlines may move to have fewer vertices, in pixels; 0: exact", group=OUTPUT, min=0
+    )
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)
     exist_ok: bool = EXIST_OK(False)

@@ -28,6 +28,13 @@ class ConvertInput(Arguments):
 
 
 @dataclass(frozen=True)
+class CacheInput(Arguments):
+    """Arguments of `cache`."""
+
+    clear: str | None = argument(None, "entry to remove, as it is listed, or all")
+
+
+@dataclass(frozen=True)
 class CheckInput(Arguments):
     """Arguments of `check`."""
 

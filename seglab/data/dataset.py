@@ -186,12 +186,12 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         return sample
 
     def image_id(self, index: int) -> int | str:
-        """The image's id in COCO files (`seglab.formats.coco.image_ids`)."""
+        """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
         return self._annotations.image_id(self.images[index])
 
     @property
     def category_ids(self) -> list[int | str]:
-        """Class id -> category id in COCO files (`seglab.formats.coco.category_ids`)."""
+        """Class id -> category id in COCO files (`seglab.formats.coco_ids.category_ids`)."""
         return list(self._annotations.category_ids)
 
     def file_names(self) -> dict[int | str, str]:

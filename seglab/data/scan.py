@@ -20,7 +20,7 @@ from seglab.sizes import Size
 
 MIN_CACHED = 1000  # images from which the result is kept in the cache for the next run
 MIN_SHARED = 5000  # images from which several processes scan; a COCO JSON would have to go to each, so it stays in one
-VERSION = 4  # of what the cache holds
+VERSION = 5  # of what the cache holds
 
 
 def scan(images: Sequence[Path], annotations: AnyAnnotations, strict: bool) -> tuple[list[Size | None], list[Issue]]:

@@ -14,9 +14,12 @@ import torch
 from torch import Tensor
 
 # The polynomial of one Newton-Schulz step, which drives every singular value in (0, 1] to about 1 in five of them.
-LINEAR, CUBIC, QUINTIC = 3.4445, -4.7750, 2.0315
+LINEAR = 3.4445
+CUBIC = -4.7750
+QUINTIC = 2.0315
 STEPS = 5
-MUON, SGD = 0.5, 0.5  # what each contributes to a step
+MUON = 0.5  # what it contributes to a step
+SGD = 0.5
 
 
 class MuSGD(torch.optim.Optimizer):

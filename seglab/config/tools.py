@@ -31,6 +31,13 @@ class ConvertInput(Arguments):
 
 
 @dataclass(frozen=True)
+class CacheInput(Arguments):
+    """Arguments of `cache`."""
+
+    clear: str | None = argument(None, "entry to remove, as it is listed, or all")
+
+
+@dataclass(frozen=True)
 class CheckInput(Arguments):
     """Arguments of `check`."""
 
@@ -127,6 +134,13 @@ class DemoInput(Arguments):
     out: str = argument("runs/demo", "folder of everything it writes")
     epochs: int = argument(8, "passes over the training images", min=1)
     imgsz: int = argument(320, "side of the square network input in pixels, a multiple of 32", min=1)
+
+
+@dataclass(frozen=True)
+class CopyConfigInput(Arguments):
+    """Arguments of `copy-cfg`."""
+
+    out: str = argument("seglab.yaml", "file to write")
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name):
 
 
 def test_sizes_matter_for_masks_alone(tmp_path):
-    gt, dt = copy.deepcopy(sound())
+    gt, _ = copy.deepcopy(sound())
     boxes = [{"image_id": 1, "category_id": 1, "bbox": [10, 10, 30, 20], "score": 0.5}]
     expected = evaluate_files(*write(tmp_path, gt, boxes), "bbox").stats
     for image in gt["images"]:

@@ -112,6 +112,7 @@ def convert(given: ConvertInput, _: dict[str, Any]) -> int:
         test=given.test,
         labels=given.labels,
         allow_empty=given.allow_empty,
+        instances=given.instances,
     )
     print(report)
     return 0 if report.passed else 1
@@ -120,7 +121,7 @@ def convert(given: ConvertInput, _: dict[str, Any]) -> int:
 def check(given: CheckInput, _: dict[str, Any]) -> None:
     from seglab.diagnosis.check import check
 
-    print(check(given.data, given.out, labels=given.labels))
+    print(check(given.data, given.out, given.instances, given.labels))
 
 
 def split(given: SplitInput, _: dict[str, Any]) -> None:

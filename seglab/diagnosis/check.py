@@ -127,13 +127,19 @@ class DatasetReport:
         return lines
 
 
-def check(data: str | Path, out: str | Path | None = "runs/check", labels: str | Path | None = None) -> DatasetReport:
+def check(
+    data: str | Path,
+    out: str | Path | None = "runs/check",
+    instances: str | None = None,
+    labels: str | Path | None = None,
+) -> DatasetReport:
     """Read every image and label of every split, count, compare, and draw some.
 
     out: folder of the contact sheet, and of a list of the issues if they are many; None for neither, and a report that
-    names every one. labels: labels that lie apart from the images. Errors: SeglabError when the dataset is not found.
+    names every one. instances: of mask images, see `load_dataset`; labels: labels that lie apart from the images.
+    Errors: SeglabError when the dataset is not found.
     """
-    spec = load_dataset(data, labels=labels)
+    spec = load_dataset(data, labels=labels, instances=instances)
     report = DatasetReport(spec)
     first_with_pixels: dict[bytes, ImageFile] = {}  # digest of an image's pixels -> where they were seen first
     drawn: list[np.ndarray] = []

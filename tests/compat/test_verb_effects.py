@@ -18,9 +18,9 @@ from seglab.inference.results import Results
 SIZE = 128  # pixels a side: toybox-n finds some of what is there, quickly
 
 SHOWN = {
-    "predict": "source stream embed conf iou imgsz max_det classes agnostic_nms augment retina_masks batch rect half "
-    "vid_stride visualize verbose save show_labels show_conf show_boxes line_width save_txt save_conf save_crop "
-    "save_frames show project name exist_ok",
+    "predict": "stream embed conf iou imgsz max_det classes agnostic_nms augment retina_masks batch rect half "
+    "visualize verbose save show_labels show_conf show_boxes line_width save_txt save_conf save_crop "
+    "show project name exist_ok",
     "val": "data imgsz batch split classes single_cls fraction half conf iou max_det agnostic_nms augment rect "
     "protocol explain plots save_txt save_conf visualize show_labels show_conf save_json verbose project name "
     "exist_ok workers",
@@ -29,7 +29,7 @@ SHOWN = {
 # Shown by the tests of their own parts, or where their hardware is.
 ELSEWHERE = {
     "model", "device", "engine", "compile", "mask_targets", "strict", "license", "masks", "max_pixels", "range", "tile",
-    "overlap", "trust", "save_as", "tolerance",
+    "overlap", "trust", "save_as", "tolerance", "source", "vid_stride", "save_frames",
 }  # fmt: skip
 
 

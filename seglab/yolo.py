@@ -71,7 +71,7 @@ class YOLO:
 
     model: "yolo11n-seg.yaml" (untrained; n, s, m, l, x), "yolo11n-seg.pt" (official weights, downloaded and verified on
     first use), "toybox-n" (the course's own weights), a .safetensors or .pt file, or an exported file.
-    trust: open an exported file that is a program (TorchScript, TensorRT) although another machine wrote it.
+    trust: open an exported file that can run code (TorchScript, TensorRT) even if another machine wrote it.
     Attributes: names (class id -> name), network (None for an exported file), overrides (training arguments).
     Every verb takes its arguments by name; `seglab help VERB` lists them with their defaults.
     """

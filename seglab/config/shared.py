@@ -16,7 +16,7 @@ DATASET = partial(
 )
 TRUST = partial(
     argument,
-    text="open a TorchScript file or an engine, which are programs, although another machine exported it",
+    text="open TorchScript files and engines, which can run code, even if another machine exported them",
 )
 DEVICE = partial(argument, text='"cpu", "cuda:1", 1 or "mps"; None: the first CUDA GPU, else the CPU', group=MACHINE)
 WORKERS = partial(argument, text="processes that load data, at most one per core", group=MACHINE, min=0)

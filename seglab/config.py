@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from seglab.errors import SeglabError
+from seglab.image_files import MAX_PIXELS as DEFAULT_MAX_PIXELS
+from seglab.image_files import Reading
 from seglab.sizes import STRIDE, Size, as_size
 
 # What may be used from outside; the rest serves the verbs.
@@ -234,6 +236,14 @@ MASK_TARGETS = partial(
     group=DETECTION,
     choices=("soft", "hard"),
 )
+MAX_PIXELS = partial(
+    argument, text="largest image that is read, height times width; what is larger is reported and left out", min=1
+)
+SAMPLE_RANGE = partial(
+    argument,
+    text="in images of more than 8 bits the values that are black and white, e.g. 4095 or 100,4000; None: 16 bits as "
+    "they are",
+)
 LONG_SIDE = partial(
     argument,
     text="input size: long side in pixels, or (height, width); unless given, the size of the training",
@@ -245,6 +255,27 @@ NAME = partial(argument, text="folder of this run; None: the name of the verb", 
 EXIST_OK = partial(
     argument, text="write into the run's folder even if it exists; else a number is added to its name", group=OUTPUT
 )
+
+
+# --- how images are read ---
+
+
+@dataclass(frozen=True)
+class ReadConfig(Arguments):
+    """Which images may be read, and how. range becomes (low, high)."""
+
+    max_pixels: int = MAX_PIXELS(DEFAULT_MAX_PIXELS)
+    range: int | float | list | tuple | None = SAMPLE_RANGE(None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.range is not None:
+            self._set("range", _sample_range(self.range))
+
+    @property
+    def reading(self) -> Reading:
+        """Both, as the readers of images take them."""
+        return Reading(self.max_pixels, self.range)  # type: ignore[arg-type]  # a pair since it was checked
 
 
 # --- train ---
@@ -286,7 +317,7 @@ class AugmentConfig(Arguments):
 
 
 @dataclass(frozen=True)
-class TrainConfig(Arguments):
+class TrainConfig(ReadConfig):
     """Arguments of `train`; `augment` holds those of the augmentation. None: chosen automatically."""
 
     epochs: int = argument(100, "passes over the training images", group=RUN, min=1)
@@ -416,7 +447,7 @@ class ValInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ValidateConfig(Arguments):
+class ValidateConfig(ReadConfig):
     """Arguments of `val` and `doctor`."""
 
     imgsz: int | tuple[int, int] = LONG_SIDE(640)
@@ -470,7 +501,7 @@ class PredictInput(Arguments):
 
 
 @dataclass(frozen=True)
-class PredictConfig(Arguments):
+class PredictConfig(ReadConfig):
     """How instances are found. imgsz is rounded up to what the network takes, classes become a list of ints."""
 
     conf: float = CONF(0.25)
@@ -594,8 +625,8 @@ class ConvertInput(Arguments):
     )
 
 
-@dataclass(frozen=True)
-class CheckInput(Arguments):
+@dataclass(frozen=True, kw_only=True)
+class CheckInput(ReadConfig):
     """Arguments of `check`."""
 
     data: str = argument(text="dataset YAML, folder, name or COCO JSON")
@@ -631,7 +662,7 @@ class VerifyInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ExploreInput(Arguments):
+class ExploreInput(ReadConfig):
     """Arguments of `explore`."""
 
     model: str = MODEL("toybox-n")
@@ -706,6 +737,18 @@ class NoInput(Arguments):
 def _round_up(side: int) -> int:
     """The next multiple of the network's stride."""
     return math.ceil(side / STRIDE) * STRIDE
+
+
+def _sample_range(given: Any) -> tuple[float, float]:
+    """A range as (low, high); one number is the high one. Errors: SeglabError for anything else."""
+    pair = given if isinstance(given, (list, tuple)) else (0, given)
+    try:
+        low, high = (float(value) for value in pair)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not (low < high and math.isfinite(high - low)):
+        raise SeglabError(f"range={given!r} must be one number above 0, or two as in range=100,4000, the lower first")
+    return low, high
 
 
 def _class_ids(classes: Any) -> list[int]:

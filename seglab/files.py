@@ -14,7 +14,12 @@ from platformdirs import user_cache_dir
 
 from seglab.errors import SeglabError
 
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+# Which files of a folder are images, in any case; what they really are, their content says (`image_files`). A camera's
+# raw file (.dng) is listed so that it is named as one that cannot be read.
+IMAGE_SUFFIXES = {
+    *(".avif", ".bmp", ".dng", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+}
 SPLITS = ("train", "val", "test")
 # Seconds between attempts: Windows refuses to replace a file that a virus scanner or a reader has open.
 REPLACE_WAITS = (0.1, 0.4, 1.6)

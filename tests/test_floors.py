@@ -17,7 +17,7 @@ import seglab
 # From the ground up. What stands on one floor does not import its neighbours.
 FLOORS = (
     ("version", "errors", "wording"),
-    ("sizes",),
+    ("sizes", "image_files"),
     ("config", "class_names", "files", "parallel", "progress", "device"),
     ("geometry",),
     ("sample", "model"),

@@ -23,6 +23,7 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.formats.issues import Issue, issue_table
 from seglab.geometry.letterbox import Letterbox, loader_letterbox
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
@@ -48,7 +49,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     None for items without; overlap: hard targets give each cell to the smallest instance only; mask_ratio: input pixels
     a side of a mask cell. strict: raise SeglabError at the first issue. cache: "ram" keeps every decoded image in
     memory. rect: validation items sorted by aspect ratio; each `group` of them shares a shape with less padding than a
-    square. Where `size` has two unequal sides it is kept for all of them.
+    square. Where `size` has two unequal sides it is kept for all of them. reading: which images may be read, and how.
 
     images, image_sizes ((height, width)), names, issues and epoch are there to read. `mosaic = False` ends mosaic,
     mixing and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
@@ -67,11 +68,13 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         strict: bool = False,
         cache: bool | str = False,
         rect: bool = False,
+        reading: Reading = DEFAULT_READING,
     ):
         self.size = _input_size(size)
         _check_options(mask_targets, cache)
         self.spec, self.split, self.names = spec, split, spec.names
         self.augment, self.seed = augment, seed
+        self.reading = reading
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
         self.rect = rect and self.size[0] == self.size[1]
@@ -97,7 +100,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self._recent: OrderedDict[tuple[int, int], Sample] = OrderedDict()  # (epoch, index) -> fitted sample
         self._cached_images: list[np.ndarray] | None = None
         if cache:
-            self._cached_images = [read_image(path) for path in with_progress(self.images, "read")]
+            self._cached_images = [read_image(path, self.reading) for path in with_progress(self.images, "read")]
 
     def _list_drawn_images(self, draw: Callable[[int, int], Sample], cache: bool | str) -> None:
         """Images that are new in every epoch, all of the first one's size; there is nothing to scan."""
@@ -112,7 +115,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     def _list_files(self, strict: bool) -> None:
         """The image files that can be read, and what is wrong with the split."""
         listed = self.spec.images(self.split)
-        sizes, self.issues = scan(listed, self._annotations, strict)
+        sizes, self.issues = scan(listed, self._annotations, strict, self.reading)
         if self.issues and int(os.environ.get("RANK", 0)) == 0:  # once, not once per process of a training run
             print(issue_table(self.issues, self.spec.root))
         self.images, self.image_sizes = [], []
@@ -162,7 +165,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         if self._draw:
             return self._draw(self.epoch, index)
         path = self.images[index]
-        image = read_image(path) if self._cached_images is None else self._cached_images[index]
+        image = read_image(path, self.reading) if self._cached_images is None else self._cached_images[index]
         if image.shape[:2] != self.image_sizes[index]:
             raise SeglabError(
                 f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; start again"

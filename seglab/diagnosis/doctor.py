@@ -115,7 +115,9 @@ def doctor(
     """
     config = config or ValidateConfig()
     try:
-        dataset = SegmentationDataset(spec, config.split, config.imgsz, strict=config.strict, rect=config.rect)
+        dataset = SegmentationDataset(
+            spec, config.split, config.imgsz, strict=config.strict, rect=config.rect, reading=config.reading
+        )
     except SeglabError as error:
         return Diagnosis((Check("labels", BROKEN, str(error), "correct the dataset's YAML or the file"),))
     checks = [check_labels(dataset)]

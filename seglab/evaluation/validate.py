@@ -272,7 +272,13 @@ def load_split(
             "classes it was trained on"
         )
     dataset = SegmentationDataset(
-        spec, config.split, config.imgsz, mask_targets=None, strict=config.strict, rect=config.rect
+        spec,
+        config.split,
+        config.imgsz,
+        mask_targets=None,
+        strict=config.strict,
+        rect=config.rect,
+        reading=config.reading,
     )
     workers = min(config.workers, len(dataset) // 100)
     on_cuda = torch.device(device).type == "cuda"

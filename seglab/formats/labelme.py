@@ -164,7 +164,7 @@ def _mask(text: str, corner: np.ndarray, size: tuple[int, int], file: Path) -> R
     from PIL import Image
 
     try:
-        crop = np.array(Image.open(io.BytesIO(base64.b64decode(text)))) > 0
+        crop = np.array(Image.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",))) > 0
         x0, y0 = (round(float(value)) for value in corner)
         return crop_to_rle(x0, y0, crop[: size[0] - y0, : size[1] - x0], *size)
     except (OSError, OverflowError, TypeError, ValueError) as error:

@@ -19,6 +19,7 @@ from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage, images_by_stem
 from seglab.formats.issues import Issue, left_out
 from seglab.geometry.rle import crop_to_rle
+from seglab.image_files import MAX_PIXELS, check_budget, open_image_file, open_with_pillow, read_header
 from seglab.sample import Instance
 
 ONE_CLASS = "object"  # what masks without a subfolder are called
@@ -99,13 +100,11 @@ def read_ids(file: Path) -> np.ndarray:
 
     Errors: SeglabError naming a file that is no image.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
+    with open_image_file(file) as opened:
+        header = read_header(file, opened)
+        check_budget(file, opened, header, MAX_PIXELS)
+        with open_with_pillow(file, opened, header.kind) as image:
             pixels = np.array(image.convert("RGB") if image.mode in ("RGBA", "CMYK") else image)
-    except (OSError, UnidentifiedImageError) as error:
-        raise SeglabError(f"{file} cannot be read as a mask ({error}): replace or remove it") from error
     if pixels.ndim == 3 and pixels.shape[2] == 2:
         pixels = pixels[..., 0]  # gray with alpha
     return packed(pixels) if pixels.ndim == 3 else pixels.astype(np.int32)

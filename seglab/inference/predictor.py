@@ -36,7 +36,7 @@ def predict(
     `forward` expects its images.
     """
     names = names if isinstance(names, dict) else dict(enumerate(names))
-    for images in batches(load(source, config.vid_stride), config.batch):
+    for images in batches(load(source, config.vid_stride, config.reading), config.batch):
         yield from predict_batch(forward, images, config, names, device)
 
 

@@ -21,7 +21,7 @@ from seglab.files import new_run_dir
 from seglab.formats.coco import category_ids as coco_category_ids
 from seglab.formats.coco import result_entry
 from seglab.formats.yolo import row_text
-from seglab.inference.sources import VIDEO_SUFFIXES
+from seglab.inference.sources import is_video
 
 if TYPE_CHECKING:  # the classes there call the functions here
     from seglab.inference.results import Results
@@ -215,7 +215,7 @@ def _free_name(stem: str, taken: dict[str, int]) -> str:
 
 def _is_video_file(path: str) -> bool:
     """Whether results of this path are frames of a file, as those of URLs and cameras are not."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file()
+    return Path(path).is_file() and is_video(Path(path))
 
 
 class _Video:

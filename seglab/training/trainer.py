@@ -203,6 +203,7 @@ def open_split(spec: DatasetSpec, split: str, config: TrainConfig, **options: An
         mask_ratio=config.mask_ratio,
         strict=config.strict,
         cache=config.cache,
+        reading=config.reading,
         **options,
     )
 

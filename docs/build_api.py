@@ -129,7 +129,8 @@ def public_names(module: str) -> list[str]:
 
 def source_of(module: str) -> Path:
     """The file of a module of seglab."""
-    return PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def first_sentence(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from seglab.errors import SeglabError
@@ -19,3 +20,8 @@ def as_size(size: int | Sequence[int], name: str = "imgsz") -> Size:
     if len(sides) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in sides):
         raise SeglabError(f"{name} must be one side or (height, width) in pixels, not {size}")
     return sides[0], sides[-1]
+
+
+def round_up(side: int) -> int:
+    """The next multiple of the network's stride."""
+    return math.ceil(side / STRIDE) * STRIDE

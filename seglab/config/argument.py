@@ -1,0 +1,182 @@
+"""What an argument is, and how values are checked against it."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+import types
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from seglab.errors import SeglabError
+
+# Headings of `seglab help`.
+DATA = "Model and data"
+RUN = "Training"
+MACHINE = "Device and speed"
+OPTIMIZER = "Optimizer"
+LOSS = "Loss"
+AUGMENTATION = "Augmentation"
+DETECTION = "Detections"
+OUTPUT = "Output"
+
+
+class Argument(NamedTuple):
+    """What is known of one argument. default: MISSING where it must be given; choices: () where any value will do."""
+
+    name: str
+    default: Any
+    type: Any  # as typing.get_type_hints gives it
+    text: str
+    group: str
+    min: float
+    max: float
+    choices: tuple
+
+
+def argument(
+    default: Any = MISSING,
+    text: str = "",
+    *,
+    group: str = DATA,
+    min: float = -math.inf,
+    max: float = math.inf,
+    choices: tuple = (),
+) -> Any:
+    """A dataclass field that is an argument: its line of help, and what its values are checked against.
+
+    Without a default it must be given. None needs no check where the type allows it: it means "choose for me".
+    """
+    about = {"text": text, "group": group, "min": min, "max": max, "choices": choices}
+    return field(default=default, metadata={"argument": about})
+
+
+def arguments_of(config: type) -> list[Argument]:
+    """The arguments of one class, in the order in which it lists them."""
+    hints = get_type_hints(config)
+    found = []
+    for item in fields(config):
+        if "argument" in item.metadata:
+            about = item.metadata["argument"]
+            found.append(Argument(name=item.name, default=item.default, type=hints[item.name], **about))
+    return found
+
+
+def names_of(*configs: type) -> list[str]:
+    """The names of the arguments of these classes."""
+    return [item.name for config in configs for item in arguments_of(config)]
+
+
+# --- checks ---
+
+
+def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str, kind: str = "argument") -> None:
+    """Raise SeglabError for the first name that does not exist, giving the nearest one that does.
+
+    where: who has no such name ("train has no argument ..."); kind: what the names are names of.
+    """
+    valid = sorted(valid)
+    for name in given:
+        if name not in valid:
+            nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.7)  # below, advice misleads
+            advice = f"did you mean '{nearest[0]}'?" if nearest else f"valid names are {', '.join(valid)}"
+            raise SeglabError(f"{where} has no {kind} '{name}': {advice}")
+
+
+def fit_type(name: str, value: Any, hint: Any) -> Any:
+    """The value of the argument `name`, converted to one of the types of `hint` where that is safe.
+
+    An int may stand for a float, the text of a number for a float, and a number, a Path or a torch.device for text.
+    Errors: SeglabError when it does not fit.
+    """
+    allowed = _allowed_types(hint)
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        value = int(value)  # numpy's integers too
+    elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) in allowed or Any in allowed:
+        return value
+    if isinstance(value, (list, tuple)) and allowed & {list, tuple}:
+        return value
+    if type(value) is int and float in allowed:
+        return float(value)
+    if str in allowed and (isinstance(value, (Path, int, float)) or _is_torch_device(value)):
+        if not isinstance(value, bool):
+            return str(value)  # a run may be called 2026
+    if isinstance(value, str) and float in allowed:  # YAML reads 1e-3 as text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise SeglabError(f"{name}={value!r} must be of type {describe_type(hint)}")
+
+
+def fit_argument(config: type, name: str, value: Any) -> Any:
+    """One value, checked as the argument `name` of a class. Errors: SeglabError when it does not fit."""
+    about = next(item for item in arguments_of(config) if item.name == name)
+    return fit_value(about, value)
+
+
+def fit_value(about: Argument, value: Any) -> Any:
+    """A value that fits an argument in type, bounds and choices. Errors: SeglabError when it does not."""
+    value = fit_type(about.name, value, about.type)
+    if value is None:
+        return value
+    if about.choices:
+        return _fit_choice(about.name, value, about.choices)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and not about.min <= value <= about.max:  # NaN never is
+        raise SeglabError(f"{about.name}={value} must be {describe_bounds(about)}")
+    return value
+
+
+def _fit_choice(name: str, value: Any, choices: tuple) -> Any:
+    """The choice that is meant; sgd, SGD and Sgd are one."""
+    for choice in choices:
+        same_text = isinstance(value, str) and isinstance(choice, str) and value.lower() == choice.lower()
+        if same_text or (type(value) is type(choice) and value == choice):
+            return choice
+    raise SeglabError(f"{name}={value!r} must be one of {', '.join(map(repr, choices))}")
+
+
+def describe_type(hint: Any) -> str:
+    """A type as it is written in Python: "int | None"."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return " | ".join(describe_type(part) for part in get_args(hint))
+    if hint in (types.NoneType, Any):
+        return "None" if hint is types.NoneType else "any"
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+
+
+def describe_bounds(about: Argument) -> str:
+    """The bounds of a number in words, "" where there are none."""
+    if about.max < math.inf:
+        return f"from {about.min} to {about.max}"
+    return f"at least {about.min}" if about.min > -math.inf else ""
+
+
+def _allowed_types(hint: Any) -> set[Any]:
+    """int | list[int] | None -> {int, list, NoneType}."""
+    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return {get_origin(part) or part for part in parts}
+
+
+def _is_torch_device(value: Any) -> bool:
+    """Whether this is a torch.device, told without importing torch: help should come at once."""
+    return f"{type(value).__module__}.{type(value).__qualname__}" == "torch.device"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments that belong together. Errors: SeglabError from the constructor for a value that does not fit."""
+
+    def __post_init__(self) -> None:
+        for about in arguments_of(type(self)):
+            self._set(about.name, fit_value(about, getattr(self, about.name)))
+
+    def _set(self, name: str, value: Any) -> None:
+        """Give an argument its checked value, while the object is made."""
+        object.__setattr__(self, name, value)

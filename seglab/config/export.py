@@ -1,0 +1,69 @@
+"""Arguments of `export`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seglab.config.argument import DETECTION, Arguments, argument
+from seglab.config.shared import MASK_TARGETS, MODEL
+from seglab.errors import SeglabError
+from seglab.sizes import STRIDE, Size, as_size
+
+
+@dataclass(frozen=True)
+class ExportInput(Arguments):
+    """What is exported, as what and where to."""
+
+    model: str = MODEL("yolo11n-seg.pt")
+    format: str = argument(
+        "onnx", "torchscript, pt2, onnx, openvino, ncnn, executorch, coreml, engine (TensorRT) or litert (TFLite)"
+    )
+    out: str | None = argument(None, "path of the file, without suffix; None: beside the weights")
+
+
+@dataclass(frozen=True)
+class ExportConfig(Arguments):
+    """How a model is written in another format. imgsz becomes (height, width)."""
+
+    imgsz: int | tuple[int, int] = argument(
+        640, "side in pixels or (height, width), multiples of 32; unless given, the size of the training"
+    )
+    batch: int = argument(1, "images per call", min=1)
+    dynamic: bool = argument(False, "batch and size may differ from call to call")
+    half: bool = argument(False, "compute in float16")
+    int8: bool = argument(False, "compute in int8, but for the last layers of the head; calibrated on the data")
+    data: str | None = argument(
+        None, "dataset whose validation split the parity check measures mAP on, and whose images calibrate int8"
+    )
+    nms: bool = argument(False, "onnx: an end-to-end file, from image to boxes, scores and classes", group=DETECTION)
+    masks: bool = argument(False, "with nms: masks at the image's own resolution too", group=DETECTION)
+    conf: float = argument(0.25, "with nms: minimum confidence score of a detection", group=DETECTION, min=0, max=1)
+    iou: float = argument(
+        0.7, "with nms: overlap above which the lower-scoring box is dropped", group=DETECTION, min=0, max=1
+    )
+    max_det: int = argument(300, "with nms: maximum number of detections", group=DETECTION, min=1)
+    mask_targets: str = MASK_TARGETS("soft")
+    license: str = argument(
+        "unknown", "license of the weights, written into the file; unless given, what the weights say"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        height, width = as_size(self.imgsz)
+        if height % STRIDE or width % STRIDE:
+            raise SeglabError(
+                f"imgsz={self.imgsz!r} must be a multiple of {STRIDE}, or (height, width) in multiples of {STRIDE}"
+            )
+        self._set("imgsz", (height, width))
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the input in pixels."""
+        return as_size(self.imgsz)
+
+    @property
+    def precision(self) -> str:
+        """fp32, fp16 or int8."""
+        if self.int8:
+            return "int8"
+        return "fp16" if self.half else "fp32"

@@ -1,0 +1,137 @@
+"""Arguments of the tools around the verbs."""
+
+# ruff: noqa: RUF009 - the defaults are made by calls, as those of dataclasses.field are
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seglab.config.argument import Arguments, argument
+from seglab.config.reading import ReadConfig
+from seglab.config.shared import DATASET, DEVICE, MODEL
+from seglab.errors import SeglabError
+from seglab.sizes import Size, as_size
+
+SMALLEST_SCENE = 32  # pixels a side: a smaller toybox image shows nothing
+
+
+@dataclass(frozen=True)
+class ConvertInput(Arguments):
+    """Arguments of `convert`."""
+
+    source: str = argument(text="dataset to convert, e.g. a COCO JSON or a folder of Labelme, VOC or mask files")
+    images: str | None = argument(None, "folder of the images, if it is not in one of the usual places")
+    out: str | None = argument(None, "new folder, or with to=coco new JSON file")
+    to: str = argument("yolo", "format to write: yolo, coco or another that seglab can write")
+    strict: bool | float | None = argument(
+        None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckInput(ReadConfig):
+    """Arguments of `check`."""
+
+    data: str = argument(text="dataset YAML, folder, name or COCO JSON")
+    out: str | None = argument("runs/check", "folder of the contact sheet")
+
+
+@dataclass(frozen=True)
+class EvaluateInput(Arguments):
+    """Arguments of `evaluate`."""
+
+    gt: str = argument(text="COCO JSON with the ground truth")
+    dt: str = argument(text="COCO results JSON with the detections")
+    iou_type: str = argument("segm", "what is compared", choices=("segm", "bbox", "boundary"))
+    json: bool = argument(False, "print the twelve metrics as JSON")
+
+
+@dataclass(frozen=True)
+class DoctorInput(Arguments):
+    """What is examined, on what and where."""
+
+    model: str = MODEL()
+    data: str | list | tuple | None = DATASET(None)
+    device: str | int | None = DEVICE(None)
+
+
+@dataclass(frozen=True)
+class VerifyInput(Arguments):
+    """Arguments of `verify`."""
+
+    file: str = argument(text="exported file")
+    model: str | None = argument(None, "weights it was exported from; None: those beside it")
+    data: str | None = argument(None, "dataset on which mAP is compared too")
+
+
+@dataclass(frozen=True)
+class ExploreInput(ReadConfig):
+    """Arguments of `explore`."""
+
+    model: str = MODEL("toybox-n")
+    source: str = argument("toybox8-seg", "images, or a dataset with its ground truth")
+    html: str | bool = argument("explorer.html", "page to write")
+    imgsz: int | None = argument(
+        None, "long side of the network input in pixels; None: the size of the training", min=1
+    )
+    split: str = argument("val", "split of the dataset: train, val or test")
+
+
+@dataclass(frozen=True)
+class BenchmarkInput(Arguments):
+    """Arguments of `benchmark`. None means: left to `YOLO.benchmark`."""
+
+    what: str | None = argument(
+        None,
+        "table: the published metrics, with measured mAP where COCO and the official weights are available locally",
+        choices=("table",),
+    )
+    model: str = MODEL("yolo11n-seg.pt")
+    data: str | None = argument(None, "dataset on which mAP is measured; None: the one that val would use")
+    imgsz: int | tuple[int, int] | None = argument(
+        None, "input size: side in pixels, or (height, width); None: the size of the training"
+    )
+    formats: str | list | tuple | None = argument(None, "formats to compare, as in onnx,openvino; None: all")
+    out: str | None = argument(None, "folder of files and tables; None: runs/benchmark")
+
+
+@dataclass(frozen=True)
+class ToyboxInput(Arguments):
+    """Arguments of `toybox`."""
+
+    count: int = argument(8, "number of scenes", min=1)
+    seed: int = argument(0, "random seed of the scenes", min=0)
+    out: str = argument("toybox", "new folder of the dataset")
+    size: int | list | tuple = argument((480, 640), "side or (height, width) of the images in pixels")
+    val: float = argument(0.2, "fraction of the scenes for validation", min=0, max=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.sides) < SMALLEST_SCENE:
+            raise SeglabError(f"size={self.size} must be at least {SMALLEST_SCENE} pixels a side")
+
+    @property
+    def sides(self) -> Size:
+        """(height, width) of the images in pixels."""
+        return as_size(self.size, "size")
+
+
+@dataclass(frozen=True)
+class DemoInput(Arguments):
+    """Arguments of `demo`."""
+
+    out: str = argument("runs/demo", "folder of everything it writes")
+    epochs: int = argument(8, "passes over the training images", min=1)
+    imgsz: int = argument(320, "side of the square network input in pixels, a multiple of 32", min=1)
+
+
+@dataclass(frozen=True)
+class HelpInput(Arguments):
+    """Arguments of `help`."""
+
+    mode: str | None = argument(None, "mode whose arguments are listed; None: a list of all modes")
+
+
+@dataclass(frozen=True)
+class NoInput(Arguments):
+    """Of modes that take no arguments."""

@@ -211,6 +211,8 @@ def gray_or_color(samples: np.ndarray, three: int | None, four: int) -> np.ndarr
     """(H, W) or (H, W, 1 to 4) uint8 -> (H, W, 3) uint8 RGB. three, four: OpenCV's conversions of so many channels;
     None: they are RGB already. Of two channels the second is alpha.
     """
+    if not samples.size:  # which OpenCV refuses
+        return np.zeros((*samples.shape[:2], 3), np.uint8)
     channels = 1 if samples.ndim == 2 else samples.shape[2]
     if channels <= 2:
         gray = samples if samples.ndim == 2 else samples[..., 0]

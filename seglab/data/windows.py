@@ -82,19 +82,15 @@ class TiffWindows:
         left, right, _ = window[1].indices(width)
         block_height, block_width = self.block
         blocks_across = -(-width // block_width)
-        whole: np.ndarray | None = None
+        whole = np.zeros((max(bottom - top, 0), max(right - left, 0), self.page.samplesperpixel), self.page.dtype)
         for row in range(top // block_height, -(-bottom // block_height)):
             for column in range(left // block_width, -(-right // block_width)):
                 block = self._decoded(row * blocks_across + column)
-                if whole is None:
-                    whole = np.zeros((bottom - top, right - left, *block.shape[2:]), dtype=block.dtype)
                 # The part of the block that lies in the window, in both frames.
                 y, x = row * block_height, column * block_width
                 y0, y1 = max(y, top), min(y + block.shape[0], bottom)
                 x0, x1 = max(x, left), min(x + block.shape[1], right)
                 whole[y0 - top : y1 - top, x0 - left : x1 - left] = block[y0 - y : y1 - y, x0 - x : x1 - x]
-        if whole is None:
-            return np.zeros((max(bottom - top, 0), max(right - left, 0), 3), np.uint8)
         return gray_or_color(needs_range(self.path, whole, self.range), None, cv2.COLOR_RGBA2RGB)
 
     def _block_size(self) -> tuple[int, int]:

@@ -21,6 +21,8 @@ IMAGE_SUFFIXES = {
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 }
 SPLITS = ("train", "val", "test")
+# Folders of copies and previews that systems keep: a Mac's archives, NAS boxes. Those that begin with a dot are hidden.
+SYSTEM_FOLDERS = {"__macosx", "@eadir"}
 # Seconds between attempts: Windows refuses to replace a file that a virus scanner or a reader has open.
 REPLACE_WAITS = (0.1, 0.4, 1.6)
 
@@ -120,7 +122,10 @@ def real_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file under a folder, through links too; a folder that links lead back to is walked through once."""
+    """Every file under a folder, through links too; a folder that links lead back to is walked through once.
+
+    Hidden folders (.ipynb_checkpoints) and those of systems (@eaDir) hold copies that are nobody's data: left out.
+    """
     seen = set()
     for current, subfolders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(current)
@@ -128,8 +133,14 @@ def files_below(folder: Path) -> Iterator[Path]:
             subfolders.clear()
             continue
         seen.add(real)
+        subfolders[:] = [name for name in subfolders if not is_system_folder(name)]
         for name in names:
             yield Path(current, name)
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder of this name is hidden or a system's own, so that nothing in it is anybody's data."""
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
 
 
 def label_path(image: Path) -> Path:

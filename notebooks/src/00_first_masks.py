@@ -120,7 +120,7 @@ print("an object covers less than its box:", 0 < mask.mean() < 1)
 #
 # **Outlines** are the same masks as lists of corner points, for programs that work with vectors. `masks.rings` has all
 # rings of an object, including parts and holes; filling them gives back every pixel of the mask (lesson 01 does this by
-# hand). `masks.xy` has only the largest ring of each object.
+# hand). `masks.xy` is one line for each object, through the centers of its outermost pixels, as cv2.fillPoly takes it.
 
 # %%
 from seglab.geometry.raster import fill

@@ -151,6 +151,7 @@ def _source_to_yolo(labels: LabelSource, part: Path, report: Report) -> list[str
     """Write the images and instances of a source, image by image -> the splits there are."""
     writers: dict[str, LabelWriter] = {}
     taken = set()
+    report.add_read(0, labels.issues)
     for entry in with_progress(labels.entries, "convert"):
         labelled = labels.load(entry)
         report.images += 1
@@ -158,7 +159,7 @@ def _source_to_yolo(labels: LabelSource, part: Path, report: Report) -> list[str
         if labelled.file is None:
             continue
         where = f"image {labelled.name}"
-        label = Path(labelled.name).with_suffix(".txt").name
+        label = Path(labelled.name).with_suffix(".txt").as_posix()
         if (labelled.split, label) in taken:
             message = "name already taken: another image would share its label file"
             report.lose(where, message, len(labelled.instances))

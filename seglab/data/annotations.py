@@ -63,9 +63,12 @@ class Annotations:
 
     def unplaced(self) -> list[Issue]:
         """What is wrong with annotations of no image that is listed, and what else concerns no image alone."""
+        whole = list(self._source.issues) if self._source else []
         if self._stands_in:
             message = f"no {self._split} split in the labels"
-            return [Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
+            return [*whole, Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
+        if self._source:
+            return whole
         return self.coco.unplaced() if self.coco else []
 
     def image_id(self, image: Path) -> Id:

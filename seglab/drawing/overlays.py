@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 Color = tuple[int, int, int]  # RGB
+TEXT = "DejaVuSans-Bold.ttf"  # the font of labels
 LIGHT = 140  # luminance, 0..255, from which black text on a color is easier to read than white
 
 # Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbors differ.
@@ -45,17 +46,23 @@ def draw_instances(
     labels: Sequence[str] | None = None,
     line_width: float | None = None,
     opacity: float = 0.4,
+    colors_by: Sequence[int] | None = None,
+    text_size: float | None = None,
+    text_color: Color | None = None,
+    font: str = TEXT,
 ) -> np.ndarray:
     """A copy of `image` with N instances on it, highest score first; what is None is left out.
 
     boxes: (N, 4) xyxy; crops: left, top, (h, w) bool; rings: for each instance a list of (n, 2) outlines; labels: texts
     at the boxes' upper left, drawn only where boxes are given. Small masks are drawn over large ones, boxes of high
-    scores over those of low ones. line_width: pixels, by default what suits the image; opacity: of the masks, 0..1.
+    scores over those of low ones. line_width: pixels, by default what suits the image; opacity: of the masks, 0..1;
+    colors_by: numbers that colors go by, by default the classes; text_size: height of labels in pixels, by default what
+    suits the lines; text_color: RGB, by default black or white, which is easier to read; font: a .ttf file.
     """
     image = np.ascontiguousarray(image).copy()
     width = natural_line_width(image) if line_width is None else max(1, round(line_width))
     box_width = width if rings is None else max(1, width // 2)  # outlines are drawn thicker than boxes
-    colors = [class_color(class_id) for class_id in classes]
+    colors = [class_color(number) for number in (classes if colors_by is None else colors_by)]
 
     # Three layers: masks, then outlines and boxes, then labels, which nothing may cover.
     if crops is not None:
@@ -69,7 +76,7 @@ def draw_instances(
             draw_box(image, boxes[index], colors[index], box_width)
     for index in reversed(range(len(colors))):
         if boxes is not None and labels is not None:
-            draw_label(image, labels[index], boxes[index], colors[index], width)
+            draw_label(image, labels[index], boxes[index], colors[index], width, text_size, text_color, font)
     return image
 
 
@@ -110,15 +117,26 @@ def draw_box(image: np.ndarray, box: np.ndarray, line: Color, width: int) -> Non
     cv2.rectangle(image, (x0, y0), (x1, y1), line, width, cv2.LINE_AA)
 
 
-def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Color, width: int) -> None:
+def draw_label(
+    image: np.ndarray,
+    text: str,
+    box: np.ndarray,
+    fill: Color,
+    width: int,
+    text_size: float | None = None,
+    text_color: Color | None = None,
+    font: str = TEXT,
+) -> None:
     """Write on a plate of color `fill` that sits on the upper left corner of `box`, or inside it at the top edge.
 
-    width: of the box's line, to which the text is sized.
+    width: of the box's line, to which the text is sized unless `text_size` says how high it is, in pixels.
+    text_color: RGB, by default black or white.
     """
     if not text:
         return
-    size, margin = 5 + 4 * width, 2 + width
-    text_height, text_length = glyphs(text, size).shape
+    size = 5 + 4 * width if text_size is None else max(1, round(text_size))
+    margin = 2 + width
+    text_height, text_length = glyphs(text, size, font).shape
     height, length = text_height + margin // 2 * 2, text_length + 2 * margin
 
     # Above the box where there is room, else below its upper edge; moved into the image where it would reach out.
@@ -128,31 +146,38 @@ def draw_label(image: np.ndarray, text: str, box: np.ndarray, fill: Color, width
     y = max(0, min(top - height if above else top + width, image.shape[0] - height))
     image[y : y + height, x : x + length] = fill
 
-    luminance = np.dot(fill, (0.299, 0.587, 0.114))
-    text_color = (0, 0, 0) if luminance > LIGHT else (255, 255, 255)
-    write(image, text, x + margin, y + margin // 2, size, text_color)
+    if text_color is None:
+        luminance = np.dot(fill, (0.299, 0.587, 0.114))
+        text_color = (0, 0, 0) if luminance > LIGHT else (255, 255, 255)
+    write(image, text, x + margin, y + margin // 2, size, text_color, font)
 
 
-def write(image: np.ndarray, text: str, x: int, y: int, size: int, color: Color) -> None:
+def write(image: np.ndarray, text: str, x: int, y: int, size: int, color: Color, font: str = TEXT) -> None:
     """Write one line with its upper left corner at (x, y) >= 0; what reaches out of the image is cut off."""
     window = image[y:, x:]
-    coverage = glyphs(text, size)[: window.shape[0], : window.shape[1], None] / 255.0  # (h, w, 1) in 0..1
+    coverage = glyphs(text, size, font)[: window.shape[0], : window.shape[1], None] / 255.0  # (h, w, 1) in 0..1
     window = window[: coverage.shape[0], : coverage.shape[1]]
     blended = window + coverage * (np.array(color) - window)
     window[:] = blended.round()
 
 
 @lru_cache(maxsize=1024)
-def glyphs(text: str, size: int) -> np.ndarray:
-    """Coverage (h, w) uint8 of one line of text, of equal height for every text of one size."""
+def glyphs(text: str, size: int, font: str = TEXT) -> np.ndarray:
+    """Coverage (h, w) uint8 of one line of text, of equal height for every text of one size.
+
+    font: a .ttf file, or the name of one that is installed; one that is not there is drawn as the default.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     # matplotlib carries DejaVu, which has the letters of most alphabets; finding it needs no import of matplotlib.
     matplotlib = find_spec("matplotlib")
     assert matplotlib is not None and matplotlib.origin is not None, "matplotlib is a dependency of seglab"
     fonts = Path(matplotlib.origin).parent / "mpl-data/fonts/ttf"
-    font = ImageFont.truetype(str(fonts / "DejaVuSans-Bold.ttf"), size)
-    ascent, descent = font.getmetrics()
-    canvas = Image.new("L", (max(1, round(font.getlength(text))), ascent + descent))
-    ImageDraw.Draw(canvas).text((0, 0), text, fill=255, font=font)
+    try:
+        letters = ImageFont.truetype(font if font != TEXT else str(fonts / TEXT), size)
+    except OSError:
+        letters = ImageFont.truetype(str(fonts / TEXT), size)
+    ascent, descent = letters.getmetrics()
+    canvas = Image.new("L", (max(1, round(letters.getlength(text))), ascent + descent))
+    ImageDraw.Draw(canvas).text((0, 0), text, fill=255, font=letters)
     return np.asarray(canvas)

@@ -8,7 +8,7 @@ from seglab.formats import coco, labelme, masks, voc, yolo
 from seglab.formats.format import Format
 
 # In this order a source is looked at: the more telling contents come first, a folder of PNG files last.
-FORMATS: tuple[Format, ...] = (voc.FORMAT, coco.FORMAT, labelme.FORMAT, yolo.FORMAT, masks.FORMAT)
+FORMATS: tuple[Format, ...] = (voc.FORMAT, labelme.FORMAT, coco.FORMAT, yolo.FORMAT, masks.FORMAT)
 
 
 def find_format(source: Path) -> Format | None:

@@ -39,6 +39,8 @@ def read(source: Path, images: Path | None = None) -> VocSource:
 class VocSource:
     """A VOC folder; its splits are those of ImageSets/Segmentation, train for images that stand in none."""
 
+    issues: tuple[Issue, ...] = ()
+
     def __init__(self, folder: Path, images: Path):
         self.names, self._class_of = class_map(folder / "labelmap.txt")
         self._instances = folder / "SegmentationObject"

@@ -67,7 +67,7 @@ def predict_batch(
         boxes, masks = to_image_frame(detections, own_prototypes, box, config.mask_targets)
         postprocess = suppression + clock.lap()
         speed = {"preprocess": preprocess, "inference": inference, "postprocess": postprocess}
-        results.append(Results(image.image, image.path, names, boxes, masks, speed))
+        results.append(Results.of_image(image.image, image.path, names, boxes, masks, speed))
     return results
 
 

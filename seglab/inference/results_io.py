@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import base64
+import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from seglab.config import SaveConfig
 from seglab.data.image import write_image
@@ -22,10 +22,13 @@ from seglab.formats.coco import category_ids as coco_category_ids
 from seglab.formats.coco import result_entry
 from seglab.formats.yolo import row_text
 from seglab.inference.sources import is_video
+from seglab.wording import pluralize
 
 if TYPE_CHECKING:  # the classes there call the functions here
     from seglab.inference.results import Results
 
+COLUMNS = ("name", "class", "confidence", "box", "segments")  # of tables of instances
+IMAGES_SHOWN = 12  # of a list of results in a notebook
 DEFAULT_FPS = 25.0  # of a video file that does not say
 
 
@@ -35,11 +38,52 @@ class InstanceRow(NamedTuple):
     class_id: int
     score: float
     box: list[float]  # left, top, right, bottom in pixels of the image
+    track_id: int | None = None  # where instances were followed through a video
 
 
 def rows_of(results: Results) -> list[InstanceRow]:
     """The instances of one image, highest score first."""
-    return [InstanceRow(int(row[5]), row[4], row[:4]) for row in results.boxes.data.tolist()]
+    found = []
+    for row in results.boxes.data.tolist():
+        track = int(row[4]) if results.boxes.is_track else None
+        found.append(InstanceRow(int(row[-1]), row[-2], row[:4], track))
+    return found
+
+
+def label_of(row: InstanceRow, names: dict[int, str], with_score: bool = True) -> str:
+    """What stands beside an instance in an image: "id:3 cup 0.87"."""
+    track = "" if row.track_id is None else f"id:{row.track_id} "
+    score = f" {row.score:.2f}" if with_score else ""
+    return f"{track}{names[row.class_id]}{score}"
+
+
+def image_to_draw_on(image: Any) -> np.ndarray:
+    """An image for `plot` -> (H, W, 3) uint8 RGB. It may be a BGR or gray array, PIL, or a float tensor (3, H, W)."""
+    if type(image).__module__.startswith("PIL."):
+        return np.asarray(image.convert("RGB"))
+    if isinstance(image, torch.Tensor):
+        floats = image[0] if image.ndim == 4 else image  # (3, H, W)
+        return (floats.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    array = np.asarray(image)
+    channels = 1 if array.ndim == 2 else array.shape[-1]
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise SeglabError(f"img= must be a uint8 image in BGR order, not {array.dtype} of shape {array.shape}")
+    conversion = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
+    return cv2.cvtColor(np.ascontiguousarray(array), conversion)
+
+
+def show_image(image: np.ndarray) -> None:
+    """Show (H, W, 3) RGB under the cell of a notebook, elsewhere in a window until it is closed."""
+    from matplotlib import pyplot
+
+    if pyplot.get_backend().lower() == "agg":
+        print("no window can be opened here: write the image with save()")
+        return
+    figure, axes = pyplot.subplots(layout="constrained")
+    axes.imshow(image)
+    axes.set_axis_off()
+    pyplot.show()
+    pyplot.close(figure)
 
 
 def plain_name(text: str) -> str:
@@ -79,39 +123,36 @@ def summary(results: Results, normalize: bool, decimals: int) -> list[dict[str, 
     """One plain dict per instance, see `Results.summary`."""
     height, width = results.orig_shape
     scale = np.array([width, height], dtype=float) if normalize else np.ones(2)
+    outlines = results.masks.xy if results.masks else []
     items = []
-    for row, outline in zip(rows_of(results), results.masks.xy if results.masks else []):
+    for number, row in enumerate(rows_of(results)):
         corners = (np.array(row.box) / np.tile(scale, 2)).round(decimals).tolist()
-        x, y = (outline / scale).round(decimals).T.tolist()
-        items.append(
-            {
-                "name": results.names[row.class_id],
-                "class": row.class_id,
-                "confidence": round(row.score, decimals),
-                "box": dict(zip(("x1", "y1", "x2", "y2"), corners)),
-                "segments": {"x": x, "y": y},
-            }
-        )
+        item: dict[str, Any] = {
+            "name": results.names[row.class_id],
+            "class": row.class_id,
+            "confidence": round(row.score, decimals),
+            "box": dict(zip(("x1", "y1", "x2", "y2"), corners)),
+        }
+        if row.track_id is not None:
+            item["track_id"] = row.track_id
+        if outlines:
+            x, y = (outlines[number] / scale).round(decimals).T.tolist()
+            item["segments"] = {"x": x, "y": y}
+        items.append(item)
     return items
 
 
-def csv_text(items: Iterable[dict[str, Any]]) -> str:
-    """What `summary` gives as CSV, dicts as JSON in their columns."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("name", "class", "confidence", "box", "segments"))
-    for item in items:
-        writer.writerow([json.dumps(value) if isinstance(value, dict) else value for value in item.values()])
-    return text.getvalue()
-
-
-def data_frame(items: list[dict[str, Any]]) -> Any:
-    """What `summary` gives as a pandas.DataFrame. Errors: SeglabError without pandas."""
-    try:
-        from pandas import DataFrame
-    except ImportError:
-        raise SeglabError("to_df needs pandas, which is not installed: pip install pandas, or use summary()") from None
-    return DataFrame(items)
+def html_of_list(listed: Sequence[Results]) -> str:
+    """The first images of a list with what is drawn on them, side by side, for notebooks."""
+    figures = []
+    for result in listed[:IMAGES_SHOWN]:
+        data = base64.b64encode(result._repr_jpeg_()).decode()
+        caption = html.escape(f"{Path(result.path).name}: {result.verbose()}")
+        image = f'<img src="data:image/jpeg;base64,{data}" style="max-width: 320px; max-height: 320px">'
+        figures.append(f'<figure style="margin: 4px">{image}<figcaption>{caption}</figcaption></figure>')
+    rest = len(listed) - IMAGES_SHOWN
+    more = f"<p>and {pluralize(rest, 'image')} more</p>" if rest > 0 else ""
+    return f'<div style="display: flex; flex-wrap: wrap">{"".join(figures)}</div>{more}'
 
 
 def coco_rows(results: Results, image_id: int, category_ids: Sequence[int] | None) -> list[dict[str, Any]]:

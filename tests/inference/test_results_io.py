@@ -25,7 +25,7 @@ def result(path: str, level: int = 0) -> Results:
     """A grey image with one cup on it."""
     boxes = Boxes(torch.tensor([[8.0, 16, 40, 40, 0.9, 0]]), (48, 64))
     masks = Masks([(8, 16, np.ones((24, 32), bool))], (48, 64))
-    return Results(np.full((48, 64, 3), level, np.uint8), path, {0: "cup"}, boxes, masks, {"inference": 1.0})
+    return Results.of_image(np.full((48, 64, 3), level, np.uint8), path, {0: "cup"}, boxes, masks, {"inference": 1.0})
 
 
 def files_of(folder: str) -> list[str]:

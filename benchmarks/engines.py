@@ -1,8 +1,8 @@
-"""Engines beside eager PyTorch and the peer: `python -m benchmarks.engines [weights=...] [imgsz=640] [threads=1,2]`.
+"""Engines beside eager PyTorch and ultralytics: `python -m benchmarks.engines [weights=...] [imgsz=640] [threads=1,2]`.
 
 The network alone on one image, every engine in turn, A B C A B C ...: the figure is the median of the ratios to the
-eager fused network of the same round; "packed" is that network as prediction runs it. The peer's line is its own fused
-PyTorch network with the same weights.
+eager fused network of the same round; "packed" is that network as prediction runs it. Ultralytics' line is its own
+fused PyTorch network with the same weights.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def engines(network: YOLO11Seg, imgsz: int, folder: Path) -> dict[tuple[str, str
 
 
 def peer(network: YOLO11Seg):
-    """The peer's network with the same weights, called as its predictor calls it; None when it is not installed."""
+    """Ultralytics' network with the same weights, called as its predictor calls it; None when it is not installed."""
     os.environ["YOLO_OFFLINE"] = "1"
     try:
         from ultralytics.nn.tasks import SegmentationModel

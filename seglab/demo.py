@@ -17,7 +17,8 @@ def demo(out: str | Path = "runs/demo", epochs: int = 8, imgsz: int = 320) -> di
     imgsz: side of the network's input in pixels. Prints one closing table and returns it: what was made -> where it is,
     and the metrics before and after.
     """
-    started, out = time.monotonic(), Path(out)
+    started = time.monotonic()
+    out = Path(out)
     project = str(out)
     data = out / "cells" / "cells.yaml"
     if not data.is_file():

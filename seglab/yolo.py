@@ -230,13 +230,13 @@ class YOLO:
 
         # With which settings: what recipe="auto" chooses depends on what the weights know of the data.
         start = self._fit_classes(spec, from_scratch, config.seed)
-        config = with_chosen_settings(config, start, len(spec.images("train")), arguments)
+        config, fallback = with_chosen_settings(config, start, len(spec.images("train")), arguments)
 
         # From here on the loop knows all it needs; the model becomes what it ends with.
         network = self._network("train it")  # which holds the best weights in the end
-        result = train(network, spec, config, license=self.license, start=start, knowledge=knowledge)
+        result = train(network, spec, config, license=self.license, start=start, knowledge=knowledge, fallback=fallback)
         self.path = result.best
-        self._remember(config, spec, result.mask_targets, knowledge)
+        self._remember(result.config, spec, result.mask_targets, knowledge)
         return result.metrics
 
     def _from_run(self, resume: str | bool) -> None:

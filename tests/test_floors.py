@@ -14,7 +14,7 @@ import pytest
 
 import seglab
 
-# From the ground up. What stands on one floor does not import its neighbours.
+# From the ground up. What stands on one floor does not import its neighbors.
 FLOORS = (
     ("version", "errors", "wording"),
     ("sizes", "image_files"),

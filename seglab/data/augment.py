@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from seglab.config import AugmentConfig
-from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
+from seglab.geometry.letterbox import PADDING_GRAY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
 from seglab.sample import Instance, Sample
@@ -95,7 +95,7 @@ def mosaic(samples: Sequence[Sample], size: Size, rng: Generator) -> Sample:
     """
     height, width = 2 * size[0], 2 * size[1]
     center_x, center_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
-    canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
+    canvas = np.full((height, width, 3), PADDING_GRAY, np.uint8)
     instances = []
     for corner, sample in enumerate(samples):
         h, w = sample.image.shape[:2]
@@ -124,11 +124,11 @@ def random_affine(sample: Sample, size: Size, config: AugmentConfig, rng: Genera
     # pixel wherever the scale is not 1.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     pixels = np.linalg.inv(half) @ matrix @ half
-    grey, constant = (PADDING_GREY,) * 3, cv2.BORDER_CONSTANT
+    gray, constant = (PADDING_GRAY,) * 3, cv2.BORDER_CONSTANT
     if config.perspective:
-        image = cv2.warpPerspective(sample.image, pixels, size[::-1], borderMode=constant, borderValue=grey)
+        image = cv2.warpPerspective(sample.image, pixels, size[::-1], borderMode=constant, borderValue=gray)
     else:
-        image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], borderMode=constant, borderValue=grey)
+        image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], borderMode=constant, borderValue=gray)
         matrix = matrix[:2]
     return Sample(image, transform_instances(sample.instances, matrix, size, scale))
 

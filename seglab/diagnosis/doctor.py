@@ -34,13 +34,17 @@ from seglab.training.assign import assign
 from seglab.training.loss import TERMS, LossGains, mean_terms, segmentation_loss
 from seglab.wording import pluralize
 
-MAX_BATCHES, BATCH = 8, 4  # how much of the split the network is run on
+# How much of the split the network is run on.
+MAX_BATCHES = 8
+BATCH = 4
 MAX_CANDIDATES = 300  # boxes of an image that are looked at, the highest-scoring ones
 PREDICT_CONF = 0.25  # the score from which predict shows a detection
 MIN_IOU = 0.5  # from which a box counts as lying on an instance
 MIN_FRACTION = 0.5  # of the instances that must fit an explanation for it to be taken as the right one
 TINY_SIDE = 16  # pixels; under this median side, instances are too small for the input size
-BROKEN, DOUBTFUL, GOOD = "broken", "doubtful", "good"
+BROKEN = "broken"
+DOUBTFUL = "doubtful"
+GOOD = "good"
 Network = Callable[[Tensor], RawOutput]
 
 
@@ -214,7 +218,8 @@ def check_labels(dataset: SegmentationDataset) -> Check:
     """Whether the split has instances, and how many rows could not be used."""
     counts = [len(dataset.instances(index)) for index in range(len(dataset))]
     issues = [issue for issue in dataset.issues if not issue.is_note]
-    total, empty = sum(counts), counts.count(0)
+    total = sum(counts)
+    empty = counts.count(0)
     first = f"the first issue: {issues[0].message}" if issues else ""
     return conclude(
         "labels",
@@ -229,7 +234,7 @@ def check_labels(dataset: SegmentationDataset) -> Check:
 def check_names(names: dict[int, str], data_names: dict[int, str], images: Sequence[ImageCandidates]) -> Check:
     """Whether model and data name the classes alike, and what class the network gives to instances that it finds."""
     other = [f"{i} is '{names.get(i)}' and '{data_names[i]}'" for i in data_names if names.get(i) != data_names[i]]
-    pairs = labelled_pairs(images)
+    pairs = labeled_pairs(images)
     wrong = [pair for pair in pairs if pair[0] != pair[1]]
 
     # What the wrong ones have in common, for the message.
@@ -253,7 +258,7 @@ def check_names(names: dict[int, str], data_names: dict[int, str], images: Seque
     )
 
 
-def labelled_pairs(images: Sequence[ImageCandidates]) -> list[tuple[int, int]]:
+def labeled_pairs(images: Sequence[ImageCandidates]) -> list[tuple[int, int]]:
     """(true class, predicted class) of the confident boxes that lie on ground truth."""
     pairs: list[tuple[int, int]] = []
     for image in images:
@@ -279,7 +284,8 @@ def check_letterbox(dataset: SegmentationDataset, images: Sequence[ImageCandidat
     """Whether points survive the way there and back, and whether the network's boxes lie in the letterbox's frame."""
     max_error = 0.0
     for index in range(len(dataset)):
-        box, (height, width) = dataset.letterbox(index), dataset.image_sizes[index]
+        box = dataset.letterbox(index)
+        height, width = dataset.image_sizes[index]
         corners = np.array([[0, 0], [width, height]], dtype=np.float64)
         returned = box.points_to_image(box.points_to_letterbox(corners))
         max_error = max(max_error, float(np.abs(returned - corners).max()))
@@ -410,7 +416,8 @@ def check_metric(
     for image in evaluated_images(forward, batches, dataset, config, device):
         breakdown.add(*native_instances(image, every_mask=True))
 
-    ideal, report = itself.summarise().stats["AP"], breakdown.summarise()
+    ideal = itself.summarize().stats["AP"]
+    report = breakdown.summarize()
     worst = max(report.gains, key=lambda cause: (report.gains[cause], report.counts[cause]))
     loss = f"{worst} ({report.counts[worst]} cases, {report.gains[worst]:+.3f} AP50)"
     return conclude(

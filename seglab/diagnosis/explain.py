@@ -109,7 +109,7 @@ def explain(
         rule: {part: after[part] - before[part] for part in IOU_TYPES}
         for rule, before, after in zip(STEPS, maps, maps[1:])
     }
-    return Explanation(maps[0], maps[-1], steps, breakdown.summarise())
+    return Explanation(maps[0], maps[-1], steps, breakdown.summarize())
 
 
 def with_crowds(ground_truth: Instances, image: EvaluatedImage) -> Instances:

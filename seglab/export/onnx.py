@@ -166,7 +166,8 @@ def _end_to_end_runtime(path: str | Path, metadata: ModelMetadata, session: Any)
     """The runtime of a file that takes one image of any size, and gives detections before its dense outputs."""
     input_name = session.get_inputs()[0].name
     outputs = [output.name for output in session.get_outputs()]
-    detection_outputs, dense_outputs = outputs[:-2], outputs[-2:]
+    detection_outputs = outputs[:-2]
+    dense_outputs = outputs[-2:]
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         # The file letterboxes, but leaves as it is what is letterboxed already.

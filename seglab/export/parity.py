@@ -211,7 +211,8 @@ def compare_batch(reference: Reference, runtime: Runtime, images: Sequence[np.nd
     letterboxed = [letterbox(image.shape[:2], (height, width)).apply(image) for image in group]
     batch = to_tensor(letterboxed).contiguous()  # (B, 3, H, W)
 
-    measured, own = Differences(), Differences()
+    measured = Differences()
+    own = Differences()
     outputs = reference.run(batch)
     measured.add_numbers(outputs.expected, Outputs(*runtime.forward(batch)))
     if outputs.exact_and_rounded is not None:

@@ -48,6 +48,7 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
+    # TensorRT reads ONNX, so that is what the network becomes first.
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.onnx"
         onnx.write(model, source, metadata)
@@ -58,8 +59,10 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
             )
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32
+    # A dynamic engine is tuned for the metadata's shape and takes shapes within a range about it.
     if metadata.dynamic:
-        batch, (height, width) = metadata.batch, metadata.size
+        batch = metadata.batch
+        height, width = metadata.size
         smallest = (1, 3, MIN_SIDE, MIN_SIDE)
         largest = (MAX_BATCH_FACTOR * batch, 3, MAX_SIDE_FACTOR * height, MAX_SIDE_FACTOR * width)
         profile = builder.create_optimization_profile()

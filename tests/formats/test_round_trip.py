@@ -230,9 +230,8 @@ def test_holes_of_a_source_without_exact_masks_are_converted(tmp_path, monkeypat
     """A format may read an instance with a hole as rings alone, as `Instance` allows."""
     image = write_image(tmp_path / "a.png")
     labelled = LabelledImage(image, "a.png", "train", (HEIGHT, WIDTH), [as_instance(0, holed())])
-    source = SimpleNamespace(
-        names=NAMES, entries=[ImageEntry(image, "train", ())], issues=(), load=lambda entry: labelled
-    )
+    entries = [ImageEntry(image, "train", ())]
+    source = SimpleNamespace(names=NAMES, entries=entries, issues=(), load=lambda entry: labelled)
     made_up = Format("rings", "rings", lambda place: place == image, lambda place, images: source)
     monkeypatch.setattr(registry, "FORMATS", (made_up, *FORMATS))
     report = convert(image, out=tmp_path / "out", strict=1.0)

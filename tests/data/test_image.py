@@ -120,10 +120,10 @@ def test_no_image(tmp_path):
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_content_decides_and_not_the_name(tmp_path, kind):
-    Image.fromarray(PICTURE).save(tmp_path / f"x.{kind}", **KINDS[kind])
+    Image.fromarray(IMAGE).save(tmp_path / f"x.{kind}", **KINDS[kind])
     for name in ("x.JPG", "x.png", "x"):
         (tmp_path / name).write_bytes((tmp_path / f"x.{kind}").read_bytes())
-        assert_close(read_image(tmp_path / name), PICTURE)
+        assert_close(read_image(tmp_path / name), IMAGE)
         assert image_size(tmp_path / name) == (40, 60)
 
 
@@ -133,8 +133,8 @@ def test_heic(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # which pillow-heif writes as a rotation of HEIC's own, and undoes
     for options in ({}, {"exif": exif}):
-        Image.fromarray(PICTURE).save(tmp_path / "x.heic", format="HEIF", quality=-1, chroma=444, **options)
-        assert_close(read_image(tmp_path / "x.heic"), PICTURE)
+        Image.fromarray(IMAGE).save(tmp_path / "x.heic", format="HEIF", quality=-1, chroma=444, **options)
+        assert_close(read_image(tmp_path / "x.heic"), IMAGE)
         assert image_size(tmp_path / "x.heic") == (40, 60)
 
 
@@ -205,8 +205,8 @@ def test_what_is_no_number_is_black_and_infinity_is_white():
 
 
 def test_eight_bits_stay_what_they_are_with_a_range(tmp_path):
-    Image.fromarray(PICTURE).save(tmp_path / "x.png")
-    assert_close(read_image(tmp_path / "x.png", Reading(range=(0, 4095))), PICTURE, 0)
+    Image.fromarray(IMAGE).save(tmp_path / "x.png")
+    assert_close(read_image(tmp_path / "x.png", Reading(range=(0, 4095))), IMAGE, 0)
 
 
 def test_many_channels_are_refused_by_the_scan_too(tmp_path):
@@ -220,28 +220,28 @@ def test_many_channels_are_refused_by_the_scan_too(tmp_path):
 
 
 def test_the_first_of_several_is_read_and_said(tmp_path):
-    second = Image.fromarray(255 - PICTURE)
+    second = Image.fromarray(255 - IMAGE)
     several = {"save_all": True, "append_images": [second]}
     for kind, what in {"gif": "frames", "webp": "frames", "png": "frames", "tif": "pages"}.items():
-        Image.fromarray(PICTURE).save(tmp_path / f"x.{kind}", **KINDS[kind], **several)
-        assert_close(read_image(tmp_path / f"x.{kind}"), PICTURE)
+        Image.fromarray(IMAGE).save(tmp_path / f"x.{kind}", **KINDS[kind], **several)
+        assert_close(read_image(tmp_path / f"x.{kind}"), IMAGE)
         assert look_at(tmp_path / f"x.{kind}") == ((40, 60), what)
-    Image.fromarray(PICTURE).save(tmp_path / "x.mpo", **KINDS["jpg"], **several)  # a camera's two views are one image
+    Image.fromarray(IMAGE).save(tmp_path / "x.mpo", **KINDS["jpg"], **several)  # a camera's two views are one image
     assert look_at(tmp_path / "x.mpo") == ((40, 60), "")
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma"])
 def test_compressions_of_tiff(tmp_path, compression, capfd):
-    Image.fromarray(PICTURE).save(tmp_path / "x.tif", compression=compression)
-    assert_close(read_image(tmp_path / "x.tif"), PICTURE, 60 if compression == "jpeg" else 0)
+    Image.fromarray(IMAGE).save(tmp_path / "x.tif", compression=compression)
+    assert_close(read_image(tmp_path / "x.tif"), IMAGE, 60 if compression == "jpeg" else 0)
     assert image_size(tmp_path / "x.tif") == (40, 60)
     assert capfd.readouterr().err == ""  # no decoder complains about what another one reads
 
 
 def test_palette_with_alpha(tmp_path):
-    indexed = Image.fromarray(PICTURE).quantize(8)
+    indexed = Image.fromarray(IMAGE).quantize(8)
     indexed.save(tmp_path / "x.png", transparency=bytes(range(0, 256, 32)))
-    assert_close(read_image(tmp_path / "x.png"), PICTURE)
+    assert_close(read_image(tmp_path / "x.png"), IMAGE)
 
 
 def test_real_photos(datasets_folder):

@@ -61,6 +61,12 @@ class PredictConfig(ReadConfig):
     batch: int = argument(1, "images per run of the network", min=1)
     rect: bool = RECT(True)
     half: bool = argument(False, "run the network in float16", group=MACHINE)
+    tile: int | None = argument(
+        None,
+        "predict tiles of this side in pixels and join what they show, for large images; None: whole images",
+        min=32,
+    )
+    overlap: float = argument(0.2, "with tile: fraction of a tile that the next one sees too", min=0, max=0.9)
     vid_stride: int = argument(1, "read every n-th frame of a video", min=1)
     mask_targets: str = MASK_TARGETS("soft")
 

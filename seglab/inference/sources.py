@@ -105,10 +105,10 @@ def images_of_dataset(source: Any) -> Any:
     return source
 
 
-def batches(images: Iterable[SourceImage], size: int) -> Iterator[list[SourceImage]]:
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Group a stream into lists of `size`; the last may be shorter."""
-    images = iter(images)
-    while batch := list(itertools.islice(images, size)):
+    items = iter(items)
+    while batch := list(itertools.islice(items, size)):
         yield batch
 
 

@@ -90,7 +90,7 @@ def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rou
             forwards = {("pytorch", "eager, fused"): eager, ("pytorch", "eager, packed"): packed}
             if beside is not None:
                 forwards["peer", "eager, fused"] = beside
-            forwards |= {key: load_runtime(path).forward for key, path in files.items()}
+            forwards |= {key: load_runtime(path, trust=True).forward for key, path in files.items()}
             seconds = interleaved(forwards, images, rounds)
             base = seconds["pytorch", "eager, fused"]
             print(f"\n{count} thread{'s' * (count > 1)}, {imgsz} px, medians of {rounds} rounds\n")

@@ -246,7 +246,7 @@ def test_whoever_asks_for_help_starts_nothing(capsys):
 
 def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
     runtime = Runtime("b.onnx", ModelMetadata({0: "a"}), None)
-    monkeypatch.setattr("seglab.export.registry.load_runtime", lambda path: runtime)
+    monkeypatch.setattr("seglab.export.registry.load_runtime", lambda path, trust: runtime)
     assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
     assert "give the weights that a.onnx came from" in capsys.readouterr().err
 

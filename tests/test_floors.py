@@ -16,7 +16,7 @@ import seglab
 
 # From the ground up. What stands on one floor does not import its neighbors.
 FLOORS = (
-    ("version", "errors", "wording"),
+    ("version", "errors", "wording", "telemetry"),
     ("sizes", "image_files"),
     ("config", "class_names", "files", "tables", "parallel", "progress", "device"),
     ("geometry",),
@@ -31,7 +31,7 @@ FLOORS = (
     ("diagnosis",),
     ("widgets", "compat"),
     ("yolo",),
-    ("demo", "checks"),
+    ("demo", "checks", "cache"),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -27,6 +27,7 @@ from seglab.config.predict import PredictConfig, PredictInput, SaveConfig
 from seglab.config.reading import ReadConfig
 from seglab.config.tools import (
     BenchmarkInput,
+    CacheInput,
     CheckInput,
     ConvertInput,
     DemoInput,

@@ -21,6 +21,7 @@ from seglab.config.shared import (
     NAME,
     PROJECT,
     RECT,
+    TRUST,
 )
 from seglab.errors import SeglabError
 from seglab.sizes import as_size, round_up
@@ -38,6 +39,7 @@ class PredictInput(Arguments):
         False, "in Python: return an iterator over results instead of a list; the command line always streams"
     )
     device: str | int | None = DEVICE(None)
+    trust: bool = TRUST(False)
     engine: str | None = argument(
         None,
         "auto: run on CPUs through onnxruntime or OpenVINO where they agree with the network",
@@ -94,6 +96,15 @@ class SaveConfig(Arguments):
     save_txt: bool = argument(False, "write labels/NAME.txt in the YOLO format", group=OUTPUT)
     save_conf: bool = argument(False, "with save_txt: append the confidence score to every row", group=OUTPUT)
     save_crop: bool = argument(False, "write the cut-out instances as crops/CLASS/NAME.jpg", group=OUTPUT)
+    save_as: str | None = argument(
+        None,
+        "write predictions as annotations to correct in a labeling tool, beside links to the images",
+        choices=("labelme", "coco", "cvat", "yolo"),
+        group=OUTPUT,
+    )
+    tolerance: float = argument(
+        1.0, "with save_as: how far outlines may move to have fewer vertices, in pixels; 0: exact", group=OUTPUT, min=0
+    )
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)
     exist_ok: bool = EXIST_OK(False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from seglab.config.argument import Arguments, argument
 from seglab.config.reading import ReadConfig
-from seglab.config.shared import DATASET, DEVICE, MODEL
+from seglab.config.shared import DATASET, DEVICE, MODEL, TRUST
 from seglab.errors import SeglabError
 from seglab.sizes import Size, as_size
 
@@ -26,6 +26,13 @@ class ConvertInput(Arguments):
     strict: bool | float | None = argument(
         None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
     )
+
+
+@dataclass(frozen=True)
+class CacheInput(Arguments):
+    """Arguments of `cache`."""
+
+    clear: str | None = argument(None, "entry to remove, as it is listed, or all")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +69,7 @@ class VerifyInput(Arguments):
     file: str = argument(text="exported file")
     model: str | None = argument(None, "weights it was exported from; None: those beside it")
     data: str | None = argument(None, "dataset on which mAP is compared too")
+    trust: bool = TRUST(False)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from seglab.config.shared import (
     PROJECT,
     RECT,
     STRICT,
+    TRUST,
     WORKERS,
 )
 
@@ -33,6 +34,7 @@ class ValInput(Arguments):
     model: str = MODEL("yolo11n-seg.pt")
     data: str | list | tuple | None = DATASET(None)
     device: str | int | None = DEVICE(None)
+    trust: bool = TRUST(False)
 
 
 @dataclass(frozen=True)

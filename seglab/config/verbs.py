@@ -11,6 +11,7 @@ from seglab.config.export import ExportConfig, ExportInput
 from seglab.config.predict import PredictConfig, PredictInput, SaveConfig
 from seglab.config.tools import (
     BenchmarkInput,
+    CacheInput,
     CheckInput,
     ConvertInput,
     DemoInput,
@@ -109,6 +110,9 @@ VERBS = {
         "fine-tune, validate, predict and export, offline, in a few minutes",
         (DemoInput,),
         "seglab demo",
+    ),
+    "cache": Verb(
+        "list what seglab has downloaded and computed, and remove it", (CacheInput,), "seglab cache clear=all"
     ),
     "checks": Verb("print versions, devices and settings, for bug reports", (NoInput,), "seglab checks"),
     "version": Verb("print the version of seglab", (NoInput,), "seglab version"),

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from seglab.class_names import equal_classes
+from seglab.data.image import image_orientation
 from seglab.datasets.spec import DatasetSpec
-from seglab.files import label_path
-from seglab.formats.coco import CocoFile, Id, category_ids, file_name, file_names, image_ids, read_coco
+from seglab.formats.coco import CocoFile, file_name, read_coco
+from seglab.formats.coco_ids import Id, category_ids, file_names, image_ids
+from seglab.formats.coco_shapes import stated_size
 from seglab.formats.format import ImageEntry, outline
 from seglab.formats.issues import Issue, left_out
+from seglab.formats.label_files import label_files, shared_labels
 from seglab.formats.yolo import read_labels
 from seglab.sample import Instance, with_class_ids
 
@@ -31,18 +34,20 @@ class Annotations:
         self.images = spec.images(split)
         self.whole = split in spec.annotations  # all there is, not only what label files cannot hold
         path = spec.annotations.get(split) or spec.crowds.get(split)
-        self.coco: CocoFile | None = read_coco(path) if path else None
+        self.coco: CocoFile | None = read_coco(path, crowds_only=not self.whole) if path else None
         self._source = spec.labels
+        self._whole_issues = list(spec.issues)
+        self.label_files: dict[Path, Path] = {}  # image -> its label file, where labels are in such
+        if self._source is None and not self.whole:
+            self.label_files = label_files(self.images, spec.root, spec.label_folder)
+            self._whole_issues += shared_labels(self.label_files)
         self._entries: dict[Path, ImageEntry] = {}
         if self._source:
             self._entries = {entry.image: entry for entry in self._source.entries if entry.image}
-        entry = self._entries.get(self.images[0])
-        self._root, self._split = spec.root, split
-        self._stands_in = entry.split if entry and entry.split != split else ""  # the split whose images these are
         self.files = self._files(path)
         self.category_ids = self.coco.category_ids if self.coco else category_ids(self.names)
-        listed = self.coco.entries(self.images) if self.coco else {}
-        self.known_ids: dict[Path, Id] = {image: entry["id"] for image, entry in listed.items()}
+        self._listed = self.coco.entries(self.images) if self.coco else {}
+        self.known_ids: dict[Path, Id] = {image: entry["id"] for image, entry in self._listed.items()}
         self._ids = image_ids(self.images, self.known_ids)
         self._kept: dict[Path, tuple[list[Instance], list[Issue]]] = {}
 
@@ -50,7 +55,7 @@ class Annotations:
         if self._source:
             return [file for entry in self._entries.values() for file in entry.files]
         files = [path] if path else []
-        return files if self.whole else files + [label_path(image) for image in self.images]
+        return files + list(self.label_files.values())
 
     @property
     def has_json(self) -> bool:
@@ -63,23 +68,17 @@ class Annotations:
 
     def unplaced(self) -> list[Issue]:
         """What is wrong with annotations of no image that is listed, and what else concerns no image alone."""
-        whole = list(self._source.issues) if self._source else []
-        if self._stands_in:
-            message = f"no {self._split} split in the labels"
-            return [*whole, Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
-        if self._source:
-            return whole
-        return self.coco.unplaced() if self.coco else []
+        return self._whole_issues + (self.coco.unplaced() if self.coco else [])
 
     def image_id(self, image: Path) -> Id:
-        """The image's id in COCO files (`seglab.formats.coco.image_ids`)."""
+        """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
         return self._ids[image]
 
     def file_names(self) -> dict[Path, str]:
         """What every image is called in COCO files: as the JSON has it, else its path within the split."""
         named = file_names(self.images)
         if self.coco:
-            named |= {image: file_name(entry).as_posix() for image, entry in self.coco.entries(self.images).items()}
+            named |= {image: file_name(entry).as_posix() for image, entry in self._listed.items()}
         return named
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
@@ -99,7 +98,7 @@ class Annotations:
         if self.whole:
             return from_json, issues
         height, width = size
-        instances, label_issues = read_labels(label_path(image), width, height, self.names)
+        instances, label_issues = read_labels(self.label_files[image], width, height, self.names)
         return instances + from_json, label_issues + issues
 
     def _from_source(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
@@ -107,7 +106,8 @@ class Annotations:
         assert self._source is not None, "the caller has looked"
         labelled = self._source.load(self._entries[image])
         if labelled.size != size:
-            (height, width), (said_height, said_width) = size, labelled.size
+            height, width = size
+            said_height, said_width = labelled.size
             message = f"another size than in the labels: {said_width} x {said_height}, the file has {width} x {height}"
             return [], [*labelled.issues, left_out(str(image), message, len(labelled.instances))]
         instances = [replace(found, rings=outline(found)) for found in labelled.instances]
@@ -115,16 +115,12 @@ class Annotations:
 
     def _from_json(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         """What the JSON has of an image: everything, or crowd regions alone."""
-        entry = self.coco.entry(image) if self.coco else None
+        entry = self._listed.get(image)
         if entry is None or self.coco is None:
             return [], [Issue(str(image), 0, "image not listed in the JSON", UNLABELLED)] if self.whole else []
-        height, width = size
-        said_size = entry.get("height", height), entry.get("width", width)
-        if self.whole and said_size != size:
-            said = f"{entry.get('width')} x {entry.get('height')}, the file has {width} x {height}"
-            message = f"another size than in the JSON: it says {said}"
-            return [], [Issue(str(image), 0, message, "its instances left out")]
-        return self.coco.instances(entry, size)
+        # Only of an image whose sides the JSON swaps does it matter whether EXIF does so too.
+        orientation = image_orientation(image) if stated_size(entry) not in (None, size) else 1
+        return self.coco.instances(entry, size, orientation)
 
 
 class JoinedAnnotations:

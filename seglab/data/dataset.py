@@ -72,11 +72,15 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     ):
         self.size = _input_size(size)
         _check_options(mask_targets, cache)
-        self.spec, self.split, self.names = spec, split, spec.names
+        self.spec = spec
+        self.split = split
+        self.names = spec.names
         self.augment, self.seed = augment, seed
         self.reading = reading
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
-        self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
+        self.mask_targets = mask_targets
+        self.overlap = overlap
+        self.mask_ratio = mask_ratio
         self.rect = rect and self.size[0] == self.size[1]
         self.group = 1
 
@@ -173,12 +177,12 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         return Sample(image, self.instances(index), str(path))
 
     def image_id(self, index: int) -> int | str:
-        """The image's id in COCO files (`seglab.formats.coco.image_ids`)."""
+        """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
         return self._annotations.image_id(self.images[index])
 
     @property
     def category_ids(self) -> list[int | str]:
-        """Class id -> category id in COCO files (`seglab.formats.coco.category_ids`)."""
+        """Class id -> category id in COCO files (`seglab.formats.coco_ids.category_ids`)."""
         return list(self._annotations.category_ids)
 
     def file_names(self) -> dict[int | str, str]:
@@ -190,7 +194,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         box: Letterbox | None = None
         source: list[Instance] | None = None
         if self.augment is None:
-            box, whole = self.letterbox(index), self.sample(index)
+            box = self.letterbox(index)
+            whole = self.sample(index)
             source = whole.instances
             sample = apply_letterbox(whole, box)
         else:

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from seglab.errors import SeglabError
+from seglab.geometry.orientation import TAG, turn_pixels
 from seglab.image_files import (
     DEFAULT_READING,
     MAX_BYTES_PER_PIXEL,
-    ORIENTATION,
     Header,
     Reading,
     check_budget,
@@ -88,6 +88,15 @@ def look_at(path: str | Path, reading: Reading = DEFAULT_READING) -> tuple[tuple
         return header.size, header.frames
 
 
+def image_orientation(path: str | Path) -> int:
+    """The EXIF orientation of an image file, 1 to 8, which `read_image` has undone; 1 where it says none.
+
+    Errors: FileNotFoundError; SeglabError naming the file when it is no image.
+    """
+    with open_image_file(path) as file:
+        return read_header(path, file).orientation
+
+
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write (H, W, 3) uint8 RGB in the format that the suffix names, making the folder.
 
@@ -136,7 +145,7 @@ def _decode(path: str | Path, file: IO[bytes], header: Header, reading: Reading)
         samples = gray_or_color(samples, cv2.COLOR_BGR2RGB, cv2.COLOR_BGRA2RGB)
     else:
         cv2.cvtColor(samples, cv2.COLOR_BGR2RGB, dst=samples)
-    return samples if is_tiff else _turn_upright(samples, header.orientation)
+    return samples if is_tiff else np.ascontiguousarray(turn_pixels(samples, header.orientation))
 
 
 def _decode_with_pillow(path: str | Path, file: IO[bytes], header: Header, reading: Reading) -> np.ndarray:
@@ -165,19 +174,6 @@ def _max_bytes(header: Header) -> int:
     return MAX_BYTES_PER_PIXEL * header.height * header.width + (64 << 20)
 
 
-def _turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo the camera's orientation (EXIF 2.3, tag 0x0112): 5 to 8 swap the axes, the others only mirror."""
-    if orientation == 1:
-        return image
-    if orientation >= 5:
-        image = image.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
-
-
 # --- from memory ---
 
 
@@ -202,7 +198,7 @@ def upright_pillow(image: Image.Image) -> Image.Image:
     """A PIL image turned as its EXIF orientation says: an image from memory is read as the same one from its file."""
     from PIL import ImageOps
 
-    if image.getexif().get(ORIENTATION, 1) == 1:
+    if image.getexif().get(TAG, 1) == 1:
         return image
     return ImageOps.exif_transpose(image)
 

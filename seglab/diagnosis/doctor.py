@@ -117,6 +117,7 @@ def doctor(
     network: images -> RawOutput, to check as well what training would see; an exported file has none. gains: weights of
     the loss terms in the model's own training, by default the usual ones.
     """
+    # A dataset that cannot be opened is a finding, not a failure of the doctor.
     config = config or ValidateConfig()
     try:
         dataset = SegmentationDataset(
@@ -132,11 +133,13 @@ def doctor(
         checks.append(Check("class names", BROKEN, evidence, "train or fine-tune the model on this data first"))
         return Diagnosis(tuple(checks))
 
+    # A few batches through the network once; most checks look at the same predictions.
     batches = list(islice(build_loader(dataset, BATCH), MAX_BATCHES))
     with torch.inference_mode():
         outputs = [forward(images_to_float(batch["images"], device))[0].float().cpu() for batch in batches]
     images = [image for batch, output in zip(batches, outputs) for image in collect_candidates(batch, output)]
 
+    # In the order in which data passes the stages, so that the first broken one is the cause.
     checks.append(check_names(names, spec.names, images))
     checks.append(check_letterbox(dataset, images))
     if network is not None:
@@ -312,6 +315,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
     sides: list[float] = []  # the shorter one of every box, pixels
     terms: list[dict[str, Tensor]] = []  # name -> scalar, of each batch
     for batch in batches:
+        # Assignment as training does it, from the network's own boxes and scores.
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
             raw = network(images_to_float(batch["images"], device))
@@ -323,6 +327,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
             )
             batch_terms = segmentation_loss(raw, batch, gains)[1]
             terms.append({name: value.cpu() for name, value in batch_terms.items()})
+        # Instances without any anchor point learn nothing.
         assigned = assignment.instance_index[assignment.instance_index >= 0]  # instance of every positive anchor point
         unassigned += len(batch["boxes"]) - len(assigned.unique())
         positives += len(assigned)

@@ -98,6 +98,7 @@ def explain(
         as_coco.add(image.key, native_truth, native_detections)
         breakdown.add(native_truth, native_detections)
 
+    # From one protocol to the other, one rule at a time.
     maps = [
         as_yolo.maps(yolo.average_precision),
         as_yolo.maps(),  # the AP rule has changed,

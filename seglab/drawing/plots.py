@@ -43,10 +43,11 @@ def training_curves(results: str | Path) -> np.ndarray:
         if column not in ("epoch", "time"):
             panels.setdefault(title, []).append(column)
 
+    # Up to four panels in a row.
     across = min(4, len(panels))
     down = -(-len(panels) // across)
     figure, axes = _figure(3.2 * across, 2.4 * down, down, across)
-    marker = "o" if len(epochs) < 20 else None
+    marker = "o" if len(epochs) < 20 else None  # a single epoch is a point, which a line cannot show
     for axis, (title, series) in zip(axes, panels.items()):
         for index, column in enumerate(series):
             group, _, quantity = column.rpartition("/")

@@ -32,7 +32,7 @@ from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
 from seglab.files import label_path, new_run_dir
-from seglab.formats.coco import result_entry
+from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import raw_rows
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import Rle, area, crop_to_rle, rings_to_rle

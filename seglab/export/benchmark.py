@@ -111,7 +111,7 @@ def benchmark(
         try:
             path = export(model, names, name, into, half=is_fp16, int8=is_int8, **common)
             line.megabytes = size_of(path) / 1e6
-            runtime = load_runtime(path)
+            runtime = load_runtime(path, trust=True)
         except Exception as error:  # a converter may fail in any way; that is a line of the table, not the table's end
             prefix = "" if isinstance(error, SeglabError) else f"{type(error).__name__}: "
             line.status = f"{prefix}{error}".splitlines()[0]

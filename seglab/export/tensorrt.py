@@ -22,6 +22,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".engine"
 PRECISIONS = ("fp32", "fp16")
 DYNAMIC = True
+RUNS_CODE = True
 
 LENGTH_BYTES = 4  # the file begins with the length of the metadata, then its JSON, then the engine
 MAX_BATCH_FACTOR = 4  # a dynamic engine takes up to so many times the batch of its metadata per call,
@@ -101,6 +102,7 @@ def load(path: Path) -> Runtime:
                 f"{path} takes up to {height} x {width} pixels, not {images.shape[2]} x {images.shape[3]}: predict "
                 "with a smaller imgsz, or export with a larger one"
             )
+        # TensorRT reads from and writes to memory that torch owns.
         context.set_tensor_address("images", images.data_ptr())
         outputs = {name: torch.empty(tuple(context.get_tensor_shape(name)), device="cuda") for name in OUTPUTS}
         for name, output in outputs.items():
@@ -112,6 +114,7 @@ def load(path: Path) -> Runtime:
             raise SeglabError(f"TensorRT could not run {path} (see its messages above): export it again")
         return tuple(outputs.values())
 
+    # However many images come, no call takes more than the engine was built for.
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         groups = images.cuda().split(MAX_BATCH_FACTOR * metadata.batch)
         parts = [call(group) for group in groups]

@@ -12,16 +12,9 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from seglab.files import IMAGE_SUFFIXES, SPLITS, files_below, real_files
+from seglab.files import IMAGE_SUFFIXES, files_below, real_files, split_of_folder
 from seglab.formats.issues import Issue
 from seglab.wording import pluralize
-
-# What folders and subsets of these names are, in lower case.
-SPLIT_WORDS = {
-    "train": ("train", "training", "trn"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
 
 
 class ImageSearch:
@@ -42,10 +35,10 @@ class ImageSearch:
         """File name, in one spelling -> the images of that name."""
         found: dict[str, list[Path]] = {}
         for file in image_files(self._root):
-            found.setdefault(_spelling(file.name), []).append(file)
+            found.setdefault(spelling(file.name), []).append(file)
         if not found and self._near[-1].is_dir():
             for file in image_files(self._near[-1]):
-                found.setdefault(_spelling(file.name), []).append(file)
+                found.setdefault(spelling(file.name), []).append(file)
         return found
 
     def find(self, said: str, beside: Path | None = None) -> Path | None:
@@ -59,10 +52,17 @@ class ImageSearch:
         for folder in [beside, *self._near] if beside else self._near:
             if (folder / path).is_file():
                 return Path(os.path.normpath(folder / path))
-        found = _most_alike(path, self._by_name.get(_spelling(path.name), ()))
+        found = most_alike(path, self._by_name.get(spelling(path.name), ()))
         if found is not None and len(path.parts) > 1:
             self._moved += 1
         return found
+
+    def find_stem(self, said: str) -> Path | None:
+        """The image that a label calls `said`, without its suffix; None where there is none, or several fit."""
+        name = PurePosixPath(said.replace("\\", "/"))
+        suffixes = [suffix for suffix in sorted(IMAGE_SUFFIXES) if spelling(name.name + suffix) in self._by_name]
+        found = [image for suffix in suffixes if (image := self.find(f"{name}{suffix}")) is not None]
+        return found[0] if len(found) == 1 else None
 
     def issues(self) -> list[Issue]:
         """That images were found by their name alone."""
@@ -79,12 +79,7 @@ def image_files(folder: Path) -> list[Path]:
 
 def split_of(words: Iterable[str], default: str = "train") -> str:
     """The split that the first of some names of folders or subsets says: Train, valid, val2017; else `default`."""
-    for word in words:
-        plain = word.lower().rstrip("0123456789_-")
-        for split in SPLITS:
-            if plain in SPLIT_WORDS[split]:
-                return split
-    return default
+    return next((split for split in map(split_of_folder, words) if split), default)
 
 
 def plain_names(files: Sequence[tuple[str, Path]]) -> dict[Path, str]:
@@ -99,19 +94,19 @@ def plain_names(files: Sequence[tuple[str, Path]]) -> dict[Path, str]:
     return names
 
 
-def _spelling(name: str) -> str:
+def spelling(name: str) -> str:
     """A file name in one spelling: Mac disks may say u and two dots for ü, Windows takes A.JPG for a.jpg."""
     return unicodedata.normalize("NFC", name).lower()
 
 
-def _most_alike(path: PurePosixPath, found: Sequence[Path]) -> Path | None:
+def most_alike(path: PurePosixPath, found: Sequence[Path]) -> Path | None:
     """The file with the most folders in common with a path, from its end on; None where two have equally many."""
     if len(found) <= 1:
         return found[0] if found else None
-    wanted = [_spelling(part) for part in reversed(path.parts)]
+    wanted = [spelling(part) for part in reversed(path.parts)]
     shared = []
     for file in found:
-        parts = [_spelling(part) for part in reversed(file.parts)]
+        parts = [spelling(part) for part in reversed(file.parts)]
         equal = [one == other for one, other in zip(wanted, parts)]
         shared.append(equal.index(False) if False in equal else len(equal))
     best = max(shared)

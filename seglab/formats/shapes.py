@@ -49,7 +49,10 @@ def painted(x0: int, y0: int, crop: np.ndarray, size: tuple[int, int]) -> Rle:
     left, top = max(0, -x0), max(0, -y0)
     inside = crop[top : max(0, height - y0), left : max(0, width - x0)]
     if not inside.size:
-        inside, left, top = np.zeros((0, 0), dtype=bool), -x0, -y0  # nothing of it lies in the image
+        # Nothing of it lies in the image.
+        inside = np.zeros((0, 0), dtype=bool)
+        left = -x0
+        top = -y0
     return crop_to_rle(x0 + left, y0 + top, inside, height, width)
 
 

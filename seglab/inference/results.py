@@ -499,6 +499,7 @@ class Results(Movable):
         """
         if color_mode not in ("class", "instance"):
             raise SeglabError(f"color_mode={color_mode!r} must be 'class' or 'instance'")
+        # Another image must have the size that boxes and masks are in.
         # A large image is drawn smaller, without reading it as a whole.
         results = self if img is not None or not self.is_large else results_io.overview(self)
         image = results.image if img is None else results_io.image_to_draw_on(img)
@@ -509,6 +510,7 @@ class Results(Movable):
             )
         rows = results_io.rows_of(results)
         classes = [row.class_id for row in rows]
+        # What is not asked for is None, which draws nothing.
         shown = results.masks if masks else None
         drawn = draw_instances(
             image,
@@ -523,6 +525,7 @@ class Results(Movable):
             text_color=None if txt_color is None else txt_color[::-1],
             font=font,
         )
+        # Drawn in RGB; given back in BGR, as cv2 and ultralytics have it.
         if show:
             results_io.show_image(drawn)
         if save:

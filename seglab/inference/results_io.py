@@ -18,9 +18,10 @@ from seglab.config import SaveConfig
 from seglab.data.image import write_image
 from seglab.errors import SeglabError
 from seglab.files import new_run_dir
-from seglab.formats.coco import category_ids as coco_category_ids
-from seglab.formats.coco import result_entry
+from seglab.formats.coco_ids import category_ids as coco_category_ids
+from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
+from seglab.inference.annotations import AnnotationWriter
 from seglab.inference.sources import is_video
 from seglab.wording import pluralize
 
@@ -233,11 +234,12 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
         "boxes": config.show_boxes,
         "line_width": config.line_width,
     }
-    saves_files = config.save or config.save_txt or config.save_crop
+    saves_files = config.save or config.save_txt or config.save_crop or config.save_as
     # Two sources may hold files of one name: the later ones get a number.
     taken: dict[str, int] = {}
     folder: Path | None = None
     video: _Video | None = None  # that is being written
+    annotations: AnnotationWriter | None = None
     try:
         for result in results:
             name = _free_name(plain_name(Path(result.path).stem) or "image", taken)
@@ -250,6 +252,8 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
             # Made with the first result, so that a source without images leaves no empty folder.
             if folder is None:
                 folder = new_run_dir("predict", config.project, config.name, config.exist_ok)
+                if config.save_as:
+                    annotations = AnnotationWriter(folder, config.save_as, config.tolerance)
             result.save_dir = str(folder)
             # Frames of a video file become a video again, everything else an image each.
             if config.save and _is_video_file(result.path):
@@ -265,11 +269,15 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
                 result.save_txt(folder / "labels" / f"{name}.txt", save_conf=config.save_conf)
             if config.save_crop:
                 result.save_crop(folder / "crops", f"{name}.jpg")
+            if annotations is not None:
+                annotations.add(result, name)
             yield result
     # Also when the reader of the stream stops early: a video that is not closed cannot be played.
     finally:
         if video is not None:
             video.close()
+        if annotations is not None:
+            annotations.close()
     if folder is not None:
         print(f"Results saved to {folder}")
 

@@ -48,7 +48,9 @@ class LossRecorder:
     """
 
     def __init__(self, network: YOLO11Seg, gains: LossGains, device: torch.device):
-        self.network, self.gains, self.device = network, gains, device
+        self.network = network
+        self.gains = gains
+        self.device = device
         self.terms: list[dict[str, Tensor]] = []  # name -> scalar, of every run of the network
         self.targets: dict[str, Tensor] = {}  # of the current batch
         self.seen = 0  # images of the current batch that the network has seen

@@ -322,7 +322,7 @@ def test_planted_faults_exceed_the_limits_a_hundred_times_in_every_format(name, 
         network = InferenceModel(model.network).to(memory_format=torch.channels_last)
         forward = Runtime("file", metadata, network).forward
     else:
-        forward = load_runtime(written(name, model.network, metadata, tmp_path)).forward
+        forward = load_runtime(written(name, model.network, metadata, tmp_path), trust=True).forward
     assert_sound_passes_and_faults_do_not(reference, forward, scenes, (320, 320))
 
 
@@ -348,5 +348,5 @@ def network_with_large_activations(scale: float, seed: int) -> YOLO11Seg:
 def test_large_activations_are_no_fault(name, scale, seed, photos, tmp_path):
     model = network_with_large_activations(scale, seed)
     path = written(name, model, ModelMetadata(NAMES, (160, 160)), tmp_path)
-    forward = load_runtime(path).forward
+    forward = load_runtime(path, trust=True).forward
     assert_sound_passes_and_faults_do_not(reference_for(model), forward, photos, (160, 160), subtle=False)

@@ -193,7 +193,10 @@ def test_copies_that_notebooks_keep_are_not_read_and_other_json_files_are_told(t
     (tmp_path / "classes.json").write_text('["cup"]')
     (tmp_path / "settings.json").write_text('{"x": 1}')
     assert masks_of(tmp_path) == {"a.jpg": [600]}
-    for report in (str(check(tmp_path, out=None)), str(convert(tmp_path, out=tmp_path.with_name("out")))):
+    for report in (
+        str(check(tmp_path, out=None)),
+        str(convert(tmp_path, out=tmp_path.with_name(f"{tmp_path.name}-out"))),
+    ):
         assert "classes.json  no Labelme JSON" in report and "settings.json  no Labelme JSON" in report
         assert "unseen.jpg  no label file for this image" in report
 

@@ -384,12 +384,22 @@ def test_an_epoch_on_trial_is_kept_or_never_was(untried, tmp_path, capsys, gain)
     result, _ = worker.run(validation, fallback=SMALL, project=str(tmp_path), **SHORT, **LARGE)
     told = capsys.readouterr().out
     assert ("larger steps are better than the start" in told) == (gain == BETTER)
-    assert ("not better than the start" in told) == (gain == WORSE)
+    assert ("not clearly better than the start" in told) == (gain == WORSE)
     assert told.count("epoch 1/2") == (1 if gain == BETTER else 2)  # the epoch on trial is told as well
     assert told.count("optimizer: SGD lr=0.0001") == (gain == WORSE)
     assert_same_run(result, untried[gain])
     assert result.config.optimizer == ("AdamW" if gain == BETTER else "SGD")
     assert load_weights(result.best).metadata["epoch"] == (2 if gain == BETTER else 0)
+
+
+@pytest.mark.parametrize(
+    "gain, class_loss, optimizer", [(BETTER, 0.95, "SGD"), (BETTER, 0.85, "AdamW"), (WORSE, 0.5, "SGD")]
+)
+def test_fitness_and_class_loss_both_have_to_say_that_an_epoch_is_better(tmp_path, gain, class_loss, optimizer):
+    validation = worker.judged_by_distance(gain, class_loss)
+    arguments = {**SHORT, **LARGE, "epochs": 1, "project": str(tmp_path)}
+    result, _ = worker.run(validation, fallback=SMALL, **arguments)
+    assert result.config.optimizer == optimizer
 
 
 def test_an_epoch_on_trial_whose_numbers_are_not_finite_is_no_better(untried, tmp_path, monkeypatch):

@@ -82,6 +82,7 @@ class Run:
     logger: RunLogger
     checkpoints: CheckpointWriter
     validate_as: Callable[[str], Validate]  # soft or hard, what a network has learned from -> how it is validated
+    best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
 
 
@@ -309,6 +310,7 @@ def begin(run: Run, start: Start) -> None:
     config, progress = run.config, run.progress
     if config.val and not (start.scratch or config.resume):
         metrics, columns = run.validate_as(start.mask_targets)(run.learner.average)
+        run.best_metrics = metrics
         progress.best_fitness = metrics.fitness
         progress.history.append({"epoch": 0, "time": seconds_since(run), **columns})
         run.logger.log(progress.history)
@@ -393,6 +395,7 @@ def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> N
         progress.best_fitness = max(progress.best_fitness, metrics.fitness)
     if better:
         progress.best_epoch = progress.epoch - 1
+        run.best_metrics = metrics
     rates = [group["lr"] for group in run.learner.optimizer.param_groups]
     progress.history.append(make_row(progress.epoch, seconds_since(run), losses, columns, rates))
     run.logger.log(progress.history)
@@ -492,7 +495,7 @@ def conclude(run: Run, result: TrainResult) -> TrainResult:
     weights = load_weights(result.best)
     model.load_state_dict(weights.state)
     mask_targets = weights.metadata["train_args"]["mask_targets"]
-    metrics, _ = run.validate_as(mask_targets)(model)
+    metrics = run.best_metrics or run.validate_as(mask_targets)(model)[0]
     metrics.save_dir = str(run.folder)
     run.logger.say(f"best weights: {best_name}, in {result.best}\n{metrics.table()}")
     if gain := describe_gain(progress.history, best, config, run.plan.lr):

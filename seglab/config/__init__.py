@@ -30,6 +30,7 @@ from seglab.config.tools import (
     CacheInput,
     CheckInput,
     ConvertInput,
+    CopyConfigInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
 
-from seglab.data.annotations import Annotations, JoinedAnnotations
+from seglab.data.annotations import AnyAnnotations
 from seglab.data.image import look_at
 from seglab.errors import SeglabError
 from seglab.files import atomic_write, cache_dir
@@ -26,7 +26,7 @@ VERSION = 5  # of what the cache holds
 
 def scan(
     images: Sequence[Path],
-    annotations: Annotations | JoinedAnnotations,
+    annotations: AnyAnnotations,
     strict: bool,
     reading: Reading = DEFAULT_READING,
 ) -> tuple[list[Size | None], list[Issue]]:
@@ -46,7 +46,7 @@ def scan(
 
 
 def _scan(
-    images: Sequence[Path], annotations: Annotations | JoinedAnnotations, strict: bool, reading: Reading
+    images: Sequence[Path], annotations: AnyAnnotations, strict: bool, reading: Reading
 ) -> tuple[list[Size | None], list[Issue]]:
     sizes: list[Size | None] = []
     issues = annotations.unplaced()
@@ -60,9 +60,7 @@ def _scan(
     return sizes, issues
 
 
-def _scan_image(
-    image: Path, annotations: Annotations | JoinedAnnotations, reading: Reading
-) -> tuple[Size | None, list[Issue]]:
+def _scan_image(image: Path, annotations: AnyAnnotations, reading: Reading) -> tuple[Size | None, list[Issue]]:
     try:
         size, further = look_at(image, reading)
     except (SeglabError, FileNotFoundError) as error:
@@ -74,7 +72,7 @@ def _scan_image(
     return size, issues
 
 
-def _cache_file(images: Sequence[Path], annotations: Annotations | JoinedAnnotations, reading: Reading) -> Path:
+def _cache_file(images: Sequence[Path], annotations: AnyAnnotations, reading: Reading) -> Path:
     """Where the result is kept: a name made of every file's path, size and time, so a changed file is noticed."""
     digest = hashlib.sha256(f"{VERSION} {reading} {annotations.fingerprint()}".encode())
     for path in (*images, *annotations.files):

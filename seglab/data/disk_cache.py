@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from pathlib import Path
@@ -44,5 +45,6 @@ class DiskCache:
         try:
             atomic_write(kept, data.getvalue())
         except OSError:  # no room, or not ours to write in: then images are decoded every time
-            kept.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                kept.unlink(missing_ok=True)
         return pixels

@@ -181,7 +181,7 @@ def test_reading_starts_no_program(tmp_path):
 import sys
 from seglab.data.image import read_image
 from seglab.errors import SeglabError
-from seglab.formats.masks import read_ids
+from seglab.formats.mask_pixels import read_ids
 started = []
 sys.addaudithook(lambda event, _: started.append(event) if event in ("subprocess.Popen", "os.posix_spawn") else None)
 for read in (read_image, read_ids):

@@ -101,7 +101,7 @@ def export(given: ExportInput, options: dict[str, Any]) -> None:
 def convert(given: ConvertInput, _: dict[str, Any]) -> int:
     from seglab.convert import convert
 
-    report = convert(given.source, given.images, given.out, given.to, given.strict)
+    report = convert(given.source, given.images, given.out, given.to, given.strict, instances=given.instances)
     print(report)
     return 0 if report.passed else 1
 
@@ -109,7 +109,7 @@ def convert(given: ConvertInput, _: dict[str, Any]) -> int:
 def check(given: CheckInput, _: dict[str, Any]) -> None:
     from seglab.diagnosis.check import check
 
-    print(check(given.data, given.out, given.max_pixels, given.range))
+    print(check(given.data, given.out, given.instances, given.max_pixels, given.range))
 
 
 def evaluate(given: EvaluateInput, _: dict[str, Any]) -> None:

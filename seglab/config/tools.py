@@ -14,6 +14,8 @@ from seglab.sizes import Size, as_size
 
 SMALLEST_SCENE = 32  # pixels a side: a smaller toybox image shows nothing
 
+INSTANCES = "of mask images of one value: every connected region is one instance (components), or all are one (values)"
+
 
 @dataclass(frozen=True)
 class ConvertInput(Arguments):
@@ -26,6 +28,7 @@ class ConvertInput(Arguments):
     strict: bool | float | None = argument(
         None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
     )
+    instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class CheckInput(ReadConfig):
 
     data: str = argument(text="dataset YAML, folder, name or COCO JSON")
     out: str | None = argument("runs/check", "folder of the contact sheet")
+    instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
 
 
 @dataclass(frozen=True)

@@ -127,18 +127,19 @@ class DatasetReport:
 def check(
     data: str | Path,
     out: str | Path | None = "runs/check",
+    instances: str | None = None,
     max_pixels: int = MAX_PIXELS,
     range: int | float | list | tuple | None = None,
 ) -> DatasetReport:
     """Read every image and label of every split, count, compare, and draw some.
 
     out: folder of the contact sheet, and of a list of the issues if they are many; None for neither, and a report that
-    names every one.
+    names every one. instances: of mask images, see `load_dataset`.
     max_pixels, range: which images may be read, and how, as for training.
     Errors: SeglabError when the dataset is not found.
     """
     reading = ReadConfig(max_pixels=max_pixels, range=range).reading
-    spec = load_dataset(data)
+    spec = load_dataset(data, instances=instances)
     report = DatasetReport(spec)
     first_with_pixels: dict[bytes, ImageFile] = {}  # digest of an image's pixels -> where they were seen first
     drawn: list[np.ndarray] = []

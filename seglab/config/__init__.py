@@ -37,6 +37,7 @@ from seglab.config.tools import (
     ExploreInput,
     HelpInput,
     NoInput,
+    SplitInput,
     ToyboxInput,
     VerifyInput,
 )

@@ -10,6 +10,7 @@ from seglab.config.argument import DETECTION, OUTPUT, Arguments, argument, class
 from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
     AGNOSTIC_NMS,
+    ALLOW_EMPTY,
     AUGMENT,
     CLASSES,
     COMPILE,
@@ -20,6 +21,7 @@ from seglab.config.shared import (
     FRACTION,
     HALF,
     IOU,
+    LABELS,
     LONG_SIDE,
     MASK_TARGETS,
     MAX_DET,
@@ -60,6 +62,8 @@ class ValidateConfig(ReadConfig):
     half: bool = HALF(False)
     compile: bool | str = COMPILE(False)
     strict: bool = STRICT(False)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
     workers: int = WORKERS(8)
     conf: float = CONF(0.001)
     iou: float = IOU(0.7)

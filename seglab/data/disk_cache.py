@@ -42,9 +42,6 @@ class DiskCache:
             pixels = read_image(image, self.reading)
         data = io.BytesIO()
         np.save(data, pixels, allow_pickle=False)
-        try:
+        with contextlib.suppress(OSError):  # no room, or not ours to write in: then images are decoded every time
             atomic_write(kept, data.getvalue())
-        except OSError:  # no room, or not ours to write in: then images are decoded every time
-            with contextlib.suppress(OSError):
-                kept.unlink(missing_ok=True)
         return pixels

@@ -85,7 +85,7 @@ class LabelStudioSource:
                 if task is None:
                     continue
                 labels |= {label for region in task.regions if (label := _label(region))}
-                split = split_of(re.split(r"[-_. ]", file.stem))
+                split = split_of([file.stem])
                 self._tasks[ImageEntry(self._find(task.image), split, (file, Path(str(number))))] = task
         self.entries = list(self._tasks)
         self.names = dict(enumerate(sorted(labels)))

@@ -32,13 +32,11 @@ MAX_PNG = 1 << 28  # bytes of an unpacked bitmap, which is a PNG itself
 
 def is_here(source: Path) -> bool:
     """Whether this is a folder of a project, or of one of its datasets."""
-    return source.is_dir() and bool(_label_files(source))
+    return source.is_dir() and any(map(_is_label_file, _json_files(source)))
 
 
-def _label_files(source: Path) -> list[Path]:
-    """The label files of a project, dataset or folder `ann`."""
-    files = [file for file in sorted(real_files(files_below(source))) if file.suffix.lower() == ".json"]
-    return [file for file in files if _is_label_file(file)]
+def _json_files(source: Path) -> list[Path]:
+    return [file for file in sorted(real_files(files_below(source))) if file.suffix.lower() == ".json"]
 
 
 def _is_label_file(file: Path) -> bool:
@@ -58,7 +56,7 @@ class SuperviselySource:
         self._search = ImageSearch(source, images)
         names: dict[str, None] = dict.fromkeys(_classes(source))
         self.entries: list[ImageEntry] = []
-        for file in _label_files(source):
+        for file in filter(_is_label_file, _json_files(source)):
             content = _content(file)
             names |= dict.fromkeys(str(item["classTitle"]) for item in content["objects"])
             folder = file.parent.with_name("img") if images is None else None

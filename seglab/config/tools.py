@@ -133,6 +133,13 @@ class DemoInput(Arguments):
 
 
 @dataclass(frozen=True)
+class CopyConfigInput(Arguments):
+    """Arguments of `copy-cfg`."""
+
+    out: str = argument("seglab.yaml", "file to write")
+
+
+@dataclass(frozen=True)
 class HelpInput(Arguments):
     """Arguments of `help`."""
 

@@ -68,6 +68,7 @@ def convert(
     Errors: SeglabError when the source is of no known format or damaged, or `out` exists already.
     """
     source, out = Path(source), Path(out or "")
+    # What cannot be is refused before anything is read.
     known = {each.name: each for each in registry.FORMATS if each.write is not None}
     if to not in known:
         raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(sorted(known))}")
@@ -79,6 +80,7 @@ def convert(
         raise SeglabError(f"holdout= and test= go with to=yolo: split first (seglab split data={source}), then convert")
     given = Source(source, Path(images) if images else None, Path(labels) if labels else None)
     report, started = Report(source, out, strict), time.perf_counter()
+    # Everything is written into a folder beside `out`, which takes its place at the end.
     try:
         with staging_dir(out) as part:
             if to == "yolo":
@@ -94,6 +96,7 @@ def convert(
                     f"no instance of {source} could be converted, so nothing is written (allow_empty=True converts "
                     f"images alone)\n{report}"
                 )
+            # Another process may have made it meanwhile: what is there is never replaced.
             if taken := [str(place) for place in made.values() if place.exists()]:
                 raise SeglabError(
                     f"{', '.join(taken)} was created during the conversion: choose another out=, or delete it"

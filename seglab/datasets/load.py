@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from seglab.datasets.coco_json import is_instances_json, read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
 from seglab.datasets.folder import read_folder, recognize_folder
+from seglab.datasets.given import as_yaml
 from seglab.datasets.join import join_datasets
 from seglab.datasets.label_folder import read_label_folder
 from seglab.datasets.other_formats import read_tool_labels
@@ -28,7 +29,7 @@ BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
 def load_dataset(
-    source: str | Path | Sequence[str | Path],
+    source: str | Path | Sequence[str | Path] | Mapping,
     split: str | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
@@ -43,10 +44,12 @@ def load_dataset(
     "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
     train on so many new ones in every epoch and validate on those of toybox8-seg. split: the only one that is needed;
     of coco, whose training images are 19 GB, "val" downloads no others. A list of them, or one text with commas, means
-    all of them as one, see `join_datasets`. labels: labels that lie apart from the images of `source`, in any format;
-    images: the folder of the images, where `source` is labels alone.
+    all of them as one, see `join_datasets`; a dict is what a YAML would hold. labels: labels that lie apart from the
+    images of `source`, in any format; images: the folder of the images, where `source` is labels alone.
     Errors: SeglabError that says what was searched or found, and what to do.
     """
+    if isinstance(source, Mapping):
+        source = as_yaml(source)
     if isinstance(source, str) and "," in source and not Path(source).exists():
         source = [name.strip(" '\"") for name in source.strip("[] ").split(",")]
     if not isinstance(source, (str, Path)):

@@ -167,7 +167,7 @@ def _instances(frame: Frame, class_of: Mapping[str, int], where: str) -> tuple[l
         for place, shape in members:
             try:
                 found = _mask(shape, frame.size) if shape.tag == "mask" else _ring(shape)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 issues.append(left_out(place, f"damaged {shape.tag}: {error}"))
                 continue
             if found is None:

@@ -63,7 +63,8 @@ class SuperviselySource:
             # a.jpg.json belongs to a.jpg; projects of old exports have a.json.
             said = file.stem if Path(file.stem).suffix else f"{file.stem}.jpg"
             image = self._search.find(said, folder)
-            tags = [str(tag.get("name")) for tag in content.get("tags") or [] if isinstance(tag, dict)]
+            tagged = content.get("tags")
+            tags = [str(tag.get("name")) for tag in tagged if isinstance(tag, dict)] if isinstance(tagged, list) else []
             split = split_of([*tags, *reversed(file.relative_to(source).parts[:-1])])
             self.entries.append(ImageEntry(image, split, (file,)))
         self.names = dict(enumerate(names))
@@ -129,7 +130,7 @@ def _instance(item: dict, class_of: Mapping[str, int], size: tuple[int, int]) ->
             masks += [mask] if area(mask) else []
         else:
             rings = _rings(shape, item.get("points") or {}, item)
-    except (OSError, ValueError, TypeError, KeyError, zlib.error) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         return None, f"damaged {shape}: {error}"
     found = put_together(class_of[item["classTitle"]], rings, masks, size)
     return found, "" if found else f"no area: a {shape}"

@@ -28,7 +28,7 @@ from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.split_file import split_file_beside
 from seglab.errors import SeglabError
-from seglab.files import SPLITS, label_path, publish, split_named, staging_dir
+from seglab.files import SPLITS, publish, split_named, staging_dir
 from seglab.formats import coco, registry
 from seglab.formats.coco import coco_categories, coco_images, file_name
 from seglab.formats.coco_ids import ById, Id, in_order
@@ -55,6 +55,7 @@ def convert(
     test: float | None = None,
     labels: str | Path | None = None,
     allow_empty: bool = False,
+    instances: str | None = None,
 ) -> Report:
     """Convert a dataset; the output appears as a whole at the end, or not at all.
 
@@ -63,7 +64,8 @@ def convert(
     not possible. out: the new folder; with to="coco" the new JSON (one a split, named after it, if there are several).
     strict: if any instance's mask IoU lies under this or any instance is lost, nothing is written and `passed` is
     False. holdout, test: with to="yolo", fractions of the images that become the splits val and test (`hold_out`).
-    allow_empty: whether a source without any instance is converted.
+    allow_empty: whether a source without any instance is converted. instances: "components" or "values", what is one
+    instance in mask images of one value (`load_dataset`).
 
     Errors: SeglabError when the source is of no known format or damaged, or `out` exists already.
     """
@@ -78,7 +80,7 @@ def convert(
         raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
     if to != "yolo" and (holdout or test):
         raise SeglabError(f"holdout= and test= go with to=yolo: split first (seglab split data={source}), then convert")
-    given = Source(source, Path(images) if images else None, Path(labels) if labels else None)
+    given = Source(source, Path(images) if images else None, Path(labels) if labels else None, instances)
     report, started = Report(source, out, strict), time.perf_counter()
     # Everything is written into a folder beside `out`, which takes its place at the end.
     try:
@@ -113,15 +115,17 @@ def convert(
 
 @dataclass(frozen=True)
 class Source:
-    """What is converted. images: the folder of its images, where it is named; labels: labels kept apart from them."""
+    """What is converted. images: the folder of its images, where it is named; labels: labels kept apart from them;
+    instances: what is one in mask images."""
 
     path: Path
     images: Path | None = None
     labels: Path | None = None
+    instances: str | None = None
 
     def load(self) -> DatasetSpec:
         """The dataset. Errors: SeglabError for several at once."""
-        spec = load_dataset(str(self.path), labels=self.labels, images=self.images)
+        spec = load_dataset(str(self.path), labels=self.labels, images=self.images, instances=self.instances)
         if spec.parts:
             raise SeglabError(f"source={self.path} names several datasets: convert them one at a time")
         return spec
@@ -477,7 +481,7 @@ def _readable_sizes(files: Iterable[Path], annotations: Annotations, report: Rep
         try:
             sizes[file] = image_size(file)
         except (SeglabError, FileNotFoundError) as error:
-            rows = count_rows(annotations.label_files.get(file, label_path(file)))
+            rows = count_rows(annotations.label_file(file))
             report.instances += rows
             report.lose(str(file), f"unreadable image: {error}", rows)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from pathlib import Path
@@ -39,8 +40,6 @@ class DiskCache:
             pixels = read_image(image)
         data = io.BytesIO()
         np.save(data, pixels, allow_pickle=False)
-        try:
+        with contextlib.suppress(OSError):  # no room, or not ours to write in: then images are decoded every time
             atomic_write(kept, data.getvalue())
-        except OSError:  # no room, or not ours to write in: then images are decoded every time
-            kept.unlink(missing_ok=True)
         return pixels

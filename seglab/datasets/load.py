@@ -18,7 +18,7 @@ from seglab.datasets.label_folder import read_label_folder
 from seglab.datasets.other_formats import read_tool_labels
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec
-from seglab.datasets.split_file import apply_split, is_split_file, read_split, split_file_of
+from seglab.datasets.split_file import apply_split, is_split_file, kept_split_of, read_split
 from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, files_below
@@ -34,6 +34,7 @@ def load_dataset(
     split: str | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
+    instances: str | None = None,
 ) -> DatasetSpec:
     """Find a dataset: any labeled folder or file, recognized by its content; a name; or several of them, joined.
 
@@ -47,7 +48,8 @@ def load_dataset(
     of coco, whose training images are 19 GB, "val" downloads no others. A list of them, or one text with commas, means
     all of them as one, see `join_datasets`; a dict is what a YAML would hold. labels: labels that lie apart from the
     images of `source`, in any format; images: the folder of the images, where `source` is labels alone.
-    Errors: SeglabError that says what was searched or found, and what to do.
+    instances: of mask images with one value each, "components" takes every connected region for an instance, "values"
+    all of them for one (docs/mask-images.md). Errors: SeglabError that says what was searched or found, and what to do.
     """
     if isinstance(source, Mapping):
         source = as_yaml(source)
@@ -65,10 +67,17 @@ def load_dataset(
     folder = Path(images).expanduser() if images is not None else None
     if labels is not None:
         return _with_kept_split(_with_labels(path, Path(labels).expanduser(), split))
-    found = _by_path(path, folder) or _by_name(_without_yaml_suffix(source), split)
+    found = _by_path(path, folder, instances) or _by_name(_without_yaml_suffix(source), split)
     if found is None:
         raise SeglabError(_not_recognized(path) if path.exists() else _not_found(source))
     return _with_kept_split(found)
+
+
+def recognize(path: Path) -> DatasetSpec | None:
+    """The dataset at a path; None for what is none, such as a folder of plain images, a video or a name."""
+    is_text = path.suffix.lower() in (".json", ".xml")
+    found = _by_path(path) if path.is_dir() or (is_text and path.is_file()) else None
+    return _with_kept_split(found) if found else None
 
 
 def is_dataset_name(name: str) -> bool:
@@ -82,14 +91,14 @@ def is_local(name: str) -> bool:
     return any((place / yaml).is_file() for place in search_places() for yaml in yamls)
 
 
-def _by_path(path: Path, images: Path | None = None) -> DatasetSpec | None:
+def _by_path(path: Path, images: Path | None = None, instances: str | None = None) -> DatasetSpec | None:
     """The dataset at a path; None where nothing lies there that is one.
 
     A YAML is a YOLO dataset or a kept split, and a JSON a COCO file, unless its content shows another format.
     """
     suffix = path.suffix.lower()
     if path.is_dir():
-        return recognize_folder(path, images)
+        return recognize_folder(path, images, instances)
     if suffix == ".json":
         return _other_json(path, images) or read_dataset_json(path, images)
     if suffix in YAML_SUFFIXES and path.is_file() and is_split_file(path):
@@ -119,12 +128,8 @@ def _by_split_file(path: Path) -> DatasetSpec:
 
 def _with_kept_split(spec: DatasetSpec) -> DatasetSpec:
     """The dataset, split as it was split before, where that was kept beside it."""
-    if spec.parts or spec.draw:
-        return spec
-    path = split_file_of(spec)
-    if not path.is_file():
-        return spec
-    return apply_split(spec, read_split(path, spec), path)
+    path = kept_split_of(spec)
+    return apply_split(spec, read_split(path, spec), path) if path else spec
 
 
 def _with_labels(path: Path, labels: Path, split: str | None) -> DatasetSpec:

@@ -36,6 +36,7 @@ from seglab.config.tools import (
     ExploreInput,
     HelpInput,
     NoInput,
+    SplitInput,
     ToyboxInput,
     VerifyInput,
 )

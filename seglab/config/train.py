@@ -18,6 +18,7 @@ from seglab.config.argument import (
     class_ids,
 )
 from seglab.config.shared import (
+    ALLOW_EMPTY,
     CLASSES,
     COMPILE,
     CONF,
@@ -25,13 +26,16 @@ from seglab.config.shared import (
     DEVICE,
     EXIST_OK,
     FRACTION,
+    HOLDOUT,
     IOU,
+    LABELS,
     MAX_DET,
     NAME,
     PROJECT,
     SINGLE_CLS,
     SPLIT,
     STRICT,
+    TEST,
     WORKERS,
 )
 from seglab.errors import SeglabError
@@ -128,6 +132,10 @@ class TrainConfig(Arguments):
         True, "validate after every epoch; else once at the end, and the last weights are the result", group=RUN
     )
     strict: bool = STRICT(False, group=RUN)
+    holdout: float | None = HOLDOUT(None)
+    test: float | None = TEST(None)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
     device: str | int | list | None = DEVICE(None)
     workers: int = WORKERS(8)
     cache: bool | str = argument(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from seglab.config.argument import DETECTION, OUTPUT, Arguments, argument, class_ids
 from seglab.config.shared import (
     AGNOSTIC_NMS,
+    ALLOW_EMPTY,
     AUGMENT,
     CLASSES,
     COMPILE,
@@ -19,6 +20,7 @@ from seglab.config.shared import (
     FRACTION,
     HALF,
     IOU,
+    LABELS,
     LONG_SIDE,
     MASK_TARGETS,
     MAX_DET,
@@ -59,6 +61,8 @@ class ValidateConfig(Arguments):
     half: bool = HALF(False)
     compile: bool | str = COMPILE(False)
     strict: bool = STRICT(False)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
     workers: int = WORKERS(8)
     conf: float = CONF(0.001)
     iou: float = IOU(0.7)

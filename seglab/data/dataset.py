@@ -189,6 +189,10 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
         return self._annotations.image_id(self.images[index])
 
+    def label_file(self, index: int) -> Path:
+        """Where the YOLO labels of an image lie, or would lie if there were some."""
+        return self._annotations.label_file(self.images[index])
+
     @property
     def category_ids(self) -> list[int | str]:
         """Class id -> category id in COCO files (`seglab.formats.coco_ids.category_ids`)."""

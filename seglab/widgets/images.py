@@ -12,7 +12,8 @@ import numpy as np
 
 from seglab.data.augment import transform_instances
 from seglab.data.dataset import SegmentationDataset
-from seglab.datasets.load import is_dataset_name, load_dataset
+from seglab.data.summary import announce_split
+from seglab.datasets.load import is_dataset_name, load_dataset, recognize
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.inference.sources import load
@@ -32,10 +33,16 @@ def samples(images: Any, split: str = "val") -> list[tuple[str, ReadSample]]:
     """
     if isinstance(images, (str, Path)):
         is_yaml = Path(images).suffix in (".yaml", ".yml")
-        if is_yaml or is_dataset_name(str(images)):
+        found = None if is_yaml else recognize(Path(images))
+        if found is not None:
+            images = found
+        elif is_yaml or is_dataset_name(str(images)):
             images = load_dataset(images)
     if isinstance(images, DatasetSpec):
+        if split not in images.splits and len(images.splits) == 1:
+            split = next(iter(images.splits))  # there is but one, which its line says
         dataset = SegmentationDataset(images, split, 640)
+        announce_split(dataset, allow_empty=True)
         return [(path.name, partial(dataset.sample, index)) for index, path in enumerate(dataset.images)]
 
     in_memory = _as_samples(images)

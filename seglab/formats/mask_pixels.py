@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seglab.errors import SeglabError
+from seglab.image_files import MAX_PIXELS, check_budget, open_image_file, open_with_pillow, read_header
 
 OPAQUE = 1 << 24  # what is added to a color where transparent pixels are the background: black can be an instance then
 HALF = 128  # of alpha: what is less opaque is background
@@ -44,17 +44,15 @@ def read_regions(file: Path) -> np.ndarray:
 
 def _pixels(file: Path) -> tuple[np.ndarray, bool]:
     """(h, w) or (h, w, 3 or 4) pixels of an image file, and whether its format changes colors."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
+    with open_image_file(file) as opened:
+        header = read_header(file, opened)
+        check_budget(file, opened, header, MAX_PIXELS)
+        with open_with_pillow(file, opened, header.kind) as image:
             if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
                 return np.array(image.convert("RGB")), True
             if image.mode in ("LA", "PA", "RGBa", "La"):
                 return np.array(image.convert("RGBA")), False
             return np.array(image), image.format in LOSSY
-    except (OSError, UnidentifiedImageError) as error:
-        raise SeglabError(f"{file} cannot be read as a mask ({error}): replace or remove it") from error
 
 
 def _ids(pixels: np.ndarray) -> np.ndarray:

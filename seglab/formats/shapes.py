@@ -64,7 +64,7 @@ def painted_image(data: bytes) -> np.ndarray:
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
         has_alpha = image.mode in ("RGBA", "LA", "PA")
         channel = image.getchannel("A") if has_alpha else image
         pixels = np.array(channel).astype(bool)

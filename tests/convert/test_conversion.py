@@ -299,7 +299,7 @@ def test_an_odd_count_of_coordinates_is_told_and_the_polygon_used(tmp_path):
 def test_unknown_sources_and_targets_say_what_is_known(tmp_path):
     with pytest.raises(SeglabError, match=r"no dataset .*nothing"):
         convert(tmp_path / "nothing", out=tmp_path / "out")
-    with pytest.raises(SeglabError, match="not a format that seglab can write: choose one of coco, cvat, labelme, yolo"):
+    with pytest.raises(SeglabError, match="format that seglab can write: choose one of coco, cvat, labelme, yolo"):
         convert(tmp_path, out=tmp_path / "out", to="voc")
     with pytest.raises(SeglabError, match="already a JSON"):
         convert(tmp_path / "some.json", out=tmp_path / "out", to="coco")

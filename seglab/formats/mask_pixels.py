@@ -16,12 +16,12 @@ from seglab.image_files import MAX_PIXELS, check_budget, open_image_file, open_w
 
 OPAQUE = 1 << 24  # what is added to a color where transparent pixels are the background: black can be an instance then
 HALF = 128  # of alpha: what is less opaque is background
-NEAR = 3  # pixels: how far a soft edge reaches
+NEAR = 6  # pixels: how far a soft edge reaches
 FLAT = 24  # of a channel: how much JPEG varies a plain color
 LIKE = 48  # of a channel: two colors closer than this are one color in a JPEG
 MIN_CONTRAST = 16  # of a channel: ids that count 1, 2, 3 are no shades between each other
 MIN_SHADES = 3  # values between two others that make an edge soft
-SHADES = 0.9  # of the values without a plain area: so many lie between their neighbors where edges are soft
+SHADES = 0.9  # of the pixels of values without a plain area: so many lie between their neighbors in soft edges
 LOSSY = ("JPEG", "MPO")
 
 
@@ -88,12 +88,9 @@ def _without_shades(pixels: np.ndarray) -> np.ndarray:
     plain = _plain(channels, 0)
     cores = np.unique(ids[plain])
     is_core = np.isin(ids, cores)
-    shades, shade_of = np.unique(ids[~is_core], return_inverse=True)
-    if len(shades) < MIN_SHADES or len(cores) < 2:
+    if len(np.unique(ids[~is_core])) < MIN_SHADES or len(cores) < 2:
         return pixels
-    is_outside = ~_between(channels, is_core)[~is_core]
-    outside = np.bincount(shade_of.ravel(), weights=is_outside, minlength=len(shades))  # pixels of each shade
-    if np.mean(outside == 0) < SHADES:
+    if _between(channels, is_core)[~is_core].mean() < SHADES:
         return pixels
     nearest = _nearest(channels, is_core, ids)
     return nearest[..., 0] if pixels.ndim == 2 else nearest

@@ -35,7 +35,7 @@ from seglab.export.registry import format_of
 from seglab.files import bundled_data_dir, cache_dir
 from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
-from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_weights
+from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_checkpoint, save_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
 from seglab.sizes import as_size
 
@@ -167,21 +167,16 @@ class YOLO:
         return self
 
     def save(self, path: str | Path) -> Path:
-        """Write the weights as safetensors with names, training arguments and license beside them; give the path.
+        """Write the weights with names, training arguments and license beside them; give the path.
 
-        A name that ends in .pt gets the ending .safetensors; YOLO("y.pt") then finds y.safetensors.
-        Errors: SeglabError when there is a file of the former name, which would be opened instead.
+        As safetensors, or under a name that ends in .pt as a checkpoint of tensors and plain data.
+        Errors: SeglabError when the checkpoint would replace one of another tool.
         """
-        network, path = self._network("save it as weights"), Path(path)
-        if path.suffix in CHECKPOINT_SUFFIXES:
-            own = path.with_suffix(".safetensors")
-            if path.exists():
-                raise SeglabError(
-                    f"{path} is a checkpoint of another tool, which seglab does not overwrite: save as {own}"
-                )
-            print(f"Weights saved to {own}: seglab writes safetensors")
-            path = own
+        network = self._network("save it as weights")
+        path = Path(path)
         about = {"names": self.names, "train_args": self.overrides, "license": self.license}
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            return save_checkpoint(path, network.state_dict(), about)
         return save_weights(path, network.state_dict(), about)
 
     # --- train ---

@@ -18,7 +18,7 @@ import seglab
 FLOORS = (
     ("version", "errors", "wording"),
     ("sizes",),
-    ("config", "class_names", "files", "tables", "parallel", "progress", "device"),
+    ("config", "class_names", "files", "tables", "events", "parallel", "progress", "device"),
     ("geometry",),
     ("sample", "model"),
     ("drawing", "formats"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -239,18 +241,33 @@ def test_data_that_is_here_stays(tmp_path):
     assert YOLO(path).overrides["data"] == str(tmp_path / "coco.yaml")
 
 
-def test_what_is_saved_as_pt_opens_as_pt(tmp_path, monkeypatch, capsys):
+def test_what_is_saved_as_pt_opens_as_pt(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = YOLO("toybox-n")
-    for name, written in (("y.pt", "y.safetensors"), ("z.pth", "z.safetensors"), ("x.safetensors", "x.safetensors")):
-        assert model.save(name) == Path(written) and Path(written).is_file() and not Path("y.pt").exists()
-        assert (f"saved to {written}" in capsys.readouterr().out) == (name != written)
+    for name in ("y.pt", "z.pth", "x.safetensors", "y.pt"):  # its own it may write again
+        assert model.save(name) == Path(name) and Path(name).is_file()
         again = YOLO(name)
         assert again.names == model.names and again.license == "Apache-2.0"
-        assert torch.equal(again.network.state_dict()["model.0.conv.weight"], model.network.model[0].conv.weight)
+        assert again.mask_targets == model.mask_targets and again.overrides == model.overrides
+        for key, tensor in model.network.state_dict().items():
+            assert torch.equal(again.network.state_dict()[key], tensor)
+    content = torch.load("y.pt", weights_only=True)  # as other tools open it: nothing but tensors and plain data
+    assert content["names"] == model.names and set(content["model"]) == set(model.network.state_dict())
     write_checkpoint("old.pt", "toybox-n")
-    with pytest.raises(SeglabError, match=r"save as old\.safetensors"):  # YOLO("old.pt") would open the old file
+    with pytest.raises(SeglabError, match=r"old\.pt is a checkpoint of another tool, .*: give another name"):
         model.save("old.pt")
+
+
+def test_scripts_copy_and_open_the_weights_of_a_run(trained, tmp_path, capsys):
+    best, last = (trained.path.with_name(name) for name in ("best.pt", "last.pt"))
+    assert os.path.exists(best) and os.path.exists(last)
+    shutil.copy(best, tmp_path / "mine.pt")
+    content = torch.load(tmp_path / "mine.pt", map_location="cpu", weights_only=True)
+    again = YOLO(tmp_path / "mine.pt")
+    assert again.names == trained.names == content["names"] and again.overrides["imgsz"] == 96
+    for name, tensor in YOLO(trained.path).network.state_dict().items():
+        assert torch.equal(content["model"][name], tensor)
+        assert torch.equal(again.network.state_dict()[name], tensor)
 
 
 def test_models_by_name(tmp_path, monkeypatch):

@@ -1,1 +1,1 @@
-"""Side-by-side measurements with the peer and other tools: `python -m benchmarks.NAME`; see docs/performance.md."""
+"""Side-by-side measurements with ultralytics and other tools: `python -m benchmarks.NAME`; see docs/performance.md."""

@@ -1,4 +1,4 @@
-"""Times COCO -> YOLO-seg conversion against the peer on one JSON; watches memory on a million annotations.
+"""Times COCO -> YOLO-seg conversion against ultralytics on one JSON; watches memory on a million annotations.
 
     python -m benchmarks.convert annotations=30000 rounds=5
     python -m benchmarks.convert source=../shared/datasets/coco38/annotations rounds=3
@@ -140,7 +140,7 @@ def main(annotations: int = 30000, rounds: int = 5, million: bool = False, sourc
             return
         if source is None:
             write_json(file, annotations)
-        else:  # a copy, for the peer writes where it reads
+        else:  # a copy, for ultralytics writes where it reads
             for path in [Path(source)] if Path(source).is_file() else Path(source).glob("*.json"):
                 shutil.copy(path, given)
         tools = ("peer", "seglab")

@@ -1,8 +1,8 @@
-"""Engines beside eager PyTorch and the peer: `python -m benchmarks.engines [weights=...] [imgsz=640] [threads=1,2]`.
+"""Engines beside eager PyTorch and ultralytics: `python -m benchmarks.engines [weights=...] [imgsz=640] [threads=1,2]`.
 
 The network alone on one image, every engine in turn, A B C A B C ...: the figure is the median of the ratios to the
-eager fused network of the same round; "packed" is that network as prediction runs it. The peer's line is its own fused
-PyTorch network with the same weights.
+eager fused network of the same round; "packed" is that network as prediction runs it. Ultralytics' line is its own
+fused PyTorch network with the same weights.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def engines(network: YOLO11Seg, imgsz: int, folder: Path) -> dict[tuple[str, str
 
 
 def peer(network: YOLO11Seg):
-    """The peer's network with the same weights, called as its predictor calls it; None when it is not installed."""
+    """Ultralytics' network with the same weights, called as its predictor calls it; None when it is not installed."""
     os.environ["YOLO_OFFLINE"] = "1"
     try:
         from ultralytics.nn.tasks import SegmentationModel
@@ -90,7 +90,7 @@ def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rou
             forwards = {("pytorch", "eager, fused"): eager, ("pytorch", "eager, packed"): packed}
             if beside is not None:
                 forwards["peer", "eager, fused"] = beside
-            forwards |= {key: load_runtime(path).forward for key, path in files.items()}
+            forwards |= {key: load_runtime(path, trust=True).forward for key, path in files.items()}
             seconds = interleaved(forwards, images, rounds)
             base = seconds["pytorch", "eager, fused"]
             print(f"\n{count} thread{'s' * (count > 1)}, {imgsz} px, medians of {rounds} rounds\n")

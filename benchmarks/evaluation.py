@@ -25,11 +25,11 @@ from pycocotools import mask as coco_mask
 HEIGHT, WIDTH, CLASSES = 480, 640, 80
 
 
-def blob(rng: np.random.Generator, centre: np.ndarray, radius: np.ndarray) -> list[float]:
+def blob(rng: np.random.Generator, center: np.ndarray, radius: np.ndarray) -> list[float]:
     """A wobbly closed outline of 24 vertices, as one COCO polygon."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     reach = radius * (1 + 0.15 * rng.standard_normal((24, 1)))
-    points = centre + reach * np.stack((np.cos(angle), np.sin(angle)), axis=1)
+    points = center + reach * np.stack((np.cos(angle), np.sin(angle)), axis=1)
     return np.clip(points, 0, (WIDTH, HEIGHT)).round(2).ravel().tolist()
 
 
@@ -40,9 +40,9 @@ def scenes(images: int, seed: int = 0) -> tuple[dict, list[dict]]:
     for image_id in range(1, images + 1):
         instances = []
         for _ in range(max(1, rng.poisson(7))):
-            centre, radius = rng.uniform((0, 0), (WIDTH, HEIGHT)), np.exp(rng.normal(3.4, 0.8, 2))
-            instances.append((int(min(rng.geometric(0.08), CLASSES)), centre, radius))
-            outline = blob(rng, centre, radius)
+            center, radius = rng.uniform((0, 0), (WIDTH, HEIGHT)), np.exp(rng.normal(3.4, 0.8, 2))
+            instances.append((int(min(rng.geometric(0.08), CLASSES)), center, radius))
+            outline = blob(rng, center, radius)
             rle = coco_mask.merge(coco_mask.frPyObjects([outline], HEIGHT, WIDTH))
             crowd = int(rng.random() < 0.02)
             counts = {"size": rle["size"], "counts": rle["counts"].decode()}
@@ -54,9 +54,9 @@ def scenes(images: int, seed: int = 0) -> tuple[dict, list[dict]]:
                 }
             )  # fmt: skip
         for _ in range(100):
-            class_id, centre, radius = instances[rng.integers(len(instances))]
+            class_id, center, radius = instances[rng.integers(len(instances))]
             drift = np.exp(rng.normal(-2.5, 1.2)) * radius.min()
-            outline = blob(rng, centre + rng.normal(0, drift, 2), radius * np.exp(rng.normal(0, 0.1, 2)))
+            outline = blob(rng, center + rng.normal(0, drift, 2), radius * np.exp(rng.normal(0, 0.1, 2)))
             rle = coco_mask.merge(coco_mask.frPyObjects([outline], HEIGHT, WIDTH))
             results.append(
                 {

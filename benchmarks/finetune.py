@@ -1,4 +1,4 @@
-"""Fine-tuning COCO weights on other images, here and by the peer: nuclei, toybox scenes and COCO photos.
+"""Fine-tuning COCO weights on other images, here and by ultralytics: nuclei, toybox scenes and COCO photos.
 
     python -m benchmarks.finetune run nuclei coco --seeds 0 1 2 [--tools peer] [--settings default "adamw freeze=10"]
     python -m benchmarks.finetune table
@@ -6,10 +6,10 @@
 Both tools start from the same weights (SEGLAB_SHARED names the folder that holds them and the datasets), train on the
 same YOLO-seg folder made by `seglab convert`, for equally many epochs on one thread, and validate after every epoch.
 What they end with is judged by pycocotools at native resolution on the original ground truth: the last weights and the
-best ones, decoded by seglab and, where they are the peer's, by its own code with retina_masks too.
+best ones, decoded by seglab and, where they are ultralytics', by its own code with retina_masks too.
 
 Datasets: `nuclei`, `toybox` (64 + 64 scenes), `coco` (38 photos in five folds, whose detections make one AP), the same
-photos without color or sharpness (`coco-grey`, `coco-blur`); `nuclei-10`, `toybox-1000`: that many training images.
+photos without color or sharpness (`coco-gray`, `coco-blur`); `nuclei-10`, `toybox-1000`: that many training images.
 A setting is a name of SETTINGS, key=value words, or a name and words: "ratio2 lr0=1e-4".
 
 Every run has processes and a folder of its own under --out, with one JSON row in the end; what has a row is not run
@@ -117,7 +117,7 @@ def learn_peer(plan: dict, folder: Path):
 
 
 def write_peer_start(path: Path) -> None:
-    """The weights that both start from, as the peer saves a model of its own."""
+    """The weights that both start from, as ultralytics saves a model of its own."""
     from safetensors.torch import load_file
     from ultralytics import YOLO
 

@@ -32,9 +32,9 @@ class Task(NamedTuple):
 
 def prepare(dataset: str, out: Path) -> list[Task]:
     """The dataset of that name, written into `out` unless it is there -> its folds, or the one task that it is."""
-    match = re.fullmatch(r"(nuclei|toybox|coco|coco-grey|coco-blur)(?:-(\d+))?", dataset)
+    match = re.fullmatch(r"(nuclei|toybox|coco|coco-gray|coco-blur)(?:-(\d+))?", dataset)
     if match is None:
-        sys.exit(f"there is no dataset {dataset}: use nuclei, toybox, coco, coco-grey, coco-blur, or nuclei-10")
+        sys.exit(f"there is no dataset {dataset}: use nuclei, toybox, coco, coco-gray, coco-blur, or nuclei-10")
     base, limit = match[1], int(match[2] or 0)
     names = [f"{dataset}-fold{fold}" for fold in range(FOLDS)] if base.startswith("coco") else [dataset]
     tasks = [task_in(out / "data" / name) for name in names]
@@ -148,9 +148,9 @@ def write_variant(image: Path, target: Path, base: str) -> None:
     """Copy an image, without its color or sharpness where the dataset's name says so."""
     import cv2
 
-    if base == "coco-grey":
-        grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
-        cv2.imwrite(str(target), grey, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    if base == "coco-gray":
+        gray = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(target), gray, [cv2.IMWRITE_JPEG_QUALITY, 95])
     elif base == "coco-blur":
         blurred = cv2.GaussianBlur(cv2.imread(str(image)), (0, 0), BLUR)
         cv2.imwrite(str(target), blurred, [cv2.IMWRITE_JPEG_QUALITY, 95])

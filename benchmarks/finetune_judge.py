@@ -80,7 +80,7 @@ def decode_seglab(weights: Path, task: Task, imgsz: int) -> list[dict]:
 
 
 def decode_peer(weights: Path, task: Task, imgsz: int) -> list[dict]:
-    """What the peer finds with its own weights, masks at the image's resolution."""
+    """What ultralytics finds with its own weights, masks at the image's resolution."""
     import numpy as np
     from pycocotools import mask as coco_mask
     from ultralytics import YOLO

@@ -30,7 +30,7 @@ class Summary(NamedTuple):
         return self.values[name][0]
 
 
-def summarise(rows: Iterable[dict]) -> list[Summary]:
+def summarize(rows: Iterable[dict]) -> list[Summary]:
     groups: dict[tuple[str, str, str], list[dict]] = defaultdict(list)
     for row in rows:
         groups[row["dataset"], row["tool"], row["setting"]].append(row)
@@ -43,7 +43,7 @@ def summarise(rows: Iterable[dict]) -> list[Summary]:
 
 
 def figures(row: dict) -> dict[str, float]:
-    """What the table shows of a run. The peer's weights count as the better of the two programs decodes them."""
+    """What the table shows of a run. Ultralytics' weights count as the better of the two programs decodes them."""
     decoders = [name for name in ("seglab", "peer") if f"last {name}" in row]
     found = {"seconds": row["seconds"], "cpu": row["cpu_seconds"], "moved": row["moved"]["weights"]}
     for kind in ("start", "last", "best"):
@@ -62,7 +62,7 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 
 def table(rows: Iterable[dict]) -> str:
     """Mean ± standard deviation of every setting as Markdown, and for seglab's whether the goals are met."""
-    summaries = summarise(rows)
+    summaries = summarize(rows)
     columns = {
         "start mask": "start mask", "box": "best box", "mask": "best mask", "mask AP75": "best AP75",
         "last mask": "last mask", "s": "seconds", "CPU s": "cpu", "moved": "moved",
@@ -87,7 +87,7 @@ def shown(mean: float, deviation: float, digits: int) -> str:
 def judge_goals(one: Summary, peers: Sequence[Summary]) -> str:
     """Differences to what is to be passed, in AP points, with a cross where it is not.
 
-    Nuclei and toybox: mask AP +5 over the peer's default and +3 over its best setting; COCO photos: the peer's best
+    Nuclei and toybox: mask AP +5 over ultralytics' default and +3 over its best setting; COCO photos: ultralytics' best
     less .5. Boxes no worse than the better of the two less .5, in no more CPU time than the default. The last epoch no
     worse than the start less .5, and the best +2 over it; on COCO photos as they are, which the start has learned, no
     worse than it.

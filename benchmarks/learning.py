@@ -1,13 +1,13 @@
-"""Learning photos from scratch, here and by the peer: `python -m benchmarks.learning small` or `... default`.
+"""Learning photos from scratch, here and by ultralytics: `python -m benchmarks.learning small` or `... default`.
 
-small: seglab's documented `recipe=small`, as it is and with the targets that the peer's protocol takes for the ground
-truth (hard ones of a quarter of the resolution), beside the settings that served the peer best among those tried (AdamW
-1.5e-3 cosine, batch 2, 320 px, 500 epochs, no mosaic or flip, light scale and color).
+small: seglab's documented `recipe=small`, as it is and with the targets that ultralytics' protocol takes for the ground
+truth (hard ones of a quarter of the resolution), beside the settings that served ultralytics best among those tried
+(AdamW 1.5e-3 cosine, batch 2, 320 px, 500 epochs, no mosaic or flip, light scale and color).
 default: 100 epochs at 640 px with all defaults, the same for both, so with hard mask targets here too.
 
-Each tool trains in a process of its own on a copy of the dataset (the peer writes into it), one after the other, and
-validates on the training images, which both results are then measured on: by the peer's own protocol and by COCO's.
-`recipe=small` does not validate in between, so the peer learns once more without that.
+Each tool trains in a process of its own on a copy of the dataset (ultralytics writes into it), one after the other, and
+validates on the training images, which both results are then measured on: by ultralytics' own protocol and by COCO's.
+`recipe=small` does not validate in between, so ultralytics learns once more without that.
 `--curves FILE.png` draws the losses of both.
 """
 

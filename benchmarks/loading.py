@@ -1,4 +1,4 @@
-"""What an image costs the CPU before the network sees it, beside the peer (run as a black box), on one thread.
+"""What an image costs the CPU before the network sees it, beside ultralytics (run as a black box), on one thread.
 
     SEGLAB_DATASETS=... python -m benchmarks.loading
 

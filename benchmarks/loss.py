@@ -1,4 +1,4 @@
-"""The training loss beside the peer's (run as a black box): forward and backward on the same predictions.
+"""The training loss beside ultralytics' (run as a black box): forward and backward on the same predictions.
 
     python -m benchmarks.loss [objects]    objects an image, by default 12 and 30
 
@@ -59,7 +59,7 @@ def compare(criterion: Any, batch: int, instances: int) -> tuple[dict[str, float
 
 
 def case(batch: int, instances: int) -> tuple[RawOutput, dict[str, Tensor], dict[str, Tensor]]:
-    """Random predictions, and disjoint-by-order rectangles as objects, in our terms and in the peer's."""
+    """Random predictions, and disjoint-by-order rectangles as objects, in our terms and in ultralytics'."""
     generator = torch.Generator().manual_seed(0)
     side = 16 * 16 ** torch.rand(batch * instances, 2, generator=generator)  # 16 to 256 pixels
     corner = torch.rand(batch * instances, 2, generator=generator) * (SIZE - side)
@@ -84,7 +84,7 @@ def case(batch: int, instances: int) -> tuple[RawOutput, dict[str, Tensor], dict
 
 
 def features(batch: int) -> list[Tensor]:
-    """Stand for the feature maps, of which the peer's loss asks the size."""
+    """Stand for the feature maps, of which ultralytics' loss asks the size."""
     return [torch.zeros(batch, 1, SIZE // stride, SIZE // stride) for stride in (8, 16, 32)]
 
 

@@ -1,4 +1,4 @@
-"""A dataset of COCO's size: how long until training can begin, and how much memory that takes, beside the peer.
+"""A dataset of COCO's size: how long until training can begin, and how much memory that takes, beside ultralytics.
 
     python -m benchmarks.scale [--images 118000]
 

@@ -1,6 +1,6 @@
-"""Speed and memory beside the peer: `python -m benchmarks.speed`.
+"""Speed and memory beside ultralytics: `python -m benchmarks.speed`.
 
-Each tool runs in a process of its own (importing the peer sets one OpenMP thread, so threads are set afterwards and
+Each tool runs in a process of its own (importing ultralytics sets one OpenMP thread, so threads are set afterwards and
 stated). The two take turns, A B A B ..., on the same weights and images; the figure is the median of the ratios.
 """
 
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # where the peer learns it is imported first, as it sets the number of threads
+if TYPE_CHECKING:  # where ultralytics learns it is imported first, as it sets the number of threads
     from seglab.datasets.spec import DatasetSpec
 
 ROUNDS = {"predict": 25, "train step": 9, "val": 5}
@@ -132,7 +132,7 @@ def finish(network, optimizer) -> None:
 
 
 def prepare_peer(task: str, data: str, threads: int):
-    """What the same round is in the peer, with the same weights."""
+    """What the same round is in ultralytics, with the same weights."""
     import torch
     from safetensors.torch import load_file
     from ultralytics import YOLO
@@ -168,7 +168,7 @@ def prepare_peer(task: str, data: str, threads: int):
 
 
 def peer_batch(batch: dict) -> dict:
-    """Our batch in the peer's terms: normalised boxes, and one index map of masks an image."""
+    """Our batch in ultralytics' terms: normalized boxes, and one index map of masks an image."""
     import torch
 
     from seglab.geometry.boxes import xyxy_to_xywh
@@ -222,7 +222,7 @@ def paired(task: str, data: str, threads: tuple[int, int]) -> dict:
 def copied(spec: DatasetSpec, out: Path, val: str = "val") -> Path:
     """A dataset copied into the new folder `out`, validated on its split `val` -> its YAML there.
 
-    The peer writes its caches beside the labels, and takes images one by one from a text file only.
+    Ultralytics writes its caches beside the labels, and takes images one by one from a text file only.
     """
     from seglab.formats.yolo import write_dataset_yaml
 

@@ -101,8 +101,8 @@ def draw_learning(table: Path, path: Path) -> None:
     axis.plot(scenes, [float(row["val mask"]) for row in plain], "o-", label="mask AP, unseen scenes")
     axis.plot(scenes, [float(row["val box"]) for row in plain], "s-", label="box AP, unseen scenes")
     known = [row for row in plain if row["train mask"]]
-    learnt = [float(row["train mask"]) for row in known]
-    axis.plot([int(row["scenes"]) for row in known], learnt, "o--", label="mask AP, the training scenes")
+    learned = [float(row["train mask"]) for row in known]
+    axis.plot([int(row["scenes"]) for row in known], learned, "o--", label="mask AP, the training scenes")
     for row in rows:
         if "," in row["run"]:
             axis.plot(int(row["scenes"]), float(row["val mask"]), "x", label=f"mask AP, {row['run'].split(', ')[1]}")

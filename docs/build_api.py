@@ -47,9 +47,9 @@ INTRODUCTION = """\
 What you may rely on, in three levels:
 
 1. **The names of `seglab` itself, `YOLO` with its verbs, and the command line** with the arguments
-   that `seglab help MODE` lists. A script that works with one minor version works with the next: a
-   name or argument that will be removed keeps working for one minor version, with a warning that
-   says what to write instead.
+   that `seglab help MODE` lists. They are removed or renamed only after a minor version whose
+   CHANGELOG.md lists them under "Deprecated", with what to write instead: a script written for that
+   version without them works with the next one.
 2. **The building blocks below**, which the lessons use: the public modules with their functions,
    classes (both listed here) and constants. They may be renamed or moved in a minor version (0.3.0,
    not 0.2.1); CHANGELOG.md then gives the new names.

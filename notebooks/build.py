@@ -30,7 +30,7 @@ FOLDER = Path(__file__).resolve().parent
 SOURCES, SOLUTIONS = FOLDER / "src", FOLDER / "src" / "solutions"
 REPOSITORY = ""  # "owner/name" on GitHub, from where Colab opens and installs; without it, both are uploads
 BADGE = FOLDER.parent / "docs/images/open-in-colab.png"
-COLOURS = 256  # of a stored figure: enough for photographs at this size, a third of the bytes
+COLORS = 256  # of a stored figure: enough for photographs at this size, a third of the bytes
 IMAGES = FOLDER.parent / "docs/images"
 COVERS = {
     "01": 2,
@@ -42,7 +42,7 @@ COVERS = {
     "09": 3,
     "10": 1,
 }  # which of a lesson's figures stands for it; else its first
-COVER_WIDTH, COVER_COLOURS = 360, 96
+COVER_WIDTH, COVER_COLORS = 360, 96
 VIEW = "application/vnd.jupyter.widget-view+json"
 BAR = re.compile(r"0%\|\s*\| 0/(\d+) \[.*")  # what tqdm stores: the empty bar that it began with
 MACHINE = re.compile(r"(?<![\w.])/(home|root|Users|work|tmp|mnt|content|opt)/|[A-Z]:\\\\|site-packages|ipykernel_\d")
@@ -163,26 +163,26 @@ def _smaller(encoded: str) -> tuple[str, str]:
     """A PNG's kind and content in fewer bytes: drawings as a PNG with a palette, photographs as a JPEG."""
     from PIL import Image
 
-    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    image = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
     png, jpeg = io.BytesIO(), io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
-    picture.save(jpeg, "JPEG", quality=85, optimize=True)
+    image.quantize(COLORS, dither=Image.Dither.NONE).save(png, "PNG", optimize=True)
+    image.save(jpeg, "JPEG", quality=85, optimize=True)
     kind, packed = min((("image/png", png.getvalue()), ("image/jpeg", jpeg.getvalue())), key=lambda one: len(one[1]))
     return kind, base64.b64encode(packed).decode("ascii") + "\n"
 
 
 def write_cover(name: str, notebook: nbformat.NotebookNode) -> None:
-    """The lesson's picture for the README, from its stored figures."""
+    """The lesson's image for the README, from its stored figures."""
     from PIL import Image
 
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     drawn = [output.data for output in outputs if output.get("data", {}).get("text/plain", "").startswith("<Figure")]
     figures = [data.get("image/png") or data["image/jpeg"] for data in drawn]
-    picture = Image.open(io.BytesIO(base64.b64decode(figures[COVERS.get(name[:2], 0)]))).convert("RGB")
-    height = round(picture.height * COVER_WIDTH / picture.width)
-    picture = picture.resize((COVER_WIDTH, height), Image.Resampling.LANCZOS)
-    picture = picture.quantize(COVER_COLOURS, dither=Image.Dither.NONE)
-    picture.save(IMAGES / f"lesson-{name[:2]}.png", "PNG", optimize=True)
+    image = Image.open(io.BytesIO(base64.b64decode(figures[COVERS.get(name[:2], 0)]))).convert("RGB")
+    height = round(image.height * COVER_WIDTH / image.width)
+    image = image.resize((COVER_WIDTH, height), Image.Resampling.LANCZOS)
+    image = image.quantize(COVER_COLORS, dither=Image.Dither.NONE)
+    image.save(IMAGES / f"lesson-{name[:2]}.png", "PNG", optimize=True)
 
 
 def main(wanted: list[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 
 from seglab.dataset_names import register_dataset_names
+from seglab.telemetry import switch_off_telemetry
 from seglab.version import __version__
 
 TYPE_CHECKING = False  # type checkers take it for true whatever it says; importing `typing` for it takes 10 ms
@@ -46,6 +47,7 @@ _LAZY = {
     "load_dataset": ("seglab.datasets.load", "load_dataset"),
 }
 
+switch_off_telemetry()
 register_dataset_names()
 
 if not TYPE_CHECKING:  # for a type checker, any name would exist

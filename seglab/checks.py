@@ -111,12 +111,14 @@ def collect_checks() -> dict[str, str]:
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": system_name(),
     }
+    # Every package that seglab can use, there or not: a bug may lie in a version.
     for package in CORE_PACKAGES:
         found[package] = installed_version(package) or "not installed, although seglab needs it"
     found["torch"] = torch.__version__  # says which build it is, such as +cpu, where the package's version does not
     for package, purpose in optional_packages().items():
         found[package] = installed_version(package) or f"not installed ({purpose})"
 
+    # What decides how fast it is, and which kernels compute it.
     found["CPU"] = cpu_name()
     found["instruction sets"] = ", ".join(instruction_sets()) or "unknown"
     found["PyTorch's kernels"] = torch.backends.cpu.get_cpu_capability()
@@ -132,12 +134,14 @@ def collect_checks() -> dict[str, str]:
     settings = [f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ]
     found["thread settings"] = ", ".join(settings) or "none"
 
+    # What is there to use, and where seglab may look and write.
     cache = cache_dir()
     found["memory"] = free_memory()
     found["cache folder"] = without_home(cache)
     found["disk of the cache"] = free_disk(cache)
     found["network"] = network_setting()
     found["SEGLAB_DATASETS"] = datasets_setting()
+    # Some systems put line breaks and runs of spaces into their names.
     return {name: " ".join(value.split()) for name, value in found.items()}
 
 

@@ -17,23 +17,27 @@ def demo(out: str | Path = "runs/demo", epochs: int = 8, imgsz: int = 320) -> di
     imgsz: side of the network's input in pixels. Prints one closing table and returns it: what was made -> where it is,
     and the metrics before and after.
     """
-    started, out = time.monotonic(), Path(out)
+    started = time.monotonic()
+    out = Path(out)
     project = str(out)
     data = out / "cells" / "cells.yaml"
     if not data.is_file():
         generate_cells(data.parent)
 
+    # Each verb writes into a folder of its own, which a second demo overwrites.
     model = YOLO(COURSE_WEIGHTS)
     model.train(data=data, epochs=epochs, imgsz=imgsz, project=project, name="train", exist_ok=True)
     with open(out / "train" / "results.csv", encoding="utf-8") as file:
         before = next(csv.DictReader(file))  # row 0: the start
     metrics = model.val(data=data, imgsz=imgsz, plots=True, project=project, name="val", exist_ok=True)
 
+    # The weights and the file made from them must find the same cells.
     images = sorted((data.parent / "images" / "val").iterdir())
     found = model.predict(images, imgsz=imgsz, save=True, save_txt=True, project=project, name="predict", exist_ok=True)
     exported = model.export(format="onnx", imgsz=imgsz, dynamic=True, out=out / "model")
     found_by_file = YOLO(exported).predict(images)
 
+    # What was made and where it is, as one table.
     table = {
         "box mAP50-95": f"{float(before['metrics/mAP50-95(B)']):.3f} before, {metrics.box.map:.3f} after",
         "mask mAP50-95": f"{float(before['metrics/mAP50-95(M)']):.3f} before, {metrics.seg.map:.3f} after",

@@ -110,7 +110,8 @@ def has_bf16_units() -> bool:
 def deterministic(on: bool) -> Iterator[None]:
     """Ask torch for algorithms that repeat bit for bit, where it has one; afterwards the former setting is restored."""
     memory: Any = torch.utils.deterministic  # a module that makes its attribute when it is imported
-    mode, fills_memory = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
+    mode = torch.get_deterministic_debug_mode()
+    fills_memory = memory.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Like use_deterministic_algorithms(on, warn_only=True), which imports torch's compiler: seconds on the CPU.
     torch.set_deterministic_debug_mode("warn" if on else "default")

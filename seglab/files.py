@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -16,8 +18,11 @@ from seglab.errors import SeglabError
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SPLITS = ("train", "val", "test")
+# Folders of copies and previews that systems keep: a Mac's archives, NAS boxes. Those that begin with a dot are hidden.
+SYSTEM_FOLDERS = {"__macosx", "@eadir"}
 # Seconds between attempts: Windows refuses to replace a file that a virus scanner or a reader has open.
 REPLACE_WAITS = (0.1, 0.4, 1.6)
+DIGEST_BYTES = 1 << 20  # read at once while a file is hashed
 
 
 @contextmanager
@@ -81,6 +86,15 @@ def cache_dir() -> Path:
     return Path(os.environ.get("SEGLAB_CACHE") or user_cache_dir("seglab", appauthor=False))
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(DIGEST_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def bundled_data_dir() -> Path:
     """The data that comes with seglab: `seglab/_data` in an installed wheel, `data` in a clone."""
     package = Path(__file__).resolve().parent
@@ -115,7 +129,10 @@ def real_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file under a folder, through links too; a folder that links lead back to is walked through once."""
+    """Every file under a folder, through links too; a folder that links lead back to is walked through once.
+
+    Hidden folders (.ipynb_checkpoints) and those of systems (@eaDir) hold copies that are nobody's data: left out.
+    """
     seen = set()
     for current, subfolders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(current)
@@ -123,8 +140,14 @@ def files_below(folder: Path) -> Iterator[Path]:
             subfolders.clear()
             continue
         seen.add(real)
+        subfolders[:] = [name for name in subfolders if not is_system_folder(name)]
         for name in names:
             yield Path(current, name)
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder of this name is hidden or a system's own, so that nothing in it is anybody's data."""
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
 
 
 def label_path(image: Path) -> Path:
@@ -135,3 +158,28 @@ def label_path(image: Path) -> Path:
             parts[place] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
+
+
+# What people call the splits, in names of folders and files.
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "trn": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def split_named(name: str) -> str | None:
+    """The split that a file's name tells by one of its words (instances_val2017); None where it tells none."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
+
+
+def split_of_folder(name: str) -> str | None:
+    """The split that a folder is, if that is all it is called (train, valid, val2017): test_drive is none."""
+    return _SPLIT_WORDS.get(name.lower().rstrip("0123456789_-"))

@@ -32,7 +32,8 @@ def starting_processes() -> Iterator[None]:
     main script, whose model.train(...) would start processes in turn, unless it stands under `if __name__ ==
     "__main__":`; ours need nothing of that script.
     """
-    threads, main = cv2.getNumThreads(), sys.modules["__main__"]
+    threads = cv2.getNumThreads()
+    main = sys.modules["__main__"]
     cv2.setNumThreads(1)
     sys.modules["__main__"] = ModuleType("__main__")
     try:

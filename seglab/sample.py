@@ -42,5 +42,6 @@ def with_class_ids(instances: Iterable[Instance], ids: Mapping[int, int]) -> lis
 
 def size_class(area: float) -> int:
     """Index into SIZES of an area in square pixels."""
-    is_medium, is_large = area >= 32**2, area >= 96**2
+    is_medium = area >= 32**2
+    is_large = area >= 96**2
     return int(is_medium) + int(is_large)

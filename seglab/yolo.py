@@ -69,11 +69,19 @@ class YOLO:
 
     model: "yolo11n-seg.yaml" (untrained; n, s, m, l, x), "yolo11n-seg.pt" (official weights, downloaded and verified on
     first use), "toybox-n" (the course's own weights), a .safetensors or .pt file, or an exported file.
+    trust: open an exported file that is a program (TorchScript, TensorRT) although another machine wrote it.
     Attributes: names (class id -> name), network (None for an exported file), overrides (training arguments).
     Every verb takes its arguments by name; `seglab help VERB` lists them with their defaults.
     """
 
-    def __init__(self, model: str | Path = "yolo11n-seg.pt", task: str | None = None, verbose: bool = False):
+    def __init__(
+        self,
+        model: str | Path = "yolo11n-seg.pt",
+        task: str | None = None,
+        verbose: bool = False,
+        *,
+        trust: bool = False,
+    ):
         if task not in (None, "segment"):
             raise SeglabError(f"seglab supports task='segment' only, not '{task}'")
         self.model_name = str(model)
@@ -91,17 +99,17 @@ class YOLO:
         self._inference_cache: tuple[Any, InferenceModel] | None = None
         self._engine_cache: tuple[WeightsVersion, Runtime | None] | None = None
         with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
-            self._open(model)
+            self._open(model, trust)
         if verbose:
             self.info()
 
     # --- building ---
 
-    def _open(self, model: str | Path) -> None:
+    def _open(self, model: str | Path, trust: bool) -> None:
         if Path(model).suffix in (".yaml", ".yml"):
             self._from_architecture(model)
         elif format_of(Path(model)):
-            self._from_exported_file(model)
+            self._from_exported_file(model, trust)
         else:
             self.path = find_weights(model)
             self._from_weights(load_weights(self.path))
@@ -114,10 +122,10 @@ class YOLO:
         self._random_weights = _version_of(self.network)
         self.names = dict(enumerate(COCO_NAMES))
 
-    def _from_exported_file(self, model: str | Path) -> None:
+    def _from_exported_file(self, model: str | Path, trust: bool) -> None:
         from seglab.export.registry import load_runtime
 
-        self.runtime = load_runtime(model)
+        self.runtime = load_runtime(model, trust)
         self.names = dict(self.runtime.names)
         self.license = self.runtime.metadata.license
 
@@ -225,13 +233,13 @@ class YOLO:
 
         # With which settings: what recipe="auto" chooses depends on what the weights know of the data.
         start = self._fit_classes(spec, from_scratch, config.seed)
-        config = with_chosen_settings(config, start, len(spec.images("train")), arguments)
+        config, fallback = with_chosen_settings(config, start, len(spec.images("train")), arguments)
 
         # From here on the loop knows all it needs; the model becomes what it ends with.
         network = self._network("train it")  # which holds the best weights in the end
-        result = train(network, spec, config, license=self.license, start=start, knowledge=knowledge)
+        result = train(network, spec, config, license=self.license, start=start, knowledge=knowledge, fallback=fallback)
         self.path = result.best
-        self._remember(config, spec, result.mask_targets, knowledge)
+        self._remember(result.config, spec, result.mask_targets, knowledge)
         return result.metrics
 
     def _from_run(self, resume: str | bool) -> None:

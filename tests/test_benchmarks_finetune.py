@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from benchmarks.finetune import Run, folder_of, parse_setting, pooled_row
 from benchmarks.finetune_data import chosen, task_in
 from benchmarks.finetune_judge import judge
-from benchmarks.finetune_table import spread, summarise, table
+from benchmarks.finetune_table import spread, summarize, table
 
 
 def metrics(box, mask):
@@ -109,7 +109,7 @@ class TestTable:
 
     def test_mean_and_spread_over_seeds(self):
         rows = [make_row(seed=seed, mask=mask) for seed, mask in enumerate((0.50, 0.52, 0.54))]
-        (summary,) = summarise(rows)
+        (summary,) = summarize(rows)
         assert summary.seeds == 3
         assert summary.values["best mask"] == pytest.approx((0.52, 0.02))
         assert "0.520 ± 0.020" in table(rows)
@@ -120,7 +120,7 @@ class TestTable:
 
     def test_the_peer_counts_as_the_better_decoding_shows_it(self):
         row = make_row(tool="peer", setting="default", mask=0.4) | {"best peer": metrics(0.5, 0.45)}
-        (summary,) = summarise([row])
+        (summary,) = summarize([row])
         assert summary.mean("best mask") == 0.45
         assert "0.450 / 0.400" in table([row])
 
@@ -137,7 +137,7 @@ class TestTable:
         )
 
     def test_where_there_is_something_to_learn_it_must_show(self):
-        for dataset, mark in (("coco", "✓"), ("coco-grey", "✗"), ("toybox", "✗")):
+        for dataset, mark in (("coco", "✓"), ("coco-gray", "✗"), ("toybox", "✗")):
             assert f"best - start +1.0 {mark}" in goals_of([make_row(dataset, mask=0.31)])
 
     def test_known_classes_must_not_end_below_their_start(self):

@@ -205,7 +205,7 @@ def test_the_doctor_leaves_the_network_where_and_as_it_is(trained, monkeypatch):
 
 
 def write_checkpoint(path, weights: str, **train_args):
-    """A file as the peer writes it, with the tensors and names of `weights`."""
+    """A file as ultralytics writes it, with the tensors and names of `weights`."""
     found = load_weights(find_weights(weights))
     content = {"model": dict(found.state), "names": found.metadata["names"], "train_args": train_args}
     torch.save(content, path)
@@ -439,7 +439,7 @@ def test_detection_weights_stand_for_those_with_masks(official, capsys):
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
-    """A folder with a yolo11n-seg.pt as the peer writes it: the course weights, as nothing may be downloaded here."""
+    """A folder with a yolo11n-seg.pt as ultralytics writes it: the course weights, since nothing may be downloaded."""
     monkeypatch.chdir(tmp_path)
     where = "/usr/src/ultralytics/ultralytics/cfg/datasets/toybox8-seg.yaml"
     return write_checkpoint(tmp_path / "yolo11n-seg.pt", "toybox-n", data=where, imgsz=320)

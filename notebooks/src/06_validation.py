@@ -152,7 +152,7 @@ def on_paper(boxes, **more):
 
 paper = CocoAccumulator(classes=[0], iou_type="bbox")
 paper.add(0, on_paper(ground_truth), on_paper(found, scores=scores))
-assert np.allclose(ap, paper.summarise().precision[:, :, 0, 0].mean(axis=1))
+assert np.allclose(ap, paper.summarize().precision[:, :, 0, 0].mean(axis=1))
 
 # %%
 from pycocotools.coco import COCO
@@ -169,7 +169,7 @@ with contextlib.redirect_stdout(io.StringIO()):  # it prints a lot
     predictions = np.array([[1, *box, score, 1] for box, score in zip(on_paper(found).boxes, scores)])
     evaluation = COCOeval(coco, coco.loadRes(predictions), "bbox")
     evaluation.evaluate(), evaluation.accumulate(), evaluation.summarize()
-assert np.allclose(evaluation.stats, list(paper.summarise().stats.values()))
+assert np.allclose(evaluation.stats, list(paper.summarize().stats.values()))
 print("all twelve metrics agree")
 
 # %% [markdown]
@@ -185,7 +185,7 @@ print("all twelve metrics agree")
 nonsense = np.tile([0.0, 0, 5, 5], (90, 1))
 noisy = CocoAccumulator([0], "bbox")
 noisy.add(0, on_paper(ground_truth), on_paper(np.vstack((found, nonsense)), scores=np.append(scores, [0.01] * 90)))
-assert noisy.summarise().stats["AP"] == paper.summarise().stats["AP"]
+assert noisy.summarize().stats["AP"] == paper.summarize().stats["AP"]
 print(f"AP as before; precision of the whole list {hits[-1] / 4:.3f} -> {hits[-1] / 94:.3f}")
 
 # %% [markdown]
@@ -206,7 +206,7 @@ for iou_type in ("bbox", "segm"):
     one = CocoAccumulator([0], iou_type)
     box = np.array([[0.0, 0, 40, 40]])
     one.add(0, on_paper(box, masks=[rle.encode(thin)]), on_paper(box, masks=[rle.encode(block)], scores=np.ones(1)))
-    both[iou_type] = one.summarise().stats["AP"]
+    both[iou_type] = one.summarize().stats["AP"]
 print(f"IoU of the boxes 1.000, of the masks {rle.iou([rle.encode(thin)], [rle.encode(block)])[0, 0]:.3f}; AP", end=" ")
 print({iou_type: round(value, 3) for iou_type, value in both.items()})
 
@@ -357,7 +357,7 @@ shelf = np.array([[x, y, x + 8, y + 8] for y in range(0, 100, 10) for x in range
 for limit in (100, 300):
     crowded = CocoAccumulator([0], "bbox", limit=limit)
     crowded.add(0, on_paper(shelf), on_paper(shelf, scores=np.linspace(1, 0.5, len(shelf))))
-    print(f"{len(shelf)} cups, at most {limit} detections: AP {crowded.summarise().stats['AP']:.3f}")
+    print(f"{len(shelf)} cups, at most {limit} detections: AP {crowded.summarize().stats['AP']:.3f}")
 
 # %% [markdown]
 # **Crowds.** COCO marks a group of objects that nobody outlined one by one as a *crowd*. A detection on a crowd counts
@@ -375,7 +375,7 @@ for known in (True, False):
     (one,) = crowds.matches()
     ap50 = average_precision(one.true[~one.ignored[:, 0, 0], 0, 0], 3)
     print(f"the group is {'marked as a crowd' if known else 'not marked'}: AP at IoU 0.5 {ap50:.3f}")
-    assert np.isclose(ap50, crowds.summarise().stats["AP50"])
+    assert np.isclose(ap50, crowds.summarize().stats["AP50"])
 
 # %% [markdown]
 # **The resolution.** COCO compares masks at the resolution of the original image. The YOLO protocol compares them where
@@ -442,7 +442,7 @@ fixed = {
 }
 breakdown = ErrorBreakdown("bbox")
 breakdown.add(on_paper(ground_truth), on_paper(found, scores=scores))
-report = breakdown.summarise()
+report = breakdown.summarize()
 for cause, gain in fixed.items():
     print(f"{cause}: {report.counts[cause]} of them, fixing it gains {gain:.3f}")
     assert np.isclose(gain, report.gains[cause])

@@ -75,14 +75,14 @@ def _first_weights(given: TrainInput, options: dict[str, Any]) -> str:
 def val(given: ValInput, options: dict[str, Any]) -> None:
     from seglab.yolo import YOLO
 
-    YOLO(given.model).val(given.data, device=given.device, **options)
+    YOLO(given.model, trust=given.trust).val(given.data, device=given.device, **options)
 
 
 def predict(given: PredictInput, options: dict[str, Any]) -> None:
     from seglab.yolo import YOLO
 
     options = {**VERBS["predict"].defaults, **options, "device": given.device, "engine": given.engine}
-    for _ in YOLO(given.model).predict(given.source, stream=True, **options):
+    for _ in YOLO(given.model, trust=given.trust).predict(given.source, stream=True, **options):
         pass  # written as it comes; a stream never gathers in memory
 
 
@@ -136,7 +136,7 @@ def verify(given: VerifyInput, _: dict[str, Any]) -> int:
     original = YOLO(given.model or weights_beside(given.file))
     if original.network is None:
         raise SeglabError(f"model={given.model} is an exported file too: give the weights that {given.file} came from")
-    return 0 if verify(given.file, original.network, original.names, given.data) else 1
+    return 0 if verify(given.file, original.network, original.names, given.data, given.trust) else 1
 
 
 def benchmark(given: BenchmarkInput, _: dict[str, Any]) -> None:

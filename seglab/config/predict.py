@@ -20,6 +20,7 @@ from seglab.config.shared import (
     NAME,
     PROJECT,
     RECT,
+    TRUST,
 )
 from seglab.errors import SeglabError
 from seglab.sizes import as_size, round_up
@@ -37,6 +38,7 @@ class PredictInput(Arguments):
         False, "in Python: return an iterator over results instead of a list; the command line always streams"
     )
     device: str | int | None = DEVICE(None)
+    trust: bool = TRUST(False)
     engine: str | None = argument(
         None,
         "auto: run on CPUs through onnxruntime or OpenVINO where they agree with the network",

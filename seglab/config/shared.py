@@ -14,6 +14,10 @@ DATASET = partial(
     text="dataset YAML, folder, name or COCO JSON; several as a,b; None: what the weights were trained on, "
     "else coco8-seg",
 )
+TRUST = partial(
+    argument,
+    text="open a TorchScript file or an engine, which are programs, although another machine exported it",
+)
 DEVICE = partial(argument, text='"cpu", "cuda:1", 1 or "mps"; None: the first CUDA GPU, else the CPU', group=MACHINE)
 WORKERS = partial(argument, text="processes that load data, at most one per core", group=MACHINE, min=0)
 STRICT = partial(argument, text="stop at the first issue in the data instead of listing all")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seglab.config.argument import Arguments, argument
-from seglab.config.shared import DATASET, DEVICE, MODEL
+from seglab.config.shared import DATASET, DEVICE, MODEL, TRUST
 from seglab.errors import SeglabError
 from seglab.sizes import Size, as_size
 
@@ -61,6 +61,7 @@ class VerifyInput(Arguments):
     file: str = argument(text="exported file")
     model: str | None = argument(None, "weights it was exported from; None: those beside it")
     data: str | None = argument(None, "dataset on which mAP is compared too")
+    trust: bool = TRUST(False)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from seglab.config.shared import (
     PROJECT,
     RECT,
     STRICT,
+    TRUST,
     WORKERS,
 )
 
@@ -32,6 +33,7 @@ class ValInput(Arguments):
     model: str = MODEL("yolo11n-seg.pt")
     data: str | list | tuple | None = DATASET(None)
     device: str | int | None = DEVICE(None)
+    trust: bool = TRUST(False)
 
 
 @dataclass(frozen=True)

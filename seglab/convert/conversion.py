@@ -1,7 +1,7 @@
 """Lossless conversion between dataset formats, each with a report of what was done.
 
-In: every format of `seglab.formats.registry`, by its content. Out: a YOLO-seg folder with images/, labels/ and a YAML;
-or any format that can be written, from a dataset that can be loaded.
+In: whatever `load_dataset` takes. Out: a YOLO-seg folder with images/, labels/ and a YAML, or any format that can be
+written. What was written is read back through the loader that trains, for every instance.
 """
 
 from __future__ import annotations
@@ -10,27 +10,30 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path, PurePosixPath
 
+from seglab.convert.dataset_writer import RENAMED, DatasetWriter, free_name, label_of, pixels_of
+from seglab.convert.finish import finish_yolo
 from seglab.convert.image_table import ImageTable
 from seglab.convert.report import Report
 from seglab.convert.rows import Item, LabelWriter, same
 from seglab.data.annotations import Annotations
 from seglab.data.image import image_size
-from seglab.datasets.coco_json import image_folder
+from seglab.datasets.coco_json import ImagePlaces, find_images, split_of_json
+from seglab.datasets.folder import coco_files_of
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
+from seglab.datasets.split_file import split_file_beside
 from seglab.errors import SeglabError
-from seglab.files import SPLITS, label_path, publish, staging_dir
+from seglab.files import SPLITS, label_path, publish, split_named, staging_dir
 from seglab.formats import coco, registry
 from seglab.formats.coco import Id, coco_categories, coco_images, file_name, is_crowd, read_annotation
 from seglab.formats.format import LabelledImage, LabelSource
 from seglab.formats.json_stream import stream_json
-from seglab.formats.yolo import count_rows, place_image, stand_ins, write_dataset_yaml
-from seglab.geometry.polygons import Ring, ring_area
-from seglab.geometry.rle import Rle, area, rings_to_rle
+from seglab.formats.yolo import count_rows, place_image, write_dataset_yaml
+from seglab.geometry.rle import area, rings_to_rle
 from seglab.progress import LARGE_FILE, byte_progress, with_progress
 from seglab.sample import Instance
 
@@ -41,15 +44,19 @@ def convert(
     out: str | Path | None = None,
     to: str = "yolo",
     strict: float | None = None,
+    holdout: float | None = None,
+    test: float | None = None,
+    labels: str | Path | None = None,
+    allow_empty: bool = False,
 ) -> Report:
     """Convert a dataset; the output appears as a whole at the end, or not at all.
 
-    source: a COCO JSON or a folder of them, a folder of Labelme JSON, a VOC folder (SegmentationObject,
-    SegmentationClass) or a folder of instance-mask PNGs; with another `to` than "yolo", whatever `load_dataset` takes.
-    images: the folder of the images, where it is not in a usual place. Images are linked, or copied where that is
+    source: any labeled folder or file, see `load_dataset`. images: the folder of the images, where it is not in a
+    usual place; labels: labels that lie apart from the images of `source`. Images are linked, or copied where that is
     not possible. out: the new folder; with to="coco" the new JSON (one a split, named after it, if there are several).
     strict: if any instance's mask IoU lies under this or any instance is lost, nothing is written and `passed` is
-    False.
+    False. holdout, test: with to="yolo", fractions of the images that become the splits val and test (`hold_out`).
+    allow_empty: whether a source without any instance is converted.
 
     Errors: SeglabError when the source is of no known format or damaged, or `out` exists already.
     """
@@ -61,23 +68,64 @@ def convert(
         raise SeglabError("out= must be a new path: give a new folder, or with to=coco a new JSON file")
     if out.exists():
         raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
+    if to != "yolo" and (holdout or test):
+        raise SeglabError(f"holdout= and test= go with to=yolo: split first (seglab split data={source}), then convert")
+    given = Source(source, Path(images) if images else None, Path(labels) if labels else None)
     report, started = Report(source, out, strict), time.perf_counter()
-    with staging_dir(out) as part:
-        if to == "yolo":
-            _to_yolo(source, Path(images) if images else None, part, report)
-            made = {part: out}
-        elif to == "coco":
-            made = _to_coco(source, part, out, report)
-        else:
-            made = {_to_format(to, source, part, report): out}
-        if taken := [str(place) for place in made.values() if place.exists()]:
-            raise SeglabError(
-                f"{', '.join(taken)} was created during the conversion: choose another out=, or delete it"
-            )
-        for file, place in made.items() if report.passed else ():
-            os.replace(file, place)
+    try:
+        with staging_dir(out) as part:
+            if to == "yolo":
+                _to_yolo(given, part, report)
+                finish_yolo(part, report, holdout or 0.0, test or 0.0)
+                made = {part: out}
+            elif to == "coco":
+                made = _to_coco(given, part, out, report)
+            else:
+                made = {_to_format(to, given, part, report): out}
+            if not report.instances_written + report.crowds and not allow_empty:
+                raise SeglabError(
+                    f"no instance of {source} could be converted, so nothing is written (allow_empty=True converts "
+                    f"images alone)\n{report}"
+                )
+            if taken := [str(place) for place in made.values() if place.exists()]:
+                raise SeglabError(
+                    f"{', '.join(taken)} was created during the conversion: choose another out=, or delete it"
+                )
+            for file, place in made.items() if report.passed else ():
+                os.replace(file, place)
+    except PermissionError as error:
+        raise SeglabError(
+            f"cannot write to {error.filename or out} ({error.strerror}): choose an out= in a folder of your own"
+        ) from error
     report.seconds = time.perf_counter() - started
     return report
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is converted. images: the folder of its images, where it is named; labels: labels kept apart from them."""
+
+    path: Path
+    images: Path | None = None
+    labels: Path | None = None
+
+    def load(self) -> DatasetSpec:
+        """The dataset. Errors: SeglabError for several at once."""
+        spec = load_dataset(str(self.path), labels=self.labels, images=self.images)
+        if spec.parts:
+            raise SeglabError(f"source={self.path} names several datasets: convert them one at a time")
+        return spec
+
+    def coco_files(self) -> dict[str, Path]:
+        """Split -> COCO JSON, where the source is nothing but such files: these are streamed, never held in memory."""
+        if self.labels is not None:
+            return {}
+        if self.path.is_dir():
+            return coco_files_of(self.path)
+        is_json = self.path.suffix.lower() == ".json" and self.path.is_file()
+        is_coco = is_json and registry.find_format(self.path) is coco.FORMAT
+        has_split = is_coco and split_file_beside(self.path).is_file()
+        return {split_of_json(self.path): self.path} if is_coco and not has_split else {}
 
 
 def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
@@ -102,39 +150,43 @@ def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
 # To YOLO
 
 
-def _to_yolo(source: Path, images: Path | None, part: Path, report: Report) -> None:
-    found = registry.find_format(source)
-    if found is None or found.read is None:
-        readable = ", ".join(each.title for each in registry.FORMATS if each.read is not None)
-        raise SeglabError(
-            f"{source} is in none of the formats that can be converted ({readable}): for a YOLO-seg dataset, "
-            "which needs no conversion for training, use to=coco"
-        )
+def _to_yolo(source: Source, part: Path, report: Report) -> None:
+    """Write images, labels and the YAML of a dataset into `part`."""
     crowds: dict[str, str] = {}
-    if found is coco.FORMAT:  # files too large for memory: its annotations are streamed
-        names, crowds = _coco_to_yolo(coco.json_files(source), images, part, report)
-        splits = list(crowds)
+    files = source.coco_files()
+    if files:
+        report.about = f"COCO JSON ({', '.join(file.name for file in files.values())})"
+        names, crowds = _coco_to_yolo(files, source.images, part, report)
+        splits = list(files)
     else:
-        labels = found.read(source, images)
-        names = labels.names
-        splits = _source_to_yolo(labels, part, report)
+        spec = source.load()
+        report.about = spec.about
+        names = spec.names
+        if spec.labels is not None:
+            splits = _source_to_yolo(spec.labels, spec, part, report)
+        else:
+            splits, crowds = _dataset_to_yolo(spec, part, report)
     if not report.images_written:
-        raise SeglabError(f"no image of {source} could be converted\n{report}")
+        raise SeglabError(f"no image of {source.path} could be converted\n{report}")
     _write_yaml(part, splits, names, crowds, report)
 
 
 def _write_yaml(
-    part: Path, splits: list[str], names: Mapping[int, str], crowds: Mapping[str, str], report: Report
+    part: Path, splits: Iterable[str], names: Mapping[int, str], crowds: Mapping[str, str], report: Report
 ) -> None:
-    """Write the dataset's YAML, with a stand-in for a split that trainers ask for and the source lacks."""
-    folder_of = {_role(split): split for split in splits}  # val2017 is the folder of val
-    if len(folder_of) < len(splits):
-        raise SeglabError(
-            f"{report.source} has several JSON files for one of train, val, test ({splits}): convert them one at a time"
-        )
-    for role, other in stand_ins(folder_of).items():
-        folder_of[role] = folder_of[other]
-        report.note(str(report.out), f"no {role} split in the source", f"{role} stands for images/{folder_of[other]}")
+    """Write the dataset's YAML; it names the splits that there are, and no other."""
+    folder_of: dict[str, str] = {}
+    for split in splits:
+        role = split_named(split) or "train"  # val2017 is the folder of val
+        if role in folder_of:
+            raise SeglabError(
+                f"{report.source} has several folders or files for its split {role} ({folder_of[role]}, {split}): "
+                "convert them one at a time"
+            )
+        folder_of[role] = split
+    if "val" not in folder_of:
+        action = "train with holdout=0.2, or convert with it; holdout=0 validates on what is trained on"
+        report.note(str(report.out), "no val split in the source", action)
     write_dataset_yaml(
         part / f"{report.out.name}.yaml",
         {role: f"images/{folder_of[role]}" for role in SPLITS if role in folder_of},
@@ -143,89 +195,79 @@ def _write_yaml(
     )
 
 
-def _role(split: str) -> str:
-    return next((role for role in SPLITS if role in split), "train")
+def _source_to_yolo(labels: LabelSource, spec: DatasetSpec, part: Path, report: Report) -> list[str]:
+    """Write the images and instances of a source, image by image -> the splits there are.
 
-
-def _source_to_yolo(labels: LabelSource, part: Path, report: Report) -> list[str]:
-    """Write the images and instances of a source, image by image -> the splits there are."""
-    writers: dict[str, LabelWriter] = {}
-    taken = set()
+    spec: says which split each image is in, as one that is kept beside the labels may have it.
+    """
+    writer = DatasetWriter(part, report)
+    split_of = {image: split for split, images in spec.splits.items() for image in images}
+    for issue in spec.issues:
+        report.add(issue)
     for entry in with_progress(labels.entries, "convert"):
         labelled = labels.load(entry)
         report.images += 1
         report.add_read(len(labelled.instances), labelled.issues)
         if labelled.file is None:
             continue
-        where = f"image {labelled.name}"
-        label = Path(labelled.name).with_suffix(".txt").name
-        if (labelled.split, label) in taken:
-            message = "name already taken: another image would share its label file"
-            report.lose(where, message, len(labelled.instances))
-            continue
-        target = part / "images" / labelled.split / labelled.name
-        place_image(labelled.file, target)
-        if fault := _size_fault(target, labelled.size):
-            target.unlink()
-            report.lose(where, fault, len(labelled.instances))
-            continue
-        taken.add((labelled.split, label))
-        report.images_written += 1
-        if labelled.split not in writers:
-            writers[labelled.split] = LabelWriter(part / "labels" / labelled.split, report)
-        _write_instances(writers[labelled.split], label, labelled)
-    for writer in writers.values():
-        writer.close()
-    return list(writers)
+        if entry.image is not None:
+            labelled = replace(labelled, split=split_of.get(entry.image, labelled.split))
+        writer.add(labelled)
+    return writer.close()
 
 
-def _size_fault(image: Path, size: tuple[int, int]) -> str:
-    """Why an image does not fit instances that refer to `size` (height, width), or ""."""
-    try:
-        found = image_size(image)
-    except SeglabError as error:
-        return f"unreadable image: {error}"
-    return "" if found == size else f"another size than its instances': {found} and {size}"
+def _dataset_to_yolo(spec: DatasetSpec, part: Path, report: Report) -> tuple[list[str], dict[str, str]]:
+    """Write the images and instances of a dataset that has label files, or COCO JSON split by a kept split.
 
-
-def _write_instances(writer: LabelWriter, label: str, labelled: LabelledImage) -> None:
-    height, width = labelled.size
-    writer.file(label)
-    for number, found in enumerate(labelled.instances, start=1):
-        # A writer of rows takes solid rings or an exact mask; rings with holes become the latter.
-        rle = found.rle
-        if rle is None and any(ring_area(ring) < 0 for ring in found.rings):
-            rle = rings_to_rle(found.rings, height, width)
-        pixels = _pixels(found.rings, rle)
-        where = f"image {labelled.name} instance {number}"
-        writer.add(Item(label, (width, height), found.class_id, found.rings, rle, pixels, where))
-
-
-def _pixels(rings: Iterable[Ring], rle: Rle | None) -> float:
-    """The area of an instance, about."""
-    return area(rle) if rle else sum(abs(ring_area(ring)) for ring in rings)
+    -> (the splits there are, split -> JSON of crowds and ids).
+    """
+    writer = DatasetWriter(part, report)
+    crowds: dict[str, str] = {}
+    for split, files in _splits(spec, report).items():
+        annotations = Annotations(spec, split)
+        for issue in annotations.unplaced():
+            report.add(issue)
+        names = annotations.file_names()
+        sizes = _readable_sizes(files, annotations, report)
+        entries = []
+        for file, size in with_progress(sizes.items(), f"convert {split}", count=len(sizes)):
+            instances, issues = annotations.read(file, size)
+            kept = [found for found in instances if not found.crowd]
+            report.add_read(len(instances), issues)
+            report.crowds += len(instances) - len(kept)
+            name = writer.add(LabelledImage(file, names[file], split, size, kept))
+            if name:
+                entries.append(coco.image_entry(annotations.image_id(file), name, size))
+        if annotations.coco and entries:
+            ids = {entry["id"] for entry in entries}
+            rows = [row for row in annotations.coco.crowds() if row.get("image_id") in ids]
+            categories = coco.category_entries(annotations.category_ids, spec.names.values())
+            crowds[split] = f"annotations/crowds_{split}.json"
+            (part / "annotations").mkdir(exist_ok=True)
+            coco.write_coco(part / crowds[split], entries, rows, categories)
+    return writer.close(), crowds
 
 
 # From COCO JSON, streamed
 
 
 def _coco_to_yolo(
-    files: list[Path], images: Path | None, part: Path, report: Report
+    files: Mapping[str, Path], images: Path | None, part: Path, report: Report
 ) -> tuple[dict[int, str], dict[str, str]]:
     """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
-    name_of = _category_names(files)
+    name_of = _category_names(files.values())
     class_of = _class_of(name_of)
     categories = coco.category_entries(class_of, [name_of[category] for category in class_of])
     crowds: dict[str, str] = {}
     (part / "annotations").mkdir()
-    for file in files:
-        split = file.stem.removeprefix("instances_") if len(files) > 1 else _role(file.stem)
-        folder = images / split if images and (images / split).is_dir() else images
-        folder = folder or image_folder(file, map(file_name, coco_images(file)))
+    for split, file in files.items():
+        places = find_images(file, map(file_name, coco_images(file)), images)
         crowds[split] = f"annotations/crowds_{split}.json"
-        copy = ImageCopy(folder, part / "images" / split)
+        copy = ImageCopy(places, part / "images" / split)
         with closing(CocoConversion(file, class_of, part / "labels" / split, report, copy)) as conversion:
             coco.write_coco(part / crowds[split], conversion.images(), conversion.crowds(), categories)
+        for issue in places.issues():
+            report.add(issue)
     return {class_id: name_of[category] for category, class_id in class_of.items()}, crowds
 
 
@@ -252,7 +294,7 @@ def _class_of(category_ids: Iterable[Id]) -> dict[Id, int]:
 class ImageCopy:
     """Where images are taken from, and where they are put."""
 
-    source: Path
+    source: ImagePlaces
     target: Path
 
 
@@ -266,7 +308,10 @@ class CocoConversion:
     def __init__(
         self, path: Path, class_of: Mapping[Id, int], labels: Path, report: Report, copy: ImageCopy | None = None
     ):
-        self.path, self.class_of, self.report, self.copy = path, class_of, report, copy
+        self.path = path
+        self.class_of = class_of
+        self.report = report
+        self.copy = copy
         self.writer = LabelWriter(labels, report)
         self.table = ImageTable()
         self.title = labels.name
@@ -280,21 +325,36 @@ class CocoConversion:
         for entry in with_progress(coco_images(self.path), f"place {self.title}", count=count):
             self.report.images += 1
             name = file_name(entry)
-            fault = self._image_fault(entry, name)
-            label = "" if fault else str(name.with_suffix(".txt"))
+            file = self.copy.source.find(str(name)) if self.copy else None
+            fault = self._image_fault(entry, name, file)
+            own = self._own_name(entry, name, file) if not fault else name
+            label = "" if fault else label_of(own)
             fault = fault or self.table.add(entry["id"], label, int(entry["width"]), int(entry["height"]))
             if fault:
                 self.table.leave_out(entry["id"], f"{fault} (image {name})")
                 continue
             self.report.images_written += 1
             self.writer.file(label)
-            if self.copy:
-                place_image(self.copy.source / name, self.copy.target / name)
+            if self.copy and file:
+                place_image(file, self.copy.target / own)
             yield entry
 
-    def _image_fault(self, entry: dict, name: PurePosixPath) -> str:
+    def _own_name(self, entry: dict, name: PurePosixPath, file: Path | None) -> PurePosixPath:
+        """What an image is called in the output, which becomes its name in `entry` too."""
+        if file is None:  # labels alone are converted, for images that keep their names
+            return name
+        if PurePosixPath(file.as_posix()).parts[-len(name.parts) :] != name.parts:
+            name = PurePosixPath(file.name)  # found without the folders that the JSON says
+        own = free_name(name, self.table.has_label)
+        if own.name != name.name:
+            self.report.note(f"image {name}", RENAMED, f"called {own} in the output")
+        entry["file_name"] = str(own)
+        return own
+
+    def _image_fault(self, entry: dict, name: PurePosixPath, file: Path | None) -> str:
         """Why an image has to be left out, or ""; a size that the JSON does not say is put into `entry`."""
-        if not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or "\0" in str(name):
+        leaves = not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]
+        if file is None and (leaves or "\0" in str(name)):
             return "unsafe image name: it points outside the image folder"
         if self.copy is None:
             sides = [entry.get(key) for key in ("width", "height")]
@@ -303,9 +363,8 @@ class CocoConversion:
                     f"{self.path}: an image has no size: use convert_dataset(images=FOLDER), which reads it"
                 )
             return ""
-        file = self.copy.source / name
-        if not file.is_file():
-            return f"missing image: it is not in {self.copy.source}"
+        if file is None:
+            return f"missing image: it is not in {self.copy.source.folder}"
         try:
             height, width = image_size(file)
         except SeglabError as error:
@@ -352,32 +411,26 @@ class CocoConversion:
             return
         pixels = row.get("area")
         if not pixels or not isinstance(pixels, (int, float)):
-            pixels = _pixels(read.rings, read.rle)
+            pixels = pixels_of(read.rings, read.rle)
         self.writer.add(Item(label, (width, height), read.class_id, read.rings, read.rle, pixels, where))
 
 
 # From a dataset that can be loaded
 
 
-def _load_whole(source: Path, to: str) -> DatasetSpec:
-    """The dataset that is to be written in another format than YOLO's."""
-    if to == "coco" and source.suffix == ".json":
-        raise SeglabError(f"{source} is already a JSON file: to=coco takes the YAML, folder or name of a dataset")
-    spec = load_dataset(str(source))
-    if spec.parts:
-        raise SeglabError(f"source={source} names several datasets: convert them one at a time")
-    return spec
-
-
-def _splits(spec: DatasetSpec) -> dict[str, tuple[Path, ...]]:
-    """The images of every split, of train alone where train and val are the same images."""
-    splits = {split: spec.images(split) for split in (*spec.splits, *spec.faults) if spec.splits.get(split, True)}
+def _splits(spec: DatasetSpec, report: Report) -> dict[str, tuple[Path, ...]]:
+    """The images of every split, of train alone where train and val are the same images; what is missing is told."""
+    for split, fault in spec.faults.items():
+        report.note(
+            str(spec.yaml or spec.root), f"no images of split {split}: {fault}", "the other splits are converted"
+        )
+    splits = {split: images for split, images in spec.splits.items() if images}
     if len(set(splits.values())) == 1:
         return dict(list(splits.items())[:1])
     return splits
 
 
-def _readable_sizes(files: Iterable[Path], report: Report) -> dict[Path, tuple[int, int]]:
+def _readable_sizes(files: Iterable[Path], annotations: Annotations, report: Report) -> dict[Path, tuple[int, int]]:
     """(height, width) of every image that can be read; the others are told, with the rows of their label files."""
     sizes: dict[Path, tuple[int, int]] = {}
     for file in files:
@@ -385,7 +438,7 @@ def _readable_sizes(files: Iterable[Path], report: Report) -> dict[Path, tuple[i
         try:
             sizes[file] = image_size(file)
         except (SeglabError, FileNotFoundError) as error:
-            rows = count_rows(label_path(file))
+            rows = count_rows(annotations.label_files.get(file, label_path(file)))
             report.instances += rows
             report.lose(str(file), f"unreadable image: {error}", rows)
         else:
@@ -393,10 +446,14 @@ def _readable_sizes(files: Iterable[Path], report: Report) -> dict[Path, tuple[i
     return sizes
 
 
-def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, Path]:
-    """Write one COCO JSON a split into `part` -> file written: where it belongs."""
-    spec = _load_whole(source, "coco")
-    splits = _splits(spec)
+def _to_coco(source: Source, part: Path, out: Path, report: Report) -> dict[Path, Path]:
+    """Write one COCO JSON a split into `part`, and read it back -> file written: where it belongs."""
+    is_json = source.path.suffix.lower() == ".json"
+    if is_json and (source.coco_files() or not source.path.exists()):
+        raise SeglabError(f"{source.path} is already a JSON file: to=coco takes the YAML, folder or name of a dataset")
+    spec = source.load()
+    report.about = spec.about
+    splits = _splits(spec, report)
     made: dict[Path, Path] = {}
     for split, files in splits.items():
         place = out if len(splits) == 1 else out.with_name(f"{out.stem}_{split}{out.suffix}")
@@ -404,20 +461,36 @@ def _to_coco(source: Path, part: Path, out: Path, report: Report) -> dict[Path, 
             raise SeglabError(f"{place} already exists: choose another out=, or delete it")
         made[part / place.name] = place
         annotations = Annotations(spec, split)
-        sizes = _readable_sizes(files, report)
+        sizes = _readable_sizes(files, annotations, report)
         names = annotations.file_names()
         images = [coco.image_entry(annotations.image_id(file), names[file], size) for file, size in sizes.items()]
         categories = coco.category_entries(annotations.category_ids, spec.names.values())
         rows = _annotation_rows(annotations, sizes, split, report)
         coco.write_coco(part / place.name, images, rows, categories)
+        _read_coco_back(part / place.name, annotations, sizes, report)
+    report.next_command = f"seglab evaluate gt={next(iter(made.values()))} dt=predictions.json"
     return made
+
+
+def _read_coco_back(
+    written: Path, annotations: Annotations, sizes: Mapping[Path, tuple[int, int]], report: Report
+) -> None:
+    """Compare every instance of a JSON that was written, as the loader reads it, with that of the source."""
+    back = coco.CocoFile(written)
+    entries = {entry["id"]: entry for entry in back.images.values()}
+    for file, size in with_progress(sizes.items(), f"read back {written.stem}", count=len(sizes)):
+        kept = [found for found in annotations.read(file, size)[0] if not found.crowd]
+        again, _ = back.instances(entries[annotations.image_id(file)], size)
+        _compare(kept, [found for found in again if not found.crowd], size, str(file), report)
 
 
 def _annotation_rows(
     annotations: Annotations, sizes: Mapping[Path, tuple[int, int]], split: str, report: Report
 ) -> Iterator[dict]:
     """The annotations of a split: crowd regions as the JSON beside the labels has them, then the instances."""
+    ids = {annotations.image_id(file) for file in sizes}
     crowds = annotations.coco.crowds() if annotations.coco else []
+    crowds = [row for row in crowds if row.get("image_id") in ids]  # one JSON may be that of several splits
     report.instances += len(crowds)
     report.crowds += len(crowds)
     yield from crowds
@@ -430,26 +503,27 @@ def _annotation_rows(
             number += 1
             category_id = annotations.category_ids[found.class_id]
             row = coco.annotation_entry(number, annotations.image_id(file), category_id, found, size)
-            report.count(row["area"], 1.0, 1.0)
+            report.instances_written += 1
             yield row
 
 
-def _to_format(to: str, source: Path, part: Path, report: Report) -> Path:
+def _to_format(to: str, source: Source, part: Path, report: Report) -> Path:
     """Write a dataset into a folder in `part`, in a format that says nothing of splits -> that folder.
 
     Crowds are left out, as these formats have no word for them. What was written is read back and compared.
     """
-    spec = _load_whole(source, to)
+    spec = source.load()
+    report.about = spec.about
     target = next(each for each in registry.FORMATS if each.name == to)
     assert target.write is not None and target.read is not None, "the caller has looked"
     folder = part / to
-    annotations = {split: Annotations(spec, split) for split in _splits(spec)}
+    annotations = {split: Annotations(spec, split) for split in _splits(spec, report)}
     originals: dict[str, tuple[str, Path, tuple[int, int]]] = {}  # name as written -> split, image, its size
 
     def images() -> Iterator[LabelledImage]:
         for split, own in annotations.items():
             names = own.file_names()
-            sizes = _readable_sizes(own.images, report)
+            sizes = _readable_sizes(own.images, own, report)
             for file, size in with_progress(sizes.items(), f"convert {split}", count=len(sizes)):
                 instances, issues = own.read(file, size)
                 report.add_read(len(instances), issues)
@@ -458,6 +532,7 @@ def _to_format(to: str, source: Path, part: Path, report: Report) -> Path:
                     report.lose(str(file), "a crowd: the format cannot hold crowds", len(instances) - len(kept))
                 name = f"{split}/{names[file]}"
                 originals[name] = split, file, size
+                report.instances_written += len(kept)
                 yield LabelledImage(file, name, split, size, kept)
 
     target.write(folder, spec.names, images())
@@ -474,9 +549,11 @@ def _to_format(to: str, source: Path, part: Path, report: Report) -> Path:
 
 def _compare(source: list[Instance], read: list[Instance], size: tuple[int, int], where: str, report: Report) -> None:
     """Count how faithful instances are that were written and read again, in the same order."""
+    report.images_back += 1
+    report.instances_back += len(read)
     for found, again in zip(source, read):
         mask = found.rle or rings_to_rle(found.rings, *size)
         iou = same(mask, again.rle or rings_to_rle(again.rings, *size))
-        report.count(area(mask), iou, None)
+        report.measure(area(mask), iou, None)
     if len(read) < len(source):
         report.lose(where, "not found when the output was read back", len(source) - len(read))

@@ -49,6 +49,10 @@ class ImageTable:
             return ""
         return "name already taken: another image would share its label file"
 
+    def has_label(self, label: str) -> bool:
+        """Whether an image has this label file."""
+        return self.database.execute("SELECT 1 FROM image WHERE label = ? LIMIT 1", (label,)).fetchone() is not None
+
     def leave_out(self, image_id: Any, fault: str, lost: int = 0) -> None:
         """An image that has no label file, why, and how many annotations are lost by that so far."""
         row = _key(image_id), _text(fault), lost

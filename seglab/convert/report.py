@@ -43,8 +43,10 @@ class Report:
     """The account of one conversion; `str(report)` is a table.
 
     strict: the IoU that was asked for. Images and instances counted in the source and as written; crowds: regions kept
-    in a JSON of their own; lost: instances that could not be written. issues: why, and what else was found; of each
-    type as many as the table shows and one more, while `counts` has all. own and other: fidelity by size when this
+    in a JSON of their own; lost: instances that could not be written; duplicates: rows of an instance that the source
+    lists twice, which readers skip. images_back and instances_back: what the loader that trains found in the output.
+    about: what the source was recognized as; next_command: what to type now. issues: why, and what else was found; of
+    each type as many as the table shows and one more, while `counts` has all. own and other: fidelity by size when this
     library reads the result, and when a reader takes each row for one polygon and draws it as COCO does.
     """
 
@@ -57,6 +59,11 @@ class Report:
     instances_written: int = 0
     crowds: int = 0
     lost: int = 0
+    duplicates: int = 0
+    images_back: int = 0
+    instances_back: int = 0
+    about: str = ""
+    next_command: str = ""
     seconds: float = 0.0
     issues: list[Issue] = field(default_factory=list)
     counts: Counter[Fault] = field(default_factory=Counter)
@@ -65,8 +72,12 @@ class Report:
 
     def count(self, area: float, own: float, other: float | None) -> None:
         """Note one written instance: its area in pixels and both IoUs; `other` is None where no row is written."""
-        size = SIZES[size_class(area)]
         self.instances_written += 1
+        self.measure(area, own, other)
+
+    def measure(self, area: float, own: float, other: float | None) -> None:
+        """Note how faithful an instance is that was counted as written: its area in pixels and both IoUs."""
+        size = SIZES[size_class(area)]
         self.own[size].add(own)
         if other is not None:
             self.other[size].add(other)
@@ -106,10 +117,13 @@ class Report:
 
     def __str__(self) -> str:
         crowds = pluralize(self.crowds, "crowd")
+        images_back = pluralize(self.images_back, "image")
         lines = [
             f"{self.source} -> {self.out} in {self.seconds:.1f} s",
+            *([f"  recognized as {self.about}"] if self.about else []),
             f"  images     {self.images_written} of {self.images}",
             f"  instances  {self.instances_written} of {self.instances}: {crowds} kept aside, {self.lost} lost",
+            f"  read back  {self.instances_back} instances on {images_back}, as training reads them",
             f"  mask IoU against the source  {'instances':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
         ]
         for reader, sizes in (("read by seglab", self.own), ("as one polygon a row", self.other)):
@@ -120,4 +134,8 @@ class Report:
         if not self.passed:
             lines.append(f"  NOT WRITTEN: with strict={self.strict} no instance may be lost or lie under that IoU")
         table = issue_table(self.issues, counts=self.counts)
-        return "\n".join([*lines, table] if table else lines)
+        if table:
+            lines.append(table)
+        if self.next_command and self.passed:
+            lines.append(f"next: {self.next_command}")
+        return "\n".join(lines)

@@ -303,6 +303,7 @@ class LabelWriter:
         with self.disk:
             for name, rows in with_progress(self._files(), f"write {self.folder.name}", "file", self.files):
                 if len(set(rows)) < len(rows):
+                    self.report.duplicates += len(rows) - len(set(rows))
                     self.report.note(
                         name, "duplicate row: the source lists this instance twice", "kept; readers skip it"
                     )

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from seglab.class_names import equal_classes
 from seglab.datasets.spec import DatasetSpec
-from seglab.files import label_path
 from seglab.formats.coco import CocoFile, Id, category_ids, file_name, file_names, image_ids, read_coco
 from seglab.formats.format import ImageEntry, outline
 from seglab.formats.issues import Issue, left_out
+from seglab.formats.label_files import label_files, shared_labels
 from seglab.formats.yolo import read_labels
 from seglab.sample import Instance, with_class_ids
 
@@ -33,12 +33,14 @@ class Annotations:
         path = spec.annotations.get(split) or spec.crowds.get(split)
         self.coco: CocoFile | None = read_coco(path) if path else None
         self._source = spec.labels
+        self._whole_issues = list(spec.issues)
+        self.label_files: dict[Path, Path] = {}  # image -> its label file, where labels are in such
+        if self._source is None and not self.whole:
+            self.label_files = label_files(self.images, spec.root, spec.label_folder)
+            self._whole_issues += shared_labels(self.label_files)
         self._entries: dict[Path, ImageEntry] = {}
         if self._source:
             self._entries = {entry.image: entry for entry in self._source.entries if entry.image}
-        entry = self._entries.get(self.images[0])
-        self._root, self._split = spec.root, split
-        self._stands_in = entry.split if entry and entry.split != split else ""  # the split whose images these are
         self.files = self._files(path)
         self.category_ids = self.coco.category_ids if self.coco else category_ids(self.names)
         listed = self.coco.entries(self.images) if self.coco else {}
@@ -50,7 +52,7 @@ class Annotations:
         if self._source:
             return [file for entry in self._entries.values() for file in entry.files]
         files = [path] if path else []
-        return files if self.whole else files + [label_path(image) for image in self.images]
+        return files + list(self.label_files.values())
 
     @property
     def has_json(self) -> bool:
@@ -63,10 +65,7 @@ class Annotations:
 
     def unplaced(self) -> list[Issue]:
         """What is wrong with annotations of no image that is listed, and what else concerns no image alone."""
-        if self._stands_in:
-            message = f"no {self._split} split in the labels"
-            return [Issue(str(self._root), 0, message, f"{self._stands_in} images stand for it", "note")]
-        return self.coco.unplaced() if self.coco else []
+        return self._whole_issues + (self.coco.unplaced() if self.coco else [])
 
     def image_id(self, image: Path) -> Id:
         """The image's id in COCO files (`seglab.formats.coco.image_ids`)."""
@@ -96,7 +95,7 @@ class Annotations:
         if self.whole:
             return from_json, issues
         height, width = size
-        instances, label_issues = read_labels(label_path(image), width, height, self.names)
+        instances, label_issues = read_labels(self.label_files[image], width, height, self.names)
         return instances + from_json, label_issues + issues
 
     def _from_source(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
@@ -104,7 +103,8 @@ class Annotations:
         assert self._source is not None, "the caller has looked"
         labelled = self._source.load(self._entries[image])
         if labelled.size != size:
-            (height, width), (said_height, said_width) = size, labelled.size
+            height, width = size
+            said_height, said_width = labelled.size
             message = f"another size than in the labels: {said_width} x {said_height}, the file has {width} x {height}"
             return [], [*labelled.issues, left_out(str(image), message, len(labelled.instances))]
         instances = [replace(found, rings=outline(found)) for found in labelled.instances]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from seglab.config import AugmentConfig
-from seglab.geometry.letterbox import PADDING_GREY, Letterbox, loader_letterbox
+from seglab.geometry.letterbox import PADDING_GRAY, Letterbox, loader_letterbox
 from seglab.geometry.polygons import bounding_box, clip_rings
 from seglab.geometry.raster import fill
 from seglab.sample import Instance, Sample
@@ -22,7 +22,9 @@ from seglab.sizes import Size
 # What cropping leaves of an instance is kept if its box is wider and higher than MIN_SIDE pixels, its sides differ by
 # less than a factor of MAX_ASPECT, and it has more than MIN_FRACTION of its area before: the rule of the field, with
 # the fraction it uses for outlines.
-MIN_SIDE, MAX_ASPECT, MIN_FRACTION = 2.0, 100.0, 0.01
+MIN_SIDE = 2.0
+MAX_ASPECT = 100.0
+MIN_FRACTION = 0.01
 MAX_COVER = 0.3  # a pasted copy may cover at most this fraction of another instance's box
 MIN_DEPTH = 1e-3  # in perspective, points nearer than this to the viewer's plane would fly off to infinity
 
@@ -93,17 +95,23 @@ def mosaic(samples: Sequence[Sample], size: Size, rng: Generator) -> Sample:
 
     Bochkovskiy et al., "YOLOv4", 2020.
     """
-    height, width = 2 * size[0], 2 * size[1]
-    center_x, center_y = int(rng.uniform(0.25, 0.75) * width), int(rng.uniform(0.25, 0.75) * height)
-    canvas = np.full((height, width, 3), PADDING_GREY, np.uint8)
+    height = 2 * size[0]
+    width = 2 * size[1]
+    center_x = int(rng.uniform(0.25, 0.75) * width)
+    center_y = int(rng.uniform(0.25, 0.75) * height)
+    canvas = np.full((height, width, 3), PADDING_GRAY, np.uint8)
     instances = []
     for corner, sample in enumerate(samples):
         h, w = sample.image.shape[:2]
         # Where the sample's top-left pixel comes to lie, which may be outside the canvas.
-        is_right, is_lower = corner % 2 == 1, corner >= 2
+        is_right = corner % 2 == 1
+        is_lower = corner >= 2
         x0 = center_x if is_right else center_x - w
         y0 = center_y if is_lower else center_y - h
-        left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + w, width), min(y0 + h, height)
+        left = max(x0, 0)
+        top = max(y0, 0)
+        right = min(x0 + w, width)
+        bottom = min(y0 + h, height)
         canvas[top:bottom, left:right] = sample.image[top - y0 : bottom - y0, left - x0 : right - x0]
         instances += transform_instances(sample.instances, _shift(x0, y0), (height, width))
     return Sample(canvas, instances)
@@ -124,11 +132,12 @@ def random_affine(sample: Sample, size: Size, config: AugmentConfig, rng: Genera
     # pixel wherever the scale is not 1.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     pixels = np.linalg.inv(half) @ matrix @ half
-    grey, constant = (PADDING_GREY,) * 3, cv2.BORDER_CONSTANT
+    gray = (PADDING_GRAY,) * 3
+    constant = cv2.BORDER_CONSTANT
     if config.perspective:
-        image = cv2.warpPerspective(sample.image, pixels, size[::-1], borderMode=constant, borderValue=grey)
+        image = cv2.warpPerspective(sample.image, pixels, size[::-1], borderMode=constant, borderValue=gray)
     else:
-        image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], borderMode=constant, borderValue=grey)
+        image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], borderMode=constant, borderValue=gray)
         matrix = matrix[:2]
     return Sample(image, transform_instances(sample.instances, matrix, size, scale))
 
@@ -141,7 +150,8 @@ def _random_matrix(image_size: Size, size: Size, scale: float, config: AugmentCo
     shear_x, shear_y = np.tan(np.deg2rad(rng.uniform(-config.shear, config.shear, 2)))
     shift_x, shift_y = rng.uniform(0.5 - config.translate, 0.5 + config.translate, 2) * size[::-1]
     tilt_x, tilt_y = rng.uniform(-config.perspective, config.perspective, 2)
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    cos = scale * np.cos(angle)
+    sin = scale * np.sin(angle)
 
     to_center = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
     perspective = np.array([[1, 0, 0], [0, 1, 0], [tilt_x, tilt_y, 1]])
@@ -196,7 +206,8 @@ def _worth_keeping(before: np.ndarray, after: np.ndarray, scale: float) -> np.nd
     width, height = (after[:, 2:] - after[:, :2]).T
     area_before = (before[:, 2:] - before[:, :2]).prod(axis=1) * scale**2
     fraction = width * height / area_before.clip(1e-9)
-    short, long = np.minimum(width, height), np.maximum(width, height)
+    short = np.minimum(width, height)
+    long = np.maximum(width, height)
     return (short > MIN_SIDE) & (long < MAX_ASPECT * short) & (fraction > MIN_FRACTION)
 
 
@@ -220,7 +231,8 @@ def copy_paste(sample: Sample, fraction: float, rng: Generator) -> Sample:
     height, width = sample.image.shape[:2]
     mirrored = flip(sample)
     boxes = boxes_of(sample.instances)
-    image, instances = sample.image.copy(), list(sample.instances)
+    image = sample.image.copy()
+    instances = list(sample.instances)
     left_to_paste = round(fraction * len(instances))
     for number in rng.permutation(len(mirrored.instances)).tolist():
         copy = mirrored.instances[number]
@@ -258,8 +270,10 @@ def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
     boxes = boxes_of(a.instances)
     for _ in range(3):
         fraction = np.sqrt(1 - rng.beta(32.0, 32.0))  # of each side
-        w, h = int(width * fraction), int(height * fraction)
-        x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+        w = int(width * fraction)
+        h = int(height * fraction)
+        x = int(rng.integers(width - w + 1))
+        y = int(rng.integers(height - h + 1))
         if not _covered_fractions(boxes, np.array([x, y, x + w, y + h])).any():
             return _paste_rectangle(a, b, x, y, w, h)
     return a
@@ -281,7 +295,8 @@ def hsv(sample: Sample, config: AugmentConfig, rng: Generator) -> Sample:
         return sample
     levels = np.arange(256)
     hue = (levels + gains[0] * 180) % 180  # OpenCV's hue circle has 180 steps
-    saturation, value = levels * (1 + gains[1]), levels * (1 + gains[2])
+    saturation = levels * (1 + gains[1])
+    value = levels * (1 + gains[2])
     table = np.stack((hue, saturation, value), axis=1).clip(0, 255).astype(np.uint8)  # (256, 3)
     image = cv2.cvtColor(sample.image, cv2.COLOR_RGB2HSV)
     cv2.LUT(image, table[None], dst=image)
@@ -293,7 +308,9 @@ def flip(sample: Sample, vertical: bool = False) -> Sample:
     """Mirror left and right, or top and bottom."""
     height, width = sample.image.shape[:2]
     if vertical:
-        image, matrix = cv2.flip(sample.image, 0), np.array([[1.0, 0, 0], [0, -1, height]])
+        image = cv2.flip(sample.image, 0)
+        matrix = np.array([[1.0, 0, 0], [0, -1, height]])
     else:
-        image, matrix = cv2.flip(sample.image, 1), np.array([[-1.0, 0, width], [0, 1, 0]])
+        image = cv2.flip(sample.image, 1)
+        matrix = np.array([[-1.0, 0, width], [0, 1, 0]])
     return Sample(image, transform_instances(sample.instances, matrix, (height, width)))

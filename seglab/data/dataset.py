@@ -70,10 +70,14 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     ):
         self.size = _input_size(size)
         _check_options(mask_targets, cache)
-        self.spec, self.split, self.names = spec, split, spec.names
+        self.spec = spec
+        self.split = split
+        self.names = spec.names
         self.augment, self.seed = augment, seed
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
-        self.mask_targets, self.overlap, self.mask_ratio = mask_targets, overlap, mask_ratio
+        self.mask_targets = mask_targets
+        self.overlap = overlap
+        self.mask_ratio = mask_ratio
         self.rect = rect and self.size[0] == self.size[1]
         self.group = 1
 
@@ -187,7 +191,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         box: Letterbox | None = None
         source: list[Instance] | None = None
         if self.augment is None:
-            box, whole = self.letterbox(index), self.sample(index)
+            box = self.letterbox(index)
+            whole = self.sample(index)
             source = whole.instances
             sample = apply_letterbox(whole, box)
         else:

@@ -26,8 +26,13 @@ class EpochSampler(Sampler[list[int]]):
     def __init__(self, length: int, batch: int, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1):
         if batch < 1 or batch % world:
             raise SeglabError(f"batch={batch} cannot be split evenly over {world} processes: use a multiple of {world}")
-        self.length, self.batch, self.shuffle, self.seed = length, batch, shuffle, seed
-        self.rank, self.world, self.epoch = rank, world, 0
+        self.length = length
+        self.batch = batch
+        self.shuffle = shuffle
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self.epoch = 0
 
     @property
     def own_batch(self) -> int:

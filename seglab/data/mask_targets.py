@@ -37,7 +37,8 @@ def soft_masks(instances: Sequence[Rings], height: int, width: int, ratio: int =
 
     instances: rings in the letterbox frame of height x width pixels. ratio: pixels a side of a cell.
     """
-    rows, columns = height // ratio, width // ratio
+    rows = height // ratio
+    columns = width // ratio
     masks = np.zeros((len(instances), rows, columns), np.float16)
     for mask, rings in zip(masks, instances):
         x0, y0, x1, y1 = window = _window(rings, rows, columns, ratio)
@@ -52,7 +53,8 @@ def hard_masks(instances: Sequence[Rings], height: int, width: int, ratio: int =
     with `overlap` every cell belongs to the smallest instance on it alone. instances: rings in the letterbox frame of
     height x width pixels.
     """
-    rows, columns = height // ratio, width // ratio
+    rows = height // ratio
+    columns = width // ratio
     masks = np.zeros((len(instances), rows, columns), np.uint8)
     for mask, rings in zip(masks, instances):
         x0, y0, x1, y1 = _window(rings, rows, columns, ratio)

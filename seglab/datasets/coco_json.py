@@ -1,47 +1,154 @@
-"""A COCO instances JSON as a dataset: itself one split, the JSON files beside it the others."""
+"""COCO instances JSON as a dataset: one file with its siblings, or the files of a folder, a split each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
+from urllib.parse import unquote
 
+from seglab.datasets.image_lists import images_below
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
-from seglab.files import SPLITS
+from seglab.files import SPLITS, is_system_folder, real_files, split_named, split_of_folder
+from seglab.formats.issues import Issue
 
-MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has any of them, all of them are expected
+MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has all of these, all of them are expected
+MAX_FILES_TRIED = 20  # JSON files of a folder that are looked into for being COCO's
+TOLD_BY_NAME = ("instances", "_annotations", "result")  # what tools call such a file
 
 
-def read_dataset_json(path: Path) -> DatasetSpec:
-    """The dataset of a COCO JSON, whose split is told by its file name ("val" where it tells none).
+def read_dataset_json(path: Path, images: Path | None = None) -> DatasetSpec:
+    """The dataset of a COCO JSON, whose split is told by its name or its folder's ("train" where neither tells one).
 
-    A sibling that is called the same but for the split (`..._val2017.json`, `..._train2017.json`) is another split.
+    A sibling that is called the same but for the split (`..._val2017.json`, `..._train2017.json`, or the same name in
+    `valid/` and `train/`) is another split. images: the folder of its images, where it is not in a usual place.
     Errors: SeglabError when there is no such file, none of its images can be found, or siblings differ in categories.
     """
-    from seglab.formats.coco import read_coco  # with pycocotools: only where there is a JSON
-
     if not path.is_file():
         raise SeglabError(f"no file {path}: give the path of a COCO instances JSON")
-    own = next((split for split in SPLITS if split in path.stem), "val")
+    own = split_of_json(path)
     files = _siblings(path, own)
+    return _dataset(files, own, path.stem, path.parent, path.absolute(), images)
+
+
+def read_coco_folder(folder: Path, images: Path | None = None) -> DatasetSpec | None:
+    """The dataset of a folder with COCO JSON files in it, in `annotations/`, or in a folder a split; None without any.
+
+    Errors: SeglabError where several files tell one split, or their images cannot be found.
+    """
+    files = coco_files(folder)
+    return _dataset(files, None, folder.resolve().name, folder, None, images) if files else None
+
+
+def coco_files(folder: Path) -> dict[str, Path]:
+    """Split -> COCO JSON, for the files of a folder, found but not read; {} where there is none.
+
+    Errors: SeglabError where several files tell one split.
+    """
+    by_split: dict[str, list[Path]] = defaultdict(list)
+    for file in _coco_files(folder):
+        by_split[split_of_json(file)].append(file)
+    return {split: _only_one(folder, split, by_split[split]) for split in SPLITS if split in by_split}
+
+
+def _dataset(
+    files: Mapping[str, Path], asked: str | None, name: str, root: Path, path: Path | None, images: Path | None
+) -> DatasetSpec:
+    """The dataset of one JSON a split. asked: the split whose images have to be found; None: those of all."""
+    from seglab.formats.coco import read_coco  # with pycocotools: only where there is a JSON
+
     readers = {split: read_coco(file) for split, file in files.items()}
-    if any(reader.names != readers[own].names for reader in readers.values()):
+    names = next(iter(readers.values())).names
+    if any(reader.names != names for reader in readers.values()):
         raise SeglabError(f"{', '.join(map(str, files.values()))} have different categories: use one of them at a time")
 
     splits: dict[str, tuple[Path, ...]] = {}
     faults: dict[str, str] = {}
+    issues: list[Issue] = []
     for split, file in files.items():
+        listed = list(readers[split].images)
         try:
-            folder = image_folder(file, readers[split].images)
+            places = find_images(file, listed, images)
         except SeglabError as error:
-            if split == own:
+            if asked in (None, split):
                 raise
             faults[split] = str(error)  # a sibling that nobody may ask for
         else:
-            splits[split] = tuple(folder / name for name in readers[split].images)
-    names, root = readers[own].names, path.parent.resolve()
-    return DatasetSpec(path.stem, root, splits, names, path.absolute(), files, faults=faults)
+            splits[split] = tuple(places.find(name) or places.folder / name for name in listed)
+            issues += places.issues()
+    about = f"COCO JSON ({', '.join(file.name for file in files.values())})"
+    return DatasetSpec(
+        name, root.resolve(), splits, names, path, dict(files), faults=faults, about=about, issues=tuple(issues)
+    )
+
+
+# Which files, and which split each is
+
+
+def is_instances_json(path: Path) -> bool:
+    """Whether a JSON is one of COCO instances, by its content: it lists images, or annotations of some.
+
+    Errors: SeglabError for a damaged file.
+    """
+    from seglab.formats.json_stream import stream_json
+
+    for key, item in stream_json(path):
+        if key == "images":
+            return isinstance(item, dict) and "file_name" in item
+        if key == "annotations":
+            return isinstance(item, dict) and "image_id" in item
+        if key == "shapes":  # Labelme
+            return False
+    return False
+
+
+def _coco_files(folder: Path) -> list[Path]:
+    """The COCO JSON files directly in a folder, else in its `annotations`, else in its other folders."""
+    subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not is_system_folder(path.name))
+    annotations = [path for path in subfolders if path.name.lower() == "annotations"]
+    for places in ([folder], annotations, subfolders):
+        found = [file for place in places for file in _coco_files_in(place)]
+        if found:
+            return found
+    return []
+
+
+def _coco_files_in(folder: Path) -> list[Path]:
+    files = sorted(file for file in real_files(folder.iterdir()) if file.suffix.lower() == ".json" and file.is_file())
+    found = []
+    for file in files[:MAX_FILES_TRIED]:
+        try:
+            if is_instances_json(file):
+                found.append(file)
+        except SeglabError:
+            if file.name.startswith(TOLD_BY_NAME):  # it was to be one
+                raise
+    return found
+
+
+def _only_one(folder: Path, split: str, files: list[Path]) -> Path:
+    """The file of instances among those of one split. Errors: SeglabError where that remains open."""
+    from seglab.formats.coco import coco_categories
+
+    if len(files) > 1:
+        files = [file for file in files if file.name.startswith("instances")] or files
+    if len(files) > 1:  # captions have no categories
+        files = [file for file in files if coco_categories(file)] or files
+    if len(files) > 1:
+        several = ",".join(map(str, files))
+        raise SeglabError(
+            f"{folder} has {len(files)} COCO JSON files for its split '{split}': give the path of one of them, "
+            f"or train on all of them with data={several}"
+        )
+    return files[0]
+
+
+def split_of_json(path: Path) -> str:
+    """The split that a JSON's name tells, else its folder's; "train" where neither does."""
+    return split_named(path.stem) or split_of_folder(path.resolve().parent.name) or "train"
 
 
 def _siblings(path: Path, own: str) -> dict[str, Path]:
@@ -49,22 +156,122 @@ def _siblings(path: Path, own: str) -> dict[str, Path]:
     files = {own: path}
     if own in path.stem:
         files |= {split: path.with_name(path.name.replace(own, split)) for split in SPLITS if split != own}
+    elif split_of_folder(path.resolve().parent.name):
+        for folder in path.resolve().parent.parent.iterdir():
+            split = split_of_folder(folder.name)
+            if split and split != own:
+                files[split] = folder / path.name
     return {split: file for split, file in sorted(files.items()) if file.is_file()}
 
 
-def image_folder(path: Path, names: Iterable[str | PurePath]) -> Path:
-    """Where the images of a COCO JSON lie: the first usual place that has any of them. names: those it lists.
+# Where its images are
 
-    Errors: SeglabError naming the usual places.
+
+class ImagePlaces:
+    """Where the images of a COCO JSON lie: in one folder, or below another under their own file names."""
+
+    def __init__(self, path: Path, folder: Path, below: Path):
+        self.folder = folder
+        self._path = path
+        self._below = below
+        self._by_name: _ImagesByName | None = None
+        self._elsewhere = 0
+        self._example = ""
+
+    def find(self, name: str) -> Path | None:
+        """The file of an image by its name in the JSON; None where there is none, or several that could be meant."""
+        path = PurePosixPath(name)
+        leaves = path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name
+        direct = self.folder / path
+        if not leaves and direct.is_file():
+            return direct
+        if self._by_name is None:
+            self._by_name = _ImagesByName(self._below, split_of_json(self._path))
+        found = self._by_name.find(name)
+        if found is not None:
+            self._elsewhere += 1
+            self._example = self._example or name
+        return found
+
+    def issues(self) -> list[Issue]:
+        """What is worth knowing of the images found so far."""
+        if not self._elsewhere:
+            return []
+        message = f"images under other paths than the JSON says: {self._elsewhere}, as '{self._example}'"
+        return [Issue(str(self._path), 0, message, "found by their file names alone", "note")]
+
+
+def find_images(path: Path, names: Iterable[str | PurePath], images: Path | None = None) -> ImagePlaces:
+    """Where the images of a COCO JSON lie: in the usual place that has most of them, else under their own file names.
+
+    Tools write paths of their own machines (/data/upload/4/a.jpg, images\\1/a.jpg): what no place has is looked for by
+    its last part, where only one image below the JSON's folder has that name. names: those that the JSON lists, of
+    which the first are tried; images: a folder that is looked in instead.
+    Errors: SeglabError naming the usual places, where none is found.
     """
+    first = [str(name).replace("\\", "/") for name in islice(names, MAX_NAMES_TRIED)]
+    places = _places_in(images, path) if images else _usual_places(path)
+    best, most = places[0], 0
+    for place in places:
+        count = sum((place / name).is_file() for name in first)
+        if count > most:
+            best, most = place, count
+    found = ImagePlaces(path, best, images or _top_folder(path))
+    if not most and not any(found.find(name) for name in first):
+        advice = f"put them in one of these folders, or convert: seglab convert source={path} images=FOLDER out=NEW"
+        if images:
+            advice = "give the folder that has them"
+        raise SeglabError(f"{path}: none of its images is in {', '.join(map(str, places))}: {advice}")
+    return ImagePlaces(path, best, images or _top_folder(path))
+
+
+def _places_in(images: Path, path: Path) -> list[Path]:
+    """A folder that the user names, and those in it that are called like the JSON, or like its split."""
+    split = split_of_json(path)
+    places = [images / path.stem.removeprefix("instances_")]
+    if images.is_dir():
+        places += [folder for folder in sorted(images.iterdir()) if split_of_folder(folder.name) == split]
+    return [images, *(place for place in places if place.is_dir())]
+
+
+def _usual_places(path: Path) -> list[Path]:
     part = path.stem.removeprefix("instances_")
     here, above = path.resolve().parent, path.resolve().parent.parent
-    places = [here, here / "images", here / part, above / "images" / part, above / part, above / "images", above]
-    names = list(islice(names, MAX_NAMES_TRIED))
-    for place in places:
-        if any((place / name).is_file() for name in names):
-            return place
-    raise SeglabError(
-        f"{path}: none of its images is in {', '.join(map(str, places))}: put them in one of these folders, "
-        f"or convert: seglab convert source={path} images=FOLDER out=NEW"
-    )
+    return [here, here / "images", here / part, above / "images" / part, above / part, above / "images", above]
+
+
+def _top_folder(path: Path) -> Path:
+    """The folder below which the images of a JSON are looked for."""
+    here = path.resolve().parent
+    return here.parent if here.name.lower() == "annotations" else here
+
+
+class _ImagesByName:
+    """The images of a split below a folder, by the last part of their paths in one spelling.
+
+    Those in a folder of another split are not among them: train and val may both have a 1.jpg.
+    """
+
+    def __init__(self, folder: Path, split: str):
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for image in images_below(folder):
+            said = {split_of_folder(part) for part in image.relative_to(folder).parts[:-1]} - {None}
+            if said <= {split}:
+                self._by_name[_spelled(image.name)].append(image)
+
+    def find(self, name: str) -> Path | None:
+        """The only image of that last part; of several, the only one that ends like most of the path. None else."""
+        wanted = PurePosixPath(name.rpartition("=")[2]).parts[::-1]
+        if not wanted:
+            return None
+        found = self._by_name.get(_spelled(wanted[0])) or self._by_name.get(_spelled(unquote(wanted[0]))) or []
+        for depth in range(1, len(wanted)):
+            if len(found) < 2:
+                break
+            alike = [image for image in found if image.parts[::-1][1 : depth + 1] == wanted[1 : depth + 1]]
+            found = alike or found
+        return found[0] if len(found) == 1 else None
+
+
+def _spelled(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -6,7 +6,6 @@ opens a connection. SEGLAB_CACHE moves the cache; SEGLAB_OFFLINE=1 forbids these
 
 from __future__ import annotations
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
@@ -15,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from seglab.errors import SeglabError
-from seglab.files import cache_dir, replace
+from seglab.files import cache_dir, replace, sha256_of
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 20
@@ -208,9 +207,6 @@ def _verify(path: Path, name: str, advice: str) -> None:
         raise SeglabError(f"{path} has {size} bytes, but the official {name} has {asset.bytes}: {advice}")
     if not asset.sha256:
         return
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != asset.sha256:
-        raise SeglabError(f"{path} is not the official {name} (its SHA-256 is {digest.hexdigest()}): {advice}")
+    digest = sha256_of(path)
+    if digest != asset.sha256:
+        raise SeglabError(f"{path} is not the official {name} (its SHA-256 is {digest}): {advice}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, files_below, real_files
@@ -13,22 +13,56 @@ def list_images(source: Path, root: Path, entries: Iterable[str]) -> list[Path]:
     """The images that a split's entries stand for, sorted.
 
     source: the file that names the entries, for messages; root: the folder they are relative to; entries: folders
-    (searched through), text files that list images relative to themselves, and images.
+    (searched through), text files that list images, and images.
     Errors: SeglabError for an entry that is none of these.
     """
     images: list[Path] = []
     for entry in entries:
-        path = root / entry
+        path = place_of(root, entry)
         suffix = path.suffix.lower()
         if path.is_dir():
-            images += [file for file in real_files(files_below(path)) if file.suffix.lower() in IMAGE_SUFFIXES]
+            images += images_below(path)
         elif path.is_file() and suffix == ".txt":
-            images += [path.parent / row for row in read_list(path)]
+            images += [_listed(row, path.parent, root) for row in read_list(path)]
         elif path.is_file() and suffix in IMAGE_SUFFIXES:
             images.append(path)
         else:
-            raise SeglabError(f"{source}: '{entry}' is neither a folder, a .txt list nor an image under {root}")
+            raise SeglabError(
+                f"{source}: '{entry}' is neither a folder, a .txt list nor an image under {root}: "
+                "correct it, or make the folder and put images there"
+            )
     return sorted(images)
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Every image file under a folder, sorted."""
+    return sorted(file for file in real_files(files_below(folder)) if file.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def place_of(root: Path, entry: str) -> Path:
+    """What an entry means: a path relative to `root`, from the home folder (~), or one with the slashes of Windows."""
+    path = root / Path(entry).expanduser()
+    if not path.exists() and "\\" in entry:
+        path = root / entry.replace("\\", "/")
+    return path
+
+
+def _listed(row: str, beside: Path, root: Path) -> Path:
+    """The image that a row of a list means: relative to the list, else to the dataset's folder.
+
+    Lists made elsewhere put folders in front that are not here (data/images/a.jpg, D:/mine/images/a.jpg): the first
+    parts are dropped until a file is found. Where none is, the row is taken as it stands, and told when it is read.
+    """
+    name = PurePosixPath(row.replace("\\", "/"))
+    direct = beside / Path(row).expanduser()
+    if direct.is_file():
+        return direct
+    for start in range(len(name.parts)):
+        rest = PurePosixPath(*name.parts[start:])
+        for folder in (beside, root):
+            if (folder / rest).is_file():
+                return folder / rest
+    return direct
 
 
 def read_list(path: Path) -> list[str]:

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from seglab.datasets.coco_json import read_dataset_json
+from seglab.datasets.coco_json import is_instances_json, read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
-from seglab.datasets.folder import read_folder
+from seglab.datasets.folder import read_folder, recognize_folder
 from seglab.datasets.join import join_datasets
-from seglab.datasets.other_formats import is_other_json, read_labelled
+from seglab.datasets.label_folder import read_label_folder
+from seglab.datasets.other_formats import read_tool_labels
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec
-from seglab.datasets.yaml_file import read_dataset_yaml
+from seglab.datasets.split_file import apply_split, is_split_file, read_split, split_file_of
+from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError
+from seglab.files import IMAGE_SUFFIXES, files_below
+from seglab.formats.label_files import has_rows
+from seglab.wording import pluralize
 
+YAML_SUFFIXES = (".yaml", ".yml")
 BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
-def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = None) -> DatasetSpec:
-    """Find a dataset: a YAML file, a name, a folder that holds a YAML, or labels in another format; or several, joined.
+def load_dataset(
+    source: str | Path | Sequence[str | Path],
+    split: str | None = None,
+    labels: str | Path | None = None,
+    images: str | Path | None = None,
+) -> DatasetSpec:
+    """Find a dataset: any labeled folder or file, recognized by its content; a name; or several of them, joined.
 
-    Formats are those of `seglab.formats.registry`: a COCO JSON, a folder of Labelme JSON, of VOC masks or of mask PNGs.
+    A YAML or a folder with one, images with YOLO labels without a YAML, COCO JSON, and every other format of
+    `seglab.formats.registry`; docs/data.md shows them all. A split that is kept beside it (`seglab split`) holds.
 
     A name ("coco8-seg", with or without `.yaml`) is looked for in the working directory, SEGLAB_DATASETS, the bundled
     data and the cache, and then downloaded if it is a known one (coco8-seg, coco128-seg, coco); "toybox-seg" and
     "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
     train on so many new ones in every epoch and validate on those of toybox8-seg. split: the only one that is needed;
     of coco, whose training images are 19 GB, "val" downloads no others. A list of them, or one text with commas, means
-    all of them as one, see `join_datasets`. Errors: SeglabError that says what was searched, and what to do.
+    all of them as one, see `join_datasets`. labels: labels that lie apart from the images of `source`, in any format;
+    images: the folder of the images, where `source` is labels alone.
+    Errors: SeglabError that says what was searched or found, and what to do.
     """
     if isinstance(source, str) and "," in source and not Path(source).exists():
         source = [name.strip(" '\"") for name in source.strip("[] ").split(",")]
@@ -36,12 +53,18 @@ def load_dataset(source: str | Path | Sequence[str | Path], split: str | None = 
         several = [one for one in source if str(one)]
         if not several:
             raise SeglabError("data=[] names no dataset: list at least one YAML file or name")
+        if labels is not None:
+            raise SeglabError("labels= goes with one dataset: give the labels of each with its own data=")
         return join_datasets([load_dataset(one, split) for one in several])
 
-    found = _by_path(Path(source)) or _by_name(_without_yaml_suffix(source), split)
+    path = Path(source).expanduser()
+    folder = Path(images).expanduser() if images is not None else None
+    if labels is not None:
+        return _with_kept_split(_with_labels(path, Path(labels).expanduser(), split))
+    found = _by_path(path, folder) or _by_name(_without_yaml_suffix(source), split)
     if found is None:
-        raise SeglabError(_not_found(source))
-    return found
+        raise SeglabError(_not_recognized(path) if path.exists() else _not_found(source))
+    return _with_kept_split(found)
 
 
 def is_dataset_name(name: str) -> bool:
@@ -55,21 +78,73 @@ def is_local(name: str) -> bool:
     return any((place / yaml).is_file() for place in search_places() for yaml in yamls)
 
 
-def _by_path(path: Path) -> DatasetSpec | None:
+def _by_path(path: Path, images: Path | None = None) -> DatasetSpec | None:
     """The dataset at a path; None where nothing lies there that is one.
 
-    A YAML, or a folder with one, is a YOLO-seg dataset, and a JSON a COCO file, unless its content shows another
-    format; everything else is asked of the formats.
+    A YAML is a YOLO dataset or a kept split, and a JSON a COCO file, unless its content shows another format.
     """
-    is_json = path.suffix.lower() == ".json"
-    if is_json and not is_other_json(path):
-        return read_dataset_json(path)
-    if path.is_file() and not is_json:
-        return read_dataset_yaml(path)
-    found = read_folder(path) if path.is_dir() else None
-    if found is None and path.exists():
-        found = read_labelled(path)
-    return found
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return recognize_folder(path, images)
+    if suffix == ".json":
+        return _other_json(path, images) or read_dataset_json(path, images)
+    if suffix in YAML_SUFFIXES and path.is_file() and is_split_file(path):
+        return _by_split_file(path)
+    if suffix == ".zip" and path.is_file():
+        raise SeglabError(f"{path} is an archive: unpack it, as in `unzip {path} -d {path.stem}`, and use {path.stem}")
+    if path.is_file():
+        return read_tool_labels(path, images) or read_dataset_yaml(path)
+    return None
+
+
+def _other_json(path: Path, images: Path | None) -> DatasetSpec | None:
+    """The dataset of a JSON of another format than COCO, to whose reader all others go, damaged ones too."""
+    if not path.is_file():
+        return None
+    try:
+        if is_instances_json(path):
+            return None
+    except SeglabError:
+        return None
+    return read_tool_labels(path, images)
+
+
+def _by_split_file(path: Path) -> DatasetSpec:
+    """The dataset that a kept split names, split by it."""
+    spec = load_dataset(path.parent / str(read_yaml(path)["source"]))
+    return replace(apply_split(spec, read_split(path, spec), path), yaml=path.absolute())
+
+
+def _with_kept_split(spec: DatasetSpec) -> DatasetSpec:
+    """The dataset, split as it was split before, where that was kept beside it."""
+    if spec.parts or spec.draw:
+        return spec
+    path = split_file_of(spec)
+    if not path.is_file():
+        return spec
+    return apply_split(spec, read_split(path, spec), path)
+
+
+def _with_labels(path: Path, labels: Path, split: str | None) -> DatasetSpec:
+    """The images of a dataset or of a plain folder, with labels from elsewhere."""
+    if not labels.exists():
+        raise SeglabError(f"labels={labels} does not exist: give the folder or file with the labels")
+    labels = labels.resolve()
+    is_yolo = labels.is_dir() and any(has_rows(file) for file in labels.rglob("*.txt"))
+    if is_yolo and path.is_dir() and read_folder(path) is None:
+        found = read_label_folder(path, labels)
+        if found is None:
+            raise SeglabError(f"no file of {labels} is called like an image of {path}: the names must be equal")
+        return found
+    if is_yolo:
+        spec = load_dataset(path, split)
+        return replace(spec, label_folder=labels, labels=None, annotations={}, crowds={})
+    if path.is_dir():
+        found = recognize_folder(labels, path) if labels.is_dir() else _by_path(labels, path)
+        if found is None:
+            raise SeglabError(_not_recognized(labels))
+        return found
+    raise SeglabError(f"labels={labels} needs the folder of its images as data=, not {path}")
 
 
 def _by_name(name: str, split: str | None) -> DatasetSpec | None:
@@ -98,4 +173,27 @@ def _not_found(source: str | Path) -> str:
     return (
         f"no dataset '{source}': no such file, and no '{name}.yaml' or folder '{name}' with a YAML in "
         f"{', '.join(map(str, search_places()))}; give the path of a YAML file, or a known name ({known})"
+    )
+
+
+def _not_recognized(path: Path) -> str:
+    """What lies at a path that is no dataset, and what to write so that it is one."""
+    files = [file for file in files_below(path) if not file.name.startswith(".")] if path.is_dir() else [path]
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    others = Counter(file.suffix.lower() or file.name for file in files if file not in images)
+    found = pluralize(len(images), "image") + "".join(
+        f", {pluralize(count, f'{suffix} file')}" for suffix, count in others.most_common(5)
+    )
+    if not images:
+        return (
+            f"{path} holds no images ({found}): give the folder of the images, with labels={path} where these are "
+            "their labels"
+        )
+    entry = os.path.commonpath([image.parent for image in images])
+    example = Path(entry, f"{images[0].stem}.txt")
+    return (
+        f"{path} holds {found}, and no labels of them: put a label file beside each image ({example}: a row "
+        f"'class x1 y1 x2 y2 ...' an instance, in fractions of the size), give the labels' folder with labels=FOLDER, "
+        f"or for labels kept elsewhere save {path / 'data.yaml'} with\n"
+        f"    train: {os.path.relpath(entry, path)}\n    names: [first class, second class]"
     )

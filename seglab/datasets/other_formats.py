@@ -1,4 +1,4 @@
-"""A folder or file of labels in any format of `seglab.formats` as a dataset, read as it is.
+"""A folder or file of labels in any format of `seglab.formats` but YOLO and COCO as a dataset, read as it is.
 
 Formats are imported when they are asked: most datasets have a YAML, and need none of them.
 """
@@ -6,49 +6,56 @@ Formats are imported when they are asked: most datasets have a YAML, and need no
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from seglab.datasets.coco_json import read_dataset_json
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
+from seglab.files import SPLITS
+
+if TYPE_CHECKING:
+    from seglab.formats.format import Format
 
 
-def is_other_json(path: Path) -> bool:
-    """Whether a JSON exists and is of another format than COCO, to whose reader all others go, damaged ones too."""
-    from seglab.formats import coco, registry
+def read_tool_labels(path: Path, images: Path | None = None) -> DatasetSpec | None:
+    """The dataset at a path in the format of a labeling tool that its content shows; None where none knows it.
 
-    try:
-        found = registry.find_format(path) if path.is_file() else None
-    except SeglabError:
-        return False
-    return found is not None and found is not coco.FORMAT
-
-
-def read_labelled(path: Path) -> DatasetSpec | None:
-    """The dataset at a path in the format that its content shows; None where no format knows it.
-
-    Where it has no split train, or val, the other stands for it, as in what `convert` writes of it.
     Errors: SeglabError when it is damaged, or its labels come without their images.
     """
-    from seglab.formats import coco, registry
-    from seglab.formats.yolo import stand_ins
+    from seglab.formats import coco, masks, registry, yolo
 
-    known = registry.find_format(path)
-    if known is None:
-        return None
-    if known is coco.FORMAT:
-        return read_dataset_json(coco.json_files(path)[0])
-    if known.read is None:
-        raise SeglabError(f"{path} is a {known.title} with several YAML files: give the path of one of them")
-    labels = known.read(path, None)
-    images: dict[str, list[Path]] = {}
+    others = [known for known in registry.FORMATS if known not in (coco.FORMAT, yolo.FORMAT, masks.FORMAT)]
+    found = next((known for known in others if known.is_here(path)), None)
+    return _read(found, path, images) if found else None
+
+
+def read_mask_images(path: Path, images: Path | None = None) -> DatasetSpec | None:
+    """The dataset of a folder of mask images; None for any other folder."""
+    from seglab.formats import masks
+
+    return _read(masks.FORMAT, path, images) if masks.FORMAT.is_here(path) else None
+
+
+def _read(known: Format, path: Path, folder: Path | None) -> DatasetSpec:
+    assert known.read is not None, "YOLO datasets alone are read elsewhere"
+    labels = known.read(path, folder)
+    by_split: dict[str, list[Path]] = {}
     for entry in labels.entries:
         if entry.image:
-            images.setdefault(entry.split, []).append(entry.image)
-    if not images:
+            by_split.setdefault(entry.split, []).append(entry.image)
+    if not by_split:
         raise SeglabError(
-            f"{path} holds {known.title} but none of their images: "
-            f"convert it with `seglab convert source={path} images=FOLDER out=NEW`"
+            f"{path} holds {known.title} but none of their images: give the folder with them, as in "
+            f"`seglab convert source={path} images=FOLDER out=NEW`, or data=FOLDER labels={path}"
         )
-    splits = {split: tuple(sorted(files)) for split, files in images.items()}
-    splits |= {role: splits[other] for role, other in stand_ins(splits).items()}
-    return DatasetSpec(path.stem, path.resolve(), splits, labels.names, path.absolute(), labels=labels)
+    ordered = [split for split in SPLITS if split in by_split] + [split for split in by_split if split not in SPLITS]
+    splits = {split: tuple(sorted(by_split[split])) for split in ordered}
+    return DatasetSpec(
+        path.stem,
+        path.resolve(),
+        splits,
+        labels.names,
+        path.absolute(),
+        labels=labels,
+        about=known.title,
+        issues=tuple(labels.issues),
+    )

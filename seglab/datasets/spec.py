@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seglab.errors import SeglabError
+from seglab.files import SPLITS
+from seglab.formats.issues import Issue
 from seglab.sample import Sample
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class DatasetSpec:
     others in every epoch and all of one size; `splits` lists a name for each.
     labels: where they are of a format other than YOLO and COCO; they answer for the images of every split.
     parts: of a joined dataset those it is made of, with classes of their own, which `join_datasets` matches by name.
+    label_folder: where YOLO label files lie that the user keeps apart from their images. about: what was recognized,
+    in words; issues: what is worth knowing of the dataset as a whole.
     """
 
     name: str
@@ -40,6 +44,9 @@ class DatasetSpec:
     draw: Callable[[int, int], Sample] | None = None
     parts: tuple[DatasetSpec, ...] = ()
     labels: LabelSource | None = None
+    label_folder: Path | None = None
+    about: str = ""
+    issues: tuple[Issue, ...] = ()
 
     @property
     def source(self) -> str | list[str]:
@@ -54,12 +61,23 @@ class DatasetSpec:
         if split in self.faults:
             raise SeglabError(self.faults[split])
         if not self.splits.get(split):
-            has = ", ".join(f"{name} ({len(paths)})" for name, paths in self.splits.items()) or "none"
-            raise SeglabError(
-                f"{_in_words(self.source)} has no images in its split '{split}'; its splits are: {has}; "
-                f"put images there, or name another folder for '{split}'"
-            )
+            raise SeglabError(self._without(split))
         return self.splits[split]
+
+    def _without(self, split: str) -> str:
+        """That the dataset has no images in a split, and what to do about it."""
+        source = _in_words(self.source)
+        has = ", ".join(f"{name} ({len(paths)})" for name, paths in self.splits.items()) or "none"
+        message = f"{source} has no images in its split '{split}'; its splits are: {has}; "
+        if split == "val" and self.splits.get("train"):
+            return message + (
+                f"hold some out once, for all runs: seglab split data={source} holdout=0.2 (train takes holdout= too); "
+                "or validate on what is trained on with split=train, or train with holdout=0"
+            )
+        filled = next((name for name, paths in self.splits.items() if paths), None)
+        if split not in SPLITS or filled is None:
+            return message + f"put images there, or name another folder for '{split}'"
+        return message + f"put images there, name another folder for '{split}', or use split={filled}"
 
 
 def numbered_names(count: int) -> dict[int, str]:

@@ -8,13 +8,18 @@ from typing import Any
 import yaml
 
 from seglab.datasets.finders import finder_of
-from seglab.datasets.image_lists import list_images
+from seglab.datasets.image_lists import list_images, place_of
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
 from seglab.files import SPLITS
+from seglab.formats.issues import Issue
 
 Content = dict[str, Any]  # the content of a YAML file
+OTHER_WORDS = {"valid": "val", "validation": "val"}  # what some files call a split
+
+# Class names as they are written: `no` is a name, where YAML 1.1 reads False, and 007 another.
+_AS_WRITTEN = yaml.BaseLoader
 
 
 def read_dataset_yaml(path: Path) -> DatasetSpec:
@@ -24,12 +29,21 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
     YAML names a known dataset, that one is found by its name and may be downloaded.
     Errors: SeglabError naming the file.
     """
-    content = _read(path)
+    content = read_yaml(path)
+    if not is_dataset(content):
+        raise SeglabError(
+            f"{path} is not a dataset YAML: it needs 'train' and 'val' (folders of images) and 'names', as in\n"
+            "train: images/train\nval: images/val\nnames: [cat, dog]"
+        )
     names = _class_names(path, content)
+    issues = _doubts(path, content, names)
     entries = _entries(content)
     if _says_parent_folder(path, entries):
         entries = {split: [item.removeprefix("../") for item in items] for split, items in entries.items()}
     root = _find_root(path, content, _first_entry(entries))
+    if content.get("path") and not _said_path(content).exists() and root == path.parent.resolve():
+        message = f"path is not on this machine: '{content['path']}'"
+        issues.append(Issue(str(path), 0, message, "the YAML's own folder is used", "note"))
 
     splits: dict[str, tuple[Path, ...]] = {}
     faults: dict[str, str] = {}
@@ -43,18 +57,49 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
 
     annotations = _json_files(path, content, "annotations", root)
     crowds = _json_files(path, content, "crowds", root)
-    return DatasetSpec(path.stem, root, splits, names, path.absolute(), annotations, crowds, faults)
+    return DatasetSpec(
+        path.stem,
+        root,
+        splits,
+        names,
+        path.absolute(),
+        annotations,
+        crowds,
+        faults,
+        issues=tuple(issues),
+        about="YOLO dataset",
+    )
 
 
-def _read(path: Path) -> Content:
+def read_yaml(path: Path) -> Content:
+    """The content of a YAML file, {} where it is no mapping. Errors: SeglabError for a damaged file."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = yaml.safe_load(text)
+        as_written = yaml.load(text, _AS_WRITTEN)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         why = "it quotes a path with \\, write C:/data" if "escape" in str(error) else str(error).splitlines()[0]
         raise SeglabError(f"{path} is not a valid YAML file: {why}") from error
-    if not isinstance(content, dict) or not (content.get("train") or content.get("val")):
-        raise SeglabError(f"{path} is not a dataset YAML: it needs 'train' and 'val' (folders of images) and 'names'")
+    if not isinstance(content, dict):
+        return {}
+    if isinstance(content.get("names"), (list, dict)):
+        content["names"] = _names_as_written(content["names"], as_written["names"])
+    for other, split in OTHER_WORDS.items():
+        if other in content and split not in content:
+            content[split] = content[other]
     return content
+
+
+def _names_as_written(names: list | dict, as_written: Any) -> list | dict:
+    """The same names, every one spelled as in the file."""
+    if isinstance(names, list):
+        return list(as_written)
+    return dict(zip(names, as_written.values()))
+
+
+def is_dataset(content: Content) -> bool:
+    """Whether a YAML's content describes a dataset: it says where images are."""
+    return bool(content.get("train") or content.get("val"))
 
 
 def _class_names(path: Path, content: Content) -> dict[int, str]:
@@ -65,15 +110,33 @@ def _class_names(path: Path, content: Content) -> dict[int, str]:
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names or sorted(names, key=str) != sorted(range(len(names)), key=str):
-        raise SeglabError(f"{path}: 'names' must be a list, or a mapping from 0, 1, 2, ... to the class names")
+        advice = ""
+        if isinstance(names, dict) and names:
+            advice = f"; write names: [{', '.join(map(str, names.values()))}] if labels count from 0"
+        raise SeglabError(f"{path}: 'names' must be a list, or a mapping from 0, 1, 2, ... to the class names{advice}")
     return {class_id: str(names[class_id]) for class_id in range(len(names))}
+
+
+def _doubts(path: Path, content: Content, names: dict[int, str]) -> list[Issue]:
+    """What a YAML says that does not fit together."""
+    count = content.get("nc")
+    issues = []
+    if isinstance(count, int) and count != len(names):
+        message = f"nc is not the number of names: it says {count}, and there are {len(names)}"
+        issues.append(Issue(str(path), 0, message, "the names are used; correct nc, or the names"))
+    twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
+    if twice:
+        message = f"a class name stands there twice: {', '.join(twice)}"
+        issues.append(Issue(str(path), 0, message, "kept as two classes; rename one, or merge their labels"))
+    return issues
 
 
 def _entries(content: Content) -> dict[str, list[str]]:
     """Split -> what the YAML names for it, always a list."""
     entries = {}
     for split in SPLITS:
-        if said := content.get(split):
+        said = content.get(split)
+        if said:
             entries[split] = [str(item) for item in (said if isinstance(said, list) else [said])]
     return entries
 
@@ -86,21 +149,27 @@ def _first_entry(entries: dict[str, list[str]]) -> str:
 def _says_parent_folder(path: Path, entries: dict[str, list[str]]) -> bool:
     """Whether the entries say ../train/images of folders beside the YAML, as Roboflow's do."""
     first = _first_entry(entries)
-    return not (path.parent / first).exists() and (path.parent / first.removeprefix("../")).exists()
+    return not place_of(path.parent, first).exists() and place_of(path.parent, first.removeprefix("../")).exists()
+
+
+def _said_path(content: Content) -> Path:
+    """The YAML's `path`, as this system writes paths; of the home folder too."""
+    return Path(str(content.get("path") or ".").replace("\\", "/")).expanduser()
 
 
 def _find_root(path: Path, content: Content, entry: str) -> Path:
     """The folder that the entries of a YAML are relative to: the first candidate that has `entry`.
 
     Candidates are the YAML's `path` beside the YAML itself, that path in all search places, and a folder of the path's
-    last name there, since many YAMLs carry the paths of the machine they were written on.
+    last name there, since many YAMLs carry the paths of the machine they were written on; then the YAML's own folder.
     """
-    folder = Path(str(content.get("path") or "."))
+    folder = _said_path(content)
     candidates = [path.parent / folder]
     candidates += [place / folder for place in search_places()]
     candidates += [place / folder.name for place in search_places() if folder.name]
+    candidates += [path.parent, path.resolve().parent]  # the file behind a link to a YAML
     for candidate in candidates:
-        if (candidate / entry).exists():
+        if place_of(candidate, entry).exists():
             return candidate.resolve()
 
     name = folder.name or path.stem
@@ -112,7 +181,8 @@ def _find_root(path: Path, content: Content, entry: str) -> Path:
 
     searched = ", ".join(dict.fromkeys(map(str, candidates)))
     raise SeglabError(
-        f"{path}: no '{entry}' under its path '{folder}'; searched {searched}; correct 'path', or set SEGLAB_DATASETS"
+        f"{path}: no '{entry}' under its path '{folder}'; searched {searched}; "
+        f"correct 'path' (leave it out where '{entry}' lies beside the YAML), or set SEGLAB_DATASETS"
     )
 
 

@@ -37,7 +37,7 @@ class SplitReport:
     """What one split holds. instances: class id -> count; sizes: instances of each of SIZES."""
 
     images: int = 0
-    unlabelled: int = 0
+    unlabeled: int = 0
     crowds: int = 0
     instances: Counter[int] = field(default_factory=Counter)
     sizes: list[int] = field(default_factory=lambda: [0] * len(SIZES))
@@ -93,7 +93,7 @@ class DatasetReport:
         for name, split in self.splits.items():
             counts = "".join(f"{count:8}" for count in (*split.sizes, split.crowds))
             lines.append(
-                f"{name:8}{split.images:8}{split.unlabelled:12}{split.instances.total():11}{counts}"
+                f"{name:8}{split.images:8}{split.unlabeled:12}{split.instances.total():11}{counts}"
                 f"  {split.shortest} to {split.longest} px"
             )
         return lines
@@ -183,7 +183,7 @@ def _digest(image: np.ndarray) -> bytes:
 
 
 def _count(split: SplitReport, sample: Sample) -> None:
-    split.unlabelled += not sample.instances
+    split.unlabeled += not sample.instances
     for instance in sample.instances:
         if instance.crowd:
             split.crowds += 1

@@ -34,13 +34,17 @@ from seglab.training.assign import assign
 from seglab.training.loss import TERMS, LossGains, mean_terms, segmentation_loss
 from seglab.wording import pluralize
 
-MAX_BATCHES, BATCH = 8, 4  # how much of the split the network is run on
+# How much of the split the network is run on.
+MAX_BATCHES = 8
+BATCH = 4
 MAX_CANDIDATES = 300  # boxes of an image that are looked at, the highest-scoring ones
 PREDICT_CONF = 0.25  # the score from which predict shows a detection
 MIN_IOU = 0.5  # from which a box counts as lying on an instance
 MIN_FRACTION = 0.5  # of the instances that must fit an explanation for it to be taken as the right one
 TINY_SIDE = 16  # pixels; under this median side, instances are too small for the input size
-BROKEN, DOUBTFUL, GOOD = "broken", "doubtful", "good"
+BROKEN = "broken"
+DOUBTFUL = "doubtful"
+GOOD = "good"
 Network = Callable[[Tensor], RawOutput]
 
 
@@ -113,6 +117,7 @@ def doctor(
     network: images -> RawOutput, to check as well what training would see; an exported file has none. gains: weights of
     the loss terms in the model's own training, by default the usual ones.
     """
+    # A dataset that cannot be opened is a finding, not a failure of the doctor.
     config = config or ValidateConfig()
     try:
         dataset = SegmentationDataset(spec, config.split, config.imgsz, strict=config.strict, rect=config.rect)
@@ -126,11 +131,13 @@ def doctor(
         checks.append(Check("class names", BROKEN, evidence, "train or fine-tune the model on this data first"))
         return Diagnosis(tuple(checks))
 
+    # A few batches through the network once; most checks look at the same predictions.
     batches = list(islice(build_loader(dataset, BATCH), MAX_BATCHES))
     with torch.inference_mode():
         outputs = [forward(images_to_float(batch["images"], device))[0].float().cpu() for batch in batches]
     images = [image for batch, output in zip(batches, outputs) for image in collect_candidates(batch, output)]
 
+    # In the order in which data passes the stages, so that the first broken one is the cause.
     checks.append(check_names(names, spec.names, images))
     checks.append(check_letterbox(dataset, images))
     if network is not None:
@@ -212,7 +219,8 @@ def check_labels(dataset: SegmentationDataset) -> Check:
     """Whether the split has instances, and how many rows could not be used."""
     counts = [len(dataset.instances(index)) for index in range(len(dataset))]
     issues = [issue for issue in dataset.issues if not issue.is_note]
-    total, empty = sum(counts), counts.count(0)
+    total = sum(counts)
+    empty = counts.count(0)
     first = f"the first issue: {issues[0].message}" if issues else ""
     return conclude(
         "labels",
@@ -227,7 +235,7 @@ def check_labels(dataset: SegmentationDataset) -> Check:
 def check_names(names: dict[int, str], data_names: dict[int, str], images: Sequence[ImageCandidates]) -> Check:
     """Whether model and data name the classes alike, and what class the network gives to instances that it finds."""
     other = [f"{i} is '{names.get(i)}' and '{data_names[i]}'" for i in data_names if names.get(i) != data_names[i]]
-    pairs = labelled_pairs(images)
+    pairs = labeled_pairs(images)
     wrong = [pair for pair in pairs if pair[0] != pair[1]]
 
     # What the wrong ones have in common, for the message.
@@ -251,7 +259,7 @@ def check_names(names: dict[int, str], data_names: dict[int, str], images: Seque
     )
 
 
-def labelled_pairs(images: Sequence[ImageCandidates]) -> list[tuple[int, int]]:
+def labeled_pairs(images: Sequence[ImageCandidates]) -> list[tuple[int, int]]:
     """(true class, predicted class) of the confident boxes that lie on ground truth."""
     pairs: list[tuple[int, int]] = []
     for image in images:
@@ -277,7 +285,8 @@ def check_letterbox(dataset: SegmentationDataset, images: Sequence[ImageCandidat
     """Whether points survive the way there and back, and whether the network's boxes lie in the letterbox's frame."""
     max_error = 0.0
     for index in range(len(dataset)):
-        box, (height, width) = dataset.letterbox(index), dataset.image_sizes[index]
+        box = dataset.letterbox(index)
+        height, width = dataset.image_sizes[index]
         corners = np.array([[0, 0], [width, height]], dtype=np.float64)
         returned = box.points_to_image(box.points_to_letterbox(corners))
         max_error = max(max_error, float(np.abs(returned - corners).max()))
@@ -304,6 +313,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
     sides: list[float] = []  # the shorter one of every box, pixels
     terms: list[dict[str, Tensor]] = []  # name -> scalar, of each batch
     for batch in batches:
+        # Assignment as training does it, from the network's own boxes and scores.
         batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
         with torch.no_grad():
             raw = network(images_to_float(batch["images"], device))
@@ -315,6 +325,7 @@ def check_training(network: Network, gains: LossGains, batches: list[dict], devi
             )
             batch_terms = segmentation_loss(raw, batch, gains)[1]
             terms.append({name: value.cpu() for name, value in batch_terms.items()})
+        # Instances without any anchor point learn nothing.
         assigned = assignment.instance_index[assignment.instance_index >= 0]  # instance of every positive anchor point
         unassigned += len(batch["boxes"]) - len(assigned.unique())
         positives += len(assigned)
@@ -408,7 +419,8 @@ def check_metric(
     for image in evaluated_images(forward, batches, dataset, config, device):
         breakdown.add(*native_instances(image, every_mask=True))
 
-    ideal, report = itself.summarise().stats["AP"], breakdown.summarise()
+    ideal = itself.summarize().stats["AP"]
+    report = breakdown.summarize()
     worst = max(report.gains, key=lambda cause: (report.gains[cause], report.counts[cause]))
     loss = f"{worst} ({report.counts[worst]} cases, {report.gains[worst]:+.3f} AP50)"
     return conclude(

@@ -17,10 +17,13 @@ from pycocotools import mask as coco_mask
 from seglab.evaluation.coco import MAX_DETECTIONS, Instances, precision_at_recalls
 from seglab.evaluation.matching import count_within
 
-FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU from which an instance is found, and under which there is none
+FOREGROUND = 0.5  # IoU from which an instance is found
+BACKGROUND = 0.1  # IoU under which there is none
 CAUSES = ("localization", "classification", "duplicate", "background", "both", "missed")
 LOCALIZATION, CLASSIFICATION, DUPLICATE, ON_BACKGROUND, BOTH, MISSED = range(len(CAUSES))
-RIGHT, IGNORED = len(CAUSES), len(CAUSES) + 1  # codes of detections that are no errors
+# Codes of detections that are no errors.
+RIGHT = len(CAUSES)
+IGNORED = len(CAUSES) + 1
 NO_TARGET = -1
 
 
@@ -61,7 +64,8 @@ class ErrorBreakdown:
     def add(self, ground_truth: Instances, detections: Instances) -> None:
         """Find the cause of every detection of one image."""
         # The best hundred of each class count, and all of them together go by falling score.
-        classes, scores = np.asarray(detections.classes), detections.all_scores
+        classes = np.asarray(detections.classes)
+        scores = detections.all_scores
         order = np.lexsort((-scores, classes))
         order = order[count_within(classes[order]) < MAX_DETECTIONS[-1]]
         order = order[np.argsort(-scores[order], kind="stable")]
@@ -70,14 +74,15 @@ class ErrorBreakdown:
         image = _find_causes(classes[order], scores[order], overlap, ground_truth)
         self._images.append(image)
 
-    def summarise(self) -> ErrorReport:
+    def summarize(self) -> ErrorReport:
         """The causes of every image added so far, and what each costs."""
         if not self._images:
             return ErrorReport(0.0, dict.fromkeys(CAUSES, 0), dict.fromkeys(CAUSES, 0.0))
         every = _join(self._images)
         wanted = every.truth_classes[~every.crowd]
         missed = every.truth_classes[~(every.found | every.explained)]
-        counted, right = every.cause != IGNORED, every.cause == RIGHT
+        counted = every.cause != IGNORED
+        right = every.cause == RIGHT
         nothing = np.zeros(0, int)
         ap50 = _mean_ap(every.classes[counted], right[counted], wanted, nothing)
 
@@ -91,7 +96,9 @@ class ErrorBreakdown:
             counts[name] = int(wrong.sum())
 
             # All detections of this cause are struck out, except the ones that an oracle can put right.
-            fixed_classes, kept, fixed_right = every.classes.copy(), counted & ~wrong, right.copy()
+            fixed_classes = every.classes.copy()
+            kept = counted & ~wrong
+            fixed_right = right.copy()
             if code in (LOCALIZATION, CLASSIFICATION) and counts[name]:
                 places = _first_of_each_target(np.flatnonzero(wrong & ~every.found[every.target]), every.target)
                 fixed_classes[places] = every.truth_classes[every.target[places]]
@@ -113,25 +120,30 @@ def _overlap(ground_truth: Instances, detections: Instances, order: np.ndarray, 
 
 def _find_causes(classes: np.ndarray, scores: np.ndarray, overlap: np.ndarray, ground_truth: Instances) -> _ImageErrors:
     """The cause of every detection of one image. classes, scores: (D,) by falling score; overlap: (D, G)."""
-    truth_classes, crowd = np.asarray(ground_truth.classes), ground_truth.crowds
+    truth_classes = np.asarray(ground_truth.classes)
+    crowd = ground_truth.crowds
     same_class = classes[:, None] == truth_classes  # (D, G)
     same = np.where(same_class & ~crowd, overlap, 0.0)
     other = np.where(~same_class & ~crowd, overlap, 0.0)
     on_crowd = (np.where(same_class & crowd, overlap, 0.0) >= FOREGROUND).any(axis=1)  # (D,)
 
-    cause, target = np.full(len(classes), IGNORED), np.full(len(classes), NO_TARGET)
-    found, explained = crowd.copy(), crowd.copy()
+    cause = np.full(len(classes), IGNORED)
+    target = np.full(len(classes), NO_TARGET)
+    found = crowd.copy()
+    explained = crowd.copy()
 
     # First the right ones: by falling score, each takes the best instance of its class that is left.
     for d in np.flatnonzero((same >= FOREGROUND).any(axis=1)):
         free = np.where(found, 0.0, same[d])
         if free.max() >= FOREGROUND:
-            cause[d], target[d] = RIGHT, free.argmax()
+            cause[d] = RIGHT
+            target[d] = free.argmax()
             found[target[d]] = True
 
     # Then a cause for each of the others; those on crowds are no errors.
     for d in np.flatnonzero((cause == IGNORED) & ~on_crowd):
-        best_same, best_other = same[d].max(initial=0.0), other[d].max(initial=0.0)
+        best_same = same[d].max(initial=0.0)
+        best_other = other[d].max(initial=0.0)
         if BACKGROUND <= best_same < FOREGROUND:
             cause[d], target[d] = LOCALIZATION, same[d].argmax()
         elif best_other >= FOREGROUND:

@@ -98,6 +98,7 @@ def explain(
         as_coco.add(image.key, native_truth, native_detections)
         breakdown.add(native_truth, native_detections)
 
+    # From one protocol to the other, one rule at a time.
     maps = [
         as_yolo.maps(yolo.average_precision),
         as_yolo.maps(),  # the AP rule has changed,
@@ -109,7 +110,7 @@ def explain(
         rule: {part: after[part] - before[part] for part in IOU_TYPES}
         for rule, before, after in zip(STEPS, maps, maps[1:])
     }
-    return Explanation(maps[0], maps[-1], steps, breakdown.summarise())
+    return Explanation(maps[0], maps[-1], steps, breakdown.summarize())
 
 
 def with_crowds(ground_truth: Instances, image: EvaluatedImage) -> Instances:

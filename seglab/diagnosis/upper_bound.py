@@ -51,7 +51,7 @@ def upper_bounds(
                 masks = image.prototypes + 0.5
                 image = image._replace(prototypes=fit_coarse_logits(masks))
             accumulator.add(index, *native_instances(image))
-        bounds[name] = accumulator.summarise()
+        bounds[name] = accumulator.summarize()
     return bounds
 
 

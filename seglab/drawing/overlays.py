@@ -137,10 +137,12 @@ def draw_label(
     size = 5 + 4 * width if text_size is None else max(1, round(text_size))
     margin = 2 + width
     text_height, text_length = glyphs(text, size, font).shape
-    height, length = text_height + margin // 2 * 2, text_length + 2 * margin
+    height = text_height + margin // 2 * 2
+    length = text_length + 2 * margin
 
     # Above the box where there is room, else below its upper edge; moved into the image where it would reach out.
-    left, top = int(box[0] - width / 2), int(box[1] - width / 2)
+    left = int(box[0] - width / 2)
+    top = int(box[1] - width / 2)
     above = top >= height
     x = max(0, min(left, image.shape[1] - length))
     y = max(0, min(top - height if above else top + width, image.shape[0] - height))

@@ -44,10 +44,11 @@ def training_curves(results: str | Path) -> np.ndarray:
         if column not in ("epoch", "time"):
             panels.setdefault(title, []).append(column)
 
+    # Up to four panels in a row.
     across = min(4, len(panels))
     down = -(-len(panels) // across)
     figure, axes = _figure(3.2 * across, 2.4 * down, down, across)
-    marker = "o" if len(epochs) < 20 else None
+    marker = "o" if len(epochs) < 20 else None  # a single epoch is a point, which a line cannot show
     for axis, (title, series) in zip(axes, panels.items()):
         for index, column in enumerate(series):
             group, _, quantity = column.rpartition("/")
@@ -166,7 +167,8 @@ def contact_sheet(
         for column, image in enumerate(row):
             height, width = image.shape[:2]
             left = gap + column * (cell + gap)  # of the cell, in the middle of which the image lies
-            x, y = left + (cell - width) // 2, top + (row_height - height) // 2
+            x = left + (cell - width) // 2
+            y = top + (row_height - height) // 2
             sheet[y : y + height, x : x + width] = image
             if titles is not None:
                 title = titles[number * columns + column]
@@ -188,7 +190,8 @@ def _write_centered(sheet: np.ndarray, title: str, left: int, top: int, width: i
     size = round(height * 0.6)
     size = max(6, min(size, int(size * width / glyphs(title, size).shape[1])))
     text_height, text_width = glyphs(title, size).shape
-    x, y = left + max(0, width - text_width) // 2, top + max(0, height - text_height) // 2
+    x = left + max(0, width - text_width) // 2
+    y = top + max(0, height - text_height) // 2
     write(sheet[:, : left + width], title, x, y, size, (40, 40, 40))
 
 

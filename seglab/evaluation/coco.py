@@ -176,19 +176,23 @@ class CocoAccumulator:
         """classes: the ids to report, others are left out; limit: detections per image and class, COCO takes 100."""
         if iou_type not in IOU_TYPES:
             raise SeglabError(f"unknown type of overlap {iou_type!r}: choose bbox, segm or boundary")
-        self.classes, self.iou_type, self.limit = tuple(sorted(classes)), iou_type, limit
+        self.classes = tuple(sorted(classes))
+        self.iou_type = iou_type
+        self.limit = limit
         self._images: dict[int | str, _Overlaps] = {}
 
     def add(self, image_id: int | str, ground_truth: Instances, detections: Instances) -> None:
         """Reduce one image to its overlaps. Raises ValueError when the image was added before."""
         if image_id in self._images:
             raise ValueError(f"image {image_id} was added twice: add every image once, with all its detections")
-        classes, scores = np.asarray(detections.classes), detections.all_scores
+        classes = np.asarray(detections.classes)
+        scores = detections.all_scores
 
         # The best `limit` detections of each class; the sort is stable: equal scores keep the order they came in.
         order = np.lexsort((-scores, classes))
         ranks = count_within(classes[order])
-        order, ranks = order[ranks < self.limit], ranks[ranks < self.limit]
+        order = order[ranks < self.limit]
+        ranks = ranks[ranks < self.limit]
 
         self._images[image_id] = _Overlaps(
             truth_classes=np.asarray(ground_truth.classes),
@@ -231,7 +235,7 @@ class CocoAccumulator:
                 every.scores[own][order], every.ranks[own][order], true[order], ignored[order], positives
             )
 
-    def summarise(self) -> CocoMetrics:
+    def summarize(self) -> CocoMetrics:
         """The metrics of every image added so far."""
         return coco_metrics([precision_recall(matches) for matches in self.matches()])
 
@@ -268,7 +272,8 @@ def precision_recall(matches: ClassMatches) -> PrecisionRecall:
     precision = np.full((len(THRESHOLDS), len(RECALLS), len(AREAS)), -1.0)
     recall = np.full((len(THRESHOLDS), len(AREAS), len(MAX_DETECTIONS)), -1.0)
     for area in np.flatnonzero(matches.positives):
-        true, positives = matches.true[:, area].T, matches.positives[area]  # (T, D)
+        true = matches.true[:, area].T  # (T, D)
+        positives = matches.positives[area]
         precision[:, :, area] = precision_at_recalls(true, matches.ignored[:, area].T, positives)
         for m, limit in enumerate(MAX_DETECTIONS):
             recall[:, area, m] = true[:, matches.ranks < limit].sum(axis=1) / positives
@@ -287,7 +292,8 @@ def overlapping_pairs(ground_truth: Instances, detections: Instances, order: np.
 
     order: (D,) the detections to look at; in the result they are numbered by their place in it.
     """
-    truth_classes, classes = np.asarray(ground_truth.classes), np.asarray(detections.classes)[order]
+    truth_classes = np.asarray(ground_truth.classes)
+    classes = np.asarray(detections.classes)[order]
     has_mask = np.ones(len(order), dtype=bool)
     if iou_type != "bbox" and detections.masks is not None:
         has_mask = np.array([detections.masks[int(index)] is not None for index in order], dtype=bool)
@@ -316,7 +322,8 @@ def _overlaps(
     crowd = ground_truth.crowds[truth].astype(np.uint8)
     if iou_type == "bbox":
         return coco_mask.iou(detections.all_boxes[found], ground_truth.all_boxes[truth], crowd)
-    found_masks, truth_masks = _masks_at(detections, found), _masks_at(ground_truth, truth)
+    found_masks = _masks_at(detections, found)
+    truth_masks = _masks_at(ground_truth, truth)
     overlap = coco_mask.iou(found_masks, truth_masks, crowd)
     if iou_type == "segm":
         return overlap
@@ -361,7 +368,8 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
     masks of another size than their image and scores that are no numbers, is an error too, and so is a damaged RLE,
     which may end it, or lend it any number.
     """
-    truth, results = read_ground_truth(gt), read_results(dt)
+    truth = read_ground_truth(gt)
+    results = read_results(dt)
     with _told_by(gt):
         accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
         sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
@@ -380,7 +388,7 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
             accumulator.add(image_id, ground_truth, detections)
     with _told_by(dt):
         warnings = _compare_names(gt, dt, truth, results)
-    return replace(accumulator.summarise(), warnings=warnings)
+    return replace(accumulator.summarize(), warnings=warnings)
 
 
 @contextmanager

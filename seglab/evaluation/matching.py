@@ -72,11 +72,15 @@ def match_all_images(
 
     # Sort pairs by step, within a step by detection, and within a detection so that the best one stands last.
     order = np.lexsort((pairs.truth, pairs.overlap, pairs.detection, step))
-    detection, truth, overlap, step = pairs.detection[order], pairs.truth[order], pairs.overlap[order], step[order]
+    detection = pairs.detection[order]
+    truth = pairs.truth[order]
+    overlap = pairs.overlap[order]
+    step = step[order]
     step_bounds = np.flatnonzero(np.concatenate(([True], step[1:] != step[:-1], [True])))
 
     for first, last in pairwise(step_bounds):
-        step_detection, step_truth = detection[first:last], truth[first:last]  # (p,) each
+        step_detection = detection[first:last]  # (p,)
+        step_truth = truth[first:last]  # (p,)
         size = last - first
 
         # Rank every pair within the step: -1 where it is not available, else its place in the order. Ground truth that

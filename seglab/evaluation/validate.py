@@ -93,12 +93,15 @@ def evaluated_images(
 ) -> Iterator[EvaluatedImage]:
     """Run the network over `batches` of `dataset`; adds the milliseconds of each stage to `speed`."""
     speed = defaultdict(float) if speed is None else speed
+    # An image that a split lists twice counts twice, as two images.
     listed_once = len(set(dataset.images)) == len(dataset.images)
+    # The YOLO protocol reads label files once more, where they are this dataset's own.
     joined = bool(dataset.spec.parts)  # label files have class ids of their own
     other_format = dataset.split in dataset.spec.annotations or dataset.spec.labels is not None
     has_label_files = not joined and not other_format
     on_cpu = torch.device(device).type == "cpu"
     clock = Clock(device)
+
     for batch in batches:
         samples = iter(batch["samples"])
         for images in batch["images"].split(CPU_BATCH if on_cpu else len(batch["samples"])):
@@ -150,7 +153,8 @@ def validate(
     boxes = CocoAccumulator(range(class_count), "bbox", limit)
     masks = CocoAccumulator(range(class_count), "segm", limit)
     confusion_matrix = np.zeros((class_count + 1, class_count + 1), int)
-    images, instances = np.zeros(class_count, int), np.zeros(class_count, int)  # that have, or are of, each class
+    images = np.zeros(class_count, int)  # that show each class
+    instances = np.zeros(class_count, int)  # of each class
     image_count = 0
     speed: dict[str, float] = defaultdict(float)
 
@@ -211,7 +215,8 @@ def native_instances(image: EvaluatedImage, every_mask: bool = False) -> tuple[I
     """
     height, width = image.letterbox.image_size
     ground_truth = ground_truth_instances(image.instances, (height, width))
-    classes, scores = image.detections.classes.cpu().numpy(), image.detections.scores.cpu().numpy()
+    classes = image.detections.classes.cpu().numpy()
+    scores = image.detections.scores.cpu().numpy()
     boxes = image.letterbox.boxes_to_image(image.detections.boxes.cpu().double()).numpy()  # (N, 4) xyxy
 
     same_class = classes[:, None] == ground_truth.classes  # (N, G)
@@ -233,7 +238,8 @@ def native_instances(image: EvaluatedImage, every_mask: bool = False) -> tuple[I
 def max_shared_pixels(boxes: np.ndarray, ground_truth: Instances) -> np.ndarray:
     """(N, 4) xyxy boxes that hold masks -> (N, G) how many pixels these can share with the ground truth at most."""
     corners = np.reshape(coco_mask.toBbox(ground_truth.all_masks), (-1, 4))  # not the outlines', which are smaller
-    truth_low, truth_high = corners[:, :2], corners[:, :2] + corners[:, 2:]
+    truth_low = corners[:, :2]
+    truth_high = corners[:, :2] + corners[:, 2:]
     reach = boxes + (-1, -1, 1, 1)  # a pixel whose center lies in the box may stand out by half of itself
     low = np.maximum(reach[:, None, :2], truth_low)  # (N, G, 2)
     high = np.minimum(reach[:, None, 2:], truth_high)  # (N, G, 2)

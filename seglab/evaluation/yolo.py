@@ -32,7 +32,8 @@ LabelRow = tuple[int, np.ndarray]  # class id, outline (n, 2) xy as fractions of
 
 def average_precision(matches: ClassMatches) -> np.ndarray:
     """Matches of one class -> (10,) AP at IoU .50 to .95."""
-    true, counted = matches.true[:, 0].T, ~matches.ignored[:, 0].T  # (T, D) over all areas
+    true = matches.true[:, 0].T  # (T, D) over all areas
+    counted = ~matches.ignored[:, 0].T  # (T, D)
     recalls = np.linspace(0, 1, 101)
     ap = np.zeros(len(true))
     for t in range(len(true)):
@@ -60,7 +61,8 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
     boxes = detections.boxes.cpu().numpy()  # (N, 4) xyxy, letterbox
     cells_per_pixel = np.array([width / size[1], height / size[0]] * 2, np.float32)
     left, top, right, bottom = (boxes * cells_per_pixel).T[:, :, None]  # (N, 1) each, in cells
-    x, y = np.arange(width), np.arange(height)
+    x = np.arange(width)
+    y = np.arange(height)
     inside_x = (x >= left) & (x < right)  # (N, w)
     inside_y = (y >= top) & (y < bottom)  # (N, h)
     masks &= inside_x[:, :, None] & inside_y[:, None, :]
@@ -68,7 +70,8 @@ def quarter_detections(prototypes: Tensor, detections: Detections, size: tuple[i
 
     boxes = boxes.astype(np.float64)
     boxes[:, 2:] -= boxes[:, :2]  # left, top, width, height
-    classes, scores = detections.classes.cpu().numpy(), detections.scores.cpu().numpy()
+    classes = detections.classes.cpu().numpy()
+    scores = detections.scores.cpu().numpy()
     return Instances(classes, np.zeros(len(boxes)), boxes, rles, scores)
 
 

@@ -105,27 +105,24 @@ def benchmark(
     for variant in tqdm(variants, desc="export", unit="format"):
         name, precision = variant
         line = lines[variant] = Line(name, precision)
+        into = out / f"model-{precision}"
+        is_fp16 = precision == "fp16"
+        is_int8 = precision == "int8"
         try:
-            path = export(
-                model,
-                names,
-                name,
-                out / f"model-{precision}",
-                half=precision == "fp16",
-                int8=precision == "int8",
-                **common,
-            )
+            path = export(model, names, name, into, half=is_fp16, int8=is_int8, **common)
             line.megabytes = size_of(path) / 1e6
-            runtime = load_runtime(path)
+            runtime = load_runtime(path, trust=True)
         except Exception as error:  # a converter may fail in any way; that is a line of the table, not the table's end
             prefix = "" if isinstance(error, SeglabError) else f"{type(error).__name__}: "
             line.status = f"{prefix}{error}".splitlines()[0]
             continue
         forwards[variant] = runtime.forward
-        # The parity check has measured mAP, of the file and of the network.
+        # The parity check of the export has measured mAP, of the file and of the network: no need to do it twice.
         parity = {row: entry["value"] for row, entry in runtime.metadata.parity.items()}
-        line.box_map, line.mask_map = parity["box mAP, file"], parity["mask mAP, file"]
-        lines[PYTORCH].box_map, lines[PYTORCH].mask_map = parity["box mAP, network"], parity["mask mAP, network"]
+        line.box_map = parity["box mAP, file"]
+        line.mask_map = parity["mask mAP, file"]
+        lines[PYTORCH].box_map = parity["box mAP, network"]
+        lines[PYTORCH].mask_map = parity["mask mAP, network"]
 
     # All that exist take turns on one image, so that a busy moment falls on none alone.
     images = torch.rand(1, 3, *as_size(imgsz)).contiguous(memory_format=torch.channels_last)  # as prediction has them

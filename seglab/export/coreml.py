@@ -24,6 +24,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".mlpackage"
 PRECISIONS = ("fp32", "fp16")
 DYNAMIC = False
+RUNS_CODE = False
 
 OUTPUTS = ("predictions", "prototypes")
 # What fp16 computes in float16: the layers that take the time. What lies between them and decoding stay float32.

@@ -40,6 +40,24 @@ class Placement(NamedTuple):
     corner: tuple[int, int]
 
 
+class Candidates(NamedTuple):
+    """Anchors that score high enough, highest score first; boxes in pixels of the network's input."""
+
+    boxes: np.ndarray  # (K, 4) left, top, right, bottom
+    scores: np.ndarray  # (K,)
+    classes: np.ndarray  # (K,)
+    coefficients: np.ndarray  # (K, 32)
+
+
+class Decoded(NamedTuple):
+    """The instances of one image, highest score first, in pixels of the image."""
+
+    boxes: np.ndarray  # (N, 4) left, top, right, bottom
+    scores: np.ndarray  # (N,)
+    classes: np.ndarray  # (N,)
+    masks: list[np.ndarray]  # N of (h, w) bool
+
+
 def preprocess(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Placement]:
     """RGB (h, w, 3) uint8 -> images (1, 3, *size) float32 and where the image lies in it; size: (height, width)."""
     import cv2  # only here: what is decoded elsewhere needs numpy alone
@@ -71,17 +89,17 @@ def decode(
     iou: float = 0.7,
     max_det: int = 300,
     mask_targets: str = "soft",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
+) -> Decoded:
     """One image's predictions (4 + C + 32, A) and prototypes (32, H/4, W/4) -> its instances, highest score first.
 
     conf: min score; iou: overlap above which the lower-scoring of two boxes is dropped; max_det: max instances.
-    Returns boxes (N, 4) left, top, right, bottom in image pixels, scores (N,), class ids (N,), and N masks (h, w) bool.
     """
     boxes, scores, classes, coefficients = candidates(predictions, conf)
     kept = suppress(boxes, scores, classes, iou)[:max_det]
 
     # From the letterbox to the image.
-    (height, width), (top, left) = placement.image, placement.corner
+    height, width = placement.image
+    top, left = placement.corner
     resized_height, resized_width = placement.resized
     scale = np.array([resized_width / width, resized_height / height] * 2, dtype=np.float32)
     corner = np.array([left, top] * 2, dtype=np.float32)
@@ -90,11 +108,16 @@ def decode(
 
     masks = assemble(prototypes, coefficients[kept], boxes, placement, INSET[mask_targets])
     not_empty = [index for index, mask in enumerate(masks) if mask.any()]  # a mask without a pixel is not an instance
-    return boxes[not_empty], scores[kept][not_empty], classes[kept][not_empty], [masks[index] for index in not_empty]
+    return Decoded(
+        boxes=boxes[not_empty],
+        scores=scores[kept][not_empty],
+        classes=classes[kept][not_empty],
+        masks=[masks[index] for index in not_empty],
+    )
 
 
-def candidates(predictions: np.ndarray, conf: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes (K, 4) xyxy in input pixels, scores, class ids, coefficients (K, 32) of the anchors above `conf`."""
+def candidates(predictions: np.ndarray, conf: float) -> Candidates:
+    """The anchors of predictions (4 + C + 32, A) that score above `conf`, highest score first."""
     probabilities = predictions[4:-COEFFICIENTS]  # (C, A)
     above_threshold = probabilities.max(axis=0) > conf  # (A,)
     probabilities = probabilities[:, above_threshold]  # (C, K)
@@ -106,7 +129,7 @@ def candidates(predictions: np.ndarray, conf: float) -> tuple[np.ndarray, np.nda
     half_size = predictions[2:4, above_threshold].T[order] / 2
     boxes = np.concatenate((center - half_size, center + half_size), axis=1)
     coefficients = predictions[-COEFFICIENTS:, above_threshold].T[order]
-    return boxes, scores[order], classes[order], coefficients
+    return Candidates(boxes, scores[order], classes[order], coefficients)
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, iou: float) -> np.ndarray:
@@ -136,7 +159,8 @@ def assemble(
 
     A pixel may belong to a mask when its center lies in the box, less `inset` input pixels at its left and top.
     """
-    (height, width), (top, left) = placement.image, placement.corner
+    height, width = placement.image
+    top, left = placement.corner
     scale_y = placement.resized[0] / height  # input pixels per image pixel
     scale_x = placement.resized[1] / width
     cells_y = prototypes.shape[1] / placement.size[0]  # prototype cells per input pixel

@@ -21,7 +21,9 @@ SAME_SCORE = 1e-3  # class probabilities this close are a tie
 SAME_BOX = 0.9  # IoU from which two detections of one class are the same
 ROUNDING_RMS = 12**0.5  # rounding to steps errs by a step over this, in the root mean square
 
-BOXES, PROBABILITIES, MASK_COEFFICIENTS = "boxes of all anchors", "class probabilities", "coefficients"
+BOXES = "boxes of all anchors"
+PROBABILITIES = "class probabilities"
+MASK_COEFFICIENTS = "coefficients"
 PROTOTYPES = "prototypes"
 PREDICTION_ROWS = {  # which rows of the predictions (B, 4 + C + 32, A) are what
     BOXES: slice(0, 4),
@@ -159,8 +161,10 @@ def crop_iou(a: MaskCrop, b: MaskCrop) -> float | None:
     a_height, a_width = a_mask.shape
     b_height, b_width = b_mask.shape
     # The window that both crops cover.
-    x0, y0 = max(ax, bx), max(ay, by)
-    x1, y1 = min(ax + a_width, bx + b_width), min(ay + a_height, by + b_height)
+    x0 = max(ax, bx)
+    y0 = max(ay, by)
+    x1 = min(ax + a_width, bx + b_width)
+    y1 = min(ay + a_height, by + b_height)
     intersection = 0
     if x1 > x0 and y1 > y0:
         in_both = a_mask[y0 - ay : y1 - ay, x0 - ax : x1 - ax] & b_mask[y0 - by : y1 - by, x0 - bx : x1 - bx]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seglab.export.inference_model import InferenceModel
 from seglab.geometry.boxes import xywh_to_xyxy
-from seglab.geometry.letterbox import PADDING_GREY
+from seglab.geometry.letterbox import PADDING_GRAY
 from seglab.inference.masks import INSET
 from seglab.model.head import COEFFICIENTS
 
@@ -29,6 +29,15 @@ class Placement(NamedTuple):
     sides: list[Tensor]
     scale: Tensor
     corner: Tensor
+
+
+class Detected(NamedTuple):
+    """What NMS leaves, highest score first."""
+
+    boxes: Tensor  # (N, 4) xyxy in the letterbox frame
+    scores: Tensor  # (N,)
+    classes: Tensor  # (N,)
+    coefficients: Tensor  # (N, 32)
 
 
 class EndToEnd(nn.Module):
@@ -95,7 +104,7 @@ class EndToEnd(nn.Module):
         images = F.interpolate(images, size=resized, mode="bilinear")  # type: ignore[arg-type]
         images = (images + 0.5).floor()  # halves go up, as in cv2: exact where an image is halved
         padding = (left, right, top, bottom)
-        images = F.pad(images, padding, value=PADDING_GREY) / 255  # type: ignore[arg-type]
+        images = F.pad(images, padding, value=PADDING_GRAY) / 255  # type: ignore[arg-type]
 
         scale = torch.stack((resized[1] / sides[1], resized[0] / sides[0]) * 2).float()
         corner = torch.stack((left, top) * 2).float()
@@ -109,8 +118,8 @@ class EndToEnd(nn.Module):
         boxes = ((boxes - placement.corner) / placement.scale).clamp(min=0)
         return torch.minimum(boxes, limits)
 
-    def _detect(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Rows (A, 4 + C + 32) -> boxes xyxy, scores, classes and coefficients after NMS, highest score first."""
+    def _detect(self, rows: Tensor) -> Detected:
+        """Rows (A, 4 + C + 32) -> what is left after NMS, highest score first."""
         from torchvision.ops import nms
 
         scores, classes = rows[:, 4:-COEFFICIENTS].max(dim=1)
@@ -123,7 +132,7 @@ class EndToEnd(nn.Module):
         # One call for all classes: moved apart, boxes of different classes never meet.
         offsets = classes[:, None] * (4.0 * max(self.size))
         kept = nms(boxes + offsets, scores, self.iou)[: self.max_det]
-        return boxes[kept], scores[kept], classes[kept], coefficients[kept]
+        return Detected(boxes[kept], scores[kept], classes[kept], coefficients[kept])
 
     def _assemble(self, coefficients: Tensor, prototypes: Tensor, boxes: Tensor, placement: Placement) -> Tensor:
         """Masks (N, h, w) bool: as seglab.inference.masks computes them, each within the window of its box.

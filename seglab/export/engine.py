@@ -38,7 +38,7 @@ def select_engine(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int]
             reasons.append(f"the {name} file could not be made ({why})")
             continue
         try:
-            runtime = load_runtime(path)
+            runtime = load_runtime(path, trust=True)
         except SeglabError:
             reasons.append(f"{path} is damaged (delete it, and it will be written again)")
             continue

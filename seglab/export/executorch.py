@@ -17,6 +17,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = "_executorch_model"
 PRECISIONS = ("fp32",)
 DYNAMIC = False
+RUNS_CODE = False
 
 PROGRAM = "model.pte"
 

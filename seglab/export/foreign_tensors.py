@@ -67,7 +67,8 @@ def to_seglab_layout(
     by_dimensions = {output.dim(): output.float() for output in outputs}
     if len(outputs) != 2 or by_dimensions.keys() != {3, 4}:
         raise _unknown(shapes, classes)
-    predictions, prototypes = by_dimensions[3], by_dimensions[4]
+    predictions = by_dimensions[3]
+    prototypes = by_dimensions[4]
 
     # Predictions: as seglab's, transposed, or detections after NMS.
     rows = 4 + classes + COEFFICIENTS

@@ -24,6 +24,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".tflite"
 PRECISIONS = ("fp32",)
 DYNAMIC = False
+RUNS_CODE = False
 
 ENTRY = "metadata.json"  # in a zip archive after the model, where readers of the model never look
 MAX_METADATA = 1 << 20  # bytes; an entry that is larger cannot be metadata

@@ -17,7 +17,7 @@ from seglab.model.yolo11 import YOLO11Seg
 from seglab.version import __version__
 
 PRODUCER = "seglab"
-NORMALISATION = "RGB, uint8 / 255, letterboxed with grey 114"
+NORMALIZATION = "RGB, uint8 / 255, letterboxed with gray 114"
 KEY = "seglab"  # its value is JSON with everything that the keys common among YOLO tools have no place for
 OWN_FIELDS = ("dynamic", "precision", "weights", "mask_targets", "end_to_end", "parity", "version")  # which go there
 SIDECAR = "metadata.yaml"
@@ -65,7 +65,7 @@ class ModelMetadata:
 
     def to_strings(self) -> dict[str, str]:
         """Text under the keys common among YOLO tools (values are JSON), and the rest as JSON under `seglab`."""
-        own = {"version": self.version, "normalisation": NORMALISATION}
+        own = {"version": self.version, "normalization": NORMALIZATION}
         own |= {name: getattr(self, name) for name in OWN_FIELDS}
         return {
             "names": json.dumps(self.names),

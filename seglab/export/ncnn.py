@@ -21,6 +21,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = "_ncnn_model"
 PRECISIONS = ("fp32", "fp16")
 DYNAMIC = False
+RUNS_CODE = False
 
 GRAPH = "model.ncnn.param"
 WEIGHTS = "model.ncnn.bin"

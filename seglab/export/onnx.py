@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".onnx"
 PRECISIONS = ("fp32", "fp16", "int8")
 DYNAMIC = True
+RUNS_CODE = False
 
 OPSET = 17  # read by every onnxruntime since 1.12 (2022), TensorRT since 8.6 and OpenVINO since 2023
 DENSE_OUTPUTS = ["predictions", "prototypes"]
@@ -153,6 +154,7 @@ def load(path: str | Path) -> Runtime:
 
 def _open_session(path: str | Path) -> Any:
     onnxruntime = require("onnxruntime", needs()["onnxruntime"])
+    _refuse_external_data(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
@@ -162,11 +164,49 @@ def _open_session(path: str | Path) -> Any:
         raise SeglabError(f"onnxruntime cannot read {path} ({error}): export it again") from None
 
 
+def _refuse_external_data(path: str | Path) -> None:
+    """Errors: SeglabError for a file that is no ONNX graph, or whose weights lie in other files, which it names."""
+    import onnx
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception:  # protobuf's, which has no types to name
+        raise SeglabError(f"{path} is no ONNX file, or a damaged one: export it again") from None
+    outside = [tensor.name for tensor in _tensors(graph) if uses_external_data(tensor)]
+    if outside:
+        raise SeglabError(
+            f"{path} keeps the weights {outside[0][:80]!r} in another file, which could be any: save it as one file "
+            "(onnx.save does)"
+        )
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """All tensors that a graph holds: weights, and those in attributes of nodes, also within their own graphs."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield sparse.values
+        yield sparse.indices
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            if attribute.HasField("sparse_tensor"):
+                yield attribute.sparse_tensor.values
+                yield attribute.sparse_tensor.indices
+            if attribute.HasField("g"):
+                yield from _tensors(attribute.g)
+            for inner in attribute.graphs:
+                yield from _tensors(inner)
+
+
 def _end_to_end_runtime(path: str | Path, metadata: ModelMetadata, session: Any) -> Runtime:
     """The runtime of a file that takes one image of any size, and gives detections before its dense outputs."""
     input_name = session.get_inputs()[0].name
     outputs = [output.name for output in session.get_outputs()]
-    detection_outputs, dense_outputs = outputs[:-2], outputs[-2:]
+    detection_outputs = outputs[:-2]
+    dense_outputs = outputs[-2:]
 
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         # The file letterboxes, but leaves as it is what is letterboxed already.

@@ -24,6 +24,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = "_openvino_model"
 PRECISIONS = ("fp32", "fp16", "int8")
 DYNAMIC = True
+RUNS_CODE = False
 
 GRAPH = "model.xml"
 

@@ -29,6 +29,7 @@ from seglab.export.metadata import fingerprint
 from seglab.export.reference import Outputs, Reference
 from seglab.export.registry import format_of, load_runtime
 from seglab.export.runtime import EndToEndRun, Runtime
+from seglab.export.trust import remember
 from seglab.geometry.letterbox import letterbox
 from seglab.inference.nms import Detections
 from seglab.inference.predictor import Forward, fit, predict_batch, to_tensor
@@ -91,16 +92,19 @@ class Row:
         return bool(keeps)  # also of numpy's numbers
 
 
-def verify(path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str | Path | None = None) -> bool:
+def verify(
+    path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str | Path | None = None, trust: bool = False
+) -> bool:
     """Compare an exported file with the network, print the table, keep it in the file; True when every limit holds.
 
     data: a dataset, whose validation split then also gives box and mask mAP of both; its images, or those of the
     bundled default, are what is compared. Rows the file has from an earlier time and this one does not measure stay.
     A file that another tool wrote stays as it is.
+    trust: see registry.load_runtime.
     Errors: SeglabError when the file was made from other weights or holds detections only, or is an int8 file, which
     only mAP can judge, and there is no data, or the network finds next to nothing on it.
     """
-    runtime = load_runtime(path)
+    runtime = load_runtime(path, trust)
     _refuse_incomparable(runtime, model, names, data)
     precision = runtime.metadata.precision
     limits = LIMITS[precision]
@@ -149,6 +153,8 @@ def _keep(rows: list[Row], runtime: Runtime) -> None:
     its = format_of(runtime.path)
     if its is not None:
         its.write_metadata(runtime.path, replace(runtime.metadata, parity=parity))
+        if its.RUNS_CODE:
+            remember(runtime.path)  # its content is another now
 
 
 def _six_digits(value: float | None) -> float | None:
@@ -211,7 +217,8 @@ def compare_batch(reference: Reference, runtime: Runtime, images: Sequence[np.nd
     letterboxed = [letterbox(image.shape[:2], (height, width)).apply(image) for image in group]
     batch = to_tensor(letterboxed).contiguous()  # (B, 3, H, W)
 
-    measured, own = Differences(), Differences()
+    measured = Differences()
+    own = Differences()
     outputs = reference.run(batch)
     measured.add_numbers(outputs.expected, Outputs(*runtime.forward(batch)))
     if outputs.exact_and_rounded is not None:

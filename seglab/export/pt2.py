@@ -23,6 +23,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".pt2"
 PRECISIONS = ("fp32", "fp16")
 DYNAMIC = True
+RUNS_CODE = False
 
 OLDEST = "2.9"  # PyTorch whose archives can be looked through before they are read
 
@@ -88,8 +89,25 @@ def load(path: Path) -> Runtime:
 
 _WORD = re.compile(r"[\w.+]*")
 _TREE = re.compile(r'[\w\s.,:"\[\]{}]*')  # JSON that says how inputs and outputs nest
-_NODE = re.compile(r"(torch\.ops\.aten|_operator)\.[\w.]+")
-_SIZE = re.compile(r"(Symbol|Integer|Mul|Add|Pow|Min|Max|FloorDiv|Mod|positive|integer|True|[suz]\d+|[\d\s(),='*+/-])*")
+# What a node may call: the operations that a network of seglab consists of. Other operations of PyTorch read and write
+# files or fill the memory (aten.from_file, aten.save, aten.empty), so a list of what is forbidden would never be whole.
+OPERATIONS = (
+    # arithmetic
+    *("add", "sub", "mul", "div", "matmul", "sum", "sigmoid", "silu", "silu_", "softmax"),
+    # layers
+    *("conv2d", "conv_transpose2d", "max_pool2d", "upsample_nearest2d"),
+    # shapes and types
+    *("cat", "stack", "chunk", "split", "split_with_sizes", "slice", "flatten", "reshape", "view", "transpose"),
+    *("sym_size", "to", "promote_types", "_assert_tensor_metadata"),
+    # the grid of anchor points
+    *("arange", "full_like", "meshgrid"),
+)
+_NODE = re.compile(rf"torch\.ops\.aten\.({'|'.join(OPERATIONS)})\.[a-zA-Z]\w*|_operator\.(add|sub|mul|floordiv)")
+_SYMBOL = r"Symbol\('[suz]\d+'(, (positive|integer)=True)*\)"
+_SIZE = re.compile(  # sums, products and small powers of symbols: 9**9**9 would never end
+    rf"({_SYMBOL}|Pow\({_SYMBOL}, Integer\(\d\)\)|(Integer|Mul|Add|Min|Max|FloorDiv|Mod)\("
+    r"|[suz]\d+|\d{1,19}|\*(?!\*)|[),\s+/-])*"
+)
 _ALLOWED_TEXT = {"target": _NODE, "expr_str": _SIZE, "in_spec": _TREE, "out_spec": _TREE}  # by key; a word elsewhere
 
 _PROGRAM = "models/model.json"

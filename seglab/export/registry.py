@@ -12,6 +12,7 @@ from seglab.errors import SeglabError
 from seglab.export import coreml, executorch, litert, ncnn, onnx, openvino, pt2, tensorrt, torchscript
 from seglab.export.metadata import ModelMetadata
 from seglab.export.runtime import Runtime
+from seglab.export.trust import refuse_stranger
 from seglab.model.yolo11 import YOLO11Seg
 
 
@@ -29,6 +30,10 @@ class ExportFormat(Protocol):
     @property
     def DYNAMIC(self) -> bool:
         """Whether a file can take any batch and size."""
+
+    @property
+    def RUNS_CODE(self) -> bool:
+        """Whether a file is a program, which can do whatever its author likes as soon as it is opened."""
 
     def needs(self) -> dict[str, str]:
         """The packages that write and run it: name to import -> what `pip install` takes."""
@@ -101,11 +106,12 @@ def weights_beside(exported: str | Path) -> Path:
     return weights
 
 
-def load_runtime(path: str | Path) -> Runtime:
+def load_runtime(path: str | Path, trust: bool = False) -> Runtime:
     """Open an exported file to run it, in the format that its name says.
 
-    Errors: FileNotFoundError; SeglabError for an unknown format, a missing package, a damaged file or one without
-    metadata.
+    trust: open a file that is a program (TorchScript, TensorRT) although it was not written by this user's seglab.
+    Errors: FileNotFoundError; SeglabError for an unknown format, a missing package, a program that nobody vouches for,
+    a damaged file or one without metadata.
     """
     path = Path(path)
     if not path.exists():
@@ -114,4 +120,7 @@ def load_runtime(path: str | Path) -> Runtime:
     if found is None:
         known = ", ".join(f"*{its.SUFFIX}" for its in FORMATS.values())
         raise SeglabError(f"{path} is not named like an exported model: seglab runs {known}")
-    return found.load(model_path(path))
+    path = model_path(path)
+    if found.RUNS_CODE and not trust:
+        refuse_stranger(path)
+    return found.load(path)

@@ -22,6 +22,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".engine"
 PRECISIONS = ("fp32", "fp16")
 DYNAMIC = True
+RUNS_CODE = True
 
 LENGTH_BYTES = 4  # the file begins with the length of the metadata, then its JSON, then the engine
 MAX_BATCH_FACTOR = 4  # a dynamic engine takes up to so many times the batch of its metadata per call,
@@ -48,6 +49,7 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
+    # TensorRT reads ONNX, so that is what the network becomes first.
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.onnx"
         onnx.write(model, source, metadata)
@@ -58,8 +60,10 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
             )
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32
+    # A dynamic engine is tuned for the metadata's shape and takes shapes within a range about it.
     if metadata.dynamic:
-        batch, (height, width) = metadata.batch, metadata.size
+        batch = metadata.batch
+        height, width = metadata.size
         smallest = (1, 3, MIN_SIDE, MIN_SIDE)
         largest = (MAX_BATCH_FACTOR * batch, 3, MAX_SIDE_FACTOR * height, MAX_SIDE_FACTOR * width)
         profile = builder.create_optimization_profile()
@@ -98,6 +102,7 @@ def load(path: Path) -> Runtime:
                 f"{path} takes up to {height} x {width} pixels, not {images.shape[2]} x {images.shape[3]}: predict "
                 "with a smaller imgsz, or export with a larger one"
             )
+        # TensorRT reads from and writes to memory that torch owns.
         context.set_tensor_address("images", images.data_ptr())
         outputs = {name: torch.empty(tuple(context.get_tensor_shape(name)), device="cuda") for name in OUTPUTS}
         for name, output in outputs.items():
@@ -109,6 +114,7 @@ def load(path: Path) -> Runtime:
             raise SeglabError(f"TensorRT could not run {path} (see its messages above): export it again")
         return tuple(outputs.values())
 
+    # However many images come, no call takes more than the engine was built for.
     def run(images: Tensor) -> tuple[Tensor, Tensor]:
         groups = images.cuda().split(MAX_BATCH_FACTOR * metadata.batch)
         parts = [call(group) for group in groups]

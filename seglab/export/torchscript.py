@@ -18,6 +18,7 @@ from seglab.model.yolo11 import YOLO11Seg
 SUFFIX = ".torchscript"
 PRECISIONS = ("fp32", "fp16")
 DYNAMIC = True
+RUNS_CODE = True
 
 write_metadata = write_into_archive
 
@@ -41,7 +42,7 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
 
 
 def load(path: Path) -> Runtime:
-    """Run the file in this process. TorchScript holds tensors and its own small language: loading runs no Python."""
+    """Run the file in this process: whatever its program says, so it must come from somebody that the user trusts."""
     extra_files: dict[str, str | bytes] = dict.fromkeys(KEYS, "")  # filled by torch
     try:
         with warnings.catch_warnings():

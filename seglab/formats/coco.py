@@ -590,6 +590,8 @@ def split_of(file: Path) -> str:
 class CocoSource:
     """The labels of one or several COCO JSON files."""
 
+    issues: tuple[Issue, ...] = ()
+
     def __init__(self, files: Sequence[Path], images: Path | None):
         self._files = {file: read_coco(file) for file in files}
         self.names = next(iter(self._files.values())).names

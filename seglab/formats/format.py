@@ -69,6 +69,11 @@ class LabelSource(Protocol):
         """Every image, in the order of reading."""
         ...
 
+    @property
+    def issues(self) -> Sequence[Issue]:
+        """What is worth knowing of the source as a whole, such as files in it that are no labels."""
+        ...
+
     def load(self, entry: ImageEntry) -> LabelledImage:
         """The image of an entry with its instances. Errors: SeglabError naming a label file that is damaged."""
         ...

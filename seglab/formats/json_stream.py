@@ -40,8 +40,12 @@ class _Reader:
     """A window on the text of a file, moved on by `value`, `next` and `expect`."""
 
     def __init__(self, path: Path, file: TextIO, progress: Callable[[int], object]):
-        self.path, self.file, self.progress = path, file, progress
-        self.text, self.at, self.before = "", 0, 0  # `before`: characters of the file that the window has left
+        self.path = path
+        self.file = file
+        self.progress = progress
+        self.text = ""
+        self.at = 0
+        self.before = 0  # characters of the file that the window has left
 
     def next(self) -> str:
         """The next character that is neither space nor comma, without passing it."""

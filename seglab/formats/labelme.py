@@ -8,103 +8,151 @@ from __future__ import annotations
 import base64
 import io
 import json
-import math
+import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
+from seglab.data.image import image_size
 from seglab.errors import SeglabError
-from seglab.files import real_files
+from seglab.files import files_below, real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
+from seglab.formats.image_search import ImageSearch, image_files, plain_names, split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.json_stream import stream_json
+from seglab.formats.shapes import ellipse, painted, painted_image, polygon, put_together, rectangle
+from seglab.formats.text_files import read_json, sketch_json
 from seglab.formats.yolo import place_image
-from seglab.geometry.polygons import Ring, orient, ring_area
-from seglab.geometry.rle import Rle, crop_to_rle, merge, rings_to_rle, rle_to_crop
+from seglab.geometry.polygons import Ring, ring_area
+from seglab.geometry.rle import Rle, area, rings_to_rle, rle_to_crop
 from seglab.sample import Instance
 from seglab.wording import pluralize
 
-CIRCLE = 72  # vertices of a circle, on a radius that keeps its area
+# Labels that are no classes: what is to be left out of everything, and what is nothing.
+NO_CLASS = ("__ignore__", "_background_")
+# Shapes given by all their corners. X-AnyLabeling calls a turned rectangle "rotation".
+BY_CORNERS = ("polygon", "rectangle", "rotation", "oriented_rectangle", "quadrilateral")
 
 
 def is_here(source: Path) -> bool:
     """Whether this is a Labelme JSON, or a folder with some, in folders of their own too."""
-    files = [source] if source.is_file() and source.suffix.lower() == ".json" else _files(source)
-    for file in files:
-        for key, _ in stream_json(file):
-            if key == "shapes":
-                return True
-            if key in ("images", "annotations", "categories"):  # COCO
-                break
-    return False
+    return any(_is_labelme(file) for file in _json_files(source))
 
 
 def read(source: Path, images: Path | None = None) -> LabelmeSource:
     """The labels of a Labelme JSON or folder. images: their folder, where files do not say it."""
-    return LabelmeSource([source] if source.is_file() else _files(source), images)
+    return LabelmeSource(source, images)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(real_files(folder.rglob("*.json")))
+def _json_files(source: Path) -> list[Path]:
+    files = [source] if source.is_file() else sorted(real_files(files_below(source)))
+    return [file for file in files if file.suffix.lower() == ".json"]
+
+
+def _is_labelme(file: Path) -> bool:
+    sketch = sketch_json(file)
+    if not isinstance(sketch, dict) or "annotations" in sketch or "categories" in sketch:  # COCO
+        return False
+    return isinstance(sketch.get("shapes"), list) or "imageData" in sketch
 
 
 class LabelmeSource:
     """Labelme files; class names are the labels in them, in alphabetical order."""
 
-    def __init__(self, files: Sequence[Path], images: Path | None):
+    def __init__(self, source: Path, images: Path | None):
+        folder = source.parent if source.is_file() else source
+        self._search = ImageSearch(folder, images)
         self._images = images
-        labels = set()
+        self._folder = folder
+        labels: set[str] = set()
         self.entries: list[ImageEntry] = []
-        for file in files:
+        self._issues: list[Issue] = []
+        label_of: dict[Path, Path] = {}  # image -> its label file
+        for file in _json_files(source):
+            if not _is_labelme(file) and isinstance(read_json(file), (dict, list)):
+                self._issues.append(
+                    Issue(str(file), 0, "no Labelme JSON: another file beside them", "not read", "note")
+                )
+                continue
             content = _content(file)
             labels |= {shape["label"] for shape in content["shapes"]}
-            place = next((place for place in self._places(file, content) if place.is_file()), None)
-            self.entries.append(ImageEntry(place, "train", (file,)))
-        self.names = dict(enumerate(sorted(labels)))
+            image = self._image_of(file, content)
+            if image is not None and label_of.setdefault(image.resolve(), file) != file:
+                first = label_of[image.resolve()].name
+                message = f"two label files for one image: {first} labels {image.name} too"
+                self._issues.append(left_out(str(file), message, len(content["shapes"])))
+                continue
+            split = split_of(file.relative_to(folder).parts[:-1])
+            self.entries.append(ImageEntry(image, split, (file,)))
+        self.names = dict(enumerate(sorted(labels.difference(NO_CLASS))))
         self._class_of = {name: class_id for class_id, name in self.names.items()}
+        self._names = plain_names([(entry.split, entry.files[0]) for entry in self.entries])
+        if source.is_dir() and images is None:
+            self._issues += self._unlabelled(label_of)
+
+    def _image_of(self, file: Path, content: dict) -> Path | None:
+        """The image of a label file: where it says, or of its name, or of the label file's own beside it."""
+        found = self._search.find(content["imagePath"], None if self._images else file.parent)
+        return found or self._search.find(file.stem + PureWindowsPath(content["imagePath"]).suffix, file.parent)
+
+    def _unlabelled(self, label_of: Mapping[Path, Path]) -> list[Issue]:
+        """The images of the folder that no label file is of: Labelme writes one for every image that was looked at."""
+        found = [image for image in image_files(self._folder) if image.resolve() not in label_of]
+        return [Issue(str(image), 0, "no label file for this image", "not read", "note") for image in found]
+
+    @property
+    def issues(self) -> list[Issue]:
+        return [*self._issues, *self._search.issues()]
 
     def load(self, entry: ImageEntry) -> LabelledImage:
         (file,) = entry.files
         content = _content(file)
-        size = content["imageHeight"], content["imageWidth"]
-        instances, issues = _instances(content["shapes"], size, self._class_of, file)
         image: Path | bytes | None = entry.image
         if image is None and isinstance(content.get("imageData"), str):
             with suppress(ValueError):  # damaged text
                 image = base64.b64decode(content["imageData"])
-        if image is None:
-            place = self._places(file, content)[0]
-            message = f"missing image: no {place}, and no readable image in the JSON"
-            issues.append(left_out(str(file), message, len(instances)))
-            instances = []
-        name = file.stem + PureWindowsPath(content["imagePath"]).suffix
+        said = PureWindowsPath(content["imagePath"])
+        name = Path(self._names[file]).with_suffix(entry.image.suffix if entry.image else said.suffix).as_posix()
+        size = content["imageHeight"], content["imageWidth"]
+        fault = "" if image else f"missing image: no {file.parent / said.name}, and no readable image in the JSON"
+        if not all(isinstance(side, int) and side > 0 for side in size):
+            try:
+                size = _size_of(image) if image else (1, 1)
+            except SeglabError as error:
+                size, fault = (1, 1), f"unreadable image: {error}"
+        instances, issues = _instances(content["shapes"], size, self._class_of, file)
+        if fault:
+            issues.append(left_out(str(file), fault, len(instances)))
+            return LabelledImage(None, name, entry.split, size, [], issues)
         return LabelledImage(image, name, entry.split, size, instances, issues)
-
-    def _places(self, file: Path, content: dict) -> list[Path]:
-        """Where the image of a file may lie, the likeliest place first."""
-        name = PureWindowsPath(content["imagePath"]).name  # either type of slash
-        if self._images:
-            return [self._images / name]
-        return [file.parent / content["imagePath"], file.parent / name]
 
 
 def _content(file: Path) -> dict[str, Any]:
     """What a Labelme file says, points as (n, 2) float64 arrays. Errors: SeglabError when it is of another form."""
+    content = read_json(file)
     try:
-        content = json.loads(file.read_bytes())
         for shape in content["shapes"]:
             shape["label"] = str(shape["label"])
             shape["points"] = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
         content["imagePath"] = content.get("imagePath") or f"{file.stem}.jpg"
-        return content | {key: content[key] for key in ("imageHeight", "imageWidth")}
+        return content | {key: content.get(key) for key in ("imageHeight", "imageWidth")}
     except (ValueError, KeyError, TypeError) as error:
         raise SeglabError(
             f"{file} is not a Labelme JSON ({error}): move it elsewhere, or save it again in Labelme"
         ) from error
+
+
+def _size_of(image: Path | bytes) -> tuple[int, int]:
+    """(height, width) of an image file, or of one that lies inside a label file."""
+    if isinstance(image, Path):
+        return image_size(image)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "image"
+        place.write_bytes(image)
+        return image_size(place)
 
 
 def _instances(
@@ -112,12 +160,16 @@ def _instances(
 ) -> tuple[list[Instance], list[Issue]]:
     """The shapes of one file, in pixels of its image of `size` (height, width), parts put together."""
     parts = defaultdict(list)
+    issues: list[Issue] = []
     for number, shape in enumerate(shapes, start=1):
         group = shape.get("group_id")
-        parts[shape["label"], number if group is None else f"group {group}"].append((number, shape))
+        if shape["label"] in NO_CLASS:
+            message = f"no class: the label {shape['label']}"
+            issues.append(Issue(f"{file} shape {number}", 0, message, "not read as an instance", "note"))
+        else:
+            parts[shape["label"], number if group is None else f"group {group}"].append((number, shape))
 
     instances: list[Instance] = []
-    issues: list[Issue] = []
     for (label, _), members in parts.items():
         rings: list[Ring] = []
         masks: list[Rle] = []
@@ -125,7 +177,11 @@ def _instances(
             points = shape["points"]
             shape_type = shape.get("shape_type") or "polygon"
             if shape_type == "mask" and shape.get("mask") and len(points):
-                masks.append(_mask(shape["mask"], points[0], size, file))
+                mask = _mask(shape["mask"], points[0], size, file)
+                if area(mask):
+                    masks.append(mask)
+                else:
+                    issues.append(left_out(f"{file} shape {number}", "no area: a mask without a pixel in the image"))
                 continue
             ring = _ring(shape_type, points)
             if ring is None:
@@ -133,40 +189,27 @@ def _instances(
                 issues.append(left_out(f"{file} shape {number}", message))
             else:
                 rings.append(ring)
-        if masks:
-            masks += [rings_to_rle(rings, *size)] if rings else []
-            instances.append(Instance(class_of[label], [], rle=merge(masks)))
-        elif rings:
-            instances.append(Instance(class_of[label], rings))
+        found = put_together(class_of[label], rings, masks, size)
+        if found is not None:
+            instances.append(found)
     return instances, issues
 
 
 def _ring(shape_type: str, points: np.ndarray) -> Ring | None:
     """The outline of a shape given by its points; None for one without an area."""
-    if shape_type == "polygon" and len(points) >= 3:
-        return orient(points)
-    if shape_type == "rectangle" and len(points) == 4:
-        return orient(points)
     if shape_type == "rectangle" and len(points) == 2:
-        (left, top), (right, bottom) = points
-        return orient(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
-    if shape_type == "circle" and len(points) == 2:
-        center = points[0]
-        angle = np.arange(CIRCLE) * (2 * math.pi / CIRCLE)
-        # A polygon inside the circle is smaller than it: its radius is made larger by what that takes.
-        radius = math.dist(*points) * math.sqrt(2 * math.pi / CIRCLE / math.sin(2 * math.pi / CIRCLE))
-        return center + radius * np.stack((np.cos(angle), np.sin(angle)), axis=1)  # (CIRCLE, 2)
-    return None
+        return rectangle(*points.ravel().tolist())
+    if shape_type == "circle" and len(points) == 2:  # its center, and a point on it
+        radius = float(np.linalg.norm(points[1] - points[0]))
+        return ellipse(points[0].tolist(), (radius, radius))
+    return polygon(points) if shape_type in BY_CORNERS else None
 
 
 def _mask(text: str, corner: np.ndarray, size: tuple[int, int], file: Path) -> Rle:
-    """A mask that a file holds as a PNG in base64, whose top-left pixel is `corner`."""
-    from PIL import Image
-
+    """A mask that a file holds as a PNG in base64, whose top-left pixel is `corner`, which may lie outside."""
     try:
-        crop = np.array(Image.open(io.BytesIO(base64.b64decode(text)))) > 0
         x0, y0 = (round(float(value)) for value in corner)
-        return crop_to_rle(x0, y0, crop[: size[0] - y0, : size[1] - x0], *size)
+        return painted(x0, y0, painted_image(base64.b64decode(text)), size)
     except (OSError, OverflowError, TypeError, ValueError) as error:
         raise SeglabError(f"{file} holds a mask that cannot be read ({error}): draw it again in Labelme") from error
 

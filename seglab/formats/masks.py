@@ -48,6 +48,8 @@ def read(source: Path, images: Path | None = None) -> MasksSource:
 class MasksSource:
     """Mask PNGs, listed by the image that they belong to."""
 
+    issues: tuple[Issue, ...] = ()
+
     def __init__(self, masks: Path, images: Path):
         files = [file for file in sorted(real_files(masks.rglob("*.png"))) if not file.is_relative_to(images)]
         self._class_name = {file: "/".join(file.relative_to(masks).parts[:-1]) or ONE_CLASS for file in files}

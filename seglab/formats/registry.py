@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seglab.formats import coco, labelme, masks, voc, yolo
+from seglab.formats import coco, cvat_xml, dsb2018, label_studio, labelme, masks, supervisely, via, voc, yolo
 from seglab.formats.format import Format
 
 # In this order a source is looked at: the more telling contents come first, a folder of PNG files last.
-FORMATS: tuple[Format, ...] = (voc.FORMAT, coco.FORMAT, labelme.FORMAT, yolo.FORMAT, masks.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    voc.FORMAT,
+    labelme.FORMAT,
+    supervisely.FORMAT,
+    via.FORMAT,
+    label_studio.FORMAT,
+    cvat_xml.FORMAT,
+    dsb2018.FORMAT,
+    coco.FORMAT,
+    yolo.FORMAT,
+    masks.FORMAT,
+)
 
 
 def find_format(source: Path) -> Format | None:

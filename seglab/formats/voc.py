@@ -1,5 +1,11 @@
 """Pascal-VOC masks: SegmentationClass gives the class of every pixel, SegmentationObject its instance.
 
+    VOC2012/JPEGImages/a.jpg           the images; VOC2012 may lie in a folder VOCdevkit
+    VOC2012/SegmentationClass/a.png    class by index or color
+    VOC2012/SegmentationObject/a.png   instance by index or color
+    VOC2012/ImageSets/Segmentation     train.txt, val.txt, ...: the splits
+    VOC2012/labelmap.txt               the classes, where they are not VOC's: "Segmentation mask 1.1" of CVAT
+
 Without SegmentationObject every connected region of a class is an instance. The void border belongs to none.
 Class names come from labelmap.txt, as CVAT and others write it, or are VOC's own twenty.
 """
@@ -12,9 +18,11 @@ import cv2
 import numpy as np
 
 from seglab.files import real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage, images_by_stem
+from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.image_search import ImageSearch, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.masks import packed, read_ids, regions_of, two_sizes, with_image
+from seglab.formats.text_files import decode_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
@@ -27,37 +35,47 @@ NAMES = (
 
 
 def is_here(source: Path) -> bool:
-    """Whether this is a folder with SegmentationClass or SegmentationObject."""
-    return (source / "SegmentationObject").is_dir() or (source / "SegmentationClass").is_dir()
+    """Whether this is a folder with SegmentationClass, or one that such a folder lies in."""
+    return _voc_folder(source) is not None
+
+
+def _voc_folder(source: Path) -> Path | None:
+    """The folder of the masks: the source, or the only one in or below a folder VOCdevkit."""
+    for pattern in ("SegmentationClass", "*/SegmentationClass", "*/*/SegmentationClass"):
+        found = [path.parent for path in sorted(source.glob(pattern)) if path.is_dir()]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 def read(source: Path, images: Path | None = None) -> VocSource:
     """The labels of a VOC folder. images: the folder of its images, JPEGImages by default."""
-    return VocSource(source, images or source / "JPEGImages")
+    folder = _voc_folder(source) or source
+    return VocSource(folder, images or folder / "JPEGImages")
 
 
 class VocSource:
     """A VOC folder; its splits are those of ImageSets/Segmentation, train for images that stand in none."""
 
+    issues: tuple[Issue, ...] = ()
+
     def __init__(self, folder: Path, images: Path):
         self.names, self._class_of = class_map(folder / "labelmap.txt")
         self._instances = folder / "SegmentationObject"
-        split_of: dict[str, str] = {}
-        for split in ("val", "train"):
-            listed = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
-            stems = listed.read_text(encoding="utf-8-sig").split() if listed.is_file() else ()
-            split_of |= dict.fromkeys(stems, split)
-        found = images_by_stem(images)
-        self.entries = [
-            ImageEntry(found.get(file.stem), split_of.get(file.stem, "train"), (file,))
-            for file in sorted(real_files((folder / "SegmentationClass").glob("*.png")))
-        ]
+        splits = _splits(folder / "ImageSets" / "Segmentation")
+        search = ImageSearch(images, images)
+        classes = folder / "SegmentationClass"
+        self._class_folder = classes
+        self.entries: list[ImageEntry] = []
+        for file in sorted(real_files(classes.rglob("*.png"))):
+            stem = file.relative_to(classes).with_suffix("").as_posix()
+            self.entries.append(ImageEntry(search.find_stem(stem), splits.get(stem, "train"), (file,)))
 
     def load(self, entry: ImageEntry) -> LabelledImage:
         (file,) = entry.files
         classes = read_ids(file)
         classes[np.isin(classes, VOID)] = 0
-        instance_file = self._instances / file.name
+        instance_file = self._instances / file.relative_to(self._class_folder)
         ids = read_ids(instance_file) if instance_file.is_file() else components(classes)
         ids[np.isin(ids, VOID)] = 0
         height, width = classes.shape
@@ -82,10 +100,21 @@ class VocSource:
         return with_image(entry, (height, width), instances, issues)
 
 
+def _splits(folder: Path) -> dict[str, str]:
+    """Image, as the lists of ImageSets call it -> its split. trainval.txt, default.txt and others say nothing of it."""
+    split: dict[str, str] = {}
+    for listed in sorted(real_files(folder.glob("*.txt"))):
+        said = split_of([listed.stem], "")
+        if said:
+            rows = decode_text(listed.read_bytes()).splitlines()
+            split |= {row.strip(): said for row in rows if row.strip() and row.strip() not in split}
+    return split
+
+
 def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int]]:
     """Class names without the background, and the class id of every pixel value: an index, or a packed color."""
     if labelmap.is_file():  # name:r,g,b:parts:actions, the first row being index 0
-        rows = [row.split(":") for row in labelmap.read_text(encoding="utf-8-sig").splitlines()]
+        rows = [row.split(":") for row in decode_text(labelmap.read_bytes()).removeprefix("\ufeff").splitlines()]
         rows = [row for row in rows if len(row) > 1 and not row[0].lstrip().startswith("#")]
         colors = [packed(np.array(list(map(int, row[1].split(",")))[:3])) for row in rows]
         every = [row[0].strip() for row in rows]

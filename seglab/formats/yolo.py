@@ -108,7 +108,10 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
 
 def _rectangle(x: float, y: float, width: float, height: float) -> list[float]:
     """The corners x y x y ... of a box given by its center and size."""
-    left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    left = x - width / 2
+    top = y - height / 2
+    right = x + width / 2
+    bottom = y + height / 2
     return [left, top, right, top, right, bottom, left, bottom]
 
 
@@ -192,12 +195,6 @@ def place_image(image: Path | bytes, target: Path) -> None:
         shutil.copyfile(image, target)
 
 
-def stand_ins(splits: Iterable[str]) -> dict[str, str]:
-    """train and val, where a source lacks them -> the split that stands for each: trainers ask for both."""
-    present = list(splits)
-    return {role: present[0] for role in ("train", "val") if present and role not in present}
-
-
 def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) -> None:
     """Write a new dataset folder: images/SPLIT, labels/SPLIT and a YAML of the folder's name.
 
@@ -214,7 +211,6 @@ def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) 
         instances = [replace(found, rings=list(map(steady, outline(found)))) for found in labelled.instances]
         write_labels(out / "labels" / labelled.split / label, instances, labelled.size)
         splits[labelled.split] = f"images/{labelled.split}"
-    splits |= {role: splits[other] for role, other in stand_ins(splits).items()}
     ordered = {split: splits[split] for split in SPLITS if split in splits}
     write_dataset_yaml(out / f"{out.name}.yaml", ordered, names)
 

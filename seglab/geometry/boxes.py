@@ -10,7 +10,8 @@ from torch import Tensor
 
 def xywh_to_xyxy(boxes: Tensor) -> Tensor:
     """(..., 4) center x, center y, width, height -> (..., 4) left, top, right, bottom."""
-    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    center = boxes[..., :2]
+    half = boxes[..., 2:] / 2
     return torch.cat((center - half, center + half), dim=-1)
 
 
@@ -41,8 +42,10 @@ def complete_iou(a: Tensor, b: Tensor, eps: float = 1e-7) -> Tensor:
     (Zheng et al., "Enhancing Geometric Factors in Model Learning and Inference", 2020, equations 7 to 10).
     The aspect-ratio weight takes no gradient, as the paper prescribes.
     """
-    width_a, height_a = a[..., 2] - a[..., 0], a[..., 3] - a[..., 1] + eps
-    width_b, height_b = b[..., 2] - b[..., 0], b[..., 3] - b[..., 1] + eps
+    width_a = a[..., 2] - a[..., 0]
+    height_a = a[..., 3] - a[..., 1] + eps
+    width_b = b[..., 2] - b[..., 0]
+    height_b = b[..., 3] - b[..., 1] + eps
     overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(dim=-1)
     iou = overlap / (width_a * height_a + width_b * height_b - overlap + eps)
 

@@ -8,7 +8,11 @@ from seglab.geometry.polygons import Ring
 
 # A grid corner is described by which of its four pixels are set. A ring keeps the object on its right hand, so that
 # with y pointing down solid rings turn with positive area, and the pixels decide where it leaves the corner.
-TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT, ALL = 1, 2, 4, 8, 15
+TOP_LEFT = 1
+TOP_RIGHT = 2
+BOTTOM_LEFT = 4
+BOTTOM_RIGHT = 8
+ALL = 15
 RIGHT, DOWN, LEFT, UP, NOWHERE = range(5)
 LEAVES = np.full(16, NOWHERE, dtype=np.uint8)
 LEAVES[[BOTTOM_RIGHT, ALL - TOP_RIGHT]] = RIGHT
@@ -16,7 +20,8 @@ LEAVES[[BOTTOM_LEFT, ALL - BOTTOM_RIGHT]] = DOWN
 LEAVES[[TOP_LEFT, ALL - BOTTOM_LEFT]] = LEFT
 LEAVES[[TOP_RIGHT, ALL - TOP_LEFT]] = UP
 # Two pixels that touch at the corner only: two rings pass it, one around each.
-FALLING, RISING = TOP_LEFT + BOTTOM_RIGHT, TOP_RIGHT + BOTTOM_LEFT
+FALLING = TOP_LEFT + BOTTOM_RIGHT
+RISING = TOP_RIGHT + BOTTOM_LEFT
 
 
 def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
@@ -26,7 +31,8 @@ def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
     the mask again, exactly. Pixels that touch at a corner belong to different rings. An empty mask gives no ring.
     `mask_to_rings_reference` is the plain way to the same rings.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    rows = np.flatnonzero(mask.any(axis=1))
+    columns = np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return []
     top, left = rows[0], columns[0]
@@ -43,12 +49,15 @@ def mask_to_rings(mask: np.ndarray, x0: float = 0, y0: float = 0) -> list[Ring]:
     code += pixels[below] * BOTTOM_LEFT + pixels[below + 1] * BOTTOM_RIGHT
 
     # A corner of two rings is listed twice, as a corner of either.
-    falling, rising = code == FALLING, code == RISING
+    falling = code == FALLING
+    rising = code == RISING
     copies = 1 + (falling | rising)
     last = np.cumsum(copies) - 1
     y, x, code = (np.repeat(values, copies) for values in (y, x, code))
-    code[last[falling] - 1], code[last[falling]] = TOP_LEFT, BOTTOM_RIGHT
-    code[last[rising] - 1], code[last[rising]] = BOTTOM_LEFT, TOP_RIGHT
+    code[last[falling] - 1] = TOP_LEFT
+    code[last[falling]] = BOTTOM_RIGHT
+    code[last[rising] - 1] = BOTTOM_LEFT
+    code[last[rising]] = TOP_RIGHT
 
     # The next corner of the ring is the next or previous one of the row, or of the column.
     #
@@ -78,7 +87,10 @@ def mask_to_rings_reference(mask: np.ndarray) -> list[Ring]:
     framed = np.pad(mask, 1)
     sides = set()
     for y, x in np.argwhere(mask).tolist():
-        above, right, below, left = framed[y, x + 1], framed[y + 1, x + 2], framed[y + 2, x + 1], framed[y + 1, x]
+        above = framed[y, x + 1]
+        right = framed[y + 1, x + 2]
+        below = framed[y + 2, x + 1]
+        left = framed[y + 1, x]
         around = [(x, y, 1, 0, above), (x + 1, y, 0, 1, right), (x + 1, y + 1, -1, 0, below), (x, y + 1, 0, -1, left)]
         sides |= {side[:4] for side in around if not side[4]}
     rings = []
@@ -89,7 +101,8 @@ def mask_to_rings_reference(mask: np.ndarray) -> list[Ring]:
         while side in waiting:
             waiting.remove(side)
             x, y, dx, dy = side
-            x, y = x + dx, y + dy
+            x = x + dx
+            y = y + dy
             # A right turn stays with the same pixel, straight on and left lead to its neighbors.
             onward = [(x, y, -dy, dx), (x, y, dx, dy), (x, y, dy, -dx)]
             side = next(each for each in onward if each in sides)

@@ -29,7 +29,7 @@ import torch
 from seglab.sizes import STRIDE, Size
 
 Points = TypeVar("Points", np.ndarray, torch.Tensor)
-PADDING_GREY = 114  # the value YOLO networks have been trained with around their images
+PADDING_GRAY = 114  # the value YOLO networks have been trained with around their images
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Letterbox:
         if self.resized == self.size:
             return image
         top, left = self.pad
-        boxed = np.full((*self.size, 3), PADDING_GREY, dtype=np.uint8)
+        boxed = np.full((*self.size, 3), PADDING_GRAY, dtype=np.uint8)
         boxed[top : top + self.resized[0], left : left + self.resized[1]] = image
         return boxed
 

@@ -50,7 +50,8 @@ def clip_rings(rings: Sequence[Ring], width: float, height: float) -> list[Ring]
     """
     clipped = []
     for ring in rings:
-        low, high = ring.min(axis=0), ring.max(axis=0)
+        low = ring.min(axis=0)
+        high = ring.max(axis=0)
         if low.min() < 0 or high[0] > width or high[1] > height:
             if high.min() <= 0 or low[0] >= width or low[1] >= height:
                 continue
@@ -68,7 +69,8 @@ def _cut(ring: Ring, axis: int, limit: float, side: int) -> Ring:
     inside = distance >= 0
     if inside.all():
         return ring
-    following, next_distance = np.roll(ring, -1, axis=0), np.roll(distance, -1)
+    following = np.roll(ring, -1, axis=0)
+    next_distance = np.roll(distance, -1)
     crosses = inside != np.roll(inside, -1)
     share = np.where(crosses, distance / np.where(crosses, distance - next_distance, 1.0), 0.0)
     crossing = ring + share[:, None] * (following - ring)
@@ -94,7 +96,8 @@ def join_rings(rings: Sequence[Ring]) -> Ring:
     nearest = [_nearest(ring, row) for ring in waiting]
     while waiting:
         index = min(range(len(waiting)), key=lambda i: nearest[i][0].min())
-        ring, (distance, anchor) = waiting.pop(index), nearest.pop(index)
+        ring = waiting.pop(index)
+        distance, anchor = nearest.pop(index)
         start = int(distance.argmin())
         at = int(np.flatnonzero((row == anchor[start]).all(axis=1))[0])
         row = np.concatenate((row[: at + 1], ring[start:], ring[: start + 1], row[at:]))

@@ -47,9 +47,12 @@ def coverage(
     for ring in rings:
         points = ring * scale - (x0, y0)
         # Only the cells within the ring's bounding box are looked at.
-        low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))
-        left, top = max(int(low[0]), 0), max(int(low[1]), 0)
-        right, bottom = min(int(high[0]), x1 - x0), min(int(high[1]), y1 - y0)
+        low = np.floor(points.min(axis=0))
+        high = np.ceil(points.max(axis=0))
+        left = max(int(low[0]), 0)
+        top = max(int(low[1]), 0)
+        right = min(int(high[0]), x1 - x0)
+        bottom = min(int(high[1]), y1 - y0)
         if left < right and top < bottom:
             covered = np.abs(_signed_areas(points - (left, top), bottom - top, right - left))
             total[top:bottom, left:right] += covered if ring_area(ring) >= 0 else -covered
@@ -93,7 +96,8 @@ def _signed_areas(ring: Ring, height: int, width: int) -> np.ndarray:
     edges = start.shape[1]
 
     # The pieces between two cuts: their edge, their middle and how far they rise.
-    middle, length = (cuts[1:] + cuts[:-1]) / 2, cuts[1:] - cuts[:-1]
+    middle = (cuts[1:] + cuts[:-1]) / 2
+    length = cuts[1:] - cuts[:-1]
     edge = np.minimum(middle.astype(np.int64), edges - 1)  # rounding may put a crossing of the last edge on its end
     x, y = start[:, edge] + move[:, edge] * (middle - edge)
     rise = move[1, edge] * length

@@ -43,7 +43,8 @@ def compress(rle: Rle) -> Rle:
     """
     if isinstance(rle["counts"], bytes):
         return rle
-    (height, width), counts = rle["size"], counts_of(rle)
+    height, width = rle["size"]
+    counts = counts_of(rle)
     if (counts < 0).any() or counts.sum() != height * width:
         raise ValueError(
             f"RLE counts add up to {counts.sum()} pixels but its size is {height} x {width}: it is damaged"
@@ -87,7 +88,9 @@ def packed_areas(strings: Sequence[str], pixels: int) -> np.ndarray:
     sums = np.zeros((2, len(strings)), dtype=np.int64)  # of each string's even counts (zeros) and odd counts (ones)
     for parity in (0, 1):
         running = np.append(0, np.cumsum(numbers[parity::2]))
-        start, end = (starts + 1 - parity) // 2, (ends + 1 - parity) // 2  # of each string, in this row
+        # Where each string begins and ends in this row.
+        start = (starts + 1 - parity) // 2
+        end = (ends + 1 - parity) // 2
         has_any = start < end
         start, end = start[has_any], end[has_any]
         left_before = running[start]
@@ -188,11 +191,15 @@ def rle_to_crop(rle: Rle) -> tuple[int, int, np.ndarray]:
     height = rle["size"][0]
     edges = _edges(rle)
     starts, ends = edges[0::2], edges[1::2]
-    starts, ends = starts[starts < ends], ends[starts < ends]
+    is_run = starts < ends
+    starts = starts[is_run]
+    ends = ends[is_run]
     if not len(starts):
         return 0, 0, np.zeros((0, 0), dtype=bool)
-    (first, top), (last, bottom) = np.divmod(starts, height), np.divmod(ends - 1, height)
-    x0, x1 = int(first[0]), int(last[-1]) + 1
+    first, top = np.divmod(starts, height)
+    last, bottom = np.divmod(ends - 1, height)
+    x0 = int(first[0])
+    x1 = int(last[-1]) + 1
     goes_on = (first != last).any()  # a run that goes on in the next column touches bottom and top
     y0, y1 = (0, height) if goes_on else (int(top.min()), int(bottom.max()) + 1)
     steps = np.zeros((x1 - x0) * (y1 - y0) + 1, dtype=np.int8)
@@ -221,9 +228,11 @@ def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
     places = np.concatenate([nothing, *edges])
     steps = np.concatenate([nothing, *(np.resize((sign, -sign), len(own)) for sign, own in zip(signs, edges))])
     order = np.argsort(places, kind="stable")
-    places, depth = places[order], np.cumsum(steps[order])
+    places = places[order]
+    depth = np.cumsum(steps[order])
     is_last_step = np.append(places[1:] != places[:-1], True)[: len(places)]  # of all rings' steps at one place
-    places, inside = places[is_last_step], depth[is_last_step] > 0
+    places = places[is_last_step]
+    inside = depth[is_last_step] > 0
     return _from_edges(places[np.diff(inside, prepend=False)], height, width)
 
 

@@ -68,7 +68,9 @@ def weighted_sums(
     corners = windows(boxes, letterbox.scale, mask_targets)
 
     # Matrices that interpolate along each axis of the whole image; a window takes its rows of them.
-    (height, width), (top, left), (scale_x, scale_y) = letterbox.image_size, letterbox.pad, letterbox.scale
+    height, width = letterbox.image_size
+    top, left = letterbox.pad
+    scale_x, scale_y = letterbox.scale
     cells_y = prototypes.shape[1] / letterbox.size[0]  # cells per input pixel
     cells_x = prototypes.shape[2] / letterbox.size[1]
     row_cell, rows = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)

@@ -63,11 +63,14 @@ def _candidates(rows: Tensor, conf: float, classes: Classes, multi_label: bool) 
     if multi_label:
         anchor, label = (scores > conf).nonzero(as_tuple=True)
     else:
-        anchor, label = torch.arange(len(rows), device=rows.device), scores.argmax(dim=1)
+        anchor = torch.arange(len(rows), device=rows.device)
+        label = scores.argmax(dim=1)
     score = scores[anchor, label]
     if classes is not None:
         wanted = torch.isin(label, torch.tensor(classes, device=label.device))
-        anchor, label, score = anchor[wanted], label[wanted], score[wanted]
+        anchor = anchor[wanted]
+        label = label[wanted]
+        score = score[wanted]
 
     # Sorted by score; the sort is stable, so equal scores keep the order of the anchor points.
     order = score.argsort(descending=True, stable=True)[:MAX_CANDIDATES]

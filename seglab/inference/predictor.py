@@ -102,7 +102,8 @@ def to_image_frame(
     crops = assemble(prototypes, detections, box, mask_targets)
     kept = [index for index, (_, _, crop) in enumerate(crops) if crop.any()]
     boxes = box.boxes_to_image(detections.boxes.cpu())  # (N, 4)
-    scores, classes = detections.scores.cpu(), detections.classes.cpu().to(boxes.dtype)  # (N,) each
+    scores = detections.scores.cpu()  # (N,)
+    classes = detections.classes.cpu().to(boxes.dtype)  # (N,)
     rows = torch.cat((boxes, scores[:, None], classes[:, None]), dim=1)  # (N, 6)
     masks = Masks([crops[index] for index in kept], box.image_size) if kept else None
     return Boxes(rows[kept], box.image_size), masks
@@ -121,5 +122,6 @@ class Clock:
             torch.cuda.synchronize(self.device)  # which need not be the current one
         elif self.device.type == "mps":
             torch.mps.synchronize()
-        before, self.last = self.last, time.perf_counter()
+        before = self.last
+        self.last = time.perf_counter()
         return (self.last - before) * 1e3

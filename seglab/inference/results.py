@@ -480,6 +480,7 @@ class Results(Movable):
         """
         if color_mode not in ("class", "instance"):
             raise SeglabError(f"color_mode={color_mode!r} must be 'class' or 'instance'")
+        # Another image must have the size that boxes and masks are in.
         image = self.image if img is None else results_io.image_to_draw_on(img)
         if image.shape[:2] != self.orig_shape:
             raise SeglabError(
@@ -488,6 +489,7 @@ class Results(Movable):
             )
         rows = results_io.rows_of(self)
         classes = [row.class_id for row in rows]
+        # What is not asked for is None, which draws nothing.
         shown = self.masks if masks else None
         drawn = draw_instances(
             image,
@@ -502,6 +504,7 @@ class Results(Movable):
             text_color=None if txt_color is None else txt_color[::-1],
             font=font,
         )
+        # Drawn in RGB; given back in BGR, as cv2 and ultralytics have it.
         if show:
             results_io.show_image(drawn)
         if save:

@@ -49,7 +49,8 @@ class C3k(nn.Module):
         self.m = nn.Sequential(*(Bottleneck(hidden, expansion=1.0) for _ in range(2)))
 
     def forward(self, x: Tensor) -> Tensor:
-        through, around = self.m(self.cv1(x)), self.cv2(x)  # (B, hidden, H, W) each
+        through = self.m(self.cv1(x))  # (B, hidden, H, W)
+        around = self.cv2(x)  # (B, hidden, H, W)
         return self.cv3(torch.cat((through, around), dim=1))
 
 

@@ -125,7 +125,8 @@ def available() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        conv, x = nn.Conv2d(16, 16, 3, 2, 1), torch.randn(1, 16, 9, 9)
+        conv = nn.Conv2d(16, 16, 3, 2, 1)
+        x = torch.randn(1, 16, 9, 9)
         try:
             return bool(torch.allclose(PackedConv(conv, silu=True)(x), F.silu(conv(x)), atol=1e-5))
         except (AttributeError, NotImplementedError, RuntimeError):

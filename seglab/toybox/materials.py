@@ -75,7 +75,10 @@ class Field:
     object to the image."""
 
     def __init__(self, alpha: np.ndarray, corner: tuple[int, int], frame: np.ndarray, scale: float, turn: tuple):
-        self.alpha, self.corner, self.frame, self.scale = alpha, corner, frame, scale
+        self.alpha = alpha
+        self.corner = corner
+        self.frame = frame
+        self.scale = scale
         self.cos, self.sin = turn
 
     @cached_property
@@ -90,7 +93,8 @@ class Field:
 
     def _along(self, axis: int) -> np.ndarray:
         a, b, c = cv2.invertAffineTransform(self.frame)[axis]
-        rows, columns = np.arange(self.alpha.shape[0]) + (self.corner[1] + 0.5), np.arange(self.alpha.shape[1]) + 0.5
+        rows = np.arange(self.alpha.shape[0]) + (self.corner[1] + 0.5)
+        columns = np.arange(self.alpha.shape[1]) + 0.5
         across = a * (columns + self.corner[0])
         return across.astype(np.float32) + (b * rows + c).astype(np.float32)[:, None]
 
@@ -118,16 +122,20 @@ def rounded(radius: float, nx: float = 0.0, ny: float = 0.0, soft: float = 0.25)
     """A plane that bends away towards its outline within `radius`: a disc becomes a ball, a band a tube."""
 
     def form(f: Field) -> tuple:
+        # How far inside the outline a pixel is, smoothed, says how much the surface still falls away.
         depth = cv2.distanceTransform((f.alpha > 127).view(np.uint8), cv2.DIST_L2, 5)
         k = int(max(1, min(soft * radius * f.scale, 15))) * 2 + 1
         depth = cv2.blur(depth, (k, k))
         fall = clamp(1 - depth * np.float32(1 / (radius * f.scale)), 0, 0.96)
+        # It falls towards the nearest edge: against the gradient of the depth.
         gx = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3, scale=-1 / 8) * fall
         gy = cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3, scale=-1 / 8) * fall
         nz = cv2.sqrt(1 - fall * fall)
         if nx or ny:
+            # A leaning plane: add its lean, and shorten what faces the viewer.
             bx, by, _ = f.turn(np.float32(nx), np.float32(ny), 0)
-            gx, gy = gx + bx, gy + by
+            gx = gx + bx
+            gy = gy + by
             nz = nz * np.float32(np.sqrt(max(1 - nx * nx - ny * ny, 0.1)))
         return gx, gy, nz
 
@@ -136,14 +144,17 @@ def rounded(radius: float, nx: float = 0.0, ny: float = 0.0, soft: float = 0.25)
 
 def lathe(radii: np.ndarray, heights: np.ndarray, tilt: float) -> Form:
     """A body turned about the vertical axis x = 0; radii at heights as for `outlines.turned`."""
-    y, r = -heights[::-1] * float(np.sqrt(1 - tilt * tilt)), radii[::-1]
+    y = -heights[::-1] * float(np.sqrt(1 - tilt * tilt))
+    r = radii[::-1]
     slope = np.clip(np.gradient(r, y), -1.2, 1.2)
 
     def form(f: Field) -> tuple:
+        # Radius and slope in every row, looked up in 256 steps instead of interpolated for every pixel.
         rows = np.interp(np.linspace(y[0], y[-1], 256), y, np.arange(len(y)))
         at = clamp((f.y - np.float32(y[0])) * np.float32(255 / (y[-1] - y[0])), 0, 255).astype(np.uint8)
         radius = np.interp(rows, np.arange(len(y)), r).astype(np.float32)[at]
         lean = np.interp(rows, np.arange(len(y)), slope).astype(np.float32)[at]
+        # Across a row the wall is a circle seen from the side.
         u = clamp(f.x / radius, -0.97, 0.97)
         front = cv2.sqrt(1 - u * u)
         ny = -(lean + np.float32(tilt) * front)
@@ -194,7 +205,8 @@ class Light:
     @cached_property
     def spreads(self) -> tuple[np.ndarray, ...]:
         """The key, what comes from all around, how that changes downwards, and what shines in highlights."""
-        around, slope = (self.sky + self.ground) / 2, (self.ground - self.sky) / 2
+        around = (self.sky + self.ground) / 2
+        slope = (self.ground - self.sky) / 2
         return tuple(spread(c) for c in (self.key, around, slope, 0.6 * self.key + self.sky))
 
 
@@ -203,31 +215,37 @@ def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndar
     finish, shape = part.finish, f.alpha.shape
     if f.alpha.size < MIN_PIXELS:
         finish = PLAIN
-    nx, ny, nz = (part.form if finish is not PLAIN else flat())(f)
+    form = part.form if finish is not PLAIN else flat()
+    nx, ny, nz = form(f)
+    # The texture tilts the normals (bump) and later scales the color (grain).
     if finish.bump or finish.grain:
         texture = patch(finish.tile, finish.pitch * f.scale, shape, start)
         grain = 1 + np.float32(finish.grain) * texture
         if finish.bump:
             nx = nx + cv2.Sobel(texture, cv2.CV_32F, 1, 0, ksize=3, scale=0.5 * finish.bump)
             ny = ny + cv2.Sobel(texture, cv2.CV_32F, 0, 1, ksize=3, scale=0.5 * finish.bump)
+    # Diffuse light falls with the cosine; a little reaches past the edge of the shadow, as from a wide lamp.
     (lx, ly, lz), (hx, hy, hz) = light.directions
     lit = clamp((nx * lx + ny * ly + nz * lz + np.float32(0.12)) * np.float32(1 / 1.12), 0, np.inf)
+    # The highlight: a cosine to the half vector (Blinn, 1977), squared again and again until it is narrow.
     shine = None
     if finish.gloss:
         shine = clamp(nx * hx + ny * hy + nz * hz, 0, np.inf)
         for _ in range(finish.sharp):
             shine *= shine
         shine *= np.float32(finish.gloss)
+    # The window and the bright rim that smooth surfaces reflect: the view direction mirrored at the normal.
     if finish.mirror:
         twice = 2 * nz
-        across, down = np.abs(twice * nx - lx), np.abs(twice * ny - ly)
-        wide, high = np.float32(light.window[0]), np.float32(light.window[1])
+        across = np.abs(twice * nx - lx)
+        down = np.abs(twice * ny - ly)
+        wide = np.float32(light.window[0])
+        high = np.float32(light.window[1])
         pane = clamp((wide - across) * 9) * clamp((high - down) * 9)
         pane = pane * (1 - np.float32(0.7) * clamp(1 - across * 30))  # the window's bar
         rim = 1 - nz
-        shine = (0 if shine is None else shine) + np.float32(finish.mirror) * (
-            pane + np.float32(0.35) * rim * rim * (1 - ny)
-        )
+        reflection = np.float32(finish.mirror) * (pane + np.float32(0.35) * rim * rim * (1 - ny))
+        shine = (0 if shine is None else shine) + reflection
     # The sky lights what faces up (ny = -1), the ground what faces down; the color goes in where it costs least.
     key, mean, slope, bright = light.spreads
     color = spread(part.color)

@@ -43,12 +43,21 @@ def smooth(points, n: int = 8, closed: bool = True) -> np.ndarray:
     """Catmull-Rom curve through `points`, `n` vertices from each to the next."""
     p = np.asarray(points, float)
     if closed:
-        a, b, c, d = np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)
+        a = np.roll(p, 1, 0)
+        b = p
+        c = np.roll(p, -1, 0)
+        d = np.roll(p, -2, 0)
     else:
         q = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-        a, b, c, d = q[:-3], q[1:-2], q[2:-1], q[3:]
+        a = q[:-3]
+        b = q[1:-2]
+        c = q[2:-1]
+        d = q[3:]
     t = (np.arange(n) / n)[None, :, None]
-    a, b, c, d = a[:, None], b[:, None], c[:, None], d[:, None]
+    a = a[:, None]
+    b = b[:, None]
+    c = c[:, None]
+    d = d[:, None]
     curve = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
     curve = curve.reshape(-1, 2)
     return curve if closed else np.concatenate([curve, p[-1:]])
@@ -65,7 +74,8 @@ def _sides(line: np.ndarray, radius, closed: bool) -> np.ndarray:
 
 
 CAP = np.linspace(0, FULL / 2, 7)[1:-1, None]
-AHEAD, ASIDE = np.cos(CAP), np.sin(CAP)
+AHEAD = np.cos(CAP)
+ASIDE = np.sin(CAP)
 
 
 def tube(line, radius) -> np.ndarray:
@@ -81,7 +91,8 @@ def tube(line, radius) -> np.ndarray:
 
 def sticks(starts, ends, radius: float) -> list[np.ndarray]:
     """Many straight bars with round ends at once: from `starts` to `ends`, both (k, 2)."""
-    starts, ends = np.asarray(starts, float), np.asarray(ends, float)
+    starts = np.asarray(starts, float)
+    ends = np.asarray(ends, float)
     along = (ends - starts) * (radius / np.maximum(np.hypot(*(ends - starts).T), 1e-9))[:, None]
     side = vertices(along[:, 1], -along[:, 0])
     corners = (
@@ -130,7 +141,8 @@ def chained(after: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 def turn(points: np.ndarray, angle: float) -> np.ndarray:
     """Rotate xy points about the origin, clockwise on the screen."""
-    c, s = np.cos(angle), np.sin(angle)
+    c = np.cos(angle)
+    s = np.sin(angle)
     return points @ np.array([[c, s], [-s, c]])
 
 

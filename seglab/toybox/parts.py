@@ -14,7 +14,10 @@ BRIGHT = "cc2824 e8781e f0c028 46983c 167c7c 245cb0 623a92 d45486"
 CALM = "f0ece2 d4e0e4 eed6c2 bacebe e6bebc 688098 343e4e b09274"
 WOODS = "784624 2c2a2c a87442 54321e"
 ANY = f"{BRIGHT} {CALM}"
-BLACK, WHITE, STEEL, BRASS = linear("161414"), linear("f2f0ea"), linear("bcc0c6"), linear("ceb068")
+BLACK = linear("161414")
+WHITE = linear("f2f0ea")
+STEEL = linear("bcc0c6")
+BRASS = linear("ceb068")
 
 
 def pick(rng: np.random.Generator, colors: str, spread: float = 12.0) -> np.ndarray:
@@ -51,7 +54,9 @@ def settled(parts: list[Part], pose: str) -> list[Part]:
 
 def laid(parts: list[Part], angle: float, tilt: float, thick: float) -> list[Part]:
     """Flat parts put on a surface: turned by `angle`, foreshortened, their rims `thick` units high."""
-    c, s, rise = np.cos(angle), np.sin(angle), thick * np.sqrt(1 - tilt * tilt)
+    c = np.cos(angle)
+    s = np.sin(angle)
+    rise = thick * np.sqrt(1 - tilt * tilt)
     flat_parts = moved(parts, [[c, -s, 0], [s * tilt, c * tilt, -rise]])
     rims = [replace(p, color=p.color * 0.55, form=flat(0, 0.6), paint=None) for p in flat_parts if not p.inner]
     return [*shifted(rims, 0, rise), *shifted(rims, 0, rise / 2), *flat_parts] if rise > 0.01 else flat_parts

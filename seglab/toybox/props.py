@@ -13,7 +13,8 @@ from seglab.toybox.parts import BLACK, BRIGHT, STEEL, WHITE, moved, pick
 
 def board(x0: float, x1: float, thick: float, deep: float, color: np.ndarray) -> list[Part]:
     """A shelf: its top, `deep` units as the camera sees it, over its front edge; where they meet is y = 0."""
-    top, front = box(x0, -deep, x1, 0), box(x0, 0, x1, thick)
+    top = box(x0, -deep, x1, 0)
+    front = box(x0, 0, x1, thick)
     return [Part([top], color, WOOD, flat(0, -0.75)), Part([front], color, WOOD, rounded(0.05, 0, 0.25))]
 
 
@@ -25,7 +26,8 @@ def blanket(color: np.ndarray) -> list[Part]:
     """A checked cloth on the grass."""
 
     def checks(f: Field) -> Layers:
-        across, down = f.inside(np.sin(f.x * 24) / 24), f.inside(np.sin(f.y * 40) / 40)
+        across = f.inside(np.sin(f.x * 24) / 24)
+        down = f.inside(np.sin(f.y * 40) / 40)
         return [(across * np.float32(0.5), WHITE), (down * np.float32(0.5), WHITE)]
 
     sheet = np.array([[-0.8, -0.25], [0.8, -0.25], [1.15, 0.3], [-1.15, 0.3]])

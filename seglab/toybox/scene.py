@@ -41,13 +41,18 @@ def _expose(image: np.ndarray, rng: np.random.Generator, outdoor: bool) -> np.nd
     noise, tones."""
     height, width = image.shape[1:]
     v, u = (np.linspace(-1, 1, n, dtype=np.float32) ** 2 * np.float32(0.6) for n in (height, width))
+    # Light over the image: where it comes from, and what the lens loses towards the corners.
     field = _illumination(rng, height, width, outdoor)
     field *= 1 - np.float32(rng.uniform(0.05, 0.35)) * clamp(v[:, None] + u)
+    # Exposure for the image's mean, with a color cast of a few percent.
     mean = float((image[:, ::8, ::8] * field[::8, ::8]).mean())
     gains = rng.uniform(0.94, 1.06, 3) * rng.uniform(0.24, 0.42) / max(mean, 0.05)
-    sigma, strength = rng.uniform(0.35, 0.75), np.float32(rng.uniform(0.003, 0.014))
+    sigma = rng.uniform(0.35, 0.75)
+    strength = np.float32(rng.uniform(0.003, 0.014))
+    # Each channel takes its noise from a random place of one field, which is made once.
     grain = _grain(height + 256, width + 256)
-    channels, noise = [], np.empty_like(field)
+    channels = []
+    noise = np.empty_like(field)
     for plane, gain in zip(image, gains):
         top, left = rng.integers(0, 256, 2)
         cv2.GaussianBlur(plane, (3, 3), sigma, dst=plane)
@@ -64,13 +69,17 @@ def _expose(image: np.ndarray, rng: np.random.Generator, outdoor: bool) -> np.nd
 
 def _illumination(rng: np.random.Generator, height: int, width: int, outdoor: bool) -> np.ndarray:
     """(height, width) float32: the light falls off over the image; indoors it may come through a window's panes."""
-    h, w = (height + 7) // 8, (width + 7) // 8
+    # At an eighth of the size, for light changes slowly.
+    h = (height + 7) // 8
+    w = (width + 7) // 8
     v = np.arange(h, dtype=np.float32)[:, None] / h - np.float32(rng.uniform(0, 0.6))
     u = np.arange(w, dtype=np.float32)[None] / w - np.float32(rng.uniform(0.1, 0.9))
     field = 1 - np.float32(0.2 if outdoor else rng.uniform(0.15, 0.5)) * np.minimum(u * u + v * v, 1)
     if not outdoor and rng.random() < 0.3:
-        panes, lean = np.zeros((h, w), np.uint8), rng.uniform(-0.6, 0.6)
-        corner, size = rng.uniform(-0.2, 0.6, 2) * (w, h), rng.uniform(0.18, 0.35) * w
+        panes = np.zeros((h, w), np.uint8)
+        lean = rng.uniform(-0.6, 0.6)
+        corner = rng.uniform(-0.2, 0.6, 2) * (w, h)
+        size = rng.uniform(0.18, 0.35) * w
         for x, y in ((i * 1.1, j * 0.85) for i in range(2) for j in range(3)):
             pane = box(x, y, x + 1, y + 0.75) @ np.array([[1, lean * 0.3], [lean, 1]]) * size + corner
             cv2.fillConvexPoly(panes, np.rint(pane * 16).astype(np.int32), 255, cv2.LINE_AA, 4)

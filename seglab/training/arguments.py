@@ -38,19 +38,25 @@ def make_config(**arguments: Any) -> TrainConfig:
     return TrainConfig(**{name: value for name, value in values.items() if name in own}, augment=augment)
 
 
-def with_chosen_settings(config: TrainConfig, start: Start, images: int, given: Mapping[str, Any]) -> TrainConfig:
+def with_chosen_settings(
+    config: TrainConfig, start: Start, images: int, given: Mapping[str, Any]
+) -> tuple[TrainConfig, dict[str, Any]]:
     """The config with what recipe="auto" chooses, which is printed with its reasons; as it is for other recipes.
 
     start: what the weights know of the data, which has so many training images; given: the user's own arguments by
-    flat name, which win.
+    flat name, which win. Also the settings to fall back to unless the first epoch is better than the start; {} where
+    none is tried, and of a resumed run, which knows them itself.
     """
     text = describe_scratch(images) if start.scratch else ""
+    fallback: dict[str, Any] = {}
     if config.recipe == AUTO and not (config.resume or start.scratch):
         choice = choose(start, images, config.epochs, given)
-        config, text = make_config(**{**choice.settings, **given}), choice.text
+        config = make_config(**{**choice.settings, **given})
+        text = choice.text
+        fallback = choice.fallback
     if text and is_main():
         print(text)
-    return config
+    return config, fallback
 
 
 def flatten(config: TrainConfig) -> dict[str, Any]:

@@ -84,7 +84,10 @@ def assign(
 
     # Target scores: the best-aligned point of an instance gets the instance's best overlap, the others in proportion.
     kept = owner[place] == row  # (K,) bool
-    row, place, alignment, overlap = row[kept], place[kept], alignment[kept], overlap[kept]
+    row = row[kept]
+    place = place[kept]
+    alignment = alignment[kept]
+    overlap = overlap[kept]
     best = alignment.new_zeros(2, len(boxes))
     best_alignment = best[0].scatter_reduce_(0, row, alignment, "amax")  # (N,)
     best_overlap = best[1].scatter_reduce_(0, row, overlap, "amax")  # (N,)
@@ -126,7 +129,9 @@ def resolve_conflicts(
     # The pairs at contested points are rivals, also those of instances that did not choose the point.
     contested = torch.bincount(place[chosen], minlength=places) > 1  # (places,)
     rival = contested[place].nonzero()[:, 0]
-    row, place, overlap = row[rival], place[rival], overlap[rival]
+    row = row[rival]
+    place = place[rival]
+    overlap = overlap[rival]
 
     # Every rival names an instance, and the lowest row wins: its own where its overlap is the largest, none (a number
     # above all rows) where it is not, and the image's first where nobody overlaps.

@@ -38,6 +38,7 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch, as in results.csv
     scaler: dict[str, Any] = field(default_factory=dict)  # the fp16 gradient scale
     start_mask_targets: str | None = None  # soft or hard, what the weights at the start had learned from
+    fallback: dict[str, Any] = field(default_factory=dict)  # settings to begin again with, while epoch 1 is a trial
 
 
 def capture(network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -118,7 +118,9 @@ def label_loss(
     """
     with torch.autocast(raw.boxes.device.type, enabled=False):
         raw = RawOutput(*(tensor.float() for tensor in raw))
-        classes, boxes, masks = batch["classes"], batch["boxes"].float(), batch["masks"]
+        classes = batch["classes"]
+        boxes = batch["boxes"].float()
+        masks = batch["masks"]
         check_masks(masks, raw.prototypes)
 
         # Anchor points are assigned by what the network predicts there now; the assignment takes no gradient.

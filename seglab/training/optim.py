@@ -58,7 +58,10 @@ def make_plan(config: TrainConfig, images: int, iterations: int, classes: int) -
     momentum or warmup_bias_lr given in `config` is kept.
     """
     # The usual values, and what optimizer="auto" chooses instead.
-    optimizer, lr, momentum, warmup_bias_lr = config.optimizer, 0.01, 0.937, 0.1
+    optimizer = config.optimizer
+    lr = 0.01
+    momentum = 0.937
+    warmup_bias_lr = 0.1
     if config.optimizer == "auto":
         steps = math.ceil(images / max(config.batch, config.nbs)) * config.epochs
         optimizer = "AdamW" if steps <= AUTO_STEPS else "SGD"

@@ -7,7 +7,7 @@ says what it chose and why. docs/decisions/0015 has the measurements behind each
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 AUTO = "auto"
@@ -42,7 +42,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-# What "auto" adds for weights that know all classes of the data, and for those that have classes to learn.
+# What "auto" adds for weights that know all classes of the data, and for those that have something to learn.
 KNOWN = {"optimizer": "SGD", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "anchored"}
 NEW = {"optimizer": "AdamW", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "late"}
 
@@ -67,10 +67,15 @@ FEW_FOR_SCRATCH = 5_000  # images; official weights saw 118,000
 
 @dataclass(frozen=True)
 class Choice:
-    """settings: arguments of `train` by name; text: what was chosen and why, for the user."""
+    """What recipe="auto" chooses.
+
+    settings: arguments of `train` by name; text: what was chosen and why, for the user; fallback: the settings that
+    take the place of some of these unless the first epoch is better than the start. Empty where nothing is tried.
+    """
 
     settings: dict[str, Any]
     text: str
+    fallback: dict[str, Any] = field(default_factory=dict)
 
 
 def describe_scratch(images: int) -> str:
@@ -93,6 +98,7 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
     reasons: list[tuple[dict[str, Any], str]] = [
         ({"mask_ratio": 2}, "targets at half resolution give finer masks"),
     ]
+    fallback: dict[str, Any] = {}
     if images * epochs <= FEW_IMAGES or given.get("keep"):
         batch = given.get("batch") or batch_for(images)
         steps = {"batch": batch, "nbs": batch}, f"{images} images: one step per batch"
@@ -100,7 +106,9 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
             {"freeze_bn": True},
             "the statistics of the weights, from many images, are better than those of small batches",
         )
-        reasons = [steps, *reasons, rest, _steps(start, bool(given.get("keep")))]
+        if is_tried(start, given):
+            fallback = {name: value for name, value in KNOWN.items() if name not in given}
+        reasons = [steps, *reasons, rest, _steps(start, bool(given.get("keep")), fallback)]
     settings: dict[str, Any] = {}
     if "optimizer" in given:  # whose rates are another's
         given = {**dict.fromkeys(("lr0", "momentum", "warmup_bias_lr")), **given}
@@ -109,18 +117,38 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
         chosen = {name: value for name, value in values.items() if name not in given}
         settings |= chosen
         if chosen:
-            lines.append(f"  {' '.join(f'{name}={value}' for name, value in chosen.items())}: {why}")
-    return Choice(settings, "\n".join(lines) if settings else "")
+            lines.append(f"  {write_settings(chosen)}: {why}")
+    return Choice(settings, "\n".join(lines) if settings else "", fallback)
 
 
-def _steps(start: Start, keep: bool) -> tuple[dict[str, Any], str]:
+def is_tried(start: Start, given: Mapping[str, Any]) -> bool:
+    """Whether an epoch of larger steps is tried first, on weights that know every class.
+
+    They know the classes by name; whether they know how these look here, nothing says before. Where the user chooses
+    the steps, or nothing is validated, there is nothing to try.
+    """
+    decided = given.keys() & {"optimizer", "lr0"}
+    return start.new == 0 and given.get("val", True) and not given.get("keep") and not decided
+
+
+def _steps(start: Start, keep: bool, fallback: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Optimizer, rate and average, and why."""
     if keep:
         return KEEP, f"{start.new} classes are learned and {start.known} kept: large steps that spare known classes"
+    if fallback:
+        return NEW, (
+            "the weights know every class by name, but these may look different here: larger steps are tried for one "
+            f"epoch; if it is not better than the start, training begins again with {write_settings(fallback)}"
+        )
     if start.new == 0:
         return KNOWN, "the weights know every class: small steps, and an average that stays close to the start"
     new = f"{start.new} of {start.known + start.new} classes are new to the weights"
     return NEW, f"{new}: larger steps, and an average over the last ones"
+
+
+def write_settings(settings: Mapping[str, Any]) -> str:
+    """Settings as a user would give them: "lr0=0.001 momentum=0.9"."""
+    return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def batch_for(images: int) -> int:

@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ from seglab.training.engine import Learner, is_finite, train_one_epoch
 from seglab.training.freezing import batch_norms, freeze
 from seglab.training.keep import STATE as TEACHER
 from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
-from seglab.training.loggers import Row, RunLogger, SilentLogger, make_row
+from seglab.training.loggers import Row, RunLogger, SilentLogger, epoch_line, make_row
 from seglab.training.loss import LossGains
 from seglab.training.optim import Plan, describe, make_optimizer, make_plan
 from seglab.training.recipes import SCRATCH, Start
@@ -59,6 +59,7 @@ class TrainResult(NamedTuple):
     last: Path  # weights of the last epoch; not written with save=False
     metrics: Metrics | None  # of the best weights
     history: list[Row]  # the rows of results.csv
+    config: TrainConfig  # as it was in the end: a trial may have changed it
     mask_targets: str = "soft"  # soft or hard, what the best weights learned from
 
 
@@ -99,6 +100,7 @@ def train(
     license: str = "unknown",
     start: Start = SCRATCH,
     knowledge: Knowledge | None = None,
+    fallback: Mapping[str, Any] | None = None,
     events: Events = SILENT,
 ) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
@@ -107,7 +109,9 @@ def train(
     process calls this with the same arguments. license: of the weights it starts from, which what is learned inherits;
     start: what these know of the data. Weights that know something are validated before the first epoch too, and are
     the best ones until an epoch is better; knowledge: which classes these know, of a run that is to keep them
-    (`keep=True`); events: what to call on the way, with the Run.
+    (`keep=True`). fallback: settings of the optimizer by flat name that make the first epoch a trial: unless it is
+    better than the validated start, the run goes back there and begins again with them; events: what to call on the
+    way, with the Run.
     Errors: SeglabError for a model of another number of classes, a run that cannot be resumed, numbers that stay
     non-finite.
     """
@@ -119,7 +123,7 @@ def train(
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
         process = join(choose_device(config.device))
-        run = set_up(model, spec, config, process, validation, license, start, knowledge, events)
+        run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {}, events)
         train_epochs(run)
         return finish(run)
 
@@ -136,6 +140,7 @@ def set_up(
     license: str,
     start: Start,
     knowledge: Knowledge | None,
+    fallback: Mapping[str, Any],
     events: Events,
 ) -> Run:
     """Everything that stands before the first epoch. `model` becomes the learner's average."""
@@ -168,7 +173,7 @@ def set_up(
     learner = make_learner(average, config, process, plan, gains, teacher)
 
     # Then where the run stands.
-    progress = Progress(scaler=learner.scaler.state_dict())
+    progress = Progress(scaler=learner.scaler.state_dict(), fallback=dict(fallback))
     if config.resume:
         progress = resume(learner, folder)
     progress.start_mask_targets = progress.start_mask_targets or start.mask_targets
@@ -292,12 +297,17 @@ def make_learner(
         network=network,
         average=average,
         optimizer=make_optimizer(network, plan),
-        scaler=torch.amp.GradScaler(process.device.type, enabled=dtype == torch.float16),
+        scaler=make_scaler(dtype, process.device),
         gains=gains,
         dtype=dtype,
         teacher=teacher,
         resting=frozen,
     )
+
+
+def make_scaler(dtype: torch.dtype | None, device: torch.device) -> torch.amp.GradScaler:
+    """Only fp16 needs one that does something."""
+    return torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
 
 
 def resume(learner: Learner, folder: Path) -> Progress:
@@ -336,22 +346,30 @@ def begin(run: Run, start: Start) -> None:
 
 
 def train_epochs(run: Run) -> None:
-    """The loop. An epoch whose numbers are not finite is taken back and restarted."""
+    """The loop. An epoch whose numbers are not finite is taken back and restarted; one on trial may be taken back."""
     progress = run.progress
     run.tell("on_train_start")
     while progress.epoch < run.config.epochs and not run.stopped:
         run.tell("on_train_epoch_start")
         losses, updates = run_epoch(run)
-        if not (all(map(math.isfinite, losses.values())) and is_finite(run.learner.network)):
+        finite = all(map(math.isfinite, losses.values())) and is_finite(run.learner.network)
+        on_trial = is_on_trial(run)
+        if not finite and not on_trial:
             restart_epoch(run)
             continue
         run.tell("on_train_epoch_end")
+
+        metrics, columns = validate_average(run) if finite else (None, {})
+        if on_trial and not passes_trial(run, metrics):
+            fall_back(run, losses, columns)
+            continue
+
         progress.epoch += 1
         progress.updates = updates
         progress.scaler = run.learner.scaler.state_dict()
         run.good = capture(run.learner.network, run.learner.average, run.learner.optimizer)
         if run.process.is_main:
-            validate_epoch(run, losses)
+            end_epoch(run, losses, metrics, columns)
             run.tell("on_fit_epoch_end")
         run.stopped = broadcast_object(run.process, run.stopped)
 
@@ -387,14 +405,19 @@ def restart_epoch(run: Run) -> None:
     run.logger.say(f"non-finite loss in epoch {number}: restarting it at half the learning rate")
 
 
-def validate_epoch(run: Run, losses: Row) -> None:
-    """After an epoch: validate the averaged weights, log the row, write weights, and see whether to stop."""
+def validate_average(run: Run) -> tuple[Metrics | None, Row]:
+    """Metrics of the averaged weights, and columns for results.csv. None in processes that do not validate."""
+    if not (run.config.val and run.process.is_main):
+        return None, {}
+    return run.validate_as(run.config.mask_targets)(run.learner.average)
+
+
+def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> None:
+    """After an epoch: log its row, write weights, and see whether to stop. metrics: None without validation."""
     config, progress = run.config, run.progress
-    columns: Row = {}
-    better = not config.val  # then the last weights are the result
-    if config.val:
-        metrics, columns = run.validate_as(config.mask_targets)(run.learner.average)
-        run.metrics = metrics
+    run.metrics = metrics
+    better = True  # without validation the last weights are the result
+    if metrics:
         better = metrics.fitness > progress.best_fitness or metrics.fitness == 0  # 0: nothing learned yet
         progress.best_fitness = max(progress.best_fitness, metrics.fitness)
     if better:
@@ -413,12 +436,65 @@ def seconds_since(run: Run) -> float:
     return round(time.monotonic() - run.began, 3)
 
 
+# --- the trial of the first epoch ---
+
+
+def is_on_trial(run: Run) -> bool:
+    """Whether the first epoch, to come or just trained, is one that may be taken back.
+
+    A run that was cut while it fell back has the new settings already, beside a state from before.
+    """
+    fallback = run.progress.fallback
+    return run.progress.epoch == 0 and any(getattr(run.config, name) != value for name, value in fallback.items())
+
+
+def passes_trial(run: Run, metrics: Metrics | None) -> bool:
+    """Whether the weights of the epoch on trial are better than the start. metrics: None of numbers not finite.
+
+    Only the first process has metrics, so it decides for all.
+    """
+    passed = metrics is not None and metrics.fitness > run.progress.best_fitness
+    passed = broadcast_object(run.process, passed)
+    if passed:
+        run.logger.say("larger steps are better than the start: training goes on with them")
+    return passed
+
+
+def fall_back(run: Run, losses: Row, columns: Row) -> None:
+    """Go back to the start, and begin again with the settings that the run has in reserve.
+
+    losses, columns: of the epoch that was tried. It is told, but no row of results.csv: its weights lead nowhere.
+    """
+    progress, learner = run.progress, run.learner
+    tried = make_row(1, seconds_since(run), losses, columns, rates=[])
+    run.config = replace(run.config, **progress.fallback)
+    run.plan = make_plan(run.config, len(run.dataset), len(run.loader), learner.network.classes)
+    progress.fallback = {}
+    progress.restarts = 0
+
+    # Everything that an epoch changes is as it was; the optimizer is another one.
+    learner.optimizer = make_optimizer(learner.network, run.plan)
+    learner.scaler = make_scaler(learner.dtype, learner.device)
+    restore(run.good, learner.network, learner.average, learner.optimizer)
+
+    # The state that says so comes after the arguments that a resumed run reads (see `is_on_trial`).
+    if run.process.is_main:
+        run.logger.say(
+            f"{epoch_line(tried, run.config.epochs)}: not better than the start, which training goes back to"
+        )
+        run.logger.say(describe(run.plan, run.config))
+        write_arguments(run.folder, run.config, run.spec.source)
+        run.checkpoints.metadata["train_args"] |= flatten(run.config)
+        run.checkpoints.begin(run.good, progress)
+
+
 # --- the finish ---
 
 
 def finish(run: Run) -> TrainResult:
     """Load the best weights into the model, and leave their metrics and images in the folder."""
-    result = TrainResult(run.folder, run.folder / BEST, run.folder / LAST, None, [], run.config.mask_targets)
+    best, last = run.folder / BEST, run.folder / LAST
+    result = TrainResult(run.folder, best, last, None, [], run.config, run.config.mask_targets)
     if run.process.is_main:
         result = conclude(run, result)
     broadcast_object(run.process, None)  # the others wait for the files
@@ -427,7 +503,9 @@ def finish(run: Run) -> TrainResult:
 
 def conclude(run: Run, result: TrainResult) -> TrainResult:
     """What the first process does in the end."""
-    config, progress, model = run.config, run.progress, run.learner.average
+    config = run.config
+    progress = run.progress
+    model = run.learner.average
     run.checkpoints.end(run.good, progress)
     run.logger.close(progress.history)
     (run.folder / TEACHER).unlink(missing_ok=True)  # what a resumed run would have read

@@ -31,8 +31,8 @@ def make_validate(
 ) -> Validate:
     """The usual validation: a network on `device` -> its metrics on `dataset`, and columns with them and the losses.
 
-    mask_targets: soft or hard, what the network has learned from, which decides how its masks are read; events: what to call
-    on the way.
+    mask_targets: soft or hard, what the network has learned from, which decides how its masks are read; events: what to
+    call on the way.
     """
     settings = ValidateConfig(imgsz=config.imgsz, batch=config.batch, mask_targets=mask_targets)
     workers = min(config.workers, len(dataset) // 100)
@@ -57,7 +57,9 @@ class LossRecorder:
     """
 
     def __init__(self, network: YOLO11Seg, gains: LossGains, device: torch.device):
-        self.network, self.gains, self.device = network, gains, device
+        self.network = network
+        self.gains = gains
+        self.device = device
         self.terms: list[dict[str, Tensor]] = []  # name -> scalar, of every run of the network
         self.targets: dict[str, Tensor] = {}  # of the current batch
         self.seen = 0  # images of the current batch that the network has seen

@@ -21,7 +21,8 @@ from seglab.widgets.panel import Drawn, Panel, slider
 MAX_POINTS = 14  # in the table: the ten that an object may take, and the first that it may not
 OTHER_COLOR = (210, 210, 210)  # boxes of the other objects
 CHOSEN_COLOR = (255, 230, 0)  # the chosen point and its box
-FREE_COLOR, TAKEN_COLOR = (255, 255, 255), (40, 40, 40)  # points assigned to nothing; to another object
+FREE_COLOR = (255, 255, 255)  # points assigned to nothing
+TAKEN_COLOR = (40, 40, 40)  # points assigned to another object
 
 
 class Reasons(NamedTuple):
@@ -63,7 +64,8 @@ def assignment(model: Any, batch: dict[str, Any], image: int = 0) -> Panel:
     Errors: SeglabError when the image has no object.
     """
     in_image = batch["image_index"] == image
-    classes, boxes = batch["classes"][in_image], batch["boxes"][in_image]
+    classes = batch["classes"][in_image]
+    boxes = batch["boxes"][in_image]
     if not len(classes):
         raise SeglabError(f"image {image} of this batch has no object to learn from: choose another")
     pixels = batch["images"][image].permute(1, 2, 0).numpy()  # (H, W, 3)
@@ -111,7 +113,8 @@ def draw_assignment(
     Points that are assigned to the object are filled, and the larger, the higher their target score.
     """
     class_id = int(classes[number])
-    color, name = class_color(class_id), names[class_id]
+    color = class_color(class_id)
+    name = names[class_id]
 
     scale = SIDE / max(pixels.shape[:2])
     overview = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -17,9 +17,14 @@ from seglab.widgets.panel import Drawn, Panel, slider
 
 SIDES = ("left", "top", "right", "bottom")
 DIRECTIONS = np.array([[-1, 0], [0, -1], [1, 0], [0, 1]])  # from the point to each side
-CHART_HEIGHT, BAR_WIDTH, CHART_MARGIN = 120, 20, 12  # pixels of one bar chart
+# One bar chart, in pixels.
+CHART_HEIGHT = 120
+BAR_WIDTH = 20
+CHART_MARGIN = 12
 MIN_TINT = 0.02  # probability from which a bin's line is drawn
-TINT_COLOR, BAR_COLOR, MEAN_COLOR = (255, 230, 0), (81, 121, 255), (240, 90, 20)
+TINT_COLOR = (255, 230, 0)
+BAR_COLOR = (81, 121, 255)
+MEAN_COLOR = (240, 90, 20)
 
 
 class Sides(NamedTuple):
@@ -137,7 +142,9 @@ def shade_bins(canvas: np.ndarray, box: np.ndarray, point: np.ndarray, sides: Si
 
 def bar_chart(name: str, probabilities: np.ndarray, mean: float, deviation: float) -> np.ndarray:
     """One side's 16 bins as a bar chart, its mean as a line (which falls between the bins)."""
-    left, bottom, right = CHART_MARGIN, CHART_HEIGHT - 26, CHART_MARGIN + BINS * BAR_WIDTH
+    left = CHART_MARGIN
+    bottom = CHART_HEIGHT - 26
+    right = CHART_MARGIN + BINS * BAR_WIDTH
     canvas = np.full((CHART_HEIGHT, right + CHART_MARGIN, 3), 255, np.uint8)
     tallest = max(0.25, float(probabilities.max()))
     for number, probability in enumerate(probabilities.tolist()):

@@ -29,7 +29,9 @@ MIN_SCORE = 0.05  # from which boxes are candidates
 MAX_DETECTIONS = 300  # per image, as in predict
 MAX_CACHED_PIXELS = 1 << 26  # of sums kept: 256 MB
 MATCH_IOU = 0.5  # of masks, from which a detection has found an object
-WRONG, IGNORED = -1, -2  # verdicts on detections that found no object: a false positive; one on a crowd region
+# Verdicts on detections that found no object.
+WRONG = -1  # a false positive
+IGNORED = -2  # on a crowd region
 
 CropSums = tuple[int, int, np.ndarray]  # left, top, (h, w) float32: weighted sums of prototypes in a box's window
 ComputeSums = Callable[[list[int]], Iterable[CropSums]]  # for candidates of these numbers

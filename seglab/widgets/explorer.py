@@ -31,7 +31,10 @@ from seglab.widgets.images import ReadSample, samples
 from seglab.widgets.panel import Drawn, Panel, chooser, enable, slider, toggle
 from seglab.wording import pluralize
 
-RIGHT_COLOR, WRONG_COLOR, IGNORED_COLOR = (0, 190, 140), (240, 90, 20), (150, 150, 150)  # distinct to all eyes
+# Distinct to color-blind eyes as well.
+RIGHT_COLOR = (0, 190, 140)
+WRONG_COLOR = (240, 90, 20)
+IGNORED_COLOR = (150, 150, 150)
 WHITE = (255, 255, 255)
 MAX_LABELS = 60  # on one image; with more, nothing can be read, and the image below them not seen
 MAX_CLASS_BUTTONS = 16  # those of the highest scores
@@ -104,22 +107,10 @@ def _load_result(result: Results, read: ReadSample | None) -> ExploredImage:
 
 
 def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> ExplorerPanel:
+    """The panel for images of these names; `load` gives the one of a number."""
     import ipywidgets as widgets
 
-    controls = {
-        "image": chooser("image", names, "Which image"),
-        "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Min score of what is shown"),
-        "overlap": slider(
-            "overlap (IoU)", 0.7, 0.05, 0.95, 0.05, "Above this overlap the lower-scoring of two boxes is removed"
-        ),
-        "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, TIPS["mask"]),
-        "opacity": slider("opacity", 0.45, 0.0, 1.0, 0.05, "How strongly masks are tinted"),
-        "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, highest score first; 0 for none"),
-        "outlines": toggle("outlines", True, "Draw the masks' outlines"),
-        "boxes": toggle("boxes", False, "Draw the boxes"),
-        "ground_truth": toggle("ground truth", False, TIPS["ground_truth"]),
-        "verdicts": toggle("right or wrong", False, TIPS["verdicts"]),
-    }
+    controls = _controls(names)
     # Buttons of classes depend on the image and are made when it is drawn.
     class_row = widgets.Box(layout=widgets.Layout(flex_flow="row wrap"))
     hidden: set[int] = set()
@@ -127,6 +118,7 @@ def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> Explor
 
     def draw(image: int, object: int, **options: Any) -> Drawn:
         explored = load(image)
+        # Another image: its own class buttons, and only those controls that mean something for it.
         if present != [explored]:
             present[:] = [explored]
             class_row.children = [class_button(explored, class_id) for class_id in listed_classes(explored)]
@@ -159,6 +151,24 @@ def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> Explor
     title = f"mask explorer, {pluralize(len(names), 'image')}"
     panel = ExplorerPanel(class_row, title, controls, draw, rows)
     return panel
+
+
+def _controls(names: Sequence[str]) -> dict[str, Any]:
+    """The controls, by the names of the arguments of `draw_explored` that they set."""
+    return {
+        "image": chooser("image", names, "Which image"),
+        "confidence": slider("confidence", 0.25, 0.05, 0.95, 0.05, "Min score of what is shown"),
+        "overlap": slider(
+            "overlap (IoU)", 0.7, 0.05, 0.95, 0.05, "Above this overlap the lower-scoring of two boxes is removed"
+        ),
+        "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, TIPS["mask"]),
+        "opacity": slider("opacity", 0.45, 0.0, 1.0, 0.05, "How strongly masks are tinted"),
+        "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, highest score first; 0 for none"),
+        "outlines": toggle("outlines", True, "Draw the masks' outlines"),
+        "boxes": toggle("boxes", False, "Draw the boxes"),
+        "ground_truth": toggle("ground truth", False, TIPS["ground_truth"]),
+        "verdicts": toggle("right or wrong", False, TIPS["verdicts"]),
+    }
 
 
 def listed_classes(explored: ExploredImage) -> list[int]:
@@ -278,7 +288,8 @@ def draw_ground_truth(
     labels, colors = [], []
     for index in shown:
         item = explored.ground_truth[index]
-        label, color = explored.names.get(item.class_id, "?"), class_color(item.class_id)
+        label = explored.names.get(item.class_id, "?")
+        color = class_color(item.class_id)
         if missed is not None and item.crowd:
             color = IGNORED_COLOR
         elif missed is not None and missed[index]:

@@ -45,7 +45,8 @@ def run_network(model: Any, sample: Sample, imgsz: int | tuple[int, int] | None 
         raw = None
     else:
         raw = raw_output(model, pixels)
-        predictions, prototypes = decode(raw, *box.size), raw.prototypes
+        predictions = decode(raw, *box.size)
+        prototypes = raw.prototypes
     return ForwardPass(image, instances, box, predictions, prototypes[0], raw, model.mask_targets)
 
 

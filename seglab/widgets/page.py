@@ -58,12 +58,14 @@ def image_data(explored: ExploredImage, name: str) -> dict[str, Any]:
     A candidate has its box in the letterbox frame (for NMS) and in the image's, and an outline and its overlaps with
     true objects at each of MASK_THRESHOLDS; a true object has one outline.
     """
+    # Of each mask threshold the outlines of all candidates, and what they overlap.
     numbers = list(range(min(len(explored), MAX_CANDIDATES)))
     outlines, overlaps = [], []
     for threshold in MASK_THRESHOLDS:  # in turn, since the image keeps what belongs to one threshold
         outlines.append([outline_code(crop) for crop in explored.crops(numbers, threshold)])
         overlaps.append([overlap_pairs(row) for row in explored.overlaps(numbers, threshold)])
 
+    # Rounded to what a page needs, for numbers are most of its size.
     found = [
         {
             "score": round(float(explored.scores[number]), 6),

@@ -18,7 +18,9 @@ import numpy as np
 
 PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
 QUALITY = 85  # of the JPEG that is sent to the browser
-STILL_WIDTH, STILL_QUALITY = 480, 60  # of the image that a stored notebook keeps: six of them in a small lesson
+# Of the image that a stored notebook keeps, which must be small: a lesson may have six of them.
+STILL_WIDTH = 480
+STILL_QUALITY = 60
 STYLE = """<style>
 .seglab-regions{display:block;width:100%;height:auto}
 .seglab-regions path{fill:transparent;stroke:none;cursor:pointer;outline:none}
@@ -196,7 +198,7 @@ def slider(name: str, value: float, low: float, high: float, step: float, tip: s
         widget = widgets.IntSlider(value=value, min=low, max=high, step=step, description=name)
     else:
         widget = widgets.FloatSlider(value=value, min=low, max=high, step=step, description=name, readout_format=".2f")
-    return labelled(widget, tip)
+    return labeled(widget, tip)
 
 
 def chooser(name: str, options: Sequence[str], tip: str) -> Any:
@@ -204,17 +206,17 @@ def chooser(name: str, options: Sequence[str], tip: str) -> Any:
     import ipywidgets as widgets
 
     numbered = [(text, number) for number, text in enumerate(options)]
-    return labelled(widgets.SelectionSlider(options=numbered, value=0, description=name), tip)
+    return labeled(widgets.SelectionSlider(options=numbered, value=0, description=name), tip)
 
 
 def toggle(name: str, value: bool, tip: str) -> Any:
     """A button that stays down while it is on."""
     import ipywidgets as widgets
 
-    return labelled(widgets.ToggleButton(value=value, description=name, layout=widgets.Layout(width="auto")), tip)
+    return labeled(widgets.ToggleButton(value=value, description=name, layout=widgets.Layout(width="auto")), tip)
 
 
-def labelled(widget: Any, tip: str) -> Any:
+def labeled(widget: Any, tip: str) -> Any:
     """Say what a control does, to the mouse and to screen readers."""
     if hasattr(widget.style, "description_width"):
         widget.style.description_width = "110px"

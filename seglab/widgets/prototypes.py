@@ -25,7 +25,8 @@ TILE_GAP = 6  # pixels between them
 ROW_GAP = 10  # pixels between the upper images and the prototypes
 WIDTH = COLUMNS * (TILE + TILE_GAP) - TILE_GAP  # pixels of it all
 STEP = 0.05  # of a coefficient's slider
-RED, BLUE = np.array((202, 30, 40)), np.array((30, 80, 200))  # above and below zero
+RED = np.array((202, 30, 40))  # above zero
+BLUE = np.array((30, 80, 200))  # below zero
 
 
 def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> Panel:
@@ -38,6 +39,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
     if not count:
         raise SeglabError("nothing is detected on this image, so there is no mask to mix: choose another")
 
+    # One slider a prototype, wide enough for the largest coefficient of any detection.
     limit = math.ceil(float(detections.coefficients.abs().max()))
     mixers = {
         f"c{k}": slider(f"{k}", 0.0, -limit, limit, STEP, f"Coefficient of prototype {k}") for k in range(COEFFICIENTS)
@@ -57,6 +59,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
             mixer.value = round(round(value / STEP) * STEP, 2)
 
     def draw(object: int, strongest: int, **_: float) -> Drawn:
+        # Another object brings its own coefficients.
         if present != [object]:
             set_mixers(object)
         mixed = np.array([mixer.value for mixer in mixers.values()], dtype=np.float32)
@@ -119,6 +122,7 @@ def draw_mixture(
     draw_box(heatmap, box * (half / image.shape[1]), (0, 0, 0), 1)
     upper[:, -half:] = heatmap
 
+    # Below them all prototypes; then how far this mask is from the network's own.
     gap = np.full((ROW_GAP, WIDTH, 3), 255, np.uint8)
     canvas = np.concatenate((upper, gap, tiles(forward_pass.prototypes.numpy(), coefficients)))
 
@@ -135,7 +139,8 @@ def draw_mixture(
 def _sum_on_image(forward_pass: ForwardPass, coefficients: np.ndarray) -> np.ndarray:
     """The weighted sum of the prototypes (32, h, w), without the letterbox's padding."""
     total = np.tensordot(coefficients, forward_pass.prototypes.numpy(), axes=1)  # (h, w)
-    (top, left), (rows, columns) = forward_pass.letterbox.pad, forward_pass.letterbox.resized
+    top, left = forward_pass.letterbox.pad
+    rows, columns = forward_pass.letterbox.resized
     edges = np.round(np.array([top, top + rows, left, left + columns]) / PROTOTYPE_STRIDE).astype(int)
     first_row, last_row, first_column, last_column = edges
     return total[first_row:last_row, first_column:last_column]
@@ -150,7 +155,8 @@ def tiles(prototypes: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     strongest = max(1e-9, float(np.abs(coefficients).max()))
     for k, (prototype, value) in enumerate(zip(prototypes, coefficients.tolist())):
         row, column = divmod(k, COLUMNS)
-        y, x = row * row_height, column * (TILE + TILE_GAP)
+        y = row * row_height
+        x = column * (TILE + TILE_GAP)
         tile = cv2.resize(heat(prototype), (TILE, height), interpolation=cv2.INTER_AREA)
         if not value:
             tile = 255 - (255 - tile) // 4  # unused ones fade

@@ -1,4 +1,4 @@
-"""Arguments of the peer's: dropped where they change nothing, answered where they would."""
+"""Arguments of ultralytics': dropped where they change nothing, answered where they would."""
 
 from __future__ import annotations
 

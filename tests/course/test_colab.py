@@ -81,7 +81,7 @@ def test_one_address_gives_every_lesson_its_badge_and_its_setup_cell(lesson, col
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_badge_is_a_picture_that_the_lesson_carries(lesson):
+def test_badge_is_an_image_that_the_lesson_carries(lesson):
     title = nbformat.read(ROOT / f"notebooks/{lesson}.ipynb", as_version=4).cells[0]
     ((name, image),) = title.attachments.items()
     assert f"[![Open in Colab](attachment:{name})]({build.colab(lesson)})" in title.source

@@ -29,7 +29,7 @@ def test_links_resolve(page):
         assert len(image) >= 20, "an image needs words that say what it shows"
 
 
-def test_the_readme_names_every_lesson_with_its_picture():
+def test_the_readme_names_every_lesson_with_its_image():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for lesson in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         picture = ROOT / f"docs/images/lesson-{lesson.name[:2]}.png"

@@ -99,7 +99,7 @@ def test_every_page_of_the_reference_leads_back_to_the_course(site, pages):
             assert any((path.parent / link).resolve() == site / "index.html" for link in page.links), path
 
 
-def test_every_picture_has_words(site, pages):
+def test_every_image_has_words(site, pages):
     for path, page in pages.items():
         if "api" not in path.relative_to(site).parts:
             assert not page.unseen, path

@@ -120,7 +120,7 @@ def test_numbers_beyond_all_measure_are_problems(tmp_path, shape):
     assert len(dataset.instances(0)) == 1 and len(dataset.issues) == 1
 
 
-def test_a_sibling_without_pictures_waits_until_it_is_asked_for(tmp_path):
+def test_a_sibling_without_images_waits_until_it_is_asked_for(tmp_path):
     picture(tmp_path / "val2017/p.jpg")
     for split in ("train2017", "val2017"):
         write(tmp_path / f"annotations/instances_{split}.json", [entry(1, "p.jpg")], [square(1, 2)])
@@ -130,7 +130,7 @@ def test_a_sibling_without_pictures_waits_until_it_is_asked_for(tmp_path):
         spec.images("train")
 
 
-def test_a_listed_picture_that_is_gone_does_not_end_the_way_back(tmp_path):
+def test_a_listed_image_that_is_gone_does_not_end_the_way_back(tmp_path):
     picture(tmp_path / "images/a.jpg")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("0 .1 .1 .5 .1 .5 .5\n")
@@ -139,7 +139,7 @@ def test_a_listed_picture_that_is_gone_does_not_end_the_way_back(tmp_path):
     assert "gone.jpg" in str(convert(tmp_path / "d.yaml", out=tmp_path / "back.json", to="coco"))
 
 
-def test_a_neighbouring_folder_is_not_taken_for_the_root():
+def test_a_neighboring_folder_is_not_taken_for_the_root():
     problem = Issue("/w/h2/q.txt", 3, "odd", "left out")
     assert "/w/h2/q.txt:3" in issue_table([problem], "/w/h")
     assert " h2/q.txt:3" in issue_table([problem], "/w")
@@ -154,7 +154,7 @@ def test_without_cocos_cap_of_a_hundred_the_truth_scores_whole():
     capped, whole = CocoAccumulator([0], "bbox"), CocoAccumulator([0], "bbox", limit=sys.maxsize)
     for accumulator in (capped, whole):
         accumulator.add(0, ground_truth, scored)
-    assert capped.summarise().stats["AP"] < 0.7 and whole.summarise().stats["AP"] == 1
+    assert capped.summarize().stats["AP"] < 0.7 and whole.summarize().stats["AP"] == 1
 
 
 def test_names_are_the_same_in_both_spellings_of_unicode(tmp_path):

@@ -27,13 +27,13 @@ def painted(seed, size=(120, 160), instances=2):
     image = np.full((*size, 3), 90, np.uint8)
     found = []
     for number in range(instances):
-        centre = rng.uniform(0.3, 0.7, 2) * size[::-1]
-        centre[0] = size[1] * (0.27 + 0.46 * number / max(1, instances - 1))  # apart, so that none hides another
+        center = rng.uniform(0.3, 0.7, 2) * size[::-1]
+        center[0] = size[1] * (0.27 + 0.46 * number / max(1, instances - 1))  # apart, so that none hides another
         angles = np.sort(rng.uniform(0, 2 * np.pi, 7)) + 0.1
-        outer = centre + 28 * np.stack((np.cos(angles), np.sin(angles)), axis=1) * rng.uniform(0.7, 1, (7, 1))
+        outer = center + 28 * np.stack((np.cos(angles), np.sin(angles)), axis=1) * rng.uniform(0.7, 1, (7, 1))
         rings = [outer]
         if number % 2:
-            rings.append(centre + 0.3 * (outer - centre)[::-1])
+            rings.append(center + 0.3 * (outer - center)[::-1])
         share = coverage(rings, *size)[..., None]
         image = np.round(image * (1 - share) + np.array(COLOURS[number]) * share).astype(np.uint8)
         found.append(Instance(number, rings))
@@ -41,7 +41,7 @@ def painted(seed, size=(120, 160), instances=2):
 
 
 def assert_outlines_fit(sample, tolerance=0.05):
-    """Per class: outlines and colors cover the same pixels, and their centres of gravity agree to a tenth of one."""
+    """Per class: outlines and colors cover the same pixels, and their centers of gravity agree to a tenth of one."""
     height, width = sample.image.shape[:2]
     for class_id, color in enumerate(COLOURS):
         others = [channel for channel in range(3) if channel != class_id]
@@ -132,15 +132,15 @@ def test_slivers_and_remains_are_dropped():
     ] == [0, 1, 2]
 
 
-def test_hsv_changes_colour_only():
+def test_hsv_changes_color_only():
     sample = painted(1)
     result = augment.hsv(sample, AugmentConfig(), np.random.default_rng(0))
     assert result.instances is sample.instances and not np.array_equal(result.image, sample.image)
     assert augment.hsv(sample, STILL, np.random.default_rng(0)).image is sample.image
-    grey = Sample(np.full((8, 8, 3), 100, np.uint8))
-    turned = augment.hsv(grey, replace(STILL, hsv_h=0.5), np.random.default_rng(0))
-    assert np.array_equal(turned.image, grey.image)  # grey has no hue
-    brighter = augment.hsv(grey, replace(STILL, hsv_v=0.4), np.random.default_rng(0)).image
+    gray = Sample(np.full((8, 8, 3), 100, np.uint8))
+    turned = augment.hsv(gray, replace(STILL, hsv_h=0.5), np.random.default_rng(0))
+    assert np.array_equal(turned.image, gray.image)  # gray has no hue
+    brighter = augment.hsv(gray, replace(STILL, hsv_v=0.4), np.random.default_rng(0)).image
     assert brighter.std() == 0 and 60 <= brighter.mean() <= 140
 
 

@@ -129,7 +129,7 @@ def test_strict_raises_at_the_first(make_shelf):
     assert len(SegmentationDataset(spec, "val", 64, strict=True)) == 6
 
 
-def test_empty_pictures_give_empty_items(make_shelf):
+def test_empty_images_give_empty_items(make_shelf):
     spec = make_shelf()
     (spec.root / "labels/val/0.txt").write_text("")
     for targets in ("soft", "hard"):

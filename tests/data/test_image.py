@@ -8,8 +8,8 @@ from PIL import Image
 from seglab.data.image import image_size, read_image, write_image
 from seglab.errors import SeglabError
 
-PICTURE = np.zeros((40, 60, 3), np.uint8)
-PICTURE[:20, :30], PICTURE[20:, :30], PICTURE[:20, 30:] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+IMAGE = np.zeros((40, 60, 3), np.uint8)
+IMAGE[:20, :30], IMAGE[20:, :30], IMAGE[:20, 30:] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
 KINDS = {"jpg": {"quality": 95, "subsampling": 0}, "png": {}, "webp": {"lossless": True}, "tif": {}, "bmp": {}}
 
 
@@ -19,30 +19,30 @@ def assert_close(image, expected, tolerance=16):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_colours_are_rgb(tmp_path, kind):
-    Image.fromarray(PICTURE).save(tmp_path / f"x.{kind}", **KINDS[kind])
-    assert_close(read_image(tmp_path / f"x.{kind}"), PICTURE)
+def test_colors_are_rgb(tmp_path, kind):
+    Image.fromarray(IMAGE).save(tmp_path / f"x.{kind}", **KINDS[kind])
+    assert_close(read_image(tmp_path / f"x.{kind}"), IMAGE)
     assert image_size(tmp_path / f"x.{kind}") == (40, 60)
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(tmp_path, kind, orientation):
-    stored = {  # EXIF 2.3: what lies in the file so that the upright image is PICTURE
-        1: PICTURE,
-        2: PICTURE[:, ::-1],
-        3: PICTURE[::-1, ::-1],
-        4: PICTURE[::-1],
-        5: PICTURE.transpose(1, 0, 2),
-        6: np.rot90(PICTURE),
-        7: PICTURE[::-1, ::-1].transpose(1, 0, 2),
-        8: np.rot90(PICTURE, -1),
+    stored = {  # EXIF 2.3: what lies in the file so that the upright image is IMAGE
+        1: IMAGE,
+        2: IMAGE[:, ::-1],
+        3: IMAGE[::-1, ::-1],
+        4: IMAGE[::-1],
+        5: IMAGE.transpose(1, 0, 2),
+        6: np.rot90(IMAGE),
+        7: IMAGE[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(IMAGE, -1),
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"x.{kind}"
     Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, **KINDS[kind])
-    assert_close(read_image(path), PICTURE)
+    assert_close(read_image(path), IMAGE)
     assert image_size(path) == (40, 60)
 
 
@@ -61,15 +61,15 @@ def test_sixteen_bits_are_scaled(tmp_path, kind, channels):
     + [("tif", "CMYK"), ("jpg", "CMYK"), ("jpg", "L")],
 )
 def test_other_modes(tmp_path, kind, mode):
-    picture = Image.fromarray(PICTURE).convert(mode)
-    picture.save(tmp_path / f"x.{kind}", **KINDS[kind])
-    assert_close(read_image(tmp_path / f"x.{kind}"), np.asarray(picture.convert("RGB")))
+    converted = Image.fromarray(IMAGE).convert(mode)
+    converted.save(tmp_path / f"x.{kind}", **KINDS[kind])
+    assert_close(read_image(tmp_path / f"x.{kind}"), np.asarray(converted.convert("RGB")))
     assert image_size(tmp_path / f"x.{kind}") == (40, 60)
 
 
 def test_alpha_is_dropped(tmp_path):
-    Image.fromarray(np.dstack([PICTURE, np.zeros((40, 60), np.uint8)])).save(tmp_path / "x.png")
-    assert_close(read_image(tmp_path / "x.png"), PICTURE, 0)
+    Image.fromarray(np.dstack([IMAGE, np.zeros((40, 60), np.uint8)])).save(tmp_path / "x.png")
+    assert_close(read_image(tmp_path / "x.png"), IMAGE, 0)
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif", "bmp"])
@@ -87,9 +87,9 @@ def test_a_cut_file_is_an_error_that_names_it(tmp_path, kind, share):
 
 
 def test_padding_behind_a_jpeg_does_no_harm(tmp_path):
-    Image.fromarray(PICTURE).save(tmp_path / "x.jpg", **KINDS["jpg"])
+    Image.fromarray(IMAGE).save(tmp_path / "x.jpg", **KINDS["jpg"])
     (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes() + bytes(5000))
-    assert_close(read_image(tmp_path / "x.jpg"), PICTURE)
+    assert_close(read_image(tmp_path / "x.jpg"), IMAGE)
     assert image_size(tmp_path / "x.jpg") == (40, 60)
 
 

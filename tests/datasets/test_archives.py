@@ -1,4 +1,4 @@
-"""Archives without a YAML, recognised by their folders."""
+"""Archives without a YAML, recognized by their folders."""
 
 from seglab.datasets.load import load_dataset
 

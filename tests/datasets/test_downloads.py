@@ -20,7 +20,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.cuts, self.ranges, self.honours_range, self.content = [], [], True, CONTENT
+        self.cuts, self.ranges, self.honors_range, self.content = [], [], True, CONTENT
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -29,7 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.ranges.append(wanted)
         if self.path == "/missing":
             return self.send_error(404)
-        start = int(wanted[6:-1]) if wanted and server.honours_range else 0
+        start = int(wanted[6:-1]) if wanted and server.honors_range else 0
         body = server.content[start:]
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -89,7 +89,7 @@ def test_an_earlier_part_is_continued(server, tmp_path):
 
 
 def test_a_server_without_ranges_starts_over(server, tmp_path):
-    server.honours_range = False
+    server.honors_range = False
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache/thing.pt.part").write_bytes(CONTENT[:123_456])
     assert fetch("thing.pt").read_bytes() == CONTENT

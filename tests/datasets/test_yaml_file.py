@@ -25,7 +25,7 @@ def test_path_is_searched_beside_the_yaml_then_by_name(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("names", "expected"),
-    [(["a", "b"], {0: "a", 1: "b"}), ({0: "a", 1: True}, {0: "a", 1: "True"}), (2, {0: "class 0", 1: "class 1"})],
+    [(["a", "b"], {0: "a", 1: "b"}), ({0: "a", 1: True}, {0: "a", 1: "true"}), (2, {0: "class 0", 1: "class 1"})],
 )
 def test_names(tmp_path, names, expected):
     assert load_dataset(make_dataset(tmp_path / "shelf", names=names)).names == expected

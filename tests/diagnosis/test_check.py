@@ -21,7 +21,7 @@ def test_what_was_planted_is_found(make_shelf, tmp_path):
     (images / "val/4.png").write_bytes(data)
     report = check(spec.root, tmp_path / "out")
     train, val = report.splits["train"], report.splits["val"]
-    assert (train.images, train.unlabelled, train.instances.total()) == (6, 1, 9)
+    assert (train.images, train.unlabeled, train.instances.total()) == (6, 1, 9)
     assert val.images == 6 and report.duplicates == [("train", "images/train/2.png", "val", "images/val/copy.png")]
     assert (train.shortest, train.longest) == (40, 200) and sum(train.sizes) == 9
     text = str(report)

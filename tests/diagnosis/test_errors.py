@@ -14,7 +14,7 @@ from ..worked_examples import RIGHT, TRUTH, boxes
 def report(*found, ground_truth=TRUTH):
     breakdown = ErrorBreakdown("bbox")
     breakdown.add(ground_truth, boxes(*found))
-    return breakdown.summarise()
+    return breakdown.summarize()
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_planted_error_is_named_and_fixing_it_gains(cause, found):
 def test_a_perfect_result_has_nothing_to_fix():
     result = report(*RIGHT)
     assert result.ap50 == pytest.approx(1) and not any(result.counts.values()) and not any(result.gains.values())
-    assert ErrorBreakdown().summarise().ap50 == 0
+    assert ErrorBreakdown().summarize().ap50 == 0
 
 
 def test_only_the_higher_scoring_of_two_misplaced_boxes_can_be_put_right():

@@ -21,7 +21,7 @@ from seglab.drawing.overlays import (
 
 
 @pytest.fixture
-def grey() -> np.ndarray:
+def gray() -> np.ndarray:
     return np.full((60, 90, 3), 100, dtype=np.uint8)
 
 
@@ -31,19 +31,19 @@ def test_palette_repeats_and_is_distinct():
     assert distances[~np.eye(len(PALETTE), dtype=bool)].min() > 30
 
 
-def test_mask_tints_exactly_its_pixels(grey):
+def test_mask_tints_exactly_its_pixels(gray):
     crop = np.random.default_rng(0).random((20, 30)) > 0.5
-    draw_mask(grey, (40, 10, crop), (200, 0, 100), opacity=0.4)
+    draw_mask(gray, (40, 10, crop), (200, 0, 100), opacity=0.4)
     changed = np.zeros((60, 90), dtype=bool)
     changed[10:30, 40:70] = crop
-    assert (grey[changed] == [140, 60, 100]).all() and (grey[~changed] == 100).all()
-    draw_mask(grey, (5, 5, np.zeros((0, 3), dtype=bool)), (1, 2, 3))
+    assert (gray[changed] == [140, 60, 100]).all() and (gray[~changed] == 100).all()
+    draw_mask(gray, (5, 5, np.zeros((0, 3), dtype=bool)), (1, 2, 3))
 
 
-def test_outline_follows_the_pixel_edges(grey):
+def test_outline_follows_the_pixel_edges(gray):
     square = np.array([[20.0, 10], [60, 10], [60, 40], [20, 40]])
-    draw_outline(grey, [square, square[::-1] * 0.25 + 20], (255, 255, 255), 1)
-    lit = grey[..., 0] > 110
+    draw_outline(gray, [square, square[::-1] * 0.25 + 20], (255, 255, 255), 1)
+    lit = gray[..., 0] > 110
     assert lit[9:11, 30].all() and lit[30, 19:21].all() and lit[39:41, 30].any()  # both sides of an edge
     assert not lit[13:18, 23:57].any() and not lit[:7].any()
     assert lit[22, 25:36].any()  # the inner ring
@@ -70,7 +70,7 @@ def test_boxes_and_labels_may_lie_anywhere(x, y, height, width, line, kind):
     assert (image != 100).any()
 
 
-def test_labels_are_legible_in_every_colour():
+def test_labels_are_legible_in_every_color():
     """Black or white letters, whichever stands out more from the plate."""
     for fill in PALETTE:
         image = np.full((40, 120, 3), 100, dtype=np.uint8)
@@ -80,15 +80,15 @@ def test_labels_are_legible_in_every_colour():
         assert np.ptp(luminance) > 100
 
 
-def test_instances_leave_the_picture_alone(grey):
-    before = grey.copy()
+def test_instances_leave_the_image_alone(gray):
+    before = gray.copy()
     boxes = np.array([[10.0, 10, 40, 40], [5, 5, 50, 50]])
     crops = [(10, 10, np.ones((30, 30), bool)), (5, 5, np.ones((45, 45), bool))]
-    drawn = draw_instances(grey, [0, 1], boxes, crops, labels=["first", "second"])
-    assert np.array_equal(grey, before) and drawn.shape == grey.shape
-    assert np.array_equal(draw_instances(grey, []), grey)
+    drawn = draw_instances(gray, [0, 1], boxes, crops, labels=["first", "second"])
+    assert np.array_equal(gray, before) and drawn.shape == gray.shape
+    assert np.array_equal(draw_instances(gray, []), gray)
     # the small mask lies over the large one
-    fills = draw_instances(grey, [0, 1], crops=crops, opacity=1.0)
+    fills = draw_instances(gray, [0, 1], crops=crops, opacity=1.0)
     assert fills[20, 20].tolist() == list(class_color(0)) and fills[45, 45].tolist() == list(class_color(1))
 
 

@@ -9,7 +9,7 @@ import torch
 from seglab.drawing import plots
 
 
-def is_picture(array: np.ndarray) -> bool:
+def is_image(array: np.ndarray) -> bool:
     return array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3 and len(np.unique(array)) > 5
 
 
@@ -18,7 +18,7 @@ def test_training_curves(tmp_path):
     path.write_text(
         "epoch, time,train/box_loss,val/box_loss,metrics/mAP50(M),lr/pg0\n1,2,3.0,3.5,0.1,0.01\n2,4,2.0,nan,,0.005\n"
     )
-    assert is_picture(plots.training_curves(path))
+    assert is_image(plots.training_curves(path))
     path.write_text("epoch,time\n")
     with pytest.raises(ValueError, match=r"results\.csv"):
         plots.training_curves(path)
@@ -29,10 +29,10 @@ def test_class_curves_and_confusion(classes):
     x = np.linspace(0, 1, 101)
     y = np.stack([1 - x ** (k + 1) for k in range(classes)])
     names = [f"class {k}" for k in range(classes)]
-    assert is_picture(plots.curves(x, y, names, "F1", "confidence", "F1"))
+    assert is_image(plots.curves(x, y, names, "F1", "confidence", "F1"))
     counts = np.random.default_rng(0).poisson(1, (classes + 1, classes + 1))
-    assert is_picture(plots.confusion(counts, names))
-    assert is_picture(plots.confusion(np.eye(classes + 1), names))
+    assert is_image(plots.confusion(counts, names))
+    assert is_image(plots.confusion(np.eye(classes + 1), names))
     assert (plots.confusion(counts, names) != plots.confusion(counts, names, normalize=True)).any()
 
 
@@ -40,10 +40,10 @@ def test_class_curves_and_confusion(classes):
 def test_label_statistics(count):
     rng = np.random.default_rng(0)
     boxes = rng.uniform(0.1, 0.5, (count, 4))
-    assert is_picture(plots.label_statistics(rng.integers(0, 3, count), boxes, ["a", "b", "c"]))
+    assert is_image(plots.label_statistics(rng.integers(0, 3, count), boxes, ["a", "b", "c"]))
 
 
-def test_contact_sheet_places_pictures():
+def test_contact_sheet_places_images():
     images = [np.full((40, 80, 3), 10, np.uint8), np.full((80, 40, 3), 90, np.uint8), np.full((8, 8, 3), 170, np.uint8)]
     sheet = plots.contact_sheet(images, columns=2, cell=80)
     assert sheet.shape == (80 + 80 + 3 * 4, 2 * 84 + 4, 3)
@@ -66,7 +66,7 @@ def test_batch_mosaic():
         "masks": masks.half(),
     }
     mosaic = plots.batch_mosaic(batch, ["a", "b"])
-    assert is_picture(mosaic)
+    assert is_image(mosaic)
     untouched = batch["images"][1].permute(1, 2, 0).numpy()
     side = 64 + 4
     assert np.array_equal(mosaic[4:68, 4 + side : 68 + side], untouched)

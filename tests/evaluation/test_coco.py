@@ -172,7 +172,7 @@ def test_images_may_come_in_any_order_but_only_once():
     for accumulator, step in zip(orders, (1, -1)):
         for scene in scenes[::step]:
             accumulator.add(*scene)
-    assert orders[0].summarise().stats == orders[1].summarise().stats
+    assert orders[0].summarize().stats == orders[1].summarize().stats
     with pytest.raises(ValueError, match="added twice"):
         orders[0].add(*scenes[0])
 

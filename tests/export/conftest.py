@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,7 @@ def smooth_noise(count: int, size: tuple[int, int] = (160, 160), seed: int = 0) 
 
 @pytest.fixture(scope="session")
 def network() -> YOLO11Seg:
-    """Scale n with random weights whose batch normalisation has seen images: activations of size 1 to the end.
+    """Scale n with random weights whose batch normalization has seen images: activations of size 1 to the end.
 
     Deep random networks are chaotic where trained ones are not: rounding would grow from layer to layer. A positive
     bias keeps the activation function in its nearly straight part, which stops that.
@@ -55,3 +56,8 @@ def images() -> torch.Tensor:
 def smooth():
     """The maker of images itself."""
     return smooth_noise
+
+
+@pytest.fixture(scope="session")
+def photos() -> list[np.ndarray]:
+    return [(smooth_noise(1, (128, 192), seed=seed)[0].permute(1, 2, 0) * 255).byte().numpy() for seed in (7, 8)]

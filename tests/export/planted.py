@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seglab.export import parity
 from seglab.export.reference import Reference
-from seglab.geometry.letterbox import PADDING_GREY
+from seglab.geometry.letterbox import PADDING_GRAY
 from seglab.inference.predictor import Forward
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -19,9 +19,9 @@ Outputs = tuple[Tensor, Tensor]
 
 
 def black_border(images: Tensor) -> Tensor:
-    """Images (B, 3, H, W) in 0..1 with their grey border painted black."""
-    is_grey = (images - PADDING_GREY / 255).abs() < 1e-6
-    return torch.where(is_grey.all(dim=1, keepdim=True), 0.0, images)
+    """Images (B, 3, H, W) in 0..1 with their gray border painted black."""
+    is_gray = (images - PADDING_GRAY / 255).abs() < 1e-6
+    return torch.where(is_gray.all(dim=1, keepdim=True), 0.0, images)
 
 
 def with_classes(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Outputs]:

@@ -73,7 +73,7 @@ def test_detections_and_masks_are_the_library_s(network, size, conf, iou, target
         assert (mask != other).mean() < 1e-4  # a sum that is zero but for rounding may fall either way
 
 
-def test_an_empty_picture_gives_nothing():
+def test_an_empty_image_gives_nothing():
     _, placement = decode_numpy.preprocess(photo(50, 80), (64, 64))
     boxes, scores, classes, masks = decode_numpy.decode(np.zeros((38, 84)), np.zeros((32, 16, 16)), placement)
     assert boxes.shape == (0, 4) and len(scores) == len(classes) == len(masks) == 0

@@ -15,7 +15,6 @@ from seglab.errors import SeglabError
 from seglab.export import exporter
 from seglab.export import registry as formats
 from seglab.export.metadata import ModelMetadata
-from seglab.export.packages import require
 from seglab.export.registry import load_runtime
 from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
@@ -162,35 +161,3 @@ def test_an_older_pytorch_is_told_to_upgrade(untrained, tmp_path, monkeypatch):
     with pytest.raises(SeglabError, match=r"need PyTorch 2\.9 or newer, and this is 2\.8\.1"):
         exporter.export(untrained, TEN, format="pt2", out=tmp_path / "model")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_missing_package_names_its_pip_line():
-    with pytest.raises(SeglabError, match="pip install no-such-thing==1"):
-        require("no_such_package", "no-such-thing==1")
-
-
-def test_names_find_their_format(tmp_path):
-    for name, row in formats.FORMATS.items():
-        assert formats.find_format(name) == (name, row)
-        assert formats.format_of(tmp_path / f"best{row.SUFFIX}") == row
-        assert formats.model_path(tmp_path / f"best{row.SUFFIX}") == tmp_path / f"best{row.SUFFIX}"
-    folder = tmp_path / "best_openvino_model"
-    assert formats.format_of(folder / "model.xml") == formats.FORMATS["openvino"]
-    assert formats.model_path(folder / "model.xml") == folder
-    assert formats.format_of(tmp_path / "best.safetensors") is None
-
-
-def test_a_file_inside_a_folder_is_that_model(network, metadata, images, tmp_path):
-    pytest.importorskip("openvino")
-    folder = tmp_path / "best_openvino_model"
-    formats.FORMATS["openvino"].write(network, folder, metadata)
-    assert load_runtime(folder / "model.xml").path == folder
-    torch.testing.assert_close(load_runtime(folder / "model.xml").forward(images), load_runtime(folder).forward(images))
-
-
-def test_files_that_are_no_models_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        load_runtime(tmp_path / "nothing.onnx")
-    (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(SeglabError, match="not named like an exported model"):
-        load_runtime(tmp_path / "notes.txt")

@@ -74,6 +74,21 @@ def a_foreign_call(program):
     program["graph_module"]["graph"]["nodes"][3]["target"] = "torch.hub.load"
 
 
+def an_operation(name):
+    """A call of an operation of PyTorch that no network of seglab has."""
+
+    def change(program):
+        program["graph_module"]["graph"]["nodes"][3]["target"] = f"torch.ops.aten.{name}"
+
+    return change
+
+
+def a_tower_of_powers(program):
+    text = json.dumps(program).replace("Integer(4)", "Pow(Integer(9), Pow(Integer(9), Integer(9)))")
+    program.clear()
+    program.update(json.loads(text))
+
+
 def an_expression(program):
     text = json.dumps(program).replace("Integer(4)", "__import__(4)")
     program.clear()
@@ -91,12 +106,31 @@ def a_name(program):
         {"change": {"models/model.json": in_json(a_guard)}},
         {"change": {"models/model.json": in_json(a_foreign_call)}},
         {"change": {"models/model.json": in_json(an_expression)}},
+        {"change": {"models/model.json": in_json(a_tower_of_powers)}},
+        {"change": {"models/model.json": in_json(an_operation("from_file.default"))}},
+        {"change": {"models/model.json": in_json(an_operation("fill_.Scalar"))}},
+        {"change": {"models/model.json": in_json(an_operation("add.from_file.default"))}},
+        {"change": {"models/model.json": in_json(an_operation("empty.memory_format"))}},
         {"change": {"models/model.json": in_json(a_name)}},
         {"change": {"sample_inputs/model.pt": lambda data: b"a pickle"}},
         {"add": {"data/aotinductor/model/x.so": b"compiled"}},
         {"add": {"data/constants/model.pt": b"a pickle"}},
     ],
-    ids=["pickle", "guard", "call", "expression", "name", "inputs", "library", "constants"],
+    ids=[
+        "pickle",
+        "guard",
+        "call",
+        "expression",
+        "powers",
+        "file",
+        "fill",
+        "nested",
+        "memory",
+        "name",
+        "inputs",
+        "library",
+        "constants",
+    ],
 )
 def test_what_could_run_code_is_refused(dynamic_file, tmp_path, changes, monkeypatch):
     monkeypatch.setattr(torch.export, "load", lambda *a, **k: pytest.fail("it was read"))

@@ -82,3 +82,33 @@ def test_voc_label_map_names_the_classes(tmp_path):
     report = convert(tmp_path, out=tmp_path / "out")
     assert load_dataset(tmp_path / "out").names == {0: "rust"}
     assert (report.instances, report.instances_written) == (3, 1) and "unknown class" in str(report)
+
+
+def write_masks(folder, names: tuple[str, ...]) -> None:
+    for name in names:
+        for part in ("SegmentationClass", "SegmentationObject"):
+            place = folder / part / f"{name}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((HEIGHT, WIDTH), 15, np.uint8)).save(place)
+        picture(folder / f"JPEGImages/{name}.jpg")
+
+
+def test_lists_of_subsets_are_splits_and_images_may_lie_in_folders(tmp_path):
+    write_masks(tmp_path, ("one/a", "two/a", "b"))
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "Train.txt").write_text("one/a\n")
+    (lists / "Validation.txt").write_text("two/a\n")
+    (lists / "default.txt").write_text("one/a\ntwo/a\nb\n")
+    spec = load_dataset(tmp_path)
+    folder = tmp_path / "JPEGImages"
+    names = {split: [path.relative_to(folder).as_posix() for path in paths] for split, paths in spec.splits.items()}
+    assert names == {"train": ["b.jpg", "one/a.jpg"], "val": ["two/a.jpg"]}
+    report = convert(tmp_path, out=tmp_path.with_name(f"{tmp_path.name}-out"), strict=1.0)
+    assert report.passed and report.instances_written == 3
+
+
+def test_the_folder_above_is_the_same_dataset(tmp_path):
+    write_masks(tmp_path / "VOCdevkit/VOC2012", ("a",))
+    for source in (tmp_path, tmp_path / "VOCdevkit", tmp_path / "VOCdevkit/VOC2012"):
+        assert [path.name for path in load_dataset(source).images("train")] == ["a.jpg"]

@@ -24,10 +24,10 @@ seeds = st.integers(0, 2**31)
 def test_conversions_are_inverse(seed):
     boxes = random_boxes(seed, 8).view(2, 4, 4)
     torch.testing.assert_close(xywh_to_xyxy(xyxy_to_xywh(boxes)), boxes)
-    centre_x, centre_y, width, height = xyxy_to_xywh(boxes).unbind(dim=-1)
+    center_x, center_y, width, height = xyxy_to_xywh(boxes).unbind(dim=-1)
     torch.testing.assert_close(width * height, box_area(boxes))
-    torch.testing.assert_close(centre_x - width / 2, boxes[..., 0])
-    torch.testing.assert_close(centre_y + height / 2, boxes[..., 3])
+    torch.testing.assert_close(center_x - width / 2, boxes[..., 0])
+    torch.testing.assert_close(center_y + height / 2, boxes[..., 3])
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.geometry.letterbox import PADDING_GREY, Letterbox, letterbox, smallest_letterbox
+from seglab.geometry.letterbox import PADDING_GRAY, Letterbox, letterbox, smallest_letterbox
 from seglab.model.head import STRIDES
 from seglab.sizes import STRIDE, as_size
 
@@ -37,7 +37,7 @@ def test_points_round_trip_in_numpy_and_torch(frame, points):
 
 @settings(deadline=None)
 @given(letterboxes())
-def test_the_image_fits_and_is_centred(frame):
+def test_the_image_fits_and_is_centerd(frame):
     for limit, side, before in zip(frame.size, frame.resized, frame.pad):
         after = limit - side - before
         assert 1 <= side <= limit
@@ -82,7 +82,7 @@ def test_pixels_lie_where_points_say(height, width, size):
     top, left = frame.pad
     outside = np.ones((size, size), dtype=bool)
     outside[top : top + frame.resized[0], left : left + frame.resized[1]] = False
-    assert (boxed[outside] == PADDING_GREY).all()
+    assert (boxed[outside] == PADDING_GRAY).all()
 
 
 def test_known_cases():

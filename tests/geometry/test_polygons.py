@@ -23,12 +23,12 @@ HOLE = np.array([[1.0, 1.0], [1.0, 3.0], [3.0, 3.0], [3.0, 1.0]])
 seeds = st.integers(0, 2**32 - 1)
 
 
-def star(rng: np.random.Generator, centre=(20, 20), radius=(4, 15), corners=(3, 25)) -> np.ndarray:
-    """A simple ring: corners around a centre in order of their angle, none of them half a turn apart."""
+def star(rng: np.random.Generator, center=(20, 20), radius=(4, 15), corners=(3, 25)) -> np.ndarray:
+    """A simple ring: corners around a center in order of their angle, none of them half a turn apart."""
     count = rng.integers(*corners)
     angles = (np.arange(count) + rng.uniform(0.1, 0.9, count)) * (2 * np.pi / count)
     reach = rng.uniform(*radius, count)
-    return centre + np.stack((reach * np.cos(angles), reach * np.sin(angles)), axis=1)
+    return center + np.stack((reach * np.cos(angles), reach * np.sin(angles)), axis=1)
 
 
 def same_ring(a: np.ndarray, b: np.ndarray) -> bool:
@@ -57,7 +57,7 @@ def test_bounding_box_covers_all_rings_and_refuses_none():
 def test_clipping_keeps_exactly_the_area_inside(seed):
     rng = np.random.default_rng(seed)
     width, height = rng.integers(3, 30, 2)
-    ring = star(rng, centre=rng.uniform(-5, 30, 2))
+    ring = star(rng, center=rng.uniform(-5, 30, 2))
     # Coverage of a grid that also holds what lies outside tells the area inside independently.
     around = coverage([ring + 40], 120, 120)
     clipped = clip_rings([ring], width, height)
@@ -78,12 +78,12 @@ def test_rings_written_as_a_row_come_back(seed):
     places = rng.permutation(9)[: rng.integers(1, 6)]
     rings = []
     for place in places:
-        centre = np.array(divmod(place, 3)) * 40.0 + 20
-        rings.append(orient(star(rng, centre, radius=(9, 15), corners=(8, 25))))
+        center = np.array(divmod(place, 3)) * 40.0 + 20
+        rings.append(orient(star(rng, center, radius=(9, 15), corners=(8, 25))))
         if rng.random() < 0.5:
-            rings.append(orient(star(rng, centre, radius=(4, 6), corners=(8, 20)), solid=False))
+            rings.append(orient(star(rng, center, radius=(4, 6), corners=(8, 20)), solid=False))
             if rng.random() < 0.5:
-                rings.append(orient(star(rng, centre, radius=(1, 2))))
+                rings.append(orient(star(rng, center, radius=(1, 2))))
     row = join_rings(rings)
     assert same_rings(split_row(row), rings)
     assert same_rings(split_row(row[::-1]), rings), "a tool may turn a row around"

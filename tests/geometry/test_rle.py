@@ -64,7 +64,7 @@ def test_long_runs_unpack():
 
 
 @given(seeds)
-def test_a_crop_becomes_the_rle_of_the_whole_picture(seed):
+def test_a_crop_becomes_the_rle_of_the_whole_image(seed):
     rng = np.random.default_rng(seed)
     crop = random_mask(rng)
     x0, y0 = rng.integers(0, 4, 2)
@@ -74,7 +74,7 @@ def test_a_crop_becomes_the_rle_of_the_whole_picture(seed):
     assert R.crop_to_rle(x0, y0, crop, height, width) == R.encode(whole)
 
 
-def test_a_crop_outside_the_picture_and_damaged_counts_are_refused():
+def test_a_crop_outside_the_image_and_damaged_counts_are_refused():
     with pytest.raises(ValueError, match="extends beyond"):
         R.crop_to_rle(3, 0, np.ones((2, 2), dtype=bool), 4, 4)
     for counts in ([1, 4], [7, -2], "14"):

@@ -24,9 +24,9 @@ def detections_of(boxes: torch.Tensor, coefficients: torch.Tensor) -> Detections
 
 
 def full_frame(prototypes, coefficients, boxes, frame, mask_targets="soft"):
-    """The plain way: every pixel centre of the image goes through the letterbox into the prototype grid.
+    """The plain way: every pixel center of the image goes through the letterbox into the prototype grid.
 
-    Inside a box are the pixels whose centres lie in it, for weights of hard targets at least three quarters of a
+    Inside a box are the pixels whose centers lie in it, for weights of hard targets at least three quarters of a
     letterbox pixel from its left and top; but a box that begins at the image's border keeps the pixels there.
     """
     height, width = frame.image_size
@@ -37,7 +37,7 @@ def full_frame(prototypes, coefficients, boxes, frame, mask_targets="soft"):
     share = points / torch.tensor(frame.size[::-1], dtype=torch.float64)  # of the letterbox, and so of the prototypes
     logits = torch.einsum("nc,chw->nhw", coefficients.double(), prototypes.double())
     logits = F.grid_sample(logits[None], share[None] * 2 - 1, padding_mode="border", align_corners=False)[0]
-    corners = frame.boxes_to_image(boxes)  # rounded as the library's own, so that no centre changes sides
+    corners = frame.boxes_to_image(boxes)  # rounded as the library's own, so that no center changes sides
     left, top, right, bottom = corners.T[..., None, None]
     if mask_targets == "hard":
         left = left + torch.minimum(left, torch.tensor(0.75 / frame.scale[0]))
@@ -105,7 +105,7 @@ def test_hard_targets_move_the_left_and_top_alone_and_by_input_pixels(left, top,
     ((x1, y1, *hard_end),) = windows(box, (scale_x, scale_y), "hard").tolist()
     assert soft_end == hard_end == [1200, 1300]
     for edge, scale, soft, hard in ((left, scale_x, x0, x1), (top, scale_y, y0, y1)):
-        assert soft - 0.5 < edge <= soft + 0.5  # the centre of the first pixel is the first within
+        assert soft - 0.5 < edge <= soft + 0.5  # the center of the first pixel is the first within
         inset = min(edge, 0.75 / scale)
         assert hard - 0.5 < edge + inset + 1e-9 and edge + inset <= hard + 0.5 + 1e-9
         assert soft <= hard <= soft + 1 + 0.75 / scale
@@ -163,7 +163,7 @@ def test_a_disc_comes_back_where_it_was():
 
 @settings(deadline=None)
 @given(st.integers(1, 300), st.integers(1, 60), st.floats(0.01, 3), st.floats(-5, 20))
-def test_interpolation_weights_are_shares_of_two_neighbours(pixels, cells, scale, offset):
+def test_interpolation_weights_are_shares_of_two_neighbors(pixels, cells, scale, offset):
     first, weights = interpolation(pixels, cells, scale, offset)
     assert weights.shape == (pixels, cells) and (weights >= 0).all()
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
@@ -174,7 +174,7 @@ def test_interpolation_weights_are_shares_of_two_neighbours(pixels, cells, scale
 
 
 @pytest.mark.parametrize("targets", list(INSET))
-def test_boxes_without_a_pixel_centre_give_empty_crops(targets):
+def test_boxes_without_a_pixel_center_give_empty_crops(targets):
     frame = smallest_letterbox((64, 64), 64)
     boxes = torch.tensor([[5.6, 5.6, 6.4, 6.4], [-9, -9, -3, -3], [70, 3, 80, 9], [9, 9, 4, 4]])
     crops = assemble(torch.ones(32, 16, 16), detections_of(boxes, torch.ones(4, 32)), frame, targets)
@@ -188,9 +188,9 @@ def test_three_hundred_objects_on_a_large_photo_fit_in_memory():
     """The full frame would take 2.5 GB as bits and 10 GB as floats."""
     frame = smallest_letterbox((2160, 3840), 640)
     generator = torch.Generator().manual_seed(0)
-    centres = torch.rand(300, 2, generator=generator) * torch.tensor([640, 360])
+    centers = torch.rand(300, 2, generator=generator) * torch.tensor([640, 360])
     sizes = 5 + torch.rand(300, 2, generator=generator) * 150
-    boxes = torch.cat((centres - sizes / 2, centres + sizes / 2), dim=1)
+    boxes = torch.cat((centers - sizes / 2, centers + sizes / 2), dim=1)
     prototypes = torch.randn(32, frame.size[0] // 4, 160)
     tracemalloc.start()
     crops = assemble(prototypes, detections_of(boxes, torch.randn(300, 32)), frame)

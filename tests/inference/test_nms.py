@@ -14,10 +14,10 @@ from seglab.inference.nms import candidates, nms, suppress
 
 def random_predictions(seed: int, batch: int = 1, classes: int = 3, anchors: int = 40) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    centres = torch.rand(batch, 2, anchors, generator=generator) * 60
+    centers = torch.rand(batch, 2, anchors, generator=generator) * 60
     sizes = 10 + torch.rand(batch, 2, anchors, generator=generator) * 30
     scores = torch.rand(batch, classes, anchors, generator=generator)
-    return torch.cat((centres, sizes, scores, torch.randn(batch, 32, anchors, generator=generator)), dim=1)
+    return torch.cat((centers, sizes, scores, torch.randn(batch, 32, anchors, generator=generator)), dim=1)
 
 
 def plain(prediction: torch.Tensor, conf: float, iou: float, agnostic: bool, multi_label: bool) -> list[tuple]:

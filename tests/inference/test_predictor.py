@@ -18,7 +18,7 @@ NAMES = {0: "disc", 1: "other"}
 
 
 def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarray:
-    """(H, W, 3) uint8, white where a pixel's centre lies in the circle."""
+    """(H, W, 3) uint8, white where a pixel's center lies in the circle."""
     rows, columns = np.mgrid[:height, :width] + 0.5
     return np.repeat(((np.hypot(columns - x, rows - y) < radius) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -26,7 +26,7 @@ def disc(height: int, width: int, x: float, y: float, radius: float) -> np.ndarr
 def forward(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """One box around what is white; the first prototype is brightness at a quarter of the resolution."""
     batch, _, height, width = images.shape
-    white = images[:, 0].float() > 0.7  # the grey border is .45
+    white = images[:, 0].float() > 0.7  # the gray border is .45
     prototypes = torch.zeros(batch, 32, height // 4, width // 4)
     prototypes[:, 0] = F.avg_pool2d(white[:, None].float(), 4)[:, 0] - 0.5
     prototypes[:, 1] = 1
@@ -43,7 +43,7 @@ def forward(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("shape", [(480, 640), (640, 427), (97, 61), (1200, 1600), (333, 500)])
 @pytest.mark.parametrize("rect", [True, False])
-def test_finds_the_disc_in_the_pictures_own_frame(shape, rect):
+def test_finds_the_disc_in_the_images_own_frame(shape, rect):
     height, width = shape
     x, y, radius = 0.6 * width, 0.4 * height, 0.3 * min(shape)
     image = disc(height, width, x, y, radius)
@@ -83,7 +83,7 @@ def test_shapes_given_to_the_network():
     assert seen == [(2, 3, 96, 160), (2, 3, 160, 160), (1, 3, 160, 160), (1, 3, 96, 160)]
 
 
-def test_pictures_of_many_shapes_share_a_batch():
+def test_images_of_many_shapes_share_a_batch():
     images = [disc(100, 200, 80, 50, 30), disc(200, 120, 60, 90, 40)]
     for result, image in zip(predict(forward, images, PredictConfig(imgsz=320, batch=2), NAMES), images):
         found, ground_truth = result.masks.data[0].numpy().astype(bool), image[..., 0] > 0

@@ -112,7 +112,7 @@ def test_a_choice_on_a_gpu(results):
     assert len(chosen.boxes) == len(chosen.masks) == 2 and chosen.boxes.data.is_cuda
 
 
-def test_conversions_and_picture(results):
+def test_conversions_and_image(results):
     assert isinstance(results.numpy().boxes.data, np.ndarray) and isinstance(results.numpy().masks.data, np.ndarray)
     assert isinstance(results.numpy().cpu().boxes.data, torch.Tensor)
     np.testing.assert_array_equal(results.orig_img, results.image[..., ::-1])
@@ -134,7 +134,7 @@ def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert results.save() == "results_photo.jpg" and Path("results_photo.jpg").is_file()
     with pytest.raises(SeglabError, match=r"\.jpg or \.png"):
-        results.save("picture.odd")
+        results.save("image.odd")
     assert cv2.imdecode(np.frombuffer(results._repr_jpeg_(), np.uint8), 1).shape == drawn.shape
 
 

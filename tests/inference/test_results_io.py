@@ -22,7 +22,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def result(path: str, level: int = 0) -> Results:
-    """A grey image with one cup on it."""
+    """A gray image with one cup on it."""
     boxes = Boxes(torch.tensor([[8.0, 16, 40, 40, 0.9, 0]]), (48, 64))
     masks = Masks([(8, 16, np.ones((24, 32), bool))], (48, 64))
     return Results.of_image(np.full((48, 64, 3), level, np.uint8), path, {0: "cup"}, boxes, masks, {"inference": 1.0})
@@ -50,7 +50,7 @@ def test_the_folder_is_made_with_the_first_file_and_told(capsys):
     assert again.save_dir == "runs/segment/predict2"
 
 
-def test_every_kind_of_file_and_the_looks_of_the_picture():
+def test_every_kind_of_file_and_the_looks_of_the_image():
     everything = SaveConfig(save=True, save_txt=True, save_conf=True, save_crop=True, project="p", name="n")
     (one,) = save_results([result("in/photo.v2.png")], everything)
     assert files_of("p/n") == ["crops/cup/photo.v2.jpg", "labels/photo.v2.txt", "photo.v2.jpg"]
@@ -107,7 +107,7 @@ def test_a_stream_that_breaks_off_leaves_a_whole_film(here):
     assert len(read_film(here / "runs/segment/predict/a.mp4")[1]) == 2 and caught.tb
 
 
-def test_frames_of_no_file_stay_pictures():
+def test_frames_of_no_file_stay_images():
     for path in ("rtsp://host/a.mp4", "0"):
         list(save_results([result(path)] * 2, SaveConfig(save=True, name="frames", exist_ok=True)))
     assert files_of("runs/segment/frames") == ["0.jpg", "0_2.jpg", "a.jpg", "a_2.jpg"]

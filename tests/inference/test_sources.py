@@ -62,10 +62,10 @@ def test_memory_sources_agree(folder):
     assert len(images_of((sources[:2], iter(sources[2:4])))) == 4
 
 
-def test_grey():
-    grey = RGB[..., 0]
-    for source in (grey, grey[..., None], Image.fromarray(grey)):
-        np.testing.assert_array_equal(images_of(source)[0], np.dstack([grey] * 3))
+def test_gray():
+    gray = RGB[..., 0]
+    for source in (gray, gray[..., None], Image.fromarray(gray)):
+        np.testing.assert_array_equal(images_of(source)[0], np.dstack([gray] * 3))
 
 
 def test_paths_of_pictures_in_memory(folder):

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from seglab.errors import SeglabError
-from seglab.model.head import anchor_points, boxes_from_distribution, distances
 from seglab.model.yolo11 import SCALES, YOLO11Seg, architecture_of, count_flops, count_parameters, fuse, parse_name
 
 PARAMETERS = {"n": 2_876_848, "s": 10_113_248, "m": 22_420_896, "l": 27_678_368, "x": 62_142_656}
@@ -71,25 +70,6 @@ def test_every_parameter_but_the_bin_values_learns():
     sum(part.square().mean() for part in model(torch.rand(2, 3, 64, 64))).backward()
     idle = [name for name, p in model.named_parameters() if p.grad is None]
     assert idle == ["model.23.dfl.conv.weight"]
-
-
-def test_anchor_points_are_cell_centres_from_fine_to_coarse():
-    points, strides = anchor_points(64, 32)
-    assert points.shape == (8 * 4 + 4 * 2 + 2 * 1, 2)
-    assert points[0].tolist() == [4, 4] and points[1].tolist() == [12, 4] and points[4].tolist() == [4, 12]
-    assert points[-1].tolist() == [16, 48]
-    assert strides.flatten().unique_consecutive().tolist() == [8, 16, 32]
-
-
-def test_a_certain_distribution_gives_exactly_its_bin():
-    points, strides = anchor_points(32, 32)
-    logits = torch.full((1, 4, 16, len(points)), -1e4)
-    for side, bin in enumerate((1, 2, 3, 4)):
-        logits[:, side, bin] = 1e4
-    logits = logits.view(1, 64, -1)
-    assert distances(logits)[0, :, 0].tolist() == [1, 2, 3, 4]
-    boxes = boxes_from_distribution(logits, points, strides)
-    assert boxes[0, 0].tolist() == [4 - 8, 4 - 16, 4 + 24, 4 + 32]
 
 
 def test_official_names_are_understood_and_others_are_not():

@@ -1,4 +1,4 @@
-"""The peer as a black box: offline, and with its settings in a folder of the test's own."""
+"""Ultralytics as a black box: offline, and with its settings in a folder of the test's own."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pycocotools import mask as coco
 
 from seglab.convert.conversion import convert_coco_labels
 
-pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+pytest.importorskip("ultralytics", reason="ultralytics is not installed: pip install 'seglab[parity]'")
 
 
 def best_ious(content: dict, labels: Path) -> list[float]:
@@ -35,7 +35,7 @@ def test_every_mask_survives_here_and_not_all_do_there(datasets_folder, tmp_path
 
     shutil.copytree(
         datasets_folder / "coco38" / "annotations", tmp_path / "json"
-    )  # the peer writes beside what it reads
+    )  # ultralytics writes beside what it reads
     convert_coco(labels_dir=str(tmp_path / "json"), save_dir=str(tmp_path / "peer"), use_segments=True, cls91to80=True)
     ours, theirs = [], []
     for file in sorted((tmp_path / "json").glob("*.json")):

@@ -1,4 +1,4 @@
-"""What training and validation are fed with, beside the peer's own loaders (run as a black box)."""
+"""What training and validation are fed with, beside ultralytics' own loaders (run as a black box)."""
 
 import os
 

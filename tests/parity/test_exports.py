@@ -1,4 +1,4 @@
-"""Files that the peer exports here, with the course weights, find the same in it and in seglab."""
+"""Files that ultralytics exports here, with the course weights, find the same in it and in seglab."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 
 pytest.importorskip("onnxruntime")
-peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+peer = pytest.importorskip("ultralytics", reason="ultralytics is not installed: pip install 'seglab[parity]'")
 from ultralytics.nn.tasks import SegmentationModel  # noqa: E402
 
 OPTIONS = {
@@ -32,7 +32,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def theirs():
-    """The peer's model with the course weights in it."""
+    """Ultralytics' model with the course weights in it."""
     course = YOLO("toybox-n")
     model = peer.YOLO("yolo11n-seg.yaml")
     network = SegmentationModel("yolo11n-seg.yaml", nc=len(course.names), verbose=False)
@@ -43,7 +43,7 @@ def theirs():
 
 
 def exported(theirs, folder: Path, format: str = "onnx", **options) -> Path:
-    """What the peer's own exporter writes, in a folder."""
+    """What ultralytics' own exporter writes, in a folder."""
     before = Path.cwd()
     os.chdir(folder)  # it writes into the working directory
     try:
@@ -56,7 +56,8 @@ def exported(theirs, folder: Path, format: str = "onnx", **options) -> Path:
 def assert_finds_the_same(path: Path) -> None:
     """On four scenes: as many objects, the same boxes, scores and classes, and masks but for their outlines.
 
-    From 320 px masks are drawn at twice the size, and the peer's reach up to a pixel of the photo further left and up.
+    From 320 px masks are drawn at twice the size, and those of ultralytics reach up to a pixel of the photo further
+    left and up.
     """
     scenes = [read_image(path)[..., ::-1].copy() for path in load_dataset("toybox8-seg").images("val")]
     ours = YOLO(path)
@@ -92,7 +93,7 @@ def test_onnx_files_of_the_peer(name, theirs, tmp_path):
 
 
 def test_an_openvino_folder_of_the_peer(theirs, tmp_path):
-    """In float32 the file is the peer's ONNX file: it lets OpenVINO choose bfloat16, which moves boxes by pixels."""
+    """In float32 the file is ultralytics' ONNX file: it lets OpenVINO choose bfloat16, which moves boxes by pixels."""
     pytest.importorskip("openvino")
     folder = exported(theirs, tmp_path, format="openvino")
     by_onnx = YOLO(exported(theirs, tmp_path))

@@ -1,4 +1,4 @@
-"""Every loss term, its gradient and the assignment against the peer's, on the same predictions and targets."""
+"""Every loss term, its gradient and the assignment against ultralytics', on the same predictions and targets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Case:
     """A batch of random predictions and targets.
 
     `sides` are the least and greatest side of an object in pixels, `region` the share of the image's width and height
-    that holds their centres; `sharpness` scales the logits of the distances and `nearness` is added to bin 0's;
+    that holds their centers; `sharpness` scales the logits of the distances and `nearness` is added to bin 0's;
     `snap` moves boxes to corners of mask pixels, where even one of a single image pixel covers a mask pixel's corner.
     """
 
@@ -52,13 +52,13 @@ class Case:
         self.classes, images, count = classes, len(instances), sum(instances)
         generator = torch.Generator().manual_seed(seed)
         frame = torch.tensor([self.width, self.height])
-        centre = torch.rand(count, 2, generator=generator) * frame * region
+        center = torch.rand(count, 2, generator=generator) * frame * region
         side = sides[0] * (sides[1] / sides[0]) ** torch.rand(count, 2, generator=generator)
-        top_left = torch.minimum((centre - side / 2).clamp(min=0), frame - 1)
+        top_left = torch.minimum((center - side / 2).clamp(min=0), frame - 1)
         if snap:
             top_left = (top_left / 4).floor() * 4
-            centre = top_left + side / 2
-        boxes = torch.cat((top_left, torch.minimum(torch.maximum(centre + side / 2, top_left + 1), frame)), dim=1)
+            center = top_left + side / 2
+        boxes = torch.cat((top_left, torch.minimum(torch.maximum(center + side / 2, top_left + 1), frame)), dim=1)
         shape = (count, self.height // 4, self.width // 4)
         masks = torch.rand(shape, generator=generator)
         self.batch = {
@@ -80,7 +80,7 @@ class Case:
         )
 
     def own_pixels(self) -> Tensor:
-        """Give every pixel to the last object that covers it; the peer's map (B, h, w) of 1-based object numbers."""
+        """Give every pixel to the last object that covers it; ultralytics' map (B, h, w) of 1-based object numbers."""
         index_map = torch.zeros(len(self.raw.boxes), *self.batch["masks"].shape[1:])
         for image in range(len(index_map)):
             rows = (self.batch["image_index"] == image).nonzero()[:, 0]
@@ -95,7 +95,7 @@ class Case:
 
     def peer_loss(self, raw: RawOutput, overlap: bool) -> tuple[Tensor, dict[str, Tensor]]:
         boxes = self.batch["boxes"]
-        normalised = torch.cat(((boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]), dim=1)
+        normalized = torch.cat(((boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]), dim=1)
         predictions = {
             "boxes": raw.boxes,
             "scores": raw.classes,
@@ -106,7 +106,7 @@ class Case:
         targets = {
             "batch_idx": self.batch["image_index"].float(),
             "cls": self.batch["classes"].float()[:, None],
-            "bboxes": normalised / torch.tensor([self.width, self.height] * 2),
+            "bboxes": normalized / torch.tensor([self.width, self.height] * 2),
             "masks": self.own_pixels() if overlap else self.batch["masks"].float(),
         }
         loss = criterion(self.classes)
@@ -152,7 +152,7 @@ def compare(case: Case, overlap: bool) -> None:
     total, terms = segmentation_loss(ours, case.batch, LossGains())
     for name, value in terms.items():
         if TERMS[name].weight(LossGains()) == 0:
-            continue  # a term that the peer does not have, off by default
+            continue  # a term that ultralytics does not have, off by default
         expected = peer_terms[name]
         assert (value - expected).abs() / expected.abs().clamp(min=1) < TOLERANCE, name
     torch.testing.assert_close(total, peer_total, atol=0, rtol=TOLERANCE)

@@ -1,4 +1,4 @@
-"""The same weights give the same outputs in the peer and here, for all five scales."""
+"""The same weights give the same outputs in ultralytics and here, for all five scales."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from seglab.model.transfer import transfer
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import SCALES, YOLO11Seg, fuse
 
-peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+peer = pytest.importorskip("ultralytics", reason="ultralytics is not installed: pip install 'seglab[parity]'")
 
 
 def trained_like(model: torch.nn.Module) -> torch.nn.Module:
-    """Batch-normalisation statistics and gains away from their start, so that every number takes part."""
+    """Batch-normalization statistics and gains away from their start, so that every number takes part."""
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

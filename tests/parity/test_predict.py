@@ -1,4 +1,4 @@
-"""The same weights find the same objects in the peer and here, on images in memory and on real photos."""
+"""The same weights find the same objects in ultralytics and here, on images in memory and on real photos."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from seglab.inference.nms import suppress
 from seglab.inference.predictor import predict, to_tensor
 from seglab.model.yolo11 import YOLO11Seg, fuse
 
-peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+peer = pytest.importorskip("ultralytics", reason="ultralytics is not installed: pip install 'seglab[parity]'")
 
 QUIET = {"verbose": False, "save": False}
 
 
 @pytest.fixture(scope="module")
 def models():
-    """The peer's model and a forward of ours with the same weights, which find some tens of objects on any image."""
+    """Ultralytics' model and a forward of ours with the same weights, which find some tens of objects on any image."""
     torch.manual_seed(0)
     ours = YOLO11Seg("n").train()
     for module in ours.modules():
@@ -47,7 +47,7 @@ def models():
     theirs.model.model[-1].proto.register_forward_hook(blur)
     ours.head.proto.register_forward_hook(blur)
 
-    def forward(images):  # as the peer runs it: fused, and channels first, since another order rounds differently
+    def forward(images):  # as ultralytics runs it: fused, and channels first, since another order rounds differently
         raw = ours(images.contiguous())
         return decode(raw, *images.shape[-2:]), raw.prototypes
 
@@ -64,8 +64,8 @@ def scenes(*shapes: tuple[int, int]) -> list[np.ndarray]:
 def compare(theirs, ours, least: int = 3) -> None:
     """The same objects: scores and boxes equal, masks nearly so.
 
-    One, or one in twenty, may differ: the peer tests a pixel's corner against the box and seglab its centre, so that
-    masks of few pixels may vanish in one only; and the peer tells classes apart in suppression by moving boxes
+    One, or one in twenty, may differ: ultralytics tests a pixel's corner against the box and seglab its center, so that
+    masks of few pixels may vanish in one only; and ultralytics tells classes apart in suppression by moving boxes
     thousands of pixels away, where float32 knows a coordinate to a sixteenth of a pixel, so that overlaps near the
     limit may flip.
     """
@@ -90,7 +90,7 @@ def match(theirs, ours) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (427, 640), (640, 480), (333, 500), (479, 1013)])
-def test_pictures_in_memory(models, shape):
+def test_images_in_memory(models, shape):
     theirs, forward = models
     for image in scenes(shape):
         (expected,) = theirs.predict(image, conf=0.1, retina_masks=True, **QUIET)
@@ -165,10 +165,10 @@ def test_suppression_alone(options):
     from ultralytics.utils.nms import non_max_suppression
 
     generator = torch.Generator().manual_seed(1)
-    centres, sizes = torch.rand(2, 2, 2000, generator=generator) * 640, torch.rand(2, 2, 2000, generator=generator)
+    centers, sizes = torch.rand(2, 2, 2000, generator=generator) * 640, torch.rand(2, 2, 2000, generator=generator)
     scores = torch.rand(2, 80, 2000, generator=generator) ** 20
     coefficients = torch.randn(2, 32, 2000, generator=generator)
-    predictions = torch.cat((centres, 40 + sizes * 200, scores, coefficients), dim=1)
+    predictions = torch.cat((centers, 40 + sizes * 200, scores, coefficients), dim=1)
     expected = non_max_suppression(predictions.clone(), 0.3, 0.7, nc=80, max_time_img=60, **options)
     for rows, found in zip(expected, suppress(predictions, 0.3, 0.7, **options)):
         assert len(rows) == len(found.boxes) > 20

@@ -18,13 +18,13 @@ from seglab.datasets.load import load_dataset
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg, architecture_of
 
-peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+peer = pytest.importorskip("ultralytics", reason="ultralytics is not installed: pip install 'seglab[parity]'")
 from ultralytics.nn.tasks import SegmentationModel  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def peers_weights(tmp_path_factory):
-    """The folder of weights of an epoch that the peer trained, on a copy of the toybox, as it writes beside labels."""
+    """The weights folder of an epoch that ultralytics trained, on a copy of the toybox, as it writes beside labels."""
     folder = tmp_path_factory.mktemp("peer")
     spec = load_dataset("toybox8-seg")
     shutil.copytree(spec.root, folder / "toybox8-seg")
@@ -52,7 +52,7 @@ def assert_same_predictions(ours: torch.nn.Module, theirs: torch.nn.Module) -> N
         assert (one - other).abs().max() < 1e-4 * other.abs().max()
 
 
-@pytest.mark.parametrize("name", ["best.pt", "epoch0.pt"])  # the latter keeps an optimiser and more beside the weights
+@pytest.mark.parametrize("name", ["best.pt", "epoch0.pt"])  # the latter keeps an optimizer and more beside the weights
 def test_what_the_peer_has_trained_predicts_the_same_here(peers_weights, name):
     ours, theirs = YOLO(peers_weights / name), peer.YOLO(peers_weights / name)
     assert ours.names == theirs.names
@@ -76,7 +76,7 @@ def write_squares(folder: Path, classes: int) -> Path:
 
 @pytest.fixture(scope="module")
 def coco_shaped(tmp_path_factory):
-    """A checkpoint of the peer's with 80 classes, as the official weights are."""
+    """A checkpoint of ultralytics' with 80 classes, as the official weights are."""
     path = tmp_path_factory.mktemp("coco") / "coco.pt"
     peer.YOLO("yolo11n-seg.yaml").save(path)
     return path
@@ -123,7 +123,7 @@ def test_what_is_fine_tuned_here_works_in_the_peer_by_the_documented_lines(coco_
     theirs = peer.YOLO(tmp_path / "back.pt")
     assert theirs.names == model.names
     for tensor in model.network.parameters():
-        tensor.data = tensor.data.half().float()  # as the peer stores them
+        tensor.data = tensor.data.half().float()  # as ultralytics stores them
     for tensor in model.network.buffers():
         tensor.data = tensor.data.half().float() if tensor.is_floating_point() else tensor.data
     assert_same_predictions(model.network, theirs.model)

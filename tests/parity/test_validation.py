@@ -1,4 +1,4 @@
-"""The YOLO protocol gives the numbers the peer prints for the same predictions."""
+"""The YOLO protocol gives the numbers ultralytics prints for the same predictions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from seglab.geometry.letterbox import Letterbox
 from seglab.inference.nms import suppress
 from seglab.model.weights import load_weights
 
-peer = pytest.importorskip("ultralytics", reason="the peer is not installed: pip install 'seglab[parity]'")
+peer = pytest.importorskip("ultralytics", reason="ultralytics is not installed: pip install 'seglab[parity]'")
 from ultralytics.nn.tasks import SegmentationModel  # noqa: E402
 
 
@@ -54,7 +54,7 @@ def imagined(batch: dict, classes: int, seed: int) -> tuple[torch.Tensor, torch.
 
 @pytest.fixture(scope="module")
 def peers_run(datasets_folder, tmp_path_factory):
-    """The peer validates imagined predictions on COCO8-seg: (its figures, its batches with those predictions)."""
+    """Ultralytics validates imagined predictions on COCO8-seg: (its figures, its batches with those predictions)."""
     from ultralytics.models.yolo.segment import SegmentationValidator
     from ultralytics.nn.autobackend import AutoBackend
 
@@ -125,7 +125,7 @@ def test_the_course_weights_validate_to_the_figures_the_peer_prints(tmp_path):
     if not weights.is_file():
         pytest.skip("the course weights are not there")
     spec = load_dataset("toybox8-seg")
-    shutil.copytree(spec.root, tmp_path / "toybox8-seg")  # the peer writes a cache beside the labels
+    shutil.copytree(spec.root, tmp_path / "toybox8-seg")  # ultralytics writes a cache beside the labels
     data = next((tmp_path / "toybox8-seg").glob("*.yaml"))
     data.write_text(data.read_text().replace("path: .", f"path: {data.parent}"))
     ours = YOLO(weights).val(data=data, protocol="yolo", imgsz=640, batch=2, verbose=False)

@@ -25,7 +25,7 @@ from seglab.export.registry import load_runtime
 from seglab.geometry.boxes import xywh_to_xyxy
 
 from ..export.planted import assert_sound_passes_and_faults_do_not, reference_for
-from ..export.test_formats import written
+from ..export.written import written
 
 SIZE = (640, 640)
 CONF, IOU, MAX_DET = 0.25, 0.7, 300

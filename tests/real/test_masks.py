@@ -77,12 +77,12 @@ def mask_ap(seen: list, targets: str) -> float:
 
 
 def test_coco_weights_gain_from_the_window_of_hard_targets(photos, coco_weights, monkeypatch):
-    """Above the pixels whose centres, and above those whose upper left corners lie in the box."""
+    """Above the pixels whose centers, and above those whose upper left corners lie in the box."""
     assert YOLO(coco_weights).mask_targets == "hard" and len(photos) == 46
-    chosen, centres = mask_ap(photos, "hard"), mask_ap(photos, "soft")
+    chosen, centers = mask_ap(photos, "hard"), mask_ap(photos, "soft")
     monkeypatch.setattr(masks, "windows", lambda boxes, scale, targets: np.ceil(boxes).astype(int))
     corners = mask_ap(photos, "hard")
-    assert chosen > centres + 0.001 and chosen > corners
+    assert chosen > centers + 0.001 and chosen > corners
 
 
 def test_the_course_s_weights_are_not_harmed():

@@ -11,12 +11,12 @@ from seglab.toybox.canvas import SUB, PlacedObject, stencil, trace, visible
 from seglab.toybox.materials import Part
 from seglab.toybox.outlines import box, ellipse, loop
 
-GREY = np.array([0.5, 0.5, 0.5])
+GRAY = np.array([0.5, 0.5, 0.5])
 HERE = np.array([[1.0, 0, 0], [0, 1.0, 0]])
 
 
 def placed_object(rings, class_id=0) -> PlacedObject:
-    return PlacedObject([Part(rings, GREY)], HERE, class_id)
+    return PlacedObject([Part(rings, GRAY)], HERE, class_id)
 
 
 def rings_area(rings) -> float:

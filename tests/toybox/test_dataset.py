@@ -112,17 +112,17 @@ def test_fresh_scenes_are_others_in_every_epoch_and_are_never_written(tmp_path, 
     config = AugmentConfig(mosaic=1.0)
     dataset = SegmentationDataset(spec, "train", 96, config)
     loader = build_loader(dataset, 2, workers=2, shuffle=True)
-    pictures = {}
+    images = {}
     for epoch in (0, 1, 0):
         start_epoch(loader, epoch)
         for batch in loader:
             for image, item in zip(batch["images"], batch["samples"]):
                 # When an epoch comes back, as after an interruption, so do its scenes.
-                assert torch.equal(pictures.setdefault((epoch, item["index"]), image), image)
+                assert torch.equal(images.setdefault((epoch, item["index"]), image), image)
         start_epoch(loader, epoch)
         raw = [dataset.sample(index).image for index in range(5)]
         assert all((raw[index] == scene((index, epoch, 1)).image).all() for index in (0, 4))
-    assert len({image.numpy().tobytes() for image in pictures.values()}) == 10
+    assert len({image.numpy().tobytes() for image in images.values()}) == 10
     assert [dataset.image_id(index) for index in range(5)] == [0, 1, 2, 3, 4]
     assert not list(tmp_path.iterdir())
 

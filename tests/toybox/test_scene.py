@@ -25,7 +25,7 @@ def test_the_same_seed_gives_the_same_scene_and_another_seed_another():
 
 
 @pytest.mark.parametrize("size", [(320, 320), (200, 640), (700, 500)])
-def test_rings_lie_in_the_picture_and_say_what_is_solid(size):
+def test_rings_lie_in_the_image_and_say_what_is_solid(size):
     for seed in range(3):
         sample = scene(seed, size)
         assert sample.image.shape == (*size, 3)

@@ -45,7 +45,7 @@ def test_what_is_given_is_honoured_and_said():
     assert "auto" not in describe(given, config)
 
 
-# Learning rates that the peer (8.4.190) wrote into results.csv for runs on 4 images; epoch -> weights, biases.
+# Learning rates that ultralytics (8.4.190) wrote into results.csv for runs on 4 images; epoch -> weights, biases.
 MEASURED = [
     (dict(epochs=10), 1, {2: (3.57397e-05,) * 2, 3: (6.36253e-05,) * 2, 4: (8.3657e-05,) * 2, 10: (1.2971e-05,) * 2}),
     (dict(epochs=3), 1, {1: (0, 0), 2: (3.9865e-05,) * 2, 3: (4.046e-05,) * 2}),

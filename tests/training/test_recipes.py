@@ -12,11 +12,27 @@ from seglab.training.recipes import RECIPES, Start, batch_for, choose, describe_
 KNOWN, NEW = Start(known=3, new=0, scratch=False), Start(known=1, new=2, scratch=False)
 
 
-def test_weights_that_know_every_class_are_moved_little():
-    known, new = choose(KNOWN, 64, 10, {}).settings, choose(NEW, 64, 10, {}).settings
-    assert known["freeze_bn"] and known["warmup_bias_lr"] == new["warmup_bias_lr"] == 0
-    assert known["average"] == "anchored" and new["average"] == "late"
-    assert known["mask_ratio"] == new["mask_ratio"] == 2
+def test_weights_that_know_every_class_are_moved_little_unless_more_is_better():
+    known, new = choose(KNOWN, 64, 10, {}), choose(NEW, 64, 10, {})
+    assert known.settings == new.settings and not new.fallback  # an epoch of larger steps, on trial
+    assert new.settings["average"] == "late" and new.settings["freeze_bn"] and new.settings["mask_ratio"] == 2
+    untried = choose(KNOWN, 64, 10, {"val": False}).settings
+    assert untried == {**known.settings, **known.fallback}
+    assert untried["average"] == "anchored" and untried["warmup_bias_lr"] == 0
+
+
+@pytest.mark.parametrize("given", [{"val": False}, {"lr0": 1e-4}, {"optimizer": "SGD"}, {"keep": True}])
+def test_nothing_is_tried_where_nothing_is_judged_or_the_user_chooses_the_steps(given):
+    choice = choose(KNOWN, 64, 10, given)
+    assert not choice.fallback and "tried" not in choice.text
+    assert choice.settings.get("average") == ("late" if "keep" in given else "anchored")
+
+
+def test_a_trial_tells_what_it_may_fall_back_to():
+    choice = choose(KNOWN, 64, 10, {"momentum": 0.8})
+    assert "momentum" not in choice.settings.keys() | choice.fallback.keys()
+    for name, value in choice.fallback.items():
+        assert f"{name}={value}" in choice.text
 
 
 @pytest.mark.parametrize("start", [KNOWN, NEW])

@@ -44,6 +44,15 @@ def start(arguments, **environment):
     return subprocess.Popen([sys.executable, str(WORKER), json.dumps(arguments)], env=environment)
 
 
+def start_pair(arguments):
+    """Two processes that train together."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [start(arguments, RANK=rank, LOCAL_RANK=rank, **together) for rank in "01"]
+
+
 def assert_same(a, b):
     a, b = load_weights(a).state, load_weights(b).state
     assert a.keys() == b.keys()
@@ -139,11 +148,7 @@ def test_two_processes_train_as_one(tmp_path):
     """
     arguments = {"epochs": 2, "batch": 4, "nbs": 4, "optimizer": "SGD", "lr0": 1e-3, "warmup_epochs": 0}
     arguments["project"] = str(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = [start({**arguments, "name": "pair"}, RANK=rank, LOCAL_RANK=rank, **together) for rank in "01"]
+    processes = start_pair({**arguments, "name": "pair"})
     alone, _ = worker.run(name="alone", **arguments)
     assert [process.wait() for process in processes] == [0, 0]
     one, two = load_weights(alone.last).state, load_weights(tmp_path / "pair/weights/last.safetensors").state
@@ -339,6 +344,140 @@ def test_a_resumed_run_reads_the_masks_of_its_start_as_before(tmp_path, monkeypa
     assert metrics.seg.map == pytest.approx(read_as_soft, rel=1e-5)
 
 
+# --- an epoch on trial ---
+
+LARGE = {"optimizer": "AdamW", "lr0": 1e-3, "momentum": 0.9, "average": "late"}
+SMALL = {"optimizer": "SGD", "lr0": 1e-4, "momentum": 0.9, "average": "anchored"}
+SHORT = {"epochs": 2, "batch": 2, "nbs": 2, "warmup_bias_lr": 0.0, "val": True, "start": Start(known=10, scratch=False)}
+BETTER, WORSE = 1.0, -1.0  # than the start, by distance from it
+
+
+@pytest.fixture(scope="module")
+def untried(tmp_path_factory):
+    """Runs with large and with small steps from the beginning."""
+    torch.set_num_threads(1)
+    project = str(tmp_path_factory.mktemp("untried"))
+    return {
+        gain: worker.run(worker.judged_by_distance(gain), project=project, **SHORT, **settings)[0]
+        for gain, settings in ((BETTER, LARGE), (WORSE, SMALL))
+    }
+
+
+def assert_same_run(one, other):
+    """The same weights, rows and words about them, but for what takes time."""
+    assert_same(one.last, other.last)
+    assert_same(one.best, other.best)
+    rows = [[{k: v for k, v in row.items() if k != "time"} for row in table(run)] for run in (one, other)]
+    assert rows[0] == rows[1] and [row["epoch"] for row in rows[0]] == ["0", "1", "2"]
+    arguments = []
+    for run in (one, other):
+        told = [yaml.safe_load((run.folder / "args.yaml").read_text())]
+        told += [load_weights(file).metadata["train_args"] for file in (run.best, run.last)]
+        differing = ("project", "name", "resume")
+        arguments.append([{k: v for k, v in values.items() if k not in differing} for values in told])
+    assert arguments[0] == arguments[1]
+
+
+@pytest.mark.parametrize("gain", [BETTER, WORSE])
+def test_an_epoch_on_trial_is_kept_or_never_was(untried, tmp_path, capsys, gain):
+    validation = worker.judged_by_distance(gain)
+    result, _ = worker.run(validation, fallback=SMALL, project=str(tmp_path), **SHORT, **LARGE)
+    told = capsys.readouterr().out
+    assert ("larger steps are better than the start" in told) == (gain == BETTER)
+    assert ("not better than the start" in told) == (gain == WORSE)
+    assert told.count("epoch 1/2") == (1 if gain == BETTER else 2)  # the epoch on trial is told as well
+    assert told.count("optimizer: SGD lr=0.0001") == (gain == WORSE)
+    assert_same_run(result, untried[gain])
+    assert result.config.optimizer == ("AdamW" if gain == BETTER else "SGD")
+    assert load_weights(result.best).metadata["epoch"] == (2 if gain == BETTER else 0)
+
+
+def test_an_epoch_on_trial_whose_numbers_are_not_finite_is_no_better(untried, tmp_path, monkeypatch):
+    loss, calls = engine.segmentation_loss, []
+
+    def nan_at_first(*arguments):
+        calls.append(1)
+        total, terms = loss(*arguments)
+        return total * (float("nan") if len(calls) == 1 else 1.0), terms
+
+    monkeypatch.setattr(engine, "segmentation_loss", nan_at_first)
+    validation = worker.judged_by_distance(WORSE)
+    result, _ = worker.run(validation, fallback=SMALL, project=str(tmp_path), **SHORT, **LARGE)
+    assert_same_run(result, untried[WORSE])
+
+
+class Cut(BaseException):
+    """Ends a run at once."""
+
+
+def cut_at(function, count, seen):
+    """A function that ends the run when it is called the `count`-th time; `seen` counts the calls."""
+
+    def watched(*arguments):
+        seen.append(1)
+        if len(seen) == count:
+            raise Cut
+        return function(*arguments)
+
+    return watched
+
+
+@pytest.mark.parametrize("gain", [BETTER, WORSE])
+def test_a_run_cut_around_its_trial_continues_bit_for_bit(untried, tmp_path, monkeypatch, gain):
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
+    step = random.SystemRandom().randint(1, 4)  # in the trial or the epoch after it
+    print(f"cut at batch {step}")
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(engine, "segmentation_loss", cut_at(engine.segmentation_loss, step, []))
+        worker.run(worker.judged_by_distance(gain), fallback=SMALL, project=str(tmp_path), name="cut", **SHORT, **LARGE)
+    resumed, _ = worker.run(worker.judged_by_distance(gain), resume=str(tmp_path / "cut"), val=True)
+    assert_same_run(resumed, untried[gain])
+
+
+def test_a_run_cut_while_it_falls_back_begins_again_with_the_new_settings(untried, tmp_path, monkeypatch):
+    """At each of the files that it writes then."""
+    validation = worker.judged_by_distance(WORSE)
+    fall_back = trainer.fall_back
+    writes = 0
+    while True:
+        writes += 1
+        name = f"cut{writes}"
+
+        def cut_in_fall_back(*arguments, writes=writes):
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "fsync", cut_at(os.fsync, writes, []))
+                fall_back(*arguments)
+            raise StopIteration  # all files were written
+
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(trainer, "fall_back", cut_in_fall_back)
+                worker.run(validation, fallback=SMALL, project=str(tmp_path), name=name, **SHORT, **LARGE)
+        except StopIteration:
+            break
+        except Cut:
+            resumed, _ = worker.run(validation, resume=str(tmp_path / name), val=True)
+            assert_same_run(resumed, untried[WORSE])
+    assert writes == 5  # arguments, best and last weights, state
+
+
+def test_two_processes_judge_a_trial_alike(untried, tmp_path):
+    """Though only the first one validates: they end where one process does, but for the order of sums."""
+    processes = []
+    for gain in untried:
+        arguments = {**SHORT, **LARGE, "fallback": SMALL, "gain": gain, "project": str(tmp_path), "name": str(gain)}
+        del arguments["start"]  # the worker makes its own
+        processes += start_pair(arguments)
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    before = worker.new_model().state_dict()
+    for gain, alone in untried.items():
+        one = load_weights(alone.last).state
+        two = load_weights(tmp_path / f"{gain}/weights/last.safetensors").state
+        names = [name for name, tensor in one.items() if tensor.is_floating_point()]
+        apart, moved = (sum((a[n] - one[n]).square().sum() for n in names).sqrt() for a in (two, before))
+        assert apart < 0.1 * moved
+
+
 def test_frozen_statistics_stay_as_they_were(tmp_path):
     before = worker.new_model().state_dict()
     _, model = worker.run(epochs=1, freeze_bn=True, warmup_epochs=0, project=str(tmp_path))
@@ -418,7 +557,7 @@ def test_real_validation_fills_the_table_and_draws(tmp_path, ratio):
     expected += [f"val/{term}_loss" for term in TERMS]
     assert list(row)[2 + len(TERMS) : -3] == expected
     assert float(row["val/cls_loss"]) > 0
-    pictures = {
+    images = {
         "train_batch0.jpg",
         "val_batch0_pred.jpg",
         "val_batch0_labels.jpg",
@@ -427,7 +566,7 @@ def test_real_validation_fills_the_table_and_draws(tmp_path, ratio):
         "results.png",
         "confusion_matrix.png",
     }
-    assert pictures <= {path.name for path in result.folder.iterdir()}
+    assert images <= {path.name for path in result.folder.iterdir()}
     assert 0 <= result.metrics.seg.map <= 1
 
 

@@ -1,7 +1,8 @@
 """One training process, started by tests that kill it or let several train together.
 
 argv: JSON of the arguments of `make_config`, and optionally {"dies_at": ["step" or "sync", n]}: the n-th batch or the
-n-th file flushed to disk is the last thing the process does; {"fitness": [0.1, ...]}: what validation says, by epoch.
+n-th file flushed to disk is the last thing the process does; {"fitness": [0.1, ...]}: what validation says, by epoch;
+{"gain": 1.0}: what it says by distance from the start, which the weights then know something of.
 """
 
 import json
@@ -17,7 +18,7 @@ import seglab.training.trainer as trainer
 from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
 from seglab.training.arguments import make_config
-from seglab.training.recipes import SCRATCH
+from seglab.training.recipes import SCRATCH, Start
 
 
 class Figures:
@@ -36,12 +37,14 @@ def new_model() -> YOLO11Seg:
     return YOLO11Seg("tiny", 10)
 
 
-def run(validation=lambda model: (Figures(), {}), start=SCRATCH, **arguments):
+def run(validation=lambda model: (Figures(), {}), start=SCRATCH, fallback=None, **arguments):
     """Train on the embedded images, writing every epoch."""
     checkpoint.SECONDS_BETWEEN_SAVES = 0.0
     arguments = {"imgsz": 64, "workers": 0, "device": "cpu", "plots": False, "val": False} | arguments
     model = new_model()
-    return trainer.train(model, load_dataset("toybox8-seg"), make_config(**arguments), validation, start=start), model
+    config = make_config(**arguments)
+    result = trainer.train(model, load_dataset("toybox8-seg"), config, validation, start=start, fallback=fallback)
+    return result, model
 
 
 def planned(fitness: list[float], batches: int = 2):
@@ -51,6 +54,20 @@ def planned(fitness: list[float], batches: int = 2):
         figures = Figures()
         figures.fitness = fitness[int(model.model[0].bn.num_batches_tracked) // batches - 1]
         return figures, {"metrics/mAP50-95(M)": figures.fitness}
+
+    return validation
+
+
+def judged_by_distance(gain: float):
+    """A validation to which the fitness of weights is 0.5 + `gain` times how far they are from the start."""
+    start = {name: tensor for name, tensor in new_model().state_dict().items() if tensor.is_floating_point()}
+
+    def validation(model):
+        figures = Figures()
+        state = model.state_dict()
+        moved = sum((state[name] - tensor).square().sum() for name, tensor in start.items())
+        figures.fitness = 0.5 + gain * float(moved.sqrt())
+        return figures, {"metrics/fitness": figures.fitness}
 
     return validation
 
@@ -76,4 +93,7 @@ if __name__ == "__main__":
         die_at(*options.pop("dies_at"))
     if "fitness" in options:
         options["validation"] = planned(options.pop("fitness"))
+    if "gain" in options:
+        options["validation"] = judged_by_distance(options.pop("gain"))
+        options["start"] = Start(known=10, scratch=False)
     run(**options)

@@ -19,7 +19,6 @@ from seglab.widgets.explored_image import (
     rim,
     svg_path,
 )
-from seglab.widgets.images import MAX_SIDE, samples
 
 
 @pytest.mark.parametrize("confidence, overlap", [(0.25, 0.7), (0.1, 0.5), (0.6, 0.9)])
@@ -108,21 +107,6 @@ def test_results_are_judged_by_the_ground_truth_of_their_image(model, sample, ex
     assert judged.verdicts(numbers) == explored.verdicts(explored.found()) and 0 in judged.verdicts(numbers)
     with pytest.raises(SeglabError, match="differ in image size, 640x480 and 64x48"):
         from_results(result, Sample(sample.image[:48, :64]))
-
-
-def test_large_images_are_scaled_with_their_objects(model):
-    image = np.zeros((400, 2 * MAX_SIDE, 3), np.uint8)
-    explored = predict_candidates(model, Sample(image, [square(100, 100, 200)]))
-    assert explored.image.shape == (200, MAX_SIDE, 3) and explored.ground_truth_crops[0][2].sum() == 100 * 100
-
-
-def test_images_come_from_many_sources(sample, tmp_path):
-    assert next(name for name, _ in samples("toybox8-seg")) == "000016.jpg"
-    assert samples("toybox8-seg")[1][1]().instances
-    assert [name for name, _ in samples([sample, sample])] == ["000016.jpg"] * 2
-    assert samples(sample.image)[0][1]().instances == []
-    with pytest.raises(SeglabError, match="no image"):
-        samples([])
 
 
 def test_rims_lie_inside_and_paths_go_around():

@@ -1,0 +1,101 @@
+"""Images with their instances on their way into the folders of a YOLO dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from seglab.convert.report import Report
+from seglab.convert.rows import Item, LabelWriter
+from seglab.data.image import image_size
+from seglab.errors import SeglabError
+from seglab.formats.format import LabelledImage
+from seglab.formats.yolo import place_image
+from seglab.geometry.polygons import Ring, ring_area
+from seglab.geometry.rle import Rle, area, rings_to_rle
+
+RENAMED = "a name that a loader would take for another's"
+
+
+class DatasetWriter:
+    """Images with their instances on their way into the folders of a YOLO dataset."""
+
+    def __init__(self, part: Path, report: Report):
+        self.part, self.report = part, report
+        self._writers: dict[str, LabelWriter] = {}
+        self._taken: set[tuple[str, str]] = set()
+
+    def add(self, labelled: LabelledImage) -> str | None:
+        """Place an image and write its label file -> what the image is called now; None where it is left out."""
+        assert labelled.file is not None, "the caller has looked"
+        name = free_name(PurePosixPath(labelled.name), lambda label: (labelled.split, label) in self._taken)
+        target = self.part / "images" / labelled.split / name
+        place_image(labelled.file, target)
+        if fault := _size_fault(target, labelled.size):
+            target.unlink()
+            self.report.lose(f"image {labelled.name}", fault, len(labelled.instances))
+            return None
+        if str(name) != labelled.name:
+            self.report.note(f"image {labelled.name}", RENAMED, f"called {name} in the output")
+        label = label_of(name)
+        self._taken.add((labelled.split, label))
+        self.report.images_written += 1
+        if labelled.split not in self._writers:
+            self._writers[labelled.split] = LabelWriter(self.part / "labels" / labelled.split, self.report)
+        _write_instances(self._writers[labelled.split], label, replace(labelled, name=str(name)))
+        return str(name)
+
+    def close(self) -> list[str]:
+        """Write the label files -> the splits there are."""
+        for writer in self._writers.values():
+            writer.close()
+        return list(self._writers)
+
+
+def label_of(name: PurePosixPath) -> str:
+    """The label file of an image in the output, relative like it."""
+    return str(name.with_suffix(".txt"))
+
+
+def free_name(name: PurePosixPath, is_taken: Callable[[str], bool]) -> PurePosixPath:
+    """What an image is called in the output: no folder called `images`, no label file of another image.
+
+    Where a.jpg has a.txt already, a.png becomes a_png.png, then a_png2.png.
+    """
+    folders = [part for part in name.parts[:-1] if part.lower() != "images"]
+    name = PurePosixPath(*folders, name.name)
+    own = name
+    number = 1
+    while is_taken(label_of(own)):
+        count = "" if number == 1 else str(number)
+        own = name.with_name(f"{name.stem}_{name.suffix[1:].lower()}{count}{name.suffix}")
+        number += 1
+    return own
+
+
+def _size_fault(image: Path, size: tuple[int, int]) -> str:
+    """Why an image does not fit instances that refer to `size` (height, width), or ""."""
+    try:
+        found = image_size(image)
+    except SeglabError as error:
+        return f"unreadable image: {error}"
+    return "" if found == size else f"another size than its instances': {found} and {size}"
+
+
+def _write_instances(writer: LabelWriter, label: str, labelled: LabelledImage) -> None:
+    height, width = labelled.size
+    writer.file(label)
+    for number, found in enumerate(labelled.instances, start=1):
+        # A writer of rows takes solid rings or an exact mask; rings with holes become the latter.
+        rle = found.rle
+        if rle is None and any(ring_area(ring) < 0 for ring in found.rings):
+            rle = rings_to_rle(found.rings, height, width)
+        pixels = pixels_of(found.rings, rle)
+        where = f"image {labelled.name} instance {number}"
+        writer.add(Item(label, (width, height), found.class_id, found.rings, rle, pixels, where))
+
+
+def pixels_of(rings: Iterable[Ring], rle: Rle | None) -> float:
+    """The area of an instance, about."""
+    return area(rle) if rle else sum(abs(ring_area(ring)) for ring in rings)

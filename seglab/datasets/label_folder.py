@@ -1,0 +1,106 @@
+"""A folder of images and YOLO label files that comes without a YAML: what its folders and files say."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from seglab.datasets.image_lists import images_below, read_list
+from seglab.datasets.spec import DatasetSpec, numbered_names
+from seglab.files import SPLITS, split_of_folder
+from seglab.formats.issues import Issue
+from seglab.formats.label_files import has_rows, label_files
+
+CLASS_LISTS = ("classes.txt", "obj.names", "names.txt", "labels.txt", "_darknet.labels")  # one class name a line
+NOTES = "notes.json"  # Label Studio's list of classes
+MAX_TRIED = 50  # label files that are looked into for being some
+
+
+def read_label_folder(folder: Path, labels: Path | None = None) -> DatasetSpec | None:
+    """The dataset of a folder with images and rows of YOLO labels; None where no image has a file of such rows.
+
+    A folder that is called like a split (train, valid, test, in any case) says which one its images are. Class names
+    come from classes.txt and its like; where there is none, classes are called by their numbers, and the YAML to write
+    is shown. labels: where the label files are, if they are kept apart.
+    """
+    folder = folder.resolve()
+    images = images_below(folder)
+    files = label_files(images, folder, labels)
+    existing = [file for file in dict.fromkeys(files.values()) if file.is_file()]
+    if not any(has_rows(file) for file in existing[:MAX_TRIED]):
+        return None
+
+    by_split: dict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        by_split[_split_of(image, folder)].append(image)
+    splits = {split: tuple(by_split[split]) for split in SPLITS if split in by_split}
+    names = _names_beside(folder, labels)
+    about = "images with YOLO labels, without a YAML"
+    issues: list[Issue] = []
+    if names is None:
+        names = numbered_names(_largest_class(existing) + 1)
+        message = "class names are nowhere to be found"
+        action = f"called by their numbers; to name them, save {folder / 'data.yaml'} with the names filled in:\n    "
+        issues.append(Issue(str(folder), 0, message, action + _yaml_to_save(folder, splits, names)))
+    return DatasetSpec(folder.name, folder, splits, names, label_folder=labels, about=about, issues=tuple(issues))
+
+
+def _split_of(image: Path, folder: Path) -> str:
+    """The split that the folders above an image tell, the outermost first; train where none does."""
+    for part in image.relative_to(folder).parts[:-1]:
+        split = split_of_folder(part)
+        if split:
+            return split
+    return split_of_folder(folder.name) or "train"
+
+
+def _names_beside(folder: Path, labels: Path | None) -> dict[int, str] | None:
+    """Class id -> name, from a list of class names in the dataset's folder, among its labels, or above it."""
+    places = [folder, folder / "labels", folder.parent]
+    if labels is not None:
+        places[:0] = [labels, labels.parent]
+    for place in places:
+        for name in CLASS_LISTS:
+            file = place / name
+            if file.is_file() and not has_rows(file):
+                return dict(enumerate(read_list(file)))
+        if (place / NOTES).is_file():
+            names = _names_in_notes(place / NOTES)
+            if names:
+                return names
+    return None
+
+
+def _names_in_notes(file: Path) -> dict[int, str] | None:
+    """The classes of Label Studio's notes.json; None where it is another file of that name."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        names = {int(category["id"]): str(category["name"]) for category in content["categories"]}
+    except (ValueError, KeyError, TypeError):
+        return None
+    return names if sorted(names) == list(range(len(names))) else None
+
+
+def _largest_class(files: Iterable[Path]) -> int:
+    """The largest class id of any row of some label files; 0 where there is none."""
+    largest = 0
+    for file in files:
+        for row in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+            first = row.replace(",", " ").split()[:1]
+            if first and first[0].isdecimal():
+                largest = max(largest, int(first[0]))
+    return largest
+
+
+def _yaml_to_save(folder: Path, splits: dict[str, tuple[Path, ...]], names: dict[int, str]) -> str:
+    """The YAML that gives the classes their names, ready to be saved and filled in."""
+    lines = []
+    for split, images in splits.items():
+        common = Path(os.path.commonpath([image.parent for image in images]))
+        lines.append(f"{split}: {common.relative_to(folder).as_posix()}")
+    lines.append("names:")
+    lines += [f"  {class_id}: {name}" for class_id, name in names.items()]
+    return "\n    ".join(lines)

@@ -1,0 +1,240 @@
+"""VGG Image Annotator (VIA 1 and 2): its project file, its JSON export and its CSV.
+
+    via_project_30Nov2026.json    or via_export_json.json, or via_export_csv.csv
+    a.jpg                         the images beside it, or in images/
+
+The class of a region is its attribute "class", "label", "name" or "type", or its only attribute.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seglab.data.image import image_size
+from seglab.errors import SeglabError
+from seglab.files import real_files
+from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.image_search import ImageSearch, plain_names, split_of
+from seglab.formats.issues import Issue, left_out
+from seglab.formats.shapes import as_rectangle, ellipse, polygon, rectangle
+from seglab.formats.text_files import decode_text, read_json, sketch_json
+from seglab.geometry.polygons import Ring
+from seglab.sample import Instance
+
+CLASS_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
+ONE_CLASS = "object"  # of regions without any attribute
+COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
+DEGREES = 180 / np.pi
+
+
+@dataclass
+class Region:
+    """One region as the file has it. where: its place in the file, for issues."""
+
+    where: str
+    shape: dict[str, Any]
+    attributes: dict[str, Any]
+
+
+@dataclass
+class Picture:
+    """One image of a file and its regions."""
+
+    file: Path
+    name: str
+    regions: list[Region] = field(default_factory=list)
+
+
+def is_here(source: Path) -> bool:
+    """Whether this is a project, JSON or CSV of VIA, or a folder with one, or with folders such as train with one."""
+    return bool(_label_files(source))
+
+
+def _label_files(source: Path) -> list[Path]:
+    """A folder's own files, else those of the folders in it; of a project and its exports the project alone."""
+    if source.is_file():
+        return [source] if _type_of(source) else []
+    for pattern in ("*", "*/*"):
+        files = sorted(real_files(source.glob(pattern)))
+        known = [file for file in files if file.is_file() and _type_of(file)]
+        projects = [file for file in known if _type_of(file) == "project"]
+        if known:
+            return projects or known
+    return []
+
+
+def _type_of(file: Path) -> str:
+    """project, json or csv, or "" for a file that is none of VIA's."""
+    suffix = file.suffix.lower()
+    if suffix == ".csv":
+        with open(file, "rb") as opened:
+            header = decode_text(opened.read(1024)).splitlines()[:1]
+        columns = {column.strip("# \"'") for line in header for column in line.split(",")}
+        return "csv" if columns >= COLUMNS else ""
+    sketch = sketch_json(file) if suffix == ".json" else None
+    if not isinstance(sketch, dict):
+        return ""
+    if "_via_img_metadata" in sketch:
+        return "project"
+    first = next(iter(sketch.values()), None)
+    return "json" if isinstance(first, dict) and first.keys() >= {"filename", "regions"} else ""
+
+
+def read(source: Path, images: Path | None = None) -> ViaSource:
+    """The labels of a VIA file, or of a folder with one. images: the folder of the images."""
+    return ViaSource(source, images)
+
+
+class ViaSource:
+    """VIA's regions; class names are the values of the attribute that names classes, in alphabetical order."""
+
+    def __init__(self, source: Path, images: Path | None):
+        folder = source.parent if source.is_file() else source
+        self._search = ImageSearch(folder, images)
+        pictures: dict[tuple[Path, str], Picture] = {}
+        for file in _label_files(source):
+            for picture in _pictures(file):  # two exports of one project list an image twice
+                pictures.setdefault((file.parent, picture.name), picture)
+        attribute = _class_attribute(source, pictures.values())
+        self._label_of = {
+            region.where: _label(region.attributes, attribute)
+            for picture in pictures.values()
+            for region in picture.regions
+        }
+        self.names = dict(enumerate(sorted({label for label in self._label_of.values() if label})))
+        self._class_of = {name: class_id for class_id, name in self.names.items()}
+        self._pictures: dict[ImageEntry, Picture] = {}
+        for picture in pictures.values():
+            image = self._search.find(picture.name, picture.file.parent)
+            split = split_of(picture.file.relative_to(folder).parts[:-1])
+            self._pictures[ImageEntry(image, split, (picture.file, Path(picture.name)))] = picture
+        self.entries = list(self._pictures)
+        self._names = plain_names([(entry.split, entry.image or entry.files[1]) for entry in self.entries])
+
+    @property
+    def issues(self) -> list[Issue]:
+        return self._search.issues()
+
+    def load(self, entry: ImageEntry) -> LabelledImage:
+        picture = self._pictures[entry]
+        name = self._names[entry.image or entry.files[1]]
+        instances: list[Instance] = []
+        issues: list[Issue] = []
+        for region in picture.regions:
+            shape = str(region.shape.get("name"))
+            label = self._label_of[region.where]
+            ring = _ring(region.shape)
+            if ring is None:
+                issues.append(left_out(region.where, f"no area: a region of the shape '{shape}'"))
+            elif not label:
+                issues.append(left_out(region.where, "no class: the region has no value for it"))
+            else:
+                instances.append(Instance(self._class_of[label], [ring]))
+                issues += [as_rectangle(region.where, "rect")] if shape == "rect" else []
+        fault = "" if entry.image else f"missing image: no file {picture.name}, or several, near {picture.file}"
+        size = 1, 1
+        if entry.image is not None:
+            try:
+                size = image_size(entry.image)
+            except SeglabError as error:
+                fault = f"unreadable image: {error}"
+        if fault:
+            issues.append(left_out(f"{picture.file} image {picture.name}", fault, len(instances)))
+            return LabelledImage(None, name, entry.split, size, [], issues)
+        return LabelledImage(entry.image, name, entry.split, size, instances, issues)
+
+
+def _pictures(file: Path) -> list[Picture]:
+    """The images of a file. Errors: SeglabError when it is damaged."""
+    try:
+        return _csv_pictures(file) if _type_of(file) == "csv" else _json_pictures(file)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise SeglabError(f"{file} is not a sound VIA file ({error!r}): save it again in VIA") from error
+
+
+def _json_pictures(file: Path) -> list[Picture]:
+    content = read_json(file)
+    pictures = []
+    for item in content.get("_via_img_metadata", content).values():
+        regions = item["regions"]
+        if isinstance(regions, dict):  # VIA 1
+            regions = list(regions.values())
+        where = f"{file} image {item['filename']} region"
+        found = [
+            Region(f"{where} {number}", dict(region["shape_attributes"]), dict(region.get("region_attributes") or {}))
+            for number, region in enumerate(regions, start=1)
+        ]
+        pictures.append(Picture(file, str(item["filename"]), found))
+    return pictures
+
+
+def _csv_pictures(file: Path) -> list[Picture]:
+    """Every row is a region, or an image without any."""
+    pictures: dict[str, Picture] = {}
+    text = decode_text(file.read_bytes()).removeprefix("\ufeff").lstrip("#")
+    for line, row in enumerate(csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True), start=2):
+        picture = pictures.setdefault(row["filename"], Picture(file, row["filename"]))
+        shape = json.loads(row["region_shape_attributes"] or "{}")
+        if shape:
+            attributes = json.loads(row["region_attributes"] or "{}")
+            picture.regions.append(Region(f"{file}:{line}", shape, attributes))
+    return list(pictures.values())
+
+
+def _class_attribute(source: Path, pictures: Any) -> str:
+    """The attribute that names classes, or "" where no region has any.
+
+    Errors: SeglabError where there are several and none of them is called as classes are.
+    """
+    counts = Counter(key for picture in pictures for region in picture.regions for key in region.attributes)
+    usual = [key for name in CLASS_ATTRIBUTES for key in counts if key.lower() == name]
+    if usual or len(counts) <= 1:
+        return next(iter([*usual, *counts]), "")
+    raise SeglabError(
+        f"{source} has regions with the attributes {', '.join(sorted(counts))}, and none of them is called 'class': "
+        "rename the one that names the class in VIA, or in the file"
+    )
+
+
+def _label(attributes: Mapping[str, Any], attribute: str) -> str:
+    """The class of a region. A checkbox or its relatives hold {value: true}."""
+    if not attribute:
+        return ONE_CLASS
+    value = attributes.get(attribute, "")
+    if isinstance(value, dict):
+        value = next((name for name, is_set in value.items() if is_set), "")
+    return str(value).strip()
+
+
+def _ring(shape: Mapping[str, Any]) -> Ring | None:
+    """The outline of a region; None for one without an area, or with coordinates that are no numbers."""
+    name = shape.get("name")
+    try:
+        if name == "rect":
+            left, top = float(shape["x"]), float(shape["y"])
+            return rectangle(left, top, left + float(shape["width"]), top + float(shape["height"]))
+        if name in ("circle", "ellipse"):
+            radii = (shape["r"], shape["r"]) if name == "circle" else (shape["rx"], shape["ry"])
+            center = float(shape["cx"]), float(shape["cy"])
+            degrees = float(shape.get("theta") or 0) * DEGREES
+            return ellipse(center, [float(radius) for radius in radii], degrees)
+        if name not in ("polygon", "polyline"):
+            return None
+        points = np.array([shape["all_points_x"], shape["all_points_y"]], dtype=np.float64).T
+    except (KeyError, TypeError, ValueError):
+        return None
+    is_closed = len(points) > 3 and (points[0] == points[-1]).all()
+    # A line encloses nothing, unless it comes back to where it began.
+    return polygon(points) if name == "polygon" or is_closed else None
+
+
+FORMAT = Format("via", "VGG Image Annotator labels", is_here, read)

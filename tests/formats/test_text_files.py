@@ -1,0 +1,69 @@
+"""Reading JSON in any encoding, and XML without what can harm."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from seglab.errors import SeglabError
+from seglab.formats.text_files import FIRST_PIECE, read_json, read_xml, sketch_json
+
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><annotations>&c;</annotations>'
+)
+OTHER_FILE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><annotations>&b;</annotations>'
+
+
+@pytest.mark.parametrize("text", [BOMB, OTHER_FILE, "<!DOCTYPE html><annotations/>"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_xml_that_defines_entities_is_refused(tmp_path, text, encoding):
+    file = tmp_path / "a.xml"
+    file.write_bytes(text.encode(encoding))
+    with pytest.raises(SeglabError, match=r"a\.xml cannot be read as XML \(it has a DOCTYPE"):
+        read_xml(file)
+
+
+@pytest.mark.parametrize("text", ["", "<a><b></a>", "\0\1", "<a>&b;</a>"])
+def test_damaged_xml_is_named(tmp_path, text):
+    file = tmp_path / "a.xml"
+    file.write_text(text)
+    with pytest.raises(SeglabError, match=r"a\.xml cannot be read as XML"):
+        read_xml(file)
+
+
+def test_sound_xml_is_read(tmp_path):
+    file = tmp_path / "a.xml"
+    file.write_text('<?xml version="1.0" encoding="utf-8"?><a><b c="ü &amp; &#233;">d</b></a>', encoding="utf-8")
+    root = read_xml(file)
+    assert root.tag == "a" and root[0].attrib == {"c": "ü & é"} and root[0].text == "d"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_json_in_any_encoding(tmp_path, encoding):
+    file = tmp_path / "a.json"
+    file.write_bytes(json.dumps({"name": "Gefäß"}, ensure_ascii=False).encode(encoding))
+    assert read_json(file) == {"name": "Gefäß"}
+    assert "name" in sketch_json(file)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": 1', "[" * 100_000, "no JSON"])
+def test_damaged_json_is_named_and_has_no_sketch_of_its_end(tmp_path, text):
+    file = tmp_path / "a.json"
+    file.write_text(text)
+    with pytest.raises(SeglabError, match=r"a\.json is not a JSON file"):
+        read_json(file)
+    assert sketch_json(file) in (None, {}, [], {"a": 1})
+
+
+def test_a_sketch_has_the_beginning_of_a_large_file(tmp_path):
+    file = tmp_path / "a.json"
+    long = "x" * 5 * FIRST_PIECE
+    file.write_text(json.dumps({"version": "5", "shapes": [1, 2], "imageData": long, "imagePath": "a.jpg"}))
+    assert sketch_json(file) == {"version": "5", "shapes": [1, 2], "imageData": ""}
+    file.write_text(json.dumps([{"a": 1}, {"b": long}]))
+    assert sketch_json(file) == [{"a": 1}]
+    file.write_text(json.dumps([{"b": long}]))
+    assert sketch_json(file) == [{"b": long}]
+    file.write_text(" [ ] ")
+    assert sketch_json(file) == []

@@ -1,0 +1,116 @@
+"""VGG Image Annotator."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from seglab.datasets.load import load_dataset
+from seglab.errors import SeglabError
+from seglab.formats.via import ViaSource, is_here
+from seglab.geometry.rle import area, rings_to_rle
+
+from ..sources import HEIGHT, WIDTH, picture
+
+X, Y = [10, 40, 40, 10], [10, 10, 30, 30]  # 600 pixels
+SQUARE = {"name": "polygon", "all_points_x": X, "all_points_y": Y}
+
+
+def write(folder, shapes: list[dict], attributes: list[dict] | None = None, project: bool = False, old: bool = False):
+    picture(folder / "a.jpg")
+    attributes = attributes or [{"class": "cup"}] * len(shapes)
+    regions = [{"shape_attributes": s, "region_attributes": a} for s, a in zip(shapes, attributes)]
+    if old:
+        regions = {str(number): region for number, region in enumerate(regions)}
+    images = {"a.jpg1": {"filename": "a.jpg", "size": 1, "regions": regions, "file_attributes": {}}}
+    content = {"_via_settings": {}, "_via_img_metadata": images} if project else images
+    (folder / "labels.json").write_text(json.dumps(content))
+
+
+def read(folder) -> tuple[list[tuple[str, int]], list[str]]:
+    source = ViaSource(folder, None)
+    (entry,) = source.entries
+    labelled = source.load(entry)
+    masks = [rings_to_rle(each.rings, HEIGHT, WIDTH) for each in labelled.instances]
+    classes = [source.names[each.class_id] for each in labelled.instances]
+    return list(zip(classes, map(area, masks))), [issue.message for issue in labelled.issues]
+
+
+@pytest.mark.parametrize("project", [False, True])
+@pytest.mark.parametrize("old", [False, True])
+def test_every_shape_has_the_area_that_it_shows(tmp_path, project, old):
+    shapes = [
+        SQUARE,
+        {"name": "rect", "x": 5, "y": 5, "width": 10, "height": 4},
+        {"name": "circle", "cx": 30, "cy": 20, "r": 8},
+        {"name": "ellipse", "cx": 30, "cy": 20, "rx": 12, "ry": 5, "theta": np.pi / 2},
+        {"name": "polyline", "all_points_x": [*X, X[0]], "all_points_y": [*Y, Y[0]]},
+    ]
+    write(tmp_path, shapes, project=project, old=old)
+    assert is_here(tmp_path) and is_here(tmp_path / "labels.json")
+    found, messages = read(tmp_path)
+    areas = [pixels for _, pixels in found]
+    assert areas == [600, 40, pytest.approx(np.pi * 64, abs=8), pytest.approx(np.pi * 60, abs=8), 600]
+    assert messages == ["no outline: a rect"]
+
+
+def test_an_ellipse_is_turned_by_radians(tmp_path):
+    write(tmp_path, [{"name": "ellipse", "cx": 30, "cy": 20, "rx": 12, "ry": 5, "theta": np.pi / 2}])
+    source = ViaSource(tmp_path, None)
+    ring = source.load(source.entries[0]).instances[0].rings[0]
+    assert np.ptp(ring, axis=0) == pytest.approx([10, 24], abs=0.1)
+
+
+def test_points_open_lines_and_damaged_shapes_are_told(tmp_path):
+    shapes = [
+        {"name": "point", "cx": 1, "cy": 1},
+        {"name": "polyline", "all_points_x": [1, 5, 9], "all_points_y": [1, 9, 1]},
+        {"name": "polygon", "all_points_x": [1, 5, 9], "all_points_y": [1, 9]},
+        {"name": "polygon", "all_points_x": [1, 5, "a"], "all_points_y": [1, 9, 1]},
+        {"name": "circle", "cx": 1, "cy": 1, "r": 0},
+        {"name": "rect"},
+        {},
+        SQUARE,
+    ]
+    write(tmp_path, shapes)
+    found, messages = read(tmp_path)
+    assert found == [("cup", 600)] and len(messages) == 7
+    assert all(message.startswith("no area: a region of the shape") for message in messages)
+
+
+@pytest.mark.parametrize(
+    "attributes, names",
+    [
+        ([{"kind": "cup"}, {"kind": "ball"}], ["cup", "ball"]),
+        ([{"color": "red", "Label": "cup"}, {"color": "blue", "Label": "ball"}], ["cup", "ball"]),
+        ([{"type": {"cup": True, "ball": False}}, {"type": {"ball": True}}], ["cup", "ball"]),
+        ([{}, {}], ["object", "object"]),
+    ],
+)
+def test_the_attribute_that_names_the_class_is_found(tmp_path, attributes, names):
+    write(tmp_path, [SQUARE, SQUARE], attributes)
+    assert [name for name, _ in read(tmp_path)[0]] == names
+
+
+def test_regions_without_a_class_are_told_and_unclear_attributes_asked_about(tmp_path):
+    write(tmp_path, [SQUARE, SQUARE], [{"class": "cup"}, {"class": ""}])
+    assert read(tmp_path) == ([("cup", 600)], ["no class: the region has no value for it"])
+    write(tmp_path, [SQUARE], [{"color": "red", "species": "cat"}])
+    with pytest.raises(SeglabError, match="attributes color, species, and none of them is called 'class'"):
+        load_dataset(tmp_path)
+
+
+def test_folders_of_splits_with_a_file_each(tmp_path):
+    for split in ("train", "val"):
+        write(tmp_path / split, [SQUARE])
+    spec = load_dataset(tmp_path)
+    assert {split: len(images) for split, images in spec.splits.items()} == {"train": 1, "val": 1}
+
+
+@pytest.mark.parametrize("wrong", ['{"a": {"filename": "a.jpg", "regions": [1]}}', '{"_via_img_metadata": []}'])
+def test_a_damaged_file_is_named(tmp_path, wrong):
+    (tmp_path / "labels.json").write_text(wrong)
+    with pytest.raises(SeglabError, match=r"labels\.json is not a sound VIA file"):
+        load_dataset(tmp_path)

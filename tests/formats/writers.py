@@ -1,0 +1,228 @@
+"""What labeling tools write, for formats that seglab only reads: each function writes labelled images as its tool does.
+
+They take what `Format.write` takes. The tests of a format and those of all formats begin from them.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from seglab.formats.format import LabelledImage, outline
+from seglab.formats.yolo import place_image
+from seglab.geometry.polygons import join_rings, ring_area
+from seglab.geometry.rle import decode, rings_to_rle, rle_to_crop
+from seglab.sample import Instance
+
+Names = Mapping[int, str]
+
+
+def mask_of(found: Instance, size: tuple[int, int]) -> np.ndarray:
+    """(height, width) bool."""
+    return decode(found.rle or rings_to_rle(found.rings, *size))
+
+
+def png_bytes(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def save(array: np.ndarray, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(png_bytes(array))
+
+
+def is_plain(found: Instance) -> bool:
+    """Whether one outline without a hole says it."""
+    rings = outline(found)
+    return found.rle is None and len(rings) == 1 and ring_area(rings[0]) > 0
+
+
+# Mask images
+
+
+def write_mask_pngs(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    """masks/CLASS/STEM.png beside images; an image without instances has an empty mask."""
+    for labelled in images:
+        place_image(labelled.file, out / "images" / labelled.name)
+        for class_id, name in names.items():
+            ids = np.zeros(labelled.size, np.uint8)
+            own = [found for found in labelled.instances if found.class_id == class_id]
+            for number, found in enumerate(own, start=1):
+                ids[mask_of(found, labelled.size)] = number
+            save(ids, out / "masks" / name / f"{Path(labelled.name).stem}.png")
+
+
+def write_voc(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    out.mkdir(parents=True)
+    rows = ["background:0,0,0::", *(f"{name}:{number},9,9::" for number, name in names.items())]
+    (out / "labelmap.txt").write_text("\n".join(rows), encoding="utf-8")
+    for labelled in images:
+        place_image(labelled.file, out / "JPEGImages" / labelled.name)
+        classes, ids = np.zeros((2, *labelled.size), np.uint8)
+        for number, found in enumerate(labelled.instances, start=1):
+            mask = mask_of(found, labelled.size)
+            classes[mask], ids[mask] = found.class_id + 1, number
+        for folder, array in (("SegmentationClass", classes), ("SegmentationObject", ids)):
+            save(array, out / folder / f"{Path(labelled.name).stem}.png")
+
+
+def write_cvat_masks(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    """CVAT's "Segmentation mask 1.1": the same as colors, in ImageSets of the task's subset."""
+    color_of = {class_id: (20 + 7 * class_id, 250 - 9 * class_id, 83) for class_id in names}
+    rows = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
+    rows += [f"{name}:{','.join(map(str, color_of[class_id]))}::" for class_id, name in names.items()]
+    sets = out / "ImageSets" / "Segmentation"
+    sets.mkdir(parents=True)
+    (out / "labelmap.txt").write_text("\n".join(rows), encoding="utf-8")
+    stems = []
+    for labelled in images:
+        place_image(labelled.file, out / "JPEGImages" / labelled.name)
+        classes, ids = np.zeros((2, *labelled.size, 3), np.uint8)
+        for number, found in enumerate(labelled.instances, start=1):
+            mask = mask_of(found, labelled.size)
+            classes[mask], ids[mask] = color_of[found.class_id], (number, 5 * (number % 2), 9)
+        stems.append(Path(labelled.name).with_suffix("").as_posix())
+        for folder, array in (("SegmentationClass", classes), ("SegmentationObject", ids)):
+            save(array, out / folder / f"{stems[-1]}.png")
+    (sets / "default.txt").write_text("\n".join(stems), encoding="utf-8")
+
+
+def write_dsb2018(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    for labelled in images:
+        stem = Path(labelled.name).stem
+        place_image(labelled.file, out / stem / "images" / labelled.name)
+        (out / stem / "masks").mkdir()
+        for number, found in enumerate(labelled.instances):
+            save(mask_of(found, labelled.size).astype(np.uint8) * 255, out / stem / "masks" / f"{number:08x}.png")
+
+
+# JSON
+
+
+def write_supervisely(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    """Plain instances are polygons, those with one solid ring have holes in it, all others are bitmaps."""
+    for folder in ("img", "ann"):
+        (out / "ds1" / folder).mkdir(parents=True)
+    classes = [{"title": name, "shape": "any", "color": "#0F8A8A"} for name in names.values()]
+    (out / "meta.json").write_text(json.dumps({"classes": classes, "tags": []}))
+    for labelled in images:
+        place_image(labelled.file, out / "ds1" / "img" / labelled.name)
+        objects = [_supervisely_object(found, names, labelled.size) for found in labelled.instances]
+        height, width = labelled.size
+        content = {"description": "", "tags": [], "size": {"height": height, "width": width}, "objects": objects}
+        (out / "ds1" / "ann" / f"{labelled.name}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def _supervisely_object(found: Instance, names: Names, size: tuple[int, int]) -> dict:
+    rings = outline(found)
+    title = {"classTitle": names[found.class_id], "tags": []}
+    solid = [ring.tolist() for ring in rings if ring_area(ring) > 0]
+    holes = [ring.tolist() for ring in rings if ring_area(ring) < 0]
+    if found.rle is None and len(solid) == 1:
+        return title | {"geometryType": "polygon", "points": {"exterior": solid[0], "interior": holes}, "bitmap": None}
+    x0, y0, crop = rle_to_crop(found.rle or rings_to_rle(rings, *size))
+    rgba = np.repeat(crop.astype(np.uint8)[..., None] * 255, 4, axis=2)
+    data = base64.b64encode(zlib.compress(png_bytes(rgba))).decode()
+    return title | {"geometryType": "bitmap", "bitmap": {"data": data, "origin": [x0, y0]}}
+
+
+def write_via(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    """A project file; several rings are one polygon that goes there and back, as people draw holes in VIA."""
+    metadata = {}
+    for labelled in images:
+        place_image(labelled.file, out / labelled.name)
+        regions = [_via_region(found, names) for found in labelled.instances]
+        size = (out / labelled.name).stat().st_size
+        metadata[f"{labelled.name}{size}"] = {"filename": labelled.name, "size": size, "regions": regions}
+    content = {"_via_settings": {}, "_via_img_metadata": metadata, "_via_attributes": {"region": {}, "file": {}}}
+    (out / "via_project.json").write_text(json.dumps(content))
+
+
+def _via_region(found: Instance, names: Names) -> dict:
+    x, y = join_rings(outline(found)).T.tolist()
+    shape = {"name": "polygon", "all_points_x": x, "all_points_y": y}
+    return {"shape_attributes": shape, "region_attributes": {"class": names[found.class_id]}}
+
+
+def write_via_csv(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    """VIA's CSV export of the same."""
+    columns = "filename file_size file_attributes region_count region_id region_shape_attributes region_attributes"
+    out.mkdir(parents=True)
+    with open(out / "via_export_csv.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns.split())
+        for labelled in images:
+            place_image(labelled.file, out / labelled.name)
+            regions = [_via_region(found, names) for found in labelled.instances] or [{}]
+            for number, region in enumerate(regions):
+                shape, attributes = (json.dumps(region.get(f"{key}_attributes", {})) for key in ("shape", "region"))
+                writer.writerow([labelled.name, 1, "{}", len(labelled.instances), number, shape, attributes])
+
+
+def write_label_studio(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    """Plain instances are polygons, all others are brushes; images have the names of uploads on a server."""
+    tasks = []
+    for number, labelled in enumerate(images, start=1):
+        upload = f"1a2b3c{number:02x}-{labelled.name}"
+        place_image(labelled.file, out / "images" / labelled.name)
+        result = [_label_studio_result(found, names, labelled.size) for found in labelled.instances]
+        annotations = [{"id": number, "was_cancelled": False, "result": result}]
+        data = {"image": f"/data/upload/1/{upload}"}
+        tasks.append({"id": number, "data": data, "file_upload": upload, "annotations": annotations})
+    (out / "project-1-at-2026-11-30.json").write_text(json.dumps(tasks))
+
+
+def _label_studio_result(found: Instance, names: Names, size: tuple[int, int]) -> dict:
+    height, width = size
+    label = [names[found.class_id]]
+    tool = "polygon" if is_plain(found) else "brush"
+    value: dict = {f"{tool}labels": label}
+    if tool == "polygon":
+        value |= {"points": (outline(found)[0] / (width, height) * 100).tolist(), "closed": True}
+    else:
+        rgba = np.repeat(mask_of(found, size).astype(np.uint8).ravel() * 255, 4)
+        value |= {"format": "rle", "rle": list(pack_brush(rgba))}
+    about = {"original_width": width, "original_height": height, "image_rotation": 0, "from_name": "label"}
+    return about | {"id": f"r{id(found)}", "type": f"{tool}labels", "value": value}
+
+
+def pack_brush(values: np.ndarray, literal: int = 3) -> bytes:
+    """Label Studio's packed brush, bit by bit in text: the slow way. literal: runs of up to so many are written out."""
+    lengths = (3, 4, 8, 16)
+    text = f"{len(values):032b}{7:05b}" + "".join(f"{length - 1:04b}" for length in lengths)
+    ends = [*(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    start = 0
+    for end in ends:
+        while start < end:
+            run = min(end - start, 1 << lengths[-1])
+            which = next(index for index, length in enumerate(lengths) if run <= 1 << length)
+            value = f"{int(values[start]):08b}"
+            is_repeated = run > literal
+            text += f"{int(is_repeated)}{which:02b}{run - 1:0{lengths[which]}b}" + value * (1 if is_repeated else run)
+            start += run
+    text += "0" * (-len(text) % 8)
+    return int(text, 2).to_bytes(len(text) // 8, "big")
+
+
+# Format -> what writes it as its tool does. Of some formats tools write several forms.
+WRITERS: dict[str, Callable[[Path, Names, Iterable[LabelledImage]], None]] = {
+    "masks": write_mask_pngs,
+    "voc": write_voc,
+    "dsb2018": write_dsb2018,
+    "supervisely": write_supervisely,
+    "via": write_via,
+    "label_studio": write_label_studio,
+}
+MORE_WRITERS = {"voc": write_cvat_masks, "via": write_via_csv}
+CLASSES_BY_LABEL = {"labelme", "via", "label_studio"}  # formats that know no class without an instance
+ONE_CLASS = {"dsb2018"}  # formats that know a single class, called object

@@ -1,0 +1,52 @@
+"""One class for what users can solve; and its messages are sentences that say what to do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import seglab
+from seglab.errors import SeglabError
+
+PACKAGE = Path(seglab.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def trees() -> list[tuple[Path, ast.Module]]:
+    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in SOURCES]
+
+
+def test_it_is_a_value_error_for_those_who_catch_that():
+    assert issubclass(SeglabError, ValueError) and seglab.SeglabError is SeglabError
+
+
+def test_no_other_exception_class_is_defined():
+    defined = [
+        node.name
+        for _, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base).endswith(("Error", "Exception")) for base in node.bases)
+    ]
+    assert defined == ["SeglabError"]
+
+
+def literal_of(message: ast.expr) -> str:
+    """A message as it is written, with what is put in as {}."""
+    if isinstance(message, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in message.values)
+    return message.value if isinstance(message, ast.Constant) else "{}"
+
+
+def test_messages_are_one_sentence_that_neither_shouts_nor_ends_in_a_stop():
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            is_error = isinstance(node, ast.Call) and ast.unparse(node.func) == "SeglabError"
+            if not is_error:
+                continue
+            text = literal_of(node.args[0]).partition("\n")[0]  # a table may follow
+            where = f"{path.name}:{node.lineno}: {text}"
+            assert not text.endswith((".", "!")), where
+            assert not re.search(r"[.!?] [A-Z]", text), where
+            assert text == text.strip() and "  " not in text, where

@@ -12,6 +12,7 @@ import platform
 import re
 import shutil
 import sys
+import types
 import warnings
 from collections.abc import Iterable
 from importlib import metadata
@@ -385,3 +386,13 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+class _CallableModule(types.ModuleType):
+    """`from seglab import checks` is this module, and `checks()` prints, as scripts expect."""
+
+    def __call__(self) -> None:
+        print_checks()
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -31,7 +31,7 @@ FLOORS = (
     ("diagnosis",),
     ("widgets", "compat"),
     ("yolo",),
-    ("demo", "checks"),
+    ("demo", "checks", "compat.tasks"),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -29,9 +29,14 @@ MAX_COUNTED_CLASSES = 30  # of a confusion matrix whose cells still have room fo
 
 
 def training_curves(results: str | Path) -> np.ndarray:
-    """Every column of a results.csv over its `epoch` column; train/x and val/x share a panel, as do all lr/x."""
-    with open(results, newline="", encoding="utf-8") as file:
-        rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    """Every column of a results.csv over its `epoch` column; train/x and val/x share a panel, as do all lr/x.
+
+    Of a fine-tuning, start.csv beside it has what the start was worth, which is drawn as epoch 0.
+    """
+    rows = _rows_of(Path(results))
+    start = Path(results).with_name("start.csv")
+    if rows and start.is_file():
+        rows = [{**dict.fromkeys(rows[0], ""), **row} for row in _rows_of(start)] + rows
     if not rows or "epoch" not in rows[0]:
         raise ValueError(f"{results} has no row with an epoch: train at least one epoch first")
     epochs = _numbers(rows, "epoch")
@@ -218,6 +223,12 @@ def batch_mosaic(batch: dict, names: dict[int, str] | Sequence[str]) -> np.ndarr
         )
         drawn.append(with_targets)
     return contact_sheet(drawn, cell=min(640, max(height, width)))
+
+
+def _rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, its column names without the spaces that some tools pad them with."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def _numbers(rows: list[dict], column: str) -> np.ndarray:

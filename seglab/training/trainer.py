@@ -61,6 +61,7 @@ class TrainResult(NamedTuple):
     history: list[Row]  # the rows of results.csv
     config: TrainConfig  # as it was in the end: a trial may have changed it
     mask_targets: str = "soft"  # soft or hard, what the best weights learned from
+    run: Run | None = None  # what it was made by
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Run:
     validate_as: Callable[[str], Validate]  # soft or hard, what a network has learned from -> how it is validated
     stopped: bool = False  # by patience
     events: Events = SILENT
+    epoch: int = 0  # that is under way, or was last; counted from 0
     metrics: Metrics | None = None  # of the last validation
 
     def tell(self, event: str) -> None:
@@ -125,7 +127,7 @@ def train(
         process = join(choose_device(config.device))
         run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {}, events)
         train_epochs(run)
-        return finish(run)
+        return finish(run)._replace(run=run)
 
 
 # --- set-up ---
@@ -350,6 +352,7 @@ def train_epochs(run: Run) -> None:
     progress = run.progress
     run.tell("on_train_start")
     while progress.epoch < run.config.epochs and not run.stopped:
+        run.epoch = progress.epoch
         run.tell("on_train_epoch_start")
         losses, updates = run_epoch(run)
         finite = all(map(math.isfinite, losses.values())) and is_finite(run.learner.network)

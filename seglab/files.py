@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,12 +30,14 @@ DIGEST_BYTES = 1 << 20  # read at once while a file is hashed
 def staging_dir(target: Path) -> Iterator[Path]:
     """A new folder beside `target` to work in, which is gone at the end, whatever happens.
 
-    Every call has its own, so processes that write the same file at once do not touch each other's work, and what a
-    killed one leaves behind is in nobody's way.
+    Every call has its own, so processes that write the same file at once do not touch each other's work. What a killed
+    one leaves behind is removed by the next that writes there.
     """
     if not target.parent.exists():  # where it is a file, the next line says so better
         target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f"{target.name}.part.", dir=target.parent, ignore_cleanup_errors=True) as private:
+    remove_orphans(target.parent)
+    prefix = f"{part_name(target)}."
+    with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as private:
         staging = Path(private) / target.name  # within, since a temporary folder is closed to all other users
         staging.mkdir()
         yield staging
@@ -47,6 +50,7 @@ def publish(made: Path, target: Path) -> None:
     except OSError:
         if not target.is_dir():
             raise
+    sync_folder(target.parent)
 
 
 def replace(made: Path, target: Path) -> Path:
@@ -59,17 +63,33 @@ def replace(made: Path, target: Path) -> Path:
     for wait in REPLACE_WAITS:
         try:
             os.replace(made, target)
-            return target
+            break
         except PermissionError:
             time.sleep(wait)
-    os.replace(made, target)
+    else:
+        os.replace(made, target)
+    sync_folder(target.parent)
     return target
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the folder's list of names on the disk, so that a file that was moved into it survives a power cut."""
+    if os.name == "nt":  # Windows opens no folders, and keeps their lists itself
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network drives cannot; the move itself has succeeded
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def atomic_write(path: Path, data: bytes) -> Path:
     """Write a file, making its folder if need be; an interruption leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    remove_orphans(path.parent)
+    part = path.with_name(part_name(path))
     try:
         with part.open("wb") as file:
             file.write(data)
@@ -79,6 +99,80 @@ def atomic_write(path: Path, data: bytes) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+# --- what killed processes leave behind ------------------------------------------------------------------------------
+
+# Unfinished files and folders: NAME.part.HOST.PROCESS, with a random ending for folders.
+_PART = re.compile(r".+\.part\.(?P<host>.+)\.(?P<process>\d+(-\d+)?)(\.\w+)?")
+ABANDONED_SECONDS = 24 * 3600  # on Windows, which offers no safe way to ask whether a process lives
+_looked_through: set[Path] = set()  # folders in which this process has removed orphans
+
+
+def part_name(target: Path) -> str:
+    """What a file or folder is called until it is finished; it tells which process is at work on it."""
+    return f"{target.name}.part.{socket.gethostname()}.{_living_process(os.getpid())}"
+
+
+def remove_orphans(folder: Path) -> None:
+    """Remove unfinished files and folders in `folder` whose process is dead, and say so. Each folder is read once.
+
+    Those of other machines stay, since nobody here can tell whether their processes live.
+    """
+    folder = folder.resolve()
+    if folder in _looked_through or not folder.is_dir():
+        return
+    _looked_through.add(folder)
+    for path in orphans(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        print(f"removed {path}, which an interrupted run had left unfinished")
+
+
+def orphans(folder: Path) -> list[Path]:
+    """Unfinished files and folders directly in `folder` whose process on this machine is dead."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            parsed = _PART.fullmatch(entry.name)
+            if parsed and parsed["host"] == socket.gethostname() and _is_orphan(entry, parsed["process"]):
+                found.append(Path(entry.path))
+    return sorted(found)
+
+
+def _is_orphan(entry: os.DirEntry[str], process: str) -> bool:
+    if os.name == "nt":
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS
+    return _living_process(int(process.partition("-")[0])) != process
+
+
+def _living_process(number: int) -> str | None:
+    """What tells a living process from all others: its number and, on Linux, when it began; None for a dead one.
+
+    Numbers alone are used again: whatever a container runs has the same one after each start.
+    """
+    if os.name == "nt":
+        return str(number)
+    stat = Path(f"/proc/{number}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            state, *fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        start_time = fields[18]  # field 22 of proc(5), in clock ticks since the machine started
+        return None if state == "Z" else f"{number}-{start_time}"
+    try:
+        os.kill(number, 0)  # signal 0 only asks
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:  # somebody else's process
+        return str(number)
+    return str(number)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
 
 
 def cache_dir() -> Path:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +89,69 @@ def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path, monkeypatch):
     with pytest.raises(PermissionError):
         atomic_write(tmp_path / "file", b"two")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+# --- what killed processes leave behind ---
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from seglab.files import atomic_write, staging_dir
+
+target = Path(sys.argv[1])
+if sys.argv[2] == "folder":
+    with staging_dir(target) as part:
+        (part / "half").write_bytes(b"x" * 1000)
+        os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+atomic_write(target, b"x" * 1000)
+"""
+
+
+def write_something(target: Path, kind: str) -> None:
+    if kind == "folder":
+        with staging_dir(target) as part:
+            publish(part, target)
+    else:
+        atomic_write(target, b"whole")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_a_killed_process_left_is_removed_by_the_next_that_writes_there(tmp_path, kind, capsys):
+    target = tmp_path / "set"
+    environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", KILLED, target, kind], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert files.orphans(tmp_path) == [left]
+    write_something(target, kind)
+    assert list(tmp_path.iterdir()) == [target]
+    assert capsys.readouterr().out == f"removed {left}, which an interrupted run had left unfinished\n"
+
+
+def test_unfinished_files_of_living_processes_and_of_other_machines_stay(tmp_path):
+    own = tmp_path / files.part_name(tmp_path / "own")
+    other_machine = tmp_path / "set.part.elsewhere.999999999"
+    not_ours = tmp_path / "thing.pt.part"  # a download, which the next run continues
+    for path in (own, other_machine, not_ours):
+        path.touch()
+    write_something(tmp_path / "set", "folder")
+    assert sorted(tmp_path.iterdir()) == sorted([own, other_machine, not_ours, tmp_path / "set"])
+
+
+@pytest.mark.parametrize(
+    "writes", [lambda path: files.atomic_write(path, b"x"), lambda path: write_something(path, "folder")]
+)
+def test_a_move_is_on_the_disk_when_it_is_reported(tmp_path, monkeypatch, writes):
+    synced = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    writes(tmp_path / "made")
+    assert synced == [tmp_path]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells when a process began")
+def test_a_number_that_another_process_has_now_protects_nothing(tmp_path):
+    left = tmp_path / f"{files.part_name(tmp_path / 'set').rpartition('-')[0]}-1.x_y"  # ours, of an earlier start
+    left.mkdir()
+    assert files.orphans(tmp_path) == [left]

@@ -176,7 +176,7 @@ class Trainer:
 
     @property
     def batch_size(self) -> int:
-        return self._run.config.batch
+        return int(self._run.config.batch)
 
     @property
     def train_loader(self) -> Any:

@@ -26,8 +26,10 @@ from seglab.config.export import ExportConfig, ExportInput
 from seglab.config.predict import PredictConfig, PredictInput, SaveConfig
 from seglab.config.tools import (
     BenchmarkInput,
+    CacheInput,
     CheckInput,
     ConvertInput,
+    CopyConfigInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,

@@ -11,16 +11,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from pathlib import Path, PurePosixPath
 
 from seglab.convert.dataset_writer import RENAMED, DatasetWriter, free_name, label_of, pixels_of
 from seglab.convert.finish import finish_yolo
-from seglab.convert.image_table import ImageTable
+from seglab.convert.image_table import ImageTable, TableRow
 from seglab.convert.report import Report
 from seglab.convert.rows import Item, LabelWriter, same
 from seglab.data.annotations import Annotations
-from seglab.data.image import image_size
+from seglab.data.image import image_orientation, image_size
 from seglab.datasets.coco_json import ImagePlaces, find_images, split_of_json
 from seglab.datasets.folder import coco_files_of
 from seglab.datasets.load import load_dataset
@@ -29,10 +30,16 @@ from seglab.datasets.split_file import split_file_beside
 from seglab.errors import SeglabError
 from seglab.files import SPLITS, label_path, publish, split_named, staging_dir
 from seglab.formats import coco, registry
-from seglab.formats.coco import Id, coco_categories, coco_images, file_name, is_crowd, read_annotation
+from seglab.formats.coco import coco_categories, coco_images, file_name
+from seglab.formats.coco_ids import ById, Id, in_order
+from seglab.formats.coco_shapes import Frame, frame_fault, frame_of, is_crowd, other_size, read_annotation, stated_size
+from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, rle_entry, write_coco
 from seglab.formats.format import LabelledImage, LabelSource
+from seglab.formats.image_names import is_below
+from seglab.formats.issues import PART_LEFT_OUT, Issue
 from seglab.formats.json_stream import stream_json
 from seglab.formats.yolo import count_rows, place_image, write_dataset_yaml
+from seglab.geometry.polygons import orient
 from seglab.geometry.rle import area, rings_to_rle
 from seglab.progress import LARGE_FILE, byte_progress, with_progress
 from seglab.sample import Instance
@@ -48,6 +55,7 @@ def convert(
     test: float | None = None,
     labels: str | Path | None = None,
     allow_empty: bool = False,
+    instances: str | None = None,
 ) -> Report:
     """Convert a dataset; the output appears as a whole at the end, or not at all.
 
@@ -56,11 +64,13 @@ def convert(
     not possible. out: the new folder; with to="coco" the new JSON (one a split, named after it, if there are several).
     strict: if any instance's mask IoU lies under this or any instance is lost, nothing is written and `passed` is
     False. holdout, test: with to="yolo", fractions of the images that become the splits val and test (`hold_out`).
-    allow_empty: whether a source without any instance is converted.
+    allow_empty: whether a source without any instance is converted. instances: "components" or "values", what is one
+    instance in mask images of one value (`load_dataset`).
 
     Errors: SeglabError when the source is of no known format or damaged, or `out` exists already.
     """
     source, out = Path(source), Path(out or "")
+    # What cannot be is refused before anything is read.
     known = {each.name: each for each in registry.FORMATS if each.write is not None}
     if to not in known:
         raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(sorted(known))}")
@@ -70,8 +80,9 @@ def convert(
         raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
     if to != "yolo" and (holdout or test):
         raise SeglabError(f"holdout= and test= go with to=yolo: split first (seglab split data={source}), then convert")
-    given = Source(source, Path(images) if images else None, Path(labels) if labels else None)
+    given = Source(source, Path(images) if images else None, Path(labels) if labels else None, instances)
     report, started = Report(source, out, strict), time.perf_counter()
+    # Everything is written into a folder beside `out`, which takes its place at the end.
     try:
         with staging_dir(out) as part:
             if to == "yolo":
@@ -87,6 +98,7 @@ def convert(
                     f"no instance of {source} could be converted, so nothing is written (allow_empty=True converts "
                     f"images alone)\n{report}"
                 )
+            # Another process may have made it meanwhile: what is there is never replaced.
             if taken := [str(place) for place in made.values() if place.exists()]:
                 raise SeglabError(
                     f"{', '.join(taken)} was created during the conversion: choose another out=, or delete it"
@@ -103,15 +115,17 @@ def convert(
 
 @dataclass(frozen=True)
 class Source:
-    """What is converted. images: the folder of its images, where it is named; labels: labels kept apart from them."""
+    """What is converted. images: the folder of its images, where it is named; labels: labels kept apart from them;
+    instances: what is one in mask images."""
 
     path: Path
     images: Path | None = None
     labels: Path | None = None
+    instances: str | None = None
 
     def load(self) -> DatasetSpec:
         """The dataset. Errors: SeglabError for several at once."""
-        spec = load_dataset(str(self.path), labels=self.labels, images=self.images)
+        spec = load_dataset(str(self.path), labels=self.labels, images=self.images, instances=self.instances)
         if spec.parts:
             raise SeglabError(f"source={self.path} names several datasets: convert them one at a time")
         return spec
@@ -137,7 +151,7 @@ def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
     if report.out.exists():
         raise SeglabError(f"{labels} already exists: choose a new folder for the labels, or remove this one")
     with staging_dir(report.out) as part:
-        class_of = _class_of(category["id"] for category in coco_categories(report.source))
+        class_of = coco.class_of([category["id"] for category in coco_categories(report.source)])
         with closing(CocoConversion(report.source, class_of, part, report)) as conversion:
             for _ in conversion.images():
                 pass
@@ -237,14 +251,14 @@ def _dataset_to_yolo(spec: DatasetSpec, part: Path, report: Report) -> tuple[lis
             report.crowds += len(instances) - len(kept)
             name = writer.add(LabelledImage(file, names[file], split, size, kept))
             if name:
-                entries.append(coco.image_entry(annotations.image_id(file), name, size))
+                entries.append(image_entry(annotations.image_id(file), name, size))
         if annotations.coco and entries:
             ids = {entry["id"] for entry in entries}
             rows = [row for row in annotations.coco.crowds() if row.get("image_id") in ids]
-            categories = coco.category_entries(annotations.category_ids, spec.names.values())
+            categories = category_entries(annotations.category_ids, spec.names.values())
             crowds[split] = f"annotations/crowds_{split}.json"
             (part / "annotations").mkdir(exist_ok=True)
-            coco.write_coco(part / crowds[split], entries, rows, categories)
+            write_coco(part / crowds[split], entries, rows, categories)
     return writer.close(), crowds
 
 
@@ -256,19 +270,26 @@ def _coco_to_yolo(
 ) -> tuple[dict[int, str], dict[str, str]]:
     """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
     name_of = _category_names(files.values())
-    class_of = _class_of(name_of)
-    categories = coco.category_entries(class_of, [name_of[category] for category in class_of])
+    ids = in_order(name_of)
+    class_of = coco.class_of(ids)
+    categories = category_entries(ids, [name_of[category] for category in ids])
+    if fault := coco.same_names(categories):
+        report.add(Issue(str(report.source), 0, *fault))
     crowds: dict[str, str] = {}
     (part / "annotations").mkdir()
     for split, file in files.items():
-        places = find_images(file, map(file_name, coco_images(file)), images)
+        places = find_images(file, partial(_file_names, file), images)
         crowds[split] = f"annotations/crowds_{split}.json"
         copy = ImageCopy(places, part / "images" / split)
         with closing(CocoConversion(file, class_of, part / "labels" / split, report, copy)) as conversion:
-            coco.write_coco(part / crowds[split], conversion.images(), conversion.crowds(), categories)
+            write_coco(part / crowds[split], conversion.images(), conversion.crowds(), categories)
         for issue in places.issues():
             report.add(issue)
-    return {class_id: name_of[category] for category, class_id in class_of.items()}, crowds
+    return {class_id: name_of[category] for class_id, category in enumerate(ids)}, crowds
+
+
+def _file_names(file: Path) -> Iterable[PurePosixPath]:
+    return map(file_name, coco_images(file))
 
 
 def _category_names(files: Iterable[Path]) -> dict[Id, str]:
@@ -283,11 +304,6 @@ def _category_names(files: Iterable[Path]) -> dict[Id, str]:
                     "convert them one at a time"
                 )
     return names
-
-
-def _class_of(category_ids: Iterable[Id]) -> dict[Id, int]:
-    """Category id -> class id, in the order of category ids."""
-    return {category: class_id for class_id, category in enumerate(sorted(category_ids))}
 
 
 @dataclass(frozen=True)
@@ -305,9 +321,7 @@ class CocoConversion:
     them can, and write everything else on their way. copy: whether images are looked at and linked.
     """
 
-    def __init__(
-        self, path: Path, class_of: Mapping[Id, int], labels: Path, report: Report, copy: ImageCopy | None = None
-    ):
+    def __init__(self, path: Path, class_of: ById[int], labels: Path, report: Report, copy: ImageCopy | None = None):
         self.path = path
         self.class_of = class_of
         self.report = report
@@ -315,32 +329,40 @@ class CocoConversion:
         self.writer = LabelWriter(labels, report)
         self.table = ImageTable()
         self.title = labels.name
+        self.holds_crowds = not coco.marks_all_as_crowds(path)
 
     def close(self) -> None:
         self.table.database.close()
 
     def images(self) -> Iterator[dict]:
-        """Put every image in its place and begin its label file; yield its entry in the JSON."""
+        """Put every image in its place and begin its label file; yield its entry in the JSON, under its new name."""
+        if not self.holds_crowds:
+            self.report.note(str(self.path), *coco.ALL_CROWD)
         count = inf if self.path.stat().st_size >= LARGE_FILE else 0
         for entry in with_progress(coco_images(self.path), f"place {self.title}", count=count):
             self.report.images += 1
             name = file_name(entry)
             file = self.copy.source.find(str(name)) if self.copy else None
-            fault = self._image_fault(entry, name, file)
-            own = self._own_name(entry, name, file) if not fault else name
-            label = "" if fault else label_of(own)
-            fault = fault or self.table.add(entry["id"], label, int(entry["width"]), int(entry["height"]))
-            if fault:
+            fault = self._name_fault(name, file)
+            frame, fault = (None, fault) if fault else self._frame(entry, file)
+            own = self._own_name(name, file) if frame else name
+            label = label_of(own) if frame else ""
+            if frame:
+                height, width = frame.size
+                fault = self.table.add(entry["id"], label, width, height, frame.orientation, frame.swapped)
+            if fault or frame is None:
                 self.table.leave_out(entry["id"], f"{fault} (image {name})")
                 continue
+            if said := frame_fault(frame):
+                self.report.add(Issue(f"image {name}", 0, *said))
             self.report.images_written += 1
             self.writer.file(label)
             if self.copy and file:
                 place_image(file, self.copy.target / own)
-            yield entry
+            yield entry | {"file_name": str(own), "width": frame.size[1], "height": frame.size[0]}
 
-    def _own_name(self, entry: dict, name: PurePosixPath, file: Path | None) -> PurePosixPath:
-        """What an image is called in the output, which becomes its name in `entry` too."""
+    def _own_name(self, name: PurePosixPath, file: Path | None) -> PurePosixPath:
+        """What an image is called in the output."""
         if file is None:  # labels alone are converted, for images that keep their names
             return name
         if PurePosixPath(file.as_posix()).parts[-len(name.parts) :] != name.parts:
@@ -348,32 +370,32 @@ class CocoConversion:
         own = free_name(name, self.table.has_label)
         if own.name != name.name:
             self.report.note(f"image {name}", RENAMED, f"called {own} in the output")
-        entry["file_name"] = str(own)
         return own
 
-    def _image_fault(self, entry: dict, name: PurePosixPath, file: Path | None) -> str:
-        """Why an image has to be left out, or ""; a size that the JSON does not say is put into `entry`."""
-        leaves = not name.parts or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]
-        if file is None and (leaves or "\0" in str(name)):
+    def _name_fault(self, name: PurePosixPath, file: Path | None) -> str:
+        """Why no file can be taken for an image, or ""; where images are not looked at, why it has no place."""
+        if file is None and not is_below(name):
             return "unsafe image name: it points outside the image folder"
-        if self.copy is None:
-            sides = [entry.get(key) for key in ("width", "height")]
-            if not all(isinstance(side, (int, float)) and side > 0 for side in sides):
+        if file is None and self.copy is not None:
+            return f"missing image: it is not in {self.copy.source.folder}"
+        return ""
+
+    def _frame(self, entry: dict, file: Path | None) -> tuple[Frame | None, str]:
+        """The frame of an image's annotations, or why it has to be left out."""
+        stated = stated_size(entry)
+        if file is None:
+            if stated is None:
                 raise SeglabError(
                     f"{self.path}: an image has no size: use convert_dataset(images=FOLDER), which reads it"
                 )
-            return ""
-        if file is None:
-            return f"missing image: it is not in {self.copy.source.folder}"
+            return Frame(stated), ""
         try:
-            height, width = image_size(file)
+            size = image_size(file)
+            orientation = image_orientation(file) if stated not in (None, size) else 1
         except SeglabError as error:
-            return f"unreadable image: {error}"
-        entry |= {key: size for key, size in (("width", width), ("height", height)) if entry.get(key) is None}
-        said = entry["width"], entry["height"]
-        if said != (width, height):
-            return f"another size than in the JSON: {said} there, {width, height} in the file"
-        return ""
+            return None, f"unreadable image: {error}"
+        frame = frame_of(stated, size, orientation)
+        return frame, "" if frame or not stated else other_size(stated, size)
 
     def crowds(self) -> Iterator[dict]:
         """Write every annotation into its label file, and yield those that mark crowd regions."""
@@ -390,29 +412,50 @@ class CocoConversion:
                 image = self.table.find(image_id)
                 if image is None or image.label is None:
                     self.table.lose(image_id)
-                elif is_crowd(row):
+                elif is_crowd(row) and self.holds_crowds:
                     self.report.crowds += 1
-                    yield row
+                    yield self._upright(row, image)
                 else:
-                    self._write(row, image.label, image.width, image.height)
+                    self._write(row, image)
         self.writer.close()
         for left_out in self.table.left_out():
             self.report.lose(f"{self.path} image id {left_out.image_id}", left_out.message, left_out.lost)
 
-    def _write(self, row: dict, label: str, width: int, height: int) -> None:
-        where = f"annotation {row.get('id')} of {label}"
-        read, faults = read_annotation(row, self.class_of, (height, width))
+    def _upright(self, row: dict, image: TableRow) -> dict:
+        """A crowd region's row, turned with its image where it was drawn on the pixels as stored."""
+        if image.orientation == 1:
+            return row
+        read, _ = read_annotation(row, self.class_of, _frame_in(image))
+        if read is None:
+            return row
+        mask = read.rle or rings_to_rle(list(map(orient, read.rings)), image.height, image.width)
+        return row | {"segmentation": rle_entry(mask)}
+
+    def _write(self, row: dict, image: TableRow) -> None:
+        where = f"annotation {row.get('id')} of {image.label}"
+        read, faults = read_annotation(row, self.class_of, _frame_in(image))
         if read is None:
             *faults, (reason, _) = faults
+        is_whole = True
         for message, action in faults:
-            self.report.note(where, message, action)
+            if read is not None and action == PART_LEFT_OUT:
+                self.report.add(Issue(where, 0, message, action, incomplete=int(is_whole)))
+                is_whole = False
+            else:
+                self.report.note(where, message, action)
         if read is None:
             self.report.lose(where, reason)
             return
         pixels = row.get("area")
         if not pixels or not isinstance(pixels, (int, float)):
             pixels = pixels_of(read.rings, read.rle)
-        self.writer.add(Item(label, (width, height), read.class_id, read.rings, read.rle, pixels, where))
+        size = image.width, image.height
+        assert image.label is not None, "the caller has looked"
+        self.writer.add(Item(image.label, size, read.class_id, read.rings, read.rle, pixels, where, is_whole))
+
+
+def _frame_in(image: TableRow) -> Frame:
+    return Frame((image.height, image.width), image.orientation, bool(image.swapped))
 
 
 # From a dataset that can be loaded
@@ -463,10 +506,10 @@ def _to_coco(source: Source, part: Path, out: Path, report: Report) -> dict[Path
         annotations = Annotations(spec, split)
         sizes = _readable_sizes(files, annotations, report)
         names = annotations.file_names()
-        images = [coco.image_entry(annotations.image_id(file), names[file], size) for file, size in sizes.items()]
-        categories = coco.category_entries(annotations.category_ids, spec.names.values())
+        images = [image_entry(annotations.image_id(file), names[file], size) for file, size in sizes.items()]
+        categories = category_entries(annotations.category_ids, spec.names.values())
         rows = _annotation_rows(annotations, sizes, split, report)
-        coco.write_coco(part / place.name, images, rows, categories)
+        write_coco(part / place.name, images, rows, categories)
         _read_coco_back(part / place.name, annotations, sizes, report)
     report.next_command = f"seglab evaluate gt={next(iter(made.values()))} dt=predictions.json"
     return made
@@ -502,7 +545,7 @@ def _annotation_rows(
         for found in instances:
             number += 1
             category_id = annotations.category_ids[found.class_id]
-            row = coco.annotation_entry(number, annotations.image_id(file), category_id, found, size)
+            row = annotation_entry(number, annotations.image_id(file), category_id, found, size)
             report.instances_written += 1
             yield row
 

@@ -14,7 +14,8 @@ from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.yaml_file import read_yaml
 from seglab.files import label_path
-from seglab.formats.coco import category_entries, read_coco, write_coco
+from seglab.formats.coco import read_coco
+from seglab.formats.coco_writer import category_entries, write_coco
 from seglab.formats.yolo import write_dataset_yaml
 from seglab.progress import with_progress
 
@@ -74,7 +75,7 @@ def _split_crowds(part: Path, spec: DatasetSpec, crowds: Mapping[str, str]) -> d
     for split, images in spec.splits.items():
         if split not in crowds:
             continue
-        whole = read_coco(part / crowds[split])
+        whole = read_coco(part / crowds[split], crowds_only=True)
         entries = list(whole.entries(images).values())
         ids = {entry["id"] for entry in entries}
         rows = [row for row in whole.crowds() if row["image_id"] in ids]

@@ -43,11 +43,12 @@ class Report:
     """The account of one conversion; `str(report)` is a table.
 
     strict: the IoU that was asked for. Images and instances counted in the source and as written; crowds: regions kept
-    in a JSON of their own; lost: instances that could not be written; duplicates: rows of an instance that the source
-    lists twice, which readers skip. images_back and instances_back: what the loader that trains found in the output.
-    about: what the source was recognized as; next_command: what to type now. issues: why, and what else was found; of
-    each type as many as the table shows and one more, while `counts` has all. own and other: fidelity by size when this
-    library reads the result, and when a reader takes each row for one polygon and draws it as COCO does.
+    in a JSON of their own; lost: instances that could not be written; incomplete: those written without a part of
+    theirs that could not be read, which count as IoU 0; duplicates: rows of an instance that the source lists twice,
+    which readers skip. images_back and instances_back: what the loader that trains found in the output. about: what the
+    source was recognized as; next_command: what to type now. issues: why, and what else was found; of each type as many
+    as the table shows and one more, while `counts` has all. own and other: fidelity by size when this library reads the
+    result, and when a reader takes each row for one polygon and draws it as COCO does.
     """
 
     source: Path
@@ -59,6 +60,7 @@ class Report:
     instances_written: int = 0
     crowds: int = 0
     lost: int = 0
+    incomplete: int = 0
     duplicates: int = 0
     images_back: int = 0
     instances_back: int = 0
@@ -93,6 +95,7 @@ class Report:
     def add(self, issue: Issue) -> None:
         """Count an issue and what is lost by it, and keep it if it is among the first of its type."""
         self.lost += issue.lost
+        self.incomplete += issue.incomplete
         self.counts[issue.type] += 1
         if self.counts[issue.type] <= ROWS_SHOWN + 1:
             self.issues.append(issue)
@@ -106,14 +109,20 @@ class Report:
 
     @property
     def worst(self) -> float:
-        """The lowest IoU of any instance under either reading; an instance that was lost counts 0."""
+        """The lowest IoU of any instance under either reading; one that was lost, or lacks a part, counts 0."""
         read = [fidelity.worst for fidelity in (*self.own.values(), *self.other.values())]
-        return min([0.0 if self.lost else 1.0, *read])
+        return min([0.0 if self.lost or self.incomplete else 1.0, *read])
 
     @property
     def passed(self) -> bool:
         """Whether the conversion is as faithful as was asked; if not, nothing was written."""
         return self.strict is None or self.worst >= self.strict
+
+    def _incomplete(self) -> list[str]:
+        """The line on instances of which a part could not be read, where there are any."""
+        if not self.incomplete:
+            return []
+        return [f"             {self.incomplete} of them without a part that could not be read: each counts as IoU 0"]
 
     def __str__(self) -> str:
         crowds = pluralize(self.crowds, "crowd")
@@ -123,6 +132,7 @@ class Report:
             *([f"  recognized as {self.about}"] if self.about else []),
             f"  images     {self.images_written} of {self.images}",
             f"  instances  {self.instances_written} of {self.instances}: {crowds} kept aside, {self.lost} lost",
+            *self._incomplete(),
             f"  read back  {self.instances_back} instances on {images_back}, as training reads them",
             f"  mask IoU against the source  {'instances':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
         ]

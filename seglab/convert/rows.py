@@ -19,7 +19,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from seglab.convert.report import Report
-from seglab.formats.coco import steady
+from seglab.formats.coco_writer import steady
 from seglab.formats.yolo import read_row
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, orient
@@ -225,7 +225,7 @@ class Item:
     """An instance on its way into a label file.
 
     label: the file's name, relative; size: (width, height) of the image; its shape is `rle`, or where that is None the
-    solid `rings`; pixels: its area, about; where: its name in the report.
+    solid `rings`; pixels: its area, about; where: its name in the report; whole: whether no part of it was left out.
     """
 
     label: str
@@ -235,6 +235,7 @@ class Item:
     rle: Rle | None
     pixels: float
     where: str
+    whole: bool = True
 
 
 class LabelWriter:
@@ -276,7 +277,8 @@ class LabelWriter:
                 message = "no area: the instance has neither a pixel nor an outline inside the image"
                 self.report.lose(item.where, message)
                 continue
-            self.report.count(item.pixels, row.own, row.other)
+            own, other = (row.own, row.other) if item.whole else (0.0, 0.0)
+            self.report.count(item.pixels, own, other)
             self._put(item.label, f"{item.class_id}{row.text}\n")
         self.items.clear()
 

@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from seglab.class_names import equal_classes
-from seglab.datasets.spec import DatasetSpec
-from seglab.formats.coco import CocoFile, Id, category_ids, file_name, file_names, image_ids, read_coco
+from seglab.data.image import image_orientation
+from seglab.datasets.spec import DatasetSpec, Selection
+from seglab.formats.coco import CocoFile, file_name, read_coco
+from seglab.formats.coco_ids import Id, category_ids, file_names, image_ids
+from seglab.formats.coco_shapes import stated_size
 from seglab.formats.format import ImageEntry, outline
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.label_files import label_files, shared_labels
@@ -31,7 +34,7 @@ class Annotations:
         self.images = spec.images(split)
         self.whole = split in spec.annotations  # all there is, not only what label files cannot hold
         path = spec.annotations.get(split) or spec.crowds.get(split)
-        self.coco: CocoFile | None = read_coco(path) if path else None
+        self.coco: CocoFile | None = read_coco(path, crowds_only=not self.whole) if path else None
         self._source = spec.labels
         self._whole_issues = list(spec.issues)
         self.label_files: dict[Path, Path] = {}  # image -> its label file, where labels are in such
@@ -43,8 +46,8 @@ class Annotations:
             self._entries = {entry.image: entry for entry in self._source.entries if entry.image}
         self.files = self._files(path)
         self.category_ids = self.coco.category_ids if self.coco else category_ids(self.names)
-        listed = self.coco.entries(self.images) if self.coco else {}
-        self.known_ids: dict[Path, Id] = {image: entry["id"] for image, entry in listed.items()}
+        self._listed = self.coco.entries(self.images) if self.coco else {}
+        self.known_ids: dict[Path, Id] = {image: entry["id"] for image, entry in self._listed.items()}
         self._ids = image_ids(self.images, self.known_ids)
         self._kept: dict[Path, tuple[list[Instance], list[Issue]]] = {}
 
@@ -68,14 +71,14 @@ class Annotations:
         return self._whole_issues + (self.coco.unplaced() if self.coco else [])
 
     def image_id(self, image: Path) -> Id:
-        """The image's id in COCO files (`seglab.formats.coco.image_ids`)."""
+        """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
         return self._ids[image]
 
     def file_names(self) -> dict[Path, str]:
         """What every image is called in COCO files: as the JSON has it, else its path within the split."""
         named = file_names(self.images)
         if self.coco:
-            named |= {image: file_name(entry).as_posix() for image, entry in self.coco.entries(self.images).items()}
+            named |= {image: file_name(entry).as_posix() for image, entry in self._listed.items()}
         return named
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
@@ -112,16 +115,12 @@ class Annotations:
 
     def _from_json(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         """What the JSON has of an image: everything, or crowd regions alone."""
-        entry = self.coco.entry(image) if self.coco else None
+        entry = self._listed.get(image)
         if entry is None or self.coco is None:
             return [], [Issue(str(image), 0, "image not listed in the JSON", UNLABELLED)] if self.whole else []
-        height, width = size
-        said_size = entry.get("height", height), entry.get("width", width)
-        if self.whole and said_size != size:
-            said = f"{entry.get('width')} x {entry.get('height')}, the file has {width} x {height}"
-            message = f"another size than in the JSON: it says {said}"
-            return [], [Issue(str(image), 0, message, "its instances left out")]
-        return self.coco.instances(entry, size)
+        # Only of an image whose sides the JSON swaps does it matter whether EXIF does so too.
+        orientation = image_orientation(image) if stated_size(entry) not in (None, size) else 1
+        return self.coco.instances(entry, size, orientation)
 
 
 class JoinedAnnotations:
@@ -181,6 +180,54 @@ def _distinct(parts: list[dict[Path, Id]]) -> Mapping[Path, Id]:
     return ids if alike and len(set(ids.values())) == len(ids) else {}
 
 
-def open_annotations(spec: DatasetSpec, split: str) -> Annotations | JoinedAnnotations:
-    """The annotations of a split, of a dataset that may be joined from several."""
+class SelectedAnnotations:
+    """The instances of a split that count (see `Selection`). It answers what `Annotations` does."""
+
+    def __init__(self, spec: DatasetSpec, selection: Selection, split: str):
+        self._all: AnyAnnotations = open_annotations(selection.whole, split)
+        self._selection = selection
+        self.images = spec.images(split)
+        self.files: list[Path] = self._all.files
+        self.category_ids: list[Id] = list(self._all.category_ids)
+        if selection.single:
+            self.category_ids = list(category_ids(spec.names))
+
+    @property
+    def has_json(self) -> bool:
+        return self._all.has_json
+
+    def fingerprint(self) -> str:
+        classes = sorted(self._selection.classes or ())
+        return f"{self._all.fingerprint()} {classes} {self._selection.single}"
+
+    def unplaced(self) -> list[Issue]:
+        return self._all.unplaced()
+
+    def image_id(self, image: Path) -> Id:
+        return self._all.image_id(image)
+
+    def file_names(self) -> dict[Path, str]:
+        return self._all.file_names()
+
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        instances, issues = self._all.read(image, size)
+        return select(instances, self._selection), issues
+
+
+def select(instances: list[Instance], selection: Selection) -> list[Instance]:
+    """The instances that count, with the class ids they count as."""
+    if selection.classes is not None:
+        instances = [instance for instance in instances if instance.class_id in selection.classes]
+    if selection.single:
+        instances = [replace(instance, class_id=0) for instance in instances]
+    return instances
+
+
+AnyAnnotations = Annotations | JoinedAnnotations | SelectedAnnotations
+
+
+def open_annotations(spec: DatasetSpec, split: str) -> AnyAnnotations:
+    """The annotations of a split, of a dataset that may be joined from several, or a part of another."""
+    if spec.selection is not None:
+        return SelectedAnnotations(spec, spec.selection, split)
     return JoinedAnnotations(spec, split) if spec.parts else Annotations(spec, split)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from seglab.errors import SeglabError
+from seglab.geometry.orientation import SWAPPING, TAG, turn_pixels
 
 if TYPE_CHECKING:
     from PIL import Image  # otherwise imported where it is needed
@@ -44,7 +45,7 @@ def read_image(path: str | Path) -> np.ndarray:
     if image is None:
         return _read_with_pillow(path, data)
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-    return image if is_tiff else _turn_upright(image, _header(path, io.BytesIO(data)).orientation)
+    return image if is_tiff else np.ascontiguousarray(turn_pixels(image, _header(path, io.BytesIO(data)).orientation))
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -61,9 +62,18 @@ def image_size(path: str | Path) -> tuple[int, int]:
             height, width = read_image(path).shape[:2]
             return height, width
         header = _header(path, file)
-    if header.orientation >= 5:  # turned on its side
+    if header.orientation in SWAPPING:
         return header.width, header.height
     return header.height, header.width
+
+
+def image_orientation(path: str | Path) -> int:
+    """The EXIF orientation of an image file, 1 to 8, which `read_image` has undone; 1 where it says none.
+
+    Errors: FileNotFoundError; SeglabError naming the file when it is no image.
+    """
+    with _open(path) as file:
+        return _header(path, file).orientation
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
@@ -107,23 +117,10 @@ def _header(path: str | Path, file: IO[bytes]) -> Header:
         with Image.open(file) as image:
             # Of a PNG without EXIF before its pixels, Pillow would decode all pixels to look behind them.
             has_no_exif = image.format == "PNG" and "exif" not in image.info
-            orientation = 1 if has_no_exif else image.getexif().get(0x0112, 1)
-            return Header(image.height, image.width, orientation if orientation in range(1, 9) else 1)
+            turn = 1 if has_no_exif else image.getexif().get(TAG, 1)
+            return Header(image.height, image.width, turn if turn in range(1, 9) else 1)
     except Exception as error:  # Pillow raises many types on broken headers
         raise SeglabError(f"{path} cannot be read as an image ({error}): replace or remove it") from error
-
-
-def _turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo the camera's orientation (EXIF 2.3, tag 0x0112): 5 to 8 swap the axes, the others only mirror."""
-    if orientation == 1:
-        return image
-    if orientation >= 5:
-        image = image.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
 
 
 def _read_with_pillow(path: str | Path, data: bytes) -> np.ndarray:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path, PurePath, PurePosixPath
-from urllib.parse import unquote
 
 from seglab.datasets.image_lists import images_below
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.files import SPLITS, is_system_folder, real_files, split_named, split_of_folder
+from seglab.formats.image_names import composed, is_below, match_by_base_name, plain_path
 from seglab.formats.issues import Issue
 
 MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has all of these, all of them are expected
@@ -71,7 +71,7 @@ def _dataset(
     for split, file in files.items():
         listed = list(readers[split].images)
         try:
-            places = find_images(file, listed, images)
+            places = find_images(file, partial(tuple, listed), images)
         except SeglabError as error:
             if asked in (None, split):
                 raise
@@ -168,30 +168,58 @@ def _siblings(path: Path, own: str) -> dict[str, Path]:
 
 
 class ImagePlaces:
-    """Where the images of a COCO JSON lie: in one folder, or below another under their own file names."""
+    """Where the images of a COCO JSON lie: in one folder, or below another under their own file names.
 
-    def __init__(self, path: Path, folder: Path, below: Path):
+    names: -> all names in the JSON, asked for once, where an image is not in the folder.
+    """
+
+    def __init__(self, path: Path, folder: Path, below: Path, names: Callable[[], Iterable[str | PurePath]]):
         self.folder = folder
         self._path = path
         self._below = below
-        self._by_name: _ImagesByName | None = None
+        self._names = names
         self._elsewhere = 0
         self._example = ""
 
     def find(self, name: str) -> Path | None:
         """The file of an image by its name in the JSON; None where there is none, or several that could be meant."""
-        path = PurePosixPath(name)
-        leaves = path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name
-        direct = self.folder / path
-        if not leaves and direct.is_file():
+        direct = self._direct(plain_path(name))
+        if direct is not None:
             return direct
-        if self._by_name is None:
-            self._by_name = _ImagesByName(self._below, split_of_json(self._path))
-        found = self._by_name.find(name)
+        found = self._by_base_name.get(plain_path(name))
+        if found is not None and composed(found.as_posix()).endswith(f"/{composed(name)}"):
+            return found  # the same letters in another spelling
         if found is not None:
             self._elsewhere += 1
             self._example = self._example or name
         return found
+
+    def _direct(self, name: PurePosixPath) -> Path | None:
+        file = self.folder / name
+        return file if is_below(name) and file.is_file() else None
+
+    @cached_property
+    def _by_base_name(self) -> Mapping[PurePosixPath, Path]:
+        """The images that are meant by names which no file has as a whole.
+
+        An image that is another name's own is not among them, nor is one in a folder of another split: train and val
+        may both have a 1.jpg.
+        """
+        missed: list[PurePosixPath] = []
+        taken: set[Path] = set()
+        for name in map(plain_path, map(str, self._names())):
+            direct = self._direct(name)
+            if direct is None:
+                missed.append(name)
+            else:
+                taken.add(direct)
+        own = split_of_json(self._path)
+        candidates = []
+        for image in images_below(self._below):
+            said = {split_of_folder(part) for part in image.relative_to(self._below).parts[:-1]} - {None}
+            if said <= {own} and image not in taken:
+                candidates.append(image)
+        return match_by_base_name(missed, candidates)
 
     def issues(self) -> list[Issue]:
         """What is worth knowing of the images found so far."""
@@ -201,28 +229,28 @@ class ImagePlaces:
         return [Issue(str(self._path), 0, message, "found by their file names alone", "note")]
 
 
-def find_images(path: Path, names: Iterable[str | PurePath], images: Path | None = None) -> ImagePlaces:
+def find_images(path: Path, names: Callable[[], Iterable[str | PurePath]], images: Path | None = None) -> ImagePlaces:
     """Where the images of a COCO JSON lie: in the usual place that has most of them, else under their own file names.
 
     Tools write paths of their own machines (/data/upload/4/a.jpg, images\\1/a.jpg): what no place has is looked for by
-    its last part, where only one image below the JSON's folder has that name. names: those that the JSON lists, of
+    its last part, where only one image below the JSON's folder has that name. names: -> those that the JSON lists, of
     which the first are tried; images: a folder that is looked in instead.
     Errors: SeglabError naming the usual places, where none is found.
     """
-    first = [str(name).replace("\\", "/") for name in islice(names, MAX_NAMES_TRIED)]
+    first = [str(name).replace("\\", "/") for name in islice(names(), MAX_NAMES_TRIED)]
     places = _places_in(images, path) if images else _usual_places(path)
     best, most = places[0], 0
     for place in places:
         count = sum((place / name).is_file() for name in first)
         if count > most:
             best, most = place, count
-    found = ImagePlaces(path, best, images or _top_folder(path))
+    found = ImagePlaces(path, best, images or _top_folder(path), names)
     if not most and not any(found.find(name) for name in first):
         advice = f"put them in one of these folders, or convert: seglab convert source={path} images=FOLDER out=NEW"
         if images:
             advice = "give the folder that has them"
         raise SeglabError(f"{path}: none of its images is in {', '.join(map(str, places))}: {advice}")
-    return ImagePlaces(path, best, images or _top_folder(path))
+    return ImagePlaces(path, best, images or _top_folder(path), names)
 
 
 def _places_in(images: Path, path: Path) -> list[Path]:
@@ -244,34 +272,3 @@ def _top_folder(path: Path) -> Path:
     """The folder below which the images of a JSON are looked for."""
     here = path.resolve().parent
     return here.parent if here.name.lower() == "annotations" else here
-
-
-class _ImagesByName:
-    """The images of a split below a folder, by the last part of their paths in one spelling.
-
-    Those in a folder of another split are not among them: train and val may both have a 1.jpg.
-    """
-
-    def __init__(self, folder: Path, split: str):
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for image in images_below(folder):
-            said = {split_of_folder(part) for part in image.relative_to(folder).parts[:-1]} - {None}
-            if said <= {split}:
-                self._by_name[_spelled(image.name)].append(image)
-
-    def find(self, name: str) -> Path | None:
-        """The only image of that last part; of several, the only one that ends like most of the path. None else."""
-        wanted = PurePosixPath(name.rpartition("=")[2]).parts[::-1]
-        if not wanted:
-            return None
-        found = self._by_name.get(_spelled(wanted[0])) or self._by_name.get(_spelled(unquote(wanted[0]))) or []
-        for depth in range(1, len(wanted)):
-            if len(found) < 2:
-                break
-            alike = [image for image in found if image.parts[::-1][1 : depth + 1] == wanted[1 : depth + 1]]
-            found = alike or found
-        return found[0] if len(found) == 1 else None
-
-
-def _spelled(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -26,14 +26,19 @@ from pycocotools import mask as coco_mask
 from seglab.errors import SeglabError
 from seglab.evaluation.boundary import boundary
 from seglab.evaluation.matching import Pairs, count_within, match_all_images
-from seglab.formats.coco import draw_rows, is_crowd, read_ground_truth, read_results, same_file
+from seglab.formats.coco import class_of, read_ground_truth, read_results
+from seglab.formats.coco_ids import ById, Id, in_order, refuse_no_id
+from seglab.formats.coco_shapes import draw_rows, is_crowd, stated_size
+from seglab.formats.image_names import plain_path, same_file
 from seglab.geometry.rle import Rle
+from seglab.sizes import Size
 from seglab.wording import pluralize
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}  # px^2
 MAX_DETECTIONS = (1, 10, 100)
+NO_CLASS = -1  # of detections whose category the ground truth lacks
 MAX_LISTED = 5  # ids that a message names
 # What numbers and shapes in a file may raise that are not what they should be.
 _UNREADABLE = (AttributeError, IndexError, OverflowError, TypeError, ValueError)
@@ -212,7 +217,7 @@ class CocoAccumulator:
             nothing = ClassMatches(np.zeros(0), np.zeros(0), empty, empty, np.zeros(len(AREAS)))
             yield from (nothing for _ in self.classes)
             return
-        images = [self._images[image_id] for image_id in sorted(self._images)]
+        images = [self._images[image_id] for image_id in in_order(self._images)]
         every, image_of = _join(images)
         truth_ignored = _outside(every.truth_areas) | every.crowd[:, None]  # (G, A)
         thresholds = np.minimum(THRESHOLDS, 1 - 1e-10)  # as COCO's tool has them
@@ -362,6 +367,9 @@ def precision_at_recalls(true: np.ndarray, ignored: np.ndarray, positives: int) 
 def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMetrics:
     """COCO's twelve metrics for files in its standard formats: an instances file and a list of results.
 
+    Ids may be numbers or text, and text in one file where the other has numbers. Shapes may have any of the forms in
+    `seglab.formats.coco_shapes`; sizes of images are needed for masks alone.
+
     Raises FileNotFoundError for a missing file, SeglabError for a file of another form, and where the two files do not
     belong together: results of images that the ground truth does not list, or of images or categories that it calls by
     other names. Categories that it lacks are told in `warnings`. What COCO's own tool takes for a miss without a word,
@@ -371,24 +379,41 @@ def evaluate_files(gt: str | Path, dt: str | Path, kind: str = "segm") -> CocoMe
     truth = read_ground_truth(gt)
     results = read_results(dt)
     with _told_by(gt):
-        accumulator = CocoAccumulator([category["id"] for category in truth["categories"]], kind)
-        sizes = {image["id"]: (int(image["height"]), int(image["width"])) for image in truth["images"]}
-    if len({isinstance(image_id, str) for image_id in sizes}) > 1:
-        raise SeglabError(f"{gt} has both numbers and names as ids of images: use one type for all of them")
+        ids = _category_ids(gt, truth["categories"])
+        classes = class_of(ids)
+        sizes = _sizes(gt, truth["images"])
+    accumulator = CocoAccumulator(range(len(ids)), kind)
 
     annotations = truth["annotations"]
-    true_rows = _rows_by_image(gt, annotations, sizes, gt)
-    found_rows = _rows_by_image(dt, results, sizes, gt)
+    true_rows = _rows_by_image(gt, annotations, truth["images"], gt)
+    found_rows = _rows_by_image(dt, results, truth["images"], gt)
     with _told_by(dt):
         area_key = _area_key(results)
     for image_id, size in sizes.items():
-        ground_truth = _read_image(gt, true_rows[image_id], annotations, size, kind, "area")
-        detections = _read_image(dt, found_rows[image_id], results, size, kind, area_key)
+        read = _Reader(classes, size, kind)
+        ground_truth = _read_image(gt, true_rows[image_id], annotations, partial(read.instances, area_key="area"))
+        detections = _read_image(dt, found_rows[image_id], results, partial(read.instances, area_key=area_key))
         with _told_by(dt):
             accumulator.add(image_id, ground_truth, detections)
     with _told_by(dt):
         warnings = _compare_names(gt, dt, truth, results)
+    if annotations and all(map(is_crowd, annotations)):
+        warnings = (*warnings, f"all annotations of {gt} are iscrowd=1, so nothing counts: set iscrowd to 0")
     return replace(accumulator.summarize(), warnings=warnings)
+
+
+def _category_ids(gt: str | Path, categories: list[dict]) -> list[Id]:
+    """The ids of the categories, in order."""
+    for category in categories:
+        refuse_no_id(gt, "categories", category["id"])
+    return in_order({category["id"] for category in categories})
+
+
+def _sizes(gt: str | Path, images: list[dict]) -> dict[Id, Size | None]:
+    """Image id -> (height, width), None where the file does not state it."""
+    for image in images:
+        refuse_no_id(gt, "images", image["id"])
+    return {image["id"]: stated_size(image) for image in images}
 
 
 @contextmanager
@@ -404,27 +429,35 @@ def _told_by(file: str | Path, where: str = "") -> Iterator[None]:
         raise SeglabError(f"{file} has a row{where} that cannot be read ({error}): correct it") from error
 
 
-def _rows_by_image(
-    file: str | Path, rows: list[dict], sizes: dict[int | str, tuple[int, int]], gt: str | Path
-) -> dict[int | str, list[dict]]:
+def _rows_by_image(file: str | Path, rows: list[dict], images: list[dict], gt: str | Path) -> dict[Id, list[dict]]:
     """The rows of a file, image by image. Errors: SeglabError for a row of an image that the ground truth lacks."""
-    by_image: dict[int | str, list[dict]] = {image_id: [] for image_id in sizes}
+    by_image: dict[Id, list[dict]] = {image["id"]: [] for image in images}
+    rows_of = ById(by_image)
     with _told_by(file):
         for row in rows:
-            if row["image_id"] not in by_image:
+            own = rows_of.get(row["image_id"])
+            if own is None:
                 raise SeglabError(
                     f"{file} references image {row['image_id']}, which is missing from {gt}: "
-                    "give two files of the same split of the same dataset"
+                    f"{_instead_of(row['image_id'], images)}"
                 )
-            by_image[row["image_id"]].append(row)
+            own.append(row)
     return by_image
 
 
+def _instead_of(image_id: object, images: list[dict]) -> str:
+    """What to do about the id of an image that is not in the ground truth."""
+    for image in images:
+        name = plain_path(str(image.get("file_name", "")))
+        if name.name and str(image_id) in (name.as_posix(), name.name, name.stem):
+            return f"that is a file name; write the id of the image there, {image['id']}"
+    return "give two files of the same split of the same dataset"
+
+
 def _read_image(
-    file: str | Path, rows: list[dict], every: list[dict], size: tuple[int, int], kind: str, area_key: str
+    file: str | Path, rows: list[dict], every: list[dict], read: Callable[[list[dict]], Instances]
 ) -> Instances:
     """The `rows` of one image. Errors: SeglabError naming the row, with its place among `every` row of the file."""
-    read = partial(_instances, size=size, kind=kind, area_key=area_key)
     try:
         return read(rows)
     except (KeyError, *_UNREADABLE):
@@ -438,27 +471,29 @@ def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[di
 
     Errors: SeglabError where the same ids mean different things.
     """
-    names = {category["id"]: str(category["name"]) for category in truth["categories"] if "name" in category}
+    names = ById({category["id"]: str(category["name"]) for category in truth["categories"] if "name" in category})
     ids = {category["id"] for category in truth["categories"]}
-    files = {image["id"]: str(image["file_name"]) for image in truth["images"] if "file_name" in image}
+    known = ById({number: True for number in ids})
+    files = ById({image["id"]: str(image["file_name"]) for image in truth["images"] if "file_name" in image})
     found = {row["category_id"]: row.get("category_name") for row in results}
     for category_id, name in found.items():
-        if name is not None and names.get(category_id, name) != name:
+        if name is not None and (names.get(category_id) or name) != name:
             raise SeglabError(
-                f"{dt} names category {category_id} '{name}', but {gt} names it '{names[category_id]}': "
+                f"{dt} names category {category_id} '{name}', but {gt} names it '{names.get(category_id)}': "
                 "write both with the same classes in the same order"
             )
     named = {row["image_id"]: row["file_name"] for row in results if "file_name" in row}
     for image_id, file in named.items():
-        if image_id in files and not same_file(files[image_id], str(file)):
+        own = files.get(image_id)
+        if own is not None and not same_file(own, str(file)):
             raise SeglabError(
-                f"{dt} names image {image_id} '{file}', but {gt} names it '{files[image_id]}': "
+                f"{dt} names image {image_id} '{file}', but {gt} names it '{own}': "
                 "write both again from the same images"
             )
-    unknown = [category_id for category_id in found if category_id not in ids]
+    unknown = [category_id for category_id in found if not known.get(category_id)]
     if not unknown:
         return ()
-    rows = sum(row["category_id"] not in ids for row in results)
+    rows = sum(not known.get(row["category_id"]) for row in results)
     which = f"categories that {gt} lacks, which count nowhere: {_listed(unknown)}"
     if len(unknown) < len(found):
         return (f"{dt} has {pluralize(rows, 'detection')} of {which}",)
@@ -492,41 +527,60 @@ def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]]
     return ""
 
 
-def _instances(rows: list[dict], size: tuple[int, int], kind: str, area_key: str) -> Instances:
-    """Rows of a COCO file of one image of `size` (height, width).
+@dataclass(frozen=True)
+class _Reader:
+    """Reads the rows of one image. classes: category id -> class; size: (height, width), None where it is unknown."""
 
-    area_key: "area" in ground truth; in results, whose rows have scores, "bbox", "mask_area" or "mask".
-    """
-    is_truth = area_key == "area"
-    masks: list[Rle] | None = None
-    mask_areas = np.zeros(0)
-    if kind != "bbox" or area_key == "mask":
-        masks, mask_areas = draw_rows(rows, size)
+    classes: ById[int]
+    size: Size | None
+    kind: str
 
-    boxes = None
-    if kind == "bbox" and masks:
-        boxes = coco_mask.toBbox(masks)
-    elif kind == "bbox":
-        boxes = np.array([row["bbox"] for row in rows], dtype=np.float64)
+    def instances(self, rows: list[dict], area_key: str) -> Instances:
+        """Rows of a COCO file. area_key: "area" in ground truth; in results, whose rows have scores, "bbox",
+        "mask_area" or "mask"."""
+        is_truth = area_key == "area"
+        masks: list[Rle] | None = None
+        mask_areas = np.zeros(0)
+        if rows and (self.kind != "bbox" or area_key == "mask"):
+            if self.size is None:
+                raise ValueError("its image has no width and height, which masks need: state them in the ground truth")
+            masks, mask_areas = draw_rows(rows, self.size)
+        elif self.kind != "bbox":
+            masks = []
 
-    areas: Sequence[float] | np.ndarray
-    if area_key == "mask":
-        areas = mask_areas
-    elif area_key == "bbox" or (kind == "bbox" and not is_truth):
-        areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
-    else:
-        areas = [row[area_key] for row in rows]
-    scores = np.array([0.0 if is_truth else row["score"] for row in rows], dtype=np.float64)
-    if not np.isfinite(scores).all():
-        raise ValueError("its score is not a finite number")
-    return Instances(
-        np.array([row["category_id"] for row in rows], dtype=np.int64),
-        np.array(areas, dtype=np.float64),
-        boxes,
-        masks,
-        scores,
-        np.array([is_crowd(row) for row in rows], dtype=bool),
-    )
+        boxes = None
+        if self.kind == "bbox" and masks:
+            boxes = coco_mask.toBbox(masks)
+        elif self.kind == "bbox":
+            boxes = np.array([row["bbox"] for row in rows], dtype=np.float64)
+
+        areas: Sequence[float] | np.ndarray
+        if area_key == "mask":
+            areas = mask_areas
+        elif area_key == "bbox" or (self.kind == "bbox" and not is_truth):
+            areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
+        else:
+            areas = [row[area_key] for row in rows]
+        scores = np.array([0.0 if is_truth else row["score"] for row in rows], dtype=np.float64)
+        if not np.isfinite(scores).all():
+            raise ValueError("its score is not a finite number")
+        return Instances(
+            np.array([self._class_of(row["category_id"], is_truth) for row in rows], dtype=np.int64),
+            np.array(areas, dtype=np.float64),
+            boxes,
+            masks,
+            scores,
+            np.array([is_crowd(row) for row in rows], dtype=bool),
+        )
+
+    def _class_of(self, category: object, is_truth: bool) -> int:
+        """The class of a category; -1, which is none, for those that the ground truth does not list."""
+        class_id = self.classes.get(category)
+        if class_id is not None:
+            return class_id
+        if is_truth:
+            raise ValueError(f"its category {category} is not among the categories of the file")
+        return NO_CLASS
 
 
 def _outside(areas: np.ndarray) -> np.ndarray:

@@ -1,176 +1,49 @@
-"""COCO instances JSON and results JSON: polygons, RLE compressed or not, crowd regions; and the ids in them.
+"""COCO instances JSON: read as an index or as a stream, and the results JSON that is scored against one.
 
-One reading of an annotation serves training (`CocoFile`, an index), conversion (annotations that stream by) and
-evaluation; one writer serves conversion, the toybox and the crowd regions kept beside label files.
+`CocoFile` is an index, for training; conversion lets annotations stream by. What an annotation says is read by
+`coco_shapes`, ids by `coco_ids`, and `coco_writer` writes such files.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import os
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as coco_mask
-
-from seglab.class_names import COCO_NAMES
 from seglab.errors import SeglabError
 from seglab.files import SPLITS, real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
-from seglab.formats.issues import Fault, Issue, merged_issue
+from seglab.formats.coco_ids import ById, Id, category_ids, image_ids, in_order, refuse_no_id
+from seglab.formats.coco_shapes import (
+    BORDER,
+    LEFT_OUT,
+    Frame,
+    frame_fault,
+    frame_of,
+    is_crowd,
+    other_size,
+    read_annotation,
+    stated_size,
+)
+from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, measures, write_coco
+from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.image_names import composed, match_by_base_name, plain_path
+from seglab.formats.image_search import ImageSearch
+from seglab.formats.issues import Fault, Issue, left_out, merged_issue
 from seglab.formats.json_stream import stream_json
+from seglab.formats.text_files import LATIN, json_encoding, read_json
 from seglab.geometry.contours import mask_to_rings
-from seglab.geometry.polygons import Ring, bounding_box, clip_rings, orient, ring_area
-from seglab.geometry.rle import FAR, Rle, area, compress, packed_areas, rings_to_rle, rle_to_crop
+from seglab.geometry.polygons import bounding_box, clip_rings, orient
+from seglab.geometry.rle import rings_to_rle, rle_to_crop
 from seglab.sample import Instance
+from seglab.sizes import Size
 from seglab.wording import pluralize
 
-BORDER = 1.0  # COCO's own polygons reach this many pixels outside their images
-LEFT_OUT = "annotation left out"
-DECIMALS = 4  # of a pixel in polygons: half of the last is less than MARGIN keeps coordinates off the ties
-MARGIN = 1e-4  # pixels between a written coordinate and the next tie of COCO's rounding to fifths
-LARGEST_ID = 2**53  # from here on, JSON readers that hold numbers as float64 confuse neighbors
 TAIL = 1 << 20  # bytes at the end of a file in which its categories are looked for
-
-_UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of 1 to 90: categories that COCO named and never published
-COCO_IDS = dict(zip(COCO_NAMES, (number for number in range(1, 91) if number not in _UNUSED_IDS)))
-
-Id = int | str  # of an image or a category
-
-
-# Identity: the one rule for ids in every COCO file that seglab writes
-
-
-def category_ids(names: Mapping[int, str]) -> list[int]:
-    """The category id of every class of a dataset that has no COCO JSON to say it.
-
-    COCO's own ids (1 to 90, with gaps) where every name is one of COCO's, each once; else class id + 1. So what is
-    found with COCO's names can be scored against COCO's own files, and ids depend on nothing but the names.
-    """
-    in_order = [names[class_id] for class_id in sorted(names)]
-    if len(set(in_order)) == len(in_order) and set(in_order) <= COCO_IDS.keys():
-        return [COCO_IDS[name] for name in in_order]
-    return list(range(1, len(in_order) + 1))
-
-
-def image_ids(images: Sequence[Path], known: Mapping[Path, Id] | None = None) -> dict[Path, Id]:
-    """The image id of every image of a split; `known` are those that a COCO JSON gives.
-
-    Without any known id: the numbers in the file names, where every name is ASCII digits and no two are the same
-    number (COCO's 000000000139.jpg is 139); else 1, 2, 3, ... in the order given. With known ids, the images that
-    have none count on from the largest. All ids are distinct, and all numbers, or all text as the known ones are.
-    """
-    images = list(dict.fromkeys(images))  # one that is listed twice is one image
-    if known:
-        return dict(known) | _counted_on([image for image in images if image not in known], known.values())
-    numbered = [_number_in(image.stem) for image in images]
-    if None not in numbered and len(set(numbered)) == len(numbered):
-        return {image: number for image, number in zip(images, numbered) if number is not None}
-    return {image: number for number, image in enumerate(images, start=1)}
-
-
-def _counted_on(images: Iterable[Path], known: Iterable[Id]) -> dict[Path, Id]:
-    """Ids for images that a COCO JSON does not list: numbers from its largest on, as text if its ids are text."""
-    taken = set(known)
-    as_text = any(isinstance(number, str) for number in taken)
-    following = max((number for number in taken if isinstance(number, int)), default=0) + 1
-    ids: dict[Path, Id] = {}
-    for image in images:
-        while (str(following) if as_text else following) in taken:
-            following += 1
-        ids[image] = str(following) if as_text else following
-        following += 1
-    return ids
-
-
-def _number_in(stem: str) -> int | None:
-    """The number that a file name is, if it is nothing else: ASCII digits alone, as other scripts' repeat them."""
-    if not (stem.isascii() and stem.isdecimal() and len(stem) <= len(str(LARGEST_ID))):
-        return None
-    number = int(stem)
-    return number if number < LARGEST_ID else None
-
-
-def file_names(images: Sequence[Path]) -> dict[Path, str]:
-    """What each image of a split is called in a COCO file: its path from the folder that all of them have in common."""
-    if not images:
-        return {}
-    try:
-        folder = os.path.commonpath([image.parent for image in images])
-    except ValueError:  # on several drives, or some paths absolute and some not
-        return {image: image.as_posix() for image in images}
-    return {image: image.relative_to(folder).as_posix() for image in images}
-
-
-# Reading an annotation: one reading for training, conversion and the way back
-
-
-@dataclass
-class Annotation:
-    """One annotation as the file has it. rings: solid, in pixels, not cut at the border; rle: its mask, or None."""
-
-    class_id: int
-    rings: list[Ring]
-    rle: Rle | None
-    crowd: bool
-
-
-def read_annotation(
-    row: dict, class_of: Mapping[Id, int], size: tuple[float, float]
-) -> tuple[Annotation | None, list[Fault]]:
-    """An annotation of an image of `size` (height, width) -> (what it says, or None; what is wrong with it)."""
-    category = row.get("category_id")
-    class_id = None
-    if isinstance(category, (int, float, str)):
-        class_id = class_of.get(category)  # type: ignore[arg-type]  # 3.0 is found as 3
-    if class_id is None:
-        return None, [(f"unknown category: id {category} is not in the JSON", LEFT_OUT)]
-    shape = row.get("segmentation")
-    if isinstance(shape, dict):
-        try:
-            if tuple(shape["size"]) != size:
-                raise ValueError(f"its size is {list(shape['size'])}, but the image's is {list(size)}")
-            rle = compress(shape)
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
-            return None, [(f"a mask that cannot be read: {error}", LEFT_OUT)]
-        return Annotation(class_id, [], rle, is_crowd(row)), []
-    rings, faults = polygons(shape)
-    if not rings:
-        return None, [*faults, ("no outline: the segmentation is empty", LEFT_OUT)]
-    return Annotation(class_id, rings, None, is_crowd(row)), faults
-
-
-def polygons(segmentation: object) -> tuple[list[Ring], list[Fault]]:
-    """The rings of a segmentation that is no RLE, turning either way, and what is wrong with it."""
-    rings: list[Ring] = []
-    faults: list[Fault] = []
-    for part in segmentation if isinstance(segmentation, list) else ():
-        try:
-            numbers = np.array(part, dtype=np.float64).ravel()
-        except (OverflowError, TypeError, ValueError):
-            numbers = np.zeros(0)
-        points = numbers[: numbers.size // 2 * 2].reshape(-1, 2)
-        x, y = points.T.tolist()
-        if len(x) < 3 or not isfinite(sum(x) + sum(y)) or min(x) == max(x) or min(y) == max(y):
-            faults.append(("no polygon: a part with too few points, no finite ones, or no area", "that part left out"))
-            continue
-        if numbers.size % 2:  # COCO's own tool reads it without the last number too
-            faults.append(("an x without its y: a polygon has an odd count of coordinates", "last number left out"))
-        rings.append(points)
-    return rings, faults
-
-
-def is_crowd(row: dict) -> bool:
-    """What an annotation's `iscrowd` means; some tools write it as text, where "0" is true to Python."""
-    said = row.get("iscrowd")
-    return said.strip().lower() not in ("", "0", "0.0", "false") if isinstance(said, str) else bool(said)
+ALL_CROWD = ("all annotations are iscrowd=1, as some tools write masks", "read as instances")
+NEEDED = {"images": ("file_name", "id"), "categories": ("id", "name")}  # what every item of a list has
 
 
 # Reading a file as an index
@@ -181,102 +54,139 @@ class CocoFile:
 
     names: class id (0 to n-1) -> category name, in the order of the sorted category ids (which have gaps in COCO);
     category_ids: class id -> category id; images: file name -> the first of the JSON's entries of it, sorted.
+    crowds_only: the file holds nothing but the crowd regions of a dataset whose instances are elsewhere; of others,
+    one whose annotations are all marked as crowds holds instances.
     Errors: SeglabError when the file is no COCO instances JSON.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, crowds_only: bool = False):
         self.path = Path(path)
-        try:
-            content = json.loads(self.path.read_bytes())
-            categories = sorted(content["categories"], key=lambda category: category["id"])
-            images = {file_name(image).as_posix(): image for image in reversed(content["images"])}
-            self.images = dict(sorted(images.items()))
-            self._by_name = {_composed(name): image for name, image in self.images.items()}
-            self._listed = {image["id"] for image in self.images.values()}
-            self.category_ids = [category["id"] for category in categories]
-            self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
-            self._class_of = {category_id: class_id for class_id, category_id in enumerate(self.category_ids)}
-            self.annotations = defaultdict(list)
-            for annotation in content["annotations"]:
-                self.annotations[annotation["image_id"]].append(annotation)
-        except (ValueError, KeyError, TypeError) as error:
-            raise SeglabError(
-                f"{path} is not a COCO instances JSON ({type(error).__name__}: {error}): "
-                "it needs images, annotations and categories"
-            ) from error
-        if len({isinstance(image_id, str) for image_id in self._listed}) > 1:
-            raise SeglabError(f"{path}: some ids of its images are numbers and some are text: use one type for all")
+        content = read_json(self.path)
+        if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
+            raise _not_instances(path, content)
+        listed = list(checked(self.path, "images", content["images"]))
+        images = {file_name(image).as_posix(): image for image in reversed(listed)}
+        self.images = dict(sorted(images.items()))
+        self._by_name = {composed(name): image for name, image in self.images.items()}
+        self._ids = ById({image["id"]: image["id"] for image in self.images.values()})
+        every = content["annotations"] or []
+        rows = [row for row in every if isinstance(row, dict) and not isinstance(row.get("image_id"), (dict, list))]
+        self._without_image = len(every) - len(rows)
+        self.annotations: dict[Id, list[dict]] = defaultdict(list)  # under the ids that the list of images has
+        for row in rows:
+            image_id = row.get("image_id")
+            known = self._ids.get(image_id)
+            self.annotations[image_id if known is None else known].append(row)  # type: ignore[index]
 
-    def entry(self, image: Path) -> dict | None:
-        """What the JSON says of an image file: the entry with the longest file name that its path ends with."""
-        name = _composed(image.as_posix())
+        used = ById(dict.fromkeys(map(_category_of, rows), True))
+        categories = _distinct(self.path, content["categories"])
+        categories = _without_parent(categories, lambda number: bool(used.get(number)))
+        self.category_ids: list[Id] = [category["id"] for category in categories]
+        self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
+        self._class_of = class_of(self.category_ids)
+        self._same_names = same_names(categories)
+        self._all_crowd = bool(rows) and not crowds_only and all(map(is_crowd, rows))
+
+    def entries(self, images: Iterable[Path]) -> dict[Path, dict]:
+        """The entry of every image that the JSON lists, each entry once: the first image that it fits has it.
+
+        An image has the entry with the longest file name that its path ends with; where there is none, the one whose
+        last part is the image's name, if there is no doubt (`image_names.match_by_base_name`).
+        """
+        images = list(dict.fromkeys(images))
+        found: dict[Path, dict] = {}
+        taken = set()
+        for image in images:
+            entry = self._entry_by_path(image)
+            if entry is not None and entry["id"] not in taken:
+                taken.add(entry["id"])
+                found[image] = entry
+        missed = [file_name(entry) for entry in self.images.values() if entry["id"] not in taken]
+        others = [image for image in images if image not in found]
+        if missed and others:
+            matched = match_by_base_name(missed, others)
+            found |= {image: self.images[name.as_posix()] for name, image in matched.items()}
+        return found
+
+    def _entry_by_path(self, image: Path) -> dict | None:
+        name = composed(image.as_posix())
         while name not in self._by_name and "/" in name:
             name = name.partition("/")[2]
         return self._by_name.get(name)
 
-    def entries(self, images: Iterable[Path]) -> dict[Path, dict]:
-        """The entry of every image that the JSON lists, each entry once: the first image that it fits has it."""
-        found: dict[Path, dict] = {}
-        taken = set()
-        for image in images:
-            entry = self.entry(image)
-            if entry is not None and entry["id"] not in taken:
-                taken.add(entry["id"])
-                found[image] = entry
-        return found
+    def instances(self, image: dict, size: Size, orientation: int = 1) -> tuple[list[Instance], list[Issue]]:
+        """The instances of an entry, whose upright file has the `size` (height, width), and the issues found.
 
-    def instances(self, image: dict, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
-        """The instances of an entry, whose file has the `size` (height, width), and the issues found on the way.
-
-        Rings are in pixels of the image; crowds are included.
+        orientation: of the file's EXIF; it matters where the JSON swaps width and height. Rings are in pixels of the
+        upright image; crowds are included.
         """
-        instances, issues = [], []
-        for annotation in self.annotations.get(image["id"], ()):
-            found, faults = self._instance(annotation, *size)
-            where = f"{self.path} image {image['file_name']} annotation {annotation.get('id', '?')}"
+        rows = self.annotations.get(image["id"], [])
+        where = f"{self.path} image {image['file_name']}"
+        stated = stated_size(image)
+        frame = frame_of(stated, size, orientation)
+        if frame is None and stated is not None:
+            return [], [left_out(where, other_size(stated, size), len(rows))]
+        assert frame is not None, "no frame without a stated size"
+
+        instances: list[Instance] = []
+        issues: list[Issue] = []
+        if rows and (fault := frame_fault(frame)):
+            issues.append(Issue(where, 0, *fault))
+        for row in rows:
+            found, faults = self._instance(row, frame)
             if faults:
-                issues.append(merged_issue(where, 0, faults, found is not None))
+                issues.append(merged_issue(f"{where} annotation {row.get('id', '?')}", 0, faults, found is not None))
             if found is not None:
                 instances.append(found)
         return instances, issues
 
     def unplaced(self) -> list[Issue]:
-        """Annotations of images that the JSON does not list, or lists under a file name that another has already."""
-        return [
-            Issue(
-                str(self.path),
-                0,
-                f"unknown image: {pluralize(len(rows), 'annotation')} of image id {image_id}",
-                LEFT_OUT,
-                lost=len(rows),
-            )
-            for image_id, rows in self.annotations.items()
-            if image_id not in self._listed
-        ]
+        """What concerns no image alone: annotations of images that the JSON does not list, or lists under a file name
+        that another has already; and how the whole file was read."""
+        issues: list[Issue] = []
+        listed = {image["id"] for image in self.images.values()}
+        for image_id, rows in self.annotations.items():
+            if image_id not in listed:
+                message = f"unknown image: {pluralize(len(rows), 'annotation')} of image id {image_id}"
+                issues.append(Issue(str(self.path), 0, message, LEFT_OUT, lost=len(rows)))
+        if self._without_image:
+            message = f"no image_id: {pluralize(self._without_image, 'annotation')} without one"
+            issues.append(Issue(str(self.path), 0, message, LEFT_OUT, lost=self._without_image))
+        if self._same_names:
+            issues.append(Issue(str(self.path), 0, *self._same_names))
+        if self._all_crowd:
+            issues.append(Issue(str(self.path), 0, *ALL_CROWD, "note"))
+        return issues
 
     def crowds(self) -> list[dict]:
-        """The annotations that mark crowd regions, as the file has them, with the box and area of what is read."""
-        sizes = {image["id"]: (image.get("height"), image.get("width")) for image in self.images.values()}
+        """The annotations that mark crowd regions, with the ids that the JSON's lists have, and the box and area of
+        what is read."""
+        if self._all_crowd:
+            return []
+        sizes = {image["id"]: stated_size(image) for image in self.images.values()}
         completed = []
         for image_id, rows in self.annotations.items():
-            height, width = sizes.get(image_id, (None, None))
+            size = sizes.get(image_id)
             for row in filter(is_crowd, rows):
-                found = self._instance(row, height, width)[0] if height and width else None
-                if found is not None:
-                    mask = found.rle or rings_to_rle(found.rings, height, width)
-                    row = row | _measures(found, mask)
+                found = self._instance(row, Frame(size))[0] if size else None
+                if found is not None and size:
+                    mask = found.rle or rings_to_rle(found.rings, *size)
+                    ids = {"image_id": image_id, "category_id": self.category_ids[found.class_id]}
+                    row = row | ids | measures(found, mask)
                 completed.append(row)
         return completed
 
-    def _instance(self, row: dict, height: int, width: int) -> tuple[Instance | None, list[Fault]]:
-        read, faults = read_annotation(row, self._class_of, (height, width))
+    def _instance(self, row: dict, frame: Frame) -> tuple[Instance | None, list[Fault]]:
+        read, faults = read_annotation(row, self._class_of, frame)
         if read is None:
             return None, faults
+        crowd = read.crowd and not self._all_crowd
         if read.rle is not None:
             x0, y0, crop = rle_to_crop(read.rle)
             if not crop.size:
                 return None, [("an empty mask", LEFT_OUT)]
-            return Instance(read.class_id, mask_to_rings(crop, x0, y0), read.crowd, read.rle), faults
+            return Instance(read.class_id, mask_to_rings(crop, x0, y0), crowd, read.rle), faults
+        height, width = frame.size
         rings = list(map(orient, read.rings))
         left, top, right, bottom = bounding_box(rings)
         if min(left, top) < -BORDER or right > width + BORDER or bottom > height + BORDER:
@@ -284,42 +194,119 @@ class CocoFile:
             rings = clip_rings(rings, width, height)
         if not rings:
             return None, [*faults, ("no outline: the segmentation is empty", LEFT_OUT)]
-        return Instance(read.class_id, rings, read.crowd), faults
+        return Instance(read.class_id, rings, crowd), faults
 
 
 def file_name(image: dict) -> PurePosixPath:
-    """The path of an image entry; halves of surrogate pairs, which JSON can hold, are in no file's name."""
-    return PurePosixPath(str(image["file_name"]).replace("\\", "/").encode(errors="replace").decode())
+    """The path of an image entry."""
+    return plain_path(str(image["file_name"]))
 
 
-def _composed(name: str) -> str:
-    """A name in one spelling: Mac disks may say u and two dots where a JSON says ü."""
-    return unicodedata.normalize("NFC", name)
-
-
-def read_coco(path: str | Path) -> CocoFile:
+def read_coco(path: str | Path, crowds_only: bool = False) -> CocoFile:
     """The index of a COCO JSON; the same one again as long as the file does not change."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: give the path of a COCO instances JSON")
-    return _read(path, path.stat().st_mtime_ns)
+    return _read(path, path.stat().st_mtime_ns, crowds_only)
 
 
-@functools.lru_cache(maxsize=4)
-def _read(path: Path, modified: int) -> CocoFile:
-    return CocoFile(path)
+@lru_cache(maxsize=4)
+def _read(path: Path, modified: int, crowds_only: bool) -> CocoFile:
+    return CocoFile(path, crowds_only)
+
+
+def _not_instances(path: str | Path, content: object) -> SeglabError:
+    """The error on a JSON that lacks something that COCO instances files have."""
+    present = content if isinstance(content, dict) else {}
+    lacks = [key for key in ("images", "annotations", "categories") if key not in present]
+    return SeglabError(
+        f"{path} is not a COCO instances JSON (it lacks {' and '.join(lacks)}): it needs images, annotations and "
+        "categories; export it again with its annotations"
+    )
+
+
+# Categories and images: what is checked of every file, however it is read
+
+
+def checked(path: Path, key: str, items: Iterable[Any]) -> Iterator[dict]:
+    """The items of one list of a COCO JSON. Errors: SeglabError for one that lacks what it needs, and for no item."""
+    needed = NEEDED[key]
+    count = 0
+    for item in items or ():
+        if not isinstance(item, dict) or not item.keys() >= set(needed):
+            lacks = [name for name in needed if not isinstance(item, dict) or name not in item]
+            raise SeglabError(
+                f"{path} is not a COCO instances JSON (one of its {key} lacks {' and '.join(lacks)}): its {key} need "
+                f"{' and '.join(needed)}; add them, or export again"
+            )
+        refuse_no_id(path, key, item["id"])
+        count += 1
+        yield item
+    if not count:
+        raise SeglabError(f"{path} is not a COCO instances JSON: it has no {key}; give one with images and categories")
+
+
+def _distinct(path: Path, items: Iterable[Any]) -> list[dict]:
+    """The categories of a file in the order of their ids, one that is listed twice once.
+
+    Errors: as `checked`, and SeglabError where two categories have the same id.
+    """
+    by_id: dict[Id, dict] = {}
+    for category in checked(path, "categories", items):
+        known = by_id.setdefault(category["id"], category)
+        if str(known["name"]) != str(category["name"]):
+            raise SeglabError(
+                f"{path}: the categories '{known['name']}' and '{category['name']}' have the same id {category['id']}: "
+                "give each an id of its own"
+            )
+    return [by_id[number] for number in in_order(by_id)]
+
+
+def _without_parent(categories: list[dict], is_used: Callable[[Id], bool]) -> list[dict]:
+    """Without the category of id 0 that Roboflow lists as the parent of all others, if it has no instances."""
+    first, *others = categories
+    is_parent = first["id"] in (0, "0") and all(each.get("supercategory") == first["name"] for each in others)
+    return others if others and is_parent and not is_used(first["id"]) else categories
+
+
+def class_of(ids: Sequence[Id]) -> ById[int]:
+    """Category id -> class id: the place of the category among those of the file, sorted by id."""
+    return ById({number: class_id for class_id, number in enumerate(ids)})
+
+
+def same_names(categories: Iterable[dict]) -> Fault | None:
+    """What is odd about categories of one name under several ids; None where there are none."""
+    ids: dict[str, list[Id]] = defaultdict(list)
+    for category in categories:
+        ids[str(category["name"])].append(category["id"])
+    several = [f"'{name}' has the ids {', '.join(map(str, own))}" for name, own in ids.items() if len(own) > 1]
+    if not several:
+        return None
+    message = f"categories of the same name: {'; '.join(several)}; give each a name of its own, or all one id"
+    return message, "kept as classes of their own"
+
+
+def _category_of(row: dict) -> Any:
+    category = row.get("category_id")
+    return None if isinstance(category, (dict, list)) else category
 
 
 # Reading a file as a stream
 
 
 def coco_categories(path: Path) -> list[dict]:
-    """The categories of a COCO JSON, from the file's last TAIL bytes where they stand there, as in COCO's own files.
+    """The categories of a COCO JSON in the order of their ids, without an empty parent of all (see `_without_parent`).
 
-    Errors: SeglabError when there are none, or one lacks its id or name.
+    They are looked for in the file's last TAIL bytes first, where they stand in COCO's own files.
+    Errors: SeglabError when there are none, when one lacks its id or name, or two have one id.
     """
-    categories = _categories_at_the_end(path) or _list(path, "categories")
-    return list(_checked(path, "categories", ("id", "name"), categories))
+    categories = _distinct(path, _categories_at_the_end(path) or _list(path, "categories"))
+    return _without_parent(categories, lambda number: _has_instances(path, number))
+
+
+def _has_instances(path: Path, category: Id) -> bool:
+    wanted = ById({category: True})
+    return any(isinstance(row, dict) and wanted.get(row.get("category_id")) for row in _list(path, "annotations"))
 
 
 def coco_images(path: Path) -> Iterator[dict]:
@@ -327,7 +314,19 @@ def coco_images(path: Path) -> Iterator[dict]:
 
     Errors: SeglabError when there are none, or one lacks its id or file name.
     """
-    return _checked(path, "images", ("file_name", "id"), _list(path, "images"))
+    return checked(path, "images", _list(path, "images"))
+
+
+def marks_all_as_crowds(path: Path) -> bool:
+    """Whether a file has annotations and all are iscrowd=1; of most files one annotation is looked at.
+
+    Errors: SeglabError when it is no list of annotations, not even an empty one.
+    """
+    rows = _list(path, "annotations")
+    first = next(rows, None)
+    if first is None and "annotations" not in (content := read_json(path)):
+        raise _not_instances(path, content)
+    return isinstance(first, dict) and is_crowd(first) and all(isinstance(row, dict) and is_crowd(row) for row in rows)
 
 
 def _list(path: Path, name: str) -> Iterator[Any]:
@@ -341,26 +340,13 @@ def _list(path: Path, name: str) -> Iterator[Any]:
             break
 
 
-def _checked(path: Path, key: str, needed: tuple[str, str], items: Iterable[Any]) -> Iterator[dict]:
-    is_text = set()
-    for item in items:
-        if not isinstance(item, dict) or not item.keys() >= set(needed):
-            raise SeglabError(f"{path}: its {key} need {' and '.join(needed)}: add them, or write the JSON again")
-        if isinstance(item["id"], (dict, list)):
-            raise SeglabError(f"{path}: the id {item['id']} among its {key} must be a number or text")
-        is_text.add(isinstance(item["id"], str))
-        if len(is_text) > 1:
-            raise SeglabError(f"{path}: some ids of its {key} are numbers and some are text: use one type for all")
-        yield item
-    if not is_text:
-        raise SeglabError(f"{path} is not a COCO instances JSON: it has no {key}; give one with images and categories")
-
-
 def _categories_at_the_end(path: Path) -> list[dict]:
     """The categories, if they are a member of the outermost object within the last TAIL bytes; else nothing."""
+    if not json_encoding(path).startswith("utf-8"):
+        return []
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL))
-        text = file.read().decode("utf-8", errors="ignore")
+        text = file.read().decode("utf-8", errors=LATIN)
     name = text.rfind('"categories"')
     if name < 0:
         return []
@@ -376,7 +362,7 @@ def _categories_at_the_end(path: Path) -> list[dict]:
 
 def read_ground_truth(path: str | Path) -> dict:
     """The content of a COCO instances JSON. Errors: FileNotFoundError; SeglabError for a file of another form."""
-    content = _read_json(path)
+    content = read_json(path)
     if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
         raise SeglabError(f"{path} is not a COCO instances file: it needs images, annotations and categories")
     if not content["categories"]:
@@ -386,189 +372,40 @@ def read_ground_truth(path: str | Path) -> dict:
 
 def read_results(path: str | Path) -> list:
     """The rows of a COCO results JSON. Errors: FileNotFoundError; SeglabError for a file of another form."""
-    content = _read_json(path)
+    content = read_json(path)
+    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
+        raise SeglabError(
+            f"{path} is not a COCO results file: it must be a list of detections, and this one is the object around "
+            "such a list; save what stands under 'annotations' alone"
+        )
     if not isinstance(content, list):
         raise SeglabError(f"{path} is not a COCO results file: it must be a list of detections")
     return content
-
-
-def _read_json(path: str | Path) -> Any:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no file {path}: give the path of a COCO JSON")
-    try:
-        return json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise SeglabError(f"{path} is not a JSON file ({error}): write it again") from error
-
-
-def draw_rows(rows: list[dict], size: tuple[int, int]) -> tuple[list[dict], np.ndarray]:
-    """Masks and areas (N,) of rows of a COCO file of one image of `size` (height, width), polygons and boxes drawn.
-
-    Errors: ValueError and TypeError for a shape that cannot be drawn, and for an RLE that is damaged.
-    """
-    masks: list[Rle] = []
-    areas = np.zeros(len(rows))
-    strings: dict[int, str] = {}  # packed counts, whose areas are taken all at once
-    for place, row in enumerate(rows):
-        shape = row.get("segmentation")
-        if shape == []:
-            raise SeglabError(f"an instance of image {row['image_id']} has an empty segmentation: give it an outline")
-        if shape is None:
-            x, y, w, h = row["bbox"]
-            shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
-        if isinstance(shape, list):
-            _refuse_undrawable(shape)
-            shape = coco_mask.merge(coco_mask.frPyObjects(shape, *size))
-        elif tuple(shape["size"]) != size:
-            raise ValueError(f"its mask has the size {shape['size']}, but the image {list(size)}")
-        elif isinstance(shape["counts"], str):
-            strings[place] = shape["counts"]
-        else:
-            shape = compress(shape)
-        if place not in strings:
-            areas[place] = coco_mask.area(shape)
-        masks.append(shape)
-    areas[list(strings)] = packed_areas(list(strings.values()), size[0] * size[1])
-    return masks, areas
-
-
-def _refuse_undrawable(parts: list[list[float]]) -> None:
-    """Errors: ValueError or TypeError for polygons that COCO's rasterizer refuses, or would walk along for hours."""
-    numbers = np.concatenate(parts)
-    if numbers.ndim != 1 or min(map(len, parts)) < 4 or not (np.abs(numbers) <= FAR).all():
-        raise ValueError(f"an outline is a list of at least 3 points x, y within {FAR:,} pixels")
-
-
-def same_file(one: str, other: str) -> bool:
-    """Whether two file names of COCO files mean one image: one may have more folders in front than the other."""
-    parts, others = (PurePosixPath(_composed(name.replace("\\", "/"))).parts for name in (one, other))
-    shared = min(len(parts), len(others))
-    return parts[-shared:] == others[-shared:] if shared else not parts and not others
-
-
-# Writing
-
-
-def write_coco(
-    path: Path,
-    images: Iterable[dict],
-    annotations: Iterable[dict],
-    categories: Iterable[dict],
-    info: dict | None = None,
-) -> None:
-    """Write a COCO instances JSON, entry by entry, so that generators never stand in memory.
-
-    The file lists images, annotations and categories in this order, as COCO's own do; `annotations` is begun when
-    `images` has ended.
-    """
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("{")
-        if info is not None:
-            file.write(f'"info": {_dump(info)},\n')
-        file.write('"images": [')
-        _write_items(file, images)
-        file.write('],\n"annotations": [')
-        _write_items(file, annotations)
-        file.write(f'],\n"categories": {_dump(list(categories))}}}\n')
-
-
-def _write_items(file: Any, items: Iterable[dict]) -> None:
-    separator = ""
-    for item in items:
-        file.write(separator + _dump(item))
-        separator = ",\n"
-
-
-def _dump(item: object) -> str:
-    return json.dumps(item, separators=(",", ":"))
-
-
-def category_entries(ids: Iterable[Id], names: Iterable[str]) -> list[dict]:
-    """The categories of a COCO JSON."""
-    return [{"id": category_id, "name": name} for category_id, name in zip(ids, names)]
-
-
-def image_entry(image_id: Id, name: str, size: tuple[int, int]) -> dict:
-    """An image of a COCO JSON. size: (height, width)."""
-    height, width = size
-    return {"id": image_id, "file_name": name, "height": height, "width": width}
-
-
-def annotation_entry(number: int, image_id: Id, category_id: Id, found: Instance, size: tuple[int, int]) -> dict:
-    """An instance as an annotation: polygons where they draw its mask exactly, else RLE.
-
-    size: (height, width) of the image. bbox is [left, top, width, height] of the outline with all its digits, so that
-    a score by boxes is the same from the file as from memory; area is the mask's, in pixels.
-    """
-    mask = found.rle or rings_to_rle(found.rings, *size)
-    return {
-        "id": number,
-        "image_id": image_id,
-        "category_id": category_id,
-        "segmentation": _segmentation(outline(found), mask, *size),
-        **_measures(found, mask),
-        "iscrowd": int(found.crowd),
-    }
-
-
-def _measures(found: Instance, mask: Rle) -> dict:
-    """bbox and area of an annotation, as validation takes them of the instance, whose mask is `mask`."""
-    left, top, right, bottom = map(float, bounding_box(outline(found)))
-    return {"bbox": [left, top, right - left, bottom - top], "area": area(mask)}
-
-
-def _segmentation(rings: Sequence[Ring], mask: Rle, height: int, width: int) -> list | dict:
-    """Polygons where they can say it (no holes) and draw the mask again, else RLE."""
-    if min(map(ring_area, rings)) < 0:
-        return rle_entry(mask)
-    for points in (rings, map(steady, rings)):
-        rounded = [np.round(ring, DECIMALS) for ring in points]
-        if rings_to_rle(rounded, height, width)["counts"] == mask["counts"]:
-            return [ring.ravel().tolist() for ring in rounded]
-    return rle_entry(mask)
-
-
-def rle_entry(rle: Rle) -> dict:
-    """A mask as JSON holds it: the counts as text."""
-    return {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
-
-
-def result_entry(image_id: Id, category_id: Id, box: Sequence[float], score: float, mask: Rle, **more: object) -> dict:
-    """A detection as a row of a COCO results file. box: left, top, width, height in pixels."""
-    return {
-        "image_id": image_id,
-        "category_id": category_id,
-        "bbox": [float(value) for value in box],
-        "score": float(score),
-        "segmentation": rle_entry(mask),
-        **more,
-    }
-
-
-def steady(points: np.ndarray) -> np.ndarray:
-    """Move coordinates off the ties of COCO's rounding to fifths of a pixel, to the side they fall on now.
-
-    A tenth such as 110.3 lies exactly between two fifths. Divided by the image's width, printed and multiplied again
-    it may fall the other way, and pixels change; a ten-thousandth of a pixel off the tie it cannot, even in float32.
-
-        fifth                 tie                 fifth        a coordinate on the tie, or nearer to it than MARGIN,
-          |--------------------|--------------------|          is moved to MARGIN beside it, on the side of the fifth
-                            ^-----                             that it is rounded to
-    """
-    fifths = np.trunc(5 * points + 0.5) / 5
-    reach = 0.1 - MARGIN
-    return np.minimum(np.maximum(points, fifths - reach), fifths + reach)
 
 
 # The format
 
 
 def json_files(source: Path) -> list[Path]:
-    """The COCO JSON files of a source: itself, or those directly in the folder, `instances_...` alone if there are."""
+    """The COCO instances files of a source: itself, or those directly in the folder, told from others by content."""
     if source.is_file():
         return [source] if source.suffix.lower() == ".json" else []
     files = sorted(real_files(source.glob("*.json")))
-    return [file for file in files if file.name.startswith("instances_")] or files
+    named = [file for file in files if file.name.startswith("instances_")]  # as COCO's own, beside captions_...
+    return named or ([file for file in files if holds_instances(file)] if len(files) > 1 else files)
+
+
+def holds_instances(file: Path) -> bool:
+    """Whether a JSON is one of COCO's with annotations that have a category, which captions and results lack."""
+    has_lists = False
+    try:
+        for key, item in stream_json(file):
+            if key == "annotations":
+                return isinstance(item, dict) and "category_id" in item
+            has_lists = has_lists or key in ("images", "categories")
+    except SeglabError:
+        return False  # a list, as results are
+    return has_lists
 
 
 def is_here(source: Path) -> bool:
@@ -600,18 +437,22 @@ class CocoSource:
         self.entries: list[ImageEntry] = []
         self._image: dict[ImageEntry, dict] = {}
         for file, coco in self._files.items():
-            folder = images or file.parent
+            finder = ImageSearch(file.parent, images)
             for name, image in coco.images.items():
-                place = folder / name
-                entry = ImageEntry(place if place.is_file() else None, split_of(file), (file, Path(name)))
+                entry = ImageEntry(finder.find(name), split_of(file), (file, Path(name)))
                 self.entries.append(entry)
                 self._image[entry] = image
 
     def load(self, entry: ImageEntry) -> LabelledImage:
         file, image = entry.files[0], self._image[entry]
-        size = image["height"], image["width"]
+        name = file_name(image).as_posix()
+        size = stated_size(image)
+        if size is None:
+            rows = self._files[file].annotations.get(image["id"], [])
+            issue = left_out(f"{file} image {name}", "no size: the JSON states no width and height", len(rows))
+            return LabelledImage(None, name, entry.split, (0, 0), [], [issue])
         instances, issues = self._files[file].instances(image, size)
-        return LabelledImage(entry.image, file_name(image).as_posix(), entry.split, size, instances, issues)
+        return LabelledImage(entry.image, name, entry.split, size, instances, issues)
 
 
 def read(source: Path, images: Path | None = None) -> CocoSource:

@@ -35,10 +35,10 @@ class ImageSearch:
         """File name, in one spelling -> the images of that name."""
         found: dict[str, list[Path]] = {}
         for file in image_files(self._root):
-            found.setdefault(_spelling(file.name), []).append(file)
+            found.setdefault(spelling(file.name), []).append(file)
         if not found and self._near[-1].is_dir():
             for file in image_files(self._near[-1]):
-                found.setdefault(_spelling(file.name), []).append(file)
+                found.setdefault(spelling(file.name), []).append(file)
         return found
 
     def find(self, said: str, beside: Path | None = None) -> Path | None:
@@ -52,7 +52,7 @@ class ImageSearch:
         for folder in [beside, *self._near] if beside else self._near:
             if (folder / path).is_file():
                 return Path(os.path.normpath(folder / path))
-        found = _most_alike(path, self._by_name.get(_spelling(path.name), ()))
+        found = most_alike(path, self._by_name.get(spelling(path.name), ()))
         if found is not None and len(path.parts) > 1:
             self._moved += 1
         return found
@@ -60,7 +60,7 @@ class ImageSearch:
     def find_stem(self, said: str) -> Path | None:
         """The image that a label calls `said`, without its suffix; None where there is none, or several fit."""
         name = PurePosixPath(said.replace("\\", "/"))
-        suffixes = [suffix for suffix in sorted(IMAGE_SUFFIXES) if _spelling(name.name + suffix) in self._by_name]
+        suffixes = [suffix for suffix in sorted(IMAGE_SUFFIXES) if spelling(name.name + suffix) in self._by_name]
         found = [image for suffix in suffixes if (image := self.find(f"{name}{suffix}")) is not None]
         return found[0] if len(found) == 1 else None
 
@@ -94,19 +94,19 @@ def plain_names(files: Sequence[tuple[str, Path]]) -> dict[Path, str]:
     return names
 
 
-def _spelling(name: str) -> str:
+def spelling(name: str) -> str:
     """A file name in one spelling: Mac disks may say u and two dots for ü, Windows takes A.JPG for a.jpg."""
     return unicodedata.normalize("NFC", name).lower()
 
 
-def _most_alike(path: PurePosixPath, found: Sequence[Path]) -> Path | None:
+def most_alike(path: PurePosixPath, found: Sequence[Path]) -> Path | None:
     """The file with the most folders in common with a path, from its end on; None where two have equally many."""
     if len(found) <= 1:
         return found[0] if found else None
-    wanted = [_spelling(part) for part in reversed(path.parts)]
+    wanted = [spelling(part) for part in reversed(path.parts)]
     shared = []
     for file in found:
-        parts = [_spelling(part) for part in reversed(file.parts)]
+        parts = [spelling(part) for part in reversed(file.parts)]
         equal = [one == other for one, other in zip(wanted, parts)]
         shared.append(equal.index(False) if False in equal else len(equal))
     best = max(shared)

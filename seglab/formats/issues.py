@@ -14,6 +14,8 @@ from seglab.wording import pluralize
 
 ROWS_SHOWN = 10  # of each type
 
+PART_LEFT_OUT = "that part left out"  # what was done where an instance is read without a part of it
+
 Fault = tuple[str, str]  # what is wrong, what was done about it
 
 
@@ -23,7 +25,7 @@ class Issue:
 
     path and line (1-based, 0 for the whole file): where; message: what is wrong; action: what was done about it.
     severity: "warning", or "note" for what is legal but worth knowing (an empty label file), at which strict reading
-    does not stop. lost: how many instances are left out because of it.
+    does not stop. lost: how many instances are left out because of it; incomplete: how many lack a part.
     """
 
     path: str
@@ -32,6 +34,7 @@ class Issue:
     action: str
     severity: str = "warning"
     lost: int = 0
+    incomplete: int = 0
 
     @property
     def where(self) -> str:
@@ -60,7 +63,8 @@ def merged_issue(path: str, line: int, faults: Sequence[Fault], used: bool) -> I
     messages = [message for message, _ in faults]
     actions = [action for _, action in faults]
     if used:
-        return Issue(path, line, "; ".join(dict.fromkeys(messages)), ", ".join(dict.fromkeys(actions)))
+        message, action = "; ".join(dict.fromkeys(messages)), ", ".join(dict.fromkeys(actions))
+        return Issue(path, line, message, action, incomplete=int(PART_LEFT_OUT in actions))
     return Issue(path, line, "; ".join(dict.fromkeys(reversed(messages))), actions[-1], lost=1)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from seglab.errors import SeglabError
+from seglab.formats.text_files import open_json
 
 CHUNK = 1 << 20  # characters
 _GAP = re.compile(r"[\s,]*")
@@ -21,7 +22,7 @@ def stream_json(path: Path, progress: Callable[[int], object] = lambda character
     No more than the piece at hand is in memory. progress is called with the characters read. Errors: SeglabError
     naming file and character when the file is damaged, cut short, or holds no object.
     """
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with open_json(path) as file:
         reader = _Reader(path, file, progress)
         reader.expect("{")
         while (start := reader.next()) != "}":

@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from xml.etree import ElementTree
 
 from seglab.errors import SeglabError
 
+LATIN = "seglab.latin"  # the error handler that reads bytes which are not UTF-8 as Windows and old editors mean them
 _DECODE = json.JSONDecoder().raw_decode
 FIRST_PIECE = 1 << 16  # characters that are enough to recognize most files
 
 
-def decode_text(data: bytes) -> str:
-    """The text of a file in UTF-8, UTF-16 or UTF-32, with or without a mark at its start; anything else is Latin-1."""
+def _read_as_latin(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are not UTF-8, as Windows-1252, which is Latin-1 with letters where that has control characters."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
     try:
-        return data.decode(json.detect_encoding(data))
+        return wrong.decode("cp1252"), error.end
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        return wrong.decode("latin-1"), error.end
 
 
-def read_json(file: Path) -> Any:
-    """The content of a JSON file. Errors: SeglabError naming a file that is damaged or cannot be opened."""
+codecs.register_error(LATIN, _read_as_latin)
+
+
+def json_encoding(path: Path) -> str:
+    """The encoding of a JSON file by its first bytes, as JSON begins with ASCII: "utf-8", "utf-8-sig", "utf-16" ..."""
+    with open(path, "rb") as file:
+        return json.detect_encoding(file.read(4))
+
+
+def open_json(path: Path) -> TextIO:
+    """A JSON file as text, in UTF-8, UTF-16 or UTF-32, with or without a mark at its start, or in Latin-1; close it."""
+    return open(path, encoding=json_encoding(path), errors=LATIN)
+
+
+def decode_text(data: bytes) -> str:
+    """The text of a file in one of the encodings of `open_json`."""
+    return data.decode(json.detect_encoding(data), errors=LATIN)
+
+
+def read_json(file: str | Path) -> Any:
+    """The content of a JSON file. Errors: FileNotFoundError; SeglabError naming a file that is damaged or cannot be
+    opened."""
+    file = Path(file)
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}: give the path of a JSON file")
     try:
         return json.loads(decode_text(file.read_bytes()))
     except OSError as error:

@@ -17,7 +17,7 @@ import yaml
 
 from seglab.errors import SeglabError
 from seglab.files import SPLITS
-from seglab.formats.coco import steady
+from seglab.formats.coco_writer import steady
 from seglab.formats.format import Format, LabelledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row

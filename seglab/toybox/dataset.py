@@ -10,7 +10,8 @@ import cv2
 
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
-from seglab.formats.coco import annotation_entry, category_entries, category_ids, image_entry, image_ids, write_coco
+from seglab.formats.coco_ids import category_ids, image_ids
+from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, write_coco
 from seglab.formats.yolo import write_dataset_yaml, write_labels
 from seglab.parallel import parallel_map, workers_for
 from seglab.progress import with_progress

@@ -46,6 +46,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 KNOWN = {"optimizer": "SGD", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "anchored"}
 NEW = {"optimizer": "AdamW", "lr0": 1e-3, "momentum": 0.9, "warmup_bias_lr": 0.0, "average": "late"}
 
+# What is tried on weights that know all classes by name, for one epoch: their scores need not be learned anew.
+TRIED = {**NEW, "lr0": 5e-4}
+
 # And for new classes beside known ones that are to be kept, in quiet steps (seglab.training.quiet), which are shorter.
 KEEP = {**NEW, "lr0": 2e-3}
 
@@ -100,7 +103,9 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
     ]
     fallback: dict[str, Any] = {}
     if images * epochs <= FEW_IMAGES or given.get("keep"):
-        batch = given.get("batch") or batch_for(images)
+        batch = given.get("batch") or 0
+        if batch < 1:  # none is given, or one that is still to be measured
+            batch = batch_for(images)
         steps = {"batch": batch, "nbs": batch}, f"{images} images: one step per batch"
         rest = (
             {"freeze_bn": True},
@@ -136,9 +141,9 @@ def _steps(start: Start, keep: bool, fallback: Mapping[str, Any]) -> tuple[dict[
     if keep:
         return KEEP, f"{start.new} classes are learned and {start.known} kept: large steps that spare known classes"
     if fallback:
-        return NEW, (
+        return TRIED, (
             "the weights know every class by name, but these may look different here: larger steps are tried for one "
-            f"epoch; if it is not better than the start, training begins again with {write_settings(fallback)}"
+            f"epoch; if it is not clearly better than the start, training begins again with {write_settings(fallback)}"
         )
     if start.new == 0:
         return KNOWN, "the weights know every class: small steps, and an average that stays close to the start"

@@ -114,5 +114,5 @@ def draw_results(
     if validated is not None:
         shown = PredictConfig(imgsz=config.imgsz, mask_targets=mask_targets)
         device = next(model.parameters()).device
-        draw_validation_batches(forward, validated, validated.names, config.batch, shown, folder, device)
+        draw_validation_batches(forward, validated, validated.names, int(config.batch), shown, folder, device)
     write_image(folder / "results.png", training_curves(folder / "results.csv"))

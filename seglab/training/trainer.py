@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,9 +25,11 @@ from seglab.evaluation.metrics import Metrics
 from seglab.events import SILENT, Events
 from seglab.files import new_run_dir
 from seglab.formats.issues import Issue, write_rest
+from seglab.model.compiling import compile_network
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.arguments import flatten, run_folder, write_arguments
+from seglab.training.batch_size import with_batch_that_fits
 from seglab.training.checkpoint import BEST, LAST, CheckpointWriter, Progress, capture, read_state, restore
 from seglab.training.distributed import (
     Process,
@@ -49,6 +51,9 @@ from seglab.training.report import describe_gain, describe_weights, draw_batches
 from seglab.training.validation import Validate, make_validate
 
 MAX_RESTARTS = 3
+SECONDS_PER_HOUR = 3600
+CLASS_LOSS = "val/cls_loss"  # a column of results.csv
+CLEARLY_LOWER = 0.9  # on photos that weights know it is at least .97 of the start's, on drawings .65 (decision 0015)
 
 
 class TrainResult(NamedTuple):
@@ -83,6 +88,7 @@ class Run:
     checkpoints: CheckpointWriter
     validated: SegmentationDataset | None  # the validation images, of the first process without another validation
     validate_as: Callable[[str], Validate]  # soft or hard, what a network has learned from -> how it is validated
+    best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
     events: Events = SILENT
     epoch: int = 0  # that is under way, or was last; counted from 0
@@ -121,10 +127,11 @@ def train(
         raise SeglabError(
             f"the model has {model.classes} classes and the data {len(spec.names)}: build it with {len(spec.names)}"
         )
-    for split in ("train",) if validation else ("train", "val"):
+    for split in ("train",) if validation else ("train", config.split):
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
         process = join(choose_device(config.device))
+        config = with_batch_that_fits(model, spec, config, process)
         run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {}, events)
         train_epochs(run)
         return finish(run)._replace(run=run)
@@ -148,18 +155,18 @@ def set_up(
     """Everything that stands before the first epoch. `model` becomes the learner's average."""
     # Data first: all of it is looked through before anything is made. Only the first process validates.
     gains = LossGains.from_arguments(flatten(config))
-    dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed)
+    dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed, rect=config.rect)
     validate_as: Callable[[str], Validate] = validates_nothing
     validated: SegmentationDataset | None = None
     folder = None
     if process.is_main:
         if validation is None:
-            validated = open_split(spec, "val", config, rect=ValidateConfig.rect)
+            validated = open_split(spec, config.split, config, rect=ValidateConfig.rect)
         validate_as = open_validation(validated, config, gains, process.device, validation, events)
         folder = make_run_dir(config)
     folder = broadcast_object(process, folder)
     loader = build_loader(
-        dataset, config.batch, config.workers, True, config.seed, process.rank, process.world,
+        dataset, int(config.batch), config.workers, True, config.seed, process.rank, process.world,
         pin_memory=process.device.type == "cuda",
     )  # fmt: skip
     plan = make_plan(config, len(dataset), len(loader), model.classes)
@@ -211,7 +218,7 @@ def set_up(
     run.tell("on_pretrain_routine_start")
     # One process talks, writes and validates; the others compute.
     if process.is_main:
-        run.logger = RunLogger(folder, config.epochs, progress.epoch)
+        run.logger = RunLogger(folder, config.epochs, progress.epoch, config.verbose)
         issues = dataset.issues + (validated.issues if validated else [])
         announce(run, list(dict.fromkeys(issues)))  # both splits may be one folder
         begin(run, start)
@@ -294,6 +301,8 @@ def make_learner(
     """A copy of the weights that learns, with its optimizer."""
     network = copy.deepcopy(average)
     frozen = freeze(network, config.freeze)
+    if config.compile:
+        compile_network(network, config.compile)
     dtype = autocast_dtype(config.amp, process.device)
     return Learner(
         network=network,
@@ -304,6 +313,8 @@ def make_learner(
         dtype=dtype,
         teacher=teacher,
         resting=frozen,
+        multi_scale=config.multi_scale,
+        seed=config.seed,
     )
 
 
@@ -334,6 +345,7 @@ def begin(run: Run, start: Start) -> None:
     config, progress = run.config, run.progress
     if config.val and not (start.scratch or config.resume):
         metrics, columns = run.validate_as(start.mask_targets)(run.learner.average)
+        run.best_metrics = metrics
         progress.best_fitness = metrics.fitness
         progress.history.append({"epoch": 0, "time": seconds_since(run), **columns})
         run.logger.log(progress.history)
@@ -363,7 +375,7 @@ def train_epochs(run: Run) -> None:
         run.tell("on_train_epoch_end")
 
         metrics, columns = validate_average(run) if finite else (None, {})
-        if on_trial and not passes_trial(run, metrics):
+        if on_trial and not passes_trial(run, metrics, columns):
             fall_back(run, losses, columns)
             continue
 
@@ -375,6 +387,8 @@ def train_epochs(run: Run) -> None:
             end_epoch(run, losses, metrics, columns)
             run.tell("on_fit_epoch_end")
         run.stopped = broadcast_object(run.process, run.stopped)
+        if run.config.time:
+            keep_to_time(run, run.config.time)
 
 
 def run_epoch(run: Run) -> tuple[Row, int]:
@@ -385,10 +399,38 @@ def run_epoch(run: Run) -> tuple[Row, int]:
     start_epoch(run.loader, epoch)
     run.dataset.mosaic = epoch < config.epochs - config.close_mosaic
     plan = replace(run.plan, lr=run.plan.lr / 2**progress.restarts)
-    batches = run.logger.progress_bar(run.loader, f"epoch {epoch + 1}/{config.epochs}")
+    batches: Iterable[dict] = run.logger.progress_bar(run.loader, f"epoch {epoch + 1}/{config.epochs}")
+    if config.time and run.process.world == 1:  # several processes must agree, which they do after every epoch
+        batches = until(batches, run.began + config.time * SECONDS_PER_HOUR)
     terms, updates = train_one_epoch(run.learner, batches, plan, epoch, progress.updates)
     means = mean(run.process, torch.stack(list(terms.values())))
     return dict(zip(terms, means.tolist())), updates
+
+
+def until(batches: Iterable[dict], deadline: float) -> Iterator[dict]:
+    """The batches, at least one, as long as the clock of `time.monotonic` has not reached `deadline`."""
+    for batch in batches:
+        yield batch
+        if time.monotonic() >= deadline:
+            return
+
+
+def keep_to_time(run: Run, hours: float) -> None:
+    """After an epoch: as many epochs as fit into the time, going by those so far; the learning rates follow.
+
+    The first process decides for all.
+    """
+    done, seconds = run.progress.epoch, time.monotonic() - run.began
+    left = max(hours * SECONDS_PER_HOUR - seconds, 0.0)
+    epochs = broadcast_object(run.process, done + int(left / (seconds / done)))
+    if epochs == run.config.epochs:
+        return
+    run.config = replace(run.config, epochs=epochs)
+    run.plan = replace(run.plan, epochs=epochs, warmup=min(run.plan.warmup, epochs * run.plan.iterations - 1))
+    if epochs == done:
+        run.logger.say(f"time={hours:g}: the time is up after epoch {done}")
+    elif done == 1:
+        run.logger.say(f"time={hours:g}: about {epochs} epochs fit, at {seconds:.1f} s each")
 
 
 def restart_epoch(run: Run) -> None:
@@ -425,6 +467,7 @@ def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> N
         progress.best_fitness = max(progress.best_fitness, metrics.fitness)
     if better:
         progress.best_epoch = progress.epoch - 1
+        run.best_metrics = metrics
     rates = [group["lr"] for group in run.learner.optimizer.param_groups]
     progress.history.append(make_row(progress.epoch, seconds_since(run), losses, columns, rates))
     run.logger.log(progress.history)
@@ -451,12 +494,15 @@ def is_on_trial(run: Run) -> bool:
     return run.progress.epoch == 0 and any(getattr(run.config, name) != value for name, value in fallback.items())
 
 
-def passes_trial(run: Run, metrics: Metrics | None) -> bool:
-    """Whether the weights of the epoch on trial are better than the start. metrics: None of numbers not finite.
+def passes_trial(run: Run, metrics: Metrics | None, columns: Row) -> bool:
+    """Whether the weights of the epoch on trial are clearly better than the start. metrics: None if not finite.
 
-    Only the first process has metrics, so it decides for all.
+    Both have to say so: the fitness, which a few images make uncertain, and the class loss on the same images, which is
+    less so. Only the first process validates, so it decides for all.
     """
     passed = metrics is not None and metrics.fitness > run.progress.best_fitness
+    if passed and CLASS_LOSS in columns:
+        passed = columns[CLASS_LOSS] < CLEARLY_LOWER * run.progress.history[0][CLASS_LOSS]
     passed = broadcast_object(run.process, passed)
     if passed:
         run.logger.say("larger steps are better than the start: training goes on with them")
@@ -483,7 +529,7 @@ def fall_back(run: Run, losses: Row, columns: Row) -> None:
     # The state that says so comes after the arguments that a resumed run reads (see `is_on_trial`).
     if run.process.is_main:
         run.logger.say(
-            f"{epoch_line(tried, run.config.epochs)}: not better than the start, which training goes back to"
+            f"{epoch_line(tried, run.config.epochs)}: not clearly better than the start, which training goes back to"
         )
         run.logger.say(describe(run.plan, run.config))
         write_arguments(run.folder, run.config, run.spec.source)
@@ -522,7 +568,7 @@ def conclude(run: Run, result: TrainResult) -> TrainResult:
     weights = load_weights(result.best)
     model.load_state_dict(weights.state)
     mask_targets = weights.metadata["train_args"]["mask_targets"]
-    metrics, _ = run.validate_as(mask_targets)(model)
+    metrics = run.best_metrics or run.validate_as(mask_targets)(model)[0]
     metrics.save_dir = run.folder
     run.metrics = metrics
     run.tell("on_fit_epoch_end")

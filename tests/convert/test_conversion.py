@@ -134,7 +134,7 @@ def synthetic(folder: Path, order=("images", "annotations", "categories")) -> tu
         "images": [
             {"id": 7, "file_name": "a.jpg", **size},
             {"id": 3, "file_name": "sub/b.png"},
-            {"id": 4, "file_name": "turned.jpg", "height": WIDTH, "width": HEIGHT},
+            {"id": 4, "file_name": "turned.jpg", "height": 2 * HEIGHT, "width": 2 * WIDTH},
             {"id": 5, "file_name": "gone.jpg", **size},
             {"id": 6, "file_name": "../outside.jpg", **size},
             {"id": 8, "file_name": "empty.jpg", **size},

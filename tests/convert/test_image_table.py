@@ -17,10 +17,11 @@ from ..sources import (
 @pytest.mark.parametrize(
     ("kept", "unknown"),
     [
-        ([1, 2, -7], [3, "1", 1.5, None, 10**30, float("nan"), float("inf"), ""]),
-        (["1", "", "\ud800", "ü"], [1, None, "2", 1.5]),
-        ([2**64 - 1, 10**30, 2**63, 0], [2**64, "0", None]),
-        ([1.5, None, True], [2, "None", "1", "1.5"]),
+        ([1, 2, -7], [3, "a", "1.5", 1.5, None, 10**30, float("nan"), float("inf"), ""]),
+        (["1", "", "\ud800", "ü"], [2, None, "3", 1.5]),
+        ([2**64 - 1, 10**30, 2**63, 0], [2**64, "7", None]),
+        ([1.5, None, True], [2, "None", "3", "1.5"]),
+        ([1, "1", "2", 3], [4, "5"]),
     ],
 )
 def test_every_id_finds_its_own_image_or_is_named(tmp_path, kept, unknown):
@@ -32,6 +33,13 @@ def test_every_id_finds_its_own_image_or_is_named(tmp_path, kept, unknown):
     assert (report.instances_written, report.lost) == (len(kept), len(unknown) + len(strange))
     assert report.counts["unknown image", "1 instance left out"] == len(unknown)
     assert report.counts["no image_id", "1 instance left out"] == len(strange) and str(report)
+
+
+def test_an_id_finds_its_image_in_its_other_spelling_too(tmp_path):
+    images = [{"id": id_, "file_name": f"{number}.jpg", **SIZE} for number, id_ in enumerate(["1", 2, 30])]
+    rows = [{"image_id": id_, "category_id": 1, "segmentation": [box(1, 1, 9, 9)]} for id_ in (1, "2", 2.0, "030")]
+    report = convert_coco_labels(write_coco(tmp_path / "a.json", images, rows), tmp_path / "out")
+    assert report.lost == 0 and labels_of(tmp_path / "out") == {"0.txt": 1, "1.txt": 2, "2.txt": 1}
 
 
 def test_of_images_that_share_an_id_or_a_label_file_the_first_is_kept(tmp_path):

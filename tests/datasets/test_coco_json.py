@@ -1,8 +1,12 @@
 """A COCO JSON as a dataset."""
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
 from seglab.convert import convert
+from seglab.datasets.coco_json import ImagePlaces
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 
@@ -47,3 +51,60 @@ def test_coco_json_without_images_or_sense(tmp_path):
         load_dataset(tmp_path / "b.json")
     with pytest.raises((SeglabError, FileNotFoundError), match=r"c\.json"):
         load_dataset(tmp_path / "c.json")
+
+
+# Names of other machines and tools
+
+TOOLS = {
+    "images/x.jpg": "x.jpg",
+    "images\\1/x.jpg": "x.jpg",
+    "..\\..\\label-studio\\media\\upload\\4\\x.jpg": "x.jpg",
+    "/data/upload/4/x.jpg": "x.jpg",
+    "/data/local-files/?d=pics/x.jpg": "x.jpg",
+    "/data/local-files/?d=my%20pics%2Fa%20b.jpg": "a b.jpg",
+    "https://host.org/pics/x.jpg?X-Date=1/2": "x.jpg",
+    "s3://bucket/pics/x.jpg": "x.jpg",
+    "/home/me/pics/x.jpg": "x.jpg",
+    "C:\\Users\\me\\x.jpg": "x.jpg",
+    "file:///home/me/x.jpg": "x.jpg",
+}
+
+
+def place(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def find(folder: Path, *names: str) -> list[str | None]:
+    places = ImagePlaces(folder / "instances.json", folder, folder, lambda: names)
+    found = [places.find(name) for name in names]
+    return [file.relative_to(folder).as_posix() if file else None for file in found]
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_one_file_of_that_name_is_the_one_that_is_meant(name, tmp_path):
+    place(tmp_path, f"deep/down/{TOOLS[name]}", "deep/other.jpg", f"{TOOLS[name]}.txt")
+    assert find(tmp_path, name) == [f"deep/down/{TOOLS[name]}"]
+
+
+def test_a_whole_path_wins_and_its_file_is_nobody_elses(tmp_path):
+    place(tmp_path, "x/1.jpg")
+    assert find(tmp_path, "y/1.jpg", "x/1.jpg") == [None, "x/1.jpg"]
+    place(tmp_path, "z/1.jpg")
+    assert find(tmp_path, "y/1.jpg", "x/1.jpg") == ["z/1.jpg", "x/1.jpg"]
+
+
+def test_of_several_files_the_one_with_most_folders_in_common_is_meant_or_none(tmp_path):
+    place(tmp_path, "x/1.jpg", "y/1.jpg")
+    assert find(tmp_path, "/home/me/x/1.jpg", "/home/me/y/1.jpg") == ["x/1.jpg", "y/1.jpg"]
+    assert find(tmp_path, "/home/me/1.jpg") == [None]
+    assert find(tmp_path, "/one/x/1.jpg", "/two/x/1.jpg") == [None, None], "no file is meant by two names"
+
+
+def test_letters_have_one_spelling_and_case_helps_where_it_differs(tmp_path):
+    place(tmp_path, unicodedata.normalize("NFD", "grün.jpg"), "CAP.JPG")
+    assert find(tmp_path, unicodedata.normalize("NFC", "grün.jpg"), "cap.jpg") == [
+        unicodedata.normalize("NFD", "grün.jpg"),
+        "CAP.JPG",
+    ]

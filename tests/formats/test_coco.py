@@ -4,11 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
-from seglab.formats.coco import CocoFile, coco_categories, coco_images, read_coco, steady
+from seglab.formats.coco import CocoFile, coco_categories, coco_images, read_coco
 from seglab.formats.issues import raise_first
 from seglab.geometry.raster import fill
 from seglab.geometry.rle import decode
@@ -58,7 +56,8 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
 
         counts = coco.frPyObjects({"size": [20, 30], "counts": counts}, 20, 30)["counts"].decode()
     rle = {"size": [20, 30], "counts": counts}
-    ((found,), problems) = of_first(make(tmp_path, {"segmentation": rle, "iscrowd": crowd}))
+    other = {"segmentation": [SQUARE]}  # without it all would be crowds, which means that none is
+    ((_, found), problems) = of_first(make(tmp_path, other, {"segmentation": rle, "iscrowd": crowd}))
     assert not problems and found.crowd is bool(crowd)
     assert np.array_equal(decode(found.rle), mask) and np.array_equal(fill(found.rings, 20, 30), mask)
 
@@ -75,7 +74,7 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
         ({"segmentation": [[1, 1, 5, 1, 9, float("nan")], SQUARE]}, "part left out", True),
         ({"segmentation": [[*SQUARE, 7]]}, "odd count", True),
         ({"segmentation": [[-9, 3, 12, 3, 12, 13]]}, "cut at the border", True),
-        ({"segmentation": SQUARE}, "too few points", False),
+        ({"segmentation": SQUARE[:4]}, "too few points", False),
         ({"segmentation": "text"}, "no outline", False),
         ({"segmentation": [["a"] * 6, SQUARE]}, "part left out", True),
         ({"segmentation": 7}, "no outline", False),
@@ -123,7 +122,9 @@ def test_entries_without_id_or_name_are_an_error_that_names_the_file(tmp_path, p
         lacking = {**content, part: [{k: v for k, v in content[part][0].items() if k != key}]}
         (tmp_path / "x.json").write_text(json.dumps(lacking))
         if key in ("id", "file_name", "name"):
-            with pytest.raises(SeglabError, match=rf"x\.json is not a COCO instances JSON \(KeyError: '{key}'"):
+            with pytest.raises(
+                SeglabError, match=rf"x\.json is not a COCO instances JSON \(one of its {part} lacks {key}"
+            ):
                 CocoFile(tmp_path / "x.json")
         else:
             CocoFile(tmp_path / "x.json")  # the image tells its size
@@ -172,20 +173,9 @@ def test_the_head_is_found_in_any_order(tmp_path):
     path.write_text(json.dumps(parts | {"images": []}))
     with pytest.raises(SeglabError, match="no images"):
         list(coco_images(path))
-    path.write_text(json.dumps(parts | {"images": [image, {"id": "2", "file_name": "b.jpg"}]}))
-    with pytest.raises(SeglabError, match="some are text"):
-        list(coco_images(path))
+    both = [image, {"id": "2", "file_name": "b.jpg"}]
+    path.write_text(json.dumps(parts | {"images": both}))
+    assert list(coco_images(path)) == both
     path.write_text(json.dumps(parts | {"categories": [{"id": [3], "name": "ant"}]}))
     with pytest.raises(SeglabError, match="must be a number or text"):
         coco_categories(path)
-
-
-@given(st.lists(st.integers(0, 64000), min_size=1, max_size=50), st.integers(641, 5000))
-def test_steady_coordinates_keep_their_fifth_through_text_and_single_precision(hundredths, width):
-    points = np.array(hundredths) / 100
-    fifths = np.trunc(5 * points + 0.5)
-    written = [float(f"{x / width:.9f}") for x in steady(points)]
-    np.testing.assert_array_equal(np.trunc(5 * (np.array(written) * width) + 0.5), fifths)
-    single = np.array(written, np.float32) * np.float32(width)
-    np.testing.assert_array_equal(np.trunc(5 * single.astype(float) + 0.5), fifths)
-    assert np.abs(steady(points) - points).max() < 1.1e-4

@@ -23,7 +23,8 @@ from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import evaluate_files
 from seglab.evaluation.validate import validate
-from seglab.formats.coco import COCO_IDS, category_ids, file_names, image_ids, same_file
+from seglab.formats.coco_ids import COCO_IDS, category_ids, file_names, image_ids
+from seglab.formats.image_names import same_file
 from seglab.formats.yolo import write_dataset_yaml
 
 HEIGHT, WIDTH = 48, 64

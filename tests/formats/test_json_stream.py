@@ -40,3 +40,11 @@ def test_a_damaged_stream_names_file_and_place(tmp_path, text):
     path.write_text(text)
     with pytest.raises(SeglabError, match=r"bad\.json is damaged: at character \d+"):
         list(stream_json(path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_every_encoding_passes_by_alike(tmp_path, encoding):
+    path = tmp_path / "some.json"
+    content = {"images": ["straße.jpg", "grün.jpg", "¿Qué?"], "n": 1}
+    path.write_bytes(json.dumps(content, ensure_ascii=False).encode(encoding))
+    assert list(stream_json(path)) == [*(("images", name) for name in content["images"]), ("n", 1)]

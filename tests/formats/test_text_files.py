@@ -67,3 +67,19 @@ def test_a_sketch_has_the_beginning_of_a_large_file(tmp_path):
     assert sketch_json(file) == [{"b": long}]
     file.write_text(" [ ] ")
     assert sketch_json(file) == []
+
+
+def test_bytes_of_windows_are_its_letters_and_those_it_lacks_are_kept(tmp_path):
+    path = tmp_path / "some.json"
+    path.write_bytes(b'{"quotes": "\x93a\x94", "none": "\x81", "both": "\xc3\xa4 \xe4"}')
+    assert read_json(path) == {"quotes": "\u201ca\u201d", "none": "\x81", "both": "ä ä"}
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe{", b"\xff\xd8\xff\xe0", b"[" * 100_000, b"\x00" * 9])
+def test_what_is_no_json_is_one_sentence(tmp_path, data):
+    path = tmp_path / "bad.json"
+    path.write_bytes(data)
+    with pytest.raises(SeglabError, match=r"bad\.json is not a JSON file \(.*\): write it again"):
+        read_json(path)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
+        read_json(tmp_path / "nowhere.json")

@@ -71,6 +71,8 @@ def test_a_new_class_keeps_the_class_branch_and_is_learned(coco_weights, nuclei,
     assert "1 of 1 classes are new" in told and "training helped" in told
     assert model.network.class_width == 80 and model.network.classes == 1
     assert metrics.seg.map > 0.3
+    again = model.val(data=nuclei, batch=16, **QUICK)  # the metrics of the best epoch are those of its weights
+    assert again.mean_results() == pytest.approx(metrics.mean_results(), abs=0.002)
 
 
 def test_known_classes_start_where_the_weights_stand_and_end_no_lower(coco_weights, photos, tmp_path, capsys):
@@ -80,7 +82,7 @@ def test_known_classes_start_where_the_weights_stand_and_end_no_lower(coco_weigh
     model.train(data=photos, epochs=3, project=str(tmp_path), name="run", **QUICK)
     told = capsys.readouterr().out
     assert "2 of 2 classes known by name (Person, dining_table)" in told and "average=anchored" in told
-    assert "not better than the start" in told  # larger steps spoil what the weights know of photos
+    assert "not clearly better than the start" in told  # larger steps spoil what the weights know of photos
     masks = []
     for name in ("start.csv", "results.csv"):
         rows = csv.DictReader((tmp_path / "run" / name).read_text().splitlines())

@@ -263,7 +263,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
 
     def validation(model):
         figures = worker.Figures()
-        figures.fitness = [0.1, 0.3, 0.2, 0.2, 0.2][len(seen)]
+        figures.fitness = [0.1, 0.3, 0.2, 0.2][len(seen)]  # once an epoch
         seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         return figures, {"metrics/mAP50-95(M)": figures.fitness}
 
@@ -271,6 +271,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
     result, model = worker.run(validation=validation, **arguments)
     assert len(result.history) == 4 and "patience" in capsys.readouterr().out
     assert all(torch.equal(tensor, seen[1][name]) for name, tensor in model.state_dict().items())
+    assert result.metrics.fitness == 0.3
     best = load_weights(result.best)
     assert best.metadata["epoch"] == 2 and best.metadata["metrics"]["metrics/mAP50-95(M)"] == 0.3
     assert load_weights(result.last).metadata["epoch"] == 4
@@ -392,12 +393,22 @@ def test_an_epoch_on_trial_is_kept_or_never_was(untried, tmp_path, capsys, gain)
     result, _ = worker.run(validation, fallback=SMALL, project=str(tmp_path), **SHORT, **LARGE)
     told = capsys.readouterr().out
     assert ("larger steps are better than the start" in told) == (gain == BETTER)
-    assert ("not better than the start" in told) == (gain == WORSE)
+    assert ("not clearly better than the start" in told) == (gain == WORSE)
     assert told.count("epoch 1/2") == (1 if gain == BETTER else 2)  # the epoch on trial is told as well
     assert told.count("optimizer: SGD lr=0.0001") == (gain == WORSE)
     assert_same_run(result, untried[gain])
     assert result.config.optimizer == ("AdamW" if gain == BETTER else "SGD")
     assert load_weights(result.best).metadata["epoch"] == (2 if gain == BETTER else 0)
+
+
+@pytest.mark.parametrize(
+    "gain, class_loss, optimizer", [(BETTER, 0.95, "SGD"), (BETTER, 0.85, "AdamW"), (WORSE, 0.5, "SGD")]
+)
+def test_fitness_and_class_loss_both_have_to_say_that_an_epoch_is_better(tmp_path, gain, class_loss, optimizer):
+    validation = worker.judged_by_distance(gain, class_loss)
+    arguments = {**SHORT, **LARGE, "epochs": 1, "project": str(tmp_path)}
+    result, _ = worker.run(validation, fallback=SMALL, **arguments)
+    assert result.config.optimizer == optimizer
 
 
 def test_an_epoch_on_trial_whose_numbers_are_not_finite_is_no_better(untried, tmp_path, monkeypatch):

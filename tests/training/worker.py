@@ -58,8 +58,11 @@ def planned(fitness: list[float], batches: int = 2):
     return validation
 
 
-def judged_by_distance(gain: float):
-    """A validation to which the fitness of weights is 0.5 + `gain` times how far they are from the start."""
+def judged_by_distance(gain: float, class_loss: float = 0.5):
+    """A validation to which the fitness of weights is 0.5 + `gain` times how far they are from the start.
+
+    class_loss: of all weights but those of the start, where it is 1.
+    """
     start = {name: tensor for name, tensor in new_model().state_dict().items() if tensor.is_floating_point()}
 
     def validation(model):
@@ -67,7 +70,7 @@ def judged_by_distance(gain: float):
         state = model.state_dict()
         moved = sum((state[name] - tensor).square().sum() for name, tensor in start.items())
         figures.fitness = 0.5 + gain * float(moved.sqrt())
-        return figures, {"metrics/fitness": figures.fitness}
+        return figures, {"metrics/fitness": figures.fitness, "val/cls_loss": class_loss if moved else 1.0}
 
     return validation
 

@@ -1,0 +1,75 @@
+"""What label files call images, and which files are meant.
+
+Labels come from other machines and from tools with folders of their own: names are compared in one spelling of their
+letters, and where no file has the whole path, the file of that name counts if there is but one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from seglab.formats.image_search import most_alike, spelling
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # of the web, or of a bucket in a cloud
+_LOCAL_FILES = "?d="  # what Label Studio's addresses of local files have before the path
+
+
+def composed(name: str) -> str:
+    """A name in one spelling: Mac disks may say u and two dots where a JSON says ü."""
+    return unicodedata.normalize("NFC", name)
+
+
+def plain_path(name: str) -> PurePosixPath:
+    """The path that a label file calls an image by, with slashes; halves of surrogate pairs are in no file's name."""
+    return PurePosixPath(name.replace("\\", "/").encode(errors="replace").decode())
+
+
+def base_name(path: PurePosixPath) -> str:
+    """The file's own name in a path that a tool has written: behind ?d=, before the query of a web address."""
+    text = str(path)
+    if _LOCAL_FILES in text:
+        text = text.partition(_LOCAL_FILES)[2]
+    elif _ADDRESS.match(text):
+        text = text.partition("?")[0]
+    return PurePosixPath(unquote(text)).name
+
+
+def is_below(path: PurePosixPath) -> bool:
+    """Whether a path stays within the folder that it is relative to, on every system."""
+    return bool(path.parts) and not (
+        path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in str(path)
+    )
+
+
+def same_file(one: str, other: str) -> bool:
+    """Whether two names mean one image: one may have more folders in front, and either may have some called images."""
+    parts, others = (_told_apart_by(plain_path(composed(name))) for name in (one, other))
+    shared = min(len(parts), len(others))
+    return parts[-shared:] == others[-shared:] if shared else not parts and not others
+
+
+def _told_apart_by(path: PurePosixPath) -> tuple[str, ...]:
+    folders = [part for part in path.parts[:-1] if part != "images"]
+    return (*folders, *path.parts[-1:])
+
+
+def match_by_base_name(names: Iterable[PurePosixPath], files: Iterable[Path]) -> dict[PurePosixPath, Path]:
+    """Names whose whole path no file has -> the file that is meant, for those of which there is no doubt.
+
+    Of several files of the same name that one is meant which shares the most folders with the path, if it is one
+    alone; and no file is meant by two names.
+    """
+    by_base: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        by_base[spelling(file.name)].append(file)
+    meant_by: dict[Path, list[PurePosixPath]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        meant = most_alike(name, by_base.get(spelling(base_name(name)), []))
+        if meant is not None:
+            meant_by[meant].append(name)
+    return {sharing[0]: file for file, sharing in meant_by.items() if len(sharing) == 1}

@@ -313,15 +313,6 @@ def test_what_only_the_peer_has_is_said(trained):
     for call in (trained.track, trained.tune):
         with pytest.raises(SeglabError, match="seglab has no"):
             call()
-    trained.predict("toybox8-seg", retina_masks=True, augment=False, visualize=False)
-    with pytest.raises(SeglabError, match=r"call show\(\) on each result"):
-        trained.predict("toybox8-seg", show=True)
-    with pytest.raises(SeglabError, match=r"pass it to predict\(\)"):
-        trained.val(save_txt=True)
-    with pytest.raises(SeglabError, match="opset 17"):
-        trained.export(opset=12)
-    with pytest.raises(SeglabError, match="set the length with epochs="):
-        trained.train(data="toybox8-seg", time=2)
 
 
 def test_weights_of_another_scale_that_do_not_fit_are_refused(tmp_path):

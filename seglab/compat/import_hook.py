@@ -88,7 +88,6 @@ INSTEAD = {
     "seglab.data.annotator": "it has no SAM to label with: predict(source, save_txt=True) writes labels of a model",
     "seglab.data.build": "use seglab.data.loader.build_loader",
     "seglab.data.split": "split with `seglab convert ... holdout=0.2`",
-    "seglab.data.augment": "use seglab.data.augment",
     "seglab.solutions": "loop over YOLO(...).predict(video, stream=True) and draw with Results.plot",
     "seglab.trackers": "use YOLO(...).track",
     "seglab.hub": "nothing is uploaded: runs stay in runs/segment",
@@ -181,7 +180,8 @@ def refusal(name: str) -> ImportError:
     parts = name.split(".")
     places = [".".join(parts[:end]) for end in range(len(parts), 1, -1)]  # the name itself, then what it lies in
     instead = next((INSTEAD[place] for place in places if place in INSTEAD), OTHERWISE)
-    return ModuleNotFoundError(f"seglab has no {'.'.join(parts[1:])}: {instead}", name=name)
+    # No ModuleNotFoundError: `from seglab.data import build` would swallow that and say something else.
+    return ImportError(f"seglab has no {'.'.join(parts[1:])}: {instead}", name=name)
 
 
 def install() -> None:

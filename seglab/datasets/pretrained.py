@@ -33,7 +33,8 @@ def find_weights(model: str | Path) -> Path:
     Errors: SeglabError that lists the names there are.
     """
     path = Path(model)
-    if path.is_dir():
+    is_name = str(model).removesuffix(".pt") == COURSE_WEIGHTS
+    if path.is_dir() and not is_name:
         return _weights_of_run(path)
     if path.is_file() or path.suffix not in ("", *CHECKPOINT_SUFFIXES):
         return path
@@ -41,7 +42,7 @@ def find_weights(model: str | Path) -> Path:
         own = path.with_suffix(".safetensors")
         if own.is_file():
             return own
-    if str(model).removesuffix(".pt") == COURSE_WEIGHTS:
+    if is_name:
         return bundled_data_dir() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
     official = [name.removesuffix(".pt") for name in ASSETS if name.endswith(".pt")]
     if path.stem in official:

@@ -89,9 +89,7 @@ def predict(given: PredictInput, options: dict[str, Any]) -> None:
     from seglab.yolo import YOLO
 
     options = {**VERBS["predict"].defaults, **options, "device": given.device, "engine": given.engine}
-    if given.source is not None:
-        options["source"] = given.source
-    for _ in YOLO(given.model, trust=given.trust).predict(stream=True, **options):
+    for _ in YOLO(given.model, trust=given.trust).predict(given.source, stream=True, **options):
         pass  # written as it comes; a stream never gathers in memory
 
 

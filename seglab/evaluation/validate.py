@@ -24,6 +24,7 @@ from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image, write_image
 from seglab.data.loader import build_loader
+from seglab.data.summary import announce_split
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float, one_thread
 from seglab.drawing import plots
@@ -33,7 +34,7 @@ from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.comparison import draw_comparison
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
-from seglab.files import label_path, new_run_dir
+from seglab.files import new_run_dir
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import raw_rows
 from seglab.geometry.letterbox import Letterbox
@@ -112,7 +113,7 @@ def evaluated_images(
                 yield EvaluatedImage(
                     image_id=sample["image_id"],
                     key=sample["image_id"] if listed_once else sample["index"],
-                    label_file=label_path(Path(sample["path"])) if has_label_files else None,
+                    label_file=dataset.label_file(sample["index"]) if has_label_files else None,
                     letterbox=sample["letterbox"],
                     instances=sample["source"],
                     detections=detections._replace(boxes=finite_boxes),
@@ -296,8 +297,15 @@ def load_split(
             "classes it was trained on"
         )
     dataset = SegmentationDataset(
-        spec, config.split, config.imgsz, mask_targets=None, strict=config.strict, rect=config.rect
+        spec,
+        config.split,
+        config.imgsz,
+        mask_targets=None,
+        strict=config.strict,
+        rect=config.rect,
+        reading=config.reading,
     )
+    announce_split(dataset, config.allow_empty, config.verbose)
     workers = min(config.workers, len(dataset) // 100)
     on_cuda = torch.device(device).type == "cuda"
     return LoadedSplit(dataset, build_loader(dataset, config.batch, workers, pin_memory=on_cuda))

@@ -259,6 +259,8 @@ REFUSED: dict[tuple[str, str], Refusal] = {
     ("train", "cls_pw"): Refusal(OFF, "classes are weighed alike; list the images of rare classes several times"),
     ("train", "cls_remap"): Refusal((True, None), "classes of the same name always keep what was learned of them"),
     ("train", "copy_paste_mode"): Refusal(("flip", None), "copies are pasted mirrored within their image"),
+    ("val", "mask_ratio"): Refusal((4, None), "masks are compared in full, or at a quarter with protocol=yolo"),
+    ("val", "overlap_mask"): Refusal((True, None), "instances are compared whole, whatever lies over them"),
     ("train", "save_json"): Refusal(OFF, "pass it to val() on the result"),
     ("train", "save_txt"): Refusal(OFF, "pass it to val() on the result"),
     ("train", "int8"): Refusal(OFF, "there is no quantization-aware training; pass it to export() with data="),

@@ -121,7 +121,7 @@ def convert(given: ConvertInput, _: dict[str, Any]) -> int:
 def check(given: CheckInput, _: dict[str, Any]) -> None:
     from seglab.diagnosis.check import check
 
-    print(check(given.data, given.out, given.instances, given.labels))
+    print(check(given.data, given.out, given.instances, given.labels, given.max_pixels, given.range))
 
 
 def split(given: SplitInput, _: dict[str, Any]) -> None:
@@ -189,7 +189,7 @@ def explore(given: ExploreInput, _: dict[str, Any]) -> None:
     from seglab.yolo import YOLO
 
     out = "explorer.html" if isinstance(given.html, bool) else given.html
-    page = explorer_page(YOLO(given.model), given.source, out, given.imgsz, given.split)
+    page = explorer_page(YOLO(given.model), given.source, out, given.imgsz, given.split, given.reading)
     print(f"Wrote {page}: open it in any browser")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seglab.config.argument import Arguments, argument
+from seglab.config.reading import ReadConfig
 from seglab.config.shared import ALLOW_EMPTY, DATASET, DEVICE, HOLDOUT, LABELS, MODEL, TEST, TRUST
 from seglab.errors import SeglabError
 from seglab.sizes import Size, as_size
@@ -41,8 +42,8 @@ class CacheInput(Arguments):
     clear: str | None = argument(None, "entry to remove, as it is listed, or all")
 
 
-@dataclass(frozen=True)
-class CheckInput(Arguments):
+@dataclass(frozen=True, kw_only=True)
+class CheckInput(ReadConfig):
     """Arguments of `check`."""
 
     data: str = argument(text="any labeled folder or file, or the name of a dataset")
@@ -93,7 +94,7 @@ class VerifyInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ExploreInput(Arguments):
+class ExploreInput(ReadConfig):
     """Arguments of `explore`."""
 
     model: str = MODEL("toybox-n")

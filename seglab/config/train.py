@@ -17,6 +17,7 @@ from seglab.config.argument import (
     argument,
     class_ids,
 )
+from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
     ALLOW_EMPTY,
     CLASSES,
@@ -80,7 +81,7 @@ class AugmentConfig(Arguments):
 
 
 @dataclass(frozen=True)
-class TrainConfig(Arguments):
+class TrainConfig(ReadConfig):
     """Arguments of `train`; `augment` holds those of the augmentation. None: chosen automatically."""
 
     epochs: int = argument(100, "passes over the training images", group=RUN, min=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seglab.config.argument import DETECTION, OUTPUT, Arguments, argument, class_ids
+from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
     AGNOSTIC_NMS,
     ALLOW_EMPTY,
@@ -49,7 +50,7 @@ class ValInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ValidateConfig(Arguments):
+class ValidateConfig(ReadConfig):
     """Arguments of `val` and `doctor`."""
 
     imgsz: int | tuple[int, int] = LONG_SIDE(640)

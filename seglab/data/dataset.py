@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.formats.issues import Issue, issue_table
 from seglab.geometry.letterbox import Letterbox, loader_letterbox
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
@@ -51,7 +53,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     input pixels a side of a mask cell. strict: raise SeglabError at the first issue. cache: "ram" keeps every decoded
     image in memory, "disk" in files of the cache folder. rect: items sorted by aspect ratio; each `group` of them
     shares a shape with less padding than a square, and mosaic is off. Where `size` has two unequal sides it is kept for
-    all of them.
+    all of them. reading: which images may be read, and how.
 
     images, image_sizes ((height, width)), names, issues and epoch are there to read. `mosaic = False` ends mosaic,
     mixing and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
@@ -70,6 +72,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         strict: bool = False,
         cache: bool | str = False,
         rect: bool = False,
+        reading: Reading = DEFAULT_READING,
     ):
         self.size = _input_size(size)
         _check_options(mask_targets, cache)
@@ -77,6 +80,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self.split = split
         self.names = spec.names
         self.augment, self.seed = augment, seed
+        self.reading = reading
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets = mask_targets
         self.overlap = mask_targets == "hard" if overlap is None else overlap
@@ -103,11 +107,11 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self._order = EpochOrder(-1, np.zeros(0, int), np.zeros(0, int))
         self._recent: OrderedDict[tuple[int, int], Sample] = OrderedDict()  # (epoch, index) -> fitted sample
         self._cached_images: list[np.ndarray] | None = None
-        self._read: Callable[[Path], np.ndarray] = read_image
+        self._read: Callable[[Path], np.ndarray] = partial(read_image, reading=self.reading)
         if cache == "disk":
-            self._read = DiskCache().read
+            self._read = DiskCache(reading=self.reading).read
         elif cache:
-            self._cached_images = [read_image(path) for path in with_progress(self.images, "read")]
+            self._cached_images = [read_image(path, self.reading) for path in with_progress(self.images, "read")]
 
     def _list_drawn_images(self, draw: Callable[[int, int], Sample], cache: bool | str) -> None:
         """Images that are new in every epoch, all of the first one's size; there is nothing to scan."""
@@ -122,7 +126,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     def _list_files(self, strict: bool) -> None:
         """The image files that can be read, and what is wrong with the split."""
         listed = self.spec.images(self.split)
-        sizes, self.issues = scan(listed, self._annotations, strict)
+        sizes, self.issues = scan(listed, self._annotations, strict, self.reading)
         if self.issues and int(os.environ.get("RANK", 0)) == 0:  # once, not once per process of a training run
             print(issue_table(self.issues, self.spec.root))
         self.images, self.image_sizes = [], []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,11 +114,9 @@ def _other_json(path: Path, images: Path | None) -> DatasetSpec | None:
     """The dataset of a JSON of another format than COCO, to whose reader all others go, damaged ones too."""
     if not path.is_file():
         return None
-    try:
+    with suppress(SeglabError):  # no COCO file: it may be another tool's list
         if is_instances_json(path):
             return None
-    except SeglabError:
-        return None
     return read_tool_labels(path, images)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seglab.config import ReadConfig
 from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
@@ -26,6 +27,7 @@ from seglab.formats.issues import ROWS_SHOWN, Issue, issue_table, write_rest
 from seglab.formats.label_files import label_files, unused_label_files
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import fill
+from seglab.image_files import MAX_PIXELS
 from seglab.progress import with_progress
 from seglab.sample import SIZES, Sample, size_class
 from seglab.wording import pluralize
@@ -132,13 +134,17 @@ def check(
     out: str | Path | None = "runs/check",
     instances: str | None = None,
     labels: str | Path | None = None,
+    max_pixels: int = MAX_PIXELS,
+    range: int | float | list | tuple | None = None,
 ) -> DatasetReport:
     """Read every image and label of every split, count, compare, and draw some.
 
     out: folder of the contact sheet, and of a list of the issues if they are many; None for neither, and a report that
     names every one. instances: of mask images, see `load_dataset`; labels: labels that lie apart from the images.
+    max_pixels, range: which images may be read, and how, as for training.
     Errors: SeglabError when the dataset is not found.
     """
+    reading = ReadConfig(max_pixels=max_pixels, range=range).reading
     spec = load_dataset(data, labels=labels, instances=instances)
     report = DatasetReport(spec)
     first_with_pixels: dict[bytes, ImageFile] = {}  # digest of an image's pixels -> where they were seen first
@@ -149,7 +155,7 @@ def check(
     for name in (*spec.splits, *spec.faults):
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # its issues go into this report
-                dataset = SegmentationDataset(spec, name, 640)
+                dataset = SegmentationDataset(spec, name, 640, reading=reading)
         except SeglabError as error:
             report.splits[name] = SplitReport()
             report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "split not checked"))
@@ -161,13 +167,11 @@ def check(
         report.splits[name] = split
         # Evenly spread over all splits, so that the sheet shows more than the first images.
         draw_every = max(1, len(dataset) * len(spec.splits) // MAX_DRAWN)
-        for index in with_progress(range(len(dataset)), f"check {name}"):
+        for index, path in enumerate(with_progress(dataset.images, f"check {name}")):
             try:
                 sample = dataset.sample(index)
             except SeglabError as error:
-                report.issues.append(
-                    Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "image not checked")
-                )
+                report.issues.append(Issue(str(path), 0, f"unreadable image: {error}", "image not checked"))
                 continue
             _count(split, sample)
             # Equal pixels under two names are worth knowing, across splits most of all.

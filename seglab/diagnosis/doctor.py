@@ -119,7 +119,9 @@ def doctor(
     # A dataset that cannot be opened is a finding, not a failure of the doctor.
     config = config or ValidateConfig()
     try:
-        dataset = SegmentationDataset(spec, config.split, config.imgsz, strict=config.strict, rect=config.rect)
+        dataset = SegmentationDataset(
+            spec, config.split, config.imgsz, strict=config.strict, rect=config.rect, reading=config.reading
+        )
     except SeglabError as error:
         return Diagnosis((Check("labels", BROKEN, str(error), "correct the dataset's YAML or the file"),))
     checks = [check_labels(dataset)]

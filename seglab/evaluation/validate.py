@@ -296,7 +296,13 @@ def load_split(
             "classes it was trained on"
         )
     dataset = SegmentationDataset(
-        spec, config.split, config.imgsz, mask_targets=None, strict=config.strict, rect=config.rect
+        spec,
+        config.split,
+        config.imgsz,
+        mask_targets=None,
+        strict=config.strict,
+        rect=config.rect,
+        reading=config.reading,
     )
     announce_split(dataset, config.allow_empty, config.verbose)
     workers = min(config.workers, len(dataset) // 100)

@@ -215,6 +215,7 @@ def open_split(spec: DatasetSpec, split: str, config: TrainConfig, **options: An
         mask_ratio=config.mask_ratio,
         strict=config.strict,
         cache=config.cache,
+        reading=config.reading,
         **options,
     )
     announce_split(dataset, config.allow_empty)

@@ -253,6 +253,11 @@ class Refusal(NamedTuple):
     instead: str
 
 
+# In one verb a name may have no effect for a reason of its own.
+OWN_REASONS: dict[tuple[str, str], str] = {
+    ("predict", "stream_buffer"): "frames are read in order and none is left out; vid_stride= skips some",
+    ("predict", "data"): "the classes are those of the weights",
+}
 OFF = (False, None, 0)
 REFUSED: dict[tuple[str, str], Refusal] = {
     ("train", "distill_model"): Refusal((None,), "there is no distillation; start from weights with model="),
@@ -303,7 +308,7 @@ def translate(verb: str, arguments: Mapping[str, Any], say: Say = print) -> dict
         if name not in reasons():
             refuse_foreign(verb, name, own)
         if value != DEFAULTS.get(name) and name not in ("task", "mode"):
-            say(f"{verb} does not use {name}={value!r}: {reasons()[name]}")
+            say(f"{verb} does not use {name}={value!r}: {OWN_REASONS.get((verb, name), reasons()[name])}")
     return kept
 
 
@@ -483,7 +488,7 @@ def status(verb: str, name: str) -> Status:
         return Status("effective", "")
     if (verb, name) in REFUSED:
         return Status("refused", REFUSED[verb, name].instead)
-    return Status("no-op", reasons()[name])
+    return Status("no-op", OWN_REASONS.get((verb, name), reasons()[name]))
 
 
 def table() -> Iterator[tuple[str, dict[str, Status]]]:

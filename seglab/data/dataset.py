@@ -16,7 +16,7 @@ import torch
 from seglab.config import AugmentConfig
 from seglab.data.annotations import open_annotations, select
 from seglab.data.augment import apply_letterbox, augmented, boxes_of
-from seglab.data.collate import Item
+from seglab.data.collate import IGNORE_CELL, Item
 from seglab.data.disk_cache import DiskCache
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
@@ -25,6 +25,7 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.formats.issues import Issue, issue_table
 from seglab.geometry.letterbox import Letterbox, loader_letterbox
+from seglab.geometry.raster import fill
 from seglab.image_files import DEFAULT_READING, Reading
 from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
@@ -207,7 +208,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         return {self._annotations.image_id(image): name for image, name in self._annotations.file_names().items()}
 
     def __getitem__(self, index: int) -> Item:
-        """One item, ready for `collate`; crowd regions are not in it."""
+        """One item, ready for `collate`; crowd regions are no instances in it, but places to ignore."""
         box: Letterbox | None = None
         source: list[Instance] | None = None
         if self.augment is None:
@@ -225,6 +226,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
             "classes": np.array([instance.class_id for instance in instances], np.int64),
             "boxes": boxes_of(instances).astype(np.float32),
             "masks": self._masks([instance.rings for instance in instances], height, width),
+            "ignored": ignored_cells([instance for instance in sample.instances if instance.crowd], height, width),
             "sample": {
                 "index": index,
                 "path": str(self.images[index]),
@@ -282,17 +284,28 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         return self._order.indexes[block]
 
     def _fitted(self, index: int) -> Sample:
-        """A sample scaled to fit into the input size, without padding or crowds; the recent ones stay at hand."""
+        """A sample scaled to fit into the input size, without padding; the recent ones stay at hand."""
         key = (self.epoch if self._draw else 0, index)  # files are the same in every epoch
         if key in self._recent:
             self._recent.move_to_end(key)
             return self._recent[key]
         sample = apply_letterbox(self.sample(index), loader_letterbox(self.image_sizes[index], self.size))
-        sample.instances = [instance for instance in sample.instances if not instance.crowd]
         self._recent[key] = sample
         while len(self._recent) * sample.image.nbytes > RECENT_BYTES:
             self._recent.popitem(last=False)
         return sample
+
+
+def ignored_cells(regions: Sequence[Instance], height: int, width: int) -> np.ndarray:
+    """(height / IGNORE_CELL, width / IGNORE_CELL) bool: cells whose middle lies in one of the regions.
+
+    regions: in the letterbox frame of height x width pixels.
+    """
+    cells = np.zeros((height // IGNORE_CELL, width // IGNORE_CELL), bool)
+    middle = IGNORE_CELL // 2
+    for region in regions:
+        cells |= fill(region.rings, height, width)[middle::IGNORE_CELL, middle::IGNORE_CELL]
+    return cells
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:

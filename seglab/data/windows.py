@@ -19,7 +19,7 @@ from seglab.image_files import DEFAULT_READING, Reading, open_image_file, read_h
 
 # Images above this are read by windows where they can be; below, a whole image takes at most 200 MB.
 WHOLE_PIXELS = 1 << 26
-KEPT_BYTES = 1 << 28  # decoded parts of a file that are kept for the next window
+KEPT_BYTES = 1 << 27  # decoded parts of a file that are kept for the next window
 MAX_CHANNELS = 4
 
 

@@ -18,7 +18,7 @@ import torch
 from seglab import tables
 from seglab.data.image import write_image
 from seglab.data.windows import Windows
-from seglab.drawing.overlays import TEXT, draw_instances
+from seglab.drawing.overlays import TEXT, draw_instances, natural_line_width
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.letterbox import letterbox
@@ -354,6 +354,7 @@ class Results(Movable):
         self.names = names
         self.speed = speed if speed is not None else dict.fromkeys(("preprocess", "inference", "postprocess"), 0.0)
         self.save_dir: str | None = None
+        self.tile: int | None = None  # side of the tiles it was predicted by, for which lines and texts are sized
         self.heatmap: np.ndarray | None = None  # (H, W) float32 in 0..1, with visualize=True
         self.boxes = self._as_boxes(torch.zeros(0, 6) if boxes is None else boxes)
         self.masks = self._as_masks(masks)
@@ -453,6 +454,7 @@ class Results(Movable):
         results = Results.of_image(self.windows, self.path, self.names, boxes, masks, self.speed)
         results._pixels = self._pixels
         results.save_dir = self.save_dir
+        results.tile = self.tile
         return results
 
     def _as_boxes(self, boxes: Boxes | Array) -> Boxes:
@@ -520,7 +522,7 @@ class Results(Movable):
             crops=None if shown is None else shown.crops,
             rings=None if shown is None else shown.rings,
             labels=[results_io.label_of(row, self.names, conf) for row in rows] if labels else None,
-            line_width=line_width,
+            line_width=natural_line_width(image[: results.tile, : results.tile]) if line_width is None else line_width,
             colors_by=classes if color_mode == "class" else range(len(rows)),
             text_size=font_size,
             text_color=None if txt_color is None else txt_color[::-1],

@@ -141,7 +141,9 @@ def overview(results: Results, max_side: int = MAX_DRAWN_SIDE) -> Results:
     masks = None
     if results.masks:
         masks = type(results.masks)([_smaller(crop, factor) for crop in results.masks.crops], image.shape[:2])
-    return type(results).of_image(image, results.path, results.names, boxes, masks, results.speed)
+    smaller = type(results).of_image(image, results.path, results.names, boxes, masks, results.speed)
+    smaller.tile = None if results.tile is None else max(1, results.tile // factor)
+    return smaller
 
 
 def _smaller(crop: MaskCrop, factor: int) -> MaskCrop:

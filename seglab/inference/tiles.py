@@ -103,7 +103,9 @@ def predict_tiles(
     rows = [[*one.box, one.score, one.class_id] for one in joined]
     boxes = Boxes(torch.tensor(np.array(rows, dtype=np.float32).reshape(-1, 6)), (height, width))
     masks = Masks([one.crop for one in joined], (height, width)) if joined else None
-    return Results.of_image(image.image, image.path, names, boxes, masks, speed)
+    results = Results.of_image(image.image, image.path, names, boxes, masks, speed)
+    results.tile = tile
+    return results
 
 
 def tile_windows(size: tuple[int, int], tile: int, overlap: float) -> list[Window]:

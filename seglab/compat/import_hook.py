@@ -161,7 +161,7 @@ class CounterpartFinder:
         if not fullname.startswith("seglab."):
             return None
         if fullname in COUNTERPARTS:
-            return ModuleSpec(fullname, self, is_package=True)
+            return ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]
         # Only names of ultralytics: of others, the usual message is right.
         package = fullname.split(".")[1]
         if package in PACKAGES or fullname in INSTEAD:

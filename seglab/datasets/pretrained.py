@@ -39,7 +39,7 @@ def find_weights(model: str | Path) -> Path:
     if with_masks in official:
         print(f"{path.name} predicts boxes only: using {with_masks}.pt, which has the same layers and predicts masks")
         return fetch(f"{with_masks}.pt")
-    if path.is_dir():
+    if str(model) and path.is_dir():
         raise SeglabError(f"{path} has no weights/best.safetensors: give a run's folder, or a file of weights")
     known = ", ".join([COURSE_WEIGHTS, *official])
     raise SeglabError(f"no model '{model}': give a file, or one of {known}")

@@ -75,7 +75,9 @@ class Annotations:
     def _without_image(self) -> list[Issue]:
         """What is lost with images of this split that labels name and that are not there."""
         issues: list[Issue] = []
-        for entry in self._source.entries if self._source else ():
+        if self._source is None:
+            return issues
+        for entry in self._source.entries:
             if entry.image is not None or entry.split != self._split:
                 continue
             labelled = self._source.load(entry)

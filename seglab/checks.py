@@ -55,6 +55,7 @@ OPTIONAL_PACKAGES = {
     "ai-edge-litert": "format=litert, to run",
     "tensorrt": "format=engine",
     "tensorboard": "curves of a training in TensorBoard",
+    "optuna": "tune",
     "supervision": "Results as supervision.Detections",
     "pandas": "Results as a DataFrame",
     "jupyterlab": "the lessons",

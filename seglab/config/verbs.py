@@ -26,6 +26,7 @@ from seglab.config.tools import (
     VerifyInput,
 )
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
+from seglab.config.tune import TuneInput
 from seglab.config.val import ValidateConfig, ValInput
 
 
@@ -49,6 +50,11 @@ VERBS = {
         "train a model, from weights or from scratch",
         (TrainInput, TrainConfig, AugmentConfig),
         "seglab train data=coco8-seg model=yolo11n-seg.pt epochs=100 imgsz=640",
+    ),
+    "tune": Verb(
+        "search for the arguments of train that suit a dataset best, one training a trial",
+        (TrainInput, TuneInput, TrainConfig, AugmentConfig),
+        "seglab tune data=coco8-seg model=yolo11n-seg.pt epochs=30 iterations=100",
     ),
     "val": Verb(
         "measure box and mask mAP of a model on a dataset",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from seglab.datasets.downloads import ASSETS, fetch
@@ -10,6 +11,17 @@ from seglab.files import bundled_data_dir
 from seglab.model.weights import CHECKPOINT_SUFFIXES
 
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
+
+
+def counterpart_of(name: str) -> str | None:
+    """The name of YOLO11-seg in place of another model's, of the same scale where that has one; None for other text.
+
+    "yolov8s-seg.pt" and "yolo26s-seg.yaml" give "yolo11s-seg".
+    """
+    if not name.lower().startswith(("yolo", "sam", "fastsam", "mobile_sam", "rtdetr")):
+        return None
+    scale = re.search(r"\d([nsmlx])(?![a-z])", name.lower())
+    return f"yolo11{scale.group(1) if scale else 'n'}-seg"
 
 
 def find_weights(model: str | Path) -> Path:
@@ -21,7 +33,8 @@ def find_weights(model: str | Path) -> Path:
     Errors: SeglabError that lists the names there are.
     """
     path = Path(model)
-    if path.is_dir():
+    is_name = str(model).removesuffix(".pt") == COURSE_WEIGHTS
+    if path.is_dir() and not is_name:
         return _weights_of_run(path)
     if path.is_file() or path.suffix not in ("", *CHECKPOINT_SUFFIXES):
         return path
@@ -29,7 +42,7 @@ def find_weights(model: str | Path) -> Path:
         own = path.with_suffix(".safetensors")
         if own.is_file():
             return own
-    if str(model).removesuffix(".pt") == COURSE_WEIGHTS:
+    if is_name:
         return bundled_data_dir() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
     official = [name.removesuffix(".pt") for name in ASSETS if name.endswith(".pt")]
     if path.stem in official:
@@ -38,6 +51,9 @@ def find_weights(model: str | Path) -> Path:
     if with_masks in official:
         print(f"{path.name} predicts boxes only: using {with_masks}.pt, which has the same layers and predicts masks")
         return fetch(f"{with_masks}.pt")
+    instead = counterpart_of(path.name)
+    if instead is not None:
+        raise SeglabError(f"no model '{model}': seglab has YOLO11: use {instead}.pt")
     known = ", ".join([COURSE_WEIGHTS, *official])
     raise SeglabError(f"no model '{model}': give a file, or one of {known}")
 

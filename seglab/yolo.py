@@ -19,6 +19,7 @@ from seglab.config import (
     PredictInput,
     SaveConfig,
     TrainInput,
+    TuneInput,
     ValidateConfig,
     fit_argument,
     names_of,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.inference.results import Results
     from seglab.training.keep import Knowledge
     from seglab.training.recipes import Start
+    from seglab.training.tuning import Report, TuneResult
 
 DEFAULT_SOURCE = "toybox8-seg"  # what is predicted on where no source is given
 WeightsVersion = list[tuple[int, int]]  # see `_version_of`
@@ -312,11 +314,15 @@ class YOLO:
             """One trial: a copy of this model learns, and is stopped where `report` says so."""
 
             def follow(trainer: Trainer) -> None:
-                trainer.stop = report(trainer.epoch + 1, trainer.fitness) or trainer.stop
+                if trainer.fitness is not None and report(trainer.epoch + 1, trainer.fitness):
+                    trainer.stop = True
 
             trial = copy.deepcopy(self)
+            trial.callbacks = {event: list(functions) for event, functions in self.callbacks.items()}  # not copies
             trial.add_callback("on_fit_epoch_end", follow)
-            return trial.train(**given)
+            metrics = trial.train(**given)
+            assert metrics is not None  # tune does not run under torchrun
+            return metrics
 
         return tune(train_copy, self.model_name, data, from_random, training, options)
 

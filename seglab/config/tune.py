@@ -15,7 +15,9 @@ TUNING = "Tuning"
 class TuneInput(Arguments):
     """How the best arguments of `train` are searched, beside those arguments themselves."""
 
-    iterations: int = argument(10, "trials: trainings with other settings each, the start included", group=TUNING, min=1)
+    iterations: int = argument(
+        10, "trials, each a training with other values; the first has the usual ones", group=TUNING, min=1
+    )
     space: dict | str | None = argument(
         None,
         "what is searched: argument -> (low, high), or a YAML file of `name: [low, high]` lines; None: rates, loss "

@@ -2,7 +2,7 @@
 
 Optuna proposes the values, stops trials that lag behind, and keeps the study in a journal, which several processes and
 machines may write into at the same time. The folder of a study holds `study.journal`, `tune.yaml` (what is searched,
-and with which other arguments), `start/` (the training with nothing changed), `trial1/`, `trial2/`, ... and the results.
+and with which other arguments), `start/` (the training with nothing changed), `trial1/`, `trial2/`, ..., the results.
 """
 
 from __future__ import annotations
@@ -305,7 +305,9 @@ def _read_yaml(path: Path, argument: str) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
-        raise SeglabError(f"{argument}={path} cannot be read ({reason}): give a YAML file of `name: value` lines") from None
+        raise SeglabError(
+            f"{argument}={path} cannot be read ({reason}): give a YAML file of `name: value` lines"
+        ) from None
     if not isinstance(values, dict):
         raise SeglabError(f"{argument}={path} must hold `name: value` lines")
     return values

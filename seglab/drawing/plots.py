@@ -235,7 +235,7 @@ def study_curve(names: Sequence[str], fitness: Sequence[float | None]) -> np.nda
     trials = np.arange(len(values))
     best = np.fmax.accumulate(values)
     figure, (axis,) = _figure(6.4, 3.6)
-    axis.plot(trials, values, "o", color=_hex_color(0), markersize=5, label="trial")
+    axis.plot(trials, values, "o", color="tab:blue", markersize=5, label="trial")
     axis.step(trials, best, where="post", color="black", linewidth=1.6, label="best so far")
     shown = trials[:: -(-len(names) // MAX_NAMED_TRIALS)]
     axis.set_xticks(shown, [names[trial] for trial in shown], rotation=45, ha="right")
@@ -257,11 +257,13 @@ def study_scatter(
     best = int(np.argmax(fitness))
     for axis, (name, values) in zip(axes, tried.items()):
         x = np.array(values, dtype=float)
-        axis.scatter(x, fitness, s=16, color=_hex_color(0), alpha=0.7, linewidths=0)
+        axis.scatter(x, fitness, s=16, color="tab:blue", alpha=0.7, linewidths=0)
         axis.scatter(x[best], fitness[best], s=40, color="tab:red", marker="x")
         axis.set_title(name, fontsize=9)
         if name in logarithmic:
             axis.set_xscale("log")
+    for axis in axes[::across]:
+        axis.set_ylabel("fitness", fontsize=9)
     return _render(figure)
 
 

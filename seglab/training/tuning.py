@@ -8,6 +8,7 @@ and with which other arguments), `start/` (the training with nothing changed), `
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import shlex
 import shutil
@@ -51,6 +52,7 @@ REQUEST = "tune.yaml"
 RESULTS = "tune_results.csv"
 BEST = "best_hyperparameters.yaml"
 LOG = "trials.log"
+MAP = "metrics/mAP50-95({})"  # a column of results.csv; B: boxes, M: masks
 START = "start"  # the folder of the training that changes nothing
 MAX_LISTED = 10  # trials in the printed table
 DIGITS = 5  # of a value that is tried; more are nothing that anybody wants to read
@@ -360,23 +362,24 @@ def run_start(study: Study) -> None:
         own.set_user_attr("begun", False)
         raise
 
-    # Optuna learns from it what lies within the ranges; an argument that is None was chosen by others.
+    # Optuna learns from it what lies within the ranges; an argument that is None is left to the optimizer.
     used = read_arguments(study.folder / START)
     values = {name: used[name] for name in study.ranges}
     inside = {
         name: values[name]
-        for name, found in study.ranges.items()
-        if values[name] is not None and found.low <= values[name] <= found.high
+        for name, within in study.ranges.items()
+        if values[name] is not None and within.low <= values[name] <= within.high
     }
+    found = metrics_of_best_epoch(study.folder / START, metrics)
     trial = create_trial(
-        value=metrics.fitness,
+        value=found["fitness"],
         params=inside,
         distributions={name: _distribution(study.ranges[name]) for name in inside},
         intermediate_values=fitness_by_epoch,
-        user_attrs=_attributes(START, "complete", values, time.monotonic() - began, metrics),
+        user_attrs=_attributes(START, "complete", values, time.monotonic() - began, found),
     )
     own.add_trial(trial)
-    print(f"start: fitness {metrics.fitness:.4f} with the arguments as given", flush=True)
+    print(f"start: fitness {found['fitness']:.4f} with the arguments as given", flush=True)
     write_results(study)
 
 
@@ -389,7 +392,7 @@ def run_trial(study: Study, number: int) -> str:
 
     own = study.optuna_study
     trial = own.ask({name: _distribution(found) for name, found in study.ranges.items()})
-    values = {name: _rounded(trial.params[name], found) for name, found in study.ranges.items()}
+    values = {name: _rounded(trial.params[name], within) for name, within in study.ranges.items()}
     name = f"trial{trial.number}"
     reported: set[int] = set()
     pruned = False
@@ -403,11 +406,12 @@ def run_trial(study: Study, number: int) -> str:
         return pruned
 
     began = time.monotonic()
-    metrics = None
+    found: dict[str, float] = {}
     outcome = "complete"
     try:
         with _output_to(study):
             metrics = study.train({**_arguments(study, name), **values}, report)
+        found = metrics_of_best_epoch(study.folder / name, metrics)
     except NonFiniteLoss:
         outcome = "failed"
     except BaseException:  # it does not count, and whoever goes on begins with the same values
@@ -417,19 +421,19 @@ def run_trial(study: Study, number: int) -> str:
     if pruned:
         outcome = "pruned"
     seconds = time.monotonic() - began
-    for key, value in _attributes(name, outcome, values, seconds, metrics).items():
+    for key, value in _attributes(name, outcome, values, seconds, found).items():
         trial.set_user_attr(key, value)
-    if outcome == "complete" and metrics:
-        own.tell(trial, metrics.fitness)
+    if outcome == "complete":
+        own.tell(trial, found["fitness"])
     else:
         own.tell(trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
 
     # One line for each.
     best = best_trial(study)
-    found = f"fitness {metrics.fitness:.4f}" if metrics else "the loss was not finite"
+    result = f"fitness {found['fitness']:.4f}" if found else "the loss was not finite"
     stopped = f", stopped after epoch {max(reported)}: below the median" if pruned else ""
     best_so_far = f", best {best.value:.4f} ({best.user_attrs['folder']})" if best else ""
-    return f"{number}/{study.iterations} {name}: {found}{stopped}{best_so_far}, {seconds:.1f} s"
+    return f"{number}/{study.iterations} {name}: {result}{stopped}{best_so_far}, {seconds:.1f} s"
 
 
 def _arguments(study: Study, name: str) -> dict[str, Any]:
@@ -441,12 +445,27 @@ def _arguments(study: Study, name: str) -> dict[str, Any]:
     return {**given, "project": str(study.folder), "name": name, "exist_ok": True}
 
 
+def metrics_of_best_epoch(folder: Path, metrics: Metrics) -> dict[str, float]:
+    """What a training reached, by the names of `Metrics.results_dict`; `metrics`: of its best weights.
+
+    These may be the weights it started from, which say nothing about the values that were tried: so it is the best
+    epoch that counts, and the weights only where no epoch was validated.
+    """
+    with open(folder / "results.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["epoch"]) > 0 and row.get(MAP.format("M"))]
+    epochs = []
+    for row in rows:
+        found = {name: float(row[name]) for name in metrics.results_dict if row.get(name)}
+        epochs.append({**found, "fitness": found[MAP.format("B")] + found[MAP.format("M")]})
+    given = {name: float(value) for name, value in metrics.results_dict.items()}
+    return max(epochs, key=lambda epoch: epoch["fitness"], default=given)
+
+
 def _attributes(
-    name: str, outcome: str, values: dict[str, Any], seconds: float, metrics: Metrics | None
+    name: str, outcome: str, values: dict[str, Any], seconds: float, found: dict[str, float]
 ) -> dict[str, Any]:
     """What the journal keeps of a trial beside what Optuna needs."""
-    results = {key: float(value) for key, value in metrics.results_dict.items()} if metrics else {}
-    return {"folder": name, "values": values, "seconds": round(seconds, 1), "metrics": results, "outcome": outcome}
+    return {"folder": name, "values": values, "seconds": round(seconds, 1), "metrics": found, "outcome": outcome}
 
 
 def _distribution(found: Range) -> Any:
@@ -509,7 +528,7 @@ def result_rows(study: Study) -> list[dict[str, Any]]:
         row = {"fitness": metrics.get("fitness", "")}
         row |= {name: "" if known["values"][name] is None else known["values"][name] for name in study.ranges}
         row |= {"trial": known["folder"], "outcome": known["outcome"], "seconds": known["seconds"]}
-        row |= {f"metrics/mAP50-95({part})": metrics.get(f"metrics/mAP50-95({part})", "") for part in "BM"}
+        row |= {MAP.format(part): metrics.get(MAP.format(part), "") for part in "BM"}
         rows.append(row)
     return rows
 
@@ -551,7 +570,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     width = max(len("trial"), *(len(row["trial"]) for row in best))
     lines = [f"{'trial':<{width}}  fitness  box mAP  mask mAP  seconds"]
     for row in best:
-        box, mask = (row[f"metrics/mAP50-95({part})"] for part in "BM")
+        box = row[MAP.format("B")]
+        mask = row[MAP.format("M")]
         lines.append(f"{row['trial']:<{width}}  {row['fitness']:7.4f}  {box:7.4f}  {mask:8.4f}  {row['seconds']:7.1f}")
     outcomes = [row["outcome"] for row in rows]
     others = [f"{outcomes.count(kind)} {kind}" for kind in ("pruned", "failed") if kind in outcomes]

@@ -10,6 +10,7 @@ import importlib
 
 from seglab.compat import import_hook
 from seglab.dataset_names import register_dataset_names
+from seglab.idle_threads import let_idle_threads_sleep
 from seglab.telemetry import switch_off_telemetry
 from seglab.version import __version__
 
@@ -49,6 +50,7 @@ _LAZY = {
 }
 
 switch_off_telemetry()
+let_idle_threads_sleep()
 register_dataset_names()
 import_hook.install()
 

@@ -58,6 +58,7 @@ OPTIONAL_PACKAGES = {
     "tensorboard": "curves of a training in TensorBoard",
     "optuna": "tune",
     "supervision": "Results as supervision.Detections",
+    "mss": "source=screen",
     "pandas": "Results as a DataFrame",
     "jupyterlab": "the lessons",
     "ultralytics": "comparisons in tests and benchmarks",

@@ -16,7 +16,7 @@ import seglab
 
 # From the ground up. What stands on one floor does not import its neighbors.
 FLOORS = (
-    ("version", "errors", "wording", "telemetry"),
+    ("version", "errors", "wording", "telemetry", "idle_threads"),
     ("sizes", "image_files"),
     ("config", "class_names", "files", "memory", "tables", "events", "parallel", "progress", "device"),
     ("geometry",),

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # type checkers take it for true; importing `typing` for it takes 10 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 # module -> name in it -> where it is defined, as "module:name"; other names are refused.
 COUNTERPARTS: dict[str, dict[str, str]] = {
@@ -152,14 +154,14 @@ class Counterpart(ModuleType):
         return sorted(COUNTERPARTS[self.__name__])
 
 
-class CounterpartFinder(MetaPathFinder, Loader):
+class CounterpartFinder:
     """Makes the modules of the table."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if not fullname.startswith("seglab."):
             return None
         if fullname in COUNTERPARTS:
-            return ModuleSpec(fullname, self, is_package=True)
+            return ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]
         # Only names of ultralytics: of others, the usual message is right.
         package = fullname.split(".")[1]
         if package in PACKAGES or fullname in INSTEAD:

@@ -26,7 +26,7 @@ from seglab.data.image import read_image, write_image
 from seglab.data.loader import build_loader
 from seglab.data.summary import announce_split
 from seglab.datasets.spec import DatasetSpec
-from seglab.device import images_to_float
+from seglab.device import images_to_float, one_thread
 from seglab.drawing import plots
 from seglab.errors import SeglabError
 from seglab.evaluation import yolo
@@ -242,12 +242,13 @@ def native_instances(image: EvaluatedImage, every_mask: bool = False) -> tuple[I
     areas: list[int] = []
     masks: list[Rle | None] = []
     sums_of_boxes = weighted_sums(image.prototypes, image.detections, image.letterbox, image.mask_targets)
-    for limits, (x0, y0, sums) in zip(shared_limits, sums_of_boxes):
-        crop = sums > 0
-        pixels = int(np.count_nonzero(crop))
-        needed = every_mask or (limits.any() and may_match(pixels, limits, ground_truth))
-        areas.append(pixels)
-        masks.append(crop_to_rle(x0, y0, crop, height, width) if needed else None)
+    with one_thread():  # for many small products
+        for limits, (x0, y0, sums) in zip(shared_limits, sums_of_boxes):
+            crop = sums > 0
+            pixels = int(np.count_nonzero(crop))
+            needed = every_mask or (limits.any() and may_match(pixels, limits, ground_truth))
+            areas.append(pixels)
+            masks.append(crop_to_rle(x0, y0, crop, height, width) if needed else None)
 
     boxes[:, 2:] -= boxes[:, :2]  # left, top, width, height
     return ground_truth, Instances(classes, np.array(areas, np.float64), boxes, masks, scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import glob
 import itertools
 import os
@@ -38,6 +39,7 @@ from seglab.image_files import (
 )
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
+LIST_SUFFIXES = {".txt", ".csv"}
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "tcp://", "udp://")
 
 
@@ -168,7 +170,9 @@ def _named(name: str, options: _Options) -> ImageStream:
         yield from _address(name, options)
     elif path.is_dir():
         yield from _files(sorted(real_files(path.iterdir())), f"the folder {name}", options)
-    elif path.suffix.lower() == ".txt" and path.is_file():
+    elif name.lower().split(" ")[0] == "screen" and not path.exists():
+        yield from _screen(name)
+    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         yield from _text_list(path, options)
     elif path.exists():
         yield from _file(path, options)
@@ -212,8 +216,15 @@ def _in_turn(items: Iterable[Item], read: Callable[[Item], ImageStream], origin:
 
 
 def _text_list(path: Path, options: _Options) -> ImageStream:
-    """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped."""
+    """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped.
+
+    Of a .csv, the first column; a first line that names no image or address is its heading.
+    """
     lines = [line for line in read_list(path) if not line.startswith("#")]
+    if path.suffix.lower() == ".csv":
+        lines = [row[0] for row in csv.reader(lines) if row]
+        if lines and not Path(lines[0]).suffix and "://" not in lines[0]:
+            lines = lines[1:]
     if not lines:
         raise SeglabError(f"the list {path} is empty: write one path per line")
     for line in lines:
@@ -352,12 +363,39 @@ def _from_array(array: np.ndarray, options: _Options) -> SourceImage | LargeImag
     return SourceImage(next(options.unnamed), image)
 
 
+def _screen(name: str) -> ImageStream:
+    """What the screen shows, again and again: "screen", "screen 1", "screen 1 LEFT TOP WIDTH HEIGHT" in pixels.
+
+    Errors: SeglabError without the package mss, for another text, and for a screen that is not there.
+    """
+    try:
+        import mss
+    except ImportError:
+        raise SeglabError(f"source='{name}' needs the package mss, which is not installed: pip install mss") from None
+    numbers = [int(word) for word in name.split()[1:] if word.isdigit()]
+    if len(numbers) not in (0, 1, 5) or len(numbers) != len(name.split()) - 1:
+        raise SeglabError(f"source='{name}' must be screen, screen NUMBER, or screen NUMBER LEFT TOP WIDTH HEIGHT")
+    with mss.mss() as grabber:
+        number = numbers[0] if numbers else 1  # 0 is all of them together
+        if number >= len(grabber.monitors):
+            raise SeglabError(f"source='{name}': there are screens 1 to {len(grabber.monitors) - 1}")
+        area = dict(grabber.monitors[number])
+        if len(numbers) == 5:
+            left, top, width, height = numbers[1:]
+            area = {"left": area["left"] + left, "top": area["top"] + top, "width": width, "height": height}
+        while True:
+            pixels = np.asarray(grabber.grab(area))  # (H, W, 4) BGRA
+            yield SourceImage(name, cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB))
+
+
 def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
-    """(3, H, W) or (B, 3, H, W) float RGB in 0..1 -> (B, H, W, 3) uint8."""
+    """(3, H, W) or (B, 3, H, W) RGB, float in 0..1 or uint8 -> (B, H, W, 3) uint8."""
     images = tensor[None] if tensor.ndim == 3 else tensor
+    if images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3 and images.numel():
+        return images.permute(0, 2, 3, 1).cpu().numpy()
     if images.ndim != 4 or images.shape[1] != 3 or not images.numel() or not images.is_floating_point():
         raise SeglabError(
-            "a tensor must have float RGB images in 0..1 as (3, H, W) or (B, 3, H, W), "
+            "a tensor must have RGB images, float in 0..1 or uint8, as (3, H, W) or (B, 3, H, W), "
             f"not {tensor.dtype} of shape {tuple(tensor.shape)}"
         )
     if not (images.min() >= 0 and images.max() <= 1):  # NaN neither

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -283,3 +286,44 @@ def test_an_address_names_no_file(address, folder, monkeypatch):
     next(frames)
     frames.close()
     assert released == [True]
+
+
+def test_a_csv_lists_images_in_its_first_column(tmp_path):
+    for name in ("a", "b"):
+        Image.fromarray(RGB).save(tmp_path / f"{name}.png")
+    (tmp_path / "list.csv").write_text('path,label\na.png,cup\n"b.png",kite\n')
+    assert [Path(image.path).name for image in load(tmp_path / "list.csv")] == ["a.png", "b.png"]
+
+
+def test_a_tensor_of_bytes_is_an_image():
+    tensor = torch.from_numpy(RGB).permute(2, 0, 1)
+    (image,) = load(tensor)
+    assert np.array_equal(image.image, RGB)
+
+
+def test_a_screen_needs_a_package_and_a_number(monkeypatch):
+    class Grabber:
+        monitors = ({}, {"left": 5, "top": 7, "width": 16, "height": 12})
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def grab(self, area):
+            grabbed.append(area)
+            return np.dstack((RGB[..., ::-1], np.full(RGB.shape[:2], 255, np.uint8)))
+
+    grabbed: list[dict] = []
+    monkeypatch.setitem(sys.modules, "mss", SimpleNamespace(mss=Grabber))
+    first, second = itertools.islice(load("screen"), 2)  # it never ends
+    assert np.array_equal(first.image, RGB) and second.path == "screen"
+    next(load("screen 1 2 3 4 5"))
+    assert grabbed[-1] == {"left": 7, "top": 10, "width": 4, "height": 5}
+    for name, told in (("screen 9", "screens 1 to 1"), ("screen left", "must be screen")):
+        with pytest.raises(SeglabError, match=told):
+            next(load(name))
+    monkeypatch.setitem(sys.modules, "mss", None)
+    with pytest.raises(SeglabError, match="pip install mss"):
+        next(load("screen"))

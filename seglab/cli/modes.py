@@ -270,10 +270,10 @@ def show_help(given: HelpInput, _: dict[str, Any]) -> None:
 # Name of a mode -> what it does with its own arguments and the rest; gives the exit status, None for 0.
 MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "train": train,
-    "tune": tune,
     "val": val,
     "predict": predict,
     "export": export,
+    "tune": tune,
     "convert": convert,
     "check": check,
     "split": split,

@@ -260,7 +260,7 @@ def study_scatter(
         axis.scatter(x, fitness, s=16, color="tab:blue", alpha=0.7, linewidths=0)
         axis.scatter(x[best], fitness[best], s=40, color="tab:red", marker="x")
         axis.set_title(name, fontsize=9)
-        if name in logarithmic:
+        if name in logarithmic and (x > 0).any():
             axis.set_xscale("log")
     for axis in axes[::across]:
         axis.set_ylabel("fitness", fontsize=9)

@@ -469,10 +469,12 @@ def _attributes(
 
 
 def _distribution(found: Range) -> Any:
+    """A range in Optuna's words."""
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    kind = IntDistribution if found.whole else FloatDistribution
-    return kind(found.low, found.high, log=found.logarithmic)
+    if found.whole:
+        return IntDistribution(int(found.low), int(found.high), log=found.logarithmic)
+    return FloatDistribution(found.low, found.high, log=found.logarithmic)
 
 
 def _rounded(value: float, found: Range) -> float:

@@ -255,5 +255,5 @@ def test_a_yaml_in_another_encoding_is_told(tmp_path):
     image(tmp_path / "a.jpg")
     text(tmp_path / "a.txt", ROW)
     (tmp_path / "data.yaml").write_bytes("train: .\nnames: [K\u00fche]\n".encode("latin-1"))
-    with pytest.raises(SeglabError, match="data.yaml is not in UTF-8: save it"):
+    with pytest.raises(SeglabError, match=r"data\.yaml is not in UTF-8: save it"):
         load_dataset(tmp_path)

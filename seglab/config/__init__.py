@@ -38,6 +38,7 @@ from seglab.config.tools import (
     ToyboxInput,
     VerifyInput,
 )
+from seglab.config.track import TrackerConfig, TrackInput
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
 from seglab.config.val import ValidateConfig, ValInput
 from seglab.config.verbs import VERBS, Verb, verb_arguments

@@ -24,6 +24,7 @@ import torch
 from seglab.datasets.downloads import is_offline
 from seglab.export.registry import FORMATS
 from seglab.files import cache_dir
+from seglab.memory import CONTAINER_LIMIT, memory, read_text
 from seglab.version import __version__
 
 CORE_PACKAGES = (
@@ -145,6 +146,17 @@ def collect_checks() -> dict[str, str]:
     return {name: " ".join(value.split()) for name, value in found.items()}
 
 
+def user_settings() -> dict[str, str]:
+    """The folders and environment variables that decide where seglab looks and writes, and what each is for."""
+    return {
+        "datasets (SEGLAB_DATASETS)": datasets_setting(),
+        "cache (SEGLAB_CACHE)": without_home(cache_dir()),
+        "network (SEGLAB_OFFLINE)": network_setting(),
+        "runs": "runs/segment in the working directory; project= and name= choose another folder",
+        "tracking and telemetry": "none: nothing is ever sent",
+    }
+
+
 def optional_packages() -> dict[str, str]:
     """Package -> what it is for: OPTIONAL_PACKAGES, then what other packages the export formats need."""
     purposes = dict(OPTIONAL_PACKAGES)
@@ -206,7 +218,7 @@ def cpu_name() -> str:
         name = _sysctl("machdep.cpu.brand_string")
     else:
         # ARM kernels give numbers of maker and part instead of a name.
-        match = re.search(r"^model name\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
+        match = re.search(r"^model name\s*:\s*(.+)$", read_text("/proc/cpuinfo"), re.MULTILINE)
         name = match[1] if match else ""
     return f"{name} ({platform.machine()})" if name else platform.machine()
 
@@ -216,7 +228,7 @@ def instruction_sets(cpuinfo: str | None = None) -> list[str]:
 
     Where the system keeps no such file, PyTorch's own answer stands for it.
     """
-    text = _read("/proc/cpuinfo") if cpuinfo is None else cpuinfo
+    text = read_text("/proc/cpuinfo") if cpuinfo is None else cpuinfo
     line = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
     if line:
         flags = set(line[1].split())
@@ -281,13 +293,13 @@ def blas_threads() -> str:
 
 def free_memory() -> str:
     """Memory that is available and installed, and what a container limits it to."""
-    free, total = _memory()
+    free, total = memory()
     if not total:
         return "unknown"
     text = (
         f"{free / GIGABYTE:.1f} of {total / GIGABYTE:.1f} GB free" if free else f"{total / GIGABYTE:.1f} GB installed"
     )
-    limit = _read("/sys/fs/cgroup/memory.max").strip()
+    limit = read_text(CONTAINER_LIMIT).strip()
     if limit.isdecimal() and int(limit) < total:
         text += f"; at most {int(limit) / GIGABYTE:.1f} GB for this container"
     return text
@@ -332,44 +344,6 @@ def _once(folders: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def _memory() -> tuple[int, int]:
-    """(available, installed) bytes of memory; 0 for what the system does not say."""
-    if sys.platform == "win32":
-        return _windows_memory()
-    lines = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _read("/proc/meminfo"), re.MULTILINE))
-    if "MemTotal" in lines:
-        return int(lines.get("MemAvailable", 0)) * 1024, int(lines["MemTotal"]) * 1024
-    try:
-        return 0, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return 0, 0
-
-
-class _MemoryStatus(ctypes.Structure):
-    """MEMORYSTATUSEX of the Windows API."""
-
-    _fields_ = [
-        ("length", ctypes.c_uint32),
-        ("load", ctypes.c_uint32),
-        ("total", ctypes.c_uint64),
-        ("available", ctypes.c_uint64),
-        ("total_page_file", ctypes.c_uint64),
-        ("available_page_file", ctypes.c_uint64),
-        ("total_virtual", ctypes.c_uint64),
-        ("available_virtual", ctypes.c_uint64),
-        ("available_extended", ctypes.c_uint64),
-    ]
-
-
-def _windows_memory() -> tuple[int, int]:
-    """(available, installed) bytes of memory from the Windows API; zeros elsewhere."""
-    if sys.platform == "win32":
-        status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
-        if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
-            return status.available, status.total
-    return 0, 0
-
-
 def _sysctl(name: str) -> str:
     """A text from the macOS kernel, "" where it has none of that name."""
     library = ctypes.CDLL(None)
@@ -377,11 +351,3 @@ def _sysctl(name: str) -> str:
     text = ctypes.create_string_buffer(size.value)
     failed = library.sysctlbyname(name.encode(), text, ctypes.byref(size), None, ctypes.c_size_t(0))
     return "" if failed else text.value.decode(errors="replace")
-
-
-def _read(path: str) -> str:
-    """The text of one of the kernel's files, "" where there is none."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
 
 from seglab.class_names import COCO_NAMES, equal_classes, same_classes
-from seglab.compat.arguments import drop_unsupported, unsupported
+from seglab.compat.arguments import translate, unsupported
 from seglab.config import (
     BenchmarkInput,
     PredictConfig,
@@ -27,12 +27,14 @@ from seglab.config import (
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
+from seglab.datasets.subset import split_fractions, subset
 from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
 from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import format_of
 from seglab.files import bundled_data_dir, cache_dir
+from seglab.model.compiling import compile_network
 from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_weights
@@ -69,7 +71,7 @@ class YOLO:
 
     model: "yolo11n-seg.yaml" (untrained; n, s, m, l, x), "yolo11n-seg.pt" (official weights, downloaded and verified on
     first use), "toybox-n" (the course's own weights), a .safetensors or .pt file, or an exported file.
-    trust: open an exported file that is a program (TorchScript, TensorRT) although another machine wrote it.
+    trust: open an exported file that can run code (TorchScript, TensorRT) even if another machine wrote it.
     Attributes: names (class id -> name), network (None for an exported file), overrides (training arguments).
     Every verb takes its arguments by name; `seglab help VERB` lists them with their defaults.
     """
@@ -84,11 +86,20 @@ class YOLO:
     ):
         if task not in (None, "segment"):
             raise SeglabError(f"seglab supports task='segment' only, not '{task}'")
+        self._become(model, trust)
+        if verbose:
+            self.info()
+
+    # --- building ---
+
+    def _become(self, model: str | Path, trust: bool = False) -> None:
+        """Open a model; of what was open before nothing stays."""
         self.model_name = str(model)
         self.network: YOLO11Seg | None = None
         self.runtime: Runtime | None = None  # of an exported file
         self.names: dict[int, str] = {}
         self.overrides: dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}  # what of `overrides` the weights say; the rest is the user's
         self.path: Path | None = None  # of the weights, where they came from a file
         self.license = "unknown"
         # Where `to` moved the network, which is where the verbs run unless they are given another device.
@@ -100,10 +111,6 @@ class YOLO:
         self._engine_cache: tuple[WeightsVersion, Runtime | None] | None = None
         with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
             self._open(model, trust)
-        if verbose:
-            self.info()
-
-    # --- building ---
 
     def _open(self, model: str | Path, trust: bool) -> None:
         if Path(model).suffix in (".yaml", ".yml"):
@@ -143,6 +150,7 @@ class YOLO:
         data = data_of_training(self.overrides, self.names)
         if data is not None:
             self.overrides["data"] = data
+        self._loaded = dict(self.overrides)
         self.license = weights.metadata.get("license", "unknown")
 
     def load(self, weights: str | Path) -> YOLO:
@@ -171,6 +179,7 @@ class YOLO:
         self.license = source.metadata.get("license", "unknown")
         trained = source.metadata.get("train_args") or {}
         self.overrides["mask_targets"] = trained.get("mask_targets", "hard")
+        self._loaded = dict(self.overrides)
         self.path = None  # an export is no longer that file's, nor is a run that was interrupted
         return self
 
@@ -194,26 +203,31 @@ class YOLO:
 
     # --- train ---
 
-    def train(
-        self, *, data: str | Path | Sequence[str | Path] | None = None, pretrained: bool | str = True, **arguments: Any
-    ) -> Metrics | None:
+    def train(self, data: Any = None, *, pretrained: bool | str = True, **arguments: Any) -> Metrics | None:
         """Train on `data` and return the metrics of the best weights, which the model then holds.
 
-        data: by default what the weights were trained on, else coco8-seg. pretrained: weights to load first, or False
-        to start from random ones whatever the model holds. Other arguments: those of seglab.config.TrainConfig and
-        AugmentConfig, by name. Under torchrun, processes other than the first return None.
+        data: a YAML, folder or name, several of them, or what a YAML would hold as a dict; by default what the weights
+        were trained on, else coco8-seg. pretrained: weights to load first, or False to start from random ones whatever
+        the model holds. model: other weights or architecture to train instead. Other arguments: those of
+        seglab.config.TrainConfig and AugmentConfig, by name. Under torchrun, other processes than the first return
+        None.
         """
+        from seglab.export.profile import profile
         from seglab.training.arguments import make_config, with_chosen_settings
-        from seglab.training.distributed import rank_zero_first
+        from seglab.training.distributed import is_main, rank_zero_first
         from seglab.training.trainer import train
 
         self._network("train it")
-        pretrained = fit_argument(TrainInput, "pretrained", pretrained)
-        arguments = drop_unsupported("train", arguments)
+        arguments = self._given(
+            "train", arguments, data=data, pretrained=pretrained, say=print if is_main() else _silent
+        )
+        data = arguments.pop("data", None)
+        pretrained = fit_argument(TrainInput, "pretrained", arguments.pop("pretrained", True))
+        self._open_other(arguments.pop("model", None))
         if self._moved_to:
             arguments.setdefault("device", str(self._moved_to))
-        if arguments.get("resume") is True:  # the run these weights come from
-            arguments["resume"] = self.path or True
+        if arguments.get("resume") is True:
+            arguments["resume"] = self._cut_run()
         config = make_config(**arguments)
 
         # What is trained, and on what: a resumed run brings its own weights.
@@ -223,6 +237,7 @@ class YOLO:
             self.load(pretrained)
         data = data or self.overrides.get("data") or DEFAULT_DATA
         spec = rank_zero_first(lambda: load_dataset(data))
+        spec = subset(spec, config.classes, config.single_cls, split_fractions(config.fraction, ["train"]))
         from_scratch = self._is_untrained() or (pretrained is False and not config.resume)
         knowledge = None
         if config.keep:
@@ -244,8 +259,41 @@ class YOLO:
         network = self._network("train it")  # which holds the best weights in the end
         result = train(network, spec, config, license=self.license, start=start, knowledge=knowledge, fallback=fallback)
         self.path = result.best
+        if config.profile and is_main():
+            print(profile(network, self.names, config.imgsz))
         self._remember(result.config, spec, result.mask_targets, knowledge)
         return result.metrics
+
+    def _open_other(self, model: str | Path | None) -> None:
+        """Become another model, where a verb is given one that this is not."""
+        if model is not None and str(model) != self.model_name:
+            self._become(model)
+
+    def _cut_run(self) -> str:
+        """The run that resume=True means: the one these weights come from, else the newest that was cut.
+
+        Errors: SeglabError where there is none.
+        """
+        from seglab.training.arguments import last_run, run_folder
+
+        if self.path is not None and (run_folder(self.path) / "args.yaml").is_file():
+            return str(self.path)
+        found = last_run()
+        if found is None:
+            raise SeglabError(
+                "resume=True: these weights are of no run, and runs/segment holds none that was cut; give the run's "
+                "folder, e.g. resume='runs/segment/train'"
+            )
+        print(f"resume=True: going on with {found}, the run that was cut last")
+        return str(found)
+
+    def _given(self, verb: str, arguments: dict[str, Any], say: Callable[[str], None] = print, **named: Any) -> dict:
+        """What a verb was given, as seglab takes it: what the user put into `overrides`, under the arguments."""
+        own = verb_arguments(verb)
+        changed = {name: value for name, value in self.overrides.items() if self._loaded.get(name, MISSING) != value}
+        usual = {name: value for name, value in changed.items() if name in own}
+        given = {name: value for name, value in {**named, **arguments}.items() if value is not None}
+        return translate(verb, {**usual, **given}, say)
 
     def _from_run(self, resume: str | bool) -> None:
         """Open the last weights of a run that is to be resumed: the run knows its model and its data."""
@@ -294,12 +342,13 @@ class YOLO:
         self.overrides = {**flatten(config), "mask_targets": mask_targets, "data": spec.source}
         if knowledge:
             self.overrides["old_data"] = list(knowledge.data)
+        self._loaded = dict(self.overrides)
 
     # --- the other verbs ---
 
     def val(
         self,
-        data: str | Path | Sequence[str | Path] | None = None,
+        data: Any = None,
         *,
         device: str | int | torch.device | None = None,
         **arguments: Any,
@@ -311,7 +360,11 @@ class YOLO:
         from seglab.diagnosis.explain import explain
         from seglab.evaluation.validate import load_split, validate_dataset
 
-        given = self._examination("val", data, device, drop_unsupported("val", arguments))
+        arguments = self._given("val", arguments, data=data, device=device)
+        data = arguments.pop("data", None)
+        device = arguments.pop("device", None)
+        self._open_other(arguments.pop("model", None))
+        given = self._examination("val", data, device, arguments)
         split = load_split(given.spec, given.names, given.config, given.device)
         metrics = validate_dataset(*given, split)
         if given.config.explain:
@@ -346,28 +399,43 @@ class YOLO:
         stream: bool = False,
         *,
         device: str | int | torch.device | None = None,
+        embed: list[int] | int | None = None,
         engine: str | None = None,
         **arguments: Any,
-    ) -> list[Results] | Iterator[Results]:
+    ) -> Any:
         """Find instances on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
 
         Returns a list, or with stream=True an iterator that holds one batch at a time. engine="auto": on CPUs, through
-        onnxruntime or OpenVINO where one is installed and agrees with the network (see seglab.export.engine). Other
+        onnxruntime or OpenVINO where one is installed and agrees with the network (see seglab.export.engine).
+        embed=[22]: instead of results a vector for every image, the mean features of these layers. Other
         arguments: those of seglab.config.PredictConfig and SaveConfig, by name.
         """
+        from seglab.inference.augmented import augmented
+        from seglab.inference.embed import embed as embed_images
         from seglab.inference.predictor import predict
         from seglab.inference.results_io import save_results
         from seglab.inference.sources import images_of_dataset
 
-        engine = fit_argument(PredictInput, "engine", engine)
-        arguments = drop_unsupported("predict", arguments)
+        arguments = self._given("predict", arguments, device=device, engine=engine, embed=embed)
+        source = arguments.pop("source", source)
+        stream = arguments.pop("stream", stream)
+        device = arguments.pop("device", None)
+        engine = fit_argument(PredictInput, "engine", arguments.pop("engine", None))
+        layers = _as_list(fit_argument(PredictInput, "embed", arguments.pop("embed", None)))
+        self._open_other(arguments.pop("model", None))
         refuse_unknown(arguments, verb_arguments("predict", but=("model",)), "predict")
         saving = SaveConfig(**{name: arguments.pop(name) for name in names_of(SaveConfig) if name in arguments})
-        config = PredictConfig(**self._as_trained(arguments))
+        config = PredictConfig(**self._as_trained(arguments, "predict"))
         where = self._device(device)
-        forward = self._forward(where, config.half, engine)
-        found = predict(forward, images_of_dataset(source), config, self.names, where)
-        results = save_results(found, saving, config.vid_stride)
+        images = images_of_dataset(source)
+        if layers:
+            vectors = embed_images(self._feature_network(where, config.half), images, config, layers, where)
+            return vectors if stream else list(vectors)
+        forward = self._forward(where, config.half, engine, config.compile)
+        if config.augment:
+            forward = augmented(forward)
+        found = predict(forward, images, config, self.names, where)
+        results = save_results(found, saving, config.vid_stride, config.visualize)
         return results if stream else list(results)
 
     __call__ = predict
@@ -380,13 +448,16 @@ class YOLO:
         """
         from seglab.export.exporter import export
 
+        given = self._given("export", arguments, format=None if format == "onnx" else format, out=out)
+        self._open_other(given.pop("model", None))
+        format = given.pop("format", "onnx")
+        out = given.pop("out", None)
         network = self._network("export it")
         if out is None and self.path:
             beside = self.path.with_suffix("")
             by_name = beside.parent in (bundled_data_dir() / "weights", cache_dir())
             out = beside.name if by_name else beside
-        arguments = {**self._export_defaults(), **drop_unsupported("export", arguments)}
-        return str(export(network, self.names, format, out, **arguments))
+        return str(export(network, self.names, format, out, **{**self._export_defaults(), **given}))
 
     def benchmark(self, data: str | Path | None = None, **arguments: Any) -> list[Line]:
         """Export to every format this machine has the packages for and compare size, mAP and latency in one table.
@@ -488,12 +559,14 @@ class YOLO:
         """The input size this model was made for."""
         return self.runtime.imgsz if self.runtime is not None else self.overrides.get("imgsz") or 640
 
-    def _as_trained(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _as_trained(self, arguments: dict[str, Any], verb: str) -> dict[str, Any]:
         """The arguments with the trained size and mask targets where they name none, and with a file's only size.
 
         What a file with NMS inside found is not suppressed again, unless the arguments say how.
         """
         arguments = {"mask_targets": self.mask_targets, **arguments}
+        if self.overrides.get("single_cls") and verb != "predict":
+            arguments = {"single_cls": True, **arguments}
         if self.runtime is not None and self.runtime.metadata.has_nms:
             arguments = {"iou": 1.0, **arguments}
         if self.runtime is not None and self.runtime.size:
@@ -522,19 +595,43 @@ class YOLO:
         arguments: dict[str, Any],
     ) -> Examination:
         """What val and doctor look at, and how."""
+        from seglab.evaluation.one_class import as_one_class
+        from seglab.inference.augmented import augmented
+
         refuse_unknown(arguments, verb_arguments(verb, but=("model",)), verb)
-        config = ValidateConfig(**self._as_trained(arguments))
+        config = ValidateConfig(**self._as_trained(arguments, verb))
         if data is None:
             data = self.overrides.get("data") or DEFAULT_DATA
             print(f"using the dataset {data}: pass data= for another one")
         spec = load_dataset(data, config.split)
-        labels_some_classes = len(equal_classes(spec.names, self.names)) == len(spec.names) < len(self.names)
+        of = [config.split] if config.split == "train" else []  # a number alone is for training images
+        spec = subset(spec, config.classes, config.single_cls, split_fractions(config.fraction, of))
+        names = dict(spec.names) if config.single_cls else self.names
+        labels_some_classes = len(equal_classes(spec.names, names)) == len(spec.names) < len(names)
         if labels_some_classes:
-            spec = join_datasets([spec], known=self.names)
+            spec = join_datasets([spec], known=names)
         where = self._device(device)
-        return Examination(self._forward(where), spec, self.names, config, where)
+        forward = self._forward(where, config.half, compiled=config.compile)
+        if config.single_cls and len(self.names) > 1:
+            forward = as_one_class(forward)
+        if config.augment:
+            forward = augmented(forward)
+        return Examination(forward, spec, names, config, where)
 
-    def _forward(self, device: str | int | torch.device, half: bool = False, engine: str | None = None) -> Forward:
+    def _feature_network(self, device: torch.device, half: bool) -> YOLO11Seg:
+        """The fused network itself, whose layers can be looked into."""
+        self._network("look into it")
+        self._forward(device, half)
+        assert self._inference_cache is not None
+        return self._inference_cache[1].network
+
+    def _forward(
+        self,
+        device: str | int | torch.device,
+        half: bool = False,
+        engine: str | None = None,
+        compiled: bool | str = False,
+    ) -> Forward:
         """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, an engine's, or the fused network's.
 
         The network is fused anew for another device, and when a weight has changed since.
@@ -548,11 +645,12 @@ class YOLO:
             if runtime is not None:
                 return runtime.forward
         network = self._network("run it")
-        made_from = _version_of(network), device, half
+        made_from = _version_of(network), device, half, compiled
         if self._inference_cache is None or self._inference_cache[0] != made_from:
             model = InferenceModel(network, torch.float16 if half else torch.float32)
             model.to(device).to(memory_format=memory_format(device))
-            if on_cpu_in_full:
+            is_compiled = bool(compiled) and compile_network(model, compiled)
+            if on_cpu_in_full and not is_compiled:
                 pack(model.network)
             self._inference_cache = made_from, model
         return self._inference_cache[1]
@@ -567,6 +665,17 @@ class YOLO:
             size = as_size(self._trained_size())
             self._engine_cache = made_from, select_engine(network, self.names, size)
         return self._engine_cache[1]
+
+
+def _silent(text: str) -> None:
+    """Says nothing."""
+
+
+def _as_list(value: Any) -> list:
+    """One or several -> a list; None -> an empty one."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _version_of(network: YOLO11Seg) -> WeightsVersion:

@@ -10,8 +10,11 @@ import shutil
 from dataclasses import MISSING
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+import yaml
 
 from seglab import __version__
 from seglab.cli import main
@@ -49,6 +52,105 @@ def test_values_become_what_they_look_like():
         "a": 1, "b": 0.5, "c": True, "d": None, "e": [0, 1], "f": "coco.yaml", "g": "x y", "h": None, "i": 1e-3,
         "strict": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line, options",
+    [
+        ("predict save save_crop source=a.jpg", {"save": True, "save_crop": True, "source": "a.jpg"}),
+        ("predict --conf 0.3 --source x --save", {"conf": 0.3, "source": "x", "save": True}),
+        ("predict --save --conf=0.3", {"save": True, "conf": 0.3}),
+        ("--half predict", {"half": True}),
+        ("predict --half false --iou 0.5", {"half": False, "iou": 0.5}),
+        ("train --data x --epochs 3", {"data": "x", "epochs": 3}),
+        ("train imgsz= 640 epochs =3 batch = 8", {"imgsz": 640, "epochs": 3, "batch": 8}),
+        ("train epochs=3, imgsz=64, data=x,", {"epochs": 3, "imgsz": 64, "data": "x"}),
+        ("train data= epochs=3", {"data": None, "epochs": 3}),
+        ("train resume", {"resume": True}),
+        ("train --resume runs/segment/train", {"resume": "runs/segment/train"}),
+        ("train --cache disk --cos-lr", {"cache": "disk", "cos_lr": True}),
+        ("predict classes=0,2 imgsz=480,640", {"classes": (0, 2), "imgsz": (480, 640)}),
+        ("predict hide_labels", {"hide_labels": True}),
+        ("export dynamic simplify format=onnx", {"dynamic": True, "simplify": True, "format": "onnx"}),
+    ],
+)
+def test_words_as_people_type_them(line, options):
+    words = line.split()
+    mode = next(word for word in words if word in VERBS)
+    assert parse(words) == (mode, options)
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("train epochs", "epochs needs a value: write epochs=..., as `seglab help train` shows"),
+        ("predict conf source=a.jpg", "conf needs a value"),
+        ("train batch_size=3", "did you mean 'batch'"),
+        ("predict image=a.jpg", "did you mean 'source'"),
+        ("predict protocol=yolo", "it is one of val, pass it there"),
+        ("export qqq=3", "`seglab help export` shows all"),
+    ],
+)
+def test_wrong_words_name_what_was_meant(line, told, capsys):
+    assert main(line.split() if line.startswith("train") else [*line.split(), "model=toybox-n"]) == 2
+    error = capsys.readouterr().err
+    assert told in error and len(error.strip().splitlines()) == 1
+
+
+def test_a_runs_folder_is_a_model_and_a_yaml_a_source(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    weights = tmp_path / "runs/segment/train/weights"
+    weights.mkdir(parents=True)
+    shutil.copy(find_weights("toybox-n"), weights / "best.safetensors")
+    yaml_file = bundled_data_dir() / "toybox8-seg/toybox8-seg.yaml"
+    assert main(f"predict model=runs/segment/train source={yaml_file} imgsz=64 save=False".split()) == 0
+    assert capsys.readouterr().out.count("toybox8-seg/images/val/") == 4
+    assert find_weights(weights) == weights / "best.safetensors"
+    with pytest.raises(SeglabError, match="give a run's folder"):
+        find_weights(tmp_path)
+
+
+def test_an_interrupted_training_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def interrupted(given, options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(MODES, "train", interrupted)
+    assert main(["train"]) == 130 and capsys.readouterr().err == "seglab: interrupted\n"
+    for folder in ("runs/segment/train2", "mine/first"):
+        (tmp_path / folder / "weights").mkdir(parents=True)
+        (tmp_path / folder / "weights/resume.safetensors").touch()
+    assert main(["train"]) == 130
+    assert "go on with: seglab train resume=runs/segment/train2" in capsys.readouterr().err
+    assert main(["train", "project=mine"]) == 130
+    assert "go on with: seglab train resume=mine/first" in capsys.readouterr().err
+
+
+def test_frames_of_a_video_are_numbered(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    writer = cv2.VideoWriter("a.mp4", cv2.VideoWriter.fourcc(*"mp4v"), 5, (64, 64))
+    for value in range(5):
+        writer.write(np.full((64, 64, 3), 40 * value, np.uint8))
+    writer.release()
+    assert main("predict model=toybox-n source=a.mp4 imgsz=64 vid_stride=2 save_frames".split()) == 0
+    shown = re.findall(r"a\.mp4 frame (\d+): ", capsys.readouterr().out)
+    assert shown == ["1", "3", "5"]
+    assert {path.name for path in Path("runs/segment/predict/a_frames").iterdir()} == {"1.jpg", "3.jpg", "5.jpg"}
+
+
+def test_settings_and_the_file_of_all_arguments(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    assert main(["settings"]) == 0
+    assert str(tmp_path / "cache") in capsys.readouterr().out
+    assert main(["cfg"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    for verb in ("train", "val", "predict", "export"):
+        assert set(verb_arguments(verb)) <= shown.keys()
+    assert shown["epochs"] == 100 and shown["conf"] is None  # another in every verb
+    assert main(["copy-cfg", "mine.yaml"]) == 0 and yaml.safe_load(Path("mine.yaml").read_text()) == shown
+    assert main(["copy-cfg", "mine.yaml"]) == 2 and "exists already" in capsys.readouterr().err
 
 
 def test_an_equals_sign_inside_a_value_stays():
@@ -93,7 +195,6 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("convert source=2025 out=made", "2025 is in none of the formats that can be converted"),
         ("evaluate gt=1 dt=2", "no file 1"),
         ("predict model=toybox-n source=1.5", "no image, video or folder at 1.5"),
-        ("predict model=", "model=None must be of type str"),
         ("toybox count=many", "count='many' must be of type int"),
         ("toybox count=2.0", "count=2.0 must be of type int"),
         ("toybox size=0", "size must be one side or (height, width) in pixels, not 0"),
@@ -308,7 +409,8 @@ def test_version_and_help(capsys):
     shown = capsys.readouterr().out
     assert shown == overview() + "\n"
     assert all(f"  {mode} " in shown and verb.text in shown for mode, verb in VERBS.items())
-    assert shown.partition("Examples:\n")[2].count("  seglab ") == 2
+    examples = shown.partition("Examples:\n")[2].splitlines()
+    assert [line.strip() for line in examples] == [verb.example for verb in VERBS.values()]
 
 
 def test_a_console_that_lacks_a_letter_of_a_class_ends_nothing(tmp_path, monkeypatch):

@@ -62,7 +62,7 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
         {"epochs": 0},
         {"batch": 0},
         {"imgsz": 100},
-        {"optimizer": "Adam"},
+        {"optimizer": "Lion"},
         {"cos_lr": 1},
         {"mosaic": "x"},
         {"seed": -1},
@@ -77,7 +77,7 @@ def test_unknown_names_are_refused_with_the_nearest_valid_one(wrong, right):
         {"workers": -4},
         {"close_mosaic": -1},
         {"save_period": -2},
-        {"cache": "disk"},
+        {"cache": "tape"},
         {"translate": -4},
         {"scale": 3},
         {"mosaic": 2},
@@ -96,11 +96,11 @@ def test_values_that_do_not_fit_are_refused_by_name(values):
 @pytest.mark.parametrize(
     "values, advice",
     [
-        ({"optimizer": "Adam"}, "'AdamW'"),
-        ({"batch": -1}, "e.g. batch=16"),
-        ({"batch": 0.7}, "e.g. batch=16"),
+        ({"optimizer": "Lion"}, "'AdamW'"),
+        ({"batch": -3}, "at least -1"),
+        ({"batch": 1.7}, "a fraction of the memory, e.g. 0.6"),
         ({"imgsz": [320, 320]}, "e.g. imgsz=640"),
-        ({"cache": "disk"}, "'ram'"),
+        ({"cache": "tape"}, "'disk'"),
         ({"scale": 3}, "from 0 to 1"),
     ],
 )
@@ -189,9 +189,12 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "seed": {"train", "toybox"},
         "epochs": {"train", "demo"},
         "save": {"train", "predict"},
-        "verbose": {"val", "doctor", "predict"},
+        "verbose": {"train", "val", "doctor", "predict"},
         "plots": {"train"},
-        "half": {"predict", "export"},
+        "half": {"export"},
+        "rect": {"train"},  # batches of a training have one shape each, too
+        "visualize": {"val", "doctor"},
+        "fraction": {"export"},
     }
     texts: dict[str, set[str]] = {}
     for verb, about in EVERY_ARGUMENT:

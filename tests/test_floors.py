@@ -18,7 +18,7 @@ import seglab
 FLOORS = (
     ("version", "errors", "wording", "telemetry"),
     ("sizes",),
-    ("config", "class_names", "files", "tables", "parallel", "progress", "device"),
+    ("config", "class_names", "files", "memory", "tables", "parallel", "progress", "device"),
     ("geometry",),
     ("sample", "model", "data.image"),
     ("drawing", "formats"),

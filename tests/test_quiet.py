@@ -48,6 +48,15 @@ def test_the_readme_works_as_pasted(tmp_path):
     assert len(script.splitlines()) == 10 and (tmp_path / "prediction.jpg").stat().st_size > 10_000
 
 
+def test_reading_a_dataset_loads_no_downloader():
+    script = (
+        "import sys; from seglab import load_dataset; load_dataset('toybox8-seg'); "
+        "print([m for m in sys.modules if m.startswith(('seglab.datasets.downloads', 'urllib.request', 'http'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_importing_is_light():
     script = "import sys, seglab; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "torchvision", "matplotlib", "ipywidgets", "pycocotools", "onnxruntime", "cv2"]

@@ -88,3 +88,31 @@ def test_lines_stay_shorter_and_comments_more_than_they_were():
     comments = sum(len(comments - code) for _, code, comments in LINES.values())
     assert tokens / code < MAX_TOKENS_A_LINE
     assert comments / code > MIN_COMMENTS
+
+
+# Modules that are only part of another's work, and the tests of that work.
+TESTED_WITHIN = {
+    "convert/dataset_writer": "convert/test_conversion",
+    "convert/finish": "convert/test_conversion",
+    "datasets/other_formats": "formats/test_round_trip",
+    "formats/format": "formats/test_round_trip",
+    "formats/label_files": "formats/test_labelme",
+    "formats/registry": "formats/test_round_trip",
+    "formats/shapes": "formats/test_labelme",
+}
+
+
+NOT_YET = ("data/holdout", "datasets/label_folder", "datasets/split_file")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_module_has_tests_where_they_are_looked_for(name):
+    """In the file of its name; those of config/ and cli/ in one file, tests/test_config.py and tests/test_cli.py."""
+    tests = Path(__file__).parent
+    module = Path(name).with_suffix("")
+    if module.name in ("__init__", "__main__") or module.as_posix() in NOT_YET:
+        return
+    own = tests / module.parent / f"test_{module.name}.py"
+    of_folder = tests / f"test_{module.parent}.py"
+    within = tests / f"{TESTED_WITHIN.get(module.as_posix(), '?')}.py"
+    assert own.is_file() or of_folder.is_file() or within.is_file(), f"{name} has no {own.relative_to(tests)}"

@@ -1,7 +1,8 @@
 """The command line: `seglab MODE key=value ...`, the verbs of `YOLO` and the tools around them.
 
 `seglab segment train data=coco8-seg model=yolo11n-seg.yaml epochs=100` and `seglab train segment ...` mean the same;
-`--strict` is short for `strict=True`. `seglab help train` lists all that train takes, with its defaults.
+`strict` and `--strict` are short for `strict=True`, and `--conf 0.3` for `conf=0.3`. `seglab help train` lists all that
+train takes, with its defaults.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, TextIOWrapper):  # a Windows console may lack letters of class names and paths
         sys.stdout.reconfigure(errors="backslashreplace")
+    mode: str | None = None
+    options: dict = {}
     try:
         mode, options = parse(words)
         return run(mode, options)
@@ -31,5 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"seglab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("seglab: interrupted", file=sys.stderr)
+        print(f"seglab: interrupted{_how_to_go_on(mode, options)}", file=sys.stderr)
         return 130
+
+
+def _how_to_go_on(mode: str | None, options: dict) -> str:
+    """After an interruption: the command that resumes a training; "" where there is nothing to resume."""
+    if mode != "train":
+        return ""
+    from seglab.training.arguments import last_run
+
+    found = last_run(options.get("project") or "runs/segment")
+    return f"; go on with: seglab train resume={found}" if found else ""

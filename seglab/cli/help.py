@@ -20,7 +20,7 @@ def overview() -> str:
     """The first page: usage, a line for every mode, examples."""
     width = max(map(len, VERBS))
     modes = [f"{INDENT}{name:<{width}}{INDENT}{verb.text}" for name, verb in VERBS.items()]
-    examples = [INDENT + VERBS[name].example for name in ("train", "predict")]
+    examples = [INDENT + verb.example for verb in VERBS.values()]
     return "\n".join(
         [
             f"seglab {__version__}: instance segmentation with YOLO11-seg, on images and videos",

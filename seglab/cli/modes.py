@@ -13,6 +13,7 @@ from seglab.config import (
     CacheInput,
     CheckInput,
     ConvertInput,
+    CopyConfigInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,
@@ -26,6 +27,7 @@ from seglab.config import (
     ValInput,
     VerifyInput,
     arguments_of,
+    names_of,
     refuse_unknown,
 )
 from seglab.errors import SeglabError
@@ -64,10 +66,13 @@ def _first_weights(given: TrainInput, options: dict[str, Any]) -> str:
 
     Errors: SeglabError for an argument that does not fit, before anything is downloaded.
     """
-    from seglab.compat.arguments import drop_unsupported
+    from seglab.compat.arguments import translate
     from seglab.training.arguments import make_config
 
-    make_config(**drop_unsupported("train", options))
+    checked = translate("train", options, say=lambda text: None)
+    if "cfg" in options and "model" in checked:
+        return str(checked["model"])
+    make_config(**{name: value for name, value in checked.items() if name not in names_of(TrainInput)})
     if given.pretrained is False or isinstance(options.get("resume"), str):  # a resumed run brings its own weights
         return "yolo11n-seg.yaml"
     return given.pretrained if isinstance(given.pretrained, str) else "yolo11n-seg.pt"
@@ -96,7 +101,7 @@ def export(given: ExportInput, options: dict[str, Any]) -> None:
 def convert(given: ConvertInput, _: dict[str, Any]) -> int:
     from seglab.convert import convert
 
-    report = convert(given.source, given.images, given.out, given.to, given.strict)
+    report = convert(given.source, given.images, given.out, given.to, given.strict, instances=given.instances)
     print(report)
     return 0 if report.passed else 1
 
@@ -104,7 +109,7 @@ def convert(given: ConvertInput, _: dict[str, Any]) -> int:
 def check(given: CheckInput, _: dict[str, Any]) -> None:
     from seglab.diagnosis.check import check
 
-    print(check(given.data, given.out))
+    print(check(given.data, given.out, given.instances))
 
 
 def evaluate(given: EvaluateInput, _: dict[str, Any]) -> None:
@@ -190,6 +195,25 @@ def checks(_: NoInput, __: dict[str, Any]) -> None:
     print_checks()
 
 
+def settings(_: NoInput, __: dict[str, Any]) -> None:
+    from seglab.checks import format_checks, user_settings
+
+    print(format_checks(user_settings()))
+
+
+def cfg(_: NoInput, __: dict[str, Any]) -> None:
+    from seglab.cli.config_file import config_text
+
+    print(config_text(), end="")
+
+
+def copy_cfg(given: CopyConfigInput, _: dict[str, Any]) -> None:
+    from seglab.cli.config_file import write_config
+
+    path = write_config(given.out)
+    print(f"Wrote {path}: change what you like, then seglab train cfg={path}")
+
+
 def version(_: NoInput, __: dict[str, Any]) -> None:
     from seglab.version import __version__
 
@@ -223,6 +247,9 @@ MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "demo": demo,
     "cache": cache,
     "checks": checks,
+    "settings": settings,
+    "cfg": cfg,
+    "copy-cfg": copy_cfg,
     "version": version,
     "help": show_help,
 }

@@ -29,6 +29,7 @@ from seglab.config.tools import (
     CacheInput,
     CheckInput,
     ConvertInput,
+    CopyConfigInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,

@@ -13,6 +13,34 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from seglab.errors import SeglabError
 
+MAX_LISTED = 12  # names in a message; more are nothing that anybody reads
+# Words of other tools -> what they may mean here, the likeliest first.
+OTHER_WORDS = {
+    "size img_size imgsize image_size img imgs input_size resolution sz": ("imgsz", "size", "source"),
+    "batch_size batchsize bs bsz per_device_train_batch_size": ("batch",),
+    "weight weights checkpoint ckpt model_path pt": ("model", "pretrained"),
+    "lr learning_rate initial_lr base_lr": ("lr0",),
+    "epoch num_epochs n_epochs max_epochs num_train_epochs iterations steps": ("epochs",),
+    "num_workers n_workers nproc threads jobs": ("workers",),
+    "confidence threshold thresh score score_thr conf_thres conf_thresh conf_threshold min_conf": ("conf",),
+    "iou_thres iou_thresh iou_threshold nms_iou nms_thres nms_threshold": ("iou",),
+    "gpu gpus cuda devices accelerator": ("device",),
+    "fp16 half_precision": ("half", "amp"),
+    "dataset datasets data_yaml yaml dataset_path": ("data",),
+    "image images input inputs path file video src folder": ("source", "data", "file"),
+    "output output_dir out_dir outdir save_path run_dir": ("project", "out"),
+    "early_stopping early_stop": ("patience",),
+    "opt optim": ("optimizer",),
+    "wd decay": ("weight_decay",),
+    "quality fmt type to": ("format", "to"),
+    "num_classes nc class_ids filter_classes cls_ids": ("classes",),
+    "max_detections maxdet topk": ("max_det",),
+    "tta": ("augment",),
+    "frame_stride stride skip_frames": ("vid_stride",),
+    "draw annotate": ("save",),
+    "random_seed": ("seed",),
+}
+
 # Headings of `seglab help`.
 DATA = "Model and data"
 RUN = "Training"
@@ -81,9 +109,25 @@ def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str, kind:
     valid = sorted(valid)
     for name in given:
         if name not in valid:
-            nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.7)  # below, advice misleads
-            advice = f"did you mean '{nearest[0]}'?" if nearest else f"valid names are {', '.join(valid)}"
+            nearest = nearest_name(str(name), valid)
+            if nearest:
+                advice = f"did you mean '{nearest}'?"
+            elif len(valid) <= MAX_LISTED:
+                advice = f"valid names are {', '.join(valid)}"
+            else:
+                advice = f"`seglab help {where}` shows all {len(valid)} with their meaning"
             raise SeglabError(f"{where} has no {kind} '{name}': {advice}")
+
+
+def nearest_name(wrong: str, valid: Iterable[str]) -> str:
+    """The valid name that was probably meant: what the word stands for in other tools, or is spelled like; else ""."""
+    valid = list(valid)
+    plain = wrong.lower().replace("-", "_")
+    meant = [name for words, names in OTHER_WORDS.items() if plain in words.split() for name in names if name in valid]
+    if plain in valid:
+        return plain
+    nearest = difflib.get_close_matches(plain, valid, n=1, cutoff=0.7)  # below, advice misleads
+    return next(iter([*meant, *nearest]), "")
 
 
 def fit_type(name: str, value: Any, hint: Any) -> Any:
@@ -169,13 +213,28 @@ def _is_torch_device(value: Any) -> bool:
     return f"{type(value).__module__}.{type(value).__qualname__}" == "torch.device"
 
 
+def class_ids(classes: Any) -> list[int]:
+    """Class ids as an int or any sequence of numbers -> a list of ints. Errors: SeglabError for anything else."""
+    try:
+        several = list(classes)
+    except TypeError:  # one number
+        several = [classes]
+    try:
+        return [int(class_id) for class_id in several]
+    except (TypeError, ValueError):
+        raise SeglabError(f"classes={classes!r} must be class ids, e.g. classes=[0, 2]") from None
+
+
 @dataclass(frozen=True)
 class Arguments:
     """Arguments that belong together. Errors: SeglabError from the constructor for a value that does not fit."""
 
     def __post_init__(self) -> None:
         for about in arguments_of(type(self)):
-            self._set(about.name, fit_value(about, getattr(self, about.name)))
+            value = getattr(self, about.name)
+            if value is None and about.default is not MISSING:  # None means the default everywhere
+                value = about.default
+            self._set(about.name, fit_value(about, value))
 
     def _set(self, name: str, value: Any) -> None:
         """Give an argument its checked value, while the object is made."""

@@ -43,11 +43,17 @@ class ExportConfig(Arguments):
     )
     max_det: int = argument(300, "with nms: maximum number of detections", group=DETECTION, min=1)
     mask_targets: str = MASK_TARGETS("soft")
+    opset: int | None = argument(None, "onnx: version of the operator set; None: 17", min=11, max=25)
+    simplify: bool = argument(True, "onnx: fold what is constant while the graph is written")
+    workspace: float | None = argument(None, "engine: GiB that TensorRT may use while it builds; None: all", min=0)
+    fraction: float = argument(1.0, "int8: part of the calibration images that is used", min=0, max=1)
     license: str = argument(
         "unknown", "license of the weights, written into the file; unless given, what the weights say"
     )
 
     def __post_init__(self) -> None:
+        if self.fraction == 0:
+            raise SeglabError("fraction=0 leaves no image to calibrate on: give a part of 1, e.g. fraction=0.5")
         super().__post_init__()
         height, width = as_size(self.imgsz)
         if height % STRIDE or width % STRIDE:

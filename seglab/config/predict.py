@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from seglab.config.argument import DETECTION, MACHINE, OUTPUT, Arguments, argument
+from seglab.config.argument import DETECTION, MACHINE, OUTPUT, Arguments, argument, class_ids
 from seglab.config.shared import (
+    AGNOSTIC_NMS,
+    AUGMENT,
+    CLASSES,
+    COMPILE,
     CONF,
     DEVICE,
     EXIST_OK,
+    HALF,
     IOU,
     LONG_SIDE,
     MASK_TARGETS,
@@ -20,9 +24,10 @@ from seglab.config.shared import (
     NAME,
     PROJECT,
     RECT,
+    SAVE_CONF,
+    SAVE_TXT,
     TRUST,
 )
-from seglab.errors import SeglabError
 from seglab.sizes import as_size, round_up
 
 
@@ -38,6 +43,9 @@ class PredictInput(Arguments):
         False, "in Python: return an iterator over results instead of a list; the command line always streams"
     )
     device: str | int | None = DEVICE(None)
+    embed: list[int] | int | None = argument(
+        None, "instead of results, give each image as a vector of features of these layers, e.g. [22]", group=DETECTION
+    )
     trust: bool = TRUST(False)
     engine: str | None = argument(
         None,
@@ -55,19 +63,25 @@ class PredictConfig(Arguments):
     iou: float = IOU(0.7)
     imgsz: int | tuple[int, int] = LONG_SIDE(640)
     max_det: int = MAX_DET(300)
-    classes: list[int] | int | None = argument(
-        None, "only these class ids, e.g. 0 or [0, 2]; None: all", group=DETECTION
+    classes: list[int] | int | None = CLASSES(None)
+    agnostic_nms: bool = AGNOSTIC_NMS(False)
+    augment: bool = AUGMENT(False)
+    retina_masks: bool = argument(
+        True, "masks of the image's own size; False: of the network's input, as ultralytics by default", group=DETECTION
     )
-    agnostic_nms: bool = argument(False, "NMS across classes: boxes of different classes too", group=DETECTION)
     batch: int = argument(1, "images per run of the network", min=1)
     rect: bool = RECT(True)
-    half: bool = argument(False, "run the network in float16", group=MACHINE)
+    half: bool = HALF(False)
+    compile: bool | str = COMPILE(False)
+    visualize: bool = argument(
+        False, "write NAME_heatmap.jpg too: where the network sees the classes it found", group=OUTPUT
+    )
     vid_stride: int = argument(1, "read every n-th frame of a video", min=1)
     mask_targets: str = MASK_TARGETS("soft")
 
     def __post_init__(self) -> None:
         if self.classes is not None:
-            self._set("classes", _class_ids(self.classes))
+            self._set("classes", class_ids(self.classes))
         super().__post_init__()
         height, width = map(round_up, as_size(self.imgsz))
         is_one_side = isinstance(self.imgsz, int) or len(self.imgsz) == 1  # then images get the least padding
@@ -86,9 +100,11 @@ class SaveConfig(Arguments):
     line_width: float | None = argument(
         None, "width of boxes and outlines in pixels; None: chosen from the image size", group=OUTPUT
     )
-    save_txt: bool = argument(False, "write labels/NAME.txt in the YOLO format", group=OUTPUT)
-    save_conf: bool = argument(False, "with save_txt: append the confidence score to every row", group=OUTPUT)
+    save_txt: bool = SAVE_TXT(False)
+    save_conf: bool = SAVE_CONF(False)
     save_crop: bool = argument(False, "write the cut-out instances as crops/CLASS/NAME.jpg", group=OUTPUT)
+    save_frames: bool = argument(False, "write every frame of a video as NAME_frames/NUMBER.jpg too", group=OUTPUT)
+    show: bool = argument(False, "show every result: in a window, or under the cell of a notebook", group=OUTPUT)
     save_as: str | None = argument(
         None,
         "write predictions as annotations to correct in a labeling tool, beside links to the images",
@@ -101,15 +117,3 @@ class SaveConfig(Arguments):
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)
     exist_ok: bool = EXIST_OK(False)
-
-
-def _class_ids(classes: Any) -> list[int]:
-    """Class ids as an int or any sequence of numbers -> a list of ints. Errors: SeglabError for anything else."""
-    try:
-        several = list(classes)
-    except TypeError:  # one number
-        several = [classes]
-    try:
-        return [int(class_id) for class_id in several]
-    except (TypeError, ValueError):
-        raise SeglabError(f"classes={classes!r} must be class ids, e.g. classes=[0, 2]") from None

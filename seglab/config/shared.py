@@ -16,7 +16,7 @@ DATASET = partial(
 )
 TRUST = partial(
     argument,
-    text="open a TorchScript file or an engine, which are programs, although another machine exported it",
+    text="open TorchScript files and engines, which can run code, even if another machine exported them",
 )
 DEVICE = partial(argument, text='"cpu", "cuda:1", 1 or "mps"; None: the first CUDA GPU, else the CPU', group=MACHINE)
 WORKERS = partial(argument, text="processes that load data, at most one per core", group=MACHINE, min=0)
@@ -24,6 +24,28 @@ STRICT = partial(argument, text="stop at the first issue in the data instead of 
 CONF = partial(argument, text="minimum confidence score of a detection", group=DETECTION, min=0, max=1)
 IOU = partial(argument, text="NMS: overlap above which the lower-scoring box is dropped", group=DETECTION, min=0, max=1)
 MAX_DET = partial(argument, text="maximum number of detections on an image", group=DETECTION, min=1)
+CLASSES = partial(argument, text="only these class ids, e.g. 0 or [0, 2]; None: all", group=DETECTION)
+AGNOSTIC_NMS = partial(argument, text="NMS across classes: boxes of different classes too", group=DETECTION)
+SINGLE_CLS = partial(argument, text="take all classes for one, called item")
+FRACTION = partial(
+    argument,
+    text="part of the images that is used, spread evenly: 0.1, or a number of images from 2 on; a list has an entry "
+    "for train, val and test",
+)
+SPLIT = partial(argument, text="split of the dataset: train, val or test")
+HALF = partial(argument, text="run the network in float16", group=MACHINE)
+AUGMENT = partial(
+    argument,
+    text="test-time augmentation: look at every image twice, as it is and mirrored",
+    group=DETECTION,
+)
+COMPILE = partial(
+    argument,
+    text="compile the network with torch.compile; True, or one of its modes, such as max-autotune-no-cudagraphs",
+    group=MACHINE,
+)
+SAVE_TXT = partial(argument, text="write labels/NAME.txt in the YOLO format", group=OUTPUT)
+SAVE_CONF = partial(argument, text="with save_txt: append the confidence score to every row", group=OUTPUT)
 MASK_TARGETS = partial(
     argument,
     text="mask targets the weights were trained with, which decide where masks may begin; unless given, what the "

@@ -13,6 +13,8 @@ from seglab.sizes import Size, as_size
 
 SMALLEST_SCENE = 32  # pixels a side: a smaller toybox image shows nothing
 
+INSTANCES = "of mask images of one value: every connected region is one instance (components), or all are one (values)"
+
 
 @dataclass(frozen=True)
 class ConvertInput(Arguments):
@@ -25,6 +27,7 @@ class ConvertInput(Arguments):
     strict: bool | float | None = argument(
         None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
     )
+    instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class CheckInput(Arguments):
 
     data: str = argument(text="dataset YAML, folder, name or COCO JSON")
     out: str | None = argument("runs/check", "folder of the contact sheet")
+    instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,13 @@ class DemoInput(Arguments):
     out: str = argument("runs/demo", "folder of everything it writes")
     epochs: int = argument(8, "passes over the training images", min=1)
     imgsz: int = argument(320, "side of the square network input in pixels, a multiple of 32", min=1)
+
+
+@dataclass(frozen=True)
+class CopyConfigInput(Arguments):
+    """Arguments of `copy-cfg`."""
+
+    out: str = argument("seglab.yaml", "file to write")
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from seglab.config.argument import AUGMENTATION, LOSS, MACHINE, OPTIMIZER, OUTPUT, RUN, Arguments, argument
-from seglab.config.shared import DATASET, DEVICE, EXIST_OK, NAME, PROJECT, STRICT, WORKERS
+from seglab.config.argument import (
+    AUGMENTATION,
+    LOSS,
+    MACHINE,
+    OPTIMIZER,
+    OUTPUT,
+    RUN,
+    Arguments,
+    argument,
+    class_ids,
+)
+from seglab.config.shared import (
+    CLASSES,
+    COMPILE,
+    CONF,
+    DATASET,
+    DEVICE,
+    EXIST_OK,
+    FRACTION,
+    IOU,
+    MAX_DET,
+    NAME,
+    PROJECT,
+    SINGLE_CLS,
+    SPLIT,
+    STRICT,
+    WORKERS,
+)
 from seglab.errors import SeglabError
 from seglab.sizes import STRIDE, round_up
+
+OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSProp")
 
 
 @dataclass(frozen=True)
@@ -17,7 +45,7 @@ class TrainInput(Arguments):
     """What is trained, on what."""
 
     model: str | None = argument(None, "weights to start from, or yolo11n-seg.yaml for scratch; None: yolo11n-seg.pt")
-    data: str | list | tuple | None = DATASET(None)
+    data: str | list | tuple | dict | None = DATASET(None)
     pretrained: bool | str = argument(True, "weights to load into the model first; False: start from random weights")
 
 
@@ -52,7 +80,15 @@ class TrainConfig(Arguments):
     """Arguments of `train`; `augment` holds those of the augmentation. None: chosen automatically."""
 
     epochs: int = argument(100, "passes over the training images", group=RUN, min=1)
-    batch: int = argument(16, "images per step, over all processes together", group=RUN, min=1)
+    time: float | None = argument(
+        None, "hours that the training may take; it then decides how many epochs there are", group=RUN, min=0
+    )
+    batch: int | float = argument(
+        16,
+        "images per step, over all processes together; -1: as many as 60 % of the memory hold, measured; 0.8: of 80 %",
+        group=RUN,
+        min=-1,
+    )
     imgsz: int = argument(640, "side of the square network input in pixels, a multiple of 32", group=RUN, min=1)
     patience: int = argument(
         100, "epochs without better fitness before training stops early; 0: never", group=RUN, min=0
@@ -67,9 +103,26 @@ class TrainConfig(Arguments):
         None, "run to resume: its folder or its weights/last.safetensors; True: the run of the weights", group=RUN
     )
     keep: bool = argument(False, "keep the classes that the weights know beside those of the data", group=RUN)
-    freeze: int | list | None = argument(
-        None, "layers to freeze: 10 means layers 0 to 9; or a list of layers", group=RUN
+    freeze: int | str | list | tuple | None = argument(
+        None, "layers to freeze: 10 means layers 0 to 9; or a list of layers, or of parts such as 23.cv2", group=RUN
     )
+    classes: list[int] | int | None = CLASSES(None)
+    single_cls: bool = SINGLE_CLS(False)
+    fraction: float | int | list | tuple = FRACTION(1.0)
+    rect: bool = argument(
+        False, "batches of images of like shape, padded as little as possible, without mosaic", group=RUN
+    )
+    multi_scale: float = argument(
+        0.0,
+        "another input size for every batch, smaller or larger by at most this: 0.5 is 0.5 to 1.5 of imgsz",
+        group=RUN,
+        min=0,
+        max=0.95,
+    )
+    split: str = SPLIT("val")
+    conf: float = CONF(0.001)
+    iou: float = IOU(0.7)
+    max_det: int = MAX_DET(300)
     freeze_bn: bool = argument(False, "keep the statistics of batch normalization, for small batches", group=RUN)
     val: bool = argument(
         True, "validate after every epoch; else once at the end, and the last weights are the result", group=RUN
@@ -78,8 +131,13 @@ class TrainConfig(Arguments):
     device: str | int | list | None = DEVICE(None)
     workers: int = WORKERS(8)
     cache: bool | str = argument(
-        False, "ram (or True): keep every decoded image in memory", group=MACHINE, choices=(False, True, "ram")
+        False,
+        "ram (or True): keep every decoded image in memory; disk: as files in the cache folder",
+        group=MACHINE,
+        choices=(False, True, "ram", "disk"),
     )
+    compile: bool | str = COMPILE(False)
+    profile: bool = argument(False, "time the result in the end, in PyTorch and in onnxruntime", group=MACHINE)
     amp: bool | str = argument(
         True,
         "mixed precision; True: on GPUs, in bf16 or else fp16; bf16: on CPUs that have it too",
@@ -94,7 +152,7 @@ class TrainConfig(Arguments):
         "auto",
         "auto: AdamW for short runs and SGD for long ones",
         group=OPTIMIZER,
-        choices=("auto", "SGD", "AdamW"),
+        choices=("auto", *OPTIMIZERS),
     )
     lr0: float | None = argument(
         None, "initial learning rate; None: 0.01, or what optimizer=auto chooses", group=OPTIMIZER, min=0
@@ -103,7 +161,7 @@ class TrainConfig(Arguments):
     cos_lr: bool = argument(False, "cosine instead of linear decay of the learning rate", group=OPTIMIZER)
     momentum: float | None = argument(
         None,
-        "momentum of SGD, or beta1 of AdamW; None: 0.937, or what optimizer=auto chooses",
+        "momentum of SGD, MuSGD and RMSProp, or beta1 of Adam and its kin; None: 0.937, or what optimizer=auto chooses",
         group=OPTIMIZER,
         min=0,
         max=0.9999,
@@ -144,8 +202,13 @@ class TrainConfig(Arguments):
         group=LOSS,
         choices=(1, 2, 4),
     )
-    overlap_mask: bool = argument(True, "where hard targets overlap, the smaller instance owns the pixel", group=LOSS)
+    overlap_mask: bool | None = argument(
+        None,
+        "where instances overlap, the smaller one owns the pixel in the mask targets; None: in hard targets only",
+        group=LOSS,
+    )
     close_mosaic: int = argument(10, "last epochs without mosaic", group=AUGMENTATION, min=0)
+    verbose: bool = argument(True, "print a line for every epoch", group=OUTPUT)
     save: bool = argument(True, "write the last weights and the state to resume from after every epoch", group=OUTPUT)
     save_period: int = argument(-1, "also keep the weights of every n-th epoch; -1: never", group=OUTPUT, min=-1)
     plots: bool = argument(True, "write images of labels, batches and curves", group=OUTPUT)
@@ -158,8 +221,17 @@ class TrainConfig(Arguments):
         # What other tools take here is answered before the types are checked.
         if isinstance(self.imgsz, (list, tuple)):
             raise SeglabError(f"imgsz={self.imgsz}: the training input is square: give one side, e.g. imgsz=640")
-        if isinstance(self.batch, (int, float)) and self.batch < 1:
-            raise SeglabError(f"batch={self.batch}: automatic batch sizes are not supported: give one, e.g. batch=16")
+        if self.classes is not None:
+            self._set("classes", class_ids(self.classes))
         super().__post_init__()
+        is_automatic = self.batch == -1 or 0 < self.batch < 1
+        if not is_automatic and (self.batch < 1 or self.batch != int(self.batch)):
+            raise SeglabError(
+                f"batch={self.batch} must be a number of images, -1, or a fraction of the memory, e.g. 0.6"
+            )
+        if not is_automatic:
+            self._set("batch", int(self.batch))
+        if self.time is not None and self.time <= 0:
+            raise SeglabError(f"time={self.time} must be the hours that the training may take, e.g. time=0.5")
         if self.imgsz % STRIDE:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of {STRIDE}: use {round_up(self.imgsz)}")

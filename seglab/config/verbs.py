@@ -14,6 +14,7 @@ from seglab.config.tools import (
     CacheInput,
     CheckInput,
     ConvertInput,
+    CopyConfigInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,
@@ -115,6 +116,9 @@ VERBS = {
         "list what seglab has downloaded and computed, and remove it", (CacheInput,), "seglab cache clear=all"
     ),
     "checks": Verb("print versions, devices and settings, for bug reports", (NoInput,), "seglab checks"),
+    "settings": Verb("print the folders and variables that seglab goes by", (NoInput,), "seglab settings"),
+    "cfg": Verb("print all arguments with their defaults, as a YAML for cfg=", (NoInput,), "seglab cfg"),
+    "copy-cfg": Verb("write that YAML into a file", (CopyConfigInput,), "seglab copy-cfg out=mine.yaml", bare="out"),
     "version": Verb("print the version of seglab", (NoInput,), "seglab version"),
     "help": Verb("list the modes, or the arguments of one", (HelpInput,), "seglab help train", bare="mode"),
 }

@@ -55,6 +55,7 @@ def convert(
     test: float | None = None,
     labels: str | Path | None = None,
     allow_empty: bool = False,
+    instances: str | None = None,
 ) -> Report:
     """Convert a dataset; the output appears as a whole at the end, or not at all.
 
@@ -63,11 +64,13 @@ def convert(
     not possible. out: the new folder; with to="coco" the new JSON (one a split, named after it, if there are several).
     strict: if any instance's mask IoU lies under this or any instance is lost, nothing is written and `passed` is
     False. holdout, test: with to="yolo", fractions of the images that become the splits val and test (`hold_out`).
-    allow_empty: whether a source without any instance is converted.
+    allow_empty: whether a source without any instance is converted. instances: "components" or "values", what is one
+    instance in mask images of one value (`load_dataset`).
 
     Errors: SeglabError when the source is of no known format or damaged, or `out` exists already.
     """
     source, out = Path(source), Path(out or "")
+    # What cannot be is refused before anything is read.
     known = {each.name: each for each in registry.FORMATS if each.write is not None}
     if to not in known:
         raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(sorted(known))}")
@@ -77,8 +80,9 @@ def convert(
         raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
     if to != "yolo" and (holdout or test):
         raise SeglabError(f"holdout= and test= go with to=yolo: split first (seglab split data={source}), then convert")
-    given = Source(source, Path(images) if images else None, Path(labels) if labels else None)
+    given = Source(source, Path(images) if images else None, Path(labels) if labels else None, instances)
     report, started = Report(source, out, strict), time.perf_counter()
+    # Everything is written into a folder beside `out`, which takes its place at the end.
     try:
         with staging_dir(out) as part:
             if to == "yolo":
@@ -94,6 +98,7 @@ def convert(
                     f"no instance of {source} could be converted, so nothing is written (allow_empty=True converts "
                     f"images alone)\n{report}"
                 )
+            # Another process may have made it meanwhile: what is there is never replaced.
             if taken := [str(place) for place in made.values() if place.exists()]:
                 raise SeglabError(
                     f"{', '.join(taken)} was created during the conversion: choose another out=, or delete it"
@@ -110,15 +115,17 @@ def convert(
 
 @dataclass(frozen=True)
 class Source:
-    """What is converted. images: the folder of its images, where it is named; labels: labels kept apart from them."""
+    """What is converted. images: the folder of its images, where it is named; labels: labels kept apart from them;
+    instances: what is one in mask images."""
 
     path: Path
     images: Path | None = None
     labels: Path | None = None
+    instances: str | None = None
 
     def load(self) -> DatasetSpec:
         """The dataset. Errors: SeglabError for several at once."""
-        spec = load_dataset(str(self.path), labels=self.labels, images=self.images)
+        spec = load_dataset(str(self.path), labels=self.labels, images=self.images, instances=self.instances)
         if spec.parts:
             raise SeglabError(f"source={self.path} names several datasets: convert them one at a time")
         return spec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from seglab.class_names import equal_classes
 from seglab.data.image import image_orientation
-from seglab.datasets.spec import DatasetSpec
+from seglab.datasets.spec import DatasetSpec, Selection
 from seglab.formats.coco import CocoFile, file_name, read_coco
 from seglab.formats.coco_ids import Id, category_ids, file_names, image_ids
 from seglab.formats.coco_shapes import stated_size
@@ -180,6 +180,54 @@ def _distinct(parts: list[dict[Path, Id]]) -> Mapping[Path, Id]:
     return ids if alike and len(set(ids.values())) == len(ids) else {}
 
 
-def open_annotations(spec: DatasetSpec, split: str) -> Annotations | JoinedAnnotations:
-    """The annotations of a split, of a dataset that may be joined from several."""
+class SelectedAnnotations:
+    """The instances of a split that count (see `Selection`). It answers what `Annotations` does."""
+
+    def __init__(self, spec: DatasetSpec, selection: Selection, split: str):
+        self._all: AnyAnnotations = open_annotations(selection.whole, split)
+        self._selection = selection
+        self.images = spec.images(split)
+        self.files: list[Path] = self._all.files
+        self.category_ids: list[Id] = list(self._all.category_ids)
+        if selection.single:
+            self.category_ids = list(category_ids(spec.names))
+
+    @property
+    def has_json(self) -> bool:
+        return self._all.has_json
+
+    def fingerprint(self) -> str:
+        classes = sorted(self._selection.classes or ())
+        return f"{self._all.fingerprint()} {classes} {self._selection.single}"
+
+    def unplaced(self) -> list[Issue]:
+        return self._all.unplaced()
+
+    def image_id(self, image: Path) -> Id:
+        return self._all.image_id(image)
+
+    def file_names(self) -> dict[Path, str]:
+        return self._all.file_names()
+
+    def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
+        instances, issues = self._all.read(image, size)
+        return select(instances, self._selection), issues
+
+
+def select(instances: list[Instance], selection: Selection) -> list[Instance]:
+    """The instances that count, with the class ids they count as."""
+    if selection.classes is not None:
+        instances = [instance for instance in instances if instance.class_id in selection.classes]
+    if selection.single:
+        instances = [replace(instance, class_id=0) for instance in instances]
+    return instances
+
+
+AnyAnnotations = Annotations | JoinedAnnotations | SelectedAnnotations
+
+
+def open_annotations(spec: DatasetSpec, split: str) -> AnyAnnotations:
+    """The annotations of a split, of a dataset that may be joined from several, or a part of another."""
+    if spec.selection is not None:
+        return SelectedAnnotations(spec, spec.selection, split)
     return JoinedAnnotations(spec, split) if spec.parts else Annotations(spec, split)

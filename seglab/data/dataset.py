@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from seglab.config import AugmentConfig
-from seglab.data.annotations import open_annotations
+from seglab.data.annotations import open_annotations, select
 from seglab.data.augment import apply_letterbox, augmented, boxes_of
 from seglab.data.collate import Item
+from seglab.data.disk_cache import DiskCache
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
 from seglab.data.scan import scan
@@ -45,10 +46,12 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
 
     size: (height, width) of the network input, or one side for both. augment: None for validation items. seed: an
     augmented item is a function of (seed, epoch, index) alone. mask_targets: "soft" or "hard" (see `mask_targets`), or
-    None for items without; overlap: hard targets give each cell to the smallest instance only; mask_ratio: input pixels
-    a side of a mask cell. strict: raise SeglabError at the first issue. cache: "ram" keeps every decoded image in
-    memory. rect: validation items sorted by aspect ratio; each `group` of them shares a shape with less padding than a
-    square. Where `size` has two unequal sides it is kept for all of them.
+    None for items without; overlap: each cell belongs to the smallest instance on it, None: in hard targets only;
+    mask_ratio:
+    input pixels a side of a mask cell. strict: raise SeglabError at the first issue. cache: "ram" keeps every decoded
+    image in memory, "disk" in files of the cache folder. rect: items sorted by aspect ratio; each `group` of them
+    shares a shape with less padding than a square, and mosaic is off. Where `size` has two unequal sides it is kept for
+    all of them.
 
     images, image_sizes ((height, width)), names, issues and epoch are there to read. `mosaic = False` ends mosaic,
     mixing and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
@@ -62,7 +65,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         augment: AugmentConfig | None = None,
         seed: int = 0,
         mask_targets: str | None = "soft",
-        overlap: bool = True,
+        overlap: bool | None = None,
         mask_ratio: int = 4,
         strict: bool = False,
         cache: bool | str = False,
@@ -76,7 +79,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self.augment, self.seed = augment, seed
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets = mask_targets
-        self.overlap = overlap
+        self.overlap = mask_targets == "hard" if overlap is None else overlap
         self.mask_ratio = mask_ratio
         self.rect = rect and self.size[0] == self.size[1]
         self.group = 1
@@ -100,7 +103,10 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self._order = EpochOrder(-1, np.zeros(0, int), np.zeros(0, int))
         self._recent: OrderedDict[tuple[int, int], Sample] = OrderedDict()  # (epoch, index) -> fitted sample
         self._cached_images: list[np.ndarray] | None = None
-        if cache:
+        self._read: Callable[[Path], np.ndarray] = read_image
+        if cache == "disk":
+            self._read = DiskCache().read
+        elif cache:
             self._cached_images = [read_image(path) for path in with_progress(self.images, "read")]
 
     def _list_drawn_images(self, draw: Callable[[int, int], Sample], cache: bool | str) -> None:
@@ -164,14 +170,20 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     def sample(self, index: int) -> Sample:
         """The image as it is, with all its instances. Errors: SeglabError naming an image that cannot be read."""
         if self._draw:
-            return self._draw(self.epoch, index)
+            return self._drawn(self._draw(self.epoch, index))
         path = self.images[index]
-        image = read_image(path) if self._cached_images is None else self._cached_images[index]
+        image = self._read(path) if self._cached_images is None else self._cached_images[index]
         if image.shape[:2] != self.image_sizes[index]:
             raise SeglabError(
                 f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; start again"
             )
         return Sample(image, self.instances(index), str(path))
+
+    def _drawn(self, sample: Sample) -> Sample:
+        """A drawn image with the instances that count."""
+        if self.spec.selection is not None:
+            sample.instances = select(sample.instances, self.spec.selection)
+        return sample
 
     def image_id(self, index: int) -> int | str:
         """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
@@ -216,17 +228,18 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
 
     def _augmented(self, index: int, config: AugmentConfig) -> Sample:
         """A training sample in the letterbox frame: a function of (seed, epoch, index) and of `mosaic`."""
-        if not self.mosaic:
+        if self.rect or not self.mosaic:  # images that are mixed would need one shape
             config = self._without_mixing or config
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        return augmented(self._fitted, index, self._neighbors(index), self.size, config, rng)
+        size = self._group_size(index) if self.rect else self.size
+        return augmented(self._fitted, index, self._neighbors(index), size, config, rng)
 
     def _masks(self, rings: list[list[np.ndarray]], height: int, width: int) -> np.ndarray:
         """(N, height / mask_ratio, width / mask_ratio) float16 mask targets of instances in the letterbox frame."""
         if self.mask_targets is None:
             return np.zeros((len(rings), 0, 0), np.float16)
         if self.mask_targets == "soft":
-            return soft_masks(rings, height, width, self.mask_ratio)
+            return soft_masks(rings, height, width, self.mask_ratio, self.overlap)
         return hard_masks(rings, height, width, self.mask_ratio, self.overlap)
 
     def letterbox(self, index: int) -> Letterbox:
@@ -291,5 +304,5 @@ def _input_size(size: int | Sequence[int]) -> Size:
 def _check_options(mask_targets: str | None, cache: bool | str) -> None:
     if mask_targets not in ("soft", "hard", None):
         raise SeglabError(f"mask_targets={mask_targets!r} must be 'soft', 'hard' or None")
-    if cache not in (False, True, "ram"):
-        raise SeglabError(f"cache={cache!r} must be 'ram' or False: images are kept in memory or read again")
+    if cache not in (False, True, "ram", "disk"):
+        raise SeglabError(f"cache={cache!r} must be 'ram', 'disk' or False: in memory, in files, or read again")

@@ -20,10 +20,20 @@ class EpochSampler(Sampler[list[int]]):
     """Lists of indexes, one a batch; process `rank` of `world` gets its part of every global batch.
 
     batch: images over all processes together. A shuffled order is filled up from its own start to a multiple of
-    `world`, so that no process of a training run waits for a batch that another does not have.
+    `world`, so that no process of a training run waits for a batch that another does not have. grouped: neighbors stay
+    together, `batch` of them at a time, and only these groups are shuffled.
     """
 
-    def __init__(self, length: int, batch: int, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        length: int,
+        batch: int,
+        shuffle: bool,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        grouped: bool = False,
+    ):
         if batch < 1 or batch % world:
             raise SeglabError(f"batch={batch} cannot be split evenly over {world} processes: use a multiple of {world}")
         self.length = length
@@ -33,6 +43,7 @@ class EpochSampler(Sampler[list[int]]):
         self.rank = rank
         self.world = world
         self.epoch = 0
+        self.grouped = grouped
 
     @property
     def own_batch(self) -> int:
@@ -46,10 +57,22 @@ class EpochSampler(Sampler[list[int]]):
         """The indexes that this process goes through, in the epoch's order."""
         order = np.arange(self.length)
         if self.shuffle:
-            order = epoch_order(self.length, self.seed, self.epoch)
             missing = -self.length % self.world
-            order = np.concatenate((order, np.resize(order, missing)))
+            if self.grouped:
+                order = self._shuffled_groups()
+                added = np.resize(order[-1:], missing)  # an image of the last group's shape
+            else:
+                order = epoch_order(self.length, self.seed, self.epoch)
+                added = np.resize(order, missing)
+            order = np.concatenate((order, added))
         return order[self.rank :: self.world]
+
+    def _shuffled_groups(self) -> np.ndarray:
+        """Every index once, neighbors together; the last group, which may be short, stays last."""
+        indexes = np.arange(self.length)
+        groups = [indexes[start : start + self.batch] for start in range(0, self.length, self.batch)]
+        order = epoch_order(len(groups) - 1, self.seed, self.epoch)
+        return np.concatenate([*(groups[number] for number in order), groups[-1]])
 
     def __len__(self) -> int:
         return -(-len(self._own_indexes()) // self.own_batch)  # rounded up
@@ -93,7 +116,7 @@ def build_loader(
     workers = max(0, min(workers, cores()))  # those this process may use: torch warns about more
     return BatchLoader(
         dataset,
-        batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world),
+        batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world, grouped=dataset.rect),
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,

@@ -32,10 +32,13 @@ class Window(NamedTuple):
     y1: int
 
 
-def soft_masks(instances: Sequence[Rings], height: int, width: int, ratio: int = 4) -> np.ndarray:
+def soft_masks(
+    instances: Sequence[Rings], height: int, width: int, ratio: int = 4, overlap: bool = False
+) -> np.ndarray:
     """(N, height / ratio, width / ratio) float16: the exact fraction of each cell that an instance covers.
 
-    instances: rings in the letterbox frame of height x width pixels. ratio: pixels a side of a cell.
+    instances: rings in the letterbox frame of height x width pixels. ratio: pixels a side of a cell. overlap: an
+    instance has only what smaller ones leave of a cell, so that the fractions of a cell sum to 1 at most.
     """
     rows = height // ratio
     columns = width // ratio
@@ -43,6 +46,8 @@ def soft_masks(instances: Sequence[Rings], height: int, width: int, ratio: int =
     for mask, rings in zip(masks, instances):
         x0, y0, x1, y1 = window = _window(rings, rows, columns, ratio)
         mask[y0:y1, x0:x1] = coverage(rings, rows, columns, 1 / ratio, window)
+    if overlap:
+        share_cells(masks)
     return masks
 
 
@@ -94,6 +99,15 @@ def resample_outline(ring: Ring) -> np.ndarray:
         steps = np.sort(np.concatenate((steps, vertex_numbers)))
     points = np.stack([np.interp(steps, vertex_numbers, axis) for axis in closed.T], axis=1)
     return points.astype(np.float32).astype(np.int32)
+
+
+def share_cells(masks: np.ndarray) -> None:
+    """Leave to every instance of (N, h, w) float16 masks, changed in place, what smaller ones leave of a cell."""
+    left = np.ones(masks.shape[1:], np.float16)
+    areas = masks.sum(axis=(1, 2), dtype=np.float64)
+    for index in np.argsort(areas, kind="stable"):
+        masks[index] = np.minimum(masks[index], left)
+        left -= masks[index]
 
 
 def resolve_overlap(masks: np.ndarray) -> None:

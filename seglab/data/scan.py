@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
 
-from seglab.data.annotations import Annotations, JoinedAnnotations
+from seglab.data.annotations import AnyAnnotations
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import atomic_write, cache_dir
@@ -23,9 +23,7 @@ MIN_SHARED = 5000  # images from which several processes scan; a COCO JSON would
 VERSION = 5  # of what the cache holds
 
 
-def scan(
-    images: Sequence[Path], annotations: Annotations | JoinedAnnotations, strict: bool
-) -> tuple[list[Size | None], list[Issue]]:
+def scan(images: Sequence[Path], annotations: AnyAnnotations, strict: bool) -> tuple[list[Size | None], list[Issue]]:
     """The (height, width) of every image, None for those that cannot be read, and all issues of the split.
 
     Errors: with `strict`, SeglabError for the first issue.
@@ -41,9 +39,7 @@ def scan(
     return found
 
 
-def _scan(
-    images: Sequence[Path], annotations: Annotations | JoinedAnnotations, strict: bool
-) -> tuple[list[Size | None], list[Issue]]:
+def _scan(images: Sequence[Path], annotations: AnyAnnotations, strict: bool) -> tuple[list[Size | None], list[Issue]]:
     sizes: list[Size | None] = []
     issues = annotations.unplaced()
     workers = 0 if annotations.has_json else workers_for(len(images), MIN_SHARED)
@@ -56,7 +52,7 @@ def _scan(
     return sizes, issues
 
 
-def _scan_image(image: Path, annotations: Annotations | JoinedAnnotations) -> tuple[Size | None, list[Issue]]:
+def _scan_image(image: Path, annotations: AnyAnnotations) -> tuple[Size | None, list[Issue]]:
     try:
         size = image_size(image)
     except (SeglabError, FileNotFoundError) as error:
@@ -65,7 +61,7 @@ def _scan_image(image: Path, annotations: Annotations | JoinedAnnotations) -> tu
     return size, annotations.read(image, size)[1]
 
 
-def _cache_file(images: Sequence[Path], annotations: Annotations | JoinedAnnotations) -> Path:
+def _cache_file(images: Sequence[Path], annotations: AnyAnnotations) -> Path:
     """Where the result is kept: a name made of every file's path, size and time, so a changed file is noticed."""
     digest = hashlib.sha256(f"{VERSION} {annotations.fingerprint()}".encode())
     for path in (*images, *annotations.files):

@@ -25,21 +25,25 @@ def read_folder(folder: Path) -> DatasetSpec | None:
     return read_archive_folder(folder)
 
 
-def recognize_folder(folder: Path, images: Path | None = None, depth: int = 0) -> DatasetSpec | None:
+def recognize_folder(
+    folder: Path, images: Path | None = None, instances: str | None = None, depth: int = 0
+) -> DatasetSpec | None:
     """The dataset of a folder, recognized by what is in it; None where nothing in it is labels.
 
     The more telling content comes first: a YAML, then COCO JSON, files of other labeling tools, rows of YOLO labels,
-    mask images; a folder with nothing but one folder in it is that folder. images: where the images are, if elsewhere.
+    mask images; a folder with nothing but one folder in it is that folder. images: where the images are, if elsewhere;
+    instances: what is one in mask images of one value each, see `seglab.formats.masks`.
     Errors: SeglabError for labels that are damaged, or come without their images.
     """
     found = read_folder(folder)
     if found is None and not _lists_classes(folder):
         found = read_coco_folder(folder, images)
-    found = found or read_tool_labels(folder, images) or read_label_folder(folder) or read_mask_images(folder, images)
+    found = found or read_tool_labels(folder, images) or read_label_folder(folder)
+    found = found or read_mask_images(folder, images, instances)
     if found is None and depth < MAX_DEPTH:
         inside = [path for path in folder.iterdir() if not is_system_folder(path.name)]
         if len(inside) == 1 and inside[0].is_dir():
-            return recognize_folder(inside[0], images, depth + 1)
+            return recognize_folder(inside[0], images, instances, depth + 1)
     return found
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from seglab.datasets.coco_json import is_instances_json, read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
 from seglab.datasets.folder import read_folder, recognize_folder
+from seglab.datasets.given import as_yaml
 from seglab.datasets.join import join_datasets
 from seglab.datasets.label_folder import read_label_folder
 from seglab.datasets.other_formats import read_tool_labels
@@ -28,10 +29,11 @@ BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
 def load_dataset(
-    source: str | Path | Sequence[str | Path],
+    source: str | Path | Sequence[str | Path] | Mapping,
     split: str | None = None,
     labels: str | Path | None = None,
     images: str | Path | None = None,
+    instances: str | None = None,
 ) -> DatasetSpec:
     """Find a dataset: any labeled folder or file, recognized by its content; a name; or several of them, joined.
 
@@ -43,10 +45,13 @@ def load_dataset(
     "toybox-seg:2000" generate that many scenes into the cache; "toybox-fresh" and "toybox-fresh:2000" write none, but
     train on so many new ones in every epoch and validate on those of toybox8-seg. split: the only one that is needed;
     of coco, whose training images are 19 GB, "val" downloads no others. A list of them, or one text with commas, means
-    all of them as one, see `join_datasets`. labels: labels that lie apart from the images of `source`, in any format;
-    images: the folder of the images, where `source` is labels alone.
-    Errors: SeglabError that says what was searched or found, and what to do.
+    all of them as one, see `join_datasets`; a dict is what a YAML would hold. labels: labels that lie apart from the
+    images of `source`, in any format; images: the folder of the images, where `source` is labels alone.
+    instances: of mask images with one value each, "components" takes every connected region for an instance, "values"
+    all of them for one (docs/mask-images.md). Errors: SeglabError that says what was searched or found, and what to do.
     """
+    if isinstance(source, Mapping):
+        source = as_yaml(source)
     if isinstance(source, str) and "," in source and not Path(source).exists():
         source = [name.strip(" '\"") for name in source.strip("[] ").split(",")]
     if not isinstance(source, (str, Path)):
@@ -61,7 +66,7 @@ def load_dataset(
     folder = Path(images).expanduser() if images is not None else None
     if labels is not None:
         return _with_kept_split(_with_labels(path, Path(labels).expanduser(), split))
-    found = _by_path(path, folder) or _by_name(_without_yaml_suffix(source), split)
+    found = _by_path(path, folder, instances) or _by_name(_without_yaml_suffix(source), split)
     if found is None:
         raise SeglabError(_not_recognized(path) if path.exists() else _not_found(source))
     return _with_kept_split(found)
@@ -78,14 +83,14 @@ def is_local(name: str) -> bool:
     return any((place / yaml).is_file() for place in search_places() for yaml in yamls)
 
 
-def _by_path(path: Path, images: Path | None = None) -> DatasetSpec | None:
+def _by_path(path: Path, images: Path | None = None, instances: str | None = None) -> DatasetSpec | None:
     """The dataset at a path; None where nothing lies there that is one.
 
     A YAML is a YOLO dataset or a kept split, and a JSON a COCO file, unless its content shows another format.
     """
     suffix = path.suffix.lower()
     if path.is_dir():
-        return recognize_folder(path, images)
+        return recognize_folder(path, images, instances)
     if suffix == ".json":
         return _other_json(path, images) or read_dataset_json(path, images)
     if suffix in YAML_SUFFIXES and path.is_file() and is_split_file(path):

@@ -13,7 +13,7 @@ from seglab.errors import SeglabError
 from seglab.files import SPLITS
 
 if TYPE_CHECKING:
-    from seglab.formats.format import Format
+    from seglab.formats.format import Format, LabelSource
 
 
 def read_tool_labels(path: Path, images: Path | None = None) -> DatasetSpec | None:
@@ -28,16 +28,21 @@ def read_tool_labels(path: Path, images: Path | None = None) -> DatasetSpec | No
     return _read(found, path, images) if found else None
 
 
-def read_mask_images(path: Path, images: Path | None = None) -> DatasetSpec | None:
-    """The dataset of a folder of mask images; None for any other folder."""
+def read_mask_images(path: Path, images: Path | None = None, instances: str | None = None) -> DatasetSpec | None:
+    """The dataset of a folder of mask images; None for any other folder. instances: see `seglab.formats.masks`."""
     from seglab.formats import masks
 
-    return _read(masks.FORMAT, path, images) if masks.FORMAT.is_here(path) else None
+    if not masks.is_here(path):
+        return None
+    return _dataset(masks.FORMAT, path, masks.read(path, images, instances))
 
 
 def _read(known: Format, path: Path, folder: Path | None) -> DatasetSpec:
     assert known.read is not None, "YOLO datasets alone are read elsewhere"
-    labels = known.read(path, folder)
+    return _dataset(known, path, known.read(path, folder))
+
+
+def _dataset(known: Format, path: Path, labels: LabelSource) -> DatasetSpec:
     by_split: dict[str, list[Path]] = {}
     for entry in labels.entries:
         if entry.image:

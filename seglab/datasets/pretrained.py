@@ -15,11 +15,14 @@ COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shippe
 def find_weights(model: str | Path) -> Path:
     """The file of weights by path, by official name (downloaded on first use) or by the name of the course weights.
 
-    A path that ends in .pt also finds our own .safetensors of that name, for scripts that say `best.pt`; the name of
-    official detection weights means those with masks, which hold the same layers.
+    A run's folder means the best weights in it. A path that ends in .pt also finds our own .safetensors of that name,
+    for scripts that say `best.pt`; the name of official detection weights means those with masks, which hold the same
+    layers.
     Errors: SeglabError that lists the names there are.
     """
     path = Path(model)
+    if path.is_dir():
+        return _weights_of_run(path)
     if path.is_file() or path.suffix not in ("", *CHECKPOINT_SUFFIXES):
         return path
     if path.suffix:
@@ -37,3 +40,14 @@ def find_weights(model: str | Path) -> Path:
         return fetch(f"{with_masks}.pt")
     known = ", ".join([COURSE_WEIGHTS, *official])
     raise SeglabError(f"no model '{model}': give a file, or one of {known}")
+
+
+def _weights_of_run(folder: Path) -> Path:
+    """The best weights of a run, or the last ones where it has no best yet. Errors: SeglabError for another folder."""
+    within = folder if folder.name == "weights" else folder / "weights"
+    for name in ("best", "last"):
+        for suffix in (".safetensors", ".pt"):
+            path = within / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    raise SeglabError(f"{folder} has no weights/best.safetensors: give a run's folder, or a file of weights")

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which instances of a dataset count, and as what.
+
+    whole: the dataset with all of them; classes: ids of those that count, None for all; single: they are one class, 0.
+    """
+
+    whole: DatasetSpec
+    classes: frozenset[int] | None
+    single: bool
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """A dataset, listed but not read.
 
@@ -29,6 +41,7 @@ class DatasetSpec:
     others in every epoch and all of one size; `splits` lists a name for each.
     labels: where they are of a format other than YOLO and COCO; they answer for the images of every split.
     parts: of a joined dataset those it is made of, with classes of their own, which `join_datasets` matches by name.
+    selection: of a dataset of which only some instances count, which (`seglab.datasets.subset`).
     label_folder: where YOLO label files lie that the user keeps apart from their images. about: what was recognized,
     in words; issues: what is worth knowing of the dataset as a whole.
     """
@@ -44,6 +57,7 @@ class DatasetSpec:
     draw: Callable[[int, int], Sample] | None = None
     parts: tuple[DatasetSpec, ...] = ()
     labels: LabelSource | None = None
+    selection: Selection | None = None
     label_folder: Path | None = None
     about: str = ""
     issues: tuple[Issue, ...] = ()

@@ -122,13 +122,13 @@ class DatasetReport:
         return lines
 
 
-def check(data: str | Path, out: str | Path | None = "runs/check") -> DatasetReport:
+def check(data: str | Path, out: str | Path | None = "runs/check", instances: str | None = None) -> DatasetReport:
     """Read every image and label of every split, count, compare, and draw some.
 
     out: folder of the contact sheet, and of a list of the issues if they are many; None for neither, and a report that
-    names every one. Errors: SeglabError when the dataset is not found.
+    names every one. instances: of mask images, see `load_dataset`. Errors: SeglabError when the dataset is not found.
     """
-    spec = load_dataset(data)
+    spec = load_dataset(data, instances=instances)
     report = DatasetReport(spec)
     first_with_pixels: dict[bytes, ImageFile] = {}  # digest of an image's pixels -> where they were seen first
     drawn: list[np.ndarray] = []

@@ -183,3 +183,11 @@ def glyphs(text: str, size: int, font: str = TEXT) -> np.ndarray:
     canvas = Image.new("L", (max(1, round(letters.getlength(text))), ascent + descent))
     ImageDraw.Draw(canvas).text((0, 0), text, fill=255, font=letters)
     return np.asarray(canvas)
+
+
+def draw_heatmap(image: np.ndarray, heat: np.ndarray, opacity: float = 0.6) -> np.ndarray:
+    """A copy of `image` under colors from blue (0) to red (1), stronger where higher. heat: (H, W) float32 in 0..1."""
+    bgr = cv2.applyColorMap((heat.clip(0, 1) * 255).round().astype(np.uint8), cv2.COLORMAP_JET)
+    weight = opacity * heat.clip(0, 1)[..., None]
+    mixed = image * (1 - weight) + bgr[..., ::-1] * weight
+    return mixed.round().astype(np.uint8)

@@ -6,9 +6,10 @@ fused copy and an exported file are measured by the same code.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from torch import Tensor
 from seglab.config import ValidateConfig
 from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.image import write_image
+from seglab.data.image import read_image, write_image
 from seglab.data.loader import build_loader
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
@@ -29,6 +30,7 @@ from seglab.drawing import plots
 from seglab.errors import SeglabError
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
+from seglab.evaluation.comparison import draw_comparison
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
 from seglab.files import label_path, new_run_dir
@@ -38,7 +40,8 @@ from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import Rle, area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import weighted_sums
 from seglab.inference.nms import Detections, suppress
-from seglab.inference.predictor import Clock, Forward
+from seglab.inference.predictor import Clock, Forward, to_image_frame
+from seglab.inference.results import Results
 from seglab.sample import Instance
 
 CPU_BATCH = 4  # images that pass the network together on a CPU: with more, its caches overflow
@@ -55,6 +58,7 @@ class EvaluatedImage(NamedTuple):
     detections: Detections
     prototypes: Tensor  # (32, h, w)
     mask_targets: str = "soft"  # of the network's training
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def evaluated_images(
     # The YOLO protocol reads label files once more, where they are this dataset's own.
     joined = bool(dataset.spec.parts)  # label files have class ids of their own
     other_format = dataset.split in dataset.spec.annotations or dataset.spec.labels is not None
-    has_label_files = not joined and not other_format
+    has_label_files = not joined and not other_format and dataset.spec.selection is None
     on_cpu = torch.device(device).type == "cpu"
     clock = Clock(device)
 
@@ -92,7 +96,16 @@ def evaluated_images(
             speed["preprocess"] += clock.lap()
             predictions, prototypes = forward(images)
             speed["inference"] += clock.lap()
-            found = suppress(predictions, config.conf, config.iou, config.max_det, multi_label=True)
+            found = suppress(
+                predictions,
+                config.conf,
+                config.iou,
+                config.max_det,
+                config.classes,
+                config.agnostic_nms,
+                multi_label=True,
+                coefficients=prototypes.shape[1],
+            )
             for detections, own_prototypes, sample in zip(found, prototypes, samples):
                 # A network that diverges must get its zero, not end the run.
                 finite_boxes = detections.boxes.nan_to_num(0.0, 0.0, 0.0)
@@ -105,6 +118,7 @@ def evaluated_images(
                     detections=detections._replace(boxes=finite_boxes),
                     prototypes=own_prototypes,
                     mask_targets=config.mask_targets,
+                    path=sample["path"],
                 )
             speed["postprocess"] += clock.lap()
 
@@ -117,11 +131,12 @@ def validate(
     config: ValidateConfig | None = None,
     device: str | torch.device = "cpu",
     results: list[dict] | None = None,
+    each: Callable[[EvaluatedImage], None] | None = None,
 ) -> Metrics:
     """Metrics of `forward` on `batches` of `dataset` (validation items, any order).
 
     names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
-    are appended to it, with the ids that the dataset has in COCO files.
+    are appended to it, with the ids that the dataset has in COCO files; each: called with every image.
     """
     config = config or ValidateConfig()
     class_count = len(names)
@@ -151,6 +166,8 @@ def validate(
 
         # Crowds are not instances of their class: nobody can count them.
         present = ground_truth.classes[~ground_truth.crowds]
+        if each is not None:
+            each(image)
         instances += np.bincount(present, minlength=class_count)
         images[np.unique(present)] += 1
         image_count += 1
@@ -302,12 +319,17 @@ def validate_dataset(
 
     split = split or load_split(spec, names, config, device)
     results: list[dict[str, Any]] | None = [] if config.save_json else None
+    folder = None
+    each = None
+    if config.plots or config.save_json or config.save_txt or config.visualize:
+        folder = new_run_dir("val", config.project, config.name, config.exist_ok)
+    if folder is not None and (config.save_txt or config.visualize):
+        each = functools.partial(_write_image_files, config=config, names=spec.names, folder=folder)
     progress = tqdm(split.loader, desc="validate", unit="batch", disable=not config.verbose)
-    metrics = validate(forward, progress, split.dataset, spec.names, config, device, results)
+    metrics = validate(forward, progress, split.dataset, spec.names, config, device, results, each)
     if config.verbose:
         print(metrics.table())
-    if config.plots or config.save_json:
-        folder = new_run_dir("val", config.project, config.name, config.exist_ok)
+    if folder is not None:
         metrics.save_dir = str(folder)
         if results is not None:
             (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
@@ -315,6 +337,25 @@ def validate_dataset(
             write_plots(metrics, folder)
         print(f"Results saved to {folder}")
     return metrics
+
+
+def _write_image_files(image: EvaluatedImage, config: ValidateConfig, names: dict[int, str], folder: Path) -> None:
+    """What save_txt and visualize write of one image: labels/NAME.txt, and visualizations/NAME.jpg."""
+    boxes, masks = to_image_frame(image.detections, image.prototypes, image.letterbox, image.mask_targets)
+    name = Path(image.path).stem
+    if config.save_txt:
+        nothing = np.zeros((*image.letterbox.image_size, 3), np.uint8)  # label files need no pixels
+        found = Results(nothing, image.path, names, boxes, masks)
+        found.save_txt(folder / "labels" / f"{name}.txt", save_conf=config.save_conf)
+    if config.visualize:
+        pixels = read_image(Path(image.path))
+        ground_truth = [instance for instance in image.instances if not instance.crowd]
+        write_image(
+            folder / "visualizations" / f"{name}.jpg",
+            draw_comparison(
+                pixels, ground_truth, boxes, masks, names, labels=config.show_labels, conf=config.show_conf
+            ),
+        )
 
 
 def write_plots(metrics: Metrics, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from seglab.config import ExportConfig, names_of, refuse_unknown
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
+from seglab.datasets.subset import evenly
 from seglab.errors import SeglabError
 from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
@@ -48,7 +49,8 @@ def export(
 
     with staging_dir(path) as folder:  # an earlier file stays until a better one is verified
         staged = folder / path.name
-        its.write(model, staged, metadata, _calibration(config, metadata))
+        write: Callable[..., None] = its.write
+        write(model, staged, metadata, _calibration(config, metadata), **_own_options(name, config))
         if its.runs_here() and not verify(staged, model, metadata.names, config.data, trust=True):
             failed = replace(staged, path.with_name(path.name + ".failed"))
             raise SeglabError(
@@ -60,6 +62,15 @@ def export(
             f"{path} was written but not verified, since it cannot run here: run seglab verify {path.name} where it can"
         )
     return path
+
+
+def _own_options(name: str, config: ExportConfig) -> dict[str, Any]:
+    """What only this format's `write` takes."""
+    if name == "onnx":
+        return {"opset": config.opset, "fold": config.simplify}
+    if name == "engine":
+        return {"workspace": config.workspace}
+    return {}
 
 
 def _metadata(model: YOLO11Seg, names: dict[int, str], config: ExportConfig) -> ModelMetadata:
@@ -94,6 +105,10 @@ def _refuse_unsupported(name: str, its: ExportFormat, config: ExportConfig) -> N
         raise SeglabError(
             "int8=True needs data=: a dataset whose images calibrate the file, and on which its mAP is checked"
         )
+    if config.opset is not None and name != "onnx":
+        raise SeglabError(f"opset={config.opset} is for ONNX files: leave it out, or use format=onnx")
+    if config.workspace is not None and name != "engine":
+        raise SeglabError(f"workspace={config.workspace:g} is for TensorRT engines: leave it out, or use format=engine")
     if config.masks and not config.nms:
         raise SeglabError("masks=True puts masks into an end-to-end file: add nms=True")
     if config.nms and (name != "onnx" or config.int8 or config.dynamic or config.batch != 1):
@@ -106,16 +121,16 @@ def _refuse_unsupported(name: str, its: ExportFormat, config: ExportConfig) -> N
 def _calibration(config: ExportConfig, metadata: ModelMetadata) -> Iterator[Tensor]:
     """The images that set the ranges of int8; nothing for other precisions."""
     if config.int8 and config.data is not None:
-        yield from calibration_batches(load_dataset(config.data), metadata)
+        yield from calibration_batches(load_dataset(config.data), metadata, config.fraction)
 
 
-def calibration_batches(spec: DatasetSpec, metadata: ModelMetadata) -> Iterator[Tensor]:
+def calibration_batches(spec: DatasetSpec, metadata: ModelMetadata, fraction: float = 1.0) -> Iterator[Tensor]:
     """Training images, letterboxed, in the file's batch size: (B, 3, H, W) float in 0..1.
 
-    Validation images stay unseen where there are others.
+    Validation images stay unseen where there are others. fraction: part of the images that are used, spread evenly.
     """
     split = "train" if spec.splits.get("train") else "val"
-    paths = spec.images(split)[:CALIBRATION_IMAGES]
+    paths = evenly(spec.images(split)[:CALIBRATION_IMAGES], fraction)
     images = map(read_image, cycle(paths))  # again from the first where a batch takes more than there are
     for _ in range(max(1, len(paths) // metadata.batch)):
         group = islice(images, metadata.batch)

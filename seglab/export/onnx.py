@@ -51,30 +51,40 @@ def runs_here() -> bool:
     return True
 
 
-def write(model: YOLO11Seg, path: str | Path, metadata: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
+def write(
+    model: YOLO11Seg,
+    path: str | Path,
+    metadata: ModelMetadata,
+    calibration: Iterable[Tensor] = (),
+    opset: int | None = None,
+    fold: bool = True,
+) -> None:
     """Write `model` as ONNX, weights and metadata inside.
 
     images -> predictions, prototypes (shapes: `InferenceModel`); where the metadata says end to end, image -> boxes,
     scores, classes, masks (shapes: `EndToEnd`) and those two.
-    calibration: for int8, batches of letterboxed images (B, 3, H, W) float in 0..1 that set the ranges.
+    calibration: for int8, batches of letterboxed images (B, 3, H, W) float in 0..1 that set the ranges. opset: version
+    of the operator set, by default OPSET; fold: compute what is constant while writing.
     Errors: onnx.checker.ValidationError when the written graph is not valid ONNX.
     """
     import onnx
 
     inference_model = InferenceModel(model, DTYPES[metadata.precision])
     if metadata.end_to_end:
-        _trace_end_to_end(inference_model, metadata, path)
+        _trace_end_to_end(inference_model, metadata, path, opset or OPSET, fold)
     else:
         example = torch.zeros(metadata.batch, 3, *metadata.size)
         axes = DYNAMIC_AXES if metadata.dynamic else {}
-        _trace(inference_model, example, path, ["images"], DENSE_OUTPUTS, axes)
+        _trace(inference_model, example, path, ["images"], DENSE_OUTPUTS, axes, opset or OPSET, fold)
     if metadata.precision == "int8":
         quantize(path, calibration)
     onnx.checker.check_model(str(path), full_check=True)
     write_metadata(path, metadata)
 
 
-def _trace_end_to_end(inference_model: InferenceModel, metadata: ModelMetadata, path: str | Path) -> None:
+def _trace_end_to_end(
+    inference_model: InferenceModel, metadata: ModelMetadata, path: str | Path, opset: int, fold: bool
+) -> None:
     from seglab.export.end_to_end import EndToEnd  # with torchvision
 
     settings = metadata.end_to_end
@@ -84,7 +94,7 @@ def _trace_end_to_end(inference_model: InferenceModel, metadata: ModelMetadata, 
         detection_outputs.append("masks")
     axes = {name: END_TO_END_AXES[name] for name in ("image", *detection_outputs)}
     example = torch.zeros(EXAMPLE_IMAGE, dtype=torch.uint8)
-    _trace(module, example, path, ["image"], detection_outputs + DENSE_OUTPUTS, axes)
+    _trace(module, example, path, ["image"], detection_outputs + DENSE_OUTPUTS, axes, opset, fold)
 
 
 def _trace(
@@ -94,6 +104,8 @@ def _trace(
     inputs: list[str],
     outputs: list[str],
     axes: dict[str, dict[int, str]],
+    opset: int,
+    fold: bool,
 ) -> None:
     """Write through the exporter that traces.
 
@@ -112,7 +124,8 @@ def _trace(
             input_names=inputs,
             output_names=outputs,
             dynamic_axes=axes,
-            opset_version=OPSET,
+            opset_version=opset,
+            do_constant_folding=fold,
             **options,
         )
 

@@ -28,6 +28,7 @@ LENGTH_BYTES = 4  # the file begins with the length of the metadata, then its JS
 MAX_BATCH_FACTOR = 4  # a dynamic engine takes up to so many times the batch of its metadata per call,
 MAX_SIDE_FACTOR = 2  # and sides up to so many times as long
 MIN_SIDE = 32
+GIBIBYTE = 1 << 30
 OUTPUTS = ("predictions", "prototypes")
 
 
@@ -39,10 +40,17 @@ def runs_here() -> bool:
     return torch.cuda.is_available()
 
 
-def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: Iterable[Tensor] = ()) -> None:
+def write(
+    model: YOLO11Seg,
+    path: Path,
+    metadata: ModelMetadata,
+    calibration: Iterable[Tensor] = (),
+    workspace: float | None = None,
+) -> None:
     """Build an engine from the ONNX file of the same model, on the GPU that will run it.
 
-    The network is strongly typed: float16 is where that file says so, and nowhere else.
+    The network is strongly typed: float16 is where that file says so, and nowhere else. workspace: GiB that building
+    may use, by default all there is.
     """
     trt = _package()
     logger = trt.Logger(trt.Logger.ERROR)
@@ -59,6 +67,8 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
                 "export format=onnx"
             )
     config = builder.create_builder_config()
+    if workspace:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, int(workspace * GIBIBYTE))
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 means float32
     # A dynamic engine is tuned for the metadata's shape and takes shapes within a range about it.
     if metadata.dynamic:

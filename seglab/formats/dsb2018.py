@@ -17,7 +17,8 @@ from seglab.files import IMAGE_SUFFIXES, is_system_folder, real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.masks import ONE_CLASS, read_ids, two_sizes
+from seglab.formats.mask_pixels import read_ids
+from seglab.formats.masks import ONE_CLASS, two_sizes
 from seglab.formats.shapes import painted
 from seglab.sample import Instance
 
@@ -43,12 +44,14 @@ def _folders(source: Path) -> Iterator[Path]:
 
 
 def _is_one(folder: Path) -> bool:
-    """Whether a folder is of one image. One mask of the image's own name is an id map: `seglab.formats.masks`."""
+    """Whether a folder is of one image. A mask that is called after the image is read by `seglab.formats.masks`."""
     images, masks = _images(folder / "images"), _images(folder / "masks")
     if len(images) != 1:
         return False
     # An image without instances has an empty folder of masks.
-    return folder.name == images[0].stem or (masks != [] and images[0].stem not in {mask.stem for mask in masks})
+    return folder.name == images[0].stem or (
+        masks != [] and not any(mask.stem.startswith(images[0].stem) for mask in masks)
+    )
 
 
 def _images(folder: Path) -> list[Path]:

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, real_files
 from seglab.formats.issues import Issue
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import Ring
@@ -100,11 +98,3 @@ def outline(found: Instance) -> list[Ring]:
         return found.rings
     x0, y0, crop = rle_to_crop(found.rle)
     return mask_to_rings(crop, x0, y0)
-
-
-def images_by_stem(folder: Path) -> dict[str, Path]:
-    """File name without suffix -> image file of a folder. Errors: SeglabError where there is no such folder."""
-    if not folder.is_dir():
-        raise SeglabError(f"no folder {folder} with the images of the masks: pass their folder as images=")
-    files = sorted(real_files(folder.iterdir()))
-    return {file.stem: file for file in files if file.suffix.lower() in IMAGE_SUFFIXES}

@@ -1,82 +1,314 @@
-"""Instance-mask PNGs: one mask per image, in which every value or color except 0 is one instance.
+"""Mask images: images whose values or colors say which pixels belong to which instance. docs/mask-images.md shows all.
 
-    masks/cat.png           the class is "object"             images/cat.jpg
-    masks/cell/a.png        the subfolder names the class     images/a.jpg
+    masks/cat.png             every value or color but the background is one instance, the class is "object"
+    masks/cat_mask.png        the same, for cat.jpg
+    masks/cell/a.png          the subfolder names the class
+    masks/train/a.png         subfolders that are all called like splits are splits
+    masks/a_cell_3.png        one instance a file: image, class, number
+    masks/a/cell_3.png        the same, in a folder an image
 
-The reading of mask images here serves Pascal-VOC too (`seglab.formats.voc`).
+Where all masks of a dataset are white on black they do not tell instances apart: then every connected region is one. So
+it is with lists of colors of classes. Both is said, and `instances="values"` or `instances="components"` decides.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from seglab.errors import SeglabError
-from seglab.files import real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage, images_by_stem
+from seglab.files import IMAGE_SUFFIXES, files_below, real_files
+from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.image_search import image_files, split_of
 from seglab.formats.issues import Issue, left_out
+from seglab.formats.mask_pixels import OPAQUE, components, packed, read_regions, regions_of
+from seglab.formats.text_files import decode_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
 ONE_CLASS = "object"  # what masks without a subfolder are called
+MASK_FOLDERS = ("masks", "mask", "Masks", "SegmentationMasks")
+IMAGE_FOLDERS = ("images", "Images", "image", "imgs", "JPEGImages")
+BY = ("values", "components")  # what is one instance: a value, or a connected region of one
+PALETTES = ("labelmap.txt", "class_dict.csv")  # name:r,g,b rows, or name,r,g,b
+BACKGROUNDS = ("background", "void", "unlabeled", "unlabelled", "_background_")
+WHITE = {255, 65535, 0xFFFFFF, OPAQUE + 0xFFFFFF}
+MAX_TRIED = 50  # masks that are looked at to see whether any tells instances apart
+_MASK_WORD = re.compile(r"[ ._-]+(masks?|seg(mentation)?|labels?|gt|instances?|instance_?ids?|label_?ids?)$", re.I)
+_NUMBER = re.compile(r"[ ._-]*\d+$")
+_NO_NAME = re.compile(r"^[0-9a-f]*$", re.I)  # digits or a hash
 
 
 def is_here(source: Path) -> bool:
-    """Whether this is a folder of PNG files, or one that has a folder `masks` of them."""
-    return source.is_dir() and next(real_files(source.rglob("*.png")), None) is not None
+    """Whether this is a folder of mask images: in a folder `masks`, or PNG files beside a folder of images."""
+    if not source.is_dir():
+        return False
+    masks = _mask_folder(source)
+    if masks != source:
+        return next(_masks_in(masks), None) is not None
+    return any(file.suffix.lower() == ".png" for file in _masks_in(source))
 
 
-def read(source: Path, images: Path | None = None) -> MasksSource:
-    """The labels of a folder of mask PNGs. images: the folder of their images; else `images` inside or beside it.
+def read(source: Path, images: Path | None = None, instances: str | None = None) -> MasksSource:
+    """The labels of a folder of mask images. images: the folder of their images; else `images` inside or beside it.
 
-    Errors: SeglabError where that folder is not found.
+    instances: "values" or "components", see the module. Errors: SeglabError where the images are not found.
     """
-    masks = source / "masks" if (source / "masks").is_dir() else source
-    usual = [masks.parent / "images", masks / "images"]
-    folder = images or next((place for place in usual if place.is_dir()), None)
+    if instances not in (None, *BY):
+        raise SeglabError(f"instances='{instances}' must be one of {', '.join(BY)}")
+    masks = _mask_folder(source)
+    places = [masks.parent / name for name in IMAGE_FOLDERS] + [masks / name for name in IMAGE_FOLDERS]
+    folder = images or next((place for place in places if place.is_dir()), None)
     if folder is None:
         raise SeglabError(
-            f"{source} holds PNG masks, but there is no folder {usual[0]} with their images: "
+            f"{source} holds mask images, but there is no folder {places[0]} with their images: "
             f"put the images there, or run `seglab convert source={source} images=FOLDER out=NEW`"
         )
-    return MasksSource(masks, folder)
+    if not folder.is_dir():
+        raise SeglabError(f"no folder {folder} with the images of the masks: pass their folder as images=")
+    return MasksSource(masks, folder, instances)
+
+
+def _mask_folder(source: Path) -> Path:
+    return next((source / name for name in MASK_FOLDERS if (source / name).is_dir()), source)
+
+
+def _masks_in(folder: Path) -> Iterator[Path]:
+    return (file for file in real_files(files_below(folder)) if file.suffix.lower() in IMAGE_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """One mask image. class_name: as its folder or name says; whole: whether the file is one instance."""
+
+    path: Path
+    class_name: str
+    whole: bool
 
 
 class MasksSource:
-    """Mask PNGs, listed by the image that they belong to."""
+    """Mask images, listed by the image that they belong to."""
 
-    issues: tuple[Issue, ...] = ()
-
-    def __init__(self, masks: Path, images: Path):
-        files = [file for file in sorted(real_files(masks.rglob("*.png"))) if not file.is_relative_to(images)]
-        self._class_name = {file: "/".join(file.relative_to(masks).parts[:-1]) or ONE_CLASS for file in files}
-        self.names = dict(enumerate(sorted(set(self._class_name.values()))))
-        self._class_of = {name: class_id for class_id, name in self.names.items()}
-        by_stem: dict[str, list[Path]] = defaultdict(list)
+    def __init__(self, masks: Path, images: Path, instances: str | None = None):
+        self._by = instances
+        files = [file for file in sorted(_masks_in(masks)) if not file.is_relative_to(images)]
+        splits_by_folder = _are_splits(masks, files)
+        listed = _names_beside(masks)
+        own: dict[tuple[str, str], list[MaskFile]] = defaultdict(list)
+        found: dict[tuple[str, str], Path | None] = {}
+        by_stem = _images_by_stem(images)
         for file in files:
-            by_stem[file.stem].append(file)
-        found = images_by_stem(images)
-        self.entries = [ImageEntry(found.get(stem), "train", tuple(own)) for stem, own in by_stem.items()]
+            folders = file.relative_to(masks).parts[:-1]
+            split = "train"
+            if splits_by_folder and folders:
+                split, folders = split_of(folders[:1]), folders[1:]
+            image, mask = _belongs_to(file, folders, by_stem, split if splits_by_folder else None, listed)
+            key = split, image.as_posix() if image else file.stem
+            own[key].append(mask)
+            found[key] = image
+        self._palette = _palette_beside(masks)
+        names = self._palette.values() if self._palette else [mask.class_name for each in own.values() for mask in each]
+        in_use = sorted(set(names))
+        self.names = dict(
+            enumerate([name for name in listed if name in in_use] + [n for n in in_use if n not in listed])
+        )
+        self._class_of = {name: class_id for class_id, name in self.names.items()}
+        self._files = {mask.path: mask for each in own.values() for mask in each}
+        self.entries = [
+            ImageEntry(found[key], key[0], tuple(mask.path for mask in each)) for key, each in sorted(own.items())
+        ]
+
+    @cached_property
+    def _values(self) -> set[int]:
+        """The values of the first masks, up to two: as soon as a mask has several, values are instances."""
+        values: set[int] = set()
+        several = (file for file, mask in self._files.items() if not mask.whole)
+        for _, file in zip(range(MAX_TRIED), several):
+            values |= set(np.unique(read_regions(file)).tolist()) - {0}
+            if len(values) > 1:
+                break
+        return values
+
+    @property
+    def _is_binary(self) -> bool:
+        """Whether the masks are white on black, in whatever way a file says white."""
+        return len(self._values) == 1 and self._values <= WHITE
+
+    @cached_property
+    def issues(self) -> list[Issue]:
+        """How instances are told apart, where the masks themselves do not say it."""
+        first = next((file for file, mask in self._files.items() if not mask.whole), None)
+        if self._by is not None or first is None or (len(self._values) > 1 and not self._palette):
+            return []
+        action = 'every connected region read as one instance, as by instances="components"; touching ones are one'
+        if self._palette:
+            message = "colors are classes: no mask tells instances of one class apart"
+        elif self._is_binary:
+            message = "white masks: they do not tell instances apart"
+        else:
+            message = "masks of one value: they may not tell instances apart"
+            action = 'read as one instance a mask; instances="components" reads every connected region as one'
+        return [Issue(str(first.parent), 0, message, action, "note")]
 
     def load(self, entry: ImageEntry) -> LabelledImage:
         instances: list[Instance] = []
         issues: list[Issue] = []
         size: tuple[int, int] | None = None
         for file in entry.files:
-            ids = read_ids(file)
+            mask = self._files[file]
+            ids = read_regions(file)
             height, width = ids.shape
             size = size or (height, width)
-            regions = list(regions_of(ids))
+            regions = self._instances_in(ids, mask)
             if (height, width) != size:
                 issues.append(left_out(str(file), two_sizes((height, width), size), len(regions)))
                 continue
-            class_id = self._class_of[self._class_name[file]]
-            instances += [Instance(class_id, [], rle=crop_to_rle(x0, y0, crop, *size)) for _, x0, y0, crop in regions]
+            if mask.whole and not regions:
+                issues.append(left_out(str(file), "no area: a mask without a pixel"))
+            for name, x0, y0, crop in regions:
+                if name is None:
+                    message = "unknown color: not in the list of classes beside the masks; add it there"
+                    issues.append(left_out(str(file), message))
+                    continue
+                instances.append(Instance(self._class_of[name], [], rle=crop_to_rle(x0, y0, crop, *size)))
         assert size is not None, "an entry has at least one file"
         return with_image(entry, size, instances, issues)
+
+    def _instances_in(self, ids: np.ndarray, mask: MaskFile) -> list[tuple[str | None, int, int, np.ndarray]]:
+        """(class name, x0, y0, crop) of every instance of a mask; None for a color that stands for no class."""
+        if mask.whole:
+            ids = (ids != 0).astype(np.int32)
+        by = self._by
+        if by is None:
+            is_one = mask.whole or not (self._palette or self._is_binary)
+            by = "values" if is_one else "components"
+        numbers = components(ids) if by == "components" else ids
+        found: list[tuple[str | None, int, int, np.ndarray]] = []
+        for _, x0, y0, crop in regions_of(numbers):
+            inside = ids[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop]
+            name = self._palette.get(int(inside[0])) if self._palette else mask.class_name
+            if self._palette is None or int(inside[0]) != 0:
+                found.append((name, x0, y0, crop))
+        return found
+
+
+# Which image, class and split
+
+
+def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in image_files(folder):
+        found[file.stem].append(file)
+    return found
+
+
+def _are_splits(masks: Path, files: list[Path]) -> bool:
+    """Whether the folders in the folder of masks are splits: all are called so, and no mask stands beside them."""
+    tops = {file.relative_to(masks).parts[0] for file in files if len(file.relative_to(masks).parts) > 1}
+    return bool(tops) and all(split_of([top], default="") for top in tops)
+
+
+def _belongs_to(
+    file: Path, folders: tuple[str, ...], by_stem: dict[str, list[Path]], split: str | None, listed: list[str]
+) -> tuple[Path | None, MaskFile]:
+    """The image of a mask, by the rules of the module in their order, and what the mask is."""
+    find = partial(_image_of, by_stem, split)
+    class_name = _named("/".join(folders), listed) or _only(listed)
+    stem = file.stem
+    for own in (stem, _MASK_WORD.sub("", stem)):
+        if image := find(own):
+            return image, MaskFile(file, class_name, whole=False)
+    if folders and (image := find(folders[-1])):
+        return image, MaskFile(file, _class_in(stem, "/".join(folders[:-1]), listed), whole=True)
+    for end in range(len(stem) - 1, 0, -1):  # the longest name of an image that the mask's name begins with
+        if stem[end] in " ._-" and (image := find(stem[:end])):
+            return image, MaskFile(file, _class_in(stem[end + 1 :], "/".join(folders), listed), whole=True)
+    return None, MaskFile(file, class_name, whole=False)
+
+
+def _image_of(by_stem: dict[str, list[Path]], split: str | None, stem: str) -> Path | None:
+    """The image of a name, of several the one in a folder of the split."""
+    found = by_stem.get(stem, [])
+    own = [image for image in found if split is None or split_of(image.parts[-2:-1], default=split) == split]
+    return own[0] if len(own) == 1 else None
+
+
+def _class_in(rest: str, folders: str, listed: list[str]) -> str:
+    """The class that the rest of a name says, as `cell_3` and `cell`; else the folder's, else the only one."""
+    name = _NUMBER.sub("", rest).strip(" ._-")
+    if not name or (_NO_NAME.match(rest) and name not in listed):
+        return (
+            _named(folders, listed) or (_named(rest, listed) if rest.isdecimal() and folders else "") or _only(listed)
+        )
+    return _named(name, listed)
+
+
+def _named(name: str, listed: list[str]) -> str:
+    """The name of a class that is said by name, or by its place in a list of names."""
+    return listed[int(name)] if name.isascii() and name.isdecimal() and int(name) < len(listed) else name
+
+
+def _only(listed: list[str]) -> str:
+    return listed[0] if len(listed) == 1 else ONE_CLASS
+
+
+def _names_beside(masks: Path) -> list[str]:
+    """The names of classes in a YAML (`names`) or classes.txt in the folder of masks, or beside it; [] for none."""
+    import yaml
+
+    for folder in (masks, masks.parent):
+        for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+            try:
+                content = yaml.safe_load(decode_text(file.read_bytes()))
+            except yaml.YAMLError as error:
+                raise SeglabError(f"{file} is not a valid YAML file: {str(error).splitlines()[0]}") from error
+            names = content.get("names") if isinstance(content, dict) else None
+            if isinstance(names, dict):
+                names = [names[key] for key in sorted(names)]
+            if isinstance(names, list):
+                return [str(name) for name in names]
+        if (folder / "classes.txt").is_file():
+            rows = decode_text((folder / "classes.txt").read_bytes()).splitlines()
+            return [row.strip() for row in rows if row.strip()]
+    return []
+
+
+def _palette_beside(masks: Path) -> dict[int, str] | None:
+    """Packed color -> class name, of a list of colors in the folder of masks or beside it; None where there is none."""
+    for folder in (masks, masks.parent):
+        for name in PALETTES:
+            if (folder / name).is_file():
+                rows = palette_rows(folder / name)
+                return {color: class_name for class_name, color in rows if class_name.lower() not in BACKGROUNDS}
+    return None
+
+
+def palette_rows(file: Path) -> list[tuple[str, int]]:
+    """(name, packed color) of every row of a list of classes: name:r,g,b:... or name,r,g,b, in their order.
+
+    Errors: SeglabError for a row without a color.
+    """
+    rows: list[tuple[str, int]] = []
+    for row in decode_text(file.read_bytes()).splitlines():
+        words = re.split(r"[:,;]", row)
+        is_heading = len(words) > 3 and not words[1].strip().isdecimal()
+        if not row.strip() or row.lstrip().startswith("#") or is_heading or len(words) < 4:
+            continue
+        try:
+            color = np.array([int(word) for word in words[1:4]])
+        except ValueError as error:
+            raise SeglabError(f"{file}: '{row}' has no color: write name:r,g,b") from error
+        rows.append((words[0].strip(), int(packed(color))))
+    return rows
+
+
+# What readers of masks share
 
 
 def with_image(
@@ -86,60 +318,16 @@ def with_image(
     if entry.image is None:
         stem = entry.files[0].stem
         message = "missing image: no image of that name"
-        issues = [*issues, left_out(f"mask {stem}.png", message, len(instances))]
+        issues = [*issues, left_out(f"mask {entry.files[0].name}", message, len(instances))]
         return LabelledImage(None, stem, entry.split, size, [], issues)
     return LabelledImage(entry.image, entry.image.name, entry.split, size, instances, issues)
 
 
 def two_sizes(size: tuple[int, int], first: tuple[int, int]) -> str:
-    (height, width), (first_height, first_width) = size, first
+    """The message on a mask of another size than the one before."""
+    height, width = size
+    first_height, first_width = first
     return f"masks of two sizes for one image: {width} x {height} beside {first_width} x {first_height}"
 
 
-def read_ids(file: Path) -> np.ndarray:
-    """A mask PNG as (h, w) int32: palette index, gray value of 8 or 16 bits, or the color packed into a number.
-
-    Errors: SeglabError naming a file that is no image.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            pixels = np.array(image.convert("RGB") if image.mode in ("RGBA", "CMYK") else image)
-    except (OSError, UnidentifiedImageError) as error:
-        raise SeglabError(f"{file} cannot be read as a mask ({error}): replace or remove it") from error
-    if pixels.ndim == 3 and pixels.shape[2] == 2:
-        pixels = pixels[..., 0]  # gray with alpha
-    return packed(pixels) if pixels.ndim == 3 else pixels.astype(np.int32)
-
-
-def packed(color: np.ndarray) -> np.ndarray:
-    """(..., 3) RGB -> (...) int32, one number a color."""
-    return np.asarray(color, dtype=np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
-
-
-def regions_of(ids: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
-    """Every value of an (h, w) array but 0: (value, x0, y0, bool crop of its bounding box). See `plain_regions`."""
-    flat = ids.ravel()
-    order = np.argsort(flat, kind="stable")  # pixels of one value stand together: one pass over the image for all
-    values, starts = np.unique(flat[order], return_index=True)
-    for value, pixels in zip(values.tolist(), np.split(order, starts[1:])):
-        if not value:
-            continue
-        rows, columns = np.divmod(pixels, ids.shape[1])
-        top, left = rows.min(), columns.min()
-        crop = np.zeros((rows.max() - top + 1, columns.max() - left + 1), dtype=bool)
-        crop[rows - top, columns - left] = True
-        yield value, int(left), int(top), crop
-
-
-def plain_regions(ids: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
-    """What `regions_of` gives, by one look over the image for every value."""
-    for value in np.unique(ids[ids != 0]).tolist():
-        mask = ids == value
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        top, left = int(rows[0]), int(columns[0])
-        yield value, left, top, mask[top : rows[-1] + 1, left : columns[-1] + 1]
-
-
-FORMAT = Format("masks", "instance-mask PNGs", is_here, read)
+FORMAT = Format("masks", "mask images", is_here, read)

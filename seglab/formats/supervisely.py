@@ -114,7 +114,7 @@ def _content(file: Path) -> dict[str, Any]:
         sizes = [int(content["size"][side]) for side in ("height", "width")]
         titles = [item["classTitle"] for item in content["objects"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise SeglabError(f"{file} is not a sound label file of Supervisely ({error!r}): export it again") from error
+        raise SeglabError(f"{file} is not a valid Supervisely label file ({error!r}): export it again") from error
     if min(sizes) <= 0 or not all(isinstance(title, str) for title in titles):
         raise SeglabError(f"{file} has an image without size or an object without classTitle: export it again")
     return content

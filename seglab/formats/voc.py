@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import ImageSearch, split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.masks import packed, read_ids, regions_of, two_sizes, with_image
+from seglab.formats.mask_pixels import components, packed, read_ids, regions_of
+from seglab.formats.masks import palette_rows, two_sizes, with_image
 from seglab.formats.text_files import decode_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
@@ -114,10 +114,9 @@ def _splits(folder: Path) -> dict[str, str]:
 def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int]]:
     """Class names without the background, and the class id of every pixel value: an index, or a packed color."""
     if labelmap.is_file():  # name:r,g,b:parts:actions, the first row being index 0
-        rows = [row.split(":") for row in decode_text(labelmap.read_bytes()).removeprefix("\ufeff").splitlines()]
-        rows = [row for row in rows if len(row) > 1 and not row[0].lstrip().startswith("#")]
-        colors = [packed(np.array(list(map(int, row[1].split(",")))[:3])) for row in rows]
-        every = [row[0].strip() for row in rows]
+        rows = palette_rows(labelmap)
+        colors = [np.int32(color) for _, color in rows]
+        every = [name for name, _ in rows]
     else:
         every = [BACKGROUND, *NAMES]
         # VOC's colors spread the bits of the index: the lowest three are the highest bits of red, green and blue.
@@ -131,15 +130,6 @@ def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int]]:
 def _spread(bits: int) -> int:
     """Every third bit of a number, as the bits of a byte from the highest on."""
     return sum(((bits >> (3 * place)) & 1) << (7 - place) for place in range(8))
-
-
-def components(classes: np.ndarray) -> np.ndarray:
-    """(h, w) class values -> (h, w) int32 numbers from 1 of their connected regions, corners connecting too."""
-    ids = np.zeros(classes.shape, dtype=np.int32)
-    for value in np.unique(classes[classes > 0]):
-        regions = cv2.connectedComponents((classes == value).astype(np.uint8), connectivity=8)[1]
-        ids = np.where(regions > 0, regions + ids.max(), ids)
-    return ids
 
 
 FORMAT = Format("voc", "Pascal-VOC masks", is_here, read)

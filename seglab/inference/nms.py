@@ -37,27 +37,31 @@ class Detections(NamedTuple):
 
 
 def candidates(
-    predictions: Tensor, conf: float, classes: Classes = None, multi_label: bool = False
+    predictions: Tensor,
+    conf: float,
+    classes: Classes = None,
+    multi_label: bool = False,
+    coefficients: int = COEFFICIENTS,
 ) -> list[Detections]:
     """Predictions (B, 4 + C + 32, A) -> per image every box whose score is above `conf`, best first, before NMS.
 
     A box takes its best class; with `multi_label` it is listed once for every class above `conf`, as validation counts.
     `classes` keeps only detections of those classes. As in ultralytics, a box whose best class is another one is
-    dropped, even where its score for a wanted class is above `conf` too.
+    dropped, even where its score for a wanted class is above `conf` too. coefficients: how many prototypes there are.
     """
-    scores = predictions[:, 4:-COEFFICIENTS]  # (B, C, A), a view
+    scores = predictions[:, 4:-coefficients]  # (B, C, A), a view
     # One pass over the scores; only the anchor points that survive it are copied.
     above_threshold = scores.amax(dim=1) > conf  # (B, A)
     return [
-        _candidates(image[:, keep].T.float(), conf, classes, multi_label)
+        _candidates(image[:, keep].T.float(), conf, classes, multi_label, coefficients)
         for image, keep in zip(predictions, above_threshold)
     ]
 
 
-def _candidates(rows: Tensor, conf: float, classes: Classes, multi_label: bool) -> Detections:
-    """Rows (K, 4 + C + 32) of one image -> its candidates."""
-    class_count = rows.shape[1] - 4 - COEFFICIENTS
-    boxes, scores, coefficients = rows.split((4, class_count, COEFFICIENTS), dim=1)
+def _candidates(rows: Tensor, conf: float, classes: Classes, multi_label: bool, count: int) -> Detections:
+    """Rows (K, 4 + C + count) of one image, with so many coefficients -> its candidates."""
+    class_count = rows.shape[1] - 4 - count
+    boxes, scores, coefficients = rows.split((4, class_count, count), dim=1)
 
     # Pairs of a box and one of its classes, (N,) each.
     if multi_label:
@@ -104,6 +108,8 @@ def suppress(
     classes: Classes = None,
     agnostic: bool = False,
     multi_label: bool = False,
+    coefficients: int = COEFFICIENTS,
 ) -> list[Detections]:
     """Predictions (B, 4 + C + 32, A) -> the final detections of each image: `candidates`, then `nms`."""
-    return [nms(image, iou, max_det, agnostic) for image in candidates(predictions, conf, classes, multi_label)]
+    found = candidates(predictions, conf, classes, multi_label, coefficients)
+    return [nms(image, iou, max_det, agnostic) for image in found]

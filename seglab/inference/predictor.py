@@ -13,11 +13,12 @@ from torch import Tensor
 from seglab.config import PredictConfig
 from seglab.device import images_to_float
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
+from seglab.inference.heatmap import class_heatmap
 from seglab.inference.masks import assemble
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import SourceImage, batches, load
-from seglab.sizes import STRIDE
+from seglab.sizes import STRIDE, Size
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
 
@@ -59,15 +60,30 @@ def predict_batch(
         predictions, prototypes = forward(batch)
     inference = clock.lap() / len(images)
 
-    found = suppress(predictions, config.conf, config.iou, config.max_det, config.classes, config.agnostic_nms)
+    found = suppress(
+        predictions,
+        config.conf,
+        config.iou,
+        config.max_det,
+        config.classes,
+        config.agnostic_nms,
+        coefficients=prototypes.shape[1],
+    )
     suppression = clock.lap() / len(images)
 
     results = []
-    for image, box, detections, own_prototypes in zip(images, letterboxes, found, prototypes):
-        boxes, masks = to_image_frame(detections, own_prototypes, box, config.mask_targets)
+    for image, box, detections, own_prototypes, image_predictions in zip(
+        images, letterboxes, found, prototypes, predictions
+    ):
+        boxes, masks = to_image_frame(
+            detections, own_prototypes, box, config.mask_targets, input_size=not config.retina_masks
+        )
         postprocess = suppression + clock.lap()
         speed = {"preprocess": preprocess, "inference": inference, "postprocess": postprocess}
         results.append(Results.of_image(image.image, image.path, names, boxes, masks, speed))
+        if config.visualize:
+            present = sorted({int(class_id) for class_id in boxes.cls})
+            results[-1].heatmap = class_heatmap(image_predictions, prototypes.shape[1], box, present)
     return results
 
 
@@ -93,11 +109,16 @@ def to_tensor(images: Sequence[np.ndarray], device: str | torch.device = "cpu", 
 
 
 def to_image_frame(
-    detections: Detections, prototypes: Tensor, box: Letterbox, mask_targets: str = "soft"
+    detections: Detections,
+    prototypes: Tensor,
+    box: Letterbox,
+    mask_targets: str = "soft",
+    input_size: bool = False,
 ) -> tuple[Boxes, Masks | None]:
     """Detections of one image, letterbox frame -> its boxes and masks in the image frame.
 
-    Instances whose mask is empty are dropped; masks is None when nothing is left.
+    Instances whose mask is empty are dropped; masks is None when nothing is left. input_size: the masks' `data` are
+    those of the letterboxed image, at the size of the network's input; what else they give stays exact.
     """
     crops = assemble(prototypes, detections, box, mask_targets)
     kept = [index for index, (_, _, crop) in enumerate(crops) if crop.any()]
@@ -106,7 +127,19 @@ def to_image_frame(
     classes = detections.classes.cpu().to(boxes.dtype)  # (N,)
     rows = torch.cat((boxes, scores[:, None], classes[:, None]), dim=1)  # (N, 6)
     masks = Masks([crops[index] for index in kept], box.image_size) if kept else None
+    if masks is not None and input_size:
+        chosen = detections.pick(torch.tensor(kept, device=detections.boxes.device))
+        masks.given = input_masks(chosen, prototypes, box.size, mask_targets)
     return Boxes(rows[kept], box.image_size), masks
+
+
+def input_masks(detections: Detections, prototypes: Tensor, size: Size, mask_targets: str) -> np.ndarray:
+    """Masks of N detections in the letterbox frame of (height, width) `size` -> (N, height, width) uint8."""
+    frame = Letterbox(image_size=size, size=size, resized=size, pad=(0, 0))
+    full = np.zeros((len(detections.scores), *size), np.uint8)
+    for canvas, (x0, y0, crop) in zip(full, assemble(prototypes, detections, frame, mask_targets)):
+        canvas[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
+    return full
 
 
 class Clock:

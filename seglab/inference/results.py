@@ -346,6 +346,7 @@ class Results(Movable):
         self.names = names
         self.speed = speed if speed is not None else dict.fromkeys(("preprocess", "inference", "postprocess"), 0.0)
         self.save_dir: str | None = None
+        self.heatmap: np.ndarray | None = None  # (H, W) float32 in 0..1, with visualize=True
         self.boxes = self._as_boxes(torch.zeros(0, 6) if boxes is None else boxes)
         self.masks = self._as_masks(masks)
 

@@ -16,13 +16,14 @@ import torch
 
 from seglab.config import SaveConfig
 from seglab.data.image import write_image
+from seglab.drawing.overlays import draw_heatmap
 from seglab.errors import SeglabError
 from seglab.files import new_run_dir
 from seglab.formats.coco_ids import category_ids as coco_category_ids
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
 from seglab.inference.annotations import AnnotationWriter
-from seglab.inference.sources import VIDEO_SUFFIXES
+from seglab.inference.sources import STREAM_SCHEMES, VIDEO_SUFFIXES
 from seglab.wording import pluralize
 
 if TYPE_CHECKING:  # the classes there call the functions here
@@ -188,10 +189,13 @@ def supervision_detections(results: Results) -> Any:
 # --- what a run of predict prints and saves ---
 
 
-def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int = 1) -> Iterator[Results]:
+def save_results(
+    results: Iterable[Results], config: SaveConfig, vid_stride: int = 1, visualize: bool = False
+) -> Iterator[Results]:
     """Pass results on, printing and saving what the config asks for; the folder is made with the first file.
 
     vid_stride: how many frames of a video one result stands for, so that the saved video plays at the same speed.
+    visualize: write the heatmaps of the results as well.
     Errors: SeglabError when the folder cannot be written to.
     """
     plot_options: dict[str, Any] = {
@@ -200,17 +204,26 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
         "boxes": config.show_boxes,
         "line_width": config.line_width,
     }
-    saves_files = config.save or config.save_txt or config.save_crop or config.save_as
+    writes_images = config.save or config.save_crop or config.save_frames or visualize
+    saves_files = writes_images or config.save_txt or config.save_as
     # Two sources may hold files of one name: the later ones get a number.
     taken: dict[str, int] = {}
     folder: Path | None = None
     video: _Video | None = None  # that is being written
+    path = ""  # of the result before
+    frame = 0  # its number among those of one path
     annotations: AnnotationWriter | None = None
     try:
         for result in results:
             name = _free_name(plain_name(Path(result.path).stem) or "image", taken)
+            if result.path != path:
+                path, frame = result.path, 0
+            frame += vid_stride if frame else 1
             if config.verbose:
-                print(f"{result.path}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
+                of_video = f" frame {frame}" if _is_video(result.path) else ""
+                print(f"{result.path}{of_video}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
+            if config.show:
+                result.show(**plot_options)
             if not saves_files:
                 yield result
                 continue
@@ -231,6 +244,12 @@ def save_results(results: Iterable[Results], config: SaveConfig, vid_stride: int
                 video.add(result.plot(**plot_options))
             elif config.save:
                 result.save(folder / f"{name}.jpg", **plot_options)
+            if config.save_frames and _is_video(result.path):
+                frames = f"{plain_name(Path(result.path).stem)}_frames"
+                result.save(folder / frames / f"{frame}.jpg", **plot_options)
+            if visualize and result.heatmap is not None:
+                drawn = draw_heatmap(result.image, result.heatmap)
+                write_image(folder / f"{name}_heatmap.jpg", drawn)
             if config.save_txt:
                 result.save_txt(folder / "labels" / f"{name}.txt", save_conf=config.save_conf)
             if config.save_crop:
@@ -260,6 +279,11 @@ def _free_name(stem: str, taken: dict[str, int]) -> str:
         name = f"{stem}_{taken[stem.lower()]}"
     taken[name.lower()] = 1
     return name
+
+
+def _is_video(path: str) -> bool:
+    """Whether results of this path are frames: of a video file, a stream or a camera."""
+    return _is_video_file(path) or path.isdigit() or path.lower().startswith(STREAM_SCHEMES)
 
 
 def _is_video_file(path: str) -> bool:

@@ -60,7 +60,8 @@ def images_of_dataset(source: Any) -> Any:
     """
     if source is None:
         source = "toybox8-seg"
-    if isinstance(source, str) and not Path(source).exists() and is_dataset_name(source):
+    is_yaml = isinstance(source, (str, Path)) and Path(source).suffix.lower() in (".yaml", ".yml")
+    if is_yaml or (isinstance(source, str) and not Path(source).exists() and is_dataset_name(source)):
         return list(load_dataset(source).images("val"))
     return source
 

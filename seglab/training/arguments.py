@@ -12,6 +12,7 @@ import yaml
 from seglab.config import AugmentConfig, TrainConfig, names_of, refuse_unknown
 from seglab.errors import SeglabError
 from seglab.files import atomic_write
+from seglab.training.checkpoint import RESUME
 from seglab.training.distributed import is_main
 from seglab.training.recipes import AUTO, RECIPES, Start, choose, describe_scratch
 
@@ -67,11 +68,22 @@ def flatten(config: TrainConfig) -> dict[str, Any]:
 
 
 def run_folder(resume: str | Path | bool) -> Path:
-    """The run folder a `resume` value means: the folder itself or a file in its weights folder."""
+    """The run folder a `resume` value means: the folder itself, its weights folder, or a file in either."""
     if isinstance(resume, bool):
         raise SeglabError("resume=True does not say which run: give its folder, e.g. resume='runs/segment/train'")
     path = Path(resume)
-    return path.parent.parent if path.suffix in (".safetensors", ".pt") else path
+    if path.suffix in (".safetensors", ".pt"):
+        return path.parent.parent
+    if path.suffix in (".yaml", ".csv") and not path.is_dir():
+        return path.parent
+    return path.parent if path.name == "weights" else path
+
+
+def last_run(project: str | Path = "runs/segment") -> Path | None:
+    """The run that was cut last, of those in a folder: the newest that can be resumed. None where there is none."""
+    states = Path(project).glob(f"*/{RESUME}")
+    newest = max(states, key=lambda path: path.stat().st_mtime, default=None)
+    return None if newest is None else newest.parent.parent
 
 
 def write_arguments(folder: Path, config: TrainConfig, data: str | list[str]) -> None:

@@ -7,12 +7,15 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from seglab.device import batch_to_device
 from seglab.model.yolo11 import YOLO11Seg
+from seglab.sizes import STRIDE
 from seglab.training.keep import Teacher
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.optim import (
@@ -39,6 +42,8 @@ class Learner:
     teacher: Teacher | None = None  # keeps known classes, with loss terms of its own
     resting: list[nn.Module] = field(default_factory=list)  # layers whose statistics do not move
     parallel: DistributedDataParallel | None = None  # the network, among several processes
+    multi_scale: float = 0.0  # batches are smaller or larger by at most this, see `rescaled`
+    seed: int = 0  # of their sizes
 
     @property
     def device(self) -> torch.device:
@@ -62,6 +67,7 @@ def train_one_epoch(
     sums: dict[str, Tensor] = {}
     zero = torch.zeros((), device=learner.device)
     accumulated = 0  # batches since the last step
+    index = 0
     for index, (batch, old_images) in enumerate(zip(batches, rehearsal_of(learner, first))):
         settings = settings_at(plan, first + index)
         apply_settings(learner.optimizer, settings)
@@ -76,11 +82,19 @@ def train_one_epoch(
             sums[name] = sums.get(name, zero) + value
 
         if ends_in_step:
-            take_step(learner)
-            updates += 1
+            updates = end_step(learner, plan, updates)
             accumulated = 0
-            update_ema(learner.average, learner.network, average_decay(plan.average, updates, total_steps(plan)))
-    return {name: value / plan.iterations for name, value in sums.items()}, updates
+    if accumulated:  # the batches ended early
+        updates = end_step(learner, plan, updates)
+    return {name: value / (index + 1) for name, value in sums.items()}, updates
+
+
+def end_step(learner: Learner, plan: Plan, updates: int) -> int:
+    """Take a step and average its weights; gives the number of steps so far."""
+    take_step(learner)
+    updates += 1
+    update_ema(learner.average, learner.network, average_decay(plan.average, updates, total_steps(plan)))
+    return updates
 
 
 def set_training_mode(learner: Learner) -> None:
@@ -115,6 +129,8 @@ def compute_loss(
     """
     network = learner.parallel or learner.network
     images, targets = batch_to_device(batch, learner.device)
+    if learner.multi_scale:
+        images, targets = rescaled(images, targets, learner.multi_scale, (learner.seed, number))
     if learner.teacher is None or old_images is None:
         with learner.autocast():
             raw = network(images)
@@ -127,6 +143,34 @@ def compute_loss(
         raw = network(images)
         told = learner.teacher.ask(images if learner.teacher.looks_at_new(number) else images[new:])
     return learner.teacher.loss(raw, told, targets, learner.gains, new)
+
+
+def rescaled(
+    images: Tensor, targets: dict[str, Tensor], most: float, seed: tuple[int, int]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """A batch at another size: images (B, 3, H, W), boxes in pixels and masks smaller or larger by at most `most`.
+
+    The long side becomes a multiple of the stride drawn evenly from (1 - most) to (1 + most) times what it was, the
+    other keeps the shape as nearly as the stride lets it. seed: of the draw, which all processes share.
+    """
+    height, width = images.shape[2:]
+    factor = np.random.default_rng(seed).uniform(1 - most, 1 + most)
+    new_height = max(round(height * factor / STRIDE), 1) * STRIDE
+    new_width = max(round(width * factor / STRIDE), 1) * STRIDE
+    if (new_height, new_width) == (height, width):
+        return images, targets
+    scale = torch.tensor([new_width / width, new_height / height], device=images.device).repeat(2)  # (4,)
+    masks = targets["masks"]  # (N, h, w)
+    ratio = height // masks.shape[1]
+    mask_size = (new_height // ratio, new_width // ratio)
+    scaled = {**targets, "boxes": targets["boxes"] * scale}
+    if len(masks):
+        smooth = F.interpolate(masks.float()[:, None], mask_size, mode="bilinear", antialias=True)
+        scaled["masks"] = smooth[:, 0].clamp(0, 1).to(masks.dtype)
+    else:
+        scaled["masks"] = masks.new_zeros((0, *mask_size))
+    images = F.interpolate(images, (new_height, new_width), mode="bilinear", antialias=True)
+    return images.clamp(0, 1), scaled
 
 
 def take_step(learner: Learner) -> None:

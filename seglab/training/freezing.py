@@ -9,21 +9,32 @@ from seglab.errors import SeglabError
 from seglab.model.yolo11 import YOLO11Seg
 
 
-def freeze(network: YOLO11Seg, layers: int | list | None) -> list[nn.Module]:
+def freeze(network: YOLO11Seg, layers: int | str | list | tuple | None) -> list[nn.Module]:
     """Stop the weights of layers from learning, and return the layers, whose statistics should rest as well.
 
-    layers: as `freeze` names them: 10 for layers 0 to 9, or a list of numbers.
+    layers: as `freeze` names them: 10 for layers 0 to 9, or a list of numbers, or of parts by name, such as "23.cv2".
     Errors: SeglabError for a layer that the model does not have, and when all would be frozen.
     """
-    count = len(network.model)
-    numbers = set(range(layers)) if isinstance(layers, int) else set(layers or ())
-    if not numbers <= set(range(count)) or len(numbers) == count:
+    if layers is None:
+        return []
+    named = range(layers) if isinstance(layers, int) else layers
+    parts = dict(network.model.named_modules())  # "23.cv2" -> that part of layer 23
+    wanted = [str(name).removeprefix("model.").rstrip(".") for name in ([named] if isinstance(named, str) else named)]
+    unknown = [name for name in wanted if name not in parts or not name]
+    if unknown:
+        last = len(network.model) - 1
         raise SeglabError(
-            f"freeze={layers}: the model has layers 0 to {count - 1}, and at least one of them must stay trainable"
+            f"freeze={layers}: the model has no layer '{unknown[0]}'; it has layers 0 to {last}, and parts of them by "
+            "name, e.g. 23.cv2"
         )
-    frozen = [network.model[index] for index in sorted(numbers)]
-    for layer in frozen:
-        layer.requires_grad_(False)
+    frozen = [parts[name] for name in dict.fromkeys(wanted)]
+    for part in frozen:
+        part.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        last = len(network.model) - 1
+        raise SeglabError(
+            f"freeze={layers} leaves nothing to learn: the model has layers 0 to {last}, leave one of them out"
+        )
     return frozen
 
 

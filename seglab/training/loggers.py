@@ -44,15 +44,17 @@ class Logger(Protocol):
 class RunLogger:
     """Everything that follows the run in `folder`.
 
-    epochs: of the whole run; done: those of them that a resumed run has already had.
+    epochs: of the whole run; done: those of them that a resumed run has already had; verbose: say so after every epoch.
     """
 
-    def __init__(self, folder: Path, epochs: int, done: int = 0):
+    def __init__(self, folder: Path, epochs: int, done: int = 0, verbose: bool = True):
+        self.verbose = verbose
         self.loggers: list[Logger] = [CsvLogger(folder / "results.csv")]
         writer = tensorboard_writer(folder)
         if writer is not None:
             self.loggers.append(TensorBoardLogger(writer))
-        self.loggers.append(NotebookLogger(epochs, done) if in_notebook() else ConsoleLogger(epochs))
+        if verbose:
+            self.loggers.append(NotebookLogger(epochs, done) if in_notebook() else ConsoleLogger(epochs))
 
     def log(self, history: list[Row]) -> None:
         for logger in self.loggers:
@@ -66,7 +68,7 @@ class RunLogger:
         print(text, flush=True)
 
     def progress_bar(self, batches: Iterable[dict], text: str) -> Iterable[dict]:
-        return progress_bar(batches, text)
+        return progress_bar(batches, text) if self.verbose else batches
 
 
 class SilentLogger(RunLogger):

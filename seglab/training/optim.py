@@ -14,22 +14,25 @@ import torch
 from torch import Tensor, nn
 
 from seglab.config import TrainConfig
+from seglab.training.musgd import MuSGD
 from seglab.wording import pluralize
 
 AUTO_STEPS = 10_000  # "auto" takes AdamW for runs of at most so many steps, SGD for longer ones
 MAX_GRADIENT_NORM = 10.0  # a single odd batch can cause longer ones
 LATE_POWER = 8  # about the last ninth of the steps
 GROUPS = ("weights", "norms", "biases")
+FUSED = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
+ADAM_LIKE = {"Adamax": torch.optim.Adamax, "NAdam": torch.optim.NAdam, "RAdam": torch.optim.RAdam}
 
 
 @dataclass(frozen=True)
 class Plan:
     """Every number of an optimization; what it means over time is `settings_at`."""
 
-    optimizer: str  # "SGD" or "AdamW"
+    optimizer: str  # one of OPTIMIZERS
     lr: float  # highest learning rate
     lrf: float  # last learning rate / lr
-    momentum: float  # of SGD; first beta of AdamW
+    momentum: float  # of SGD, RMSProp and MuSGD; first beta of Adam and its kin
     weight_decay: float  # already scaled to the batches one step accumulates
     cosine: bool
     epochs: int
@@ -147,7 +150,7 @@ def lr_factor(epoch: int, epochs: int, last: float, cosine: bool) -> float:
 
 
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum or AdamW over three groups (see GROUPS): only convolution weights decay."""
+    """The plan's optimizer over three groups (see GROUPS): only convolution weights decay."""
     groups: dict[str, list[nn.Parameter]] = {name: [] for name in GROUPS}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -162,11 +165,18 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     parameters = [{"params": groups[name], "weight_decay": decays[name]} for name in GROUPS]
     if plan.optimizer == "SGD":
         return torch.optim.SGD(parameters, lr=plan.lr, momentum=plan.momentum, nesterov=True, fused=True)
-    return torch.optim.AdamW(parameters, lr=plan.lr, betas=(plan.momentum, 0.999), fused=True)
+    if plan.optimizer == "MuSGD":
+        return MuSGD(parameters, lr=plan.lr, momentum=plan.momentum)
+    if plan.optimizer == "RMSProp":
+        return torch.optim.RMSprop(parameters, lr=plan.lr, momentum=plan.momentum)
+    betas = (plan.momentum, 0.999)
+    if plan.optimizer in FUSED:
+        return FUSED[plan.optimizer](parameters, lr=plan.lr, betas=betas, fused=True)
+    return ADAM_LIKE[plan.optimizer](parameters, lr=plan.lr, betas=betas)
 
 
 def apply_settings(optimizer: torch.optim.Optimizer, settings: Settings) -> None:
-    """Set learning rates, and the momentum of SGD (AdamW's betas stay)."""
+    """Set learning rates, and the momentum of SGD and its like (betas stay)."""
     for name, group in zip(GROUPS, optimizer.param_groups):
         group["lr"] = settings.bias_lr if name == "biases" else settings.lr
         if "momentum" in group:

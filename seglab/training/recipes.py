@@ -103,7 +103,9 @@ def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> 
     ]
     fallback: dict[str, Any] = {}
     if images * epochs <= FEW_IMAGES or given.get("keep"):
-        batch = given.get("batch") or batch_for(images)
+        batch = given.get("batch") or 0
+        if batch < 1:  # none is given, or one that is still to be measured
+            batch = batch_for(images)
         steps = {"batch": batch, "nbs": batch}, f"{images} images: one step per batch"
         rest = (
             {"freeze_bn": True},

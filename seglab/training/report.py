@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -71,16 +72,19 @@ def draw_batches(loader: DataLoader, names: dict[int, str], folder: Path) -> Non
 
 
 def draw_results(
-    model: YOLO11Seg, spec: DatasetSpec, metrics: Metrics, imgsz: int, mask_targets: str, folder: Path
+    model: YOLO11Seg, spec: DatasetSpec, metrics: Metrics, config: TrainConfig, mask_targets: str, folder: Path
 ) -> None:
     """Write the curves of the metrics, what the model finds on validation images, and the curves of results.csv."""
     write_plots(metrics, folder)
-    draw_predictions(model, spec, imgsz, mask_targets, folder)
+    images = spec.images(config.split)[:IMAGES_DRAWN]
+    draw_predictions(model, images, spec.names, config.imgsz, mask_targets, folder)
     write_image(folder / "results.png", training_curves(folder / "results.csv"))
 
 
-def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targets: str, folder: Path) -> None:
-    """Write val_pred.jpg: what the model finds on the first 16 validation images."""
+def draw_predictions(
+    model: YOLO11Seg, images: Sequence[Path], names: dict[int, str], imgsz: int, mask_targets: str, folder: Path
+) -> None:
+    """Write val_pred.jpg: what the model finds on the images."""
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
         raw = model(images)
@@ -88,7 +92,6 @@ def draw_predictions(model: YOLO11Seg, spec: DatasetSpec, imgsz: int, mask_targe
 
     device = next(model.parameters()).device
     config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets)
-    images = list(spec.images("val")[:IMAGES_DRAWN])
-    found = predict(forward, images, config, spec.names, device)
+    found = predict(forward, list(images), config, names, device)
     drawn = [result.plot()[..., ::-1] for result in found]  # BGR -> RGB
     write_image(folder / "val_pred.jpg", contact_sheet(drawn))

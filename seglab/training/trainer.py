@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,9 +24,11 @@ from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
 from seglab.files import new_run_dir
 from seglab.formats.issues import Issue, write_rest
+from seglab.model.compiling import compile_network
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.arguments import flatten, run_folder, write_arguments
+from seglab.training.batch_size import with_batch_that_fits
 from seglab.training.checkpoint import BEST, LAST, CheckpointWriter, Progress, capture, read_state, restore
 from seglab.training.distributed import (
     Process,
@@ -48,6 +50,7 @@ from seglab.training.report import describe_gain, draw_batches, draw_results
 from seglab.training.validation import Validate, make_validate
 
 MAX_RESTARTS = 3
+SECONDS_PER_HOUR = 3600
 CLASS_LOSS = "val/cls_loss"  # a column of results.csv
 CLEARLY_LOWER = 0.9  # on photos that weights know it is at least .97 of the start's, on drawings .65 (decision 0015)
 
@@ -82,6 +85,7 @@ class Run:
     logger: RunLogger
     checkpoints: CheckpointWriter
     validate_as: Callable[[str], Validate]  # soft or hard, what a network has learned from -> how it is validated
+    best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
 
 
@@ -110,10 +114,11 @@ def train(
         raise SeglabError(
             f"the model has {model.classes} classes and the data {len(spec.names)}: build it with {len(spec.names)}"
         )
-    for split in ("train",) if validation else ("train", "val"):
+    for split in ("train",) if validation else ("train", config.split):
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic):
         process = join(choose_device(config.device))
+        config = with_batch_that_fits(model, spec, config, process)
         run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {})
         train_epochs(run)
         return finish(run)
@@ -136,7 +141,7 @@ def set_up(
     """Everything that stands before the first epoch. `model` becomes the learner's average."""
     # Data first: all of it is looked through before anything is made. Only the first process validates.
     gains = LossGains.from_arguments(flatten(config))
-    dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed)
+    dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed, rect=config.rect)
     validate_as: Callable[[str], Validate] = validates_nothing
     issues: list[Issue] = []
     folder = None
@@ -145,7 +150,7 @@ def set_up(
         folder = make_run_dir(config)
     folder = broadcast_object(process, folder)
     loader = build_loader(
-        dataset, config.batch, config.workers, True, config.seed, process.rank, process.world,
+        dataset, int(config.batch), config.workers, True, config.seed, process.rank, process.world,
         pin_memory=process.device.type == "cuda",
     )  # fmt: skip
     plan = make_plan(config, len(dataset), len(loader), model.classes)
@@ -192,7 +197,7 @@ def set_up(
     )
     # One process talks, writes and validates; the others compute.
     if process.is_main:
-        run.logger = RunLogger(folder, config.epochs, progress.epoch)
+        run.logger = RunLogger(folder, config.epochs, progress.epoch, config.verbose)
         announce(run, list(dict.fromkeys(dataset.issues + issues)))  # both splits may be one folder
         begin(run, start)
     return run
@@ -222,7 +227,7 @@ def open_validation(
     """
     if given is not None:
         return lambda mask_targets: given, []
-    dataset = open_split(spec, "val", config, rect=ValidateConfig.rect)
+    dataset = open_split(spec, config.split, config, rect=ValidateConfig.rect)
     return functools.cache(functools.partial(make_validate, dataset, config, gains, device)), dataset.issues
 
 
@@ -268,6 +273,8 @@ def make_learner(
     """A copy of the weights that learns, with its optimizer."""
     network = copy.deepcopy(average)
     frozen = freeze(network, config.freeze)
+    if config.compile:
+        compile_network(network, config.compile)
     dtype = autocast_dtype(config.amp, process.device)
     return Learner(
         network=network,
@@ -278,6 +285,8 @@ def make_learner(
         dtype=dtype,
         teacher=teacher,
         resting=frozen,
+        multi_scale=config.multi_scale,
+        seed=config.seed,
     )
 
 
@@ -308,6 +317,7 @@ def begin(run: Run, start: Start) -> None:
     config, progress = run.config, run.progress
     if config.val and not (start.scratch or config.resume):
         metrics, columns = run.validate_as(start.mask_targets)(run.learner.average)
+        run.best_metrics = metrics
         progress.best_fitness = metrics.fitness
         progress.history.append({"epoch": 0, "time": seconds_since(run), **columns})
         run.logger.log(progress.history)
@@ -343,6 +353,8 @@ def train_epochs(run: Run) -> None:
         if run.process.is_main:
             end_epoch(run, losses, metrics, columns)
         run.stopped = broadcast_object(run.process, run.stopped)
+        if run.config.time:
+            keep_to_time(run, run.config.time)
 
 
 def run_epoch(run: Run) -> tuple[Row, int]:
@@ -353,10 +365,38 @@ def run_epoch(run: Run) -> tuple[Row, int]:
     start_epoch(run.loader, epoch)
     run.dataset.mosaic = epoch < config.epochs - config.close_mosaic
     plan = replace(run.plan, lr=run.plan.lr / 2**progress.restarts)
-    batches = run.logger.progress_bar(run.loader, f"epoch {epoch + 1}/{config.epochs}")
+    batches: Iterable[dict] = run.logger.progress_bar(run.loader, f"epoch {epoch + 1}/{config.epochs}")
+    if config.time and run.process.world == 1:  # several processes must agree, which they do after every epoch
+        batches = until(batches, run.began + config.time * SECONDS_PER_HOUR)
     terms, updates = train_one_epoch(run.learner, batches, plan, epoch, progress.updates)
     means = mean(run.process, torch.stack(list(terms.values())))
     return dict(zip(terms, means.tolist())), updates
+
+
+def until(batches: Iterable[dict], deadline: float) -> Iterator[dict]:
+    """The batches, at least one, as long as the clock of `time.monotonic` has not reached `deadline`."""
+    for batch in batches:
+        yield batch
+        if time.monotonic() >= deadline:
+            return
+
+
+def keep_to_time(run: Run, hours: float) -> None:
+    """After an epoch: as many epochs as fit into the time, going by those so far; the learning rates follow.
+
+    The first process decides for all.
+    """
+    done, seconds = run.progress.epoch, time.monotonic() - run.began
+    left = max(hours * SECONDS_PER_HOUR - seconds, 0.0)
+    epochs = broadcast_object(run.process, done + int(left / (seconds / done)))
+    if epochs == run.config.epochs:
+        return
+    run.config = replace(run.config, epochs=epochs)
+    run.plan = replace(run.plan, epochs=epochs, warmup=min(run.plan.warmup, epochs * run.plan.iterations - 1))
+    if epochs == done:
+        run.logger.say(f"time={hours:g}: the time is up after epoch {done}")
+    elif done == 1:
+        run.logger.say(f"time={hours:g}: about {epochs} epochs fit, at {seconds:.1f} s each")
 
 
 def restart_epoch(run: Run) -> None:
@@ -392,6 +432,7 @@ def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> N
         progress.best_fitness = max(progress.best_fitness, metrics.fitness)
     if better:
         progress.best_epoch = progress.epoch - 1
+        run.best_metrics = metrics
     rates = [group["lr"] for group in run.learner.optimizer.param_groups]
     progress.history.append(make_row(progress.epoch, seconds_since(run), losses, columns, rates))
     run.logger.log(progress.history)
@@ -491,11 +532,11 @@ def conclude(run: Run, result: TrainResult) -> TrainResult:
     weights = load_weights(result.best)
     model.load_state_dict(weights.state)
     mask_targets = weights.metadata["train_args"]["mask_targets"]
-    metrics, _ = run.validate_as(mask_targets)(model)
+    metrics = run.best_metrics or run.validate_as(mask_targets)(model)[0]
     metrics.save_dir = str(run.folder)
     run.logger.say(f"best weights: {best_name}, in {result.best}\n{metrics.table()}")
     if gain := describe_gain(progress.history, best, config, run.plan.lr):
         run.logger.say(gain)
     if config.plots:
-        draw_results(model, run.spec, metrics, config.imgsz, mask_targets, run.folder)
+        draw_results(model, run.spec, metrics, config, mask_targets, run.folder)
     return result._replace(metrics=metrics, history=progress.history, mask_targets=mask_targets)

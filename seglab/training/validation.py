@@ -27,9 +27,16 @@ def make_validate(
 
     mask_targets: soft or hard, what the network has learned from, which decides how its masks are read.
     """
-    settings = ValidateConfig(imgsz=config.imgsz, batch=config.batch, mask_targets=mask_targets)
+    settings = ValidateConfig(
+        imgsz=config.imgsz,
+        batch=int(config.batch),
+        mask_targets=mask_targets,
+        conf=config.conf,
+        iou=config.iou,
+        max_det=config.max_det,
+    )
     workers = min(config.workers, len(dataset) // 100)
-    loader = build_loader(dataset, config.batch, workers, pin_memory=device.type == "cuda")
+    loader = build_loader(dataset, settings.batch, workers, pin_memory=device.type == "cuda")
 
     def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
         recorder = LossRecorder(fuse(network), gains, device)

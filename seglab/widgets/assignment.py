@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seglab.device import images_to_float
 from seglab.drawing.overlays import Color, class_color, draw_box, draw_label
 from seglab.errors import SeglabError
 from seglab.geometry.boxes import complete_iou
@@ -69,7 +70,7 @@ def assignment(model: Any, batch: dict[str, Any], image: int = 0) -> Panel:
     if not len(classes):
         raise SeglabError(f"image {image} of this batch has no object to learn from: choose another")
     pixels = batch["images"][image].permute(1, 2, 0).numpy()  # (H, W, 3)
-    raw = raw_output(model, batch["images"][image : image + 1].float() / 255)
+    raw = raw_output(model, images_to_float(batch["images"][image : image + 1], "cpu"))
     reasons = reasons_of(raw, pixels.shape[:2], classes, boxes)
     controls = {
         "object": slider("object", 1, 1, len(classes), 1, "Which object of the image"),

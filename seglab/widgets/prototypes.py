@@ -37,7 +37,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
     detections = suppress(forward_pass.predictions)[0]
     count = len(detections.scores)
     if not count:
-        raise SeglabError("nothing is detected on this image, so there is no mask to mix: choose another")
+        raise SeglabError("nothing is detected on this image, so there is no mask to mix: choose another image")
 
     # One slider a prototype, wide enough for the largest coefficient of any detection.
     limit = math.ceil(float(detections.coefficients.abs().max()))

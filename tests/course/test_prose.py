@@ -7,9 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from seglab.cli import main
+from seglab.config import VERBS
+
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = "tood"  # words that codespell takes for misspelt ones: TOOD is the paper of task-aligned detection
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "data").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "data").rglob("*.md")),
+]
+LESSONS = sorted((ROOT / "notebooks/src").rglob("*.py"))
+# Private words of version 0.1.0, and British spelling.
+LEFT_BEHIND = (
+    r"\b(?:pictures?|processors?|surest|learnt|by heart|without_habits|the peer|catalogues?|ceilings?|quarter_truth|"
+    r"spoilt|rotten|culprit|embedded_folder|share_out|put_in_place|"
+    r"colours?|grey|licence|centred?|centres|neighbours?|behaviours?|labelled|labelling|unlabelled|"
+    r"(?:normal|optim|quant|visual|initial)isations?)\b"
+)
 
 
 def test_spelling(capsys):
@@ -18,6 +34,29 @@ def test_spelling(capsys):
     texts = [ROOT / "notebooks/src", ROOT / "notebooks/build.py", ROOT / "seglab", ROOT / "docs", *PAGES]
     faults = codespell.main("--ignore-words-list", NAMES, "--skip", "*.jpg,*.png", *map(str, texts))
     assert not faults, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_words_are_those_of_the_glossary(page):
+    """The log keeps what it said, and decision 19 names the old folders."""
+    if page.name in ("LOG.md", "glossary.md") or page.name.startswith("0019"):
+        return
+    found = re.findall(LEFT_BEHIND, page.read_text(encoding="utf-8"), re.IGNORECASE)
+    assert not found, "docs/glossary.md says what to write instead"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=[path.stem for path in LESSONS])
+def test_lessons_speak_the_words_of_the_glossary(lesson):
+    assert not re.findall(LEFT_BEHIND, lesson.read_text(encoding="utf-8"), re.IGNORECASE)
+
+
+def test_help_and_messages_speak_the_words_of_the_glossary(capsys):
+    for verb in VERBS:
+        assert main(["help", verb]) == 0
+    assert not re.findall(LEFT_BEHIND, capsys.readouterr().out, re.IGNORECASE)
+    for path in sorted((ROOT / "seglab").rglob("*.py")):
+        for message in re.findall(r"SeglabError\(\s*f?\"(.*)\"", path.read_text(encoding="utf-8")):
+            assert not re.findall(LEFT_BEHIND, message, re.IGNORECASE), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

@@ -21,7 +21,7 @@ from seglab.data.annotations import Annotations
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
-from seglab.formats import masks, registry, voc
+from seglab.formats import registry, voc
 from seglab.formats.coco import read_coco
 from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
 from seglab.formats.registry import FORMATS, find_format
@@ -222,14 +222,6 @@ def test_holes_of_a_source_without_exact_masks_are_converted(tmp_path, monkeypat
 def test_an_exact_mask_has_an_outline():
     found = Instance(0, [], rle=encode(holed()))
     assert np.array_equal(mask_of(Instance(0, outline(found))), holed())
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_all_regions_in_one_pass_are_those_of_a_pass_each(seed):
-    ids = np.random.default_rng(seed).integers(0, 4, (7, 9)).astype(np.int32)
-    one, other = list(masks.regions_of(ids)), list(masks.plain_regions(ids))
-    assert [region[:3] for region in one] == [region[:3] for region in other]
-    assert all(np.array_equal(a[3], b[3]) for a, b in zip(one, other))
 
 
 def test_voc_has_its_twenty_classes(tmp_path):

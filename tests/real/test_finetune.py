@@ -70,6 +70,8 @@ def test_a_new_class_keeps_the_class_branch_and_is_learned(coco_weights, nuclei,
     assert "1 of 1 classes are new" in told and "training helped" in told
     assert model.network.class_width == 80 and model.network.classes == 1
     assert metrics.seg.map > 0.3
+    again = model.val(data=nuclei, batch=16, **QUICK)  # the metrics of the best epoch are those of its weights
+    assert again.mean_results() == pytest.approx(metrics.mean_results(), abs=0.002)
 
 
 def test_known_classes_start_where_the_weights_stand_and_end_no_lower(coco_weights, photos, tmp_path, capsys):

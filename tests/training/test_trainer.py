@@ -258,7 +258,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
 
     def validation(model):
         figures = worker.Figures()
-        figures.fitness = [0.1, 0.3, 0.2, 0.2, 0.2][len(seen)]
+        figures.fitness = [0.1, 0.3, 0.2, 0.2][len(seen)]  # once an epoch
         seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         return figures, {"metrics/mAP50-95(M)": figures.fitness}
 
@@ -266,6 +266,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
     result, model = worker.run(validation=validation, **arguments)
     assert len(result.history) == 4 and "patience" in capsys.readouterr().out
     assert all(torch.equal(tensor, seen[1][name]) for name, tensor in model.state_dict().items())
+    assert result.metrics.fitness == 0.3
     best = load_weights(result.best)
     assert best.metadata["epoch"] == 2 and best.metadata["metrics"]["metrics/mAP50-95(M)"] == 0.3
     assert load_weights(result.last).metadata["epoch"] == 4

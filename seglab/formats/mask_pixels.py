@@ -1,0 +1,226 @@
+"""The pixels of mask images: which instance each belongs to, with edges that an editor or JPEG has made soft undone.
+
+read_ids       exactly what the file says: a number for every color or value, 0 for the background
+read_regions   the same, with soft edges given to the instance or the background that they are nearer to
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seglab.errors import SeglabError
+
+OPAQUE = 1 << 24  # what is added to a color where transparent pixels are the background: black can be an instance then
+HALF = 128  # of alpha: what is less opaque is background
+NEAR = 3  # pixels: how far a soft edge reaches
+FLAT = 24  # of a channel: how much JPEG varies a plain color
+LIKE = 48  # of a channel: two colors closer than this are one color in a JPEG
+MIN_CONTRAST = 16  # of a channel: ids that count 1, 2, 3 are no shades between each other
+MIN_SHADES = 3  # values between two others that make an edge soft
+SHADES = 0.9  # of the values without a plain area: so many lie between their neighbors where edges are soft
+LOSSY = ("JPEG", "MPO")
+
+
+def read_ids(file: Path) -> np.ndarray:
+    """A mask image as (h, w) int32: palette index, gray value of 8 or 16 bits, or the color packed into a number.
+
+    Where a file has transparent pixels these are the background, whatever their color.
+    Errors: SeglabError naming a file that is no image.
+    """
+    return _ids(_pixels(file)[0])
+
+
+def read_regions(file: Path) -> np.ndarray:
+    """A mask image as (h, w) int32 like `read_ids`, without the shades along soft edges. Errors: as `read_ids`."""
+    pixels, is_lossy = _pixels(file)
+    if is_lossy:
+        return _ids(_without_noise(pixels))
+    return _ids(_without_shades(pixels))
+
+
+def _pixels(file: Path) -> tuple[np.ndarray, bool]:
+    """(h, w) or (h, w, 3 or 4) pixels of an image file, and whether its format changes colors."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+                return np.array(image.convert("RGB")), True
+            if image.mode in ("LA", "PA", "RGBa", "La"):
+                return np.array(image.convert("RGBA")), False
+            return np.array(image), image.format in LOSSY
+    except (OSError, UnidentifiedImageError) as error:
+        raise SeglabError(f"{file} cannot be read as a mask ({error}): replace or remove it") from error
+
+
+def _ids(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim == 2:
+        return pixels.astype(np.int32)
+    ids = packed(pixels[..., :3])
+    if pixels.shape[2] == 4 and (pixels[..., 3] < HALF).any():
+        ids = np.where(pixels[..., 3] < HALF, 0, ids + OPAQUE)
+    return ids
+
+
+def packed(color: np.ndarray) -> np.ndarray:
+    """(..., 3) RGB -> (...) int32, one number a color."""
+    return np.asarray(color, dtype=np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
+
+
+# Soft edges
+
+
+def _without_shades(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of a lossless file; where they show soft edges, every shade is replaced by the color it is nearer to.
+
+    An editor that smooths an outline paints its edge in shades between the instance and what lies behind it. A shade
+    has no plain area of its own, and lies between the plain colors around it. An instance of few pixels has no plain
+    area either, but does not lie between its neighbors.
+    """
+    if pixels.dtype != np.uint8:
+        return pixels
+    channels = _channels(pixels)
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        channels[channels[..., 3] < HALF] = 0
+    ids = _exact_ids(channels)
+    plain = _plain(channels, 0)
+    cores = np.unique(ids[plain])
+    is_core = np.isin(ids, cores)
+    shades, shade_of = np.unique(ids[~is_core], return_inverse=True)
+    if len(shades) < MIN_SHADES or len(cores) < 2:
+        return pixels
+    is_outside = ~_between(channels, is_core)[~is_core]
+    outside = np.bincount(shade_of.ravel(), weights=is_outside, minlength=len(shades))  # pixels of each shade
+    if np.mean(outside == 0) < SHADES:
+        return pixels
+    nearest = _nearest(channels, is_core, ids)
+    return nearest[..., 0] if pixels.ndim == 2 else nearest
+
+
+def _without_noise(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of a JPEG, each replaced by the nearest of the plain colors around it.
+
+    JPEG spreads every color by a few values, and mixes colors along edges.
+    """
+    channels = _channels(pixels)
+    plain = _plain(channels, FLAT)
+    colors, counts = np.unique(channels[plain], axis=0, return_counts=True)
+    peaks: list[np.ndarray] = []
+    for color in colors[np.argsort(-counts, kind="stable")]:
+        if all(np.abs(color.astype(int) - peak).max() > LIKE for peak in peaks):
+            peaks.append(color.astype(int))
+    if not peaks:
+        return pixels
+    # Black is meant by what is nearly black: the background is exactly 0.
+    settled = np.array([np.where(peak <= FLAT, 0, peak) for peak in peaks], dtype=np.uint8)
+    labels = np.zeros(channels.shape[:2], dtype=np.int32)
+    labels[plain] = _closest(channels[plain], settled)
+    image = settled[labels]
+    nearest = _nearest(np.where(plain[..., None], image, channels), plain, labels)
+    return nearest[..., 0] if pixels.ndim == 2 else nearest
+
+
+def _closest(colors: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """(n, c) colors -> (n,) the place of the nearest of a palette (p, c)."""
+    best = np.full(len(colors), np.inf)
+    place = np.zeros(len(colors), dtype=np.int32)
+    for number, color in enumerate(palette):
+        distance = np.abs(colors.astype(float) - color).sum(axis=1)
+        place[distance < best] = number
+        best = np.minimum(best, distance)
+    return place
+
+
+def _channels(pixels: np.ndarray) -> np.ndarray:
+    """(h, w) or (h, w, c) -> a copy (h, w, c)."""
+    return pixels.reshape(*pixels.shape[:2], -1).copy()
+
+
+def _exact_ids(channels: np.ndarray) -> np.ndarray:
+    """(h, w, c) uint8 -> (h, w) int64, one number for every combination of values."""
+    return channels.astype(np.int64) @ (256 ** np.arange(channels.shape[2], dtype=np.int64))
+
+
+def _plain(channels: np.ndarray, tolerance: int) -> np.ndarray:
+    """(h, w) bool: whether the 3 x 3 pixels around each differ by no more than the tolerance in any channel."""
+    kernel = np.ones((3, 3), np.uint8)
+    spans = []
+    for channel in np.moveaxis(channels, 2, 0):
+        channel = np.ascontiguousarray(channel)
+        spans.append(cv2.dilate(channel, kernel).astype(int) - cv2.erode(channel, kernel))
+    return np.max(spans, axis=0) <= tolerance
+
+
+def _between(channels: np.ndarray, is_core: np.ndarray) -> np.ndarray:
+    """(h, w) bool: whether each pixel lies between the plain colors around it, which differ, in every channel."""
+    kernel = np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8)
+    inside = np.ones(is_core.shape, dtype=bool)
+    differs = np.zeros(is_core.shape, dtype=bool)
+    for channel in np.moveaxis(channels, 2, 0):
+        low = cv2.erode(np.where(is_core, channel, 255).astype(np.uint8), kernel)
+        high = cv2.dilate(np.where(is_core, channel, 0).astype(np.uint8), kernel)
+        inside &= (channel >= low) & (channel <= high)
+        differs |= high.astype(int) - low >= MIN_CONTRAST
+    return inside & differs
+
+
+def _nearest(channels: np.ndarray, is_core: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(h, w, c): every pixel that is not of a plain color has the most similar plain color within NEAR pixels.
+
+    labels: (h, w) a number for each plain color. What has no plain color around it becomes the background, 0.
+    """
+    settled = np.where(is_core[..., None], channels, 0)
+    best = np.where(is_core, -1.0, np.inf)
+    kernel = np.ones((2 * NEAR + 1, 2 * NEAR + 1), np.uint8)
+    for label in np.unique(labels[is_core]):
+        own = is_core & (labels == label)
+        left, top, width, height = cv2.boundingRect(own.astype(np.uint8))
+        rows = slice(max(0, top - NEAR), top + height + NEAR)
+        columns = slice(max(0, left - NEAR), left + width + NEAR)
+        color = channels[own][0]
+        reach = cv2.dilate(own[rows, columns].astype(np.uint8), kernel).astype(bool)
+        distance = np.abs(channels[rows, columns].astype(float) - color).sum(axis=2)
+        nearer = reach & (distance < best[rows, columns])
+        best[rows, columns][nearer] = distance[nearer]
+        settled[rows, columns][nearer] = color
+    return settled
+
+
+# Regions
+
+
+def regions_of(ids: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """Every value of an (h, w) array but 0: (value, x0, y0, bool crop of its bounding box). See `plain_regions`."""
+    flat = ids.ravel()
+    order = np.argsort(flat, kind="stable")  # pixels of one value stand together: one pass over the image for all
+    values, starts = np.unique(flat[order], return_index=True)
+    for value, pixels in zip(values.tolist(), np.split(order, starts[1:])):
+        if not value:
+            continue
+        rows, columns = np.divmod(pixels, ids.shape[1])
+        top, left = rows.min(), columns.min()
+        crop = np.zeros((rows.max() - top + 1, columns.max() - left + 1), dtype=bool)
+        crop[rows - top, columns - left] = True
+        yield value, int(left), int(top), crop
+
+
+def plain_regions(ids: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """What `regions_of` gives, by one look over the image for every value."""
+    for value in np.unique(ids[ids != 0]).tolist():
+        mask = ids == value
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        top, left = int(rows[0]), int(columns[0])
+        yield value, left, top, mask[top : rows[-1] + 1, left : columns[-1] + 1]
+
+
+def components(ids: np.ndarray) -> np.ndarray:
+    """(h, w) values -> (h, w) int32 numbers from 1 of their connected regions, corners connecting too."""
+    numbers = np.zeros(ids.shape, dtype=np.int32)
+    for value in np.unique(ids[ids != 0]):
+        regions = cv2.connectedComponents((ids == value).astype(np.uint8), connectivity=8)[1]
+        numbers = np.where(regions > 0, regions + numbers.max(), numbers)
+    return numbers

@@ -472,6 +472,23 @@ def test_a_run_cut_while_it_falls_back_begins_again_with_the_new_settings(untrie
     assert writes == 5  # arguments, best and last weights, state
 
 
+def test_weights_that_know_an_images_classes_well_are_hardly_moved(tmp_path, capsys):
+    """The trial as users meet it: the course weights on scenes like those that they have learned from."""
+    model = YOLO("toybox-n")
+    before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+    model.train(data="toybox8-seg", imgsz=320, epochs=1, workers=0, device="cpu", plots=False, project=str(tmp_path))
+    told = capsys.readouterr().out
+    assert "larger steps are tried for one epoch" in told and "not clearly better than the start" in told
+    arguments = yaml.safe_load((tmp_path / "train/args.yaml").read_text())
+    assert model.overrides["optimizer"] == arguments["optimizer"] == "SGD"
+    after = load_weights(tmp_path / "train/weights/last.safetensors").state
+    names = [name for name in before if name.endswith("conv.weight")]
+    moved = sum((after[name] - before[name]).square().sum() for name in names).sqrt()
+    assert 0 < moved < 0.001 * sum(before[name].square().sum() for name in names).sqrt()
+    with open(tmp_path / "train/results.csv") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]  # the trial is no row
+
+
 def test_two_processes_judge_a_trial_alike(untried, tmp_path):
     """Though only the first one validates: they end where one process does, but for the order of sums."""
     processes = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 
 from seglab.dataset_names import register_dataset_names
+from seglab.idle_threads import let_idle_threads_sleep
 from seglab.telemetry import switch_off_telemetry
 from seglab.version import __version__
 
@@ -48,6 +49,7 @@ _LAZY = {
 }
 
 switch_off_telemetry()
+let_idle_threads_sleep()
 register_dataset_names()
 
 if not TYPE_CHECKING:  # for a type checker, any name would exist

@@ -56,6 +56,7 @@ OPTIONAL_PACKAGES = {
     "tensorrt": "format=engine",
     "tensorboard": "curves of a training in TensorBoard",
     "supervision": "Results as supervision.Detections",
+    "mss": "source=screen",
     "pandas": "Results as a DataFrame",
     "jupyterlab": "the lessons",
     "ultralytics": "comparisons in tests and benchmarks",

@@ -121,3 +121,16 @@ def deterministic(on: bool) -> Iterator[None]:
     finally:
         torch.set_deterministic_debug_mode(mode)
         memory.fill_uninitialized_memory = fills_memory
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread for many small operations: a second one costs more than it brings, and much more when other
+    programs use its core. The number of threads is afterwards what it was before.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -17,7 +17,12 @@ from platformdirs import user_cache_dir
 
 from seglab.errors import SeglabError
 
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+# Which files of a folder are images, in any case; what they really are, their content says (`image_files`). A camera's
+# raw file (.dng) is listed so that it is named as one that cannot be read.
+IMAGE_SUFFIXES = {
+    *(".avif", ".bmp", ".dng", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+}
 SPLITS = ("train", "val", "test")
 # Folders of copies and previews that systems keep: a Mac's archives, NAS boxes. Those that begin with a dot are hidden.
 SYSTEM_FOLDERS = {"__macosx", "@eadir"}

@@ -236,7 +236,7 @@ class YOLO:
         elif isinstance(pretrained, str):
             self.load(pretrained)
         data = data or self.overrides.get("data") or DEFAULT_DATA
-        spec = rank_zero_first(lambda: load_dataset(data))
+        spec = rank_zero_first(lambda: _data_to_train_on(data, config))
         spec = subset(spec, config.classes, config.single_cls, split_fractions(config.fraction, ["train"]))
         from_scratch = self._is_untrained() or (pretrained is False and not config.resume)
         knowledge = None
@@ -602,8 +602,9 @@ class YOLO:
         config = ValidateConfig(**self._as_trained(arguments, verb))
         if data is None:
             data = self.overrides.get("data") or DEFAULT_DATA
+            arguments.setdefault("labels", self.overrides.get("labels"))
             print(f"using the dataset {data}: pass data= for another one")
-        spec = load_dataset(data, config.split)
+        spec = load_dataset(data, config.split, labels=config.labels)
         of = [config.split] if config.split == "train" else []  # a number alone is for training images
         spec = subset(spec, config.classes, config.single_cls, split_fractions(config.fraction, of))
         names = dict(spec.names) if config.single_cls else self.names
@@ -665,6 +666,14 @@ class YOLO:
             size = as_size(self._trained_size())
             self._engine_cache = made_from, select_engine(network, self.names, size)
         return self._engine_cache[1]
+
+
+def _data_to_train_on(data: str | Path | Sequence[str | Path], config: TrainConfig) -> DatasetSpec:
+    """The dataset of a training, with images held out as its arguments say."""
+    from seglab.data.holdout import with_holdout
+
+    spec = load_dataset(data, labels=config.labels)
+    return with_holdout(spec, config.holdout, config.test, config.seed)
 
 
 def _silent(text: str) -> None:

@@ -192,7 +192,7 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("train model=toybox-n data=2024", "no dataset '2024'"),
         ("val model=toybox-n data=2024", "no dataset '2024'"),
         ("check data=2024", "no dataset '2024'"),
-        ("convert source=2025 out=made", "2025 is in none of the formats that can be converted"),
+        ("convert source=2025 out=made", "no dataset '2025'"),
         ("evaluate gt=1 dt=2", "no file 1"),
         ("predict model=toybox-n source=1.5", "no image, video or folder at 1.5"),
         ("toybox count=many", "count='many' must be of type int"),

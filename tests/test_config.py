@@ -180,13 +180,13 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "max_det": {"export"},
         "imgsz": {"train", "export", "explore", "benchmark", "demo"},  # square or not, a multiple of 32 or not
         "model": {"train", "verify"},  # None means something else
-        "data": {"export", "check", "verify", "benchmark"},
-        "out": {"export", "convert", "check", "benchmark", "toybox", "demo"},
+        "data": {"export", "check", "split", "verify", "benchmark"},
+        "out": {"export", "convert", "check", "split", "benchmark", "toybox", "demo"},
         "mask_targets": {"train"},
         "val": {"train", "toybox"},
         "source": {"predict", "convert", "explore"},
         "strict": {"convert"},
-        "seed": {"train", "toybox"},
+        "seed": {"train", "split", "toybox"},
         "epochs": {"train", "demo"},
         "save": {"train", "predict"},
         "verbose": {"train", "val", "doctor", "predict"},

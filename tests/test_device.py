@@ -58,3 +58,15 @@ def test_determinism_is_put_back_as_it_was(on):
         assert torch.get_deterministic_debug_mode() == (1 if on else 0)  # 1: warn
         raise KeyError
     assert torch.get_deterministic_debug_mode() == before
+
+
+def test_one_thread_ends_with_the_threads_that_were_there():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError, match="stopped"), device.one_thread():
+            assert torch.get_num_threads() == 1
+            raise ValueError("stopped")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -16,8 +16,8 @@ import seglab
 
 # From the ground up. What stands on one floor does not import its neighbors.
 FLOORS = (
-    ("version", "errors", "wording", "telemetry"),
-    ("sizes",),
+    ("version", "errors", "wording", "telemetry", "idle_threads"),
+    ("sizes", "image_files"),
     ("config", "class_names", "files", "memory", "tables", "parallel", "progress", "device"),
     ("geometry",),
     ("sample", "model", "data.image"),

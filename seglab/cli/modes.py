@@ -22,6 +22,7 @@ from seglab.config import (
     HelpInput,
     NoInput,
     PredictInput,
+    SplitInput,
     ToyboxInput,
     TrainInput,
     ValInput,
@@ -109,7 +110,18 @@ def export(given: ExportInput, options: dict[str, Any]) -> None:
 def convert(given: ConvertInput, _: dict[str, Any]) -> int:
     from seglab.convert import convert
 
-    report = convert(given.source, given.images, given.out, given.to, given.strict, instances=given.instances)
+    report = convert(
+        given.source,
+        given.images,
+        given.out,
+        given.to,
+        given.strict,
+        holdout=given.holdout,
+        test=given.test,
+        labels=given.labels,
+        allow_empty=given.allow_empty,
+        instances=given.instances,
+    )
     print(report)
     return 0 if report.passed else 1
 
@@ -117,7 +129,20 @@ def convert(given: ConvertInput, _: dict[str, Any]) -> int:
 def check(given: CheckInput, _: dict[str, Any]) -> None:
     from seglab.diagnosis.check import check
 
-    print(check(given.data, given.out, given.instances))
+    print(check(given.data, given.out, given.instances, given.labels, given.max_pixels, given.range))
+
+
+def split(given: SplitInput, _: dict[str, Any]) -> None:
+    from pathlib import Path
+
+    from seglab.data.holdout import describe_split, hold_out_once
+    from seglab.datasets.load import load_dataset
+
+    spec = load_dataset(given.data, labels=given.labels)
+    out = Path(given.out) if given.out else None
+    spec, path = hold_out_once(spec, given.holdout, given.test, given.seed, out)
+    print(describe_split(spec))
+    print(f"kept in {path}\nnext: seglab train data={path if out else given.data}")
 
 
 def evaluate(given: EvaluateInput, _: dict[str, Any]) -> None:
@@ -172,7 +197,7 @@ def explore(given: ExploreInput, _: dict[str, Any]) -> None:
     from seglab.yolo import YOLO
 
     out = "explorer.html" if isinstance(given.html, bool) else given.html
-    page = explorer_page(YOLO(given.model), given.source, out, given.imgsz, given.split)
+    page = explorer_page(YOLO(given.model), given.source, out, given.imgsz, given.split, given.reading)
     print(f"Wrote {page}: open it in any browser")
 
 
@@ -247,6 +272,7 @@ MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "export": export,
     "convert": convert,
     "check": check,
+    "split": split,
     "evaluate": evaluate,
     "doctor": doctor,
     "verify": verify,

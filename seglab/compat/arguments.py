@@ -253,12 +253,19 @@ class Refusal(NamedTuple):
     instead: str
 
 
+# In one verb a name may have no effect for a reason of its own.
+OWN_REASONS: dict[tuple[str, str], str] = {
+    ("predict", "stream_buffer"): "frames are read in order and none is left out; vid_stride= skips some",
+    ("predict", "data"): "the classes are those of the weights",
+}
 OFF = (False, None, 0)
 REFUSED: dict[tuple[str, str], Refusal] = {
     ("train", "distill_model"): Refusal((None,), "there is no distillation; start from weights with model="),
     ("train", "cls_pw"): Refusal(OFF, "classes are weighed alike; list the images of rare classes several times"),
     ("train", "cls_remap"): Refusal((True, None), "classes of the same name always keep what was learned of them"),
     ("train", "copy_paste_mode"): Refusal(("flip", None), "copies are pasted mirrored within their image"),
+    ("val", "mask_ratio"): Refusal((4, None), "masks are compared in full, or at a quarter with protocol=yolo"),
+    ("val", "overlap_mask"): Refusal((True, None), "instances are compared whole, whatever lies over them"),
     ("train", "save_json"): Refusal(OFF, "pass it to val() on the result"),
     ("train", "save_txt"): Refusal(OFF, "pass it to val() on the result"),
     ("train", "int8"): Refusal(OFF, "there is no quantization-aware training; pass it to export() with data="),
@@ -301,7 +308,7 @@ def translate(verb: str, arguments: Mapping[str, Any], say: Say = print) -> dict
         if name not in reasons():
             refuse_foreign(verb, name, own)
         if value != DEFAULTS.get(name) and name not in ("task", "mode"):
-            say(f"{verb} does not use {name}={value!r}: {reasons()[name]}")
+            say(f"{verb} does not use {name}={value!r}: {OWN_REASONS.get((verb, name), reasons()[name])}")
     return kept
 
 
@@ -481,7 +488,7 @@ def status(verb: str, name: str) -> Status:
         return Status("effective", "")
     if (verb, name) in REFUSED:
         return Status("refused", REFUSED[verb, name].instead)
-    return Status("no-op", reasons()[name])
+    return Status("no-op", OWN_REASONS.get((verb, name), reasons()[name]))
 
 
 def table() -> Iterator[tuple[str, dict[str, Status]]]:

@@ -24,6 +24,7 @@ from seglab.config.argument import (
 )
 from seglab.config.export import ExportConfig, ExportInput
 from seglab.config.predict import PredictConfig, PredictInput, SaveConfig
+from seglab.config.reading import ReadConfig
 from seglab.config.tools import (
     BenchmarkInput,
     CacheInput,
@@ -36,6 +37,7 @@ from seglab.config.tools import (
     ExploreInput,
     HelpInput,
     NoInput,
+    SplitInput,
     ToyboxInput,
     VerifyInput,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seglab.config.argument import DETECTION, MACHINE, OUTPUT, Arguments, argument, class_ids
+from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
     AGNOSTIC_NMS,
     AUGMENT,
@@ -28,6 +29,7 @@ from seglab.config.shared import (
     SAVE_TXT,
     TRUST,
 )
+from seglab.errors import SeglabError
 from seglab.sizes import as_size, round_up
 
 
@@ -56,7 +58,7 @@ class PredictInput(Arguments):
 
 
 @dataclass(frozen=True)
-class PredictConfig(Arguments):
+class PredictConfig(ReadConfig):
     """How instances are found. imgsz is rounded up to what the network takes, classes become a list of ints."""
 
     conf: float = CONF(0.25)
@@ -76,6 +78,12 @@ class PredictConfig(Arguments):
     visualize: bool = argument(
         False, "write NAME_heatmap.jpg too: where the network sees the classes it found", group=OUTPUT
     )
+    tile: int | None = argument(
+        None,
+        "predict tiles of this side in pixels and join what they show, for large images; None: whole images",
+        min=32,
+    )
+    overlap: float = argument(0.2, "with tile: fraction of a tile that the next one sees too", min=0, max=0.9)
     vid_stride: int = argument(1, "read every n-th frame of a video", min=1)
     mask_targets: str = MASK_TARGETS("soft")
 
@@ -83,6 +91,9 @@ class PredictConfig(Arguments):
         if self.classes is not None:
             self._set("classes", class_ids(self.classes))
         super().__post_init__()
+        if self.tile and (self.visualize or not self.retina_masks):
+            name = "visualize=True" if self.visualize else "retina_masks=False"
+            raise SeglabError(f"{name} is for whole images: leave it out, or tile={self.tile}")
         height, width = map(round_up, as_size(self.imgsz))
         is_one_side = isinstance(self.imgsz, int) or len(self.imgsz) == 1  # then images get the least padding
         self._set("imgsz", height if is_one_side else (height, width))

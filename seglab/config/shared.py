@@ -11,13 +11,23 @@ MODEL = partial(
 )
 DATASET = partial(
     argument,
-    text="dataset YAML, folder, name or COCO JSON; several as a,b; None: what the weights were trained on, "
-    "else coco8-seg",
+    text="any labeled folder or file, or the name of a dataset; several as a,b; None: what the weights were trained "
+    "on, else coco8-seg",
 )
 TRUST = partial(
     argument,
     text="open TorchScript files and engines, which can run code, even if another machine exported them",
 )
+LABELS = partial(argument, text="folder or file of labels that lie apart from the images, in any format")
+ALLOW_EMPTY = partial(argument, text="go on with a dataset without a single instance, which is an error else")
+HOLDOUT = partial(
+    argument,
+    text="fraction of the images to hold out for validation, kept in a file for later runs; 0: validate on what is "
+    "trained on",
+    min=0,
+    max=0.9,
+)
+TEST = partial(argument, text="with holdout: fraction of the images to hold out as the split test", min=0, max=0.9)
 DEVICE = partial(argument, text='"cpu", "cuda:1", 1 or "mps"; None: the first CUDA GPU, else the CPU', group=MACHINE)
 WORKERS = partial(argument, text="processes that load data, at most one per core", group=MACHINE, min=0)
 STRICT = partial(argument, text="stop at the first issue in the data instead of listing all")

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seglab.config.argument import Arguments, argument
-from seglab.config.shared import DATASET, DEVICE, MODEL, TRUST
+from seglab.config.reading import ReadConfig
+from seglab.config.shared import ALLOW_EMPTY, DATASET, DEVICE, HOLDOUT, LABELS, MODEL, TEST, TRUST
 from seglab.errors import SeglabError
 from seglab.sizes import Size, as_size
 
@@ -20,7 +21,7 @@ INSTANCES = "of mask images of one value: every connected region is one instance
 class ConvertInput(Arguments):
     """Arguments of `convert`."""
 
-    source: str = argument(text="dataset to convert, e.g. a COCO JSON or a folder of Labelme, VOC or mask files")
+    source: str = argument(text="dataset to convert: any labeled folder or file, see docs/data.md")
     images: str | None = argument(None, "folder of the images, if it is not in one of the usual places")
     out: str | None = argument(None, "new folder, or with to=coco new JSON file")
     to: str = argument("yolo", "format to write: yolo, coco or another that seglab can write")
@@ -28,6 +29,10 @@ class ConvertInput(Arguments):
         None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
     )
     instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
+    holdout: float | None = HOLDOUT(None)
+    test: float | None = TEST(None)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,26 @@ class CacheInput(Arguments):
     clear: str | None = argument(None, "entry to remove, as it is listed, or all")
 
 
-@dataclass(frozen=True)
-class CheckInput(Arguments):
+@dataclass(frozen=True, kw_only=True)
+class CheckInput(ReadConfig):
     """Arguments of `check`."""
 
-    data: str = argument(text="dataset YAML, folder, name or COCO JSON")
+    data: str = argument(text="any labeled folder or file, or the name of a dataset")
     out: str | None = argument("runs/check", "folder of the contact sheet")
     instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
+    labels: str | None = LABELS(None)
+
+
+@dataclass(frozen=True)
+class SplitInput(Arguments):
+    """Arguments of `split`."""
+
+    data: str = argument(text="any labeled folder or file, or the name of a dataset")
+    holdout: float = HOLDOUT(0.2)
+    test: float = TEST(0.0)
+    seed: int = argument(0, "random seed: the same one gives the same split", min=0)
+    out: str | None = argument(None, "file that keeps the split; None: beside the data, where every verb finds it")
+    labels: str | None = LABELS(None)
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,7 @@ class VerifyInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ExploreInput(Arguments):
+class ExploreInput(ReadConfig):
     """Arguments of `explore`."""
 
     model: str = MODEL("toybox-n")

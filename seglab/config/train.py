@@ -17,7 +17,9 @@ from seglab.config.argument import (
     argument,
     class_ids,
 )
+from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
+    ALLOW_EMPTY,
     CLASSES,
     COMPILE,
     CONF,
@@ -25,13 +27,16 @@ from seglab.config.shared import (
     DEVICE,
     EXIST_OK,
     FRACTION,
+    HOLDOUT,
     IOU,
+    LABELS,
     MAX_DET,
     NAME,
     PROJECT,
     SINGLE_CLS,
     SPLIT,
     STRICT,
+    TEST,
     WORKERS,
 )
 from seglab.errors import SeglabError
@@ -76,7 +81,7 @@ class AugmentConfig(Arguments):
 
 
 @dataclass(frozen=True)
-class TrainConfig(Arguments):
+class TrainConfig(ReadConfig):
     """Arguments of `train`; `augment` holds those of the augmentation. None: chosen automatically."""
 
     epochs: int = argument(100, "passes over the training images", group=RUN, min=1)
@@ -128,6 +133,10 @@ class TrainConfig(Arguments):
         True, "validate after every epoch; else once at the end, and the last weights are the result", group=RUN
     )
     strict: bool = STRICT(False, group=RUN)
+    holdout: float | None = HOLDOUT(None)
+    test: float | None = TEST(None)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
     device: str | int | list | None = DEVICE(None)
     workers: int = WORKERS(8)
     cache: bool | str = argument(

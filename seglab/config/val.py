@@ -7,8 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seglab.config.argument import DETECTION, OUTPUT, Arguments, argument, class_ids
+from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
     AGNOSTIC_NMS,
+    ALLOW_EMPTY,
     AUGMENT,
     CLASSES,
     COMPILE,
@@ -19,6 +21,7 @@ from seglab.config.shared import (
     FRACTION,
     HALF,
     IOU,
+    LABELS,
     LONG_SIDE,
     MASK_TARGETS,
     MAX_DET,
@@ -47,7 +50,7 @@ class ValInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ValidateConfig(Arguments):
+class ValidateConfig(ReadConfig):
     """Arguments of `val` and `doctor`."""
 
     imgsz: int | tuple[int, int] = LONG_SIDE(640)
@@ -59,6 +62,8 @@ class ValidateConfig(Arguments):
     half: bool = HALF(False)
     compile: bool | str = COMPILE(False)
     strict: bool = STRICT(False)
+    labels: str | None = LABELS(None)
+    allow_empty: bool = ALLOW_EMPTY(False)
     workers: int = WORKERS(8)
     conf: float = CONF(0.001)
     iou: float = IOU(0.7)

@@ -21,6 +21,7 @@ from seglab.config.tools import (
     ExploreInput,
     HelpInput,
     NoInput,
+    SplitInput,
     ToyboxInput,
     VerifyInput,
 )
@@ -81,6 +82,11 @@ VERBS = {
         "look for issues in a dataset",
         (CheckInput,),
         "seglab check data=mine/mine.yaml",
+    ),
+    "split": Verb(
+        "hold images out for validation, once for all later runs",
+        (SplitInput,),
+        "seglab split data=mine holdout=0.2",
     ),
     "evaluate": Verb(
         "compute COCO metrics of a results file from any tool",

@@ -28,7 +28,7 @@ from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.split_file import split_file_beside
 from seglab.errors import SeglabError
-from seglab.files import SPLITS, label_path, publish, split_named, staging_dir
+from seglab.files import SPLITS, publish, split_named, staging_dir
 from seglab.formats import coco, registry
 from seglab.formats.coco import coco_categories, coco_images, file_name
 from seglab.formats.coco_ids import ById, Id, in_order
@@ -481,7 +481,7 @@ def _readable_sizes(files: Iterable[Path], annotations: Annotations, report: Rep
         try:
             sizes[file] = image_size(file)
         except (SeglabError, FileNotFoundError) as error:
-            rows = count_rows(annotations.label_files.get(file, label_path(file)))
+            rows = count_rows(annotations.label_file(file))
             report.instances += rows
             report.lose(str(file), f"unreadable image: {error}", rows)
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from seglab.class_names import equal_classes
 from seglab.data.image import image_orientation
 from seglab.datasets.spec import DatasetSpec, Selection
+from seglab.files import label_path
 from seglab.formats.coco import CocoFile, file_name, read_coco
 from seglab.formats.coco_ids import Id, category_ids, file_names, image_ids
 from seglab.formats.coco_shapes import stated_size
@@ -80,6 +81,10 @@ class Annotations:
         if self.coco:
             named |= {image: file_name(entry).as_posix() for image, entry in self._listed.items()}
         return named
+
+    def label_file(self, image: Path) -> Path:
+        """Where the YOLO labels of an image lie, or would lie if there were some."""
+        return self.label_files.get(image) or label_path(image)
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         """The instances of an image of `size` (height, width) in its own frame, crowds included, and what is wrong."""
@@ -161,6 +166,9 @@ class JoinedAnnotations:
     def file_names(self) -> dict[Path, str]:
         return file_names(self.images)
 
+    def label_file(self, image: Path) -> Path:
+        return self._parts[self._parts_of[image][0]].label_file(image)
+
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         instances: list[Instance] = []
         issues: list[Issue] = []
@@ -208,6 +216,9 @@ class SelectedAnnotations:
 
     def file_names(self) -> dict[Path, str]:
         return self._all.file_names()
+
+    def label_file(self, image: Path) -> Path:
+        return self._all.label_file(image)
 
     def read(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         instances, issues = self._all.read(image, size)

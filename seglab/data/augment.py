@@ -226,13 +226,14 @@ def copy_paste(sample: Sample, fraction: float, rng: Generator) -> Sample:
 
     Ghiasi et al., "Simple Copy-Paste", 2021, within one image.
     """
-    if not sample.instances:
+    regions = [instance for instance in sample.instances if instance.crowd]  # to ignore: never copied
+    instances = [instance for instance in sample.instances if not instance.crowd]
+    if not instances:
         return sample
     height, width = sample.image.shape[:2]
-    mirrored = flip(sample)
-    boxes = boxes_of(sample.instances)
+    mirrored = flip(Sample(sample.image, instances))
+    boxes = boxes_of(instances)
     image = sample.image.copy()
-    instances = list(sample.instances)
     left_to_paste = round(fraction * len(instances))
     for number in rng.permutation(len(mirrored.instances)).tolist():
         copy = mirrored.instances[number]
@@ -242,7 +243,7 @@ def copy_paste(sample: Sample, fraction: float, rng: Generator) -> Sample:
             image[mask] = mirrored.image[mask]
             instances.append(copy)
             left_to_paste -= 1
-    return Sample(image, instances)
+    return Sample(image, instances + regions)
 
 
 def _covered_fractions(boxes: np.ndarray, cover: np.ndarray) -> np.ndarray:
@@ -267,7 +268,7 @@ def cutmix(a: Sample, b: Sample, rng: Generator) -> Sample:
     Yun et al., "CutMix", 2019. Instances of `b` come along as far as they lie in the rectangle and stay worth keeping.
     """
     height, width = a.image.shape[:2]
-    boxes = boxes_of(a.instances)
+    boxes = boxes_of([instance for instance in a.instances if not instance.crowd])
     for _ in range(3):
         fraction = np.sqrt(1 - rng.beta(32.0, 32.0))  # of each side
         w = int(width * fraction)

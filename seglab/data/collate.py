@@ -12,6 +12,8 @@ from torch import Tensor
 from seglab.geometry.letterbox import Letterbox
 from seglab.sample import Instance
 
+IGNORE_CELL = 4  # pixels a side of a cell of the map of ignored regions: centers of anchor points lie at its corners
+
 
 class ItemInfo(TypedDict):
     """Where an item comes from. letterbox and source are None for augmented items."""
@@ -34,6 +36,7 @@ class Item(TypedDict):
     classes: np.ndarray  # (N,) int64
     boxes: np.ndarray  # (N, 4) float32 xyxy in pixels
     masks: np.ndarray  # (N, h, w) float16 in 0..1
+    ignored: np.ndarray  # (H / IGNORE_CELL, W / IGNORE_CELL) bool, where nothing is known to be background
     sample: ItemInfo
 
 
@@ -45,6 +48,7 @@ class Batch(TypedDict):
     boxes: Tensor  # (N, 4) float32 xyxy in letterbox pixels
     image_index: Tensor  # (N,) int64, which image of the batch an instance is on
     masks: Tensor  # (N, h, w) float16 in 0..1
+    ignored: Tensor  # (B, H / IGNORE_CELL, W / IGNORE_CELL) bool
     samples: list[ItemInfo]  # B
 
 
@@ -58,5 +62,6 @@ def collate(items: Sequence[Item]) -> Batch:
         "boxes": torch.from_numpy(np.concatenate([item["boxes"] for item in items])),
         "image_index": torch.repeat_interleave(torch.arange(len(items)), counts),
         "masks": torch.from_numpy(np.concatenate([item["masks"] for item in items])),
+        "ignored": torch.from_numpy(np.stack([item["ignored"] for item in items])),
         "samples": [item["sample"] for item in items],
     }

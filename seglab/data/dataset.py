@@ -7,6 +7,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from seglab.config import AugmentConfig
 from seglab.data.annotations import open_annotations, select
 from seglab.data.augment import apply_letterbox, augmented, boxes_of
-from seglab.data.collate import Item
+from seglab.data.collate import IGNORE_CELL, Item
 from seglab.data.disk_cache import DiskCache
 from seglab.data.image import read_image
 from seglab.data.mask_targets import hard_masks, soft_masks
@@ -24,6 +25,8 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.formats.issues import Issue, issue_table
 from seglab.geometry.letterbox import Letterbox, loader_letterbox
+from seglab.geometry.raster import fill
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
@@ -51,7 +54,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     input pixels a side of a mask cell. strict: raise SeglabError at the first issue. cache: "ram" keeps every decoded
     image in memory, "disk" in files of the cache folder. rect: items sorted by aspect ratio; each `group` of them
     shares a shape with less padding than a square, and mosaic is off. Where `size` has two unequal sides it is kept for
-    all of them.
+    all of them. reading: which images may be read, and how.
 
     images, image_sizes ((height, width)), names, issues and epoch are there to read. `mosaic = False` ends mosaic,
     mixing and pasting, as the last epochs want it; like `set_epoch` it reaches data-loading processes that already run.
@@ -70,6 +73,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         strict: bool = False,
         cache: bool | str = False,
         rect: bool = False,
+        reading: Reading = DEFAULT_READING,
     ):
         self.size = _input_size(size)
         _check_options(mask_targets, cache)
@@ -77,6 +81,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self.split = split
         self.names = spec.names
         self.augment, self.seed = augment, seed
+        self.reading = reading
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets = mask_targets
         self.overlap = mask_targets == "hard" if overlap is None else overlap
@@ -103,11 +108,11 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self._order = EpochOrder(-1, np.zeros(0, int), np.zeros(0, int))
         self._recent: OrderedDict[tuple[int, int], Sample] = OrderedDict()  # (epoch, index) -> fitted sample
         self._cached_images: list[np.ndarray] | None = None
-        self._read: Callable[[Path], np.ndarray] = read_image
+        self._read: Callable[[Path], np.ndarray] = partial(read_image, reading=self.reading)
         if cache == "disk":
-            self._read = DiskCache().read
+            self._read = DiskCache(reading=self.reading).read
         elif cache:
-            self._cached_images = [read_image(path) for path in with_progress(self.images, "read")]
+            self._cached_images = [read_image(path, self.reading) for path in with_progress(self.images, "read")]
 
     def _list_drawn_images(self, draw: Callable[[int, int], Sample], cache: bool | str) -> None:
         """Images that are new in every epoch, all of the first one's size; there is nothing to scan."""
@@ -122,7 +127,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
     def _list_files(self, strict: bool) -> None:
         """The image files that can be read, and what is wrong with the split."""
         listed = self.spec.images(self.split)
-        sizes, self.issues = scan(listed, self._annotations, strict)
+        sizes, self.issues = scan(listed, self._annotations, strict, self.reading)
         if self.issues and int(os.environ.get("RANK", 0)) == 0:  # once, not once per process of a training run
             print(issue_table(self.issues, self.spec.root))
         self.images, self.image_sizes = [], []
@@ -189,6 +194,10 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
         return self._annotations.image_id(self.images[index])
 
+    def label_file(self, index: int) -> Path:
+        """Where the YOLO labels of an image lie, or would lie if there were some."""
+        return self._annotations.label_file(self.images[index])
+
     @property
     def category_ids(self) -> list[int | str]:
         """Class id -> category id in COCO files (`seglab.formats.coco_ids.category_ids`)."""
@@ -199,7 +208,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         return {self._annotations.image_id(image): name for image, name in self._annotations.file_names().items()}
 
     def __getitem__(self, index: int) -> Item:
-        """One item, ready for `collate`; crowd regions are not in it."""
+        """One item, ready for `collate`; crowd regions are no instances in it, but places to ignore."""
         box: Letterbox | None = None
         source: list[Instance] | None = None
         if self.augment is None:
@@ -217,6 +226,7 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
             "classes": np.array([instance.class_id for instance in instances], np.int64),
             "boxes": boxes_of(instances).astype(np.float32),
             "masks": self._masks([instance.rings for instance in instances], height, width),
+            "ignored": ignored_cells([instance for instance in sample.instances if instance.crowd], height, width),
             "sample": {
                 "index": index,
                 "path": str(self.images[index]),
@@ -274,17 +284,28 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         return self._order.indexes[block]
 
     def _fitted(self, index: int) -> Sample:
-        """A sample scaled to fit into the input size, without padding or crowds; the recent ones stay at hand."""
+        """A sample scaled to fit into the input size, without padding; the recent ones stay at hand."""
         key = (self.epoch if self._draw else 0, index)  # files are the same in every epoch
         if key in self._recent:
             self._recent.move_to_end(key)
             return self._recent[key]
         sample = apply_letterbox(self.sample(index), loader_letterbox(self.image_sizes[index], self.size))
-        sample.instances = [instance for instance in sample.instances if not instance.crowd]
         self._recent[key] = sample
         while len(self._recent) * sample.image.nbytes > RECENT_BYTES:
             self._recent.popitem(last=False)
         return sample
+
+
+def ignored_cells(regions: Sequence[Instance], height: int, width: int) -> np.ndarray:
+    """(height / IGNORE_CELL, width / IGNORE_CELL) bool: cells whose middle lies in one of the regions.
+
+    regions: in the letterbox frame of height x width pixels.
+    """
+    cells = np.zeros((height // IGNORE_CELL, width // IGNORE_CELL), bool)
+    middle = IGNORE_CELL // 2
+    for region in regions:
+        cells |= fill(region.rings, height, width)[middle::IGNORE_CELL, middle::IGNORE_CELL]
+    return cells
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -20,9 +20,10 @@ import numpy as np
 from seglab.data.annotations import open_annotations
 from seglab.data.image import image_size
 from seglab.datasets.spec import DatasetSpec
-from seglab.datasets.split_file import Split, apply_split, read_split, split_file_of, write_split
+from seglab.datasets.split_file import NAME, Split, apply_split, read_split, split_file_of, spread, write_split
 from seglab.errors import SeglabError
 from seglab.progress import with_progress
+from seglab.wording import pluralize
 
 # What names of images that belong together look like; the first group is what they share.
 COPIES = re.compile(r"(.+?)(?:_(?:jpe?g|png|bmp|webp|tiff?))?\.rf\.[0-9a-z]+$", re.IGNORECASE)
@@ -48,6 +49,8 @@ def hold_out_once(
     the dataset from then on. Errors: SeglabError where it was made with others, or cannot be written.
     """
     path = out or split_file_of(spec)
+    if out is None and not path.is_file() and (spec.root / NAME).is_file():
+        path = spec.root / NAME  # kept before a YAML was written into the folder
     if path.is_file():
         kept = read_split(path, spec)
         if (kept.holdout, kept.test) == (holdout, test):
@@ -158,7 +161,7 @@ def _by_name(images: Sequence[Path], fraction: float) -> Iterable[list[Path]]:
         elif frame and frame[1]:
             frames[image.parent, frame[1]].append((int(frame[2]), image))
     yield from copies.values()
-    longest = max(1, int(len(images) * fraction / 2))
+    longest = max(1, int(len(images) * fraction))
     for video in frames.values():
         numbered = sorted(video)
         if len(frames) == 1 and not _is_video(numbered):
@@ -220,7 +223,17 @@ def assign_groups(
         if not chosen[number]:
             chosen[number] = max(sides, key=lambda split: sides[split].images)
             _take(sides[chosen[number]], len(groups[number]), in_group[number])
+    _fill_empty(chosen, list(sides), groups, order)
     return chosen
+
+
+def _fill_empty(chosen: list[str], wanted: Sequence[str], groups: Sequence[Sequence[Path]], order: list[int]) -> None:
+    """Give every split that got nothing, as happens among a few images, the smallest group of the fullest one."""
+    for split in wanted:
+        if split not in chosen:
+            fullest = Counter(chosen).most_common(1)[0][0]
+            smallest = min((number for number in order if chosen[number] == fullest), key=lambda n: len(groups[n]))
+            chosen[smallest] = split
 
 
 def _neediest(sides: dict[str, _Side], class_id: int) -> str:
@@ -232,3 +245,35 @@ def _take(side: _Side, images: int, counts: Counter[int]) -> None:
     side.images -= images
     for class_id, count in counts.items():
         side.classes[class_id] -= count
+
+
+def with_holdout(spec: DatasetSpec, holdout: float | None, test: float | None, seed: int) -> DatasetSpec:
+    """The dataset as a training asks for it: with images held out once and for all, or none at all.
+
+    holdout=0 validates on the images that are trained on, which is said. None: as the dataset is.
+    """
+    if holdout is None and test is None:
+        return spec
+    if not holdout and not test:
+        if spec.splits.get("val"):
+            return spec
+        print("holdout=0: no image is held out, so validation measures what was learned by heart")
+        both = {"val": spec.images("train"), **spec.splits}
+        return replace(spec, splits=both, annotations=spread(spec.annotations, both), crowds=spread(spec.crowds, both))
+    split, path = hold_out_once(spec, holdout or 0.0, test or 0.0, seed)
+    counts = ", ".join(f"{name} {pluralize(len(images), 'image')}" for name, images in split.splits.items())
+    print(f"split: {counts}; kept in {path}")
+    return split
+
+
+def describe_split(spec: DatasetSpec) -> str:
+    """A table: the images of every split, and how many have an instance of each class."""
+    splits = list(spec.splits)
+    lines = [f"{'':20}" + "".join(f"{name:>9}" for name in splits)]
+    lines.append(f"{'images':20}" + "".join(f"{len(spec.splits[name]):9}" for name in splits))
+    classes = {name: _classes_of(replace(spec, splits={name: spec.splits[name]}), spec.splits[name]) for name in splits}
+    for class_id, title in spec.names.items():
+        counts = [sum(class_id in found for found in classes[name].values()) for name in splits]
+        if any(counts):
+            lines.append(f"{'with ' + title:20}" + "".join(f"{count:9}" for count in counts))
+    return "\n".join(lines)

@@ -10,10 +10,11 @@ from dataclasses import astuple
 from pathlib import Path
 
 from seglab.data.annotations import AnyAnnotations
-from seglab.data.image import image_size
+from seglab.data.image import look_at
 from seglab.errors import SeglabError
 from seglab.files import atomic_write, cache_dir
 from seglab.formats.issues import Issue, raise_first
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.parallel import parallel_map, workers_for
 from seglab.progress import with_progress
 from seglab.sizes import Size
@@ -23,15 +24,20 @@ MIN_SHARED = 5000  # images from which several processes scan; a COCO JSON would
 VERSION = 5  # of what the cache holds
 
 
-def scan(images: Sequence[Path], annotations: AnyAnnotations, strict: bool) -> tuple[list[Size | None], list[Issue]]:
+def scan(
+    images: Sequence[Path],
+    annotations: AnyAnnotations,
+    strict: bool,
+    reading: Reading = DEFAULT_READING,
+) -> tuple[list[Size | None], list[Issue]]:
     """The (height, width) of every image, None for those that cannot be read, and all issues of the split.
 
     Errors: with `strict`, SeglabError for the first issue.
     """
-    cache = _cache_file(images, annotations) if len(images) >= MIN_CACHED else None
+    cache = _cache_file(images, annotations, reading) if len(images) >= MIN_CACHED else None
     found = _read_cache(cache) if cache else None
     if found is None:
-        found = _scan(images, annotations, strict)
+        found = _scan(images, annotations, strict, reading)
         if cache:
             _write_cache(cache, *found)
     if strict:
@@ -39,11 +45,13 @@ def scan(images: Sequence[Path], annotations: AnyAnnotations, strict: bool) -> t
     return found
 
 
-def _scan(images: Sequence[Path], annotations: AnyAnnotations, strict: bool) -> tuple[list[Size | None], list[Issue]]:
+def _scan(
+    images: Sequence[Path], annotations: AnyAnnotations, strict: bool, reading: Reading
+) -> tuple[list[Size | None], list[Issue]]:
     sizes: list[Size | None] = []
     issues = annotations.unplaced()
     workers = 0 if annotations.has_json else workers_for(len(images), MIN_SHARED)
-    with closing(parallel_map(_scan_image, images, workers, annotations)) as scanned:
+    with closing(parallel_map(_scan_image, images, workers, annotations, reading)) as scanned:
         for size, own_issues in with_progress(scanned, "scan", count=len(images)):
             if strict:
                 raise_first(own_issues)
@@ -52,18 +60,21 @@ def _scan(images: Sequence[Path], annotations: AnyAnnotations, strict: bool) -> 
     return sizes, issues
 
 
-def _scan_image(image: Path, annotations: AnyAnnotations) -> tuple[Size | None, list[Issue]]:
+def _scan_image(image: Path, annotations: AnyAnnotations, reading: Reading) -> tuple[Size | None, list[Issue]]:
     try:
-        size = image_size(image)
+        size, further = look_at(image, reading)
     except (SeglabError, FileNotFoundError) as error:
         what = str(error).replace(str(image), "").strip()
         return None, [Issue(str(image), 0, f"unreadable image: {what}", "image left out")]
-    return size, annotations.read(image, size)[1]
+    issues = annotations.read(image, size)[1]
+    if further:
+        issues = [Issue(str(image), 0, f"image file with several {further}", "the first is used", "note"), *issues]
+    return size, issues
 
 
-def _cache_file(images: Sequence[Path], annotations: AnyAnnotations) -> Path:
+def _cache_file(images: Sequence[Path], annotations: AnyAnnotations, reading: Reading) -> Path:
     """Where the result is kept: a name made of every file's path, size and time, so a changed file is noticed."""
-    digest = hashlib.sha256(f"{VERSION} {annotations.fingerprint()}".encode())
+    digest = hashlib.sha256(f"{VERSION} {reading} {annotations.fingerprint()}".encode())
     for path in (*images, *annotations.files):
         about = path.stat() if path.exists() else None
         digest.update(f"{path} {about and (about.st_size, about.st_mtime_ns)}\n".encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from seglab.datasets.label_folder import read_label_folder
 from seglab.datasets.other_formats import read_tool_labels
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec
-from seglab.datasets.split_file import apply_split, is_split_file, read_split, split_file_of
+from seglab.datasets.split_file import apply_split, is_split_file, kept_split_of, read_split
 from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, files_below
@@ -72,6 +73,13 @@ def load_dataset(
     return _with_kept_split(found)
 
 
+def recognize(path: Path) -> DatasetSpec | None:
+    """The dataset at a path; None for what is none, such as a folder of plain images, a video or a name."""
+    is_text = path.suffix.lower() in (".json", ".xml")
+    found = _by_path(path) if path.is_dir() or (is_text and path.is_file()) else None
+    return _with_kept_split(found) if found else None
+
+
 def is_dataset_name(name: str) -> bool:
     """Whether `load_dataset` knows this bare name without being told a path."""
     return name == BUNDLED or finder_of(name) is not None
@@ -106,11 +114,9 @@ def _other_json(path: Path, images: Path | None) -> DatasetSpec | None:
     """The dataset of a JSON of another format than COCO, to whose reader all others go, damaged ones too."""
     if not path.is_file():
         return None
-    try:
+    with suppress(SeglabError):  # no COCO file: it may be another tool's list
         if is_instances_json(path):
             return None
-    except SeglabError:
-        return None
     return read_tool_labels(path, images)
 
 
@@ -122,12 +128,8 @@ def _by_split_file(path: Path) -> DatasetSpec:
 
 def _with_kept_split(spec: DatasetSpec) -> DatasetSpec:
     """The dataset, split as it was split before, where that was kept beside it."""
-    if spec.parts or spec.draw:
-        return spec
-    path = split_file_of(spec)
-    if not path.is_file():
-        return spec
-    return apply_split(spec, read_split(path, spec), path)
+    path = kept_split_of(spec)
+    return apply_split(spec, read_split(path, spec), path) if path else spec
 
 
 def _with_labels(path: Path, labels: Path, split: str | None) -> DatasetSpec:

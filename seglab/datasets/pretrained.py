@@ -21,8 +21,9 @@ def find_weights(model: str | Path) -> Path:
     Errors: SeglabError that lists the names there are.
     """
     path = Path(model)
-    if path.is_dir():
-        return _weights_of_run(path)
+    within = _weights_of_run(path)
+    if within is not None:
+        return within
     if path.is_file() or path.suffix not in ("", *CHECKPOINT_SUFFIXES):
         return path
     if path.suffix:
@@ -38,16 +39,18 @@ def find_weights(model: str | Path) -> Path:
     if with_masks in official:
         print(f"{path.name} predicts boxes only: using {with_masks}.pt, which has the same layers and predicts masks")
         return fetch(f"{with_masks}.pt")
+    if str(model) and path.is_dir():
+        raise SeglabError(f"{path} has no weights/best.safetensors: give a run's folder, or a file of weights")
     known = ", ".join([COURSE_WEIGHTS, *official])
     raise SeglabError(f"no model '{model}': give a file, or one of {known}")
 
 
-def _weights_of_run(folder: Path) -> Path:
-    """The best weights of a run, or the last ones where it has no best yet. Errors: SeglabError for another folder."""
+def _weights_of_run(folder: Path) -> Path | None:
+    """The best weights of a run, or the last ones where it has no best yet; None for anything but a run's folder."""
     within = folder if folder.name == "weights" else folder / "weights"
     for name in ("best", "last"):
         for suffix in (".safetensors", ".pt"):
             path = within / f"{name}{suffix}"
             if path.is_file():
                 return path
-    raise SeglabError(f"{folder} has no weights/best.safetensors: give a run's folder, or a file of weights")
+    return None

@@ -47,6 +47,18 @@ def split_file_of(spec: DatasetSpec) -> Path:
     return spec.root / NAME
 
 
+def kept_split_of(spec: DatasetSpec) -> Path | None:
+    """The file that keeps the split of a dataset; None where there is none, or where the dataset has its own val.
+
+    One that was kept before a YAML was written into the folder still holds.
+    """
+    train, val = spec.splits.get("train"), spec.splits.get("val")
+    if spec.parts or spec.draw or (train and val and set(train) != set(val)):
+        return None
+    places = [split_file_of(spec), spec.root / NAME]
+    return next((path for path in places if path.is_file()), None)
+
+
 def split_file_beside(file: Path) -> Path:
     """Where the split of a dataset is kept that a YAML or JSON names."""
     return file.with_name(f"{file.stem}-split.yaml")
@@ -117,14 +129,14 @@ def apply_split(spec: DatasetSpec, split: Split, path: Path) -> DatasetSpec:
     return replace(
         spec,
         splits=filled,
-        annotations=_spread(spec.annotations, filled),
-        crowds=_spread(spec.crowds, filled),
+        annotations=spread(spec.annotations, filled),
+        crowds=spread(spec.crowds, filled),
         issues=tuple(issues),
     )
 
 
-def _spread(files: Mapping[str, Path], splits: Iterable[str]) -> dict[str, Path]:
-    """Split -> COCO JSON, where one file now has the images of several splits."""
+def spread(files: Mapping[str, Path], splits: Iterable[str]) -> dict[str, Path]:
+    """Split -> COCO JSON, where one file has the images of several splits."""
     if not files:
         return {}
     common = files.get("train") or next(iter(files.values()))

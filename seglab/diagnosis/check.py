@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seglab.config import ReadConfig
 from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
@@ -21,14 +22,19 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.drawing.overlays import draw_instances
 from seglab.drawing.plots import contact_sheet
 from seglab.errors import SeglabError
+from seglab.files import IMAGE_SUFFIXES
 from seglab.formats.issues import ROWS_SHOWN, Issue, issue_table, write_rest
+from seglab.formats.label_files import label_files, unused_label_files
 from seglab.geometry.polygons import ring_area
 from seglab.geometry.raster import fill
+from seglab.image_files import MAX_PIXELS
 from seglab.progress import with_progress
 from seglab.sample import SIZES, Sample, size_class
 from seglab.wording import pluralize
 
 MAX_DRAWN = 24  # images on the contact sheet
+# What lies among images for a reason: they themselves, their labels, and what describes the dataset.
+KNOWN_SUFFIXES = {*IMAGE_SUFFIXES, ".txt", ".json", ".xml", ".yaml", ".yml", ".csv", ".md", ".npy", ".cache", ".db"}
 MAX_DUPLICATES_SHOWN = 10  # pairs in the printed report
 
 
@@ -73,7 +79,8 @@ class DatasetReport:
     sheet: Path | None = None  # the contact sheet
 
     def __str__(self) -> str:
-        lines = [f"{self.spec.name}: {pluralize(len(self.spec.names), 'class')} in {self.spec.root}", ""]
+        about = f" ({self.spec.about})" if self.spec.about else ""
+        lines = [f"{self.spec.name}: {pluralize(len(self.spec.names), 'class')} in {self.spec.root}{about}", ""]
         lines += [*self._split_table(), "", *self._class_table()]
         if self.duplicates:
             lines += ["", *self._duplicate_lines()]
@@ -122,13 +129,23 @@ class DatasetReport:
         return lines
 
 
-def check(data: str | Path, out: str | Path | None = "runs/check", instances: str | None = None) -> DatasetReport:
+def check(
+    data: str | Path,
+    out: str | Path | None = "runs/check",
+    instances: str | None = None,
+    labels: str | Path | None = None,
+    max_pixels: int = MAX_PIXELS,
+    range: int | float | list | tuple | None = None,
+) -> DatasetReport:
     """Read every image and label of every split, count, compare, and draw some.
 
     out: folder of the contact sheet, and of a list of the issues if they are many; None for neither, and a report that
-    names every one. instances: of mask images, see `load_dataset`. Errors: SeglabError when the dataset is not found.
+    names every one. instances: of mask images, see `load_dataset`; labels: labels that lie apart from the images.
+    max_pixels, range: which images may be read, and how, as for training.
+    Errors: SeglabError when the dataset is not found.
     """
-    spec = load_dataset(data, instances=instances)
+    reading = ReadConfig(max_pixels=max_pixels, range=range).reading
+    spec = load_dataset(data, labels=labels, instances=instances)
     report = DatasetReport(spec)
     first_with_pixels: dict[bytes, ImageFile] = {}  # digest of an image's pixels -> where they were seen first
     drawn: list[np.ndarray] = []
@@ -138,7 +155,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check", instances: st
     for name in (*spec.splits, *spec.faults):
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # its issues go into this report
-                dataset = SegmentationDataset(spec, name, 640)
+                dataset = SegmentationDataset(spec, name, 640, reading=reading)
         except SeglabError as error:
             report.splits[name] = SplitReport()
             report.issues.append(Issue(str(spec.yaml or spec.root), 0, f"no images: {error}", "split not checked"))
@@ -150,13 +167,11 @@ def check(data: str | Path, out: str | Path | None = "runs/check", instances: st
         report.splits[name] = split
         # Evenly spread over all splits, so that the sheet shows more than the first images.
         draw_every = max(1, len(dataset) * len(spec.splits) // MAX_DRAWN)
-        for index in with_progress(range(len(dataset)), f"check {name}"):
+        for index, path in enumerate(with_progress(dataset.images, f"check {name}")):
             try:
                 sample = dataset.sample(index)
             except SeglabError as error:
-                report.issues.append(
-                    Issue(str(dataset.images[index]), 0, f"unreadable image: {error}", "image not checked")
-                )
+                report.issues.append(Issue(str(path), 0, f"unreadable image: {error}", "image not checked"))
                 continue
             _count(split, sample)
             # Equal pixels under two names are worth knowing, across splits most of all.
@@ -168,6 +183,7 @@ def check(data: str | Path, out: str | Path | None = "runs/check", instances: st
                 drawn.append(_draw(sample, spec))
                 titles.append(f"{name} {dataset.images[index].name}")
 
+    report.issues += _left_aside(spec) + _without_instances(report)
     # Two splits may be one folder, whose issues then come twice.
     report.issues = list(dict.fromkeys(report.issues))
     if out is not None:
@@ -176,6 +192,40 @@ def check(data: str | Path, out: str | Path | None = "runs/check", instances: st
         report.sheet = Path(out) / f"{spec.name}.jpg"
         write_image(report.sheet, contact_sheet(drawn, titles))
     return report
+
+
+def _without_instances(report: DatasetReport) -> list[Issue]:
+    """An issue for every split that has images and not one instance."""
+    where = str(report.spec.yaml or report.spec.root)
+    return [
+        Issue(where, 0, f"no instance in split {name}", "training and validation stop there; label some images")
+        for name, split in report.splits.items()
+        if split.images and not split.instances
+    ]
+
+
+def _left_aside(spec: DatasetSpec) -> list[Issue]:
+    """Files that lie among a dataset's images and labels, and that nothing reads."""
+    if spec.draw or spec.parts:
+        return []
+    images = list(dict.fromkeys(image for files in spec.splits.values() for image in files))
+    issues = []
+    if spec.labels is None and not spec.annotations:
+        for file in unused_label_files(label_files(images, spec.root, spec.label_folder)):
+            action = f"not read; put its image back, called {file.stem}.jpg, or delete it"
+            issues.append(Issue(str(file), 0, "a label file without an image", action))
+    ignored = Counter(
+        file.suffix.lower()
+        for folder in sorted({image.parent for image in images})
+        for file in folder.iterdir()
+        if file.is_file() and not file.name.startswith(".") and file.suffix.lower() not in KNOWN_SUFFIXES
+    )
+    for suffix, count in sorted(ignored.items()):
+        message = f"files among the images that are not read: {pluralize(count, f'{suffix} file')}"
+        issues.append(
+            Issue(str(spec.root), 0, message, "left out; save them as PNG or JPEG if they are images", "note")
+        )
+    return issues
 
 
 def _digest(image: np.ndarray) -> bytes:

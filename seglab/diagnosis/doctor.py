@@ -25,7 +25,6 @@ from seglab.diagnosis.errors import ErrorBreakdown
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.validate import evaluated_images, ground_truth_instances, native_instances
-from seglab.files import label_path
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.predictor import Forward
@@ -120,7 +119,9 @@ def doctor(
     # A dataset that cannot be opened is a finding, not a failure of the doctor.
     config = config or ValidateConfig()
     try:
-        dataset = SegmentationDataset(spec, config.split, config.imgsz, strict=config.strict, rect=config.rect)
+        dataset = SegmentationDataset(
+            spec, config.split, config.imgsz, strict=config.strict, rect=config.rect, reading=config.reading
+        )
     except SeglabError as error:
         return Diagnosis((Check("labels", BROKEN, str(error), "correct the dataset's YAML or the file"),))
     checks = [check_labels(dataset)]
@@ -225,7 +226,7 @@ def check_labels(dataset: SegmentationDataset) -> Check:
     return conclude(
         "labels",
         f"{total} instances in {len(counts)} images, {empty} of them empty, {pluralize(len(issues), 'issue')}",
-        Suspicion(not total and not issues, BROKEN, f"no labels found: they belong at {label_path(dataset.images[0])}"),
+        Suspicion(not total and not issues, BROKEN, f"no labels found: they belong at {dataset.label_file(0)}"),
         Suspicion(not total or len(issues) > total, BROKEN, f"most rows cannot be used: {first}"),
         Suspicion(bool(issues), DOUBTFUL, first),
         Suspicion(empty > len(counts) / 2, DOUBTFUL, "most images have no instances: are their labels missing?"),

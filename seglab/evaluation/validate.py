@@ -24,8 +24,9 @@ from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image, write_image
 from seglab.data.loader import build_loader
+from seglab.data.summary import announce_split
 from seglab.datasets.spec import DatasetSpec
-from seglab.device import images_to_float
+from seglab.device import images_to_float, one_thread
 from seglab.drawing import plots
 from seglab.errors import SeglabError
 from seglab.evaluation import yolo
@@ -33,7 +34,7 @@ from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.comparison import draw_comparison
 from seglab.evaluation.confusion import count_confusions
 from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
-from seglab.files import label_path, new_run_dir
+from seglab.files import new_run_dir
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import raw_rows
 from seglab.geometry.letterbox import Letterbox
@@ -112,7 +113,7 @@ def evaluated_images(
                 yield EvaluatedImage(
                     image_id=sample["image_id"],
                     key=sample["image_id"] if listed_once else sample["index"],
-                    label_file=label_path(Path(sample["path"])) if has_label_files else None,
+                    label_file=dataset.label_file(sample["index"]) if has_label_files else None,
                     letterbox=sample["letterbox"],
                     instances=sample["source"],
                     detections=detections._replace(boxes=finite_boxes),
@@ -208,12 +209,13 @@ def native_instances(image: EvaluatedImage, every_mask: bool = False) -> tuple[I
     areas: list[int] = []
     masks: list[Rle | None] = []
     sums_of_boxes = weighted_sums(image.prototypes, image.detections, image.letterbox, image.mask_targets)
-    for limits, (x0, y0, sums) in zip(shared_limits, sums_of_boxes):
-        crop = sums > 0
-        pixels = int(np.count_nonzero(crop))
-        needed = every_mask or (limits.any() and may_match(pixels, limits, ground_truth))
-        areas.append(pixels)
-        masks.append(crop_to_rle(x0, y0, crop, height, width) if needed else None)
+    with one_thread():  # for many small products
+        for limits, (x0, y0, sums) in zip(shared_limits, sums_of_boxes):
+            crop = sums > 0
+            pixels = int(np.count_nonzero(crop))
+            needed = every_mask or (limits.any() and may_match(pixels, limits, ground_truth))
+            areas.append(pixels)
+            masks.append(crop_to_rle(x0, y0, crop, height, width) if needed else None)
 
     boxes[:, 2:] -= boxes[:, :2]  # left, top, width, height
     return ground_truth, Instances(classes, np.array(areas, np.float64), boxes, masks, scores)
@@ -295,8 +297,15 @@ def load_split(
             "classes it was trained on"
         )
     dataset = SegmentationDataset(
-        spec, config.split, config.imgsz, mask_targets=None, strict=config.strict, rect=config.rect
+        spec,
+        config.split,
+        config.imgsz,
+        mask_targets=None,
+        strict=config.strict,
+        rect=config.rect,
+        reading=config.reading,
     )
+    announce_split(dataset, config.allow_empty, config.verbose)
     workers = min(config.workers, len(dataset) // 100)
     on_cuda = torch.device(device).type == "cuda"
     return LoadedSplit(dataset, build_loader(dataset, config.batch, workers, pin_memory=on_cuda))

@@ -48,12 +48,12 @@ class Frame:
 
 def is_here(source: Path) -> bool:
     """Whether this is an annotations.xml of CVAT, or a folder with some."""
-    return bool(_xml_files(source))
+    return any(map(_is_cvat, _xml_files(source)))
 
 
 def _xml_files(source: Path) -> list[Path]:
     files = [source] if source.is_file() else sorted(real_files(files_below(source)))
-    return [file for file in files if file.suffix.lower() == ".xml" and _is_cvat(file)]
+    return [file for file in files if file.suffix.lower() == ".xml"]
 
 
 def _is_cvat(file: Path) -> bool:
@@ -75,7 +75,7 @@ class CvatSource:
         self._frames: dict[ImageEntry, Frame] = {}
         self._issues: list[Issue] = []
         names: dict[str, None] = {}
-        for file in _xml_files(source):
+        for file in filter(_is_cvat, _xml_files(source)):
             root = read_xml(file)
             labels = [label.findtext("name", "").strip() for label in root.findall("./meta//labels/label")]
             names |= dict.fromkeys(filter(None, labels))
@@ -167,7 +167,7 @@ def _instances(frame: Frame, class_of: Mapping[str, int], where: str) -> tuple[l
         for place, shape in members:
             try:
                 found = _mask(shape, frame.size) if shape.tag == "mask" else _ring(shape)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 issues.append(left_out(place, f"damaged {shape.tag}: {error}"))
                 continue
             if found is None:

@@ -3,7 +3,7 @@
     stage1_train/00ae65c1/images/00ae65c1.png     the image
     stage1_train/00ae65c1/masks/07a9bf1d.png      white on one instance, black elsewhere
 
-All instances are of the class "object". Folders above called train, val or test are splits.
+All instances are of the class "object". Folders of them called train, val or test are splits.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class DsbSource:
         self.entries = []
         for folder in _folders(source):
             (image,) = _images(folder / "images")
-            split = split_of(folder.absolute().relative_to(source.absolute().parent).parts[:-1])
+            split = split_of(folder.relative_to(source).parts[:-1])
             self.entries.append(ImageEntry(image, split, tuple(_images(folder / "masks"))))
 
     def load(self, entry: ImageEntry) -> LabelledImage:

@@ -30,13 +30,17 @@ def plain_path(name: str) -> PurePosixPath:
 
 
 def base_name(path: PurePosixPath) -> str:
-    """The file's own name in a path that a tool has written: behind ?d=, before the query of a web address."""
-    text = str(path)
+    """The file's own name in a path that a tool has written."""
+    return without_address(str(path)).name
+
+
+def without_address(text: str) -> PurePosixPath:
+    """The path in an address that a tool has written: behind ?d=, before the query of a web address, %20 a space."""
     if _LOCAL_FILES in text:
         text = text.partition(_LOCAL_FILES)[2]
     elif _ADDRESS.match(text):
         text = text.partition("?")[0]
-    return PurePosixPath(unquote(text)).name
+    return plain_path(unquote(text))
 
 
 def is_below(path: PurePosixPath) -> bool:

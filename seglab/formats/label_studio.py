@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.image_names import without_address
 from seglab.formats.image_search import ImageSearch, plain_names, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, rectangle, turned
@@ -85,7 +85,7 @@ class LabelStudioSource:
                 if task is None:
                     continue
                 labels |= {label for region in task.regions if (label := _label(region))}
-                split = split_of(re.split(r"[-_. ]", file.stem))
+                split = split_of([file.stem])
                 self._tasks[ImageEntry(self._find(task.image), split, (file, Path(str(number))))] = task
         self.entries = list(self._tasks)
         self.names = dict(enumerate(sorted(labels)))
@@ -106,11 +106,16 @@ class LabelStudioSource:
             message = f"several annotations of one task: {len(done)}"
             self._issues.append(Issue(where, 0, message, "the last is read", "note"))
         chosen = next((each for each in done if each.get("ground_truth")), done[-1])
-        return Task(where, image, tuple(_merged(chosen.get("result") or [])))
+        result = chosen.get("result") or []
+        if not isinstance(result, list):
+            raise SeglabError(f"{where} has an annotation whose result is no list: export it again from Label Studio")
+        return Task(where, image, tuple(_merged(result)))
 
     def _find(self, said: str) -> Path | None:
         """The image of a task: by its name, or by the name that it had before it was uploaded."""
         own = PurePosixPath(said)
+        if not own.name:
+            return None
         return self._search.find(said) or self._search.find(str(own.with_name(UPLOAD_PREFIX.sub("", own.name) or "_")))
 
     @property
@@ -213,9 +218,7 @@ def _image_said(task: Json) -> str:
     texts = [value for key, value in data.items() if isinstance(value, str) and key != "created_at"]
     paths = [data[key] for key in ("image", "img", "picture", "photo") if isinstance(data.get(key), str)]
     said = next(iter([*paths, *(text for text in texts if "/" in text or "\\" in text), *texts]), "")
-    parts = urlsplit(said.replace("\\", "/"))
-    of_local_files = parse_qs(parts.query).get("d")
-    return of_local_files[0] if of_local_files else unquote(parts.path)
+    return without_address(said).as_posix()
 
 
 # Shapes
@@ -227,7 +230,9 @@ def _ring(region: Json, size: tuple[int, int]) -> Ring | None:
     scale = np.array([width, height]) / 100
     degrees = float(region.get("rotation") or 0)
     if "points" in region:
-        return polygon(np.array(region["points"], dtype=np.float64).reshape(-1, 2) * scale)
+        points = np.array(region["points"], dtype=np.float64).reshape(-1, 2)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is no outline
+            return polygon(points * scale)
     corner = np.array([float(region["x"]), float(region["y"])]) * scale
     if "radiusX" in region:
         radii = np.array([float(region["radiusX"]), float(region["radiusY"])]) * scale

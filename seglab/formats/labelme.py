@@ -137,7 +137,8 @@ def _content(file: Path) -> dict[str, Any]:
         for shape in content["shapes"]:
             shape["label"] = str(shape["label"])
             shape["points"] = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
-        content["imagePath"] = content.get("imagePath") or f"{file.stem}.jpg"
+        said = content.get("imagePath")
+        content["imagePath"] = said if said and isinstance(said, str) else f"{file.stem}.jpg"
         return content | {key: content.get(key) for key in ("imageHeight", "imageWidth")}
     except (ValueError, KeyError, TypeError) as error:
         raise SeglabError(

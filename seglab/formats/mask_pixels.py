@@ -12,16 +12,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seglab.errors import SeglabError
+from seglab.image_files import MAX_PIXELS, check_budget, open_image_file, open_with_pillow, read_header
 
 OPAQUE = 1 << 24  # what is added to a color where transparent pixels are the background: black can be an instance then
 HALF = 128  # of alpha: what is less opaque is background
-NEAR = 3  # pixels: how far a soft edge reaches
+NEAR = 6  # pixels: how far a soft edge reaches
 FLAT = 24  # of a channel: how much JPEG varies a plain color
 LIKE = 48  # of a channel: two colors closer than this are one color in a JPEG
 MIN_CONTRAST = 16  # of a channel: ids that count 1, 2, 3 are no shades between each other
 MIN_SHADES = 3  # values between two others that make an edge soft
-SHADES = 0.9  # of the values without a plain area: so many lie between their neighbors where edges are soft
+SHADES = 0.9  # of the pixels of values without a plain area: so many lie between their neighbors in soft edges
 LOSSY = ("JPEG", "MPO")
 
 
@@ -44,17 +44,15 @@ def read_regions(file: Path) -> np.ndarray:
 
 def _pixels(file: Path) -> tuple[np.ndarray, bool]:
     """(h, w) or (h, w, 3 or 4) pixels of an image file, and whether its format changes colors."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
+    with open_image_file(file) as opened:
+        header = read_header(file, opened)
+        check_budget(file, opened, header, MAX_PIXELS)
+        with open_with_pillow(file, opened, header.kind) as image:
             if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
                 return np.array(image.convert("RGB")), True
             if image.mode in ("LA", "PA", "RGBa", "La"):
                 return np.array(image.convert("RGBA")), False
             return np.array(image), image.format in LOSSY
-    except (OSError, UnidentifiedImageError) as error:
-        raise SeglabError(f"{file} cannot be read as a mask ({error}): replace or remove it") from error
 
 
 def _ids(pixels: np.ndarray) -> np.ndarray:
@@ -90,12 +88,9 @@ def _without_shades(pixels: np.ndarray) -> np.ndarray:
     plain = _plain(channels, 0)
     cores = np.unique(ids[plain])
     is_core = np.isin(ids, cores)
-    shades, shade_of = np.unique(ids[~is_core], return_inverse=True)
-    if len(shades) < MIN_SHADES or len(cores) < 2:
+    if len(np.unique(ids[~is_core])) < MIN_SHADES or len(cores) < 2:
         return pixels
-    is_outside = ~_between(channels, is_core)[~is_core]
-    outside = np.bincount(shade_of.ravel(), weights=is_outside, minlength=len(shades))  # pixels of each shade
-    if np.mean(outside == 0) < SHADES:
+    if _between(channels, is_core)[~is_core].mean() < SHADES:
         return pixels
     nearest = _nearest(channels, is_core, ids)
     return nearest[..., 0] if pixels.ndim == 2 else nearest

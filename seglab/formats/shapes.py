@@ -13,12 +13,13 @@ from seglab.geometry.polygons import Ring, orient
 from seglab.geometry.rle import Rle, crop_to_rle, merge, rings_to_rle
 from seglab.sample import Instance
 
+NOWHERE = 1e9  # pixels from an image's corner
 CIRCLE = 72  # vertices of a circle or ellipse, on radii that keep its area
 
 
 def polygon(points: np.ndarray) -> Ring | None:
-    """A solid ring of (n, 2) points; None for fewer than three, or where one is no finite number."""
-    return orient(points) if len(points) >= 3 and np.isfinite(points).all() else None
+    """A solid ring of (n, 2) points; None for fewer than three, or where one lies nowhere near an image."""
+    return orient(points) if len(points) >= 3 and (np.abs(points) < NOWHERE).all() else None
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> Ring | None:
@@ -63,7 +64,7 @@ def painted_image(data: bytes) -> np.ndarray:
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
         has_alpha = image.mode in ("RGBA", "LA", "PA")
         channel = image.getchannel("A") if has_alpha else image
         pixels = np.array(channel).astype(bool)

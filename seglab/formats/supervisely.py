@@ -32,13 +32,11 @@ MAX_PNG = 1 << 28  # bytes of an unpacked bitmap, which is a PNG itself
 
 def is_here(source: Path) -> bool:
     """Whether this is a folder of a project, or of one of its datasets."""
-    return source.is_dir() and bool(_label_files(source))
+    return source.is_dir() and any(map(_is_label_file, _json_files(source)))
 
 
-def _label_files(source: Path) -> list[Path]:
-    """The label files of a project, dataset or folder `ann`."""
-    files = [file for file in sorted(real_files(files_below(source))) if file.suffix.lower() == ".json"]
-    return [file for file in files if _is_label_file(file)]
+def _json_files(source: Path) -> list[Path]:
+    return [file for file in sorted(real_files(files_below(source))) if file.suffix.lower() == ".json"]
 
 
 def _is_label_file(file: Path) -> bool:
@@ -58,14 +56,15 @@ class SuperviselySource:
         self._search = ImageSearch(source, images)
         names: dict[str, None] = dict.fromkeys(_classes(source))
         self.entries: list[ImageEntry] = []
-        for file in _label_files(source):
+        for file in filter(_is_label_file, _json_files(source)):
             content = _content(file)
             names |= dict.fromkeys(str(item["classTitle"]) for item in content["objects"])
             folder = file.parent.with_name("img") if images is None else None
             # a.jpg.json belongs to a.jpg; projects of old exports have a.json.
             said = file.stem if Path(file.stem).suffix else f"{file.stem}.jpg"
             image = self._search.find(said, folder)
-            tags = [str(tag.get("name")) for tag in content.get("tags") or [] if isinstance(tag, dict)]
+            tagged = content.get("tags")
+            tags = [str(tag.get("name")) for tag in tagged if isinstance(tag, dict)] if isinstance(tagged, list) else []
             split = split_of([*tags, *reversed(file.relative_to(source).parts[:-1])])
             self.entries.append(ImageEntry(image, split, (file,)))
         self.names = dict(enumerate(names))
@@ -131,7 +130,7 @@ def _instance(item: dict, class_of: Mapping[str, int], size: tuple[int, int]) ->
             masks += [mask] if area(mask) else []
         else:
             rings = _rings(shape, item.get("points") or {}, item)
-    except (OSError, ValueError, TypeError, KeyError, zlib.error) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         return None, f"damaged {shape}: {error}"
     found = put_together(class_of[item["classTitle"]], rings, masks, size)
     return found, "" if found else f"no area: a {shape}"

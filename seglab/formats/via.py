@@ -170,11 +170,18 @@ def _json_pictures(file: Path) -> list[Picture]:
             regions = list(regions.values())
         where = f"{file} image {item['filename']} region"
         found = [
-            Region(f"{where} {number}", dict(region["shape_attributes"]), dict(region.get("region_attributes") or {}))
+            Region(f"{where} {number}", dict(region["shape_attributes"]), _attributes(region.get("region_attributes")))
             for number, region in enumerate(regions, start=1)
         ]
         pictures.append(Picture(file, str(item["filename"]), found))
     return pictures
+
+
+def _attributes(said: Any) -> dict[str, Any]:
+    """The attributes of a region, by name. Errors: ValueError where they are no such thing."""
+    if not isinstance(said or {}, dict):
+        raise ValueError(f"region_attributes is {said!r}")
+    return dict(said or {})
 
 
 def _csv_pictures(file: Path) -> list[Picture]:
@@ -185,8 +192,8 @@ def _csv_pictures(file: Path) -> list[Picture]:
         picture = pictures.setdefault(row["filename"], Picture(file, row["filename"]))
         shape = json.loads(row["region_shape_attributes"] or "{}")
         if shape:
-            attributes = json.loads(row["region_attributes"] or "{}")
-            picture.regions.append(Region(f"{file}:{line}", shape, attributes))
+            attributes = _attributes(json.loads(row["region_attributes"] or "{}"))
+            picture.regions.append(Region(f"{file}:{line}", dict(shape), attributes))
     return list(pictures.values())
 
 

@@ -20,6 +20,7 @@ from seglab.files import SPLITS
 from seglab.formats.coco_writer import steady
 from seglab.formats.format import Format, LabelledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
+from seglab.formats.text_files import decode_text
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
 from seglab.sample import Instance
 
@@ -39,7 +40,7 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
     had to be fixed or left out gives one Issue with file and line.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+        text = decode_text(Path(path).read_bytes()).removeprefix("\ufeff")
     except FileNotFoundError:
         return [], [Issue(str(path), 0, "no label file", EMPTY, "note")]
     except OSError as error:
@@ -48,7 +49,7 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
     issues: list[Issue] = []
     first_line: dict[tuple[str, ...], int] = {}
     for line, row in enumerate(text.splitlines(), start=1):
-        words = tuple(row.split())
+        words = tuple(row.replace(",", " ").split())
         if not words:
             continue
         if words in first_line:
@@ -57,6 +58,8 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
             continue
         first_line[words] = line
         found, faults = read_row(words, width, height, len(names))
+        if "," in row:
+            faults.insert(0, ("commas between the numbers", "read as spaces"))
         if faults:
             issues.append(merged_issue(str(path), line, faults, found is not None))
         if found is not None:

@@ -16,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from seglab.device import one_thread
 from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
 from seglab.inference.nms import Detections
@@ -36,7 +38,8 @@ def assemble(
     positive (probability one half). mask_targets: "soft" or "hard", what the weights were trained with. Any device and
     float type; arithmetic is float32.
     """
-    return [(x0, y0, sums > 0) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox, mask_targets)]
+    with one_thread():  # a product takes microseconds, less than a second thread takes to join in
+        return [(x0, y0, sums > 0) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox, mask_targets)]
 
 
 def check_mask_targets(given: str) -> None:
@@ -62,8 +65,8 @@ def weighted_sums(
     prototypes: Tensor, detections: Detections, letterbox: Letterbox, mask_targets: str = "soft"
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """What `assemble` thresholds, mask by mask: left, top and the sums (h, w) float32 in the box's window."""
-    cells = prototypes.detach().float().cpu().permute(1, 2, 0).numpy()  # (h, w, 32), as a network leaves them in memory
-    coefficients = detections.coefficients.detach().float().cpu().numpy()
+    cells = prototypes.detach().float().cpu().permute(1, 2, 0)  # (h, w, 32), as a network leaves them in memory
+    coefficients = detections.coefficients.detach().float().cpu()  # (N, 32)
     boxes = letterbox.boxes_to_image(detections.boxes.detach().float()).cpu().numpy()
     corners = windows(boxes, letterbox.scale, mask_targets)
 
@@ -73,9 +76,12 @@ def weighted_sums(
     scale_x, scale_y = letterbox.scale
     cells_y = prototypes.shape[1] / letterbox.size[0]  # cells per input pixel
     cells_x = prototypes.shape[2] / letterbox.size[1]
-    row_cell, rows = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)
-    column_cell, columns = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)
-    columns = np.ascontiguousarray(columns.T)  # (w, width)
+    row_cell, row_weights = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)
+    column_cell, column_weights = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)
+    # Products in PyTorch and not in numpy, whose threads would go on spinning between these small products and take
+    # the cores from PyTorch's own.
+    rows = torch.from_numpy(row_weights)  # (height, h)
+    columns = torch.from_numpy(np.ascontiguousarray(column_weights.T))  # (w, width)
 
     for own, (x0, y0, x1, y1) in zip(coefficients, corners.tolist()):
         if x1 <= x0 or y1 <= y0:
@@ -85,7 +91,8 @@ def weighted_sums(
         in_reach_y = slice(row_cell[y0], row_cell[y1 - 1] + 2)
         in_reach_x = slice(column_cell[x0], column_cell[x1 - 1] + 2)
         logit = cells[in_reach_y, in_reach_x] @ own
-        yield x0, y0, rows[y0:y1, in_reach_y] @ (logit @ columns[in_reach_x, x0:x1])
+        sums = rows[y0:y1, in_reach_y] @ (logit @ columns[in_reach_x, x0:x1])
+        yield x0, y0, sums.numpy()
 
 
 def interpolation(pixels: int, cells: int, scale: float, offset: float) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from seglab.inference.heatmap import class_heatmap
 from seglab.inference.masks import assemble
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.results import Boxes, Masks, Results
-from seglab.inference.sources import SourceImage, batches, load
+from seglab.inference.sources import SourceImage, batches, load, load_by_windows
+from seglab.inference.tiles import predict_tiles
 from seglab.sizes import STRIDE, Size
 
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
@@ -37,7 +39,12 @@ def predict(
     `forward` expects its images.
     """
     names = names if isinstance(names, dict) else dict(enumerate(names))
-    for images in batches(load(source, config.vid_stride), config.batch):
+    if config.tile:
+        look = partial(predict_batch, forward, config=config, names=names, device=device)
+        for image in load_by_windows(source, config.vid_stride, config.reading):
+            yield predict_tiles(image, config.tile, config.overlap, look, names, config.batch, config.agnostic_nms)
+        return
+    for images in batches(load(source, config.vid_stride, config.reading), config.batch):
         yield from predict_batch(forward, images, config, names, device)
 
 

@@ -17,7 +17,8 @@ import torch
 
 from seglab import tables
 from seglab.data.image import write_image
-from seglab.drawing.overlays import TEXT, draw_instances
+from seglab.data.windows import Windows
+from seglab.drawing.overlays import TEXT, draw_instances, natural_line_width
 from seglab.errors import SeglabError
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.letterbox import letterbox
@@ -294,20 +295,27 @@ def _size_text(shape: tuple[int, int]) -> str:
 class ImagePair:
     """One image in both orders of its colors, the second made when it is asked for.
 
-    What was asked for in BGR may be drawn on: from then on, it is what RGB is a view of.
+    What was asked for in BGR may be drawn on: from then on, it is what RGB is a view of. An image that is too large to
+    be held (`seglab.data.windows`) is read whenever one of the two is asked for.
     """
 
-    def __init__(self, rgb: np.ndarray | None = None, bgr: np.ndarray | None = None):
+    def __init__(self, rgb: np.ndarray | Windows | None = None, bgr: np.ndarray | None = None):
         self._rgb = rgb
         self._bgr = bgr
 
     @property
-    def rgb(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB."""
+    def source(self) -> np.ndarray | Windows:
+        """RGB of which windows, [top:bottom, left:right], are read: without reading a large image as a whole."""
         if self._bgr is not None:
             return self._bgr[..., ::-1]
         assert self._rgb is not None
         return self._rgb
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        source = self.source
+        return source if isinstance(source, np.ndarray) else source[:, :]
 
     @property
     def bgr(self) -> np.ndarray:
@@ -346,6 +354,7 @@ class Results(Movable):
         self.names = names
         self.speed = speed if speed is not None else dict.fromkeys(("preprocess", "inference", "postprocess"), 0.0)
         self.save_dir: str | None = None
+        self.tile: int | None = None  # side of the tiles it was predicted by, for which lines and texts are sized
         self.heatmap: np.ndarray | None = None  # (H, W) float32 in 0..1, with visualize=True
         self.boxes = self._as_boxes(torch.zeros(0, 6) if boxes is None else boxes)
         self.masks = self._as_masks(masks)
@@ -353,7 +362,7 @@ class Results(Movable):
     @classmethod
     def of_image(
         cls,
-        image: np.ndarray,
+        image: np.ndarray | Windows,
         path: str,
         names: dict[int, str],
         boxes: Boxes,
@@ -361,7 +370,7 @@ class Results(Movable):
         speed: dict[str, float],
     ) -> Results:
         """Results of an image that is (H, W, 3) uint8 RGB, as seglab has them; BGR is made when it is asked for."""
-        results = cls(image, path, names, boxes, masks, speed=speed)
+        results = cls(np.zeros((0, 0, 3), np.uint8), path, names, boxes, masks, speed=speed)
         results._pixels = ImagePair(rgb=image)
         return results
 
@@ -369,6 +378,16 @@ class Results(Movable):
     def image(self) -> np.ndarray:
         """The image as (H, W, 3) uint8 RGB."""
         return self._pixels.rgb
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the image is one that tiled prediction reads by windows."""
+        return not isinstance(self.windows, np.ndarray)
+
+    @property
+    def windows(self) -> np.ndarray | Windows:
+        """`image`, of which windows can be read, `windows[top:bottom, left:right]`, without the rest of it."""
+        return self._pixels.source
 
     @property
     def orig_img(self) -> np.ndarray:
@@ -382,7 +401,8 @@ class Results(Movable):
     @property
     def orig_shape(self) -> tuple[int, int]:
         """(height, width) of the image."""
-        return self.image.shape[0], self.image.shape[1]
+        height, width = self.windows.shape[:2]
+        return height, width
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -431,9 +451,10 @@ class Results(Movable):
 
     def _with(self, boxes: Boxes, masks: Masks | None) -> Results:
         """Other instances of the same image."""
-        results = Results.of_image(self.image, self.path, self.names, boxes, masks, self.speed)
+        results = Results.of_image(self.windows, self.path, self.names, boxes, masks, self.speed)
         results._pixels = self._pixels
         results.save_dir = self.save_dir
+        results.tile = self.tile
         return results
 
     def _as_boxes(self, boxes: Boxes | Array) -> Boxes:
@@ -482,16 +503,18 @@ class Results(Movable):
         if color_mode not in ("class", "instance"):
             raise SeglabError(f"color_mode={color_mode!r} must be 'class' or 'instance'")
         # Another image must have the size that boxes and masks are in.
-        image = self.image if img is None else results_io.image_to_draw_on(img)
-        if image.shape[:2] != self.orig_shape:
+        # A large image is drawn smaller, without reading it as a whole.
+        results = self if img is not None or not self.is_large else results_io.overview(self)
+        image = results.image if img is None else results_io.image_to_draw_on(img)
+        if image.shape[:2] != results.orig_shape:
             raise SeglabError(
                 f"img= is {_size_text(image.shape[:2])}, but the results are of an image of "
                 f"{_size_text(self.orig_shape)}: resize it to that"
             )
-        rows = results_io.rows_of(self)
+        rows = results_io.rows_of(results)
         classes = [row.class_id for row in rows]
         # What is not asked for is None, which draws nothing.
-        shown = self.masks if masks else None
+        shown = results.masks if masks else None
         drawn = draw_instances(
             image,
             classes,
@@ -499,7 +522,7 @@ class Results(Movable):
             crops=None if shown is None else shown.crops,
             rings=None if shown is None else shown.rings,
             labels=[results_io.label_of(row, self.names, conf) for row in rows] if labels else None,
-            line_width=line_width,
+            line_width=natural_line_width(image[: results.tile, : results.tile]) if line_width is None else line_width,
             colors_by=classes if color_mode == "class" else range(len(rows)),
             text_size=font_size,
             text_color=None if txt_color is None else txt_color[::-1],

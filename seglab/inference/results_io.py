@@ -23,14 +23,17 @@ from seglab.formats.coco_ids import category_ids as coco_category_ids
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
 from seglab.inference.annotations import AnnotationWriter
-from seglab.inference.sources import STREAM_SCHEMES, VIDEO_SUFFIXES
+from seglab.inference.sources import STREAM_SCHEMES, is_video
 from seglab.wording import pluralize
 
 if TYPE_CHECKING:  # the classes there call the functions here
+    from seglab.inference.masks import MaskCrop
     from seglab.inference.results import Results
 
 COLUMNS = ("name", "class", "confidence", "box", "segments")  # of tables of instances
 IMAGES_SHOWN = 12  # of a list of results in a notebook
+MAX_DRAWN_SIDE = 4096  # pixels of what is drawn of an image that is too large to be held
+BAND_ROWS = 64  # of the drawn image, for which a large one is read at a time
 DEFAULT_FPS = 25.0  # of a video file that does not say
 
 
@@ -118,7 +121,40 @@ def write_crops(results: Results, save_dir: Path, file_name: Path) -> None:
         left, top = int(x0), int(y0)
         right, bottom = max(left + 1, round(x1)), max(top + 1, round(y1))  # a pixel at least
         folder = save_dir / plain_name(results.names[row.class_id])
-        write_image(folder / f"{file_name.stem}{number}{suffix}", results.image[top:bottom, left:right])
+        write_image(folder / f"{file_name.stem}{number}{suffix}", np.asarray(results.windows[top:bottom, left:right]))
+
+
+def overview(results: Results, max_side: int = MAX_DRAWN_SIDE) -> Results:
+    """The same results on an image of at most `max_side` pixels, an n-th of its size; it is read band by band."""
+    height, width = results.orig_shape
+    factor = -(-max(height, width) // max_side)
+    bands = []
+    for top in range(0, height, BAND_ROWS * factor):
+        band = np.asarray(results.windows[top : top + BAND_ROWS * factor, 0:width])
+        size = (-(-width // factor), -(-len(band) // factor))
+        bands.append(cv2.resize(band, size, interpolation=cv2.INTER_AREA))
+    image = np.concatenate(bands)
+
+    rows = np.array(results.boxes.numpy().data)
+    rows[:, :4] /= factor
+    boxes = type(results.boxes)(rows, image.shape[:2])
+    masks = None
+    if results.masks:
+        masks = type(results.masks)([_smaller(crop, factor) for crop in results.masks.crops], image.shape[:2])
+    smaller = type(results).of_image(image, results.path, results.names, boxes, masks, results.speed)
+    smaller.tile = None if results.tile is None else max(1, results.tile // factor)
+    return smaller
+
+
+def _smaller(crop: MaskCrop, factor: int) -> MaskCrop:
+    """A mask in an image of an n-th of the size: every n-th pixel of it, and one at least."""
+    x0, y0, mask = crop
+    middle = factor // 2
+    rows = mask[(middle - y0) % factor :: factor]
+    pixels = rows[:, (middle - x0) % factor :: factor]
+    if not pixels.size:
+        return x0 // factor, y0 // factor, np.ones((1, 1), dtype=bool)
+    return -(-(x0 - middle) // factor), -(-(y0 - middle) // factor), pixels
 
 
 def summary(results: Results, normalize: bool, decimals: int) -> list[dict[str, Any]]:
@@ -288,7 +324,7 @@ def _is_video(path: str) -> bool:
 
 def _is_video_file(path: str) -> bool:
     """Whether results of this path are frames of a file, as those of URLs and cameras are not."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file()
+    return Path(path).is_file() and is_video(Path(path))
 
 
 class _Video:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import glob
 import itertools
 import os
@@ -10,23 +11,35 @@ import shutil
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import torch
 
-from seglab.data.image import pillow_to_array, read_image
+from seglab.data.image import gray_or_color, pillow_to_array, read_image, to_eight_bits, upright_pillow
+from seglab.data.windows import WHOLE_PIXELS, ArrayWindows, TiffWindows, Windows
 from seglab.datasets.downloads import is_offline
 from seglab.datasets.image_lists import read_list
 from seglab.datasets.load import is_dataset_name, load_dataset
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, real_files
+from seglab.image_files import (
+    DEFAULT_READING,
+    START_BYTES,
+    Reading,
+    check_budget,
+    kind_of,
+    open_image_file,
+    read_header,
+    unreadable,
+)
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
+LIST_SUFFIXES = {".txt", ".csv"}
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "tcp://", "udp://")
 
 
@@ -37,20 +50,49 @@ class SourceImage(NamedTuple):
     image: np.ndarray  # (H, W, 3) uint8 RGB
 
 
-ImageStream = Generator[SourceImage, None, None]
+class LargeImage(NamedTuple):
+    """An image that is too large to be held, and where it came from."""
+
+    path: str
+    image: Windows
 
 
-def load(source: Any, vid_stride: int = 1) -> Iterator[SourceImage]:
+ImageStream = Generator[Any, None, None]  # of SourceImage and, where asked for, LargeImage
+Item = TypeVar("Item")
+
+
+class _Options(NamedTuple):
+    """What `load` was asked for. unnamed: names for the images that have none."""
+
+    vid_stride: int
+    reading: Reading
+    by_windows: bool
+    unnamed: Iterator[str]
+
+
+def load(source: Any, vid_stride: int = 1, reading: Reading = DEFAULT_READING) -> Iterator[SourceImage]:
     """Yield the images of `source` one at a time, reading each when it is asked for.
 
     A str or Path names an image, a video, a folder of both, a glob pattern, a .txt file with one source a line, an
     http(s) address of an image or video, or a live stream (rtsp, rtmp, tcp, udp); an int (or its digits) is a camera.
-    Images in memory: PIL, (H, W, 3) uint8 numpy in BGR order as cv2 reads (gray and alpha too), or a (3, H, W) or
-    (B, 3, H, W) float tensor, RGB in 0..1. Any iterable of these is read in turn.
-    vid_stride: read every vid_stride-th frame of a video. Errors: FileNotFoundError, SeglabError, TypeError.
+    Images in memory: PIL, (H, W, 3) uint8 numpy in BGR order as cv2 reads (gray and alpha too; other types of numbers
+    with reading.range), or a (3, H, W) or (B, 3, H, W) float tensor, RGB in 0..1. Any iterable of these is read in
+    turn. A file of a folder, pattern or list that cannot be read is reported and left out, unless none can.
+    vid_stride: read every vid_stride-th frame of a video. reading: which images may be read, and how.
+    Errors: FileNotFoundError, SeglabError, TypeError.
     """
-    unnamed = (f"image{number}.jpg" for number in itertools.count())
-    return _load(source, vid_stride, unnamed)
+    return _load(source, _Options(vid_stride, reading, False, _unnamed()))
+
+
+def load_by_windows(
+    source: Any, vid_stride: int = 1, reading: Reading = DEFAULT_READING
+) -> Iterator[SourceImage | LargeImage]:
+    """What `load` yields; images too large to be held are opened but not read, see `seglab.data.windows`."""
+    return _load(source, _Options(vid_stride, reading, True, _unnamed()))
+
+
+def _unnamed() -> Iterator[str]:
+    return (f"image{number}.jpg" for number in itertools.count())
 
 
 def images_of_dataset(source: Any) -> Any:
@@ -66,29 +108,28 @@ def images_of_dataset(source: Any) -> Any:
     return source
 
 
-def batches(images: Iterable[SourceImage], size: int) -> Iterator[list[SourceImage]]:
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Group a stream into lists of `size`; the last may be shorter."""
-    images = iter(images)
-    while batch := list(itertools.islice(images, size)):
+    items = iter(items)
+    while batch := list(itertools.islice(items, size)):
         yield batch
 
 
-def _load(source: Any, vid_stride: int, unnamed: Iterator[str]) -> ImageStream:
-    """`load`, with names for the images that have none."""
+def _load(source: Any, options: _Options) -> ImageStream:
+    """`load`, for one source of several."""
     if isinstance(source, int):
-        yield from _video(source, vid_stride)
+        yield from _video(source, options)
     elif isinstance(source, (str, os.PathLike)):
-        yield from _named(os.fspath(source), vid_stride)
+        yield from _named(os.fspath(source), options)
     elif isinstance(source, np.ndarray):
-        yield SourceImage(next(unnamed), _from_array(source))
+        yield _from_array(source, options)
     elif isinstance(source, torch.Tensor):
         for image in _from_tensor(source):
-            yield SourceImage(next(unnamed), image)
+            yield SourceImage(next(options.unnamed), image)
     elif type(source).__module__.startswith("PIL."):
-        yield _from_pillow(source, unnamed)
+        yield _from_pillow(source, options)
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
-        for item in source:
-            yield from _load(item, vid_stride, unnamed)
+        yield from _several(source, options)
     else:
         raise TypeError(
             f"cannot predict on a {type(source).__name__}: give a path, folder, glob, URL, camera number, "
@@ -96,69 +137,153 @@ def _load(source: Any, vid_stride: int, unnamed: Iterator[str]) -> ImageStream:
         )
 
 
-def _named(name: str, vid_stride: int) -> ImageStream:
+def _several(sources: Iterable, options: _Options) -> ImageStream:
+    """Sources in turn; a file among them that is there and cannot be read is reported and left out."""
+    refused: list[SeglabError] = []
+    has_images = False
+    for source in sources:
+        try:
+            for image in _load(source, options):
+                has_images = True
+                yield image
+        except SeglabError as error:
+            if isinstance(source, (np.ndarray, torch.Tensor)):  # made by a program, which has a fault
+                raise
+            print(f"skipped: {error}")
+            refused.append(error)
+    if refused and not has_images:
+        raise refused[0] if len(refused) == 1 else _none_left("the list")
+
+
+def _none_left(origin: str) -> SeglabError:
+    return SeglabError(f"no file of {origin} can be read: see the messages above")
+
+
+def _named(name: str, options: _Options) -> ImageStream:
     """A source given as text."""
     path = Path(name)
     if name.isdigit() and not path.exists():
-        yield from _video(int(name), vid_stride)
+        yield from _video(int(name), options)
     elif name.lower().startswith(STREAM_SCHEMES):
-        yield from _video(name, vid_stride)
+        yield from _video(name, options)
     elif name.lower().startswith(("http://", "https://")):
-        yield from _address(name, vid_stride)
+        yield from _address(name, options)
     elif path.is_dir():
-        yield from _files(sorted(real_files(path.iterdir())), f"the folder {name}", vid_stride)
-    elif path.suffix.lower() == ".txt" and path.is_file():
-        yield from _text_list(path, vid_stride)
-    elif path.is_file():
-        yield from _file(path, vid_stride)
+        yield from _files(sorted(real_files(path.iterdir())), f"the folder {name}", options)
+    elif name.lower().split(" ")[0] == "screen" and not path.exists():
+        yield from _screen(name)
+    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
+        yield from _text_list(path, options)
+    elif path.exists():
+        yield from _file(path, options)
     elif any(sign in name for sign in "*?["):
-        yield from _files([Path(match) for match in sorted(glob.glob(name, recursive=True))], name, vid_stride)
+        matches = sorted(glob.glob(_with_literal_folders(name), recursive=True))
+        yield from _files([Path(match) for match in matches], name, options)
     else:
         raise FileNotFoundError(f"there is no image, video or folder at {name}: check the path")
 
 
-def _files(paths: list[Path], origin: str, vid_stride: int) -> ImageStream:
+def _with_literal_folders(pattern: str) -> str:
+    """A glob pattern whose leading folders, as far as they exist, mean themselves: in a[1]/*.jpg, the folder a[1]."""
+    folder = Path(pattern)
+    while folder != folder.parent and not folder.is_dir():
+        folder = folder.parent
+    rest = Path(pattern).parts[len(folder.parts) :]
+    return str(Path(glob.escape(str(folder)), *rest))
+
+
+def _files(paths: list[Path], origin: str, options: _Options) -> ImageStream:
     """Those of `paths` that are images or videos, at least one; what cannot be read is reported and skipped."""
-    known = [path for path in paths if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES]
+    suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    known = [path for path in paths if not path.is_dir() and path.suffix.lower() in suffixes]
     if not known:
         raise FileNotFoundError(f"no image or video in {origin}: check the path and the file extensions")
-    skipped = 0
-    for path in known:
+    yield from _in_turn(known, lambda path: _file(path, options), origin)
+
+
+def _in_turn(items: Iterable[Item], read: Callable[[Item], ImageStream], origin: str) -> ImageStream:
+    """The images of every item; items that cannot be read are reported and skipped, unless that is all of them."""
+    has_images = False
+    for item in items:
         try:
-            yield from _file(path, vid_stride)
-        except SeglabError as error:
-            skipped += 1
+            for image in read(item):
+                has_images = True
+                yield image
+        except (SeglabError, FileNotFoundError) as error:
             print(f"skipped: {error}")
-    if skipped == len(known):
-        raise SeglabError(f"no file of {origin} can be read: see the messages above")
+    if not has_images:
+        raise _none_left(origin)
 
 
-def _text_list(path: Path, vid_stride: int) -> ImageStream:
-    """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped."""
+def _text_list(path: Path, options: _Options) -> ImageStream:
+    """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped.
+
+    Of a .csv, the first column; a first line that names no image or address is its heading.
+    """
     lines = [line for line in read_list(path) if not line.startswith("#")]
+    if path.suffix.lower() == ".csv":
+        lines = [row[0] for row in csv.reader(lines) if row]
+        if lines and not Path(lines[0]).suffix and "://" not in lines[0]:
+            lines = lines[1:]
     if not lines:
         raise SeglabError(f"the list {path} is empty: write one path per line")
     for line in lines:
         if line.lower().endswith(".txt"):
             raise SeglabError(f"the list {path} contains another list, {line}: list images and videos only")
-        yield from _named(line if "://" in line else str(path.parent / line), vid_stride)
+    names = [line if "://" in line else str(path.parent / line) for line in lines]
+    yield from _in_turn(names, lambda name: _named(name, options), f"the list {path}")
 
 
-def _file(path: Path, vid_stride: int) -> ImageStream:
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        yield from _video(str(path), vid_stride)
-    else:
-        yield SourceImage(str(path), read_image(path))
+def _file(path: Path, options: _Options) -> ImageStream:
+    """An image or a video, whichever the content says."""
+    if is_video(path):
+        yield from _video(str(path), options)
+        return
+    with open_image_file(path) as file:
+        header = read_header(path, file)
+        is_large = header.height * header.width > WHOLE_PIXELS
+        if options.by_windows and header.kind == "TIFF" and is_large:
+            yield LargeImage(str(path), TiffWindows(path, options.reading))
+            return
+        if header.kind == "TIFF":
+            instead = " at once, or predict it by windows with tile=640"
+            check_budget(path, file, header, options.reading.max_pixels, instead)
+    if header.frames:
+        print(f"note: {path} has several {header.frames}: the first is read")
+    yield SourceImage(str(path), read_image(path, options.reading))
 
 
-def _video(source: str | int, vid_stride: int) -> ImageStream:
+def is_video(path: Path) -> bool:
+    """Whether a file is a video or an animated GIF, by its content; by its suffix where the content is unknown.
+
+    Errors: SeglabError and FileNotFoundError for what is no file that can be opened.
+    """
+    with open_image_file(path) as file:
+        start = file.read(START_BYTES)
+        kind = kind_of(start)
+        if kind == "GIF":
+            return read_header(path, file).frames != ""
+    if kind:
+        return kind == "video"
+    return path.suffix.lower() in VIDEO_SUFFIXES - {".gif"}
+
+
+def _video(source: str | int, options: _Options) -> ImageStream:
     """Every vid_stride-th frame of a file, stream or camera, until it ends."""
+    max_pixels = options.reading.max_pixels
+    _check_video_file(source, max_pixels)
     capture = cv2.VideoCapture(source)
     try:
+        width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        if width * height > max_pixels:
+            raise SeglabError(
+                f"the frames of {source} have {width:,.0f} x {height:,.0f} pixels, more than "
+                f"max_pixels={max_pixels:,}: pass max_pixels={width * height:.0f} if they should be read"
+            )
         for number in itertools.count():
             if not capture.grab():
                 break
-            if number % vid_stride == 0:
+            if number % options.vid_stride == 0:
                 read, image = capture.retrieve()
                 if read:
                     yield SourceImage(str(source), cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
@@ -169,7 +294,22 @@ def _video(source: str | int, vid_stride: int) -> ImageStream:
         raise SeglabError(f"no frame can be read from {what}: check that it exists and that OpenCV can decode it")
 
 
-def _address(address: str, vid_stride: int) -> ImageStream:
+def _check_video_file(source: str | int, max_pixels: int) -> None:
+    """What can be known of a video file before a decoder sees it. Errors: SeglabError.
+
+    A text may be a playlist, whose reader would open other files and addresses.
+    """
+    if isinstance(source, int) or "://" in source:
+        return
+    with open_image_file(source) as file:
+        start = file.read(START_BYTES)
+        if start and start.isascii() and b"\0" not in start:
+            raise SeglabError(f"no frame can be read from video {source}: it holds text; replace or remove it")
+        if kind_of(start) == "GIF":
+            check_budget(source, file, read_header(source, file), max_pixels)
+
+
+def _address(address: str, options: _Options) -> ImageStream:
     """Download an image or video into a temporary folder, which is removed afterwards."""
     if is_offline():
         raise SeglabError(f"cannot fetch {address} while SEGLAB_OFFLINE is set: unset it, or give a local copy")
@@ -184,39 +324,78 @@ def _address(address: str, vid_stride: int) -> ImageStream:
                 video = response.headers.get_content_maintype() == "video"
         except (OSError, HTTPException, ValueError) as error:
             raise SeglabError(f"cannot fetch {address} ({error}): check the URL, or give a local copy") from None
-        images = _video(str(path), vid_stride) if video else _file(path, vid_stride)
+        images = _video(str(path), options) if video else _file(path, options)
         with contextlib.closing(images):  # before the folder goes, which Windows keeps while a video in it is open
             for image in images:
                 yield image._replace(path=address)
 
 
-def _from_pillow(image: Any, unnamed: Iterator[str]) -> SourceImage:
-    """A PIL image as it stands: whoever opened it knows whether EXIF is to turn it."""
-    name = getattr(image, "filename", "") or next(unnamed)
+def _from_pillow(image: Any, options: _Options) -> SourceImage:
+    """A PIL image, turned upright as its EXIF orientation says: it gives what its file gives."""
+    name = getattr(image, "filename", "") or next(options.unnamed)
+    reading = options.reading
+    if image.width * image.height > reading.max_pixels:
+        said = f"it has {image.width:,} x {image.height:,} pixels, more than max_pixels={reading.max_pixels:,}"
+        raise unreadable(f"the PIL image {name}", said, f"pass max_pixels={image.width * image.height} or resize it")
     try:
-        return SourceImage(str(name), pillow_to_array(image))
+        return SourceImage(str(name), pillow_to_array(upright_pillow(image), reading.range))
     except (OSError, ValueError, SyntaxError) as error:  # Pillow decodes when pixels are asked for
-        raise SeglabError(f"the PIL image {name} cannot be read ({error}): replace it, or leave it out") from error
+        raise unreadable(f"the PIL image {name}", *(error.args or (error,))[:2]) from error
 
 
-def _from_array(array: np.ndarray) -> np.ndarray:
-    """(H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA, uint8 -> (H, W, 3) RGB."""
+def _from_array(array: np.ndarray, options: _Options) -> SourceImage | LargeImage:
+    """(H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA -> its (H, W, 3) RGB uint8."""
     channels = 1 if array.ndim == 2 else array.shape[-1]
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
+    sample_range = options.reading.range
+    is_number = array.dtype == np.uint8 or array.dtype == np.uint16 or sample_range is not None
+    if not is_number or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise SeglabError(
-            f"a numpy image must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) in BGR order, "
-            f"not {array.dtype} of shape {array.shape}"
+            f"a numpy image must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) in BGR order, or of other numbers "
+            f"with range=LOW,HIGH, not {array.dtype} of shape {array.shape}"
         )
-    conversion = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}[channels]
-    return cv2.cvtColor(np.ascontiguousarray(array), conversion)
+    if options.by_windows and array.shape[0] * array.shape[1] > WHOLE_PIXELS:
+        return LargeImage(next(options.unnamed), ArrayWindows(array, sample_range))
+    try:
+        samples = to_eight_bits(array, sample_range)
+    except ValueError as error:
+        raise unreadable("the numpy image", *error.args) from None
+    image = gray_or_color(samples, cv2.COLOR_BGR2RGB, cv2.COLOR_BGRA2RGB)
+    return SourceImage(next(options.unnamed), image)
+
+
+def _screen(name: str) -> ImageStream:
+    """What the screen shows, again and again: "screen", "screen 1", "screen 1 LEFT TOP WIDTH HEIGHT" in pixels.
+
+    Errors: SeglabError without the package mss, for another text, and for a screen that is not there.
+    """
+    try:
+        import mss
+    except ImportError:
+        raise SeglabError(f"source='{name}' needs the package mss, which is not installed: pip install mss") from None
+    numbers = [int(word) for word in name.split()[1:] if word.isdigit()]
+    if len(numbers) not in (0, 1, 5) or len(numbers) != len(name.split()) - 1:
+        raise SeglabError(f"source='{name}' must be screen, screen NUMBER, or screen NUMBER LEFT TOP WIDTH HEIGHT")
+    with mss.mss() as grabber:
+        number = numbers[0] if numbers else 1  # 0 is all of them together
+        if number >= len(grabber.monitors):
+            raise SeglabError(f"source='{name}': there are screens 1 to {len(grabber.monitors) - 1}")
+        area = dict(grabber.monitors[number])
+        if len(numbers) == 5:
+            left, top, width, height = numbers[1:]
+            area = {"left": area["left"] + left, "top": area["top"] + top, "width": width, "height": height}
+        while True:
+            pixels = np.asarray(grabber.grab(area))  # (H, W, 4) BGRA
+            yield SourceImage(name, cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB))
 
 
 def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
-    """(3, H, W) or (B, 3, H, W) float RGB in 0..1 -> (B, H, W, 3) uint8."""
+    """(3, H, W) or (B, 3, H, W) RGB, float in 0..1 or uint8 -> (B, H, W, 3) uint8."""
     images = tensor[None] if tensor.ndim == 3 else tensor
+    if images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3 and images.numel():
+        return images.permute(0, 2, 3, 1).cpu().numpy()
     if images.ndim != 4 or images.shape[1] != 3 or not images.numel() or not images.is_floating_point():
         raise SeglabError(
-            "a tensor must have float RGB images in 0..1 as (3, H, W) or (B, 3, H, W), "
+            "a tensor must have RGB images, float in 0..1 or uint8, as (3, H, W) or (B, 3, H, W), "
             f"not {tensor.dtype} of shape {tuple(tensor.shape)}"
         )
     if not (images.min() >= 0 and images.max() <= 1):  # NaN neither

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from seglab.data.collate import IGNORE_CELL
 from seglab.device import batch_to_device
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.sizes import STRIDE
@@ -169,6 +170,10 @@ def rescaled(
         scaled["masks"] = smooth[:, 0].clamp(0, 1).to(masks.dtype)
     else:
         scaled["masks"] = masks.new_zeros((0, *mask_size))
+    if "ignored" in targets:  # (B, H / IGNORE_CELL, W / IGNORE_CELL) bool
+        cells = targets["ignored"].float()[:, None]
+        cell_size = (new_height // IGNORE_CELL, new_width // IGNORE_CELL)
+        scaled["ignored"] = F.interpolate(cells, cell_size, mode="nearest-exact")[:, 0] > 0.5
     images = F.interpolate(images, (new_height, new_width), mode="bilinear", antialias=True)
     return images.clamp(0, 1), scaled
 

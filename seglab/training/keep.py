@@ -281,7 +281,14 @@ class Rehearsal:
         self.side = config.imgsz
         self.largest = max(self.side, min(2 * self.side, OLD_SIZE))
         dataset = SegmentationDataset(
-            spec, "train", self.largest, AugmentConfig(), config.seed, mask_targets=None, cache=config.cache
+            spec,
+            "train",
+            self.largest,
+            AugmentConfig(),
+            config.seed,
+            mask_targets=None,
+            cache=config.cache,
+            reading=config.reading,
         )
         self.each = each = max(1, round(OLD_IMAGES * config.batch / process.world))  # images of a step in this process
         pinned = process.device.type == "cuda"

@@ -75,6 +75,7 @@ class LossInputs:
     positives: Tensor  # () number of positives
 
     silent: Tensor | None = None  # (C,) bool, see `label_loss`
+    ignored: Tensor | None = None  # (B, A) bool, see `ignored_points`
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def segmentation_loss(raw: RawOutput, batch: dict, gains: LossGains) -> tuple[Te
     """Loss of a batch -> total, the scalar to backpropagate, and the terms by name, detached scalars.
 
     `batch` holds "classes" (N,) int64, "boxes" (N, 4) xyxy in letterbox pixels, "image_index" (N,) int64 ascending and
-    "masks" (N, h, w) in [0, 1] of 1/4, 1/2 or all of H and W, on the device of `raw`. Box, class and distribution terms
+    "masks" (N, h, w) in [0, 1] of 1/4, 1/2 or all of H and W, on the device of `raw`; and optionally "ignored", see
+    `ignored_points`. Box, class and distribution terms
     are divided by the sum of assigned scores, the mask term by the number of positives, and all are weighted by
     `gains`. The total is their sum times the number of images, so that of the batches accumulated into one step each
     weighs by its images.
@@ -154,10 +156,25 @@ def label_loss(
             score_sum=score_sum,
             positives=positives,
             silent=silent,
+            ignored=ignored_points(batch, points, (height, width)),
         )
         terms = {name: term.weight(gains) * term.value(inputs) for name, term in TERMS.items()}
         total = torch.stack(list(terms.values())).sum() * images
         return total, {name: value.detach() for name, value in terms.items()}, assigned
+
+
+def ignored_points(batch: dict, points: Tensor, size: tuple[int, int]) -> Tensor | None:
+    """(B, A) bool: anchor points in regions that are neither instances nor background; None where there is no such.
+
+    batch["ignored"] (B, h, w) bool is a map of them over the images, whose `size` is (height, width); points (A, 2) xy
+    in letterbox pixels. A batch without that key has no such regions.
+    """
+    cells = batch.get("ignored")
+    if cells is None or not cells.any():
+        return None
+    rows = (points[:, 1] * cells.shape[1] / size[0]).long().clamp(max=cells.shape[1] - 1)  # (A,)
+    columns = (points[:, 0] * cells.shape[2] / size[1]).long().clamp(max=cells.shape[2] - 1)  # (A,)
+    return cells[:, rows, columns]
 
 
 def check_masks(masks: Tensor, prototypes: Tensor) -> None:
@@ -226,21 +243,36 @@ def distribution_loss(logits: Tensor, points: Tensor, strides: Tensor, boxes: Te
 
 
 def class_loss(
-    logits: Tensor, image: Tensor, classes: Tensor, anchor: Tensor, scores: Tensor, silent: Tensor | None = None
+    logits: Tensor,
+    image: Tensor,
+    classes: Tensor,
+    anchor: Tensor,
+    scores: Tensor,
+    silent: Tensor | None = None,
+    ignored: Tensor | None = None,
 ) -> Tensor:
     """Sum of binary cross-entropy over all logits (B, C, A): the target is the score for positives, 0 for the rest.
 
     image, classes, anchor (P,) locate the positives' logits and scores (P,) are their targets. Because
     BCE(x, t) = softplus(x) - t * x, no (B, C, A) table of targets is needed.
-    silent: (C,) bool, classes whose logits count at positives only.
+    silent: (C,) bool, classes whose logits count at positives only; ignored: (B, A) bool, anchor points where those of
+    all classes do.
     """
-    loss = F.softplus(logits).sum() - (logits[image, classes, anchor] * scores).sum()
-    if silent is None:
-        return loss
+    as_positive = (logits[image, classes, anchor] * scores).sum()
+    if silent is None and ignored is None:
+        return F.softplus(logits).sum() - as_positive
     background = torch.ones_like(logits[:, 0], dtype=torch.bool)  # (B, A)
     background[image, anchor] = False
-    as_background = F.softplus(logits[:, silent]).sum(dim=1)  # (B, A)
-    return loss - as_background[background].sum()
+    if ignored is None:
+        loss = F.softplus(logits).sum() - as_positive
+    else:
+        counted = ~(background & ignored)  # (B, A)
+        loss = F.softplus(logits).sum(dim=1)[counted].sum() - as_positive
+        background = background & counted
+    if silent is not None:
+        as_background = F.softplus(logits[:, silent]).sum(dim=1)  # (B, A)
+        loss = loss - as_background[background].sum()
+    return loss
 
 
 def plain_mask_loss(
@@ -403,7 +435,7 @@ TERMS: dict[str, LossTerm] = {
     ),
     "cls": LossTerm(
         "cls",
-        lambda i: class_loss(i.raw.classes, i.image, i.classes, i.anchor, i.scores, i.silent) / i.score_sum,
+        lambda i: class_loss(i.raw.classes, i.image, i.classes, i.anchor, i.scores, i.silent, i.ignored) / i.score_sum,
     ),
     "dfl": LossTerm("dfl", lambda i: distribution_loss(i.logits, i.points, i.strides, i.boxes, i.scores) / i.score_sum),
 }

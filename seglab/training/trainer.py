@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from seglab.config import TrainConfig, ValidateConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import BatchLoader, build_loader, start_epoch
+from seglab.data.summary import announce_split
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import autocast_dtype, choose_device, deterministic, memory_format
 from seglab.errors import SeglabError
@@ -205,7 +206,7 @@ def set_up(
 
 def open_split(spec: DatasetSpec, split: str, config: TrainConfig, **options: Any) -> SegmentationDataset:
     """A split as the run wants it, whether to learn from or to compare with."""
-    return SegmentationDataset(
+    dataset = SegmentationDataset(
         spec,
         split,
         config.imgsz,
@@ -214,8 +215,11 @@ def open_split(spec: DatasetSpec, split: str, config: TrainConfig, **options: An
         mask_ratio=config.mask_ratio,
         strict=config.strict,
         cache=config.cache,
+        reading=config.reading,
         **options,
     )
+    announce_split(dataset, config.allow_empty)
+    return dataset
 
 
 def open_validation(

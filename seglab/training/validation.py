@@ -81,5 +81,9 @@ class LossRecorder:
         """The targets of the next `count` images, which are numbered from 0 again."""
         place = self.targets["image_index"] - self.seen  # (N,)
         own = (place >= 0) & (place < count)
-        targets = {name: value[own] for name, value in self.targets.items()}
+        of_images = ("ignored",)  # the rest is of instances
+        targets = {name: value[own] for name, value in self.targets.items() if name not in of_images}
+        for name in of_images:
+            if name in self.targets:
+                targets[name] = self.targets[name][self.seen : self.seen + count]
         return {**targets, "image_index": place[own]}

@@ -13,6 +13,7 @@ from seglab.drawing.overlays import PALETTE
 from seglab.files import atomic_write
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.polygons import Ring
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.inference.masks import MaskCrop
 from seglab.widgets.explored_image import MAX_DETECTIONS, ExploredImage, predict_candidates
 from seglab.widgets.images import samples
@@ -31,12 +32,15 @@ def explorer_page(
     out: str | Path = "explorer.html",
     imgsz: int | None = None,
     split: str = "val",
+    reading: Reading = DEFAULT_READING,
 ) -> Path:
     """Run the network over images and write the page; returns its path. Arguments as for `explore`.
 
-    Thresholds work on every candidate of a score above 0.05, as in the explorer; masks can be cut at MASK_THRESHOLDS.
+    reading: which images may be read, and how. Thresholds work on every candidate of a score above 0.05, as in the
+    explorer; masks can be cut at MASK_THRESHOLDS.
     """
-    in_page = [image_data(predict_candidates(model, read(), imgsz), name) for name, read in samples(images, split)]
+    found = samples(images, split, reading)
+    in_page = [image_data(predict_candidates(model, read(), imgsz), name) for name, read in found]
     count = pluralize(len(in_page), "image")
     data = {
         "about": f"{count} with every candidate: thresholds work here, without the network",

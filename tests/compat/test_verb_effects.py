@@ -18,9 +18,9 @@ from seglab.inference.results import Results
 SIZE = 128  # pixels a side: toybox-n finds some of what is there, quickly
 
 SHOWN = {
-    "predict": "source stream embed conf iou imgsz max_det classes agnostic_nms augment retina_masks batch rect half "
-    "vid_stride visualize verbose save show_labels show_conf show_boxes line_width save_txt save_conf save_crop "
-    "save_frames show project name exist_ok",
+    "predict": "stream conf iou imgsz max_det classes agnostic_nms augment retina_masks batch rect half "
+    "visualize verbose save show_labels show_conf show_boxes line_width save_txt save_conf save_crop "
+    "show project name exist_ok",
     "val": "data imgsz batch split classes single_cls fraction half conf iou max_det agnostic_nms augment rect "
     "protocol explain plots save_txt save_conf visualize show_labels show_conf save_json verbose project name "
     "exist_ok workers",
@@ -29,7 +29,7 @@ SHOWN = {
 # Shown by the tests of their own parts, or where their hardware is.
 ELSEWHERE = {
     "model", "device", "engine", "compile", "mask_targets", "strict", "license", "masks", "max_pixels", "range", "tile",
-    "overlap", "trust", "save_as", "tolerance",
+    "overlap", "trust", "save_as", "tolerance", "source", "embed", "vid_stride", "save_frames",
 }  # fmt: skip
 
 
@@ -107,17 +107,6 @@ def test_augment_changes_what_is_found(model, images, usual):
     twice = model.predict(images, imgsz=SIZE, augment=True)
     assert counts(twice) != counts(usual)
     assert all(result.masks.data.shape[1:] == (480, 640) for result in twice)
-
-
-def test_images_become_vectors(model, images):
-    one = model.predict(images, imgsz=SIZE, embed=[-2])
-    assert [tuple(vector.shape) for vector in one] == [(256,)] * 4
-    both = model.predict(images[0], imgsz=SIZE, embed=[22, 10])[0]
-    assert torch.allclose(both[:256], one[0]) and len(both) == 512
-    assert not torch.allclose(one[0], one[1])
-    for layers, told in (([99], "layers 0 to 23"), ([23], "the head")):
-        with pytest.raises(SeglabError, match=told):
-            model.predict(images[0], imgsz=SIZE, embed=layers)
 
 
 def test_overrides_are_honored_until_an_argument_says_otherwise(images):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+import unicodedata
 from pathlib import Path
 
 import cv2
@@ -23,8 +24,9 @@ from seglab.errors import SeglabError
 from seglab.files import label_path
 from seglab.formats import coco as coco_format
 from seglab.formats import json_stream
-from seglab.geometry.polygons import ring_area
-from seglab.geometry.rle import encode
+from seglab.geometry.polygons import bounding_box, ring_area
+from seglab.geometry.rle import area as rle_area
+from seglab.geometry.rle import encode, rings_to_rle
 
 from ..sources import (
     HEIGHT,
@@ -297,7 +299,7 @@ def test_an_odd_count_of_coordinates_is_told_and_the_polygon_used(tmp_path):
 def test_unknown_sources_and_targets_say_what_is_known(tmp_path):
     with pytest.raises(SeglabError, match=r"no dataset .*nothing"):
         convert(tmp_path / "nothing", out=tmp_path / "out")
-    with pytest.raises(SeglabError, match="not a format that seglab can write: choose one of coco, labelme, yolo"):
+    with pytest.raises(SeglabError, match="format that seglab can write: choose one of coco, cvat, labelme, yolo"):
         convert(tmp_path, out=tmp_path / "out", to="voc")
     with pytest.raises(SeglabError, match="already a JSON"):
         convert(tmp_path / "some.json", out=tmp_path / "out", to="coco")
@@ -340,3 +342,143 @@ def test_a_picture_never_takes_the_place_of_another(tmp_path, monkeypatch):
     (tmp_path / "a.txt").touch()
     with pytest.raises(FileExistsError, match=r"a\.txt"):
         writer.close()
+
+
+# COCO JSON as tools write it: convert, and the loader that trains, read all alike
+
+
+def odd_coco(folder: Path, change=lambda content: None, name: str = "a.jpg", encoding: str = "utf-8") -> Path:
+    """A JSON of one image with one instance of 600 px, made odd by `change`; its image lies beside it."""
+    picture(folder / name)
+    content = {
+        "images": [{"id": 1, "file_name": name, **SIZE}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "segmentation": [box(10, 10, 40, 30)], "area": 600}
+        ],
+        "categories": [{"id": 1, "name": "Tasse"}],
+    }
+    change(content)
+    path = folder / "instances_train.json"
+    path.write_bytes(json.dumps(content, ensure_ascii=False).encode(encoding))
+    return path
+
+
+def areas_as_trained(data: Path) -> list[int]:
+    spec = load_dataset(data)
+    dataset = SegmentationDataset(spec, "train", 64)
+    found = []
+    for index, size in enumerate(dataset.image_sizes):
+        instances = [each for each in dataset.instances(index) if not each.crowd]
+        found += [int(rle_area(rings_to_rle(each.rings, *size))) for each in instances]
+    return sorted(found)
+
+
+def one(key: str, **values):
+    def change(content):
+        content[key][0] |= values
+
+    return change
+
+
+def add_parent(content):
+    content["categories"] = [
+        {"id": 0, "name": "toys", "supercategory": "none"},
+        {"id": 1, "name": "Tasse", "supercategory": "toys"},
+    ]
+
+
+def in_a_folder_of_a_tool(content):
+    content["images"][0]["file_name"] = "/data/upload/4/a.jpg"
+
+
+def in_images(content):
+    content["images"][0]["file_name"] = "images\\a.jpg"
+
+
+def turned(content):
+    content["images"][0] |= {"height": WIDTH, "width": HEIGHT}
+
+
+ODD = {
+    "text ids of images": (one("images", id="1"), ""),
+    "text ids of categories": (one("categories", id="1"), ""),
+    "all iscrowd=1": (one("annotations", iscrowd=1), "read as instances"),
+    "sizes as text": (one("images", height=str(HEIGHT), width=str(WIDTH)), ""),
+    "sizes of zero": (one("images", height=0, width=0), ""),
+    "no sizes": (one("images", height=None, width=None), ""),
+    "swapped sizes": (turned, "width and height swapped"),
+    "Roboflow's parent": (add_parent, ""),
+    "a folder of a tool": (in_a_folder_of_a_tool, "found by their file names alone"),
+    "a folder called images": (in_images, "found by their file names alone"),
+    "flat polygon": (one("annotations", segmentation=list(map(str, box(10, 10, 40, 30)))), ""),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_files_are_read_alike(tmp_path, name):
+    change, told = ODD[name]
+    source = odd_coco(tmp_path / "set", change)
+    assert areas_as_trained(source) == [600]
+    report = convert(source, out=tmp_path / "out", strict=1.0)
+    assert report.passed and (report.instances, report.instances_written, report.instances_back) == (1, 1, 1)
+    assert told in str(report) and load_dataset(tmp_path / "out").names == {0: "Tasse"}
+    assert areas_as_trained(tmp_path / "out") == [600]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_encodings_and_spellings_of_names_are_read_alike(tmp_path, encoding):
+    source = odd_coco(tmp_path / "set", one("categories", name="Straße"), "grün.jpg", encoding)
+    (tmp_path / "set/grün.jpg").rename(tmp_path / "set" / unicodedata.normalize("NFD", "grün.jpg"))
+    assert areas_as_trained(source) == [600]
+    report = convert(source, out=tmp_path / "out", strict=1.0)
+    assert report.passed and "file names alone" not in str(report)
+    assert load_dataset(tmp_path / "out").names == {0: "Straße"} and areas_as_trained(tmp_path / "out") == [600]
+
+
+def test_what_exif_turns_is_turned_with_the_image_crowds_too(tmp_path):
+    def change(content):
+        content["annotations"].append(content["annotations"][0] | {"id": 2, "iscrowd": 1})
+
+    source = odd_coco(tmp_path / "set", change)
+    image = Image.open(tmp_path / "set/a.jpg")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "set/a.jpg", exif=exif)
+    report = convert(source, out=tmp_path / "out", strict=1.0)
+    assert report.passed and "EXIF orientation 6" in str(report)
+    masks = []
+    for data in (source, tmp_path / "out"):
+        dataset = SegmentationDataset(load_dataset(data), "train", 64)
+        assert dataset.image_sizes == [(WIDTH, HEIGHT)]
+        instances = sorted(dataset.instances(0), key=lambda found: found.crowd)
+        assert [found.crowd for found in instances] == [False, True]
+        masks += [rings_to_rle(found.rings, WIDTH, HEIGHT)["counts"] for found in instances]
+        corners = list(map(float, bounding_box(instances[0].rings)))
+        assert corners == pytest.approx([10, 10, 30, 40], abs=1e-6), "turned to the right by a quarter"
+    assert len(set(masks)) == 1
+
+
+def test_an_instance_that_lacks_a_part_counts_as_lost(tmp_path):
+    shape = [box(10, 10, 40, 30), {"size": [1, 1], "counts": [1]}]
+    source = odd_coco(tmp_path / "set", one("annotations", segmentation=shape))
+    report = convert(source, out=tmp_path / "out")
+    assert (report.instances_written, report.incomplete, report.worst) == (1, 1, 0.0)
+    assert "1 of them without a part" in str(report) and "1.000000" not in str(report)
+    assert not convert(source, out=tmp_path / "strict", strict=0.5).passed and not (tmp_path / "strict").exists()
+    assert areas_as_trained(source) == [600]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda content: content.pop("annotations"), "it lacks annotations"),
+        (lambda content: content["categories"].append({"id": 1, "name": "kite"}), "have the same id 1"),
+        (lambda content: content["images"][0].pop("file_name"), "one of its images lacks file_name"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_alike(tmp_path, change, told):
+    source = odd_coco(tmp_path / "set", change)
+    with pytest.raises(SeglabError, match=told):
+        load_dataset(source)
+    with pytest.raises(SeglabError, match=told):
+        convert(source, images=tmp_path / "set", out=tmp_path / "out")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from seglab.config import AugmentConfig
 from seglab.data.dataset import SegmentationDataset
@@ -137,7 +138,7 @@ def test_empty_images_give_empty_items(make_shelf):
         assert item["boxes"].shape == (0, 4) and item["masks"].shape == (0, 16, 16) and item["classes"].shape == (0,)
 
 
-@pytest.mark.parametrize("arguments", [{"size": 100}, {"size": 0}, {"mask_targets": "medium"}, {"cache": "disk"}])
+@pytest.mark.parametrize("arguments", [{"size": 100}, {"size": 0}, {"mask_targets": "medium"}, {"cache": "tape"}])
 def test_wrong_arguments_are_explained(make_shelf, arguments):
     with pytest.raises(SeglabError):
         SegmentationDataset(make_shelf(), "train", **({"size": 64} | arguments))
@@ -160,7 +161,7 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
     ]
     images = [
         {"id": 70, "file_name": "0.png", "height": 48, "width": 64},
-        {"id": 71, "file_name": "1.png", "height": 48, "width": 64},  # turned: the file has 64 x 48
+        {"id": 71, "file_name": "1.png", "height": 40, "width": 64},  # the file has 64 x 48
     ]
     categories = [{"id": 9, "name": "kite"}, {"id": 4, "name": "cup"}]
     (spec.root / "annotations").mkdir()
@@ -205,3 +206,24 @@ def test_labels_are_parsed_once(make_shelf, monkeypatch):
         assert [each.class_id for each in source] == item["classes"].tolist() == [0, 1]
         assert source is not dataset.instances(index), "each caller has a list of its own"
         assert all(np.array_equal(a.rings[0], b.rings[0]) for a, b in zip(source, dataset.instances(index)))
+
+
+def test_a_crowd_is_a_place_to_ignore_that_moves_with_the_image(tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    box = [[8, 8, 24, 8, 24, 24, 8, 24]]
+    crowd = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 1, "segmentation": box, "area": 256}
+    single = crowd | {"id": 2, "iscrowd": 0, "segmentation": [[40, 40, 60, 40, 60, 60, 40, 60]]}
+    content = {"images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 64}], "annotations": [crowd, single]}
+    (tmp_path / "instances_train.json").write_text(json.dumps(content | {"categories": [{"id": 1, "name": "cup"}]}))
+    spec = load_dataset(tmp_path)
+    item = SegmentationDataset(spec, "train", 64)[0]
+    assert len(item["classes"]) == 1 and item["ignored"].shape == (16, 16)
+    expected = np.zeros((16, 16), bool)
+    expected[2:6, 2:6] = True
+    assert np.array_equal(item["ignored"], expected)
+
+    still = dict.fromkeys(("hsv_h", "hsv_s", "hsv_v", "translate", "scale", "mosaic"), 0.0)
+    mirrored = SegmentationDataset(spec, "train", 64, augment=AugmentConfig(**still, fliplr=1.0))[0]
+    assert np.array_equal(mirrored["ignored"], expected[:, ::-1])
+    copied = SegmentationDataset(spec, "train", 64, augment=AugmentConfig(**still, fliplr=0.0, copy_paste=1.0))[0]
+    assert np.array_equal(copied["ignored"], expected) and len(copied["classes"]) == 2, "crowds are never pasted"

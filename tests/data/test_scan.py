@@ -15,7 +15,7 @@ def test_a_large_dataset_is_looked_through_once(make_shelf, tmp_path, monkeypatc
     spec = make_shelf()
     damage(spec)
     first = SegmentationDataset(spec, "train", 64)
-    monkeypatch.setattr(module, "image_size", None)  # a second look would fail
+    monkeypatch.setattr(module, "look_at", None)  # a second look would fail
     second = SegmentationDataset(spec, "train", 64)
     assert second.issues == first.issues and second.image_sizes == first.image_sizes
     assert equal(first[1], second[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from seglab.data.dataset import SegmentationDataset
-from seglab.datasets.given import as_yaml
 from seglab.datasets.load import load_dataset
 from seglab.datasets.subset import split_fractions, subset
 from seglab.errors import SeglabError
@@ -53,12 +52,3 @@ def test_a_drawn_dataset_leaves_classes_out_too():
     every = SegmentationDataset(fresh, "train", 64)
     expected = [instance for index in range(4) for instance in every.sample(index).instances if instance.class_id == 2]
     assert found == [0] * len(expected) and found
-
-
-def test_a_dataset_given_as_a_dict_is_that_of_its_yaml(toybox, tmp_path, monkeypatch):
-    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
-    monkeypatch.chdir(toybox.root)
-    content = {"train": "images/train", "val": "images/val", "names": toybox.names}  # beside the working directory
-    given = load_dataset(content)
-    assert given.names == toybox.names and given.images("val") == toybox.images("val")
-    assert as_yaml(content) == given.yaml and load_dataset(given.source).images("val") == given.images("val")

@@ -55,7 +55,8 @@ def test_many_issues_are_listed_in_a_file_or_all_shown(make_shelf, tmp_path):
     spec = make_shelf(1)
     (spec.root / "labels/train/0.txt").write_text("".join(f"0 {n}\n" for n in range(30)))
     report = check(spec.root, tmp_path / "out")
-    assert len(report.issues) == 30 and report.listing == tmp_path / "out" / "shelf-issues.csv"
+    assert len(report.issues) == 31 and report.issues[-1].message == "no instance in split train"
+    assert report.listing == tmp_path / "out" / "shelf-issues.csv"
     assert str(report.listing) in str(report) and "0.txt:30" not in str(report)
     assert "0.txt,30,too few points" in report.listing.read_text()
     assert "0.txt:30" in str(check(spec.root, out=None))

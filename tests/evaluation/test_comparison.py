@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from seglab.evaluation.comparison import COLORS, compare, draw_comparison
-from seglab.evaluation.one_class import as_one_class
 from seglab.inference.results import Boxes, Masks
 from seglab.sample import Instance
 
@@ -47,10 +46,3 @@ def test_verdicts_are_drawn_in_their_colors():
     left, right = drawn[:, :40].reshape(-1, 3).tolist(), drawn[:, 45:].reshape(-1, 3).tolist()
     assert list(COLORS["FP"]) in left and list(COLORS["FN"]) in right
     assert list(COLORS["FN"]) not in left and image.min() == 128
-
-
-def test_one_class_has_the_highest_score_of_all():
-    predictions, prototypes = torch.rand(2, 4 + 3 + 32, 5), torch.rand(2, 32, 4, 4)
-    one, same = as_one_class(lambda images: (predictions, prototypes))(torch.zeros(2, 3, 16, 16))
-    assert one.shape == (2, 4 + 1 + 32, 5) and same is prototypes
-    assert torch.equal(one[:, 4], predictions[:, 4:7].amax(dim=1)) and torch.equal(one[:, 5:], predictions[:, 7:])

@@ -32,10 +32,10 @@ def hard(values) -> np.ndarray:
     return image
 
 
-def softened(image: np.ndarray) -> np.ndarray:
-    """The same as an editor would paint it at eight times the size and scale down."""
+def softened(image: np.ndarray, width: float = 0.4) -> np.ndarray:
+    """The same as an editor would paint it at eight times the size and scale down. width: of the edge, pixels."""
     large = cv2.resize(image, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
-    large = cv2.GaussianBlur(large, (0, 0), 3)
+    large = cv2.GaussianBlur(large, (0, 0), 8 * width)
     return cv2.resize(large, image.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
@@ -48,11 +48,11 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("values", COLORS.values(), ids=COLORS)
-@pytest.mark.parametrize("kind", ["soft png", "jpg 95", "jpg 60", "soft jpg"])
+@pytest.mark.parametrize("kind", ["soft png", "softer png", "jpg 95", "jpg 60", "soft jpg"])
 def test_two_discs_are_two_regions_whatever_their_edges(tmp_path, values, kind):
     image = hard(values)
     expected = components(read_values(image))
-    soft = softened(image) if "soft" in kind else image
+    soft = softened(image, 0.9 if "softer" in kind else 0.4) if "soft" in kind else image
     file = tmp_path / ("a.png" if "png" in kind else "a.jpg")
     options = {} if "png" in kind else {"quality": int(kind[4:]) if kind[-1].isdigit() else 90, "subsampling": 0}
     Image.fromarray(soft).save(file, **options)
@@ -62,6 +62,18 @@ def test_two_discs_are_two_regions_whatever_their_edges(tmp_path, values, kind):
     assert len(groups(regions)) == 2
     for own, wanted in zip(groups(regions), groups(expected)):
         assert overlap(own, wanted) > (0.8 if kind == "jpg 60" else 0.93)
+
+
+@pytest.mark.parametrize("width", [0.3, 0.6, 0.9])
+def test_shapes_that_touch_with_soft_edges_stay_apart(tmp_path, width):
+    """At the point of contact shades mix three colors."""
+    image = np.zeros((*SIZE, 3), np.uint8)
+    cv2.ellipse(image, (25, 30), (14, 22), 0, 0, 360, (60, 160, 80), -1)
+    cv2.fillPoly(image, [np.array([[40, 30], [55, 8], [70, 30], [55, 52]])], (70, 110, 220))
+    Image.fromarray(softened(image, width)).save(tmp_path / "a.png")
+    found = groups(read_regions(tmp_path / "a.png"))
+    expected = groups(read_values(image))
+    assert len(found) == 2 and all(overlap(*pair) > 0.93 for pair in zip(found, expected))
 
 
 def read_values(image: np.ndarray) -> np.ndarray:

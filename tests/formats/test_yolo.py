@@ -130,3 +130,12 @@ def test_real_labels(datasets_folder):
     files = sorted((datasets_folder / "coco8-seg/labels").rglob("*.txt"))
     read = [read_labels(path, 640, 480, range(80)) for path in files]
     assert sum(len(instances) for instances, _ in read) == 30 and not any(problems for _, problems in read)
+
+
+def test_rows_with_commas_and_in_utf_16_are_read(tmp_path):
+    (tmp_path / "a.txt").write_text("0, 0.1, 0.1, 0.5, 0.1, 0.5, 0.5\n")
+    instances, issues = read_labels(tmp_path / "a.txt", 100, 100, ["cup"])
+    assert len(instances) == 1 and [issue.message for issue in issues] == ["commas between the numbers"]
+    (tmp_path / "b.txt").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5\n", encoding="utf-16")
+    instances, issues = read_labels(tmp_path / "b.txt", 100, 100, ["cup"])
+    assert len(instances) == 1 and not issues

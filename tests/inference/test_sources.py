@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,6 +17,7 @@ import torch
 from PIL import Image
 
 from seglab.errors import SeglabError
+from seglab.image_files import Reading
 from seglab.inference import sources as source_module
 from seglab.inference.sources import batches, load
 
@@ -107,6 +111,72 @@ def test_unreadable_images_of_a_folder_are_reported_and_the_others_read(folder, 
         list(load([folder / "bad.png"]))
 
 
+def test_pil_images_stand_upright_as_their_files_do(tmp_path):
+    exif = Image.Exif()
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
+        Image.fromarray(RGB).save(tmp_path / "a.png", exif=exif)
+        (from_file,) = images_of(tmp_path / "a.png")
+        np.testing.assert_array_equal(images_of(Image.open(tmp_path / "a.png"))[0], from_file)
+    (image,) = images_of(Image.fromarray(RGB).convert("CMYK"))
+    assert image.shape == RGB.shape and np.abs(image.astype(int) - RGB).max() <= 1
+
+
+def test_a_broken_file_of_a_list_is_reported_and_left_out(folder, tmp_path, capsys):
+    (folder / "bad.png").write_bytes(b"no image")
+    names = [Path(image.path).name for image in load([folder / "b.png", str(folder / "bad.png"), folder / "a.bmp"])]
+    assert names == ["b.png", "a.bmp"] and "skipped: " in capsys.readouterr().out
+    (folder / "list.txt").write_text("b.png\nbad.png\nmissing.png\na.bmp\n")
+    assert [Path(image.path).name for image in load(folder / "list.txt")] == names
+    told = capsys.readouterr().out
+    assert "bad.png" in told and "missing.png" in told
+    with pytest.raises(SeglabError, match="no file of the list"):
+        list(load([folder / "bad.png", folder / "bad.png"]))
+    with pytest.raises(SeglabError, match="uint8"):  # a program's fault, which should not pass for a broken file
+        list(load([RGB, np.zeros((4, 4, 7), np.uint8)]))
+
+
+def test_folders_with_brackets_mean_themselves(tmp_path):
+    for name in ("a[1]", "a1", "[ab]"):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "1.jpg"), RGB)
+    for pattern in ("a[1]/*.jpg", "a[1]/?.jpg", "[ab]/*", "a[1]", "a[1]/1.jpg"):
+        (image,) = load(str(tmp_path / pattern))
+        assert Path(image.path).parent.name == pattern.split("/")[0]
+    assert [Path(image.path).parent.name for image in load(str(tmp_path / "a[0-9]/*.jpg"))] == ["a1"]
+
+
+def test_a_gif_is_an_image_or_a_video_by_its_frames(tmp_path, capsys):
+    frames = [Image.fromarray(np.full((48, 64, 3), level, np.uint8)) for level in (0, 100, 200)]
+    frames[1].save(tmp_path / "still.gif")
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "moving.jpg").write_bytes((tmp_path / "moving.gif").read_bytes())
+    frames[0].save(tmp_path / "pages.tif", save_all=True, append_images=frames[1:])
+    counts = {name: len(images_of(tmp_path / name)) for name in ("still.gif", "moving.gif", "moving.jpg", "pages.tif")}
+    assert counts == {"still.gif": 1, "moving.gif": 3, "moving.jpg": 3, "pages.tif": 1}
+    assert "pages.tif has several pages: the first is read" in capsys.readouterr().out
+
+
+def test_numbers_of_other_types_with_their_range():
+    ramp = np.linspace(0, 1, 192).reshape(12, 16)
+    eight = np.round(ramp * 255).astype(np.uint8)
+    cases = [
+        (ramp, (0, 1)),
+        (ramp.astype(np.float32) * 50 - 20, (-20, 30)),
+        ((ramp * 4095).astype(np.uint16), (0, 4095)),
+    ]
+    for values, sample_range in cases:
+        for source in (values, values[..., None], np.dstack([values] * 3)):
+            (image,) = images_of(source, reading=Reading(range=sample_range))
+            assert np.abs(image.astype(int) - eight[..., None]).max() <= 1
+        with pytest.raises(SeglabError, match="range="):
+            images_of(values)
+    (deep,) = images_of((ramp * 65535).astype(np.uint16))  # 16 bits have a range of their own
+    assert np.abs(deep.astype(int) - eight[..., None]).max() <= 1
+    (deep,) = images_of(Image.fromarray((ramp * 4095).astype(np.uint16)), reading=Reading(range=(0, 4095)))
+    assert np.abs(deep.astype(int) - eight[..., None]).max() <= 1
+
+
 def test_pil_images_of_sixteen_bits_are_scaled():
     deep = Image.fromarray(np.full((4, 4), 257 * 77, np.uint16))
     assert images_of(deep)[0].tolist() == np.full((4, 4, 3), 77).tolist()
@@ -195,7 +265,7 @@ def test_an_address_names_no_file(address, folder, monkeypatch):
     """On Windows C:b.png would lie elsewhere, and a folder with an open film could not be removed."""
     (folder / "C:b.png").write_bytes((folder / "b.png").read_bytes())
     asked, released = [], []
-    monkeypatch.setattr(source_module, "read_image", lambda path: asked.append(path.name) or RGB)
+    monkeypatch.setattr(source_module, "read_image", lambda path, _: asked.append(path.name) or RGB)
     next(load(f"{address}/C%3Ab.png"))
     assert asked == ["download.png"]
 
@@ -216,3 +286,44 @@ def test_an_address_names_no_file(address, folder, monkeypatch):
     next(frames)
     frames.close()
     assert released == [True]
+
+
+def test_a_csv_lists_images_in_its_first_column(tmp_path):
+    for name in ("a", "b"):
+        Image.fromarray(RGB).save(tmp_path / f"{name}.png")
+    (tmp_path / "list.csv").write_text('path,label\na.png,cup\n"b.png",kite\n')
+    assert [Path(image.path).name for image in load(tmp_path / "list.csv")] == ["a.png", "b.png"]
+
+
+def test_a_tensor_of_bytes_is_an_image():
+    tensor = torch.from_numpy(RGB).permute(2, 0, 1)
+    (image,) = load(tensor)
+    assert np.array_equal(image.image, RGB)
+
+
+def test_a_screen_needs_a_package_and_a_number(monkeypatch):
+    class Grabber:
+        monitors = ({}, {"left": 5, "top": 7, "width": 16, "height": 12})
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def grab(self, area):
+            grabbed.append(area)
+            return np.dstack((RGB[..., ::-1], np.full(RGB.shape[:2], 255, np.uint8)))
+
+    grabbed: list[dict] = []
+    monkeypatch.setitem(sys.modules, "mss", SimpleNamespace(mss=Grabber))
+    first, second = itertools.islice(load("screen"), 2)  # it never ends
+    assert np.array_equal(first.image, RGB) and second.path == "screen"
+    next(load("screen 1 2 3 4 5"))
+    assert grabbed[-1] == {"left": 7, "top": 10, "width": 4, "height": 5}
+    for name, told in (("screen 9", "screens 1 to 1"), ("screen left", "must be screen")):
+        with pytest.raises(SeglabError, match=told):
+            next(load(name))
+    monkeypatch.setitem(sys.modules, "mss", None)
+    with pytest.raises(SeglabError, match="pip install mss"):
+        next(load("screen"))

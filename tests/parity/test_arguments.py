@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from seglab import YOLO
-from seglab.compat.arguments import DEFAULTS, OTHER_NAMES, TRANSLATED, status
+from seglab.compat.arguments import DEFAULTS, TRANSLATED, status
 from seglab.datasets.pretrained import find_weights
 from seglab.files import bundled_data_dir
 from seglab.model.weights import load_weights
@@ -35,21 +35,15 @@ ODD = {
     "copy_paste_mode": "mixup", "auto_augment": "augmix", "erasing": 0.1, "tracker": "bytetrack.yaml",
     "format": "onnx", "split": "train", "fraction": 0.5, "save_json": True, "plots": True, "workers": 0, "save": True,
     "vid_stride": 3, "stream_buffer": True, "save_crop": True, "save_frames": True, "line_width": 3,
-    "show_boxes": False, "retina_masks": True, "channels_last": False, "label_smoothing": 0.1,
+    "show_boxes": False, "retina_masks": True, "label_smoothing": 0.1,
+    "single_cls": True, "project": "elsewhere", "name": "other", "exist_ok": True, "save_txt": True, "save_conf": True,
+    "show_labels": False, "show_conf": False, "visualize": True, "augment": True, "agnostic_nms": True, "classes": [0],
+    "rect": True, "verbose": False,
 }  # fmt: skip
-NOT_TRIED = {
-    "task",
-    "mode",
-    "resume",
-    "distill_model",
-    "source",
-    "embed",
-    "show",
-    "dnn",
-    "data",
-    "model",
-    "device",
-}  # fmt: skip - they would choose other files or hardware, or open windows
+# They choose other files, precision or hardware, or open windows.
+NOT_TRIED = set(
+    "task mode resume distill_model source embed show dnn data model device quantize compile channels_last".split()
+)
 
 
 def no_ops(verb: str) -> dict:
@@ -66,7 +60,7 @@ def test_names_and_defaults_are_those_that_the_peer_prints():
 
 
 def test_every_pair_has_a_row():
-    for name in (*DEFAULTS, *OTHER_NAMES[:12]):
+    for name in DEFAULTS:
         for verb in TRANSLATED:
             assert status(verb, name).kind in ("effective", "no-op", "refused")
 
@@ -74,8 +68,9 @@ def test_every_pair_has_a_row():
 def test_most_pairs_are_tried_beside_the_peer():
     """Those below: what has no effect, all at once, and what has, one by one."""
     tried = {(verb, name) for verb in TRANSLATED for name in no_ops(verb)}
-    tried |= {("predict", name) for name in CHANGES_PREDICTION}
-    assert len(tried) >= 0.6 * len(DEFAULTS) * len(TRANSLATED)
+    tried |= {("predict", name) for name in (*CHANGES_PREDICTION, *WRITES)}
+    tried |= {("val", name) for name in CHANGES_METRICS}
+    assert len(tried) >= 0.64 * len(DEFAULTS) * len(TRANSLATED)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +84,8 @@ def theirs(tmp_path_factory):
     network.load_state_dict({name: tensor.float() for name, tensor in weights.state.items()})
     model.model = network.eval()
     model.model.names = names
-    model.model.args = {}
+    model.model.task = "segment"
+    model.model.args = {**DEFAULTS, "task": "segment", "imgsz": 64}
     return model, folder
 
 
@@ -181,3 +177,43 @@ def test_what_changes_predictions_here_changes_them_there(theirs, data, name):
     same_here = same_here and before.masks.data.shape == after.masks.data.shape
     same_there = np.array_equal(before_there[0], after_there[0]) and before_there[1].shape == after_there[1].shape
     assert not same_here and not same_there
+
+
+WRITES = ("save", "save_txt", "save_conf", "save_crop", "project", "name", "exist_ok", "line_width", "show_labels")
+
+
+def test_prediction_writes_the_same_files(theirs, data, tmp_path):
+    """Names of folders and files, and what stands in a row of a label file."""
+    image = str(sorted((data / "images/val").glob("*.jpg"))[0])
+    found = {}
+    for who, model in (("here", YOLO("toybox-n")), ("there", theirs[0])):
+        model.predictor = None
+        options = dict(imgsz=128, verbose=False, save=True, save_txt=True, save_conf=True, save_crop=True, conf=0.5)
+        model.predict(image, project=str(tmp_path / who), name="mine", exist_ok=True, line_width=2, **options)
+        folder = tmp_path / who / "mine"
+        plain = (folder / "000016.jpg").read_bytes()
+        model.predict(image, project=str(tmp_path / who), name="mine", exist_ok=True, show_labels=False, **options)
+        assert (folder / "000016.jpg").read_bytes() != plain
+        names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        rows = (folder / "labels/000016.txt").read_text().splitlines()
+        found[who] = ({re.sub(r"[\d-]*\.jpg$", "", name) for name in names}, {row.split()[0] for row in rows})
+        assert all(len(row.split()) % 2 == 0 for row in rows)  # a class, pairs of coordinates, a score
+    assert found["here"] == found["there"]
+
+
+CHANGES_METRICS = {
+    "conf": 0.5, "iou": 0.1, "max_det": 3, "classes": [1, 2], "single_cls": True, "imgsz": 160, "rect": False,
+    "split": "train", "agnostic_nms": True,
+}  # fmt: skip
+
+
+def test_what_changes_metrics_here_changes_them_there(theirs, data):
+    there = {"data": str(data / "data.yaml"), "imgsz": 96, "verbose": False, "workers": 0, "plots": False}
+    there |= {"project": str(theirs[1] / "m"), "exist_ok": True}
+    here = {"data": "toybox8-seg", "imgsz": 96, "verbose": False, "workers": 0}
+    ours = YOLO("toybox-n")
+    before_there, before = theirs[0].val(**there).results_dict, ours.val(**here)
+    for name, value in CHANGES_METRICS.items():
+        assert theirs[0].val(**{**there, name: value}).results_dict != before_there, name
+        changed = ours.val(**{**here, name: value})
+        assert (changed.box.map, changed.seg.map) != (before.box.map, before.seg.map), name

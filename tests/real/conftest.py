@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,26 @@ def coco_weights(shared_folder) -> Path:
     if not path.is_file():
         pytest.skip(f"{path} is not there, so nothing can be tested with real weights")
     return path
+
+
+@pytest.fixture(scope="session")
+def cases(shared_folder, tmp_path_factory) -> Path:
+    """Small inputs that real people's files are like, a folder each."""
+    archive = shared_folder / "cases" / "cases.tar.gz"
+    if not archive.is_file():
+        pytest.skip(f"{archive} is not there, so its inputs cannot be tested")
+    folder = tmp_path_factory.mktemp("cases")
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tool_exports(shared_folder, tmp_path_factory) -> Path:
+    """Folders in the layouts of labeling tools, from 23 images with 142 persons and cars."""
+    script = shared_folder / "cases" / "tool_exports.py"
+    if not script.is_file():
+        pytest.skip(f"{script} is not there, so its folders cannot be tested")
+    folder = tmp_path_factory.mktemp("exports")
+    subprocess.run([sys.executable, script, shared_folder / "datasets", folder], check=True, capture_output=True)
+    return folder

@@ -22,6 +22,7 @@ from seglab.training.loss import (
     box_loss,
     class_loss,
     distribution_loss,
+    label_loss,
     mask_loss,
     plain_mask_loss,
     segmentation_loss,
@@ -281,3 +282,23 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
         torch.testing.assert_close(averaged, tensor.grad)
     for name, value in terms.items():
         torch.testing.assert_close((results[0][1][name] + results[1][1][name]) / 2, value)
+
+
+def test_a_region_to_ignore_is_neither_positive_nor_background():
+    """No score in it is pushed down; outside it, and at points assigned to an instance, nothing changes."""
+    raw, batch = random_batch(3, [3, 2])
+    _, plain = segmentation_loss(raw, batch, LossGains())
+    total, _ = segmentation_loss(raw, batch, LossGains())
+    everywhere = torch.autograd.grad(total, raw.classes, retain_graph=True)[0]  # (B, C, A)
+
+    ignored = torch.zeros(2, HEIGHT // 4, WIDTH // 4, dtype=torch.bool)
+    ignored[0, :, : WIDTH // 8] = True  # the left half of the first image
+    total, terms, assigned = label_loss(raw, batch | {"ignored": ignored}, LossGains())
+    around = torch.autograd.grad(total, raw.classes)[0]
+    in_region = torch.zeros(2, len(POINTS), dtype=torch.bool)
+    in_region[0] = POINTS[:, 0] < WIDTH / 2
+    silenced = in_region & ~assigned
+    assert silenced.any() and (assigned & in_region).any()
+    assert not around.transpose(1, 2)[silenced].any() and everywhere.transpose(1, 2)[silenced].all()
+    torch.testing.assert_close(around.transpose(1, 2)[~silenced], everywhere.transpose(1, 2)[~silenced])
+    assert terms["cls"] < plain["cls"] and all(terms[name] == plain[name] for name in ("box", "seg", "dfl"))

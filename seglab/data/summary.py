@@ -1,0 +1,59 @@
+"""What was read of a split, in one line; and the refusal to go on with nothing."""
+
+from __future__ import annotations
+
+import os
+
+from seglab.data.annotations import KEPT
+from seglab.data.dataset import SegmentationDataset
+from seglab.errors import SeglabError
+from seglab.wording import pluralize
+
+MAX_NAMES = 6  # class names in the line
+
+
+def announce_split(dataset: SegmentationDataset, allow_empty: bool = False, verbose: bool = True) -> None:
+    """Print what was recognized and read of a split, once and not once per process of a training run.
+
+    Errors: SeglabError for a split without a single instance, unless `allow_empty`.
+    """
+    if not allow_empty and is_empty(dataset):
+        raise SeglabError(_nothing_in(dataset))
+    if verbose and int(os.environ.get("RANK", 0)) == 0:
+        print(describe(dataset))
+
+
+def is_empty(dataset: SegmentationDataset) -> bool:
+    """Whether no image of a split has an instance, crowd regions aside."""
+    if dataset.spec.draw:
+        return False
+    return not any(not found.crowd for index in range(len(dataset)) for found in dataset.instances(index))
+
+
+def describe(dataset: SegmentationDataset) -> str:
+    """One line: where the images come from, what that was recognized as, how many images and instances there are."""
+    spec = dataset.spec
+    names = list(spec.names.values())
+    listed = ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
+    source = spec.source if isinstance(spec.source, str) else ", ".join(spec.source)
+    about = f" ({spec.about})" if spec.about else ""
+    counted = pluralize(len(dataset), "image")
+    if not spec.draw and len(dataset) <= KEPT:  # they are at hand; of more images the labels would be read once more
+        counted += f", {pluralize(_count(dataset), 'instance')}"
+    return f"{dataset.split}: {counted} of {pluralize(len(names), 'class')} ({listed}) from {source}{about}"
+
+
+def _count(dataset: SegmentationDataset) -> int:
+    return sum(not found.crowd for index in range(len(dataset)) for found in dataset.instances(index))
+
+
+def _nothing_in(dataset: SegmentationDataset) -> str:
+    spec = dataset.spec
+    crowds = sum(found.crowd for index in range(len(dataset)) for found in dataset.instances(index))
+    kinds = sorted({issue.message.split(":")[0] for issue in dataset.issues})
+    why = f" (found on the way: {', '.join(kinds[:3])})" if kinds else ""
+    aside = f", {pluralize(crowds, 'crowd region')} aside" if crowds else ""
+    return (
+        f"{spec.source} has no instance on the {pluralize(len(dataset), 'image')} of {dataset.split}{aside}{why}: "
+        f"look at `seglab check data={spec.source}`, or pass allow_empty=True if that is meant"
+    )

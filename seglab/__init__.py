@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 
+from seglab.compat import import_hook
 from seglab.dataset_names import register_dataset_names
 from seglab.idle_threads import let_idle_threads_sleep
 from seglab.telemetry import switch_off_telemetry
@@ -51,10 +52,15 @@ _LAZY = {
 switch_off_telemetry()
 let_idle_threads_sleep()
 register_dataset_names()
+import_hook.install()
 
 if not TYPE_CHECKING:  # for a type checker, any name would exist
 
     def __getattr__(name: str) -> object:
+        if name == "settings":
+            return importlib.import_module("seglab.compat.settings").settings
+        if f"seglab.{name}" in import_hook.INSTEAD:
+            raise import_hook.refusal(f"seglab.{name}")
         if name not in _LAZY:
             raise AttributeError(f"module 'seglab' has no attribute '{name}'")
         module, original = _LAZY[name]

@@ -12,6 +12,7 @@ import platform
 import re
 import shutil
 import sys
+import types
 import warnings
 from collections.abc import Iterable
 from importlib import metadata
@@ -352,3 +353,13 @@ def _sysctl(name: str) -> str:
     text = ctypes.create_string_buffer(size.value)
     failed = library.sysctlbyname(name.encode(), text, ctypes.byref(size), None, ctypes.c_size_t(0))
     return "" if failed else text.value.decode(errors="replace")
+
+
+class _CallableModule(types.ModuleType):
+    """`from seglab import checks` is this module, and `checks()` prints, as scripts expect."""
+
+    def __call__(self) -> None:
+        print_checks()
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -26,22 +27,24 @@ from seglab.config import (
 )
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
-from seglab.datasets.pretrained import find_weights
+from seglab.datasets.pretrained import counterpart_of, find_weights
 from seglab.datasets.subset import split_fractions, subset
 from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
 from seglab.device import choose_device, memory_format
 from seglab.errors import SeglabError
+from seglab.events import EVENTS, PREDICT_EVENTS, Events
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import format_of
 from seglab.files import bundled_data_dir, cache_dir
 from seglab.model.compiling import compile_network
 from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
-from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_weights
+from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_checkpoint, save_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
 from seglab.sizes import as_size
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
+    from seglab.compat.callbacks import Predictor, Trainer
     from seglab.config import TrainConfig
     from seglab.datasets.spec import DatasetSpec
     from seglab.diagnosis.doctor import Diagnosis
@@ -53,7 +56,17 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.training.keep import Knowledge
     from seglab.training.recipes import Start
 
+DEFAULT_SOURCE = "toybox8-seg"  # what is predicted on where no source is given
 WeightsVersion = list[tuple[int, int]]  # see `_version_of`
+
+
+class ModelInfo(NamedTuple):
+    """What `info` counts."""
+
+    layers: int  # modules, containers included
+    parameters: int
+    gradients: int  # parameters that learn
+    gflops: float  # 1e9 floating-point operations on one image
 
 
 class Examination(NamedTuple):
@@ -86,6 +99,10 @@ class YOLO:
     ):
         if task not in (None, "segment"):
             raise SeglabError(f"seglab supports task='segment' only, not '{task}'")
+        self.callbacks: dict[str, list[Callable[[Any], Any]]] = {event: [] for event in EVENTS}
+        self.trainer: Trainer | None = None  # the last training
+        self.predictor: Predictor | None = None  # the last prediction
+        self.metrics: Metrics | None = None  # of the last training or validation
         self._become(model, trust)
         if verbose:
             self.info()
@@ -95,6 +112,7 @@ class YOLO:
     def _become(self, model: str | Path, trust: bool = False) -> None:
         """Open a model; of what was open before nothing stays."""
         self.model_name = str(model)
+        self.trust = trust
         self.network: YOLO11Seg | None = None
         self.runtime: Runtime | None = None  # of an exported file
         self.names: dict[int, str] = {}
@@ -124,7 +142,9 @@ class YOLO:
     def _from_architecture(self, model: str | Path) -> None:
         scale = parse_name(Path(model).name)
         if scale is None:
-            raise SeglabError(f"'{model}' is not an architecture of seglab: use yolo11n-seg.yaml, s, m, l or x")
+            instead = counterpart_of(Path(model).name)
+            advice = "yolo11n-seg.yaml, s, m, l or x" if instead is None else f"{instead}.yaml"
+            raise SeglabError(f"'{model}' is not an architecture of seglab, which has YOLO11: use {advice}")
         self.network = init_network(scale, len(COCO_NAMES), seed=0)
         self._random_weights = _version_of(self.network)
         self.names = dict(enumerate(COCO_NAMES))
@@ -184,21 +204,16 @@ class YOLO:
         return self
 
     def save(self, path: str | Path) -> Path:
-        """Write the weights as safetensors with names, training arguments and license beside them; give the path.
+        """Write the weights with names, training arguments and license beside them; give the path.
 
-        A name that ends in .pt gets the ending .safetensors; YOLO("y.pt") then finds y.safetensors.
-        Errors: SeglabError when there is a file of the former name, which would be opened instead.
+        As safetensors, or under a name that ends in .pt as a checkpoint of tensors and plain data.
+        Errors: SeglabError when the checkpoint would replace one of another tool.
         """
-        network, path = self._network("save it as weights"), Path(path)
-        if path.suffix in CHECKPOINT_SUFFIXES:
-            own = path.with_suffix(".safetensors")
-            if path.exists():
-                raise SeglabError(
-                    f"{path} is a checkpoint of another tool, which seglab does not overwrite: save as {own}"
-                )
-            print(f"Weights saved to {own}: seglab writes safetensors")
-            path = own
+        network = self._network("save it as weights")
+        path = Path(path)
         about = {"names": self.names, "train_args": self.overrides, "license": self.license}
+        if path.suffix in CHECKPOINT_SUFFIXES:
+            return save_checkpoint(path, network.state_dict(), about)
         return save_weights(path, network.state_dict(), about)
 
     # --- train ---
@@ -256,9 +271,21 @@ class YOLO:
         config, fallback = with_chosen_settings(config, start, len(spec.images("train")), arguments)
 
         # From here on the loop knows all it needs; the model becomes what it ends with.
-        network = self._network("train it")  # which holds the best weights in the end
-        result = train(network, spec, config, license=self.license, start=start, knowledge=knowledge, fallback=fallback)
+        network = self._network("train it").float()  # which holds the best weights in the end
+        events = self._events()
+        result = train(
+            network,
+            spec,
+            config,
+            license=self.license,
+            start=start,
+            knowledge=knowledge,
+            fallback=fallback,
+            events=events,
+        )
         self.path = result.best
+        self.trainer = events.view_of(result.run)
+        self.metrics = result.metrics
         if config.profile and is_main():
             print(profile(network, self.names, config.imgsz))
         self._remember(result.config, spec, result.mask_targets, knowledge)
@@ -366,7 +393,8 @@ class YOLO:
         self._open_other(arguments.pop("model", None))
         given = self._examination("val", data, device, arguments)
         split = load_split(given.spec, given.names, given.config, given.device)
-        metrics = validate_dataset(*given, split)
+        metrics = validate_dataset(*given, split, events=self._events())
+        self.metrics = metrics
         if given.config.explain:
             print(explain(given.forward, split.loader, split.dataset, given.spec.names, given.config, given.device))
         return metrics
@@ -374,7 +402,7 @@ class YOLO:
     @overload
     def predict(
         self,
-        source: Any = None,
+        source: Any = DEFAULT_SOURCE,
         stream: Literal[False] = False,
         *,
         device: str | int | torch.device | None = None,
@@ -385,7 +413,7 @@ class YOLO:
     @overload
     def predict(
         self,
-        source: Any = None,
+        source: Any = DEFAULT_SOURCE,
         *,
         stream: Literal[True],
         device: str | int | torch.device | None = None,
@@ -395,7 +423,7 @@ class YOLO:
 
     def predict(
         self,
-        source: Any = None,
+        source: Any = DEFAULT_SOURCE,
         stream: bool = False,
         *,
         device: str | int | torch.device | None = None,
@@ -410,15 +438,22 @@ class YOLO:
         embed=[22]: instead of results a vector for every image, the mean features of these layers. Other
         arguments: those of seglab.config.PredictConfig and SaveConfig, by name.
         """
+        from seglab.compat.callbacks import Predictor, followed, told_forward
         from seglab.inference.augmented import augmented
         from seglab.inference.embed import embed as embed_images
         from seglab.inference.predictor import predict
+        from seglab.inference.results import ResultsList
         from seglab.inference.results_io import save_results
         from seglab.inference.sources import images_of_dataset
 
         arguments = self._given("predict", arguments, device=device, engine=engine, embed=embed)
         source = arguments.pop("source", source)
         stream = arguments.pop("stream", stream)
+        if source is None:
+            raise SeglabError(
+                "there is no image to predict on: the source is None, which cv2.imread gives for a file that it cannot "
+                "read; check the path"
+            )
         device = arguments.pop("device", None)
         engine = fit_argument(PredictInput, "engine", arguments.pop("engine", None))
         layers = _as_list(fit_argument(PredictInput, "embed", arguments.pop("embed", None)))
@@ -434,9 +469,21 @@ class YOLO:
         forward = self._forward(where, config.half, engine, config.compile)
         if config.augment:
             forward = augmented(forward)
+        events = self._events()
+        self.predictor = Predictor(config, self.network, where)
+        if events.awaits("on_predict_batch_start"):
+            forward = told_forward(forward, events, self.predictor)
         found = predict(forward, images, config, self.names, where)
-        results = save_results(found, saving, config.vid_stride, config.visualize)
-        return results if stream else list(results)
+        save = functools.partial(save_results, config=saving, vid_stride=config.vid_stride, visualize=config.visualize)
+        if events.awaits(*PREDICT_EVENTS):
+            results = followed(found, save, events, self.predictor, config.batch)
+        else:
+            results = save(found)
+        if stream:
+            return results
+        listed = ResultsList(results)
+        self.predictor.results = listed
+        return listed
 
     __call__ = predict
 
@@ -446,6 +493,7 @@ class YOLO:
         out: where to, without suffix; by default beside the file of the weights, or in the working directory where the
         model was given by name. Other arguments: those of seglab.config.ExportConfig, by name.
         """
+        from seglab.compat.callbacks import Exporter
         from seglab.export.exporter import export
 
         given = self._given("export", arguments, format=None if format == "onnx" else format, out=out)
@@ -457,7 +505,12 @@ class YOLO:
             beside = self.path.with_suffix("")
             by_name = beside.parent in (bundled_data_dir() / "weights", cache_dir())
             out = beside.name if by_name else beside
-        return str(export(network, self.names, format, out, **{**self._export_defaults(), **given}))
+        events = self._events()
+        exporter = Exporter({"format": format, **given}, network)
+        events.tell("on_export_start", exporter)
+        exporter.file = str(export(network, self.names, format, out, **{**self._export_defaults(), **given}))
+        events.tell("on_export_end", exporter)
+        return exporter.file
 
     def benchmark(self, data: str | Path | None = None, **arguments: Any) -> list[Line]:
         """Export to every format this machine has the packages for and compare size, mAP and latency in one table.
@@ -497,9 +550,46 @@ class YOLO:
 
     track = unsupported("track", "it follows no objects from frame to frame; predict finds them on each")
     tune = unsupported("tune", "train with the settings to compare and read their results.csv")
-    add_callback = unsupported(
-        "add_callback", "results.csv and TensorBoard follow a run, and the loop is there to be read"
-    )
+
+    def embed(self, source: Any, stream: bool = False, **arguments: Any) -> Any:
+        """One vector (C,) per image: the layer before the head, averaged over the image. Arguments: those of `predict`.
+
+        embed=[numbers of layers]: the features of these instead, one behind the other.
+        """
+        last_before_head = len(self._network("embed images with it").model) - 2
+        return self.predict(source, **{"embed": [last_before_head], **arguments, "stream": stream})
+
+    # --- what else is to be called ---
+
+    def add_callback(self, event: str, func: Callable[[Any], Any]) -> None:
+        """Have `func` called at an event of train, val, predict or export; docs/compat.md lists what it is given."""
+        self._known(event).append(func)
+
+    def clear_callback(self, event: str) -> None:
+        """Call nothing at an event any more."""
+        self._known(event).clear()
+
+    def reset_callbacks(self) -> None:
+        """Call nothing at any event any more."""
+        for functions in self.callbacks.values():
+            functions.clear()
+
+    def _known(self, event: str) -> list[Callable[[Any], Any]]:
+        """The functions of an event. Errors: SeglabError when there is no such event."""
+        refuse_unknown([event], EVENTS, "a model", "event")
+        return self.callbacks[event]
+
+    def _events(self) -> Events:
+        """What the next run of a verb tells."""
+        from seglab.compat.callbacks import Trainer, view
+
+        def remembered(state: Any) -> Any:
+            made = view(state)
+            if isinstance(made, Trainer):
+                self.trainer = made  # callbacks may ask the model for it
+            return made
+
+        return Events({event: list(functions) for event, functions in self.callbacks.items()}, remembered)
 
     # --- where it runs ---
 
@@ -512,9 +602,80 @@ class YOLO:
             self._random_weights = _version_of(network)
         return self
 
-    def fuse(self) -> YOLO:
+    def cpu(self) -> YOLO:
+        """Move the network to the CPU."""
+        return self.to("cpu")
+
+    def cuda(self, device: int | str = 0) -> YOLO:
+        """Move the network to a GPU."""
+        return self.to(device)
+
+    def half(self) -> YOLO:
+        """Round the network's weights to float16. The verbs compute in the precision that they are told."""
+        self._network("change its numbers").half()
+        return self
+
+    def float(self) -> YOLO:
+        """Make the network's weights float32."""
+        self._network("change its numbers").float()
+        return self
+
+    def eval(self) -> YOLO:
+        """Put the network in evaluation mode; the verbs do so by themselves."""
+        self._network("run it").eval()
+        return self
+
+    def train_mode(self, mode: bool = True) -> YOLO:
+        """Put the network in training mode, or out of it, for loops of your own."""
+        self._network("train it").train(mode)
+        return self
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """The network's parameters."""
+        return self._network("look at its parameters").parameters()
+
+    def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """The network's parameters with their names."""
+        return self._network("look at its parameters").named_parameters()
+
+    def modules(self) -> Iterator[torch.nn.Module]:
+        """The network's modules, itself first."""
+        return self._network("look at its modules").modules()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The network's weights by name."""
+        return self._network("look at its weights").state_dict()
+
+    def load_state_dict(self, state: dict[str, torch.Tensor], strict: bool = True) -> Any:
+        """Put weights into the network, by name."""
+        return self._network("load weights into it").load_state_dict(state, strict)
+
+    def reset_weights(self) -> YOLO:
+        """Forget all that was learned: random weights, as a model from a YAML has them."""
+        network = self._network("reset its weights")
+        fresh = init_network(network.scale, len(self.names), 0, network.class_width)
+        self.network = fresh.to(self.device)
+        self._random_weights = _version_of(self.network)
+        self.license = "unknown"
+        self.path = None
+        return self
+
+    def fuse(self, verbose: bool = True) -> YOLO:
         """Nothing to do: the verbs run a fused copy by themselves."""
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles take along: not what the last runs made, which can be made again."""
+        left_out = {"_inference_cache", "_engine_cache", "trainer", "predictor", "runtime"}
+        state = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return {**state, "exported": self.runtime is not None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        exported = state.pop("exported")
+        self.__dict__.update(state)
+        self._inference_cache = self._engine_cache = self.trainer = self.predictor = self.runtime = None
+        if exported:
+            self._from_exported_file(self.model_name, self.trust)
 
     def _device(self, device: str | int | torch.device | None) -> torch.device:
         """The device that a verb was given, else where `to` moved the network, else the best there is."""
@@ -522,27 +683,51 @@ class YOLO:
 
     # --- looking ---
 
-    def info(self) -> tuple[int, int] | None:
-        """Print and return (parameters, floating-point operations at 640).
+    def info(self, detailed: bool = False, verbose: bool = True, imgsz: int = 640) -> ModelInfo | None:
+        """Print and return (layers, parameters, those of them that learn, 1e9 floating-point operations at `imgsz`).
 
-        Of an exported file it prints what the file is and where it comes from, and returns None.
+        detailed: also print a line for every parameter; verbose=False: print nothing. Of an exported file it prints
+        what the file is and where it comes from, and returns None.
         """
         if self.runtime is not None:
-            print(self.runtime.summary)
+            if verbose:
+                print(self.runtime.summary)
             return None
         network = self._network("count its parameters")
-        parameters, flops = count_parameters(network), count_flops(network)
-        print(f"YOLO11{network.scale}-seg: {parameters:,} parameters, {flops / 1e9:.1f} GFLOPs at 640 px")
-        return parameters, flops
+        layers = len(list(network.modules()))
+        parameters = count_parameters(network)
+        learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+        gflops = count_flops(network, imgsz) / 1e9
+        if detailed:
+            for name, parameter in network.named_parameters():
+                print(f"{name:<50} {tuple(parameter.shape)!s:<20} {parameter.numel():>9,} {parameter.dtype}")
+        if verbose:
+            print(
+                f"YOLO11{network.scale}-seg: {layers} layers, {parameters:,} parameters, {learning:,} of them learn, "
+                f"{gflops:.1f} GFLOPs at {imgsz} px"
+            )
+        return ModelInfo(layers, parameters, learning, gflops)
 
     @property
     def model(self) -> YOLO11Seg | None:
-        """The network, under the name it has elsewhere."""
+        """The network, under the name it has elsewhere; there it also knows the names of its classes."""
+        if self.network is not None:
+            object.__setattr__(self.network, "names", self.names)
         return self.network
 
     @property
     def task(self) -> str:
         return "segment"
+
+    @property
+    def ckpt_path(self) -> str | None:
+        """The file of the weights; None for a model from a YAML."""
+        return None if self.path is None else str(self.path)
+
+    @property
+    def transforms(self) -> None:
+        """What other tasks do with images; segmentation letterboxes them."""
+        return None
 
     @property
     def device(self) -> torch.device:

@@ -18,7 +18,7 @@ import seglab
 FLOORS = (
     ("version", "errors", "wording", "telemetry", "idle_threads"),
     ("sizes", "image_files"),
-    ("config", "class_names", "files", "memory", "tables", "parallel", "progress", "device"),
+    ("config", "class_names", "files", "memory", "tables", "events", "parallel", "progress", "device"),
     ("geometry",),
     ("sample", "model", "data.image"),
     ("drawing", "formats"),
@@ -31,7 +31,7 @@ FLOORS = (
     ("diagnosis",),
     ("widgets", "compat"),
     ("yolo",),
-    ("demo", "checks", "cache"),
+    ("demo", "checks", "cache", "compat.tasks"),
     ("cli",),
     ("__main__", "__init__"),
 )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import os
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,7 @@ from seglab.cli import main
 from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
 from seglab.errors import SeglabError
+from seglab.events import EXPORT_EVENTS, PREDICT_EVENTS, TRAIN_EVENTS, VAL_EVENTS
 from seglab.export.registry import weights_beside
 from seglab.formats.yolo import write_dataset_yaml
 from seglab.model.transfer import Transfer, describe_transfer, init_network
@@ -239,25 +244,47 @@ def test_data_that_is_here_stays(tmp_path):
     assert YOLO(path).overrides["data"] == str(tmp_path / "coco.yaml")
 
 
-def test_what_is_saved_as_pt_opens_as_pt(tmp_path, monkeypatch, capsys):
+def test_what_is_saved_as_pt_opens_as_pt(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = YOLO("toybox-n")
-    for name, written in (("y.pt", "y.safetensors"), ("z.pth", "z.safetensors"), ("x.safetensors", "x.safetensors")):
-        assert model.save(name) == Path(written) and Path(written).is_file() and not Path("y.pt").exists()
-        assert (f"saved to {written}" in capsys.readouterr().out) == (name != written)
+    for name in ("y.pt", "z.pth", "x.safetensors", "y.pt"):  # its own it may write again
+        assert model.save(name) == Path(name) and Path(name).is_file()
         again = YOLO(name)
         assert again.names == model.names and again.license == "Apache-2.0"
-        assert torch.equal(again.network.state_dict()["model.0.conv.weight"], model.network.model[0].conv.weight)
+        assert again.mask_targets == model.mask_targets and again.overrides == model.overrides
+        for key, tensor in model.network.state_dict().items():
+            assert torch.equal(again.network.state_dict()[key], tensor)
+    content = torch.load("y.pt", weights_only=True)  # as other tools open it: nothing but tensors and plain data
+    assert content["names"] == model.names and set(content["model"]) == set(model.network.state_dict())
     write_checkpoint("old.pt", "toybox-n")
-    with pytest.raises(SeglabError, match=r"save as old\.safetensors"):  # YOLO("old.pt") would open the old file
+    with pytest.raises(SeglabError, match=r"old\.pt is a checkpoint of another tool, .*: give another name"):
         model.save("old.pt")
+
+
+def test_scripts_copy_and_open_the_weights_of_a_run(trained, tmp_path, capsys):
+    best, last = (trained.path.with_name(name) for name in ("best.pt", "last.pt"))
+    assert os.path.exists(best) and os.path.exists(last)
+    shutil.copy(best, tmp_path / "mine.pt")
+    content = torch.load(tmp_path / "mine.pt", map_location="cpu", weights_only=True)
+    again = YOLO(tmp_path / "mine.pt")
+    assert again.names == trained.names == content["names"] and again.overrides["imgsz"] == 96
+    for name, tensor in YOLO(trained.path).network.state_dict().items():
+        assert torch.equal(content["model"][name], tensor)
+        assert torch.equal(again.network.state_dict()[name], tensor)
 
 
 def test_models_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("toybox-n").mkdir()  # a folder of that name is no file of weights
     assert YOLO("toybox-n.pt").names == YOLO("toybox-n").names
-    for wrong in ("yolov8n-seg.pt", "yolo11n-pose.pt", "yolo11n-pose", "runs/best.pt", "", "11"):
+    for name in ("yolov8n-seg", "yolo26n-seg", "yolov5nu", "yolo11n-pose", "yolov9c-seg", "sam_b", "FastSAM-s"):
+        with pytest.raises(SeglabError, match=r"seglab has YOLO11: use yolo11n-seg\.pt"):
+            YOLO(f"{name}.pt")
+    with pytest.raises(SeglabError, match=r"seglab has YOLO11: use yolo11x-seg\.pt"):
+        YOLO("yolo12x-seg.pt")
+    with pytest.raises(SeglabError, match=r"has YOLO11: use yolo11m-seg\.yaml"):
+        YOLO("yolov8m-seg.yaml")
+    for wrong in ("runs/best.pt", "", "11"):
         with pytest.raises(SeglabError, match="give a file, or one of toybox-n, yolo11n-seg, yolo11s-seg"):
             YOLO(wrong)
 
@@ -283,18 +310,9 @@ def test_an_export_lands_beside_the_file_or_here(tmp_path, monkeypatch):
 
 
 def test_what_only_the_peer_has_is_said(trained):
-    for call in (trained.track, trained.tune, lambda: trained.add_callback("on_train_end", print)):
+    for call in (trained.track, trained.tune):
         with pytest.raises(SeglabError, match="seglab has no"):
             call()
-    trained.predict("toybox8-seg", retina_masks=True, augment=False, visualize=False)
-    with pytest.raises(SeglabError, match=r"call show\(\) on each result"):
-        trained.predict("toybox8-seg", show=True)
-    with pytest.raises(SeglabError, match=r"pass it to predict\(\)"):
-        trained.val(save_txt=True)
-    with pytest.raises(SeglabError, match="opset 17"):
-        trained.export(opset=12)
-    with pytest.raises(SeglabError, match="set the length with epochs="):
-        trained.train(data="toybox8-seg", time=2)
 
 
 def test_weights_of_another_scale_that_do_not_fit_are_refused(tmp_path):
@@ -516,3 +534,160 @@ def test_a_prediction_saves_what_it_is_asked_for(tmp_path, monkeypatch):
     assert len(list(Path("runs/segment/predict/crops").rglob("*.jpg"))) == sum(map(len, results)) > 20
     with pytest.raises(SeglabError, match="save='yes' must be of type bool"):
         model.predict("toybox8-seg", save="yes", stream=True)  # at once, not with the first image
+
+
+# What scripts ask of the model itself
+
+
+def test_the_attributes_and_methods_of_a_model(trained, capsys):
+    assert trained.task == "segment" and trained.transforms is None and trained.device.type == "cpu"
+    assert trained.ckpt_path == str(trained.path) and YOLO("yolo11n-seg.yaml").ckpt_path is None
+    assert trained.model.names == trained.names and trained.model.stride.tolist() == [8, 16, 32]
+    assert trained.trainer.best == trained.trainer.save_dir / "weights/best.pt" and trained.trainer.best.is_file()
+    assert trained.metrics.results_dict and trained.predict("toybox8-seg") is trained.predictor.results
+
+    info = trained.info(verbose=False)
+    assert capsys.readouterr().out == ""
+    assert info.parameters == sum(parameter.numel() for parameter in trained.parameters())
+    assert info.gradients < info.parameters
+    assert trained.info(verbose=False, imgsz=320).gflops == pytest.approx(info.gflops / 4, rel=0.01)
+    trained.info(detailed=True)
+    assert "model.0.conv.weight" in capsys.readouterr().out
+    assert trained.cpu().eval().fuse() is trained and not trained.network.training
+    assert trained.train_mode().network.training and not trained.train_mode(False).network.training
+    assert list(trained.state_dict()) == list(trained.network.state_dict())
+    names = [name for name, _ in trained.named_parameters()]
+    assert len(names) == len(list(trained.parameters())) and len(list(trained.modules())) == info.layers
+
+
+def test_half_and_back(tmp_path):
+    model = YOLO("toybox-n")
+    before = model("toybox8-seg", conf=0.5)
+    assert model.half().network.model[0].conv.weight.dtype == torch.float16
+    rounded = model("toybox8-seg", conf=0.5)
+    assert model.float().network.model[0].conv.weight.dtype == torch.float32
+    assert [len(result) for result in rounded] == pytest.approx([len(result) for result in before], abs=1)
+    model.load_state_dict(YOLO("toybox-n").state_dict())
+    assert torch.equal(model("toybox8-seg")[0].boxes.data, YOLO("toybox-n")("toybox8-seg")[0].boxes.data)
+
+
+def test_reset_weights_forgets_everything():
+    model = YOLO("toybox-n")
+    names = dict(model.names)
+    assert model.reset_weights() is model and model.names == names and model.license == "unknown"
+    assert model.ckpt_path is None and not len(model("toybox8-seg", conf=0.5)[0])
+    with pytest.raises(SeglabError, match="has learned no classes"):
+        model.train(data="toybox8-seg", keep=True)
+
+
+def test_an_image_becomes_a_vector(trained):
+    one, two, *_ = trained.embed(load_dataset("toybox8-seg").images("val"))
+    assert one.shape == two.shape == (256,) and not torch.equal(one, two)
+    (again,) = trained.embed(load_dataset("toybox8-seg").images("val")[0])
+    torch.testing.assert_close(again, one)
+    assert not trained.network.model[22]._forward_hooks
+    with pytest.raises(SeglabError, match="did you mean 'imgsz'"):
+        trained.embed("a.jpg", imgz=3)
+
+
+def test_no_image_is_no_source(trained):
+    """What cv2.imread gives for a file it cannot read: no other images may take its place."""
+    for call in (trained, trained.predict, lambda source: trained.predict(source=source, stream=True)):
+        with pytest.raises(SeglabError, match=r"no image to predict on: .*cv2\.imread"):
+            call(None)
+    assert len(trained.predict()) == 4  # asked for nothing, it shows what it can do
+
+
+def test_copies_and_pickles(trained, tmp_path):
+    found = trained("toybox8-seg", conf=0.01, max_det=3)
+    for again in (copy.deepcopy(trained), pickle.loads(pickle.dumps(trained))):
+        assert again.names == trained.names and again.trainer is None
+        for ours, theirs in zip(found, again("toybox8-seg", conf=0.01, max_det=3)):
+            assert torch.equal(ours.boxes.data, theirs.boxes.data)
+    assert trained.trainer is not None
+    pytest.importorskip("onnxruntime")
+    exported = YOLO(trained.export(format="onnx", out=tmp_path / "m", imgsz=96))
+    again = pickle.loads(pickle.dumps(exported))
+    assert len(again("toybox8-seg")) == 4 and again.names == exported.names
+
+
+# Callbacks
+
+
+def test_every_event_is_told_in_its_order(tmp_path):
+    """A training of two epochs of two batches: what is called when, and with what."""
+    model, told, seen = YOLO("yolo11n-seg.yaml"), [], {}
+
+    def note(event):
+        def function(run):
+            told.append(event)
+            seen.setdefault(event, run)
+            run.mine = event  # the object is the same at the next event
+
+        return function
+
+    for event in TRAIN_EVENTS + VAL_EVENTS:
+        model.add_callback(event, note(event))
+
+    def look(trainer):
+        assert trainer.loss_names == ("box_loss", "seg_loss", "cls_loss", "dfl_loss")
+        assert set(trainer.loss_items) == set(trainer.tloss) == set(trainer.loss_names)
+        labeled = trainer.label_loss_items(trainer.tloss, prefix="train")
+        assert list(labeled) == [f"train/{name}" for name in trainer.loss_names] and labeled["train/box_loss"] > 0
+        assert (
+            trainer.optimizer.param_groups and trainer.args.epochs == trainer.epochs == 2 and trainer.lr["lr/pg0"] >= 0
+        )
+        assert trainer.last.parent == trainer.wdir and trainer.data["nc"] == 10 and trainer.batch_size == 2
+
+    model.add_callback("on_train_batch_end", look)
+    epochs, files = [], []
+    model.add_callback("on_fit_epoch_end", lambda trainer: epochs.append((trainer.epoch, len(trainer.metrics))))
+    model.add_callback("on_model_save", lambda trainer: files.append(trainer.last.stat().st_mtime_ns))
+    metrics = model.train(data="toybox8-seg", epochs=2, imgsz=64, batch=2, nbs=2, workers=0, project=str(tmp_path))
+
+    batch = ["on_train_batch_start", "optimizer_step", "on_before_zero_grad", "on_params_update", "on_train_batch_end"]
+    validation = ["on_val_start", *["on_val_batch_start", "on_val_batch_end"] * 2, "on_val_end"]
+    epoch = ["on_train_epoch_start", *batch * 2, "on_train_epoch_end", *validation, "on_model_save", "on_fit_epoch_end"]
+    start = ["on_pretrain_routine_start", "on_pretrain_routine_end", "on_train_start"]
+    assert told == [*start, *epoch * 2, "on_fit_epoch_end", "on_train_end", "teardown"]
+    assert [number for number, _ in epochs] == [0, 1, 1] and epochs[0][1] == 12 and len(set(files)) == 2
+    assert seen["on_train_start"] is seen["teardown"] is model.trainer and model.trainer.mine == "teardown"
+    assert model.trainer.fitness == metrics.fitness and seen["on_val_end"].metrics is not None
+
+
+def test_a_callback_may_end_a_training(tmp_path):
+    model = YOLO("yolo11n-seg.yaml")
+    model.add_callback("on_train_epoch_end", lambda trainer: setattr(trainer, "stop", True))
+    model.train(data="toybox8-seg", epochs=5, imgsz=64, batch=4, workers=0, plots=False, project=str(tmp_path))
+    assert len((model.trainer.csv).read_text().splitlines()) == 2
+
+
+def test_callbacks_of_the_other_verbs(trained, tmp_path):
+    model, told = copy.deepcopy(trained), []
+    for event in VAL_EVENTS + PREDICT_EVENTS + EXPORT_EVENTS:
+        model.add_callback(event, lambda _, event=event: told.append(event))
+    model.val(data="toybox8-seg", imgsz=64, batch=2, verbose=False)
+    assert told == ["on_val_start", *["on_val_batch_start", "on_val_batch_end"] * 2, "on_val_end"]
+
+    told.clear()
+    model.add_callback("on_predict_batch_end", lambda p: setattr(p, "results", zip(p.results, p.batch[1])))
+    pairs = model.predict("toybox8-seg", batch=3, save=True, project=str(tmp_path))
+    assert len(pairs) == 4 and all(image is result.orig_img for result, image in pairs)
+    assert len(list((tmp_path / "predict").glob("*.jpg"))) == 4 and model.predictor.save_dir == tmp_path / "predict"
+    batch = ["on_predict_batch_start", "on_predict_postprocess_end", "on_predict_batch_end"]
+    assert told == ["on_predict_start", *batch * 2, "on_predict_end"]
+
+    told.clear()
+    files = []
+    model.add_callback("on_export_end", lambda exporter: files.append(exporter.file))
+    written = model.export(format="torchscript", out=tmp_path / "m", imgsz=64)
+    assert told == ["on_export_start", "on_export_end"] and files == [written]
+
+    model.clear_callback("on_predict_batch_end")
+    assert len(model.predict("toybox8-seg")[0]) >= 0
+    told.clear()
+    model.reset_callbacks()
+    model.predict("toybox8-seg")
+    assert not told
+    with pytest.raises(SeglabError, match="did you mean 'on_train_end'"):
+        model.add_callback("on_train_ends", print)

@@ -513,7 +513,7 @@ print(f"{root_cause.name}: {root_cause.cause}")
 # %% alt="A confusion matrix: along the diagonal most cells are dark, but the column of bananas is empty, and many labeled bottles are predicted as bananas."
 merged = corrupted_copy(lambda number: 5 if number == 6 else number)  # bananas are now labeled as bottles
 assert not [check for check in model.doctor(merged, imgsz=640).checks if check.state == "broken"]
-confusion = model.val(data=merged, imgsz=640, verbose=False).confusion_matrix
+confusion = model.val(data=merged, imgsz=640, verbose=False).confusion_matrix.matrix
 names, fraction = [*spec.names.values(), "background"], confusion / confusion.sum(axis=0).clip(1)
 figure, axis = plt.subplots(figsize=(4.6, 4.2), dpi=80)
 axis.imshow(fraction, cmap="Blues", vmin=0, vmax=1)

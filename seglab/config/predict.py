@@ -38,8 +38,8 @@ class PredictInput(Arguments):
     """What finds instances on what, and how it runs."""
 
     model: str = MODEL("yolo11n-seg.pt")
-    source: str | list | tuple | None = argument(
-        None, "image, folder, glob, video, camera number, URL or dataset name; None: the images of toybox8-seg"
+    source: str | list | tuple = argument(
+        "toybox8-seg", "image, folder, glob, video, camera number, URL or dataset name, whose images it means"
     )
     stream: bool = argument(
         False, "in Python: return an iterator over results instead of a list; the command line always streams"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from seglab.datasets.downloads import ASSETS, fetch
@@ -10,6 +11,17 @@ from seglab.files import bundled_data_dir
 from seglab.model.weights import CHECKPOINT_SUFFIXES
 
 COURSE_WEIGHTS = "toybox-n"  # trained by this project on its toybox, and shipped with it
+
+
+def counterpart_of(name: str) -> str | None:
+    """The name of YOLO11-seg in place of another model's, of the same scale where that has one; None for other text.
+
+    "yolov8s-seg.pt" and "yolo26s-seg.yaml" give "yolo11s-seg".
+    """
+    if not name.lower().startswith(("yolo", "sam", "fastsam", "mobile_sam", "rtdetr")):
+        return None
+    scale = re.search(r"\d([nsmlx])(?![a-z])", name.lower())
+    return f"yolo11{scale.group(1) if scale else 'n'}-seg"
 
 
 def find_weights(model: str | Path) -> Path:
@@ -41,6 +53,9 @@ def find_weights(model: str | Path) -> Path:
         return fetch(f"{with_masks}.pt")
     if str(model) and path.is_dir():
         raise SeglabError(f"{path} has no weights/best.safetensors: give a run's folder, or a file of weights")
+    instead = counterpart_of(path.name)
+    if instead is not None:
+        raise SeglabError(f"no model '{model}': seglab has YOLO11: use {instead}.pt")
     known = ", ".join([COURSE_WEIGHTS, *official])
     raise SeglabError(f"no model '{model}': give a file, or one of {known}")
 

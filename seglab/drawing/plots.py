@@ -24,13 +24,19 @@ DPI = 150
 SHEET_GRAY = 250  # of the sheets that images lie on
 MAX_BATCH_IMAGES = 16  # images of a batch that are drawn
 MAX_NAMED_CURVES = 10  # lines that still get names of their own
+MAX_OUTLINES = 1000  # boxes that are still told apart over one another
 MAX_COUNTED_CLASSES = 30  # of a confusion matrix whose cells still have room for their counts
 
 
 def training_curves(results: str | Path) -> np.ndarray:
-    """Every column of a results.csv over its `epoch` column; train/x and val/x share a panel, as do all lr/x."""
-    with open(results, newline="", encoding="utf-8") as file:
-        rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
+    """Every column of a results.csv over its `epoch` column; train/x and val/x share a panel, as do all lr/x.
+
+    Of a fine-tuning, start.csv beside it has what the start was worth, which is drawn as epoch 0.
+    """
+    rows = _rows_of(Path(results))
+    start = Path(results).with_name("start.csv")
+    if rows and start.is_file():
+        rows = [{**dict.fromkeys(rows[0], ""), **row} for row in _rows_of(start)] + rows
     if not rows or "epoch" not in rows[0]:
         raise ValueError(f"{results} has no row with an epoch: train at least one epoch first")
     epochs = _numbers(rows, "epoch")
@@ -85,10 +91,11 @@ def curves(
     return _render(figure)
 
 
-def confusion(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def confusion(matrix: np.ndarray, names: Sequence[str], normalize: bool = False) -> np.ndarray:
     """Counts (C + 1, C + 1), predicted class down, true class across, the last of each being background.
 
-    Color is the fraction of the true class; numbers are counts, left out where they would not be legible.
+    Color is the fraction of the true class; numbers are counts, or with `normalize` these fractions, left out where
+    they would not be legible.
     """
     names = [*names, "background"]
     fraction = matrix / np.maximum(matrix.sum(axis=0, keepdims=True), 1)  # of the true class, column by column
@@ -100,12 +107,42 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> np.ndarray:
     size = float(np.clip(160 / len(names), 3, 9))
     axis.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axis.set_yticks(range(len(names)), names, fontsize=size)
-    axis.set(title="Confusion", xlabel="true", ylabel="predicted")
+    axis.set(
+        title="Confusion, as fractions of the true class" if normalize else "Confusion",
+        xlabel="true",
+        ylabel="predicted",
+    )
     if len(names) <= MAX_COUNTED_CLASSES:
         for row, column in np.argwhere(matrix > 0).tolist():
-            count = f"{matrix[row, column]:.0f}"
+            count = f"{fraction[row, column]:.2f}" if normalize else f"{matrix[row, column]:.0f}"
             text_color = "white" if fraction[row, column] > 0.5 else "black"
             axis.text(column, row, count, ha="center", va="center", fontsize=size, color=text_color)
+    return _render(figure)
+
+
+def label_statistics(classes: np.ndarray, boxes: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """What labels there are: instances of each class, outlines of boxes, where their centers lie, and their sizes.
+
+    classes: (N,) ids; boxes: (N, 4) center x, center y, width, height as fractions of their images; names: by class.
+    """
+    figure, (counts, outlines, centers, sizes) = _figure(9.6, 7.2, 2, 2)
+    numbers = np.bincount(classes, minlength=len(names))
+    counts.bar(range(len(names)), numbers, color=[_hex_color(index) for index in range(len(names))])
+    counts.set(title="instances of each class")
+    if len(names) <= MAX_COUNTED_CLASSES:
+        counts.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+
+    # All boxes over one another, moved to one center.
+    for class_id, (width, height) in list(zip(classes.tolist(), boxes[:, 2:].tolist()))[:MAX_OUTLINES]:
+        corners_x = np.array([-1, 1, 1, -1, -1]) * width / 2
+        corners_y = np.array([-1, -1, 1, 1, -1]) * height / 2
+        outlines.plot(corners_x, corners_y, color=_hex_color(class_id), linewidth=0.6, alpha=0.5)
+    outlines.set(title="boxes about their centers", xlim=(-0.5, 0.5), ylim=(0.5, -0.5), aspect="equal")
+
+    centers.hist2d(boxes[:, 0], boxes[:, 1], bins=40, range=((0, 1), (0, 1)), cmap="Blues")
+    centers.set(title="centers of boxes", xlabel="x", ylabel="y", ylim=(1, 0))
+    sizes.hist2d(boxes[:, 2], boxes[:, 3], bins=40, range=((0, 1), (0, 1)), cmap="Blues")
+    sizes.set(title="sizes of boxes", xlabel="width", ylabel="height")
     return _render(figure)
 
 
@@ -186,6 +223,12 @@ def batch_mosaic(batch: dict, names: dict[int, str] | Sequence[str]) -> np.ndarr
         )
         drawn.append(with_targets)
     return contact_sheet(drawn, cell=min(640, max(height, width)))
+
+
+def _rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, its column names without the spaces that some tools pad them with."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def _numbers(rows: list[dict], column: str) -> np.ndarray:

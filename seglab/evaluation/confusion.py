@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from seglab import tables
+from seglab.data.image import write_image
+from seglab.drawing import plots
 from seglab.evaluation.coco import Instances
 
 MIN_SCORE = 0.25  # of detections that are counted
@@ -40,3 +48,72 @@ def count_confusions(matrix: np.ndarray, ground_truth: Instances, detections: In
     # What found no partner goes with the background; np.add.at counts an index as often as it comes.
     np.add.at(matrix[:, background], predicted_classes[~paired], 1)
     np.add.at(matrix[background], true_classes[~covered], 1)
+
+
+@dataclass
+class ConfusionMatrix:
+    """What was taken for what. matrix: (nc + 1, nc + 1) counts, predicted class down, true class across, the last of
+    each being background; names: class id -> name.
+    """
+
+    matrix: np.ndarray
+    names: dict[int, str]
+    task = "segment"
+
+    @property
+    def nc(self) -> int:
+        """Number of classes."""
+        return len(self.names)
+
+    def tp_fp(self) -> tuple[np.ndarray, np.ndarray]:
+        """(nc,) detections of each class that are right, and (nc,) that are not."""
+        right = self.matrix.diagonal()[: self.nc]
+        return right, self.matrix.sum(axis=1)[: self.nc] - right
+
+    def values(self, normalize: bool = False) -> np.ndarray:
+        """The counts, or with normalize=True the fractions of every true class."""
+        return self.matrix / self.matrix.sum(axis=0, keepdims=True).clip(1) if normalize else self.matrix
+
+    def plot(
+        self,
+        normalize: bool = True,
+        save_dir: str | Path = "",
+        names: Sequence[str] = (),
+        on_plot: Callable[[Path], Any] | None = None,
+    ) -> None:
+        """Write confusion_matrix_normalized.png, with fractions, or with normalize=False confusion_matrix.png, with
+        counts. names: other names of the classes; on_plot: called with the file's path.
+        """
+        image = plots.confusion(self.matrix, list(names) or list(self.names.values()), normalize)
+        path = Path(save_dir) / ("confusion_matrix_normalized.png" if normalize else "confusion_matrix.png")
+        write_image(path, image)
+        if on_plot is not None:
+            on_plot(path)
+
+    def print(self) -> None:
+        """Print one line of counts for every predicted class."""
+        for row in self.matrix.tolist():
+            print(" ".join(map(str, row)))
+
+    def summary(self, normalize: bool = False, decimals: int = 5) -> list[dict[str, Any]]:
+        """One dict for every predicted class: "Predicted" is its name, the other keys are those of true classes."""
+        labels = [*self.names.values(), "background"]
+        table = self.values(normalize).astype(float).round(decimals).tolist()
+        return [{"Predicted": label, **dict(zip(labels, row))} for label, row in zip(labels, table)]
+
+    def to_df(self, normalize: bool = False, decimals: int = 5) -> Any:
+        """`summary` as a data frame of pandas, or of polars where a script uses that (see seglab.tables.data_frame)."""
+        return tables.data_frame(self.summary(normalize, decimals))
+
+    def to_csv(self, normalize: bool = False, decimals: int = 5) -> str:
+        """`summary` as CSV."""
+        rows = self.summary(normalize, decimals)
+        return tables.csv_text(rows, list(rows[0]))
+
+    def to_json(self, normalize: bool = False, decimals: int = 5) -> str:
+        """`summary` as JSON."""
+        return tables.json_text(self.summary(normalize, decimals))
+
+    def __repr__(self) -> str:
+        right = int(self.matrix.trace())
+        return f"ConfusionMatrix({self.nc} classes; {right} of {int(self.matrix.sum())} on the diagonal)"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from seglab import tables
 from seglab.evaluation.coco import (
     THRESHOLDS,
     ClassMatches,
@@ -15,9 +19,12 @@ from seglab.evaluation.coco import (
     coco_metrics,
     precision_recall,
 )
+from seglab.evaluation.confusion import ConfusionMatrix
 from seglab.evaluation.curves import GRID, Curves, best_confidence, class_curves
 
 KEYS = ("precision", "recall", "mAP50", "mAP50-95")
+HEADS = ("P", "R", "mAP50", "mAP50-95")  # of tables
+CURVES = ("Precision-Recall", "F1-Confidence", "Precision-Confidence", "Recall-Confidence")
 
 
 @dataclass
@@ -45,6 +52,18 @@ class TaskMetrics:
         self.p: np.ndarray = self.p_curve[:, best]  # (K,)
         self.r: np.ndarray = self.r_curve[:, best]  # (K,)
         self.f1: np.ndarray = self.f1_curve[:, best]  # (K,)
+
+    @property
+    def curves(self) -> list[tuple[np.ndarray, np.ndarray, str, str]]:
+        """x (1000,), y (K, 1000), label of x, label of y: precision by recall; F1, precision, recall by confidence."""
+        return [
+            (self.px, self.prec_values, "Recall", "Precision"),
+            (self.px, self.f1_curve, "Confidence", "F1"),
+            (self.px, self.p_curve, "Confidence", "Precision"),
+            (self.px, self.r_curve, "Confidence", "Recall"),
+        ]
+
+    curves_results = curves  # its older name
 
     @property
     def ap(self) -> np.ndarray:
@@ -109,7 +128,7 @@ def _mean(values: np.ndarray) -> float:
 class Metrics:
     """What `val` returns. names: class id -> name; speed: ms per image by stage; images, instances: (nc,) counts.
 
-    confusion_matrix: (nc + 1, nc + 1) predicted x true, the last row and column are the background.
+    confusion_matrix: what was taken for what; save_dir: the folder that files were written into, if any were.
     """
 
     box: TaskMetrics
@@ -118,9 +137,9 @@ class Metrics:
     images: np.ndarray
     instances: np.ndarray
     image_count: int
-    confusion_matrix: np.ndarray | None = None
+    confusion_matrix: ConfusionMatrix | None = None
     speed: dict[str, float] = field(default_factory=dict)
-    save_dir: str | None = None
+    save_dir: Path | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -136,6 +155,26 @@ class Metrics:
     def results_dict(self) -> dict[str, float]:
         """The eight mean values by name, and the fitness."""
         return dict(zip([*self.keys, "fitness"], [*self.mean_results(), self.fitness]))
+
+    @property
+    def nt_per_class(self) -> np.ndarray:
+        """(nc,) ground-truth instances of each class."""
+        return self.instances
+
+    @property
+    def nt_per_image(self) -> np.ndarray:
+        """(nc,) images that have each class."""
+        return self.images
+
+    @property
+    def curves(self) -> list[str]:
+        """The names of `curves_results`, boxes (B) before masks (M)."""
+        return [f"{name}({part})" for part in "BM" for name in CURVES]
+
+    @property
+    def curves_results(self) -> list[tuple[np.ndarray, np.ndarray, str, str]]:
+        """The eight curves by the names of `curves`: x (1000,), y (K, 1000), label of x, label of y."""
+        return self.box.curves + self.seg.curves
 
     @property
     def ap_class_index(self) -> np.ndarray:
@@ -155,8 +194,56 @@ class Metrics:
         """The same eight values of the i-th class of `ap_class_index`."""
         return self.box.class_result(i) + self.seg.class_result(i)
 
+    def summary(self, normalize: bool = True, decimals: int = 5) -> list[dict[str, Any]]:
+        """One dict for each class that has ground truth, AP being that of the boxes; `class_result` has the masks'.
+
+        decimals: digits to round to. normalize changes nothing: all values are fractions.
+        """
+        rows = []
+        for i, c in enumerate(self.ap_class_index.tolist()):
+            values = {
+                "Box-P": self.box.p[i],
+                "Box-R": self.box.r[i],
+                "Box-F1": self.box.f1[i],
+                "mAP50": self.box.ap50[i],
+                "mAP75": self.box.all_ap[i, 5],
+                "mAP50-95": self.box.ap[i],
+                "Mask-P": self.seg.p[i],
+                "Mask-R": self.seg.r[i],
+                "Mask-F1": self.seg.f1[i],
+            }
+            about = {"Class": self.names[c], "Images": int(self.images[c]), "Instances": int(self.instances[c])}
+            rows.append({**about, **{name: round(float(value), decimals) for name, value in values.items()}})
+        return rows
+
+    def to_df(self, normalize: bool = True, decimals: int = 5) -> Any:
+        """`summary` as a data frame of pandas, or of polars where a script uses that (see seglab.tables.data_frame)."""
+        return tables.data_frame(self.summary(normalize, decimals))
+
+    def to_csv(self, normalize: bool = True, decimals: int = 5) -> str:
+        """`summary` as CSV, "" where no class has ground truth."""
+        rows = self.summary(normalize, decimals)
+        return tables.csv_text(rows, list(rows[0])) if rows else ""
+
+    def to_json(self, normalize: bool = True, decimals: int = 5) -> str:
+        """`summary` as JSON."""
+        return tables.json_text(self.summary(normalize, decimals))
+
     def __repr__(self) -> str:
         return self.table()
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: a table that scrolls, best classes first, colored by mask AP."""
+        order = np.argsort(-self.seg.ap, kind="stable").tolist()
+        heads = ["Class", "Images", "Instances", *(f"{part} {key}" for part in ("Box", "Mask") for key in HEADS)]
+        lines = [_html_row("all", self.image_count, int(self.instances.sum()), self.mean_results())]
+        for i in order:
+            c = int(self.ap_class_index[i])
+            values = list(self.class_result(i))
+            lines.append(_html_row(self.names[c], int(self.images[c]), int(self.instances[c]), values))
+        head = "".join(f'<th style="position: sticky; top: 0; background: white">{name}</th>' for name in heads)
+        body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        return f'<div style="max-height: 400px; overflow: auto; width: fit-content">{body}</div>'
 
     def table(self) -> str:
         """One line per class under a line for all, as text."""
@@ -172,6 +259,13 @@ class Metrics:
         for i, c in enumerate(self.ap_class_index.tolist()):
             add_line(self.names[c], self.images[c], self.instances[c], self.class_result(i))
         return "\n".join(lines)
+
+
+def _html_row(name: str, images: int, instances: int, values: list[float]) -> str:
+    """One line of `Metrics._repr_html_`; the last value, mask AP, is colored from red (0) over yellow to green (1)."""
+    cells = [html.escape(name), str(images), str(instances), *(f"{value:.3f}" for value in values)]
+    plain = "".join(f"<td>{cell}</td>" for cell in cells[:-1])
+    return f'<tr>{plain}<td style="background: hsl({120 * values[-1]:.0f} 70% 80%)">{cells[-1]}</td></tr>'
 
 
 def task_metrics(

@@ -19,7 +19,7 @@ import torch
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from seglab.config import ValidateConfig
+from seglab.config import PredictConfig, ValidateConfig
 from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import read_image, write_image
@@ -32,8 +32,10 @@ from seglab.errors import SeglabError
 from seglab.evaluation import yolo
 from seglab.evaluation.coco import THRESHOLDS, CocoAccumulator, Instances
 from seglab.evaluation.comparison import draw_comparison
-from seglab.evaluation.confusion import count_confusions
+from seglab.evaluation.confusion import ConfusionMatrix, count_confusions
 from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
+from seglab.evaluation.samples import draw_validation_batches
+from seglab.events import SILENT, Events
 from seglab.files import new_run_dir
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import raw_rows
@@ -45,6 +47,7 @@ from seglab.inference.predictor import Clock, Forward, to_image_frame
 from seglab.inference.results import Results
 from seglab.sample import Instance
 
+STAGES = ("preprocess", "inference", "loss", "postprocess")  # of `Metrics.speed`; only training computes losses
 CPU_BATCH = 4  # images that pass the network together on a CPU: with more, its caches overflow
 
 
@@ -60,6 +63,20 @@ class EvaluatedImage(NamedTuple):
     prototypes: Tensor  # (32, h, w)
     mask_targets: str = "soft"  # of the network's training
     path: str = ""
+
+
+@dataclass
+class Validation:
+    """A validation while it goes on."""
+
+    config: ValidateConfig
+    dataset: SegmentationDataset
+    names: dict[int, str]
+    device: torch.device
+    batches: Iterable[dict]
+    batch_number: int = -1
+    seen: int = 0  # images
+    metrics: Metrics | None = None  # in the end
 
 
 @dataclass(frozen=True)
@@ -133,13 +150,17 @@ def validate(
     device: str | torch.device = "cpu",
     results: list[dict] | None = None,
     each: Callable[[EvaluatedImage], None] | None = None,
+    events: Events = SILENT,
 ) -> Metrics:
     """Metrics of `forward` on `batches` of `dataset` (validation items, any order).
 
     names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
-    are appended to it, with the ids that the dataset has in COCO files; each: called with every image.
+    are appended to it, with the ids that the dataset has in COCO files; each: called with every image; events: what
+    to call on the way, with the Validation.
     """
     config = config or ValidateConfig()
+    state = Validation(config, dataset, dict(names), torch.device(device), batches)
+    events.tell("on_val_start", state)
     class_count = len(names)
     file_names = dataset.file_names() if results is not None else {}
     # COCO counts 100 detections of a class and image; the YOLO protocol all that NMS leaves.
@@ -154,7 +175,7 @@ def validate(
     speed: dict[str, float] = defaultdict(float)
 
     # One image at a time: its masks become run lengths and are dropped before the next one.
-    for image in evaluated_images(forward, batches, dataset, config, device, speed):
+    for image in evaluated_images(forward, told_batches(state, events), dataset, config, device, speed):
         # The protocols differ in the frame and the resolution that they compare in.
         if native:
             ground_truth, found = native_instances(image, every_mask=results is not None)
@@ -179,16 +200,28 @@ def validate(
             results += as_results(image.image_id, file_name, detections, dataset.category_ids, names)
 
     rule = None if native else yolo.average_precision
-    return Metrics(
+    state.metrics = Metrics(
         box=task_metrics(boxes, rule),
         seg=task_metrics(masks, rule),
         names=dict(names),
         images=images,
         instances=instances,
         image_count=image_count,
-        confusion_matrix=confusion_matrix,
-        speed={stage: milliseconds / max(image_count, 1) for stage, milliseconds in speed.items()},
+        confusion_matrix=ConfusionMatrix(confusion_matrix, dict(names)),
+        speed={stage: speed[stage] / max(image_count, 1) for stage in STAGES},
     )
+    events.tell("on_val_end", state)
+    return state.metrics
+
+
+def told_batches(state: Validation, events: Events) -> Iterator[dict]:
+    """The batches of a validation, with what is called before and after each."""
+    for number, batch in enumerate(state.batches):
+        state.batch_number = number
+        events.tell("on_val_batch_start", state)
+        yield batch
+        state.seen += len(batch["samples"])
+        events.tell("on_val_batch_end", state)
 
 
 def native_instances(image: EvaluatedImage, every_mask: bool = False) -> tuple[Instances, Instances]:
@@ -318,6 +351,7 @@ def validate_dataset(
     config: ValidateConfig,
     device: str | torch.device = "cpu",
     split: LoadedSplit | None = None,
+    events: Events = SILENT,
 ) -> Metrics:
     """Metrics of `forward` on one split of a dataset, printed as a table; writes the files that the config asks for.
 
@@ -335,15 +369,17 @@ def validate_dataset(
     if folder is not None and (config.save_txt or config.visualize):
         each = functools.partial(_write_image_files, config=config, names=spec.names, folder=folder)
     progress = tqdm(split.loader, desc="validate", unit="batch", disable=not config.verbose)
-    metrics = validate(forward, progress, split.dataset, spec.names, config, device, results, each)
+    metrics = validate(forward, progress, split.dataset, spec.names, config, device, results, each, events)
     if config.verbose:
         print(metrics.table())
     if folder is not None:
-        metrics.save_dir = str(folder)
+        metrics.save_dir = folder
         if results is not None:
             (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
         if config.plots:
             write_plots(metrics, folder)
+            shown = PredictConfig(imgsz=config.imgsz, mask_targets=config.mask_targets)
+            draw_validation_batches(forward, split.dataset, names, config.batch, shown, folder, device)
         print(f"Results saved to {folder}")
     return metrics
 
@@ -370,8 +406,8 @@ def _write_image_files(image: EvaluatedImage, config: ValidateConfig, names: dic
 def write_plots(metrics: Metrics, folder: Path) -> None:
     """Precision-recall, F1, precision and recall curves of boxes and masks, and the confusion matrix, as PNG files."""
     if metrics.confusion_matrix is not None:
-        image = plots.confusion(metrics.confusion_matrix, list(metrics.names.values()))
-        write_image(folder / "confusion_matrix.png", image)
+        for normalize in (True, False):
+            metrics.confusion_matrix.plot(normalize, folder)
     names = [metrics.names[class_id] for class_id in metrics.ap_class_index]
     if names:
         _write_curves(metrics.box, names, folder, "Box")

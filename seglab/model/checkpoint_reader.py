@@ -9,6 +9,7 @@ ends in an error.
 from __future__ import annotations
 
 import io
+import json
 import math
 import pickle
 import sys
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from seglab.errors import SeglabError
 
+METADATA_KEY = "seglab"  # of our own checkpoints and safetensors headers; its value is JSON
 MAX_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
 MAX_LIST_LENGTH = 100  # values of one training argument of a foreign checkpoint
 
@@ -56,6 +58,17 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         ) from None
     except Exception as error:  # a damaged pickle can fail anywhere, and none of it is the user's to debug
         raise SeglabError(f"cannot read {path}: the checkpoint is damaged ({error}); get a new copy") from None
+
+
+def is_own(path: str | Path) -> bool:
+    """Whether a file is a checkpoint that seglab wrote."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            content = _Reader(archive, prefix=name.removesuffix("data.pkl")).load()
+    except Exception:  # another tool's file may be anything
+        return False
+    return isinstance(content, dict) and isinstance(content.get(METADATA_KEY), str)
 
 
 # --- what a pickle may build ---
@@ -232,8 +245,18 @@ def _take_weights(reader: _Reader) -> Checkpoint:
     for name, value in found.items():
         tensor = reader.tensor(value)
         state[name] = tensor.float() if tensor.is_floating_point() else tensor
+    if isinstance(content.get(METADATA_KEY), str):
+        return Checkpoint(state, _own_metadata(content[METADATA_KEY]))
     metadata = {"names": _names(names), "train_args": _arguments(content.get("train_args")), "license": "AGPL-3.0"}
     return Checkpoint(state, {key: value for key, value in metadata.items() if value})
+
+
+def _own_metadata(text: str) -> dict[str, Any]:
+    """What a checkpoint of ours says about itself."""
+    metadata = json.loads(text)
+    if not isinstance(metadata, dict):
+        raise SeglabError("what it says about itself is not a mapping")
+    return metadata
 
 
 def _module_values(module: _Inert) -> dict[str, Any]:

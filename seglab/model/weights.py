@@ -1,19 +1,24 @@
-"""Weights on disk: safetensors with JSON metadata. Official .pt checkpoints are read, never written."""
+"""Weights on disk: safetensors with JSON metadata, and .pt checkpoints for scripts that ask for `best.pt`.
+
+What is written as .pt is a dict of tensors and plain data, which torch.load(weights_only=True) opens: nothing in it
+runs. Those of other tools are read as data too (see `checkpoint_reader`).
+"""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from seglab.errors import SeglabError
 from seglab.files import atomic_write
-from seglab.model.checkpoint_reader import read_checkpoint
+from seglab.model.checkpoint_reader import METADATA_KEY, is_own, read_checkpoint
 
-METADATA_KEY = "seglab"  # the one key of the safetensors header; its value is JSON
-CHECKPOINT_SUFFIXES = (".pt", ".pth")  # of other tools' weights
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
 
 
 class Weights(NamedTuple):
@@ -29,6 +34,25 @@ def save_weights(path: str | Path, state: dict[str, Tensor], metadata: dict[str,
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     return atomic_write(Path(path), save(tensors, {METADATA_KEY: json.dumps(metadata)}))
+
+
+def save_checkpoint(path: str | Path, state: dict[str, Tensor], metadata: dict[str, Any]) -> Path:
+    """Write a .pt checkpoint atomically: `model` (the state dict), `names`, `train_args`, and our metadata as JSON.
+
+    Errors: SeglabError where the file is a checkpoint of another tool.
+    """
+    path = Path(path)
+    if path.exists() and not is_own(path):
+        raise SeglabError(f"{path} is a checkpoint of another tool, which seglab does not overwrite: give another name")
+    content = {
+        "model": {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
+        "names": {int(class_id): name for class_id, name in dict(metadata.get("names") or {}).items()},
+        "train_args": json.loads(json.dumps(metadata.get("train_args") or {})),
+        METADATA_KEY: json.dumps(metadata),
+    }
+    data = io.BytesIO()
+    torch.save(content, data)
+    return atomic_write(path, data.getvalue())
 
 
 def load_weights(path: str | Path) -> Weights:

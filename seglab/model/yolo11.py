@@ -118,6 +118,11 @@ class YOLO11Seg(nn.Module):
         return layer[23]([out3, out4, out5])
 
     @property
+    def stride(self) -> torch.Tensor:
+        """(3,) pixels between the anchor points of each level."""
+        return torch.tensor(STRIDES, dtype=torch.float32)
+
+    @property
     def head(self) -> SegmentHead:
         return cast(SegmentHead, self.model[23])
 

@@ -1,9 +1,10 @@
 """A run on disk: weights for users, and the state that resumes an interrupted run bit for bit.
 
 A run folder holds `weights/last.safetensors` and `weights/best.safetensors` (the averaged weights under the model's own
-names) and, until the run ends, `weights/resume.safetensors`. Nothing is pickled, and every file appears whole or not at
-all. Random numbers need no saving: data order and augmentation are functions of the seed, the epoch and the image,
-and torch is seeded anew for every epoch.
+names), the same as `last.pt` and `best.pt` for scripts that copy these, and, until the run ends,
+`weights/resume.safetensors`. No file holds code, and every file appears whole or not at all. Random numbers need no
+saving: data order and augmentation are functions of the seed, the epoch and the image, and torch is seeded anew for
+every epoch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from seglab.errors import SeglabError
-from seglab.model.weights import load_weights, save_weights
+from seglab.model.weights import load_weights, save_checkpoint, save_weights
 
 BEST = "weights/best.safetensors"  # paths in a run folder
 LAST = "weights/last.safetensors"
@@ -76,6 +77,12 @@ def ema_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("average/"): t for name, t in tensors.items() if name.startswith("average/")}
 
 
+def save_both(path: Path, state: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write weights as safetensors, and beside them as a checkpoint of the name that scripts expect, best.pt say."""
+    save_weights(path, state, metadata)
+    save_checkpoint(path.with_suffix(".pt"), state, metadata)
+
+
 def write_state(folder: Path, tensors: dict[str, Tensor], progress: Progress) -> None:
     """Write what `read_state` needs to continue the run in `folder`."""
     save_weights(folder / RESUME, tensors, {"progress": asdict(progress)})
@@ -105,6 +112,7 @@ class CheckpointWriter:
         self.folder, self.metadata = folder, metadata
         self.save, self.save_period = save, save_period
         self.best: tuple[dict[str, Tensor], dict[str, Any]] | None = None  # weights and metadata, not yet written
+        self.at_every_epoch = False
         self.saved = -SECONDS_BETWEEN_SAVES  # when, by the clock of `time.monotonic`
 
     def begin(self, tensors: dict[str, Tensor], progress: Progress) -> None:
@@ -114,15 +122,20 @@ class CheckpointWriter:
             self.best = ema_state(tensors), {**self._metadata(progress), "train_args": arguments}
         self.write(tensors, progress)
 
-    def add(self, tensors: dict[str, Tensor], progress: Progress, better: bool) -> None:
-        """After an epoch, whose row ends progress.history; better: its weights are the best so far."""
+    def add(self, tensors: dict[str, Tensor], progress: Progress, better: bool) -> bool:
+        """After an epoch, whose row ends progress.history; better: its weights are the best so far.
+
+        Whether the last weights have been written, which happens every few seconds unless `at_every_epoch`.
+        """
         if better:
             self.best = ema_state(tensors), self._metadata(progress)
         if self.save_period > 0 and progress.epoch % self.save_period == 0:
             path = self.folder / f"weights/epoch{progress.epoch}.safetensors"
-            save_weights(path, ema_state(tensors), self._metadata(progress))
-        if self.save and time.monotonic() - self.saved >= SECONDS_BETWEEN_SAVES:
+            save_both(path, ema_state(tensors), self._metadata(progress))
+        due = self.at_every_epoch or time.monotonic() - self.saved >= SECONDS_BETWEEN_SAVES
+        if self.save and due:
             self.write(tensors, progress)
+        return self.save and due
 
     def end(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """After the last epoch: write what is still to be written; there is nothing to resume any more."""
@@ -132,10 +145,10 @@ class CheckpointWriter:
     def write(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """Write the weights; the state comes last, so that a run killed on the way resumes from the state before."""
         if self.best:
-            save_weights(self.folder / BEST, *self.best)
+            save_both(self.folder / BEST, *self.best)
             self.best = None
         if self.save:
-            save_weights(self.folder / LAST, ema_state(tensors), self._metadata(progress))
+            save_both(self.folder / LAST, ema_state(tensors), self._metadata(progress))
             write_state(self.folder, tensors, progress)
             self.saved = time.monotonic()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +43,10 @@ class Learner:
     teacher: Teacher | None = None  # keeps known classes, with loss terms of its own
     resting: list[nn.Module] = field(default_factory=list)  # layers whose statistics do not move
     parallel: DistributedDataParallel | None = None  # the network, among several processes
+    tell: Callable[[str], None] = lambda event: None  # what is to be called at an event (see seglab.events)
+    terms: dict[str, Tensor] = field(default_factory=dict)  # of the last batch, by name
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of the batches of this epoch
+    batches: int = 0  # of this epoch so far
     multi_scale: float = 0.0  # batches are smaller or larger by at most this, see `rescaled`
     seed: int = 0  # of their sizes
 
@@ -65,13 +69,15 @@ def train_one_epoch(
     """
     first = epoch * plan.iterations  # batches of earlier epochs
     set_training_mode(learner)
-    sums: dict[str, Tensor] = {}
+    learner.sums = {}
+    learner.batches = 0
     zero = torch.zeros((), device=learner.device)
     accumulated = 0  # batches since the last step
     index = 0
     for index, (batch, old_images) in enumerate(zip(batches, rehearsal_of(learner, first))):
         settings = settings_at(plan, first + index)
         apply_settings(learner.optimizer, settings)
+        learner.tell("on_train_batch_start")
         accumulated += 1
         is_last = index + 1 == plan.iterations
         ends_in_step = is_last or accumulated >= settings.accumulate
@@ -79,15 +85,19 @@ def train_one_epoch(
         with gradients_exchanged(learner, ends_in_step):
             total, terms = compute_loss(learner, batch, old_images, first + index + 1)
             learner.scaler.scale(total).backward()
+        learner.terms = terms
+        learner.batches += 1
         for name, value in terms.items():
-            sums[name] = sums.get(name, zero) + value
+            learner.sums[name] = learner.sums.get(name, zero) + value
 
         if ends_in_step:
             updates = end_step(learner, plan, updates)
             accumulated = 0
+            learner.tell("on_params_update")
+        learner.tell("on_train_batch_end")
     if accumulated:  # the batches ended early
         updates = end_step(learner, plan, updates)
-    return {name: value / (index + 1) for name, value in sums.items()}, updates
+    return {name: value / (index + 1) for name, value in learner.sums.items()}, updates
 
 
 def end_step(learner: Learner, plan: Plan, updates: int) -> int:
@@ -185,6 +195,8 @@ def take_step(learner: Learner) -> None:
     with learner.teacher.quiet_step(learner.network) if learner.teacher else contextlib.nullcontext():
         learner.scaler.step(learner.optimizer)
     learner.scaler.update()
+    learner.tell("optimizer_step")
+    learner.tell("on_before_zero_grad")
     learner.optimizer.zero_grad()
 
 

@@ -1,7 +1,7 @@
 """Where the rows of a run go: one printed line per epoch, results.csv, TensorBoard.
 
-A row is one epoch: "epoch", "time" in seconds, the loss terms by their names (train/box_loss, val/box_loss, ...), the
-metrics and the learning rates. Loggers go by the names in it, so a new one appears everywhere.
+A row is one epoch, 0 being the start: "epoch", "time" in seconds, the loss terms by their names (train/box_loss,
+val/box_loss, ...), the metrics and the learning rates. Loggers go by the names in it, so a new one appears everywhere.
 To add a logger, write a class with `log` and `close` and give it a place in `RunLogger`.
 """
 
@@ -85,14 +85,19 @@ class SilentLogger(RunLogger):
 
 
 class CsvLogger:
-    """results.csv, written anew after every epoch."""
+    """results.csv, written anew after every epoch: a row for each. What the start was worth stands in start.csv."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def log(self, history: list[Row]) -> None:
+        start = [row for row in history if row["epoch"] == 0]
+        epochs = [row for row in history if row["epoch"] > 0]
         try:
-            write_results(self.path, history)
+            if start:
+                write_results(self.path.with_name("start.csv"), start)
+            if epochs:
+                write_results(self.path, epochs)
         except PermissionError:  # on Windows; no reason to end a run
             print(f"{self.path} is open in another program: close it, and the row will be added later", flush=True)
 

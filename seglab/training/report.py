@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from seglab.config import PredictConfig, TrainConfig
+from seglab.data.augment import boxes_of
+from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
-from seglab.datasets.spec import DatasetSpec
-from seglab.drawing.plots import batch_mosaic, contact_sheet, training_curves
+from seglab.drawing.plots import batch_mosaic, label_statistics, training_curves
 from seglab.evaluation.metrics import Metrics
+from seglab.evaluation.samples import draw_validation_batches
 from seglab.evaluation.validate import write_plots
 from seglab.inference.decode import decode
-from seglab.inference.predictor import predict
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.loggers import Row
 
 BATCHES_DRAWN = 3
-IMAGES_DRAWN = 16  # of the validation split
+IMAGES_COUNTED = 5000  # whose labels are drawn
 
 
 def describe_gain(history: list[Row], best: int, config: TrainConfig, lr: float) -> str:
@@ -65,33 +66,53 @@ def _fitness(row: Row) -> float:
     return row["metrics/mAP50-95(B)"] + row["metrics/mAP50-95(M)"]
 
 
+def describe_weights(best: Path) -> str:
+    """The last line of a run: what the files of weights are, and how to take them elsewhere."""
+    return (
+        f"{best.with_suffix('.pt')} holds the same weights as {best.name}, as tensors and plain data: YOLO() and "
+        "torch.load(weights_only=True) open both; docs/weights.md has the lines that take them into ultralytics"
+    )
+
+
 def draw_batches(loader: DataLoader, names: dict[int, str], folder: Path) -> None:
     """Write train_batch0.jpg to train_batch2.jpg: what the network is shown."""
     for index, batch in enumerate(itertools.islice(loader, BATCHES_DRAWN)):
         write_image(folder / f"train_batch{index}.jpg", batch_mosaic(batch, names))
 
 
+def draw_labels(dataset: SegmentationDataset, folder: Path) -> None:
+    """Write labels.jpg: how many instances of which class the training images have, where and how large."""
+    classes: list[int] = []
+    boxes = []
+    step = -(-len(dataset) // IMAGES_COUNTED)  # of a large dataset, images spread evenly over it
+    for index in range(0, len(dataset), step):
+        instances = dataset.instances(index)
+        height, width = dataset.image_sizes[index]
+        corners = boxes_of(instances) / (width, height, width, height)  # (N, 4)
+        centers = (corners[:, :2] + corners[:, 2:]) / 2
+        classes += [instance.class_id for instance in instances]
+        boxes.append(np.concatenate((centers, corners[:, 2:] - corners[:, :2]), axis=1))
+    image = label_statistics(np.array(classes, int), np.concatenate(boxes), list(dataset.names.values()))
+    write_image(folder / "labels.jpg", image)
+
+
 def draw_results(
-    model: YOLO11Seg, spec: DatasetSpec, metrics: Metrics, config: TrainConfig, mask_targets: str, folder: Path
+    model: YOLO11Seg,
+    validated: SegmentationDataset | None,
+    metrics: Metrics,
+    config: TrainConfig,
+    mask_targets: str,
+    folder: Path,
 ) -> None:
     """Write the curves of the metrics, what the model finds on validation images, and the curves of results.csv."""
-    write_plots(metrics, folder)
-    images = spec.images(config.split)[:IMAGES_DRAWN]
-    draw_predictions(model, images, spec.names, config.imgsz, mask_targets, folder)
-    write_image(folder / "results.png", training_curves(folder / "results.csv"))
-
-
-def draw_predictions(
-    model: YOLO11Seg, images: Sequence[Path], names: dict[int, str], imgsz: int, mask_targets: str, folder: Path
-) -> None:
-    """Write val_pred.jpg: what the model finds on the images."""
 
     def forward(images: Tensor) -> tuple[Tensor, Tensor]:
         raw = model(images)
         return decode(raw, *images.shape[2:]), raw.prototypes
 
-    device = next(model.parameters()).device
-    config = PredictConfig(imgsz=imgsz, mask_targets=mask_targets)
-    found = predict(forward, list(images), config, names, device)
-    drawn = [result.plot()[..., ::-1] for result in found]  # BGR -> RGB
-    write_image(folder / "val_pred.jpg", contact_sheet(drawn))
+    write_plots(metrics, folder)
+    if validated is not None:
+        shown = PredictConfig(imgsz=config.imgsz, mask_targets=mask_targets)
+        device = next(model.parameters()).device
+        draw_validation_batches(forward, validated, validated.names, int(config.batch), shown, folder, device)
+    write_image(folder / "results.png", training_curves(folder / "results.csv"))

@@ -23,6 +23,7 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.device import autocast_dtype, choose_device, deterministic, memory_format
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
+from seglab.events import SILENT, Events
 from seglab.files import new_run_dir
 from seglab.formats.issues import Issue, write_rest
 from seglab.model.compiling import compile_network
@@ -47,7 +48,7 @@ from seglab.training.loggers import Row, RunLogger, SilentLogger, epoch_line, ma
 from seglab.training.loss import LossGains
 from seglab.training.optim import Plan, describe, make_optimizer, make_plan
 from seglab.training.recipes import SCRATCH, Start
-from seglab.training.report import describe_gain, draw_batches, draw_results
+from seglab.training.report import describe_gain, describe_weights, draw_batches, draw_labels, draw_results
 from seglab.training.validation import Validate, make_validate
 
 MAX_RESTARTS = 3
@@ -66,6 +67,7 @@ class TrainResult(NamedTuple):
     history: list[Row]  # the rows of results.csv
     config: TrainConfig  # as it was in the end: a trial may have changed it
     mask_targets: str = "soft"  # soft or hard, what the best weights learned from
+    run: Run | None = None  # what it was made by
 
 
 @dataclass
@@ -85,9 +87,18 @@ class Run:
     began: float  # when, by the clock of `time.monotonic`; of a resumed run as if it had never been cut
     logger: RunLogger
     checkpoints: CheckpointWriter
+    validated: SegmentationDataset | None  # the validation images, of the first process without another validation
     validate_as: Callable[[str], Validate]  # soft or hard, what a network has learned from -> how it is validated
     best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
+    events: Events = SILENT
+    epoch: int = 0  # that is under way, or was last; counted from 0
+    metrics: Metrics | None = None  # of the last validation
+
+    def tell(self, event: str) -> None:
+        """Call what the user wants called at an event; in the first process only."""
+        if self.process.is_main:
+            self.events.tell(event, self)
 
 
 def train(
@@ -99,6 +110,7 @@ def train(
     start: Start = SCRATCH,
     knowledge: Knowledge | None = None,
     fallback: Mapping[str, Any] | None = None,
+    events: Events = SILENT,
 ) -> TrainResult:
     """Train `model`, which holds the best averaged weights in the end, on the dataset's `train` split.
 
@@ -107,7 +119,8 @@ def train(
     start: what these know of the data. Weights that know something are validated before the first epoch too, and are
     the best ones until an epoch is better; knowledge: which classes these know, of a run that is to keep them
     (`keep=True`). fallback: settings of the optimizer by flat name that make the first epoch a trial: unless it is
-    better than the validated start, the run goes back there and begins again with them.
+    better than the validated start, the run goes back there and begins again with them; events: what to call on the
+    way, with the Run.
     Errors: SeglabError for a model of another number of classes, a run that cannot be resumed, numbers that stay
     non-finite.
     """
@@ -120,9 +133,9 @@ def train(
     with deterministic(config.deterministic):
         process = join(choose_device(config.device))
         config = with_batch_that_fits(model, spec, config, process)
-        run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {})
+        run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {}, events)
         train_epochs(run)
-        return finish(run)
+        return finish(run)._replace(run=run)
 
 
 # --- set-up ---
@@ -138,16 +151,19 @@ def set_up(
     start: Start,
     knowledge: Knowledge | None,
     fallback: Mapping[str, Any],
+    events: Events,
 ) -> Run:
     """Everything that stands before the first epoch. `model` becomes the learner's average."""
     # Data first: all of it is looked through before anything is made. Only the first process validates.
     gains = LossGains.from_arguments(flatten(config))
     dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed, rect=config.rect)
     validate_as: Callable[[str], Validate] = validates_nothing
-    issues: list[Issue] = []
+    validated: SegmentationDataset | None = None
     folder = None
     if process.is_main:
-        validate_as, issues = open_validation(spec, config, gains, process.device, validation)
+        if validation is None:
+            validated = open_split(spec, config.split, config, rect=ValidateConfig.rect)
+        validate_as = open_validation(validated, config, gains, process.device, validation, events)
         folder = make_run_dir(config)
     folder = broadcast_object(process, folder)
     loader = build_loader(
@@ -195,12 +211,19 @@ def set_up(
         logger=SilentLogger(),
         checkpoints=CheckpointWriter(folder, metadata, config.save, config.save_period),
         validate_as=validate_as,
+        validated=validated,
+        events=events,
     )
+    learner.tell = run.tell
+    run.checkpoints.at_every_epoch = events.awaits("on_model_save")  # whoever is told of files finds them
+    run.tell("on_pretrain_routine_start")
     # One process talks, writes and validates; the others compute.
     if process.is_main:
         run.logger = RunLogger(folder, config.epochs, progress.epoch, config.verbose)
-        announce(run, list(dict.fromkeys(dataset.issues + issues)))  # both splits may be one folder
+        issues = dataset.issues + (validated.issues if validated else [])
+        announce(run, list(dict.fromkeys(issues)))  # both splits may be one folder
         begin(run, start)
+    run.tell("on_pretrain_routine_end")
     return run
 
 
@@ -223,16 +246,21 @@ def open_split(spec: DatasetSpec, split: str, config: TrainConfig, **options: An
 
 
 def open_validation(
-    spec: DatasetSpec, config: TrainConfig, gains: LossGains, device: torch.device, given: Validate | None
-) -> tuple[Callable[[str], Validate], list[Issue]]:
-    """How to validate networks, by the mask targets they have learned from; and the issues of the validation images.
+    dataset: SegmentationDataset | None,
+    config: TrainConfig,
+    gains: LossGains,
+    device: torch.device,
+    given: Validate | None,
+    events: Events = SILENT,
+) -> Callable[[str], Validate]:
+    """How to validate networks on `dataset`, by the mask targets they have learned from.
 
-    given: the caller's own validation, which is then the only one.
+    given: the caller's own validation, which is then the only one; there is no dataset then.
     """
     if given is not None:
-        return lambda mask_targets: given, []
-    dataset = open_split(spec, config.split, config, rect=ValidateConfig.rect)
-    return functools.cache(functools.partial(make_validate, dataset, config, gains, device)), dataset.issues
+        return lambda mask_targets: given
+    assert dataset is not None
+    return functools.cache(functools.partial(make_validate, dataset, config, gains, device, events=events))
 
 
 def validates_nothing(mask_targets: str) -> Validate:
@@ -329,6 +357,7 @@ def begin(run: Run, start: Start) -> None:
         run.checkpoints.begin(run.good, progress)
         if config.plots:
             draw_batches(run.loader, run.dataset.names, run.folder)
+            draw_labels(run.dataset, run.folder)
 
 
 # --- the epochs ---
@@ -337,13 +366,17 @@ def begin(run: Run, start: Start) -> None:
 def train_epochs(run: Run) -> None:
     """The loop. An epoch whose numbers are not finite is taken back and restarted; one on trial may be taken back."""
     progress = run.progress
+    run.tell("on_train_start")
     while progress.epoch < run.config.epochs and not run.stopped:
+        run.epoch = progress.epoch
+        run.tell("on_train_epoch_start")
         losses, updates = run_epoch(run)
         finite = all(map(math.isfinite, losses.values())) and is_finite(run.learner.network)
         on_trial = is_on_trial(run)
         if not finite and not on_trial:
             restart_epoch(run)
             continue
+        run.tell("on_train_epoch_end")
 
         metrics, columns = validate_average(run) if finite else (None, {})
         if on_trial and not passes_trial(run, metrics, columns):
@@ -356,6 +389,7 @@ def train_epochs(run: Run) -> None:
         run.good = capture(run.learner.network, run.learner.average, run.learner.optimizer)
         if run.process.is_main:
             end_epoch(run, losses, metrics, columns)
+            run.tell("on_fit_epoch_end")
         run.stopped = broadcast_object(run.process, run.stopped)
         if run.config.time:
             keep_to_time(run, run.config.time)
@@ -430,6 +464,7 @@ def validate_average(run: Run) -> tuple[Metrics | None, Row]:
 def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> None:
     """After an epoch: log its row, write weights, and see whether to stop. metrics: None without validation."""
     config, progress = run.config, run.progress
+    run.metrics = metrics
     better = True  # without validation the last weights are the result
     if metrics:
         better = metrics.fitness > progress.best_fitness or metrics.fitness == 0  # 0: nothing learned yet
@@ -440,9 +475,10 @@ def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> N
     rates = [group["lr"] for group in run.learner.optimizer.param_groups]
     progress.history.append(make_row(progress.epoch, seconds_since(run), losses, columns, rates))
     run.logger.log(progress.history)
-    run.checkpoints.add(run.good, progress, better)
+    if run.checkpoints.add(run.good, progress, better):
+        run.tell("on_model_save")
     epochs_since_best = progress.epoch - 1 - progress.best_epoch
-    run.stopped = 0 < config.patience <= epochs_since_best
+    run.stopped = run.stopped or 0 < config.patience <= epochs_since_best
 
 
 def seconds_since(run: Run) -> float:
@@ -537,10 +573,15 @@ def conclude(run: Run, result: TrainResult) -> TrainResult:
     model.load_state_dict(weights.state)
     mask_targets = weights.metadata["train_args"]["mask_targets"]
     metrics = run.best_metrics or run.validate_as(mask_targets)(model)[0]
-    metrics.save_dir = str(run.folder)
+    metrics.save_dir = run.folder
+    run.metrics = metrics
+    run.tell("on_fit_epoch_end")
     run.logger.say(f"best weights: {best_name}, in {result.best}\n{metrics.table()}")
     if gain := describe_gain(progress.history, best, config, run.plan.lr):
         run.logger.say(gain)
     if config.plots:
-        draw_results(model, run.spec, metrics, config, mask_targets, run.folder)
+        draw_results(model, run.validated, metrics, config, mask_targets, run.folder)
+    run.tell("on_train_end")
+    run.logger.say(describe_weights(result.best))
+    run.tell("teardown")
     return result._replace(metrics=metrics, history=progress.history, mask_targets=mask_targets)

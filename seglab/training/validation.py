@@ -13,6 +13,7 @@ from seglab.data.loader import build_loader
 from seglab.device import targets_to_device
 from seglab.evaluation.metrics import Metrics
 from seglab.evaluation.validate import validate
+from seglab.events import SILENT, Events
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.training.loss import LossGains, mean_terms, segmentation_loss
@@ -21,11 +22,17 @@ Validate = Callable[[YOLO11Seg], tuple[Metrics, dict[str, float]]]  # network ->
 
 
 def make_validate(
-    dataset: SegmentationDataset, config: TrainConfig, gains: LossGains, device: torch.device, mask_targets: str
+    dataset: SegmentationDataset,
+    config: TrainConfig,
+    gains: LossGains,
+    device: torch.device,
+    mask_targets: str,
+    events: Events = SILENT,
 ) -> Validate:
     """The usual validation: a network on `device` -> its metrics on `dataset`, and columns with them and the losses.
 
-    mask_targets: soft or hard, what the network has learned from, which decides how its masks are read.
+    mask_targets: soft or hard, what the network has learned from, which decides how its masks are read; events: what to
+    call on the way.
     """
     settings = ValidateConfig(
         imgsz=config.imgsz,
@@ -40,7 +47,9 @@ def make_validate(
 
     def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
         recorder = LossRecorder(fuse(network), gains, device)
-        metrics = validate(recorder.forward, recorder.follow(loader), dataset, dataset.names, settings, device)
+        metrics = validate(
+            recorder.forward, recorder.follow(loader), dataset, dataset.names, settings, device, events=events
+        )
         losses = {f"val/{name}_loss": value for name, value in mean_terms(recorder.terms).items()}
         return metrics, {**dict(zip(metrics.keys, metrics.mean_results())), **losses}
 

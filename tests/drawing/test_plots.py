@@ -33,6 +33,14 @@ def test_class_curves_and_confusion(classes):
     counts = np.random.default_rng(0).poisson(1, (classes + 1, classes + 1))
     assert is_image(plots.confusion(counts, names))
     assert is_image(plots.confusion(np.eye(classes + 1), names))
+    assert (plots.confusion(counts, names) != plots.confusion(counts, names, normalize=True)).any()
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_label_statistics(count):
+    rng = np.random.default_rng(0)
+    boxes = rng.uniform(0.1, 0.5, (count, 4))
+    assert is_image(plots.label_statistics(rng.integers(0, 3, count), boxes, ["a", "b", "c"]))
 
 
 def test_contact_sheet_places_images():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
 import numpy as np
 import pytest
 
@@ -35,6 +39,29 @@ def test_metrics_by_their_usual_names(accumulator):
     assert [line.split()[0] for line in table] == ["Class", "all", "cat", "dog"]
     assert [len(line) for line in table] == [len(table[0])] * 4
     assert table[2].split()[1:3] == ["1", "2"]
+
+
+def test_curves_and_tables(accumulator):
+    task = task_metrics(accumulator)
+    metrics = Metrics(task, task, {0: "cat", 1: "<dog>", 2: "cow"}, np.array([1, 1, 0]), np.array([2, 1, 0]), 1)
+    assert metrics.curves[:2] == ["Precision-Recall(B)", "F1-Confidence(B)"] and metrics.curves[-1][-3:] == "(M)"
+    assert len(metrics.curves) == len(metrics.curves_results) == 8
+    for x, y, *labels in metrics.curves_results:
+        assert x.shape == (1000,) and y.shape == (2, 1000) and all(map(str.istitle, labels))
+    assert metrics.curves_results[5][1] is task.f1_curve and task.curves_results[0][1] is task.prec_values
+    assert metrics.nt_per_class.tolist() == [2, 1, 0] and metrics.nt_per_image.tolist() == [1, 1, 0]
+
+    rows = metrics.summary(decimals=3)
+    assert [row["Class"] for row in rows] == ["cat", "<dog>"]
+    first = rows[0]
+    expected = {"Instances": 2, "Box-P": 0.667, "Box-R": 1, "mAP50": round(task.ap50[0], 3), "Mask-F1": 0.8}
+    assert {name: first[name] for name in expected} == pytest.approx(expected)
+    assert json.loads(metrics.to_json(decimals=3)) == rows
+    assert [row["Class"] for row in csv.DictReader(io.StringIO(metrics.to_csv()))] == ["cat", "<dog>"]
+    page = metrics._repr_html_()
+    assert page.count("<tr>") == 4 and "&lt;dog&gt;" in page and page.index("cat") < page.index("&lt;dog")
+    pytest.importorskip("pandas")
+    assert list(metrics.to_df()["Class"]) == ["cat", "<dog>"]
 
 
 def test_no_object_at_all_is_no_error():

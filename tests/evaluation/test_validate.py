@@ -34,8 +34,8 @@ def test_a_perfect_network_is_called_perfect(dataset, oracle):
     assert metrics.seg.map50 > 0.95 and 0.8 < metrics.seg.map < 1  # masks are a quarter as fine as images
     assert metrics.box.mp == metrics.box.mr == 1
     assert metrics.box.coco.stats["AP"] == pytest.approx(metrics.box.map)
-    assert metrics.confusion_matrix.trace() == metrics.confusion_matrix.sum() == metrics.instances.sum()
-    assert metrics.image_count == 4 and set(metrics.speed) == {"preprocess", "inference", "postprocess"}
+    assert metrics.confusion_matrix.matrix.trace() == metrics.confusion_matrix.matrix.sum() == metrics.instances.sum()
+    assert metrics.image_count == 4 and set(metrics.speed) == {"preprocess", "inference", "loss", "postprocess"}
 
 
 def test_the_yolo_protocol_tops_out_at_995_as_its_rule_has_it(dataset, oracle):
@@ -49,7 +49,7 @@ def test_the_yolo_protocol_tops_out_at_995_as_its_rule_has_it(dataset, oracle):
 def test_a_silent_network_and_one_that_sees_things_get_nothing(dataset, oracle, protocol):
     silent = oracle(dataset, change=lambda predictions, _: predictions.zero_())
     metrics = validate(silent.forward, silent, dataset, dataset.names, ValidateConfig(protocol=protocol))
-    assert metrics.mean_results() == [0.0] * 8 and metrics.confusion_matrix[-1].sum() == metrics.instances.sum()
+    assert metrics.mean_results() == [0.0] * 8 and metrics.confusion_matrix.matrix[-1].sum() == metrics.instances.sum()
 
     def elsewhere(predictions, _):
         predictions[:, :2] = 4
@@ -57,7 +57,7 @@ def test_a_silent_network_and_one_that_sees_things_get_nothing(dataset, oracle, 
     blind = oracle(dataset, change=elsewhere)
     metrics = validate(blind.forward, blind, dataset, dataset.names, ValidateConfig(protocol=protocol))
     assert metrics.box.map50 == metrics.seg.map50 == 0
-    assert metrics.confusion_matrix[:, -1].sum() > 0 and metrics.confusion_matrix.trace() == 0
+    assert metrics.confusion_matrix.matrix[:, -1].sum() > 0 and metrics.confusion_matrix.matrix.trace() == 0
 
 
 def test_predictions_json_evaluates_to_the_printed_figures(dataset, oracle, tmp_path, monkeypatch):
@@ -179,11 +179,12 @@ def test_large_scenes_are_not_held_as_pixels():
 
 def test_validate_dataset_writes_what_was_asked_for(dataset, toybox, oracle, tmp_path, capsys, monkeypatch):
     perfect = oracle(dataset)
-    answers = iter([perfect.forward] * 9)
 
     def forward(images):  # the batches come from a loader of its own, in the same order
-        perfect.batch = next(batches)
-        return next(answers)(images)
+        perfect.batch = next(batches, None)
+        if perfect.batch is None:  # the images that are drawn in the end
+            return torch.zeros(len(images), 46, 8400), torch.zeros(len(images), 32, 160, 160)
+        return perfect.forward(images)
 
     batches = iter(oracle(dataset, batch=2))
     config = ValidateConfig(
@@ -192,6 +193,10 @@ def test_validate_dataset_writes_what_was_asked_for(dataset, toybox, oracle, tmp
     metrics = validate_dataset(forward, toybox, dict(toybox.names), config)
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"predictions.json", "confusion_matrix.png", "BoxPR_curve.png", "MaskF1_curve.png"} <= written
+    drawn = {f"val_batch{number}_{what}.jpg" for number in (0, 1) for what in ("labels", "pred")}
+    assert drawn | {"confusion_matrix_normalized.png"} <= written and metrics.save_dir == tmp_path / "run"
+    assert not (tmp_path / "run/val_batch2_pred.jpg").exists()  # four images are two batches of two
+    assert list(metrics.speed) == ["preprocess", "inference", "loss", "postprocess"]
     assert metrics.box.map == pytest.approx(1)
     assert "mAP50-95" in capsys.readouterr().out
     with pytest.raises(SeglabError, match="3 classes"):

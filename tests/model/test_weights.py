@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pathlib
+import pickletools
+import zipfile
 
 import pytest
 import safetensors.torch
 import torch
 
 from seglab.errors import SeglabError
-from seglab.model.weights import load_weights, save_weights
+from seglab.model.weights import class_names, load_weights, save_checkpoint, save_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of
+
+ORDERED = {"collections OrderedDict"}
 
 
 def test_a_cut_file_and_a_file_of_another_kind_are_named_in_the_error(tmp_path):
@@ -50,3 +54,34 @@ def test_weights_that_are_read_do_not_keep_their_file_open(tmp_path):
     path = save_weights(tmp_path / "w.safetensors", {"w": torch.ones(9999)}, {})
     loaded = load_weights(path)
     assert str(path) not in pathlib.Path("/proc/self/maps").read_text() and loaded.state["w"].sum() == 9999
+
+
+def test_a_checkpoint_is_tensors_and_plain_data(tmp_path):
+    about = {
+        "names": {0: "cup", 1: "kite"},
+        "train_args": {"imgsz": 64, "freeze": (1, 2)},
+        "license": "MIT",
+        "epoch": 3,
+    }
+    state = {"a": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(5)}
+    path = save_checkpoint(tmp_path / "best.pt", state, about)
+    content = torch.load(path, weights_only=True)
+    assert content["names"] == about["names"] and content["train_args"]["freeze"] == [1, 2]
+    assert torch.equal(content["model"]["a"], state["a"])
+    weights = load_weights(path)
+    assert torch.equal(weights.state["a"], state["a"]) and weights.state["n"].dtype == torch.int64
+    assert weights.metadata["license"] == "MIT" and weights.metadata["epoch"] == 3
+    assert class_names(weights, 2) == about["names"]
+    with zipfile.ZipFile(path) as archive:  # the pickle names nothing but what makes tensors
+        (name,) = (name for name in archive.namelist() if name.endswith("data.pkl"))
+        called = [argument for opcode, argument, _ in pickletools.genops(archive.read(name)) if opcode.name == "GLOBAL"]
+    assert set(called) <= {"torch._utils _rebuild_tensor_v2", "torch FloatStorage", "torch LongStorage", *ORDERED}
+
+
+def test_a_checkpoint_of_another_tool_is_not_overwritten(tmp_path):
+    torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "theirs.pt")
+    (tmp_path / "text.pt").write_text("no archive")
+    for name in ("theirs.pt", "text.pt"):
+        with pytest.raises(SeglabError, match="of another tool"):
+            save_checkpoint(tmp_path / name, {"a": torch.ones(1)}, {})
+    assert load_weights(tmp_path / "theirs.pt").state["a"] == 0

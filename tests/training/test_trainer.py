@@ -60,8 +60,13 @@ def assert_same(a, b):
 
 
 def table(result):
-    with open(result.folder / "results.csv") as file:
-        return list(csv.DictReader(file))
+    """The rows of results.csv, after that of start.csv where there is one."""
+    rows = []
+    for name in ("start.csv", "results.csv"):
+        if (result.folder / name).exists():
+            with open(result.folder / name) as file:
+                rows += csv.DictReader(file)
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +276,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_run(tmp_path, capsys):
     assert best.metadata["epoch"] == 2 and best.metadata["metrics"]["metrics/mAP50-95(M)"] == 0.3
     assert load_weights(result.last).metadata["epoch"] == 4
     names = {path.name for path in (result.folder / "weights").iterdir()}
-    assert names == {"best.safetensors", "last.safetensors", "epoch3.safetensors"}
+    assert names == {f"{name}{suffix}" for name in ("best", "last", "epoch3") for suffix in (".safetensors", ".pt")}
 
 
 def test_the_start_stands_for_election(tmp_path, capsys):
@@ -337,8 +342,11 @@ def test_a_resumed_run_reads_the_masks_of_its_start_as_before(tmp_path, monkeypa
         )  # fmt: skip
     model = YOLO(tmp_path / "cut/weights/last.safetensors")
     metrics = model.train(resume=True)
-    with open(tmp_path / "cut/results.csv", newline="") as file:
-        read_as_soft, read_as_hard, *_ = (float(row["metrics/mAP50-95(M)"]) for row in csv.DictReader(file))
+    rows = []
+    for name in ("start.csv", "results.csv"):
+        with open(tmp_path / "cut" / name, newline="") as file:
+            rows += csv.DictReader(file)
+    read_as_soft, read_as_hard, *_ = (float(row["metrics/mAP50-95(M)"]) for row in rows)
     assert read_as_hard < read_as_soft  # the same weights, for the learning rate is 0
     assert load_weights(tmp_path / "cut/weights/best.safetensors").metadata["epoch"] == 0
     assert model.overrides["mask_targets"] == "soft"
@@ -521,7 +529,7 @@ def test_frozen_layers_stay_as_they_were(tmp_path):
     result, model = worker.run(**arguments)
     changed = {int(name.split(".")[1]) for name, tensor in model.state_dict().items() if (tensor != before[name]).any()}
     assert changed == {13, 16, 17, 19, 20, 22, 23}  # the rest are frozen or have no weights
-    assert [path.name for path in (result.folder / "weights").iterdir()] == ["best.safetensors"]
+    assert {path.name for path in (result.folder / "weights").iterdir()} == {"best.safetensors", "best.pt"}
 
 
 def test_without_validation_images_nothing_is_made(tmp_path):
@@ -585,7 +593,15 @@ def test_real_validation_fills_the_table_and_draws(tmp_path, ratio):
     expected += [f"val/{term}_loss" for term in TERMS]
     assert list(row)[2 + len(TERMS) : -3] == expected
     assert float(row["val/cls_loss"]) > 0
-    images = {"train_batch0.jpg", "val_pred.jpg", "results.png", "confusion_matrix.png"}
+    images = {
+        "train_batch0.jpg",
+        "val_batch0_pred.jpg",
+        "val_batch0_labels.jpg",
+        "confusion_matrix_normalized.png",
+        "labels.jpg",
+        "results.png",
+        "confusion_matrix.png",
+    }
     assert images <= {path.name for path in result.folder.iterdir()}
     assert 0 <= result.metrics.seg.map <= 1
 

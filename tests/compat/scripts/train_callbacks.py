@@ -52,7 +52,7 @@ model.add_callback("on_train_end", on_train_end)
 model.train(data="coco8-seg.yaml", epochs=2, imgsz=160, batch=2, workers=0, plots=False, verbose=False)
 
 assert seen[0] == "train_start" and seen[-1] == "train_end"
-assert seen.count("fit_epoch_end") == 2
+assert seen.count("fit_epoch_end") >= 2
 assert seen.count("model_save") == 2
 assert seen.count("batch_end") >= 4
 assert [h["epoch"] for h in history] == [1, 2]

@@ -1,0 +1,192 @@
+"""Modules that scripts for ultralytics import beside YOLO, under the same dotted names below `seglab`.
+
+One table from dotted name to counterpart. `import seglab` appends a finder to sys.meta_path that makes a module of a
+row when it is asked for; modules that seglab really has are found before. What has no counterpart ends in an
+ImportError that says what to use instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+TYPE_CHECKING = False  # type checkers take it for true; importing `typing` for it takes 10 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+# module -> name in it -> where it is defined, as "module:name"; other names are refused.
+COUNTERPARTS: dict[str, dict[str, str]] = {
+    "seglab.models": {"YOLO": "seglab.yolo:YOLO"},
+    "seglab.models.yolo": {"YOLO": "seglab.yolo:YOLO"},
+    "seglab.models.yolo.model": {"YOLO": "seglab.yolo:YOLO"},
+    "seglab.models.yolo.segment": {
+        "SegmentationPredictor": "seglab.compat.tasks:SegmentationPredictor",
+        "SegmentationTrainer": "seglab.compat.tasks:SegmentationTrainer",
+        "SegmentationValidator": "seglab.compat.tasks:SegmentationValidator",
+    },
+    "seglab.engine": {},
+    "seglab.engine.model": {"Model": "seglab.yolo:YOLO"},
+    "seglab.engine.results": {
+        "Boxes": "seglab.inference.results:Boxes",
+        "Masks": "seglab.inference.results:Masks",
+        "Results": "seglab.inference.results:Results",
+    },
+    "seglab.nn": {},
+    "seglab.nn.tasks": {"SegmentationModel": "seglab.compat.tasks:segmentation_model"},
+    "seglab.data.converter": {"convert_coco": "seglab.compat.converter:convert_coco"},
+    "seglab.data.utils": {"check_det_dataset": "seglab.datasets.load:load_dataset"},
+    "seglab.utils": {
+        "LOGGER": "seglab.compat.settings:LOGGER",
+        "ROOT": "seglab.compat.settings:ROOT",
+        "SETTINGS": "seglab.compat.settings:settings",
+        "TQDM": "tqdm.auto:tqdm",
+    },
+    "seglab.utils.benchmarks": {"benchmark": "seglab.compat.tasks:benchmark"},
+    "seglab.utils.checks": {
+        "check_yolo": "seglab.checks:print_checks",
+        "collect_system_info": "seglab.checks:print_checks",
+    },
+    "seglab.utils.files": {"increment_path": "seglab.compat.settings:increment_path"},
+    "seglab.utils.metrics": {
+        "ConfusionMatrix": "seglab.evaluation.confusion:ConfusionMatrix",
+        "Metric": "seglab.evaluation.metrics:TaskMetrics",
+        "SegmentMetrics": "seglab.evaluation.metrics:Metrics",
+        "box_iou": "seglab.geometry.boxes:box_iou",
+        "mask_iou": "seglab.compat.ops:mask_iou",
+    },
+    "seglab.utils.ops": {
+        name: f"seglab.compat.ops:{name}"
+        for name in (
+            "clip_boxes",
+            "clip_coords",
+            "ltwh2xywh",
+            "ltwh2xyxy",
+            "masks2segments",
+            "scale_boxes",
+            "scale_coords",
+            "scale_masks",
+            "segments2boxes",
+            "xywh2ltwh",
+            "xywh2xyxy",
+            "xywhn2xyxy",
+            "xyxy2ltwh",
+            "xyxy2xywh",
+            "xyxy2xywhn",
+        )
+    },
+    "seglab.utils.plotting": {
+        "Annotator": "seglab.compat.annotator:Annotator",
+        "Colors": "seglab.compat.annotator:Colors",
+        "colors": "seglab.compat.annotator:colors",
+        "save_one_box": "seglab.compat.annotator:save_one_box",
+    },
+    "seglab.utils.torch_utils": {"select_device": "seglab.device:choose_device"},
+}
+
+# Module, or one name of a module or of the package itself -> what to use instead.
+INSTEAD = {
+    "seglab.data.annotator": "it has no SAM to label with: predict(source, save_txt=True) writes labels of a model",
+    "seglab.data.build": "use seglab.data.loader.build_loader",
+    "seglab.data.split": "split with `seglab convert ... holdout=0.2`",
+    "seglab.solutions": "loop over YOLO(...).predict(video, stream=True) and draw with Results.plot",
+    "seglab.trackers": "use YOLO(...).track",
+    "seglab.hub": "nothing is uploaded: runs stay in runs/segment",
+    "seglab.cfg": "arguments are listed by `seglab help VERB` and checked by seglab.config",
+    "seglab.engine.trainer": "use YOLO(...).train with add_callback, or seglab.training.trainer",
+    "seglab.engine.validator": "use YOLO(...).val with add_callback, or seglab.evaluation.validate",
+    "seglab.engine.predictor": "use YOLO(...).predict with add_callback, or seglab.inference.predictor",
+    "seglab.engine.exporter": "use YOLO(...).export",
+    "seglab.engine.tuner": "use YOLO(...).tune",
+    "seglab.models.yolo.detect": "seglab segments instances only: use seglab.models.yolo.segment",
+    "seglab.models.yolo.classify": "seglab segments instances only: use seglab.models.yolo.segment",
+    "seglab.models.yolo.pose": "seglab segments instances only: use seglab.models.yolo.segment",
+    "seglab.models.yolo.obb": "seglab segments instances only: use seglab.models.yolo.segment",
+    "seglab.models.sam": "seglab has YOLO11-seg only: use seglab.YOLO",
+    "seglab.models.fastsam": "seglab has YOLO11-seg only: use seglab.YOLO",
+    "seglab.models.rtdetr": "seglab has YOLO11-seg only: use seglab.YOLO",
+    "seglab.nn.modules": "use seglab.model.blocks",
+    "seglab.nn.autobackend": "open exported files with YOLO(file)",
+    "seglab.utils.callbacks": "use YOLO(...).add_callback",
+    "seglab.utils.downloads": "official weights and datasets are fetched by name when they are used",
+    "seglab.utils.instance": "use seglab.sample.Instance",
+    "seglab.utils.loss": "use seglab.training.loss",
+    "seglab.utils.nms": "use seglab.inference.nms",
+    "seglab.utils.ops.non_max_suppression": "use seglab.inference.nms.suppress",
+    "seglab.utils.ops.process_mask": "use seglab.inference.masks.assemble",
+    "seglab.utils.ops.process_mask_native": "use seglab.inference.masks.assemble",
+    "seglab.utils.plotting.plot_results": "use seglab.drawing.plots.training_curves",
+    "seglab.utils.plotting.plot_images": "use seglab.drawing.plots.batch_mosaic",
+    "seglab.utils.checks.check_requirements": "seglab installs nothing by itself: use pip",
+    "seglab.data.converter.convert_segment_masks_to_yolo_seg": "use seglab.convert_dataset, which reads masks",
+    "seglab.data.converter.yolo_bbox2segment": "it has no SAM to draw outlines with: label outlines",
+    "seglab.tal": "use seglab.training.assign",
+    "seglab.NAS": "it has YOLO11-seg only: use seglab.YOLO",
+    "seglab.SAM": "it has YOLO11-seg only: use seglab.YOLO",
+    "seglab.FastSAM": "it has YOLO11-seg only: use seglab.YOLO",
+    "seglab.RTDETR": "it has YOLO11-seg only: use seglab.YOLO",
+    "seglab.YOLOE": "it has YOLO11-seg only: use seglab.YOLO",
+    "seglab.YOLOWorld": "it has YOLO11-seg only: use seglab.YOLO",
+}
+OTHERWISE = "docs/compat.md lists what there is"
+# Packages of ultralytics, whose other modules are refused with a sentence too.
+PACKAGES = ("data", "engine", "hub", "models", "nn", "solutions", "trackers", "utils")
+
+
+class Counterpart(ModuleType):
+    """A module made of a row of the table."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        place = COUNTERPARTS[self.__name__].get(name)
+        if place is None:
+            # A module below this one, which `from package import module` asks for as a name.
+            below = f"{self.__name__}.{name}"
+            if below in COUNTERPARTS:
+                return importlib.import_module(below)
+            raise refusal(below)
+        module, original = place.split(":")
+        return getattr(importlib.import_module(module), original)
+
+    def __dir__(self) -> list[str]:
+        return sorted(COUNTERPARTS[self.__name__])
+
+
+class CounterpartFinder:
+    """Makes the modules of the table."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if not fullname.startswith("seglab."):
+            return None
+        if fullname in COUNTERPARTS:
+            return ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]
+        # Only names of ultralytics: of others, the usual message is right.
+        package = fullname.split(".")[1]
+        if package in PACKAGES or fullname in INSTEAD:
+            raise refusal(fullname)
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return Counterpart(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__doc__ = (
+            f"Counterparts of what ultralytics has in {module.__name__.replace('seglab', 'ultralytics', 1)}."
+        )
+
+
+def refusal(name: str) -> ImportError:
+    """The error for a name without counterpart, which says what there is instead."""
+    parts = name.split(".")
+    places = [".".join(parts[:end]) for end in range(len(parts), 1, -1)]  # the name itself, then what it lies in
+    instead = next((INSTEAD[place] for place in places if place in INSTEAD), OTHERWISE)
+    # No ModuleNotFoundError: `from seglab.data import build` would swallow that and say something else.
+    return ImportError(f"seglab has no {'.'.join(parts[1:])}: {instead}", name=name)
+
+
+def install() -> None:
+    """Append the finder, once."""
+    if not any(isinstance(finder, CounterpartFinder) for finder in sys.meta_path):
+        sys.meta_path.append(CounterpartFinder())

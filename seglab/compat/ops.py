@@ -1,0 +1,129 @@
+"""Small functions on boxes, coordinates and masks that scripts import from `utils.ops`; tensors or numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from seglab.geometry.letterbox import letterbox
+from seglab.geometry.outline import mask_to_outline
+
+Rows = TypeVar("Rows", torch.Tensor, np.ndarray)  # (..., 4)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Columns (...,) side by side -> (..., n)."""
+    return torch.stack(list(parts), dim=-1) if isinstance(parts[0], torch.Tensor) else np.stack(parts, axis=-1)
+
+
+def xyxy2xywh(x: Rows) -> Rows:
+    """left, top, right, bottom -> center x, center y, width, height."""
+    left, top, right, bottom = (x[..., column] for column in range(4))
+    return _joined([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top])
+
+
+def xywh2xyxy(x: Rows) -> Rows:
+    """center x, center y, width, height -> left, top, right, bottom."""
+    center_x, center_y, width, height = (x[..., column] for column in range(4))
+    return _joined([center_x - width / 2, center_y - height / 2, center_x + width / 2, center_y + height / 2])
+
+
+def xywhn2xyxy(x: Rows, w: int = 640, h: int = 640, padw: int = 0, padh: int = 0) -> Rows:
+    """Fractions of an image of w x h -> left, top, right, bottom in pixels, moved by (padw, padh)."""
+    corners = xywh2xyxy(x)
+    left, top, right, bottom = (corners[..., column] for column in range(4))
+    return _joined([left * w + padw, top * h + padh, right * w + padw, bottom * h + padh])
+
+
+def xyxy2xywhn(x: Rows, w: int = 640, h: int = 640, clip: bool = False, eps: float = 0.0) -> Rows:
+    """left, top, right, bottom in pixels -> center x, center y, width, height as fractions of w and h."""
+    rows = clip_boxes(x, (h - eps, w - eps)) if clip else x
+    center_x, center_y, width, height = (xyxy2xywh(rows)[..., column] for column in range(4))
+    return _joined([center_x / w, center_y / h, width / w, height / h])
+
+
+def xywh2ltwh(x: Rows) -> Rows:
+    """center x, center y, width, height -> left, top, width, height."""
+    center_x, center_y, width, height = (x[..., column] for column in range(4))
+    return _joined([center_x - width / 2, center_y - height / 2, width, height])
+
+
+def ltwh2xywh(x: Rows) -> Rows:
+    """left, top, width, height -> center x, center y, width, height."""
+    left, top, width, height = (x[..., column] for column in range(4))
+    return _joined([left + width / 2, top + height / 2, width, height])
+
+
+def xyxy2ltwh(x: Rows) -> Rows:
+    """left, top, right, bottom -> left, top, width, height."""
+    left, top, right, bottom = (x[..., column] for column in range(4))
+    return _joined([left, top, right - left, bottom - top])
+
+
+def ltwh2xyxy(x: Rows) -> Rows:
+    """left, top, width, height -> left, top, right, bottom."""
+    left, top, width, height = (x[..., column] for column in range(4))
+    return _joined([left, top, left + width, top + height])
+
+
+def clip_boxes(boxes: Rows, shape: Sequence[float]) -> Rows:
+    """left, top, right, bottom within an image of (height, width)."""
+    left, top, right, bottom = (boxes[..., column] for column in range(4))
+    height, width = shape[0], shape[1]
+    return _joined([left.clip(0, width), top.clip(0, height), right.clip(0, width), bottom.clip(0, height)])
+
+
+def clip_coords(coords: Rows, shape: Sequence[float]) -> Rows:
+    """(..., 2) xy within an image of (height, width)."""
+    return _joined([coords[..., 0].clip(0, shape[1]), coords[..., 1].clip(0, shape[0])])
+
+
+def scale_boxes(img1_shape: Sequence[int], boxes: Any, img0_shape: Sequence[int], *_: Any, **__: Any) -> Any:
+    """(N, 4) boxes in the letterbox of (height, width) img1_shape -> the same in the image of img0_shape."""
+    box = letterbox((img0_shape[0], img0_shape[1]), (img1_shape[0], img1_shape[1]))
+    return box.boxes_to_image(boxes)
+
+
+def scale_coords(
+    img1_shape: Sequence[int], coords: Any, img0_shape: Sequence[int], ratio_pad: Any = None, normalize: bool = False
+) -> Any:
+    """(..., 2) xy in the letterbox of (height, width) img1_shape -> the image of img0_shape, clipped.
+
+    normalize: as fractions of the image's width and height.
+    """
+    box = letterbox((img0_shape[0], img0_shape[1]), (img1_shape[0], img1_shape[1]))
+    points = clip_coords(box.points_to_image(coords), img0_shape)
+    if normalize:
+        return _joined([points[..., 0] / img0_shape[1], points[..., 1] / img0_shape[0]])
+    return points
+
+
+def scale_masks(masks: torch.Tensor, shape: Sequence[int], *_: Any, **__: Any) -> torch.Tensor:
+    """(B, C, h, w) masks of a letterboxed image -> (B, C, height, width) of the image of `shape`, bilinear."""
+    box = letterbox((shape[0], shape[1]), (masks.shape[2], masks.shape[3]))
+    top, left = box.pad
+    inside = masks[..., top : top + box.resized[0], left : left + box.resized[1]].float()
+    size = (shape[0], shape[1])
+    return torch.nn.functional.interpolate(inside, size, mode="bilinear", align_corners=False)
+
+
+def masks2segments(masks: Any, strategy: str = "all") -> list[np.ndarray]:
+    """(N, H, W) masks -> N outlines (n, 2) float32 xy, each of which cv2.fillPoly turns back into its whole mask."""
+    arrays = masks.cpu().numpy() if isinstance(masks, torch.Tensor) else np.asarray(masks)
+    return [mask_to_outline(mask > 0.5).astype(np.float32) for mask in arrays]
+
+
+def segments2boxes(segments: Sequence[np.ndarray]) -> np.ndarray:
+    """N outlines (n, 2) xy -> (N, 4) center x, center y, width, height of their boxes."""
+    corners = [np.concatenate((segment.min(axis=0), segment.max(axis=0))) for segment in segments]
+    return xyxy2xywh(np.array(corners).reshape(-1, 4))
+
+
+def mask_iou(mask1: torch.Tensor, mask2: torch.Tensor, eps: float = 1e-7) -> torch.Tensor:
+    """(N, pixels) and (M, pixels) masks of 0 and 1 -> (N, M) intersection over union."""
+    shared = mask1.float() @ mask2.float().T  # (N, M)
+    union = mask1.sum(dim=1)[:, None] + mask2.sum(dim=1)[None] - shared
+    return shared / (union + eps)

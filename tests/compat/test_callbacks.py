@@ -1,0 +1,50 @@
+"""The objects that callbacks get; tests/test_yolo.py has the events of whole runs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seglab.compat.callbacks import Predictor, followed
+from seglab.config import PredictConfig
+from seglab.events import PREDICT_EVENTS, Events
+from seglab.inference.results import Boxes, Results
+
+NAMES = {0: "cup"}
+
+
+def results(count: int):
+    """As `predict` gives them, one after the other."""
+    for number in range(count):
+        image = torch.zeros(8, 8, 3, dtype=torch.uint8).numpy()
+        yield Results(image, f"{number}.jpg", NAMES, Boxes(torch.zeros(0, 6), (8, 8)))
+
+
+@pytest.mark.parametrize(("count", "batch", "sizes"), [(5, 2, [2, 2, 1]), (4, 4, [4]), (0, 3, []), (3, 1, [1, 1, 1])])
+def test_batches_are_told_as_they_come(count, batch, sizes):
+    told, seen = [], []
+    functions = {event: [lambda _, event=event: told.append(event)] for event in PREDICT_EVENTS}
+    functions["on_predict_batch_end"].append(lambda predictor: seen.append(len(predictor.results)))
+    predictor = Predictor(PredictConfig(), None, torch.device("cpu"))
+    found = list(followed(results(count), iter, Events(functions), predictor, batch))
+    assert [result.path for result in found] == [f"{number}.jpg" for number in range(count)]
+    assert seen == sizes and predictor.seen == count
+    around = ["on_predict_postprocess_end", "on_predict_batch_end"]
+    assert told == ["on_predict_start", *around * len(sizes), "on_predict_end"]
+
+
+def test_a_callback_may_change_results_before_they_are_saved():
+    saved = []
+
+    def save(found):
+        for result in found:
+            saved.append(result.path)
+            yield result
+
+    def drop_first(predictor):
+        predictor.results = predictor.results[1:]
+
+    events = Events({"on_predict_postprocess_end": [drop_first]})
+    predictor = Predictor(PredictConfig(), None, torch.device("cpu"))
+    found = list(followed(results(4), save, events, predictor, 2))
+    assert saved == [result.path for result in found] == ["1.jpg", "3.jpg"]

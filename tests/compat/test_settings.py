@@ -1,0 +1,42 @@
+"""Settings say where files go, and take what seglab can do."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from seglab.compat.settings import ROOT, increment_path, settings
+from seglab.errors import SeglabError
+from seglab.files import cache_dir
+
+
+def test_settings_are_a_mapping(monkeypatch, tmp_path):
+    monkeypatch.delenv("SEGLAB_DATASETS", raising=False)
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    assert dict(settings) == {
+        "datasets_dir": "datasets",
+        "weights_dir": str(tmp_path / "cache"),
+        "runs_dir": "runs",
+    }
+    assert settings["sync"] is False and settings.get("wandb") is False and (ROOT / "version.py").is_file()
+    assert "runs_dir: runs" in repr(settings) and len(settings) == 3
+    settings.update({"datasets_dir": str(tmp_path / "data"), "weights_dir": tmp_path / "w", "sync": False})
+    assert settings["datasets_dir"] == os.environ["SEGLAB_DATASETS"] == str(tmp_path / "data")
+    assert cache_dir() == tmp_path / "w"
+    settings["runs_dir"] = "runs"
+    with pytest.raises(SeglabError, match="pass project= to the verb"):
+        settings["runs_dir"] = "elsewhere"
+    with pytest.raises(SeglabError, match="no wandb to switch on"):
+        settings.update(wandb=True)
+    settings.reset()
+    assert settings["datasets_dir"] == "datasets" and "SEGLAB_CACHE" not in os.environ
+
+
+def test_a_free_path(tmp_path):
+    assert increment_path(tmp_path / "run") == tmp_path / "run"
+    (tmp_path / "run").mkdir()
+    assert increment_path(tmp_path / "run", mkdir=True) == tmp_path / "run2"
+    assert increment_path(tmp_path / "run", sep="_") == tmp_path / "run_2"
+    assert increment_path(tmp_path / "run") == tmp_path / "run3"
+    assert increment_path(tmp_path / "run", exist_ok=True) == tmp_path / "run"

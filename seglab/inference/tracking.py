@@ -96,20 +96,19 @@ class Tracker:
         followed.boxes = Boxes(torch.from_numpy(numbered.astype(np.float32)), result.boxes.orig_shape)
         return followed
 
+    def follow(self, results: Iterable[Results]) -> Iterator[Results]:
+        """Pass a stream of results on with the numbers of their tracks; every video of the stream begins anew.
 
-def follow(results: Iterable[Results], tracker: Tracker) -> Iterator[Results]:
-    """Pass a stream of results on with the numbers of their tracks; every video of the stream begins anew.
-
-    Images that are no video's frames count as the frames of one.
-    """
-    video = None
-    for result in results:
-        is_video = Path(result.path).suffix.lower() in VIDEO_SUFFIXES
-        current = result.path if is_video else ""
-        if video is not None and current != video:
-            tracker.restart()
-        video = current
-        yield tracker.update(result)
+        Images that are no video's frames count as the frames of one.
+        """
+        video = None
+        for result in results:
+            is_video = Path(result.path).suffix.lower() in VIDEO_SUFFIXES
+            current = result.path if is_video else ""
+            if video is not None and current != video:
+                self.restart()
+            video = current
+            yield self.update(result)
 
 
 def _make(config: TrackerConfig) -> Any:
@@ -128,9 +127,7 @@ def _make(config: TrackerConfig) -> Any:
     camera = {"enable_cmc": method is not None}
     if method is not None:
         camera["cmc_method"] = cast(Any, method)
-    return library.BoTSORTTracker(
-        **common, **activation, **high, **camera, minimum_iou_threshold_first_assoc=overlap
-    )
+    return library.BoTSORTTracker(**common, **activation, **high, **camera, minimum_iou_threshold_first_assoc=overlap)
 
 
 def _library() -> Any:

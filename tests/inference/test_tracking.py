@@ -11,7 +11,7 @@ import torch
 from seglab import YOLO, Results, SeglabError
 from seglab.inference.masks import MaskCrop
 from seglab.inference.results import Boxes, Masks
-from seglab.inference.tracking import Tracker, follow, tracker_config
+from seglab.inference.tracking import Tracker, tracker_config
 from tests.toybox_video import SIZE, cutouts, frames, write_video
 
 trackers = pytest.importorskip("trackers", reason="the package trackers is not installed: pip install trackers")
@@ -104,7 +104,7 @@ def test_every_video_begins_anew_and_images_are_one_sequence():
     box = [[10, 10, 60, 60]]
     paths = ["a.mp4"] * 3 + ["b.mp4"] * 3 + ["1.jpg", "2.jpg", "3.jpg"]
     stream = [result(np.add(box, 90 * (path == "b.mp4")), [0.9], path) for path in paths]
-    numbers = [tracked.boxes.id.tolist() for tracked in follow(stream, Tracker(tracker_config()))]
+    numbers = [tracked.boxes.id.tolist() for tracked in Tracker(tracker_config()).follow(stream)]
     assert [found[-1] for found in numbers if found] == [1.0] * len([found for found in numbers if found])
     assert all(numbers[index] for index in (2, 5, 8))
 

@@ -57,11 +57,9 @@ def judge(model, videos, tracker: str, **options) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", ["botsort", "bytetrack"])
-def test_identities_are_kept_as_well(models, videos, kind, capsys):
+def test_identities_are_kept_as_well(models, videos, kind):
     ours, theirs = models
     found = judge(ours, videos, f"{kind}.yaml")
     expected = judge(theirs, videos, f"{kind}.yaml", verbose=False, device="cpu")
-    with capsys.disabled():
-        print(f"\n{kind}: seglab {found}, ultralytics {expected}")
     assert found["IDF1"] >= expected["IDF1"] - 0.02
     assert found["switches"] <= expected["switches"] + 1

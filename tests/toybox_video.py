@@ -27,7 +27,7 @@ class Cutout(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One frame: (H, W, 3) uint8 RGB; boxes (N, 4) in pixels of what is seen of toys 0 to N - 1, NaN where nothing is."""
+    """One frame: (H, W, 3) uint8 RGB; boxes (N, 4) in pixels of what is seen of each toy, NaN for none."""
 
     image: np.ndarray
     boxes: np.ndarray

@@ -1,7 +1,5 @@
 """Arguments of `track`."""
 
-# ruff: noqa: RUF009 - the defaults are made by calls, as those of dataclasses.field are
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -456,8 +456,9 @@ class YOLO:
 
         The frames of a video, or images in the order in which they are given. persist=True goes on with the tracks of
         the last call, for frames that are handed over one by one. tracker: botsort.yaml (the default), bytetrack.yaml,
-        or a YAML file with settings (seglab.config.TrackerConfig). Other arguments: those of `predict`; conf is 0.1 unless given, since
-        doubtful finds help to follow what was certain before. Errors: SeglabError without the package `trackers`.
+        or a YAML file with settings (seglab.config.TrackerConfig). Other arguments: those of `predict`; conf is 0.1
+        unless given, since doubtful finds help to follow what was certain before.
+        Errors: SeglabError without the package `trackers`.
         """
         from seglab.inference.tracking import Tracker, tracker_config
 

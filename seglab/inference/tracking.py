@@ -75,8 +75,8 @@ class Tracker:
         """The instances of the next frame that are tracked, with `boxes.id`; masks stay with them."""
         import supervision
 
-        result = result[np.asarray(result.boxes.conf.cpu()) >= self.config.track_low_thresh]
-        rows = np.asarray(result.boxes.data.cpu(), dtype=np.float32)  # (N, 6)
+        result = result[np.asarray(result.boxes.numpy().conf) >= self.config.track_low_thresh]
+        rows = np.asarray(result.boxes.numpy().data, dtype=np.float32)  # (N, 6)
         detections = supervision.Detections(
             xyxy=rows[:, :4],
             confidence=rows[:, 4],

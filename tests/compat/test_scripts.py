@@ -64,7 +64,7 @@ def command(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs(script, workspace, tmp_path, monkeypatch, one_thread, request):
     for package in NEEDS.get(script.stem, ()):
         pytest.importorskip(package)

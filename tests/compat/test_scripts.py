@@ -66,8 +66,6 @@ def command(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs(script, workspace, tmp_path, monkeypatch, one_thread, request):
-    if script.stem == "track_loop" and YOLO.track.__qualname__.startswith("unsupported"):
-        pytest.skip("YOLO has no track yet")
     for package in NEEDS.get(script.stem, ()):
         pytest.importorskip(package)
     if script.stem == "cli_calls":

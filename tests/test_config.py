@@ -174,7 +174,7 @@ def test_every_argument_has_a_text_and_a_default_that_fits(verb, about):
 def test_an_argument_that_several_verbs_share_has_one_text():
     """Other texts are other meanings: these are listed here with the verbs they belong to."""
     own_meaning = {
-        "batch": {"train", "val", "predict", "export"},  # steps, loading, runs of the network, calls of a file
+        "batch": {"train", "val", "predict", "track", "export"},  # steps, loading, runs of the network, calls of a file
         "conf": {"export"},  # what goes into an end-to-end file
         "iou": {"export"},
         "max_det": {"export"},
@@ -184,12 +184,12 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "out": {"export", "convert", "check", "split", "benchmark", "toybox", "demo"},
         "mask_targets": {"train"},
         "val": {"train", "toybox"},
-        "source": {"predict", "convert", "explore"},
+        "source": {"predict", "track", "convert", "explore"},
         "strict": {"convert"},
         "seed": {"train", "split", "toybox"},
         "epochs": {"train", "demo"},
-        "save": {"train", "predict"},
-        "verbose": {"train", "val", "doctor", "predict"},
+        "save": {"train", "predict", "track"},
+        "verbose": {"train", "val", "doctor", "predict", "track"},
         "plots": {"train"},
         "half": {"export"},
         "rect": {"train"},  # batches of a training have one shape each, too
@@ -198,6 +198,7 @@ def test_an_argument_that_several_verbs_share_has_one_text():
     }
     texts: dict[str, set[str]] = {}
     for verb, about in EVERY_ARGUMENT:
+        verb = "train" if verb == "tune" else verb  # it hands them on
         if verb not in own_meaning.get(about.name, ()):
             texts.setdefault(about.name, set()).add(about.text)
     assert not {name: told for name, told in texts.items() if len(told) > 1}
@@ -211,7 +212,7 @@ def test_no_verb_takes_an_argument_twice():
 
 def test_the_facade_takes_what_the_config_says():
     """Names and defaults of the parameters that its methods write out."""
-    for verb in ("train", "val", "predict", "export", "doctor", "benchmark"):
+    for verb in ("train", "tune", "val", "predict", "export", "doctor", "benchmark"):
         listed = {about.name: about.default for config in VERBS[verb].arguments for about in arguments_of(config)}
         parameters = inspect.signature(getattr(YOLO, verb)).parameters.values()
         named = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD][1:]

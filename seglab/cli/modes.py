@@ -25,6 +25,7 @@ from seglab.config import (
     SplitInput,
     ToyboxInput,
     TrainInput,
+    TuneInput,
     ValInput,
     VerifyInput,
     arguments_of,
@@ -79,6 +80,17 @@ def _first_weights(given: TrainInput, options: dict[str, Any]) -> str:
     return given.pretrained if isinstance(given.pretrained, str) else "yolo11n-seg.pt"
 
 
+def tune(given: TrainInput, options: dict[str, Any]) -> None:
+    from seglab.training.tuning import model_of_study
+    from seglab.yolo import YOLO
+
+    weights = given.model or model_of_study(options)
+    if weights is None:
+        training = {name: value for name, value in options.items() if name not in names_of(TuneInput)}
+        weights = _first_weights(given, training)
+    YOLO(weights).tune(data=given.data, pretrained=given.pretrained, **options)
+
+
 def val(given: ValInput, options: dict[str, Any]) -> None:
     from seglab.yolo import YOLO
 
@@ -90,6 +102,14 @@ def predict(given: PredictInput, options: dict[str, Any]) -> None:
 
     options = {**VERBS["predict"].defaults, **options, "device": given.device, "engine": given.engine}
     for _ in YOLO(given.model, trust=given.trust).predict(given.source, stream=True, **options):
+        pass  # written as it comes; a stream never gathers in memory
+
+
+def track(given: PredictInput, options: dict[str, Any]) -> None:
+    from seglab.yolo import YOLO
+
+    options = {**VERBS["track"].defaults, **options, "device": given.device, "engine": given.engine}
+    for _ in YOLO(given.model, trust=given.trust).track(given.source, stream=True, **options):
         pass  # written as it comes; a stream never gathers in memory
 
 
@@ -260,7 +280,9 @@ MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "train": train,
     "val": val,
     "predict": predict,
+    "track": track,
     "export": export,
+    "tune": tune,
     "convert": convert,
     "check": check,
     "split": split,

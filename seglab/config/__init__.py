@@ -41,7 +41,9 @@ from seglab.config.tools import (
     ToyboxInput,
     VerifyInput,
 )
+from seglab.config.track import TrackerConfig, TrackInput
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
+from seglab.config.tune import LOGARITHMIC, RANGES, TuneInput
 from seglab.config.val import ValidateConfig, ValInput
 from seglab.config.verbs import VERBS, Verb, verb_arguments
 

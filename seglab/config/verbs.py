@@ -25,7 +25,9 @@ from seglab.config.tools import (
     ToyboxInput,
     VerifyInput,
 )
+from seglab.config.track import TrackInput
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
+from seglab.config.tune import TuneInput
 from seglab.config.val import ValidateConfig, ValInput
 
 
@@ -61,10 +63,21 @@ VERBS = {
         "seglab predict model=yolo11n-seg.pt source=images/",
         defaults={"save": True, "verbose": True},
     ),
+    "track": Verb(
+        "follow instances through a video: predict, with a number for each",
+        (PredictInput, TrackInput, PredictConfig, SaveConfig),
+        "seglab track model=yolo11n-seg.pt source=video.mp4",
+        defaults={"save": True, "verbose": True},
+    ),
     "export": Verb(
         "write a model in another format and check that it agrees with the original",
         (ExportInput, ExportConfig),
         "seglab export model=runs/segment/train/weights/best.safetensors format=onnx",
+    ),
+    "tune": Verb(
+        "search for the arguments of train that suit a dataset best, one training a trial",
+        (TrainInput, TuneInput, TrainConfig, AugmentConfig),
+        "seglab tune data=coco8-seg model=yolo11n-seg.pt epochs=30 iterations=100",
     ),
     "convert": Verb(
         "convert a dataset to another format, and report what was kept",

@@ -57,6 +57,10 @@ CLASS_LOSS = "val/cls_loss"  # a column of results.csv
 CLEARLY_LOWER = 0.9  # on photos that weights know it is at least .97 of the start's, on drawings .65 (decision 0015)
 
 
+class NonFiniteLoss(SeglabError):
+    """A training that went wrong by its settings: those who compare settings go on with others."""
+
+
 class TrainResult(NamedTuple):
     """What is left of a run. Processes other than the first have no metrics and an empty history."""
 
@@ -92,7 +96,7 @@ class Run:
     best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
     events: Events = SILENT
-    epoch: int = 0  # that is under way, or was last; counted from 0
+    epoch: int = -1  # that is under way, or was last; counted from 0
     metrics: Metrics | None = None  # of the last validation
 
     def tell(self, event: str) -> None:
@@ -368,20 +372,25 @@ def train_epochs(run: Run) -> None:
     progress = run.progress
     run.tell("on_train_start")
     while progress.epoch < run.config.epochs and not run.stopped:
-        run.epoch = progress.epoch
-        run.tell("on_train_epoch_start")
+        # An epoch that is taken back and begun again is one epoch to those who are told.
+        if run.epoch != progress.epoch:
+            run.epoch = progress.epoch
+            run.tell("on_train_epoch_start")
         losses, updates = run_epoch(run)
         finite = all(map(math.isfinite, losses.values())) and is_finite(run.learner.network)
         on_trial = is_on_trial(run)
         if not finite and not on_trial:
             restart_epoch(run)
             continue
-        run.tell("on_train_epoch_end")
+        if not on_trial:
+            run.tell("on_train_epoch_end")
 
         metrics, columns = validate_average(run) if finite else (None, {})
         if on_trial and not passes_trial(run, metrics, columns):
             fall_back(run, losses, columns)
             continue
+        if on_trial:
+            run.tell("on_train_epoch_end")
 
         progress.epoch += 1
         progress.updates = updates
@@ -440,12 +449,12 @@ def keep_to_time(run: Run, hours: float) -> None:
 def restart_epoch(run: Run) -> None:
     """Go back to the state before an epoch of non-finite numbers, and halve the learning rate.
 
-    Errors: SeglabError after MAX_RESTARTS of them.
+    Errors: NonFiniteLoss after MAX_RESTARTS of them.
     """
     progress = run.progress
     number = progress.epoch + 1
     if progress.restarts == MAX_RESTARTS:
-        raise SeglabError(
+        raise NonFiniteLoss(
             f"non-finite loss in epoch {number}, even at 1/{2**MAX_RESTARTS} of the learning rate: "
             "give a lower lr0 or amp=False, and check images and labels"
         )

@@ -38,7 +38,7 @@ from seglab.formats.format import LabelledImage, LabelSource
 from seglab.formats.image_names import is_below
 from seglab.formats.issues import PART_LEFT_OUT, Issue
 from seglab.formats.json_stream import stream_json
-from seglab.formats.yolo import count_rows, place_image, write_dataset_yaml
+from seglab.formats.yolo import place_image, write_dataset_yaml
 from seglab.geometry.polygons import orient
 from seglab.geometry.rle import area, rings_to_rle
 from seglab.progress import LARGE_FILE, byte_progress, with_progress
@@ -239,8 +239,7 @@ def _dataset_to_yolo(spec: DatasetSpec, part: Path, report: Report) -> tuple[lis
     crowds: dict[str, str] = {}
     for split, files in _splits(spec, report).items():
         annotations = Annotations(spec, split)
-        for issue in annotations.unplaced():
-            report.add(issue)
+        _note_unplaced(annotations, report)
         names = annotations.file_names()
         sizes = _readable_sizes(files, annotations, report)
         entries = []
@@ -418,6 +417,9 @@ class CocoConversion:
                 else:
                     self._write(row, image)
         self.writer.close()
+        if self.report.crowds > coco.MANY_CROWDS * self.report.instances:
+            message = f"crowd regions beside instances: {self.report.crowds} of {self.report.instances} annotations"
+            self.report.note(str(self.path), message, coco.SOME_CROWD)
         for left_out in self.table.left_out():
             self.report.lose(f"{self.path} image id {left_out.image_id}", left_out.message, left_out.lost)
 
@@ -473,6 +475,17 @@ def _splits(spec: DatasetSpec, report: Report) -> dict[str, tuple[Path, ...]]:
     return splits
 
 
+def _refuse_no_images(spec: DatasetSpec, splits: Mapping[str, object]) -> None:
+    """Images that lie inside label files are written by a conversion to YOLO alone, which makes files of them."""
+    if not splits:
+        raise SeglabError(next(iter(spec.faults.values()), f"{spec.source} has no images: give images=FOLDER"))
+
+
+def _note_unplaced(annotations: Annotations, report: Report) -> None:
+    """Note what is wrong with a split as a whole; what concerns all of them is noted once."""
+    report.add_read(0, [issue for issue in annotations.unplaced() if issue not in report.issues])
+
+
 def _readable_sizes(files: Iterable[Path], annotations: Annotations, report: Report) -> dict[Path, tuple[int, int]]:
     """(height, width) of every image that can be read; the others are told, with the rows of their label files."""
     sizes: dict[Path, tuple[int, int]] = {}
@@ -481,11 +494,9 @@ def _readable_sizes(files: Iterable[Path], annotations: Annotations, report: Rep
         try:
             sizes[file] = image_size(file)
         except (SeglabError, FileNotFoundError) as error:
-            rows = count_rows(annotations.label_file(file))
+            rows = annotations.count(file)
             report.instances += rows
             report.lose(str(file), f"unreadable image: {error}", rows)
-        else:
-            report.images_written += 1
     return sizes
 
 
@@ -497,6 +508,7 @@ def _to_coco(source: Source, part: Path, out: Path, report: Report) -> dict[Path
     spec = source.load()
     report.about = spec.about
     splits = _splits(spec, report)
+    _refuse_no_images(spec, splits)
     made: dict[Path, Path] = {}
     for split, files in splits.items():
         place = out if len(splits) == 1 else out.with_name(f"{out.stem}_{split}{out.suffix}")
@@ -504,7 +516,9 @@ def _to_coco(source: Source, part: Path, out: Path, report: Report) -> dict[Path
             raise SeglabError(f"{place} already exists: choose another out=, or delete it")
         made[part / place.name] = place
         annotations = Annotations(spec, split)
+        _note_unplaced(annotations, report)
         sizes = _readable_sizes(files, annotations, report)
+        report.images_written += len(sizes)
         names = annotations.file_names()
         images = [image_entry(annotations.image_id(file), names[file], size) for file, size in sizes.items()]
         categories = category_entries(annotations.category_ids, spec.names.values())
@@ -560,13 +574,17 @@ def _to_format(to: str, source: Source, part: Path, report: Report) -> Path:
     target = next(each for each in registry.FORMATS if each.name == to)
     assert target.write is not None and target.read is not None, "the caller has looked"
     folder = part / to
-    annotations = {split: Annotations(spec, split) for split in _splits(spec, report)}
+    splits = _splits(spec, report)
+    _refuse_no_images(spec, splits)
+    annotations = {split: Annotations(spec, split) for split in splits}
     originals: dict[str, tuple[str, Path, tuple[int, int]]] = {}  # name as written -> split, image, its size
 
     def images() -> Iterator[LabelledImage]:
         for split, own in annotations.items():
             names = own.file_names()
+            _note_unplaced(own, report)
             sizes = _readable_sizes(own.images, own, report)
+            report.images_written += len(sizes)
             for file, size in with_progress(sizes.items(), f"convert {split}", count=len(sizes)):
                 instances, issues = own.read(file, size)
                 report.add_read(len(instances), issues)

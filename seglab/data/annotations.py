@@ -16,7 +16,7 @@ from seglab.formats.coco_shapes import stated_size
 from seglab.formats.format import ImageEntry, outline
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.label_files import label_files, shared_labels
-from seglab.formats.yolo import read_labels
+from seglab.formats.yolo import count_rows, read_labels
 from seglab.sample import Instance, with_class_ids
 
 KEPT = 5000  # images whose instances stay in memory once read: a few kilobytes each
@@ -33,6 +33,7 @@ class Annotations:
     def __init__(self, spec: DatasetSpec, split: str):
         self.names = spec.names
         self.images = spec.images(split)
+        self._split = split
         self.whole = split in spec.annotations  # all there is, not only what label files cannot hold
         path = spec.annotations.get(split) or spec.crowds.get(split)
         self.coco: CocoFile | None = read_coco(path, crowds_only=not self.whole) if path else None
@@ -69,7 +70,22 @@ class Annotations:
 
     def unplaced(self) -> list[Issue]:
         """What is wrong with annotations of no image that is listed, and what else concerns no image alone."""
-        return self._whole_issues + (self.coco.unplaced() if self.coco else [])
+        return self._whole_issues + self._without_image() + (self.coco.unplaced() if self.coco else [])
+
+    def _without_image(self) -> list[Issue]:
+        """What is lost with images of this split that labels name and that are not there."""
+        issues: list[Issue] = []
+        if self._source is None:
+            return issues
+        for entry in self._source.entries:
+            if entry.image is not None or entry.split != self._split:
+                continue
+            labelled = self._source.load(entry)
+            issues += labelled.issues
+            if labelled.file is not None:
+                message = "an image inside its label file: `seglab convert` writes it as a file of its own"
+                issues.append(left_out(str(entry.files[0]), message, len(labelled.instances)))
+        return issues
 
     def image_id(self, image: Path) -> Id:
         """The image's id in COCO files (`seglab.formats.coco_ids.image_ids`)."""
@@ -81,6 +97,15 @@ class Annotations:
         if self.coco:
             named |= {image: file_name(entry).as_posix() for image, entry in self._listed.items()}
         return named
+
+    def count(self, image: Path) -> int:
+        """How many annotations there are of an image that cannot be read, so that it is known what is lost with it."""
+        if self._source:
+            labelled = self._source.load(self._entries[image])
+            return len(labelled.instances) + sum(issue.lost for issue in labelled.issues)
+        entry = self._listed.get(image)
+        listed = len(self.coco.annotations.get(entry["id"], ())) if self.coco and entry else 0
+        return listed if self.whole else listed + count_rows(self.label_file(image))
 
     def label_file(self, image: Path) -> Path:
         """Where the YOLO labels of an image lie, or would lie if there were some."""

@@ -35,6 +35,7 @@ def recognize_folder(
     instances: what is one in mask images of one value each, see `seglab.formats.masks`.
     Errors: SeglabError for labels that are damaged, or come without their images.
     """
+    folder = _unpacked(folder)
     found = read_folder(folder)
     if found is None and not _lists_classes(folder):
         found = read_coco_folder(folder, images)
@@ -49,9 +50,26 @@ def recognize_folder(
 
 def coco_files_of(folder: Path) -> dict[str, Path]:
     """Split -> COCO JSON of a folder that `recognize_folder` takes for COCO's, not read yet; {} for any other."""
+    folder = _unpacked(folder)
     if _yaml_in(folder) is not None or (folder / NAME).is_file() or _lists_classes(folder):
         return {}
     return coco_files(folder)
+
+
+def _unpacked(folder: Path) -> Path:
+    """The folder that an archive was unpacked into, if it has a YAML or a list of classes; else the folder as given.
+
+    Its images would be found from above too, but not what their classes are called.
+    """
+    inner = folder
+    for _ in range(MAX_DEPTH):
+        if _yaml_in(inner) is not None or (inner / NAME).is_file() or _lists_classes(inner):
+            return inner
+        inside = [path for path in inner.iterdir() if not is_system_folder(path.name)]
+        if len(inside) != 1 or not inside[0].is_dir():
+            return folder
+        inner = inside[0]
+    return inner if _yaml_in(inner) is not None or _lists_classes(inner) else folder
 
 
 def _lists_classes(folder: Path) -> bool:

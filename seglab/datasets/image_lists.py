@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, files_below, real_files
+from seglab.files import IMAGE_SUFFIXES, files_below, real_files, split_of_folder
 
 
 def list_images(source: Path, root: Path, entries: Iterable[str]) -> list[Path]:
@@ -44,7 +44,27 @@ def place_of(root: Path, entry: str) -> Path:
     path = root / Path(entry).expanduser()
     if not path.exists() and "\\" in entry:
         path = root / entry.replace("\\", "/")
+    if not path.exists() and is_absolute(entry):
+        return _moved_here(root, entry) or path
     return path
+
+
+def is_absolute(entry: str) -> bool:
+    """Whether an entry is an absolute path, of this system or of Windows."""
+    return entry.startswith(("/", "\\")) or PureWindowsPath(entry).is_absolute()
+
+
+def _moved_here(root: Path, entry: str) -> Path | None:
+    """What an absolute path of another machine means here: its last parts, as many as there are below `root`.
+
+    One part alone is taken if it names a split: `images` may be that of any.
+    """
+    parts = PurePosixPath(entry.replace("\\", "/")).parts
+    for start in range(1, len(parts)):
+        rest = parts[start:]
+        if (len(rest) > 1 or split_of_folder(rest[0]) or "." in rest[0]) and (root / Path(*rest)).exists():
+            return root / Path(*rest)
+    return None
 
 
 def _listed(row: str, beside: Path, root: Path) -> Path:

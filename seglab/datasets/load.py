@@ -23,6 +23,7 @@ from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, files_below
 from seglab.formats.label_files import has_rows
+from seglab.formats.text_files import decode_text
 from seglab.wording import pluralize
 
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -183,6 +184,28 @@ def _not_found(source: str | Path) -> str:
     )
 
 
+def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
+    """What files that look like labels lack to be some, and what to do; "" where none looks like labels."""
+    stems = {image.stem for image in images}
+    for file in files:
+        suffix = file.suffix.lower()
+        if suffix == ".txt" and file.stem in stems:
+            row = next((row for row in decode_text(file.read_bytes()[:4096]).splitlines() if row.strip()), "")
+            if row:
+                return (
+                    f"{file} begins with '{row[:60]}', which is no row of labels: write 'class x1 y1 x2 y2 ...', the "
+                    "class as a number from 0, the rest as fractions of the image's size"
+                )
+        if suffix == ".xml" and b"<bndbox>" in file.read_bytes()[:65536]:
+            return f"{file} has boxes, which are no masks: draw outlines in your labeling tool, and export those"
+        if suffix == ".csv":
+            return (
+                f"{file} is a table, which is not read: write its masks as images into a folder masks, one a file "
+                "(masks/a_cat_1.png for a.jpg), or as COCO JSON"
+            )
+    return ""
+
+
 def _not_recognized(path: Path) -> str:
     """What lies at a path that is no dataset, and what to write so that it is one."""
     files = [file for file in files_below(path) if not file.name.startswith(".")] if path.is_dir() else [path]
@@ -198,6 +221,8 @@ def _not_recognized(path: Path) -> str:
         )
     entry = os.path.commonpath([image.parent for image in images])
     example = Path(entry, f"{images[0].stem}.txt")
+    if reason := _near_miss(files, images):
+        return f"{path} holds {found}, and {reason}"
     return (
         f"{path} holds {found}, and no labels of them: put a label file beside each image ({example}: a row "
         f"'class x1 y1 x2 y2 ...' an instance, in fractions of the size), give the labels' folder with labels=FOLDER, "

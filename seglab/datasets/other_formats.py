@@ -47,7 +47,13 @@ def _dataset(known: Format, path: Path, labels: LabelSource) -> DatasetSpec:
     for entry in labels.entries:
         if entry.image:
             by_split.setdefault(entry.split, []).append(entry.image)
-    if not by_split:
+    faults: dict[str, str] = {}
+    if not by_split and any(labels.load(entry).file is not None for entry in labels.entries[:1]):
+        # Only a conversion reads images that lie inside label files.
+        faults["train"] = (
+            f"the images lie inside the label files: write them with `seglab convert source={path} out=NEW`"
+        )
+    elif not by_split:
         raise SeglabError(
             f"{path} holds {known.title} but none of their images: give the folder with them, as in "
             f"`seglab convert source={path} images=FOLDER out=NEW`, or data=FOLDER labels={path}"
@@ -60,6 +66,7 @@ def _dataset(known: Format, path: Path, labels: LabelSource) -> DatasetSpec:
         splits,
         labels.names,
         path.absolute(),
+        faults=faults,
         labels=labels,
         about=known.title,
         issues=tuple(labels.issues),

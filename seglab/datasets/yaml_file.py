@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from seglab.datasets.finders import finder_of
-from seglab.datasets.image_lists import list_images, place_of
+from seglab.datasets.image_lists import is_absolute, list_images, place_of
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
@@ -45,6 +45,7 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
         message = f"path is not on this machine: '{content['path']}'"
         issues.append(Issue(str(path), 0, message, "the YAML's own folder is used", "note"))
 
+    issues += _moved(path, entries, root)
     splits: dict[str, tuple[Path, ...]] = {}
     faults: dict[str, str] = {}
     for split, items in entries.items():
@@ -109,6 +110,8 @@ def _class_names(path: Path, content: Content) -> dict[int, str]:
         names = numbered_names(names)
     if isinstance(names, list):
         names = dict(enumerate(names))
+    if isinstance(names, dict) and all(str(key).isdecimal() for key in names):
+        names = {int(key): name for key, name in names.items()}  # "0": cat
     if not isinstance(names, dict) or not names or sorted(names, key=str) != sorted(range(len(names)), key=str):
         advice = ""
         if isinstance(names, dict) and names:
@@ -139,6 +142,17 @@ def _entries(content: Content) -> dict[str, list[str]]:
         if said:
             entries[split] = [str(item) for item in (said if isinstance(said, list) else [said])]
     return entries
+
+
+def _moved(path: Path, entries: dict[str, list[str]], root: Path) -> list[Issue]:
+    """A note for every entry with the path of another machine, on what is read for it."""
+    issues = []
+    for entry in dict.fromkeys(entry for items in entries.values() for entry in items):
+        place = place_of(root, entry)
+        if is_absolute(entry) and place.exists() and not Path(entry).exists():
+            action = f"{place.relative_to(root).as_posix()} beside the YAML is used"
+            issues.append(Issue(str(path), 0, f"not on this machine: '{entry}'", action, "note"))
+    return issues
 
 
 def _first_entry(entries: dict[str, list[str]]) -> str:

@@ -43,6 +43,10 @@ from seglab.wording import pluralize
 
 TAIL = 1 << 20  # bytes at the end of a file in which its categories are looked for
 ALL_CROWD = ("all annotations are iscrowd=1, as some tools write masks", "read as instances")
+MANY_CROWDS = 0.1  # of the annotations: COCO's own files have a hundredth, CVAT's one for every painted mask
+SOME_CROWD = (
+    "neither trained on nor scored; where they are masks of single instances, set their iscrowd to 0 in the file"
+)
 NEEDED = {"images": ("file_name", "id"), "categories": ("id", "name")}  # what every item of a list has
 
 
@@ -85,6 +89,7 @@ class CocoFile:
         self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
         self._class_of = class_of(self.category_ids)
         self._same_names = same_names(categories)
+        self._crowds_only = crowds_only
         self._all_crowd = bool(rows) and not crowds_only and all(map(is_crowd, rows))
 
     def entries(self, images: Iterable[Path]) -> dict[Path, dict]:
@@ -130,7 +135,7 @@ class CocoFile:
 
         instances: list[Instance] = []
         issues: list[Issue] = []
-        if rows and (fault := frame_fault(frame)):
+        if fault := frame_fault(frame):
             issues.append(Issue(where, 0, *fault))
         for row in rows:
             found, faults = self._instance(row, frame)
@@ -156,6 +161,11 @@ class CocoFile:
             issues.append(Issue(str(self.path), 0, *self._same_names))
         if self._all_crowd:
             issues.append(Issue(str(self.path), 0, *ALL_CROWD, "note"))
+        crowds = sum(is_crowd(row) for rows in self.annotations.values() for row in rows)
+        count = sum(map(len, self.annotations.values()))
+        if not self._crowds_only and count * MANY_CROWDS < crowds < count:
+            message = f"crowd regions beside instances: {crowds} of {count} annotations are iscrowd=1"
+            issues.append(Issue(str(self.path), 0, message, SOME_CROWD, "note"))
         return issues
 
     def crowds(self) -> list[dict]:

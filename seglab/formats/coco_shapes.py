@@ -137,6 +137,9 @@ def read_annotation(row: dict, class_of: ClassOf, frame: Frame) -> tuple[Annotat
         return None, faults if has_reason else [*faults, (_no_outline(row), LEFT_OUT)]
     if frame.swapped and not _fits(rings, frame.size):
         return None, [*faults, ("outside the image, whose width and height the JSON swaps", LEFT_OUT)]
+    if rings and not masks and _in_fractions(rings, frame.size):
+        message = "smaller than a pixel: coordinates from 0 to 1 are fractions of the size, and COCO has pixels"
+        return None, [*faults, (f"{message}; multiply x by the width and y by the height", LEFT_OUT)]
     rle = _union(rings, masks, frame.drawn_size) if masks else None
     found = Annotation(class_id, [] if rle else rings, rle, is_crowd(row))
     return _turned(found, frame), faults
@@ -154,6 +157,12 @@ def _fits(rings: list[Ring], size: Size) -> bool:
     left, top, right, bottom = bounding_box(rings)
     height, width = size
     return min(left, top) >= -BORDER and right <= width + BORDER and bottom <= height + BORDER
+
+
+def _in_fractions(rings: list[Ring], size: Size) -> bool:
+    """Whether an outline lies within the first pixel of a larger image, as one in fractions of its size does."""
+    left, top, right, bottom = bounding_box(rings)
+    return min(left, top) >= 0 and max(right, bottom) <= 1 and min(size) > 2
 
 
 def _union(rings: list[Ring], masks: list[Rle], size: Size) -> Rle:

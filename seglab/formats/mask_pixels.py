@@ -34,6 +34,12 @@ def read_ids(file: Path) -> np.ndarray:
     return _ids(_pixels(file)[0])
 
 
+def read_values(file: Path) -> tuple[np.ndarray, bool]:
+    """What `read_ids` gives, and whether its numbers are packed colors, else indexes. Errors: as `read_ids`."""
+    pixels, _ = _pixels(file)
+    return _ids(pixels), pixels.ndim == 3
+
+
 def read_regions(file: Path) -> np.ndarray:
     """A mask image as (h, w) int32 like `read_ids`, without the shades along soft edges. Errors: as `read_ids`."""
     pixels, is_lossy = _pixels(file)

@@ -6,6 +6,8 @@
     masks/train/a.png         subfolders that are all called like splits are splits
     masks/a_cell_3.png        one instance a file: image, class, number
     masks/a/cell_3.png        the same, in a folder an image
+    train_masks/a.png         a folder of masks for every folder of images: train/a.jpg
+    a_mask.png                beside the image a.png; a_mask_1.png, too
 
 Where all masks of a dataset are white on black they do not tell instances apart: then every connected region is one. So
 it is with lists of colors of classes. Both is said, and `instances="values"` or `instances="components"` decides.
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,7 +29,7 @@ from seglab.files import IMAGE_SUFFIXES, files_below, real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import image_files, split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.mask_pixels import OPAQUE, components, packed, read_regions, regions_of
+from seglab.formats.mask_pixels import OPAQUE, components, packed, read_ids, read_regions, regions_of
 from seglab.formats.text_files import decode_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
@@ -39,8 +41,12 @@ BY = ("values", "components")  # what is one instance: a value, or a connected r
 PALETTES = ("labelmap.txt", "class_dict.csv")  # name:r,g,b rows, or name,r,g,b
 BACKGROUNDS = ("background", "void", "unlabeled", "unlabelled", "_background_")
 WHITE = {255, 65535, 0xFFFFFF, OPAQUE + 0xFFFFFF}
+MAX_PLAIN = 5  # files that are looked at to see whether a folder holds masks
+PLAIN = 0.8  # of the pixels of a mask are like their neighbor on the left
+MAX_GRAY = 65535  # the largest value of a mask without colors
 MAX_TRIED = 50  # masks that are looked at to see whether any tells instances apart
 _MASK_WORD = re.compile(r"[ ._-]+(masks?|seg(mentation)?|labels?|gt|instances?|instance_?ids?|label_?ids?)$", re.I)
+_BESIDE = re.compile(r"[ ._-]*(masks?|seg(mentation)?|gt)([ ._-]*\d+)?$", re.I)
 _NUMBER = re.compile(r"[ ._-]*\d+$")
 _NO_NAME = re.compile(r"^[0-9a-f]*$", re.I)  # digits or a hash
 
@@ -52,7 +58,10 @@ def is_here(source: Path) -> bool:
     masks = _mask_folder(source)
     if masks != source:
         return next(_masks_in(masks), None) is not None
-    return any(file.suffix.lower() == ".png" for file in _masks_in(source))
+    if _pairs_of_folders(source) or _pairs_beside(source):
+        return True
+    pngs = [file for file in _masks_in(source) if file.suffix.lower() == ".png"]
+    return bool(pngs) and all(map(_is_plain, pngs[:MAX_PLAIN]))
 
 
 def read(source: Path, images: Path | None = None, instances: str | None = None) -> MasksSource:
@@ -63,6 +72,13 @@ def read(source: Path, images: Path | None = None, instances: str | None = None)
     if instances not in (None, *BY):
         raise SeglabError(f"instances='{instances}' must be one of {', '.join(BY)}")
     masks = _mask_folder(source)
+    if masks == source and images is None:
+        pairs = _pairs_of_folders(source)
+        if pairs:
+            return MasksSource(pairs, instances)
+        beside = _pairs_beside(source)
+        if beside:
+            return MasksSource([Place(source, source, beside=beside)], instances)
     places = [masks.parent / name for name in IMAGE_FOLDERS] + [masks / name for name in IMAGE_FOLDERS]
     folder = images or next((place for place in places if place.is_dir()), None)
     if folder is None:
@@ -72,11 +88,57 @@ def read(source: Path, images: Path | None = None, instances: str | None = None)
         )
     if not folder.is_dir():
         raise SeglabError(f"no folder {folder} with the images of the masks: pass their folder as images=")
-    return MasksSource(masks, folder, instances)
+    return MasksSource([Place(masks, folder)], instances)
 
 
 def _mask_folder(source: Path) -> Path:
     return next((source / name for name in MASK_FOLDERS if (source / name).is_dir()), source)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of masks and the folder of their images. split: what both are called, where their names tell;
+    beside: mask -> image, where both lie in one folder."""
+
+    masks: Path
+    images: Path
+    split: str = ""
+    beside: Mapping[Path, Path] | None = None
+
+
+def _pairs_of_folders(source: Path) -> list[Place]:
+    """Folders of masks that are called like a folder of images beside them: train and train_masks."""
+    folders = {path.name.lower(): path for path in sorted(source.iterdir()) if path.is_dir()}
+    pairs = []
+    for name, masks in folders.items():
+        images = folders.get(_MASK_WORD.sub("", name))
+        if images is not None and images != masks and image_files(images) and image_files(masks):
+            pairs.append(Place(masks, images, split_of([images.name], default="")))
+    return pairs
+
+
+def _pairs_beside(source: Path) -> dict[Path, Path]:
+    """Mask -> image, of masks that lie beside their images and are called like them and `mask`."""
+    by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    files = list(_masks_in(source))
+    for file in files:
+        by_stem[file.parent, file.stem].append(file)
+    pairs = {}
+    for file in files:
+        stem = _BESIDE.sub("", file.stem)
+        images = by_stem.get((file.parent, stem), []) if stem != file.stem else []
+        if len(images) == 1:
+            pairs[file] = images[0]
+    return pairs
+
+
+def _is_plain(file: Path) -> bool:
+    """Whether an image is of plain areas, as masks are and photos are not."""
+    try:
+        ids = read_ids(file)
+    except SeglabError:
+        return False
+    return ids.shape[1] < 2 or float((ids[:, 1:] == ids[:, :-1]).mean()) > PLAIN
 
 
 def _masks_in(folder: Path) -> Iterator[Path]:
@@ -95,23 +157,17 @@ class MaskFile:
 class MasksSource:
     """Mask images, listed by the image that they belong to."""
 
-    def __init__(self, masks: Path, images: Path, instances: str | None = None):
+    def __init__(self, places: Sequence[Place], instances: str | None = None):
         self._by = instances
-        files = [file for file in sorted(_masks_in(masks)) if not file.is_relative_to(images)]
-        splits_by_folder = _are_splits(masks, files)
+        masks = places[0].masks
         listed = _names_beside(masks)
         own: dict[tuple[str, str], list[MaskFile]] = defaultdict(list)
         found: dict[tuple[str, str], Path | None] = {}
-        by_stem = _images_by_stem(images)
-        for file in files:
-            folders = file.relative_to(masks).parts[:-1]
-            split = "train"
-            if splits_by_folder and folders:
-                split, folders = split_of(folders[:1]), folders[1:]
-            image, mask = _belongs_to(file, folders, by_stem, split if splits_by_folder else None, listed)
-            key = split, image.as_posix() if image else file.stem
-            own[key].append(mask)
-            found[key] = image
+        for place in places:
+            for split, image, mask in _listed_in(place, listed):
+                key = split, image.as_posix() if image else mask.path.stem
+                own[key].append(mask)
+                found[key] = image
         self._palette = _palette_beside(masks)
         names = self._palette.values() if self._palette else [mask.class_name for each in own.values() for mask in each]
         in_use = sorted(set(names))
@@ -130,7 +186,7 @@ class MasksSource:
         values: set[int] = set()
         several = (file for file, mask in self._files.items() if not mask.whole)
         for _, file in zip(range(MAX_TRIED), several):
-            values |= set(np.unique(read_regions(file)).tolist()) - {0}
+            values |= set(np.unique(self._ids(file)).tolist()) - {0}
             if len(values) > 1:
                 break
         return values
@@ -138,13 +194,43 @@ class MasksSource:
     @property
     def _is_binary(self) -> bool:
         """Whether the masks are white on black, in whatever way a file says white."""
-        return len(self._values) == 1 and self._values <= WHITE
+        return len(self._values) == 1 and (self._values <= WHITE or min(self._values) >= OPAQUE)
+
+    @cached_property
+    def _background(self) -> int | None:
+        """The color of all borders, which is the background where no mask has black or transparent pixels."""
+        borders: set[int] = set()
+        several = (file for file, mask in self._files.items() if not mask.whole)
+        for _, file in zip(range(MAX_TRIED), several):
+            ids = read_regions(file)
+            if not ids.all():
+                return None
+            values, counts = np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]), return_counts=True)
+            borders.add(int(values[counts.argmax()]))
+        # Small values without a 0 are numbers of instances that fill their images.
+        found = borders.pop() if len(borders) == 1 and not self._palette else 0
+        return found if found in WHITE or found > MAX_GRAY else None
+
+    def _ids(self, file: Path) -> np.ndarray:
+        """(h, w) the values of a mask image, 0 for the background."""
+        ids = read_regions(file)
+        return ids if self._background is None else np.where(ids == self._background, 0, ids)
 
     @cached_property
     def issues(self) -> list[Issue]:
-        """How instances are told apart, where the masks themselves do not say it."""
+        """What the masks do not say themselves: which color is the background, and how instances are told apart."""
         first = next((file for file, mask in self._files.items() if not mask.whole), None)
-        if self._by is not None or first is None or (len(self._values) > 1 and not self._palette):
+        if first is None:
+            return []
+        if self._background is not None:
+            color = f"#{self._background % OPAQUE:06x}" if self._background > MAX_GRAY else str(self._background)
+            message = f"no mask has black: the value at the borders is {color}"
+            return [Issue(str(first.parent), 0, message, "taken for the background", "note"), *self._told_apart(first)]
+        return self._told_apart(first)
+
+    def _told_apart(self, first: Path) -> list[Issue]:
+        """The note on how instances are told apart, where the masks themselves do not say it."""
+        if self._by is not None or (len(self._values) > 1 and not self._palette):
             return []
         action = 'every connected region read as one instance, as by instances="components"; touching ones are one'
         if self._palette:
@@ -162,7 +248,7 @@ class MasksSource:
         size: tuple[int, int] | None = None
         for file in entry.files:
             mask = self._files[file]
-            ids = read_regions(file)
+            ids = self._ids(file)
             height, width = ids.shape
             size = size or (height, width)
             regions = self._instances_in(ids, mask)
@@ -199,6 +285,25 @@ class MasksSource:
 
 
 # Which image, class and split
+
+
+def _listed_in(place: Place, listed: list[str]) -> Iterator[tuple[str, Path | None, MaskFile]]:
+    """Split, image and mask of every mask in a place. listed: the names of the classes, where they are known."""
+    files = sorted(place.beside or _masks_in(place.masks))
+    if place.masks != place.images:
+        files = [file for file in files if not file.is_relative_to(place.images)]
+    splits_by_folder = _are_splits(place.masks, files)
+    by_stem = {} if place.beside else _images_by_stem(place.images)
+    for file in files:
+        folders = file.relative_to(place.masks).parts[:-1]
+        split = place.split or "train"
+        if splits_by_folder and folders:
+            split, folders = split_of(folders[:1]), folders[1:]
+        if place.beside:
+            class_name = _named("/".join(folders), listed) or _only(listed)
+            yield split, place.beside[file], MaskFile(file, class_name, whole=False)
+        else:
+            yield split, *_belongs_to(file, folders, by_stem, split if splits_by_folder else None, listed)
 
 
 def _images_by_stem(folder: Path) -> dict[str, list[Path]]:

@@ -20,13 +20,13 @@ from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import ImageSearch, split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.mask_pixels import components, packed, read_ids, regions_of
+from seglab.formats.mask_pixels import components, packed, read_values, regions_of
 from seglab.formats.masks import palette_rows, two_sizes, with_image
 from seglab.formats.text_files import decode_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
-VOID = [255, 0xE0E0C0]  # the border around VOC's instances, as index and as color
+VOID = {False: 255, True: 0xE0E0C0}  # the border around VOC's instances, as index and as color
 BACKGROUND = "background"
 NAMES = (
     "aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, motorbike, person, "
@@ -60,7 +60,8 @@ class VocSource:
     issues: tuple[Issue, ...] = ()
 
     def __init__(self, folder: Path, images: Path):
-        self.names, self._class_of = class_map(folder / "labelmap.txt")
+        self.names, by_index, by_color = class_map(folder / "labelmap.txt")
+        self._class_of = {False: by_index, True: by_color}
         self._instances = folder / "SegmentationObject"
         splits = _splits(folder / "ImageSets" / "Segmentation")
         search = ImageSearch(images, images)
@@ -73,11 +74,10 @@ class VocSource:
 
     def load(self, entry: ImageEntry) -> LabelledImage:
         (file,) = entry.files
-        classes = read_ids(file)
-        classes[np.isin(classes, VOID)] = 0
+        classes, by_color = _without_void(file)
+        class_of = self._class_of[by_color]
         instance_file = self._instances / file.relative_to(self._class_folder)
-        ids = read_ids(instance_file) if instance_file.is_file() else components(classes)
-        ids[np.isin(ids, VOID)] = 0
+        ids = _without_void(instance_file)[0] if instance_file.is_file() else components(classes)
         height, width = classes.shape
         if ids.shape != classes.shape:
             message = two_sizes((ids.shape[0], ids.shape[1]), (height, width))
@@ -91,13 +91,19 @@ class VocSource:
             inside = classes[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop]
             class_values, counts = np.unique(inside[inside > 0], return_counts=True)
             class_value = int(class_values[counts.argmax()]) if len(class_values) else 0
-            if class_value in self._class_of:
+            if class_value in class_of:
                 rle = crop_to_rle(x0, y0, crop, height, width)
-                instances.append(Instance(self._class_of[class_value], [], rle=rle))
+                instances.append(Instance(class_of[class_value], [], rle=rle))
             else:
                 message = f"unknown class: value {class_value}; name it in labelmap.txt"
                 issues.append(left_out(f"{file} instance {value}", message))
         return with_image(entry, (height, width), instances, issues)
+
+
+def _without_void(file: Path) -> tuple[np.ndarray, bool]:
+    """(h, w) indexes or packed colors of a mask image without VOC's border, and whether it has colors."""
+    values, by_color = read_values(file)
+    return np.where(values == VOID[by_color], 0, values), by_color
 
 
 def _splits(folder: Path) -> dict[str, str]:
@@ -111,8 +117,8 @@ def _splits(folder: Path) -> dict[str, str]:
     return split
 
 
-def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int]]:
-    """Class names without the background, and the class id of every pixel value: an index, or a packed color."""
+def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int], dict[int, int]]:
+    """Class names without the background, and class ids by index and by packed color: 0,0,2 is a color, not index 2."""
     if labelmap.is_file():  # name:r,g,b:parts:actions, the first row being index 0
         rows = palette_rows(labelmap)
         colors = [np.int32(color) for _, color in rows]
@@ -124,7 +130,7 @@ def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int]]:
     names = [name for name in every if name != BACKGROUND]
     class_of = {index: names.index(name) for index, name in enumerate(every) if name != BACKGROUND}
     by_color = {int(colors[index]): class_id for index, class_id in class_of.items()}
-    return dict(enumerate(names)), class_of | by_color
+    return dict(enumerate(names)), class_of, by_color
 
 
 def _spread(bits: int) -> int:

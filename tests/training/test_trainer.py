@@ -454,7 +454,7 @@ def test_a_run_cut_around_its_trial_continues_bit_for_bit(untried, tmp_path, mon
 
 
 def test_a_run_cut_while_it_falls_back_begins_again_with_the_new_settings(untried, tmp_path, monkeypatch):
-    """At each of the files that it writes then."""
+    """At every flush of the files that it writes then."""
     validation = worker.judged_by_distance(WORSE)
     fall_back = trainer.fall_back
     writes = 0
@@ -477,7 +477,7 @@ def test_a_run_cut_while_it_falls_back_begins_again_with_the_new_settings(untrie
         except Cut:
             resumed, _ = worker.run(validation, resume=str(tmp_path / name), val=True)
             assert_same_run(resumed, untried[WORSE])
-    assert writes == 5  # arguments, best and last weights, state
+    assert writes > 4  # arguments, best and last weights, state; each of them is at least one
 
 
 def test_weights_that_know_an_images_classes_well_are_hardly_moved(tmp_path, capsys):

@@ -1,0 +1,234 @@
+"""Folders as people have them: read whole, or told in one sentence. One test a kind, each with inputs made here."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglab import SeglabError, check_dataset, convert_dataset, load_dataset
+from seglab.data.dataset import SegmentationDataset
+from seglab.geometry.polygons import ring_area
+
+WIDTH, HEIGHT = 64, 48
+SQUARE = [10, 10, 40, 10, 40, 30, 10, 30]  # 600 pixels
+ROW = "0 0.15625 0.208333 0.625 0.208333 0.625 0.625 0.15625 0.625\n"
+
+
+def image(path, seed=0):
+    """An image of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)).save(path)
+
+
+def text(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+
+
+def mask(path, pixels, mode=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, dtype=np.uint8), mode).save(path)
+
+
+def two_areas(background, first, second):
+    """(h, w) or (h, w, c): 600 pixels of one value, 225 of another."""
+    pixels = np.empty((HEIGHT, WIDTH, *np.shape(background)), dtype=np.uint8)
+    pixels[:] = background
+    pixels[10:30, 10:40] = first
+    pixels[5:20, 45:60] = second
+    return pixels
+
+
+def areas(spec, split="train"):
+    """(class name, pixels) of every instance that training sees, sorted."""
+    data = SegmentationDataset(spec, split, 64)
+    found = [instance for index in range(len(data)) for instance in data.sample(index).instances if not instance.crowd]
+    sizes = [round(sum(map(ring_area, one.rings))) for one in found]
+    return sorted((spec.names[one.class_id], size) for one, size in zip(found, sizes))
+
+
+def annotation(number, image_id, **changes):
+    return {"id": number, "image_id": image_id, "category_id": 1, "segmentation": [SQUARE], "iscrowd": 0} | changes
+
+
+def coco(path, names, annotations, width=WIDTH, height=HEIGHT):
+    images = [{"id": n, "file_name": name, "width": width, "height": height} for n, name in enumerate(names, 1)]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cat"}]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def test_a_folder_around_the_dataset_keeps_the_names_of_its_classes(tmp_path):
+    inside = tmp_path / "download" / "Kühe [2024]"
+    image(inside / "images" / "train" / "a [1].jpg")
+    text(inside / "labels" / "train" / "a [1].txt", ROW)
+    text(inside / "data.yaml", "train: images/train\nnames: [Kuh]\n")
+    assert areas(load_dataset(tmp_path / "download")) == [("Kuh", 600)]
+    assert convert_dataset(tmp_path / "download", out=tmp_path / "out").instances_written == 1
+
+
+@pytest.mark.parametrize("place", ["/content/drive/MyDrive/set/", "C:\\Users\\me\\set\\", "/kaggle/input/set/"])
+def test_paths_of_another_machine_are_found_beside_the_yaml_and_said(tmp_path, place):
+    for seed, split in enumerate(("train", "val")):
+        image(tmp_path / split / "images" / "a.jpg", seed)
+        text(tmp_path / split / "labels" / "a.txt", ROW)
+    text(tmp_path / "data.yaml", f"train: {place}train/images\nval: {place}val/images\nnames: {{'0': cat}}\n")
+    spec = load_dataset(tmp_path)
+    assert areas(spec, "train") == areas(spec, "val") == [("cat", 600)]
+    assert spec.splits["train"] != spec.splits["val"]
+    assert sum("not on this machine" in issue.message for issue in spec.issues) == 2
+
+
+def test_folders_of_another_machine_with_one_name_are_not_confused(tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    text(tmp_path / "labels" / "a.txt", ROW)
+    text(tmp_path / "data.yaml", "train: /far/train/images\nval: /far/val/images\nnames: [cat]\n")
+    with pytest.raises(SeglabError, match="no '/far/val/images'"):
+        load_dataset(tmp_path)
+
+
+def test_a_conversion_counts_every_image_once(tmp_path):
+    for seed, name in enumerate("ab"):
+        image(tmp_path / "set" / "images" / f"{name}.jpg", seed)
+        text(tmp_path / "set" / "labels" / f"{name}.txt", ROW)
+    text(tmp_path / "set" / "classes.txt", "cat\n")
+    report = convert_dataset(tmp_path / "set", out=tmp_path / "out")
+    assert (report.images, report.images_written) == (2, 2)
+    assert len(list((tmp_path / "out" / "images").rglob("*.jpg"))) == 2
+
+
+@pytest.mark.parametrize("to", ["yolo", "coco"])
+def test_annotations_of_a_missing_image_are_lost_in_every_conversion(tmp_path, to):
+    image(tmp_path / "set" / "a.jpg")
+    rows = [annotation(1, 1), annotation(2, 2), annotation(3, 2), annotation(4, 99)]
+    coco(tmp_path / "set" / "result.json", ["a.jpg", "gone.jpg"], rows)
+    report = convert_dataset(tmp_path / "set", out=tmp_path / ("out.json" if to == "coco" else "out"), to=to)
+    assert (report.instances, report.instances_written, report.lost) == (4, 1, 3)
+    assert report.worst == 0, "strict has to stop here"
+
+
+def labelme(path, name, data=None):
+    shape = {"label": "cat", "points": np.reshape(SQUARE, (-1, 2)).tolist(), "shape_type": "polygon", "group_id": None}
+    size = {"imageHeight": HEIGHT, "imageWidth": WIDTH}
+    text(path, json.dumps({"version": "5", "shapes": [shape], "imagePath": name, "imageData": data} | size))
+
+
+def test_a_missing_image_of_a_labeling_tool_is_told_by_check_and_lost_in_conversion(tmp_path):
+    image(tmp_path / "set" / "a.jpg")
+    for name in "ab":
+        labelme(tmp_path / "set" / f"{name}.json", f"{name}.jpg")
+    assert any("missing image" in issue.message for issue in check_dataset(tmp_path / "set", out=None).issues)
+    for to, out in (("yolo", "out"), ("coco", "out.json")):
+        report = convert_dataset(tmp_path / "set", out=tmp_path / out, to=to)
+        assert (report.instances_written, report.lost) == (1, 1), to
+
+
+def test_images_inside_label_files_are_converted_and_training_says_so(tmp_path):
+    image(tmp_path / "a.png")
+    data = base64.b64encode((tmp_path / "a.png").read_bytes()).decode()
+    labelme(tmp_path / "set" / "a.json", "a.png", data)
+    with pytest.raises(SeglabError, match="seglab convert source="):
+        load_dataset(tmp_path / "set").images("train")
+    with pytest.raises(SeglabError, match="seglab convert source="):
+        convert_dataset(tmp_path / "set", out=tmp_path / "out.json", to="coco")
+    assert convert_dataset(tmp_path / "set", out=tmp_path / "out").instances_back == 1
+
+
+def test_coordinates_in_fractions_are_told_in_a_coco_json(tmp_path):
+    image(tmp_path / "a.jpg")
+    fractions = (np.array(SQUARE) / ([WIDTH, HEIGHT] * 4)).tolist()
+    coco(tmp_path / "result.json", ["a.jpg"], [annotation(1, 1, segmentation=[fractions])])
+    issues = check_dataset(tmp_path, out=None).issues
+    assert any("fractions of the size" in issue.message and "multiply" in issue.message for issue in issues)
+
+
+def test_a_swapped_size_is_told_of_an_image_without_annotations(tmp_path):
+    image(tmp_path / "a.jpg")
+    image(tmp_path / "b.jpg", 1)
+    coco(tmp_path / "result.json", ["a.jpg", "b.jpg"], [annotation(1, 1)])
+    content = json.loads((tmp_path / "result.json").read_text())
+    content["images"][1] |= {"width": HEIGHT, "height": WIDTH}
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    (issue,) = check_dataset(tmp_path, out=None).issues
+    assert "swapped" in issue.message and "b.jpg" in issue.path
+
+
+def test_many_crowds_beside_instances_are_told_with_the_way_to_use_them(tmp_path):
+    image(tmp_path / "set" / "a.jpg")
+    painted = {"size": [HEIGHT, WIDTH], "counts": [500, 300, HEIGHT * WIDTH - 800]}
+    rows = [annotation(1, 1), annotation(2, 1, segmentation=painted, iscrowd=1)]
+    coco(tmp_path / "set" / "instances_default.json", ["a.jpg"], rows)
+    (issue,) = check_dataset(tmp_path / "set", out=None).issues
+    assert "1 of 2" in issue.message and "set their iscrowd to 0" in issue.action
+    report = convert_dataset(tmp_path / "set", out=tmp_path / "out")
+    assert any("set their iscrowd to 0" in issue.action for issue in report.issues)
+
+
+def test_masks_of_a_folder_beside_that_of_the_images(tmp_path):
+    for seed, (split, name) in enumerate((("train", "a_01"), ("val", "b_01"))):
+        image(tmp_path / split / f"{name}.jpg", seed)
+        pixels = Image.fromarray(two_areas(0, 255, 0))
+        (tmp_path / f"{split}_masks").mkdir()
+        pixels.convert("1").save(tmp_path / f"{split}_masks" / f"{name}_mask.gif")
+    spec = load_dataset(tmp_path)
+    assert areas(spec, "train") == areas(spec, "val") == [("object", 600)]
+
+
+def test_masks_beside_their_images_in_folders_of_classes(tmp_path):
+    for seed, kind in enumerate(("benign", "malignant")):
+        image(tmp_path / kind / f"{kind} (1).png", seed)
+        mask(tmp_path / kind / f"{kind} (1)_mask.png", two_areas(0, 255, 0))
+    mask(tmp_path / "benign" / "benign (1)_mask_1.png", two_areas(0, 0, 255))
+    assert areas(load_dataset(tmp_path)) == [("benign", 225), ("benign", 600), ("malignant", 600)]
+
+
+def test_a_white_background_is_no_instance(tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    mask(tmp_path / "masks" / "a.png", two_areas((255, 255, 255), (255, 0, 0), (0, 0, 255)))
+    spec = load_dataset(tmp_path)
+    assert areas(spec) == [("object", 225), ("object", 600)]
+    assert any("no mask has black" in issue.message for issue in spec.issues)
+
+
+def test_masks_without_a_background_keep_every_number(tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    mask(tmp_path / "masks" / "a.png", two_areas(1, 2, 3))
+    assert len(areas(load_dataset(tmp_path))) == 3
+
+
+@pytest.mark.parametrize("color", [(0, 0, 0), (200, 30, 30)])
+def test_one_color_on_transparent_ground_is_a_mask_of_regions(tmp_path, color):
+    image(tmp_path / "images" / "a.png")
+    mask(tmp_path / "masks" / "a.png", two_areas((0, 0, 0, 0), (*color, 255), (*color, 255)))
+    spec = load_dataset(tmp_path)
+    assert areas(spec) == [("object", 225), ("object", 600)]
+    assert any("components" in issue.action for issue in spec.issues)
+
+
+def test_a_color_of_a_labelmap_is_no_index_and_blue_is_no_border(tmp_path):
+    image(tmp_path / "JPEGImages" / "a.jpg")
+    image(tmp_path / "JPEGImages" / "b.jpg", 1)
+    text(tmp_path / "labelmap.txt", "background:0,0,0::\ncat:0,0,2::\ndog:0,0,255::\n")
+    mask(tmp_path / "SegmentationClass" / "a.png", two_areas((0, 0, 0), (0, 0, 2), (0, 0, 255)))
+    indexes = Image.fromarray(two_areas(0, 1, 2))
+    indexes.putpalette([0, 0, 0, 0, 0, 2, 0, 0, 255])
+    indexes.save(tmp_path / "SegmentationClass" / "b.png")
+    assert areas(load_dataset(tmp_path)) == [("cat", 600), ("cat", 600), ("dog", 225), ("dog", 225)]
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("a.txt", "cat 0.1 0.1 0.5 0.1 0.5 0.5\n", "no row of labels: write 'class x1 y1"),
+        ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "boxes, which are no masks"),
+        ("train.csv", "id,rle\na,1 20\n", "table, which is not read: write its masks"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_named_with_the_remedy(tmp_path, name, content, said):
+    image(tmp_path / "a.png")
+    text(tmp_path / name, content)
+    with pytest.raises(SeglabError, match=said) as caught:
+        load_dataset(tmp_path)
+    assert name in str(caught.value)

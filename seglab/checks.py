@@ -56,6 +56,7 @@ OPTIONAL_PACKAGES = {
     "ai-edge-litert": "format=litert, to run",
     "tensorrt": "format=engine",
     "tensorboard": "curves of a training in TensorBoard",
+    "optuna": "tune",
     "supervision": "Results as supervision.Detections",
     "mss": "source=screen",
     "pandas": "Results as a DataFrame",

@@ -19,6 +19,7 @@ from seglab.config import (
     PredictInput,
     SaveConfig,
     TrainInput,
+    TuneInput,
     ValidateConfig,
     fit_argument,
     names_of,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.inference.results import Results
     from seglab.training.keep import Knowledge
     from seglab.training.recipes import Start
+    from seglab.training.tuning import Report, TuneResult
 
 DEFAULT_SOURCE = "toybox8-seg"  # what is predicted on where no source is given
 WeightsVersion = list[tuple[int, int]]  # see `_version_of`
@@ -290,6 +292,39 @@ class YOLO:
             print(profile(network, self.names, config.imgsz))
         self._remember(result.config, spec, result.mask_targets, knowledge)
         return result.metrics
+
+    def tune(self, data: Any = None, *, pretrained: bool | str = True, **arguments: Any) -> TuneResult:
+        """Search for the arguments of `train` that suit `data` best; this model itself stays as it is.
+
+        Arguments: those of seglab.config.TuneInput and of `train`, which every trial is given.
+        """
+        from seglab.training.tuning import tune
+
+        own = names_of(TuneInput)
+        options = TuneInput(**{name: value for name, value in arguments.items() if name in own})
+        rest = {name: value for name, value in arguments.items() if name not in own}
+        training = self._given("train", rest, data=data, pretrained=pretrained)
+        data = training.pop("data", None)
+        pretrained = fit_argument(TrainInput, "pretrained", training.pop("pretrained", True))
+        self._open_other(training.pop("model", None))
+        self._network("tune it")
+        from_random = False if pretrained is True and self._is_untrained() else pretrained
+
+        def train_copy(given: dict[str, Any], report: Report) -> Metrics:
+            """One trial: a copy of this model learns, and is stopped where `report` says so."""
+
+            def follow(trainer: Trainer) -> None:
+                if trainer.fitness is not None and report(trainer.epoch + 1, trainer.fitness):
+                    trainer.stop = True
+
+            trial = copy.deepcopy(self)
+            trial.callbacks = {event: list(functions) for event, functions in self.callbacks.items()}  # not copies
+            trial.add_callback("on_fit_epoch_end", follow)
+            metrics = trial.train(**given)
+            assert metrics is not None  # tune does not run under torchrun
+            return metrics
+
+        return tune(train_copy, self.model_name, data, from_random, training, options)
 
     def _open_other(self, model: str | Path | None) -> None:
         """Become another model, where a verb is given one that this is not."""
@@ -557,7 +592,6 @@ class YOLO:
         return doctor(*given, network=network, gains=LossGains(**gains))
 
     track = unsupported("track", "it follows no objects from frame to frame; predict finds them on each")
-    tune = unsupported("tune", "train with the settings to compare and read their results.csv")
 
     def embed(self, source: Any, stream: bool = False, **arguments: Any) -> Any:
         """One vector (C,) per image: the layer before the head, averaged over the image. Arguments: those of `predict`.

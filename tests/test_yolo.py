@@ -309,9 +309,8 @@ def test_an_export_lands_beside_the_file_or_here(tmp_path, monkeypatch):
 
 
 def test_what_only_the_peer_has_is_said(trained):
-    for call in (trained.track, trained.tune):
-        with pytest.raises(SeglabError, match="seglab has no"):
-            call()
+    with pytest.raises(SeglabError, match="seglab has no"):
+        trained.track()
 
 
 def test_weights_of_another_scale_that_do_not_fit_are_refused(tmp_path):

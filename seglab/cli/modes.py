@@ -25,6 +25,7 @@ from seglab.config import (
     SplitInput,
     ToyboxInput,
     TrainInput,
+    TuneInput,
     ValInput,
     VerifyInput,
     arguments_of,
@@ -77,6 +78,17 @@ def _first_weights(given: TrainInput, options: dict[str, Any]) -> str:
     if given.pretrained is False or isinstance(options.get("resume"), str):  # a resumed run brings its own weights
         return "yolo11n-seg.yaml"
     return given.pretrained if isinstance(given.pretrained, str) else "yolo11n-seg.pt"
+
+
+def tune(given: TrainInput, options: dict[str, Any]) -> None:
+    from seglab.training.tuning import model_of_study
+    from seglab.yolo import YOLO
+
+    weights = given.model or model_of_study(options)
+    if weights is None:
+        training = {name: value for name, value in options.items() if name not in names_of(TuneInput)}
+        weights = _first_weights(given, training)
+    YOLO(weights).tune(data=given.data, pretrained=given.pretrained, **options)
 
 
 def val(given: ValInput, options: dict[str, Any]) -> None:
@@ -261,6 +273,7 @@ MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "val": val,
     "predict": predict,
     "export": export,
+    "tune": tune,
     "convert": convert,
     "check": check,
     "split": split,

@@ -42,6 +42,7 @@ from seglab.config.tools import (
     VerifyInput,
 )
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
+from seglab.config.tune import LOGARITHMIC, RANGES, TuneInput
 from seglab.config.val import ValidateConfig, ValInput
 from seglab.config.verbs import VERBS, Verb, verb_arguments
 

@@ -26,6 +26,7 @@ from seglab.config.tools import (
     VerifyInput,
 )
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
+from seglab.config.tune import TuneInput
 from seglab.config.val import ValidateConfig, ValInput
 
 
@@ -65,6 +66,11 @@ VERBS = {
         "write a model in another format and check that it agrees with the original",
         (ExportInput, ExportConfig),
         "seglab export model=runs/segment/train/weights/best.safetensors format=onnx",
+    ),
+    "tune": Verb(
+        "search for the arguments of train that suit a dataset best, one training a trial",
+        (TrainInput, TuneInput, TrainConfig, AugmentConfig),
+        "seglab tune data=coco8-seg model=yolo11n-seg.pt epochs=30 iterations=100",
     ),
     "convert": Verb(
         "convert a dataset to another format, and report what was kept",

@@ -24,6 +24,7 @@ DPI = 150
 SHEET_GRAY = 250  # of the sheets that images lie on
 MAX_BATCH_IMAGES = 16  # images of a batch that are drawn
 MAX_NAMED_CURVES = 10  # lines that still get names of their own
+MAX_NAMED_TRIALS = 30  # of a study, on the axis
 MAX_OUTLINES = 1000  # boxes that are still told apart over one another
 MAX_COUNTED_CLASSES = 30  # of a confusion matrix whose cells still have room for their counts
 
@@ -223,6 +224,47 @@ def batch_mosaic(batch: dict, names: dict[int, str] | Sequence[str]) -> np.ndarr
         )
         drawn.append(with_targets)
     return contact_sheet(drawn, cell=min(640, max(height, width)))
+
+
+def study_curve(names: Sequence[str], fitness: Sequence[float | None]) -> np.ndarray:
+    """The fitness of every trial of a study in the order in which they ended, and the best so far as a line.
+
+    fitness: None for a trial that was not completed, which is a gap.
+    """
+    values = np.array(fitness, dtype=float)
+    trials = np.arange(len(values))
+    best = np.fmax.accumulate(values)
+    figure, (axis,) = _figure(6.4, 3.6)
+    axis.plot(trials, values, "o", color="tab:blue", markersize=5, label="trial")
+    axis.step(trials, best, where="post", color="black", linewidth=1.6, label="best so far")
+    shown = trials[:: -(-len(names) // MAX_NAMED_TRIALS)]
+    axis.set_xticks(shown, [names[trial] for trial in shown], rotation=45, ha="right")
+    axis.set(title="Fitness of the trials", ylabel="box mAP + mask mAP")
+    axis.legend(fontsize=8, frameon=False)
+    return _render(figure)
+
+
+def study_scatter(
+    tried: dict[str, list[float | None]], fitness: Sequence[float], logarithmic: Sequence[str]
+) -> np.ndarray:
+    """A panel for every argument: its value in each trial against the fitness of that trial, the best one in red.
+
+    tried: argument -> its values, None where it is not known; logarithmic: the arguments to draw on such an axis.
+    """
+    across = min(4, len(tried))
+    down = -(-len(tried) // across)
+    figure, axes = _figure(2.6 * across, 2.2 * down, down, across)
+    best = int(np.argmax(fitness))
+    for axis, (name, values) in zip(axes, tried.items()):
+        x = np.array(values, dtype=float)
+        axis.scatter(x, fitness, s=16, color="tab:blue", alpha=0.7, linewidths=0)
+        axis.scatter(x[best], fitness[best], s=40, color="tab:red", marker="x")
+        axis.set_title(name, fontsize=9)
+        if name in logarithmic and (x > 0).any():
+            axis.set_xscale("log")
+    for axis in axes[::across]:
+        axis.set_ylabel("fitness", fontsize=9)
+    return _render(figure)
 
 
 def _rows_of(path: Path) -> list[dict[str, str]]:

@@ -57,6 +57,10 @@ CLASS_LOSS = "val/cls_loss"  # a column of results.csv
 CLEARLY_LOWER = 0.9  # on photos that weights know it is at least .97 of the start's, on drawings .65 (decision 0015)
 
 
+class NonFiniteLoss(SeglabError):
+    """A training that went wrong by its settings: those who compare settings go on with others."""
+
+
 class TrainResult(NamedTuple):
     """What is left of a run. Processes other than the first have no metrics and an empty history."""
 
@@ -440,12 +444,12 @@ def keep_to_time(run: Run, hours: float) -> None:
 def restart_epoch(run: Run) -> None:
     """Go back to the state before an epoch of non-finite numbers, and halve the learning rate.
 
-    Errors: SeglabError after MAX_RESTARTS of them.
+    Errors: NonFiniteLoss after MAX_RESTARTS of them.
     """
     progress = run.progress
     number = progress.epoch + 1
     if progress.restarts == MAX_RESTARTS:
-        raise SeglabError(
+        raise NonFiniteLoss(
             f"non-finite loss in epoch {number}, even at 1/{2**MAX_RESTARTS} of the learning rate: "
             "give a lower lr0 or amp=False, and check images and labels"
         )

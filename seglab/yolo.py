@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import torch
 
 from seglab.class_names import COCO_NAMES, equal_classes, same_classes
-from seglab.compat.arguments import translate, unsupported
+from seglab.compat.arguments import translate
 from seglab.config import (
     BenchmarkInput,
     PredictConfig,
     PredictInput,
     SaveConfig,
+    TrackInput,
     TrainInput,
     TuneInput,
     ValidateConfig,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.export.runtime import Runtime
     from seglab.inference.predictor import Forward
     from seglab.inference.results import Results
+    from seglab.inference.tracking import Tracker
     from seglab.training.keep import Knowledge
     from seglab.training.recipes import Start
     from seglab.training.tuning import Report, TuneResult
@@ -124,6 +126,7 @@ class YOLO:
         self.license = "unknown"
         # Where `to` moved the network, which is where the verbs run unless they are given another device.
         self._moved_to: torch.device | None = None
+        self._tracker: Tracker | None = None  # of the last call of `track`
         # What the weights were when they were drawn at random: as long as they are still so, nothing has been learned.
         self._random_weights: WeightsVersion | None = None
         # The network as `predict` and `val` run it, and as engine="auto" does, each with what it was made from.
@@ -473,6 +476,44 @@ class YOLO:
         embed=[22]: instead of results a vector for every image, the mean features of these layers. Other
         arguments: those of seglab.config.PredictConfig and SaveConfig, by name.
         """
+        return self._predict(source, stream, arguments, device=device, embed=embed, engine=engine)
+
+    def track(
+        self,
+        source: Any = DEFAULT_SOURCE,
+        stream: bool = False,
+        *,
+        persist: bool | None = None,
+        tracker: str | Path | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """Find instances and follow them: results hold what is tracked, and `boxes.id` says which is which.
+
+        The frames of a video, or images in the order in which they are given. persist=True goes on with the tracks of
+        the last call, for frames that are handed over one by one. tracker: botsort.yaml (the default), bytetrack.yaml,
+        or a YAML file with settings (seglab.config.TrackerConfig). Other arguments: those of `predict`; conf is 0.1
+        unless given, since doubtful finds help to follow what was certain before.
+        Errors: SeglabError without the package `trackers`.
+        """
+        from seglab.inference.tracking import Tracker, tracker_config
+
+        config = tracker_config("botsort.yaml" if tracker is None else tracker)
+        goes_on = fit_argument(TrackInput, "persist", persist is not None and persist)
+        if not goes_on or self._tracker is None or self._tracker.config != config:
+            self._tracker = Tracker(config)
+        if arguments.get("conf") is None:
+            arguments["conf"] = config.track_low_thresh
+        return self._predict(source, stream, arguments, self._tracker)
+
+    def _predict(
+        self,
+        source: Any,
+        stream: bool,
+        arguments: dict[str, Any],
+        tracker: Tracker | None = None,
+        **named: Any,
+    ) -> Any:
+        """What `predict` and `track` have in common. tracker: what follows instances from image to image."""
         from seglab.compat.callbacks import Predictor, followed, told_forward
         from seglab.inference.augmented import augmented
         from seglab.inference.embed import embed as embed_images
@@ -481,7 +522,7 @@ class YOLO:
         from seglab.inference.results_io import save_results
         from seglab.inference.sources import images_of_dataset
 
-        arguments = self._given("predict", arguments, device=device, engine=engine, embed=embed)
+        arguments = self._given("predict", arguments, **named)
         source = arguments.pop("source", source)
         stream = arguments.pop("stream", stream)
         if source is None:
@@ -515,6 +556,8 @@ class YOLO:
         if events.awaits("on_predict_batch_start"):
             forward = told_forward(forward, events, self.predictor)
         found = predict(forward, images, config, self.names, where)
+        if tracker is not None:
+            found = tracker.follow(found)
 
         # Results are saved as they come, since a stream may be longer than memory holds.
         save = functools.partial(save_results, config=saving, vid_stride=config.vid_stride, visualize=config.visualize)
@@ -590,8 +633,6 @@ class YOLO:
         if self.network is not None:
             network = copy.deepcopy(self.network).to(given.device)  # the user's own stays where it is
         return doctor(*given, network=network, gains=LossGains(**gains))
-
-    track = unsupported("track", "it follows no objects from frame to frame; predict finds them on each")
 
     def embed(self, source: Any, stream: bool = False, **arguments: Any) -> Any:
         """One vector (C,) per image: the layer before the head, averaged over the image. Arguments: those of `predict`.

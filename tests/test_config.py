@@ -174,7 +174,7 @@ def test_every_argument_has_a_text_and_a_default_that_fits(verb, about):
 def test_an_argument_that_several_verbs_share_has_one_text():
     """Other texts are other meanings: these are listed here with the verbs they belong to."""
     own_meaning = {
-        "batch": {"train", "val", "predict", "export"},  # steps, loading, runs of the network, calls of a file
+        "batch": {"train", "val", "predict", "track", "export"},  # steps, loading, runs of the network, calls of a file
         "conf": {"export"},  # what goes into an end-to-end file
         "iou": {"export"},
         "max_det": {"export"},
@@ -184,12 +184,12 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "out": {"export", "convert", "check", "split", "benchmark", "toybox", "demo"},
         "mask_targets": {"train"},
         "val": {"train", "toybox"},
-        "source": {"predict", "convert", "explore"},
+        "source": {"predict", "track", "convert", "explore"},
         "strict": {"convert"},
         "seed": {"train", "split", "toybox"},
         "epochs": {"train", "demo"},
-        "save": {"train", "predict"},
-        "verbose": {"train", "val", "doctor", "predict"},
+        "save": {"train", "predict", "track"},
+        "verbose": {"train", "val", "doctor", "predict", "track"},
         "plots": {"train"},
         "half": {"export"},
         "rect": {"train"},  # batches of a training have one shape each, too

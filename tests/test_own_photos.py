@@ -232,3 +232,28 @@ def test_labels_that_cannot_be_used_are_named_with_the_remedy(tmp_path, name, co
     with pytest.raises(SeglabError, match=said) as caught:
         load_dataset(tmp_path)
     assert name in str(caught.value)
+
+
+def test_photos_are_no_masks_whatever_they_are_called(tmp_path):
+    image(tmp_path / "car.jpg")
+    image(tmp_path / "car gt.jpg", 1)
+    with pytest.raises(SeglabError, match="no labels of them"):
+        load_dataset(tmp_path)
+
+
+def test_the_rest_of_a_name_is_no_class_where_colors_are(tmp_path):
+    text(tmp_path / "class_dict.csv", "name,r,g,b\nVoid,0,0,0\nCar,64,0,128\nTree,128,128,0\n")
+    for seed, split in enumerate(("train", "val")):
+        image(tmp_path / split / "0001TP.png", seed)
+        pixels = two_areas((0, 0, 0), (64, 0, 128), (128, 128, 0))
+        mask(tmp_path / f"{split}_labels" / "0001TP_L.png", pixels)
+    spec = load_dataset(tmp_path)
+    assert areas(spec, "train") == areas(spec, "val") == [("Car", 600), ("Tree", 225)]
+
+
+def test_a_yaml_in_another_encoding_is_told(tmp_path):
+    image(tmp_path / "a.jpg")
+    text(tmp_path / "a.txt", ROW)
+    (tmp_path / "data.yaml").write_bytes("train: .\nnames: [K\u00fche]\n".encode("latin-1"))
+    with pytest.raises(SeglabError, match=r"data\.yaml is not in UTF-8: save it"):
+        load_dataset(tmp_path)

@@ -105,6 +105,14 @@ def predict(given: PredictInput, options: dict[str, Any]) -> None:
         pass  # written as it comes; a stream never gathers in memory
 
 
+def track(given: PredictInput, options: dict[str, Any]) -> None:
+    from seglab.yolo import YOLO
+
+    options = {**VERBS["track"].defaults, **options, "device": given.device, "engine": given.engine}
+    for _ in YOLO(given.model, trust=given.trust).track(given.source, stream=True, **options):
+        pass  # written as it comes; a stream never gathers in memory
+
+
 def export(given: ExportInput, options: dict[str, Any]) -> None:
     from seglab.yolo import YOLO
 
@@ -272,6 +280,7 @@ MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "train": train,
     "val": val,
     "predict": predict,
+    "track": track,
     "export": export,
     "tune": tune,
     "convert": convert,

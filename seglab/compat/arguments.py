@@ -495,12 +495,3 @@ def table() -> Iterator[tuple[str, dict[str, Status]]]:
     """Every argument that ultralytics prints, and what it does in each verb."""
     for name in DEFAULTS:
         yield name, {verb: status(verb, name) for verb in TRANSLATED}
-
-
-def unsupported(name: str, instead: str) -> Callable[..., Any]:
-    """A method that seglab does not have: calling it raises SeglabError, which says what there is instead."""
-
-    def method(*_: Any, **__: Any) -> Any:
-        raise SeglabError(f"seglab has no {name}(): {instead}")
-
-    return method

@@ -52,7 +52,7 @@ class Trainer:
     @property
     def epoch(self) -> int:
         """The epoch that is under way, or was last; counted from 0."""
-        return self._run.epoch
+        return max(self._run.epoch, self.start_epoch)
 
     @property
     def epochs(self) -> int:

@@ -41,6 +41,7 @@ from seglab.config.tools import (
     ToyboxInput,
     VerifyInput,
 )
+from seglab.config.track import TrackerConfig, TrackInput
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
 from seglab.config.tune import LOGARITHMIC, RANGES, TuneInput
 from seglab.config.val import ValidateConfig, ValInput

@@ -25,6 +25,7 @@ from seglab.config.tools import (
     ToyboxInput,
     VerifyInput,
 )
+from seglab.config.track import TrackInput
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
 from seglab.config.tune import TuneInput
 from seglab.config.val import ValidateConfig, ValInput
@@ -60,6 +61,12 @@ VERBS = {
         "find instances in images and videos, and save the results",
         (PredictInput, PredictConfig, SaveConfig),
         "seglab predict model=yolo11n-seg.pt source=images/",
+        defaults={"save": True, "verbose": True},
+    ),
+    "track": Verb(
+        "follow instances through a video: predict, with a number for each",
+        (PredictInput, TrackInput, PredictConfig, SaveConfig),
+        "seglab track model=yolo11n-seg.pt source=video.mp4",
         defaults={"save": True, "verbose": True},
     ),
     "export": Verb(

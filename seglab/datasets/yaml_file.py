@@ -78,7 +78,9 @@ def read_yaml(path: Path) -> Content:
         text = path.read_text(encoding="utf-8-sig")
         content = yaml.safe_load(text)
         as_written = yaml.load(text, _AS_WRITTEN)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SeglabError(f"{path} is not in UTF-8: save it as UTF-8 text") from error
+    except yaml.YAMLError as error:
         why = "it quotes a path with \\, write C:/data" if "escape" in str(error) else str(error).splitlines()[0]
         raise SeglabError(f"{path} is not a valid YAML file: {why}") from error
     if not isinstance(content, dict):

@@ -61,7 +61,7 @@ def is_here(source: Path) -> bool:
     if _pairs_of_folders(source) or _pairs_beside(source):
         return True
     pngs = [file for file in _masks_in(source) if file.suffix.lower() == ".png"]
-    return bool(pngs) and all(map(_is_plain, pngs[:MAX_PLAIN]))
+    return _are_plain(pngs)
 
 
 def read(source: Path, images: Path | None = None, instances: str | None = None) -> MasksSource:
@@ -112,7 +112,7 @@ def _pairs_of_folders(source: Path) -> list[Place]:
     pairs = []
     for name, masks in folders.items():
         images = folders.get(_MASK_WORD.sub("", name))
-        if images is not None and images != masks and image_files(images) and image_files(masks):
+        if images is not None and images != masks and image_files(images) and _are_plain(image_files(masks)):
             pairs.append(Place(masks, images, split_of([images.name], default="")))
     return pairs
 
@@ -129,7 +129,12 @@ def _pairs_beside(source: Path) -> dict[Path, Path]:
         images = by_stem.get((file.parent, stem), []) if stem != file.stem else []
         if len(images) == 1:
             pairs[file] = images[0]
-    return pairs
+    return pairs if _are_plain(list(pairs)) else {}
+
+
+def _are_plain(files: Sequence[Path]) -> bool:
+    """Whether there are files and the first of them look like masks."""
+    return bool(files) and all(map(_is_plain, files[:MAX_PLAIN]))
 
 
 def _is_plain(file: Path) -> bool:
@@ -268,11 +273,12 @@ class MasksSource:
 
     def _instances_in(self, ids: np.ndarray, mask: MaskFile) -> list[tuple[str | None, int, int, np.ndarray]]:
         """(class name, x0, y0, crop) of every instance of a mask; None for a color that stands for no class."""
-        if mask.whole:
+        is_whole = mask.whole and not self._palette  # the rest of the name is no class where colors are
+        if is_whole:
             ids = (ids != 0).astype(np.int32)
         by = self._by
         if by is None:
-            is_one = mask.whole or not (self._palette or self._is_binary)
+            is_one = is_whole or not (self._palette or self._is_binary)
             by = "values" if is_one else "components"
         numbers = components(ids) if by == "components" else ids
         found: list[tuple[str | None, int, int, np.ndarray]] = []

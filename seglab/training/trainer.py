@@ -96,7 +96,7 @@ class Run:
     best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
     events: Events = SILENT
-    epoch: int = 0  # that is under way, or was last; counted from 0
+    epoch: int = -1  # that is under way, or was last; counted from 0
     metrics: Metrics | None = None  # of the last validation
 
     def tell(self, event: str) -> None:
@@ -372,20 +372,25 @@ def train_epochs(run: Run) -> None:
     progress = run.progress
     run.tell("on_train_start")
     while progress.epoch < run.config.epochs and not run.stopped:
-        run.epoch = progress.epoch
-        run.tell("on_train_epoch_start")
+        # An epoch that is taken back and begun again is one epoch to those who are told.
+        if run.epoch != progress.epoch:
+            run.epoch = progress.epoch
+            run.tell("on_train_epoch_start")
         losses, updates = run_epoch(run)
         finite = all(map(math.isfinite, losses.values())) and is_finite(run.learner.network)
         on_trial = is_on_trial(run)
         if not finite and not on_trial:
             restart_epoch(run)
             continue
-        run.tell("on_train_epoch_end")
+        if not on_trial:
+            run.tell("on_train_epoch_end")
 
         metrics, columns = validate_average(run) if finite else (None, {})
         if on_trial and not passes_trial(run, metrics, columns):
             fall_back(run, losses, columns)
             continue
+        if on_trial:
+            run.tell("on_train_epoch_end")
 
         progress.epoch += 1
         progress.updates = updates

@@ -18,7 +18,6 @@ from seglab.compat.arguments import (
     status,
     table,
     translate,
-    unsupported,
 )
 from seglab.config import refuse_unknown, verb_arguments
 from seglab.errors import SeglabError
@@ -214,11 +213,6 @@ def test_seglabs_own_file_changes_nothing_until_it_is_changed(tmp_path):
     assert translated("predict", cfg=path)[0] == {"conf": 0.4}
     with pytest.raises(SeglabError, match="exists already"):
         write_config(str(path))
-
-
-def test_a_method_that_is_not_there_says_so():
-    with pytest.raises(SeglabError, match=r"seglab has no track\(\): predict"):
-        unsupported("track", "predict")("self", persist=True)
 
 
 def test_reasons_are_sentences_without_an_end():

@@ -64,17 +64,8 @@ def command(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
 
-def marked(script: Path):
-    """A script as a test; what it waits for, if anything."""
-    waits = {"cli_calls": "bare words on the command line, such as save_conf, are still to come"}
-    marks = [pytest.mark.xfail(reason=waits[script.stem])] if script.stem in waits else []
-    return pytest.param(script, id=script.stem, marks=marks)
-
-
-@pytest.mark.parametrize("script", map(marked, SCRIPTS))
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_runs(script, workspace, tmp_path, monkeypatch, one_thread, request):
-    if script.stem == "track_loop" and YOLO.track.__qualname__.startswith("unsupported"):
-        pytest.skip("YOLO has no track yet")
     for package in NEEDS.get(script.stem, ()):
         pytest.importorskip(package)
     if script.stem == "cli_calls":

@@ -1,0 +1,41 @@
+"""Arguments of `track`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seglab.config.argument import Arguments, argument
+
+TRACKING = "Tracking"
+
+
+@dataclass(frozen=True)
+class TrackInput(Arguments):
+    """How instances are followed, beside the arguments of `predict`."""
+
+    tracker: str = argument(
+        "botsort.yaml", "botsort.yaml, bytetrack.yaml, or your own YAML file with settings", group=TRACKING
+    )
+    persist: bool = argument(
+        False, "in Python: go on with the tracks of the last call, for frames that come one by one", group=TRACKING
+    )
+
+
+@dataclass(frozen=True)
+class TrackerConfig(Arguments):
+    """The settings of a tracker, under the names of ultralytics' tracker files.
+
+    The scores are near those of the ByteTrack paper: lower ones begin a track at every doubtful find.
+    """
+
+    tracker_type: str = argument("botsort", "how boxes are matched", choices=("botsort", "bytetrack"))
+    track_high_thresh: float = argument(0.5, "minimum score of what is matched first", min=0, max=1)
+    track_low_thresh: float = argument(0.1, "minimum score of what is matched with the rest", min=0, max=1)
+    new_track_thresh: float = argument(0.6, "minimum score of what begins a track", min=0, max=1)
+    track_buffer: int = argument(30, "frames for which a lost track may be found again", min=0)
+    match_thresh: float = argument(0.9, "largest distance of a match: 1 - IoU", min=0, max=1)
+    gmc_method: str = argument(
+        "sparseOptFlow",
+        "botsort: how the motion of the camera is found",
+        choices=("sparseOptFlow", "orb", "sift", "ecc", "none"),
+    )

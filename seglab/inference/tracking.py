@@ -1,0 +1,140 @@
+"""Tracking: the same number for the same instance from frame to frame.
+
+The trackers are those of the `trackers` library, which follows boxes: a Kalman filter predicts where each box will be,
+and the Hungarian algorithm matches what was predicted with what was detected (ByteTrack, arXiv 2110.06864; BoT-SORT,
+arXiv 2206.14651, which also takes out the motion of the camera). Masks stay with their boxes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import yaml
+
+from seglab.config import TrackerConfig, refuse_unknown
+from seglab.errors import SeglabError
+from seglab.inference.results import Boxes, Results
+from seglab.inference.sources import VIDEO_SUFFIXES
+
+SUFFIXES = (".yaml", ".yml")
+PACKAGE = "trackers"
+# Settings that describe how objects are told apart by their looks, which none of these trackers does.
+APPEARANCE = ("with_reid", "proximity_thresh", "appearance_thresh", "model")
+CAMERA_METHODS = {"none": None, "sparseOptFlow": "sparseOptFlow", "orb": "orb", "sift": "sift", "ecc": "ecc"}
+
+
+def tracker_config(tracker: str | Path = "botsort.yaml") -> TrackerConfig:
+    """The settings of a tracker: a name (bytetrack, botsort, with or without .yaml) or a YAML file of settings.
+
+    A file may hold what ultralytics' tracker files hold. Errors: SeglabError for a name or a setting that there is
+    not, and for a file that is no YAML.
+    """
+    path = Path(tracker)
+    if path.is_file():
+        return TrackerConfig(**_settings_of(path))
+    name = path.name.removesuffix(path.suffix) if path.suffix in SUFFIXES else path.name
+    if str(path.parent) != "." or not name:
+        raise SeglabError(f"there is no tracker file at {path}: give the path of a YAML file, or botsort or bytetrack")
+    return TrackerConfig(tracker_type=name)
+
+
+def _settings_of(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        raise SeglabError(f"{path} is no YAML file: write one setting a line, as in `track_buffer: 30`") from None
+    if not isinstance(settings, dict):
+        raise SeglabError(f"{path} holds no settings: write one a line, as in `track_buffer: 30`")
+    if settings.get("with_reid"):
+        raise SeglabError(f"{path} asks for with_reid, and seglab tracks by position only: set with_reid: False")
+    own = [field.name for field in fields(TrackerConfig)]
+    given = {name: value for name, value in settings.items() if name not in (*APPEARANCE, "fuse_score")}
+    refuse_unknown(given, own, f"tracker file {path}", "setting")
+    return given
+
+
+class Tracker:
+    """Follows instances through the frames that `update` is given, one after another."""
+
+    def __init__(self, config: TrackerConfig):
+        """Errors: SeglabError where the package `trackers` is not installed."""
+        self.config = config
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all tracks, as before the first frame of another video. Numbers begin at 1 again."""
+        self._tracker = _make(self.config)
+
+    def update(self, result: Results) -> Results:
+        """The instances of the next frame that are tracked, with `boxes.id`; masks stay with them."""
+        import supervision
+
+        result = result[np.asarray(result.boxes.numpy().conf) >= self.config.track_low_thresh]
+        rows = np.asarray(result.boxes.numpy().data, dtype=np.float32)  # (N, 6)
+        detections = supervision.Detections(
+            xyxy=rows[:, :4],
+            confidence=rows[:, 4],
+            class_id=rows[:, 5].astype(int),
+            data={"place": np.arange(len(rows))},  # the tracker may return them in another order
+        )
+        needs_frame = self.config.tracker_type == "botsort" and CAMERA_METHODS[self.config.gmc_method] is not None
+        tracked = self._tracker.update(detections, result.orig_img) if needs_frame else self._tracker.update(detections)
+
+        # Back in the order of the result, without those that belong to no track.
+        ids = np.full(len(rows), -1)
+        ids[tracked.data.get("place", np.empty(0, dtype=int))] = tracked.tracker_id
+        chosen = np.flatnonzero(ids >= 0)
+        boxes = rows[chosen]
+        numbered = np.concatenate((boxes[:, :4], ids[chosen, None] + 1, boxes[:, 4:]), axis=1)  # (M, 7)
+        followed = result[chosen]
+        followed.boxes = Boxes(torch.from_numpy(numbered.astype(np.float32)), result.boxes.orig_shape)
+        return followed
+
+    def follow(self, results: Iterable[Results]) -> Iterator[Results]:
+        """Pass a stream of results on with the numbers of their tracks; every video of the stream begins anew.
+
+        Images that are no video's frames count as the frames of one.
+        """
+        video = None
+        for result in results:
+            is_video = Path(result.path).suffix.lower() in VIDEO_SUFFIXES
+            current = result.path if is_video else ""
+            if video is not None and current != video:
+                self.restart()
+            video = current
+            yield self.update(result)
+
+
+def _make(config: TrackerConfig) -> Any:
+    """The library's tracker with the settings of `config`, under the library's names for them."""
+    library = _library()
+    common = {
+        "lost_track_buffer": config.track_buffer,
+        "minimum_consecutive_frames": 2,  # what is found in one frame alone is no track
+    }
+    activation = {"track_activation_threshold": config.new_track_thresh}
+    high = {"high_conf_det_threshold": config.track_high_thresh}
+    overlap = 1 - config.match_thresh  # a match may be no farther than match_thresh, 1 - IoU
+    if config.tracker_type == "bytetrack":
+        return library.ByteTrackTracker(**common, **activation, **high, minimum_iou_threshold=overlap)
+    method = CAMERA_METHODS[config.gmc_method]
+    camera = {"enable_cmc": method is not None}
+    if method is not None:
+        camera["cmc_method"] = cast(Any, method)
+    return library.BoTSORTTracker(**common, **activation, **high, **camera, minimum_iou_threshold_first_assoc=overlap)
+
+
+def _library() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import trackers
+    except ModuleNotFoundError:
+        raise SeglabError("tracking needs the package trackers: pip install trackers") from None
+    return trackers

@@ -195,6 +195,8 @@ def open_study(
         ranges = {name: found for name, found in ranges.items() if name not in arguments}
     data = str(data) if isinstance(data, Path) else data
     config = make_config(**arguments)
+
+    # What was asked for is kept beside the trials: a search that is resumed must be the same one.
     written = {name: value for name, value in flatten(config).items() if name in arguments}
     request = {
         "model": model,
@@ -204,6 +206,7 @@ def open_study(
         "space": {name: [found.low, found.high] for name, found in ranges.items()},
     }
 
+    # A new search gets a folder of its own, and never adds its trials to those of another.
     if resume:
         folder = study_folder(resume, place["project"], place["name"])
         request = _with_earlier(folder, request, options)

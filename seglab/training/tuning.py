@@ -400,6 +400,7 @@ def run_trial(study: Study, number: int) -> str:
     reported: set[int] = set()
     pruned = False
 
+    # An epoch counts once in a study, also where training goes back and runs it again.
     def report(epoch: int, fitness: float) -> bool:
         nonlocal pruned
         if epoch not in reported:
@@ -424,6 +425,8 @@ def run_trial(study: Study, number: int) -> str:
     if pruned:
         outcome = "pruned"
     seconds = time.monotonic() - began
+
+    # The journal holds all that the table and the plots show, since a resumed search has nothing else.
     for key, value in _attributes(name, outcome, values, seconds, found).items():
         trial.set_user_attr(key, value)
     if outcome == "complete":

@@ -533,15 +533,21 @@ class YOLO:
         device = arguments.pop("device", None)
         engine = fit_argument(PredictInput, "engine", arguments.pop("engine", None))
         layers = _as_list(fit_argument(PredictInput, "embed", arguments.pop("embed", None)))
+
+        # What is left is checked as a whole, so that a misspelled argument is named before anything runs.
         self._open_other(arguments.pop("model", None))
         refuse_unknown(arguments, verb_arguments("predict", but=("model",)), "predict")
         saving = SaveConfig(**{name: arguments.pop(name) for name in names_of(SaveConfig) if name in arguments})
         config = PredictConfig(**self._as_trained(arguments, "predict"))
         where = self._device(device)
         images = images_of_dataset(source)
+
+        # Vectors come from layers inside, which only the plain network has: no engine, no results to save.
         if layers:
             vectors = embed_images(self._feature_network(where, config.half), images, config, layers, where)
             return vectors if stream else list(vectors)
+
+        # on_predict_batch_start is called from within the forward pass, and wraps it only where somebody waits.
         forward = self._forward(where, config.half, engine, config.compile)
         if config.augment:
             forward = augmented(forward)
@@ -552,6 +558,8 @@ class YOLO:
         found = predict(forward, images, config, self.names, where)
         if tracker is not None:
             found = tracker.follow(found)
+
+        # Results are saved as they come, since a stream may be longer than memory holds.
         save = functools.partial(save_results, config=saving, vid_stride=config.vid_stride, visualize=config.visualize)
         if events.awaits(*PREDICT_EVENTS):
             results = followed(found, save, events, self.predictor, config.batch)

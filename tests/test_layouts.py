@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -186,3 +187,13 @@ def plain_yolo(folder: Path) -> Path:
     path = folder / "data.yaml"
     path.write_text("train: images\nnames: [cup]\n")
     return path
+
+
+def test_the_bundled_dataset_is_announced_by_its_name_and_others_by_their_path(tmp_path, capsys):
+    bundled = load_dataset("toybox8-seg")
+    announce_split(SegmentationDataset(bundled, "val", 64))
+    assert capsys.readouterr().out.endswith(" from toybox8-seg (YOLO dataset)\n"), "the same line on every machine"
+    shutil.copytree(bundled.root, tmp_path / "toybox8-seg")
+    copy = load_dataset(tmp_path / "toybox8-seg")
+    announce_split(SegmentationDataset(copy, "val", 64))
+    assert f" from {tmp_path}" in capsys.readouterr().out

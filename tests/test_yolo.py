@@ -25,6 +25,7 @@ from seglab.model.transfer import Transfer, describe_transfer, init_network
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.checkpoint import CheckpointWriter
+from seglab.training.trainer import TrainResult
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +46,15 @@ def test_build_from_yaml_then_load(tmp_path, capsys):
     assert torch.equal(model.network.state_dict()["model.0.conv.weight"], expected["model.0.conv.weight"])
 
 
-class _Nothing:
-    best, metrics, mask_targets = None, None, "soft"
-
-
 @pytest.fixture
-def given_to_training(monkeypatch):
+def given_to_training(monkeypatch, tmp_path):
     """First weights, arguments and license of every training, which then does nothing."""
     given = []
+    best = tmp_path / "best.safetensors"
 
-    def train(network, spec, config, license, start, knowledge):
+    def train(network, spec, config, license, **others):
         given.append((network.state_dict()["model.0.conv.weight"].clone(), config, license))
-        return _Nothing()
+        return TrainResult(tmp_path, best, last=best, metrics=None, history=[], config=config)
 
     monkeypatch.setattr("seglab.training.trainer.train", train)
     return given
@@ -83,6 +81,7 @@ def test_pretrained_says_where_training_starts(given_to_training, tmp_path, caps
     other = save_weights(tmp_path / "other.safetensors", YOLO11Seg("n", 10).state_dict(), {"license": "MIT"})
     for model, pretrained, expected, license in (
         ("toybox-n", True, started, "Apache-2.0"),
+        ("toybox-n", None, started, "Apache-2.0"),  # None stands for the default, as everywhere
         ("toybox-n", False, drawn, "unknown"),
         ("toybox-n", other, load_weights(other).state["model.0.conv.weight"], "MIT"),
         ("yolo11n-seg.yaml", str(other), load_weights(other).state["model.0.conv.weight"], "MIT"),
@@ -94,8 +93,8 @@ def test_pretrained_says_where_training_starts(given_to_training, tmp_path, caps
             assert torch.equal(first, expected) and told == license and config.recipe == "auto"
     with pytest.raises(SeglabError, match="no model 'nowhere'"):
         YOLO("toybox-n").train(data="toybox8-seg", pretrained="nowhere")
-    with pytest.raises(SeglabError, match="pretrained=None must be of type"):
-        YOLO("toybox-n").train(data="toybox8-seg", pretrained=None)
+    with pytest.raises(SeglabError, match=r"pretrained=\[\] must be of type"):
+        YOLO("toybox-n").train(data="toybox8-seg", pretrained=[])
 
 
 def test_to_says_where_the_verbs_run(given_to_training, monkeypatch):

@@ -291,11 +291,11 @@ import io
 model = YOLO("toybox-n")
 with contextlib.redirect_stdout(io.StringIO()) as printed:
     metrics = model.train(data=mine, imgsz=320, epochs=10, workers=0, plots=False, project=str(folder), name="first")
-lines = printed.getvalue().splitlines()
+lines = printed.getvalue().replace(f"{folder}/", "").splitlines()  # paths as seen from the folder
 print(*lines[: next(number for number, line in enumerate(lines) if line.startswith("optimizer"))], sep="\n")
 print("it finds", list(model.names.values()))
 
-# %% alt="Two panels over ten epochs: the class loss falls for training and validation; the mask mAP rises from near zero."
+# %% alt="Two panels over ten epochs: the class loss falls for training and validation; the mask mAP rises, fastest at first."
 import csv
 
 rows = list(csv.DictReader((folder / "first/results.csv").read_text().splitlines()))

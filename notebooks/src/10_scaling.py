@@ -242,7 +242,7 @@ print("the mean of two halves' gradients is the whole batch's, to ten digits:", 
 def detector_gradient(part):
     raw = model.network(images[part])
     own = (targets["image_index"] >= part.start) & (targets["image_index"] < part.stop)
-    batch = {name: value[own] for name, value in targets.items()}
+    batch = {name: targets[name][own] for name in ("image_index", "classes", "boxes", "masks")}  # a row per instance
     batch["image_index"] = batch["image_index"] - part.start
     return gradient_of(segmentation_loss(raw, batch, LossGains())[0], model.network)
 

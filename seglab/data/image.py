@@ -124,9 +124,11 @@ def _decode(path: str | Path, file: IO[bytes], header: Header, reading: Reading)
     if not is_for_opencv or not _is_complete(file, header):
         return _decode_with_pillow(path, file, header, reading)
 
-    # A file may be longer than its image; what lies far behind it is not read.
+    # A file may be longer than its image; what lies far behind it is not read. `read` sets aside what it is asked for,
+    # so it is never asked for more than there is.
+    length = min(file.seek(0, io.SEEK_END), _max_bytes(header))
     file.seek(0)
-    data = np.frombuffer(file.read(_max_bytes(header)), np.uint8)
+    data = np.frombuffer(file.read(length), np.uint8)
     # A TIFF's orientation concerns its decoder; of the others OpenCV's versions apply some and ignore some.
     is_tiff = header.kind == "TIFF"
     flags = cv2.IMREAD_COLOR if is_tiff else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from seglab.data.annotations import KEPT
 from seglab.data.dataset import SegmentationDataset
 from seglab.errors import SeglabError
+from seglab.files import bundled_data_dir
 from seglab.wording import pluralize
 
 MAX_NAMES = 6  # class names in the line
@@ -35,12 +37,20 @@ def describe(dataset: SegmentationDataset) -> str:
     spec = dataset.spec
     names = list(spec.names.values())
     listed = ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
-    source = spec.source if isinstance(spec.source, str) else ", ".join(spec.source)
+    sources = [spec.source] if isinstance(spec.source, str) else spec.source
+    source = ", ".join(map(_shown, sources))
     about = f" ({spec.about})" if spec.about else ""
     counted = pluralize(len(dataset), "image")
     if not spec.draw and len(dataset) <= KEPT:  # they are at hand; of more images the labels would be read once more
         counted += f", {pluralize(_count(dataset), 'instance')}"
     return f"{dataset.split}: {counted} of {pluralize(len(names), 'class')} ({listed}) from {source}{about}"
+
+
+def _shown(source: str) -> str:
+    """A dataset that comes with seglab by its name, which is the same on every machine; others by their path."""
+    if Path(source).is_relative_to(bundled_data_dir()):
+        return Path(source).stem
+    return source
 
 
 def _count(dataset: SegmentationDataset) -> int:

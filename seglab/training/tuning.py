@@ -195,6 +195,8 @@ def open_study(
         ranges = {name: found for name, found in ranges.items() if name not in arguments}
     data = str(data) if isinstance(data, Path) else data
     config = make_config(**arguments)
+
+    # What was asked for is kept beside the trials: a search that is resumed must be the same one.
     written = {name: value for name, value in flatten(config).items() if name in arguments}
     request = {
         "model": model,
@@ -204,6 +206,7 @@ def open_study(
         "space": {name: [found.low, found.high] for name, found in ranges.items()},
     }
 
+    # A new search gets a folder of its own, and never adds its trials to those of another.
     if resume:
         folder = study_folder(resume, place["project"], place["name"])
         request = _with_earlier(folder, request, options)
@@ -397,6 +400,7 @@ def run_trial(study: Study, number: int) -> str:
     reported: set[int] = set()
     pruned = False
 
+    # An epoch counts once in a study, also where training goes back and runs it again.
     def report(epoch: int, fitness: float) -> bool:
         nonlocal pruned
         if epoch not in reported:
@@ -421,6 +425,8 @@ def run_trial(study: Study, number: int) -> str:
     if pruned:
         outcome = "pruned"
     seconds = time.monotonic() - began
+
+    # The journal holds all that the table and the plots show, since a resumed search has nothing else.
     for key, value in _attributes(name, outcome, values, seconds, found).items():
         trial.set_user_attr(key, value)
     if outcome == "complete":

@@ -2,6 +2,7 @@
 
 import struct
 import sys
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -97,6 +98,17 @@ def test_padding_behind_a_jpeg_does_no_harm(tmp_path):
     (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes() + bytes(5000))
     assert_close(read_image(tmp_path / "x.jpg"), IMAGE)
     assert image_size(tmp_path / "x.jpg") == (40, 60)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "webp"])
+def test_reading_takes_the_memory_of_the_file_and_of_its_pixels(tmp_path, kind):
+    write_image(tmp_path / f"a.{kind}", np.zeros((300, 400, 3), np.uint8))
+    read_image(tmp_path / f"a.{kind}")  # what is imported at the first image is not the image's
+    tracemalloc.start()
+    pixels = read_image(tmp_path / f"a.{kind}")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < pixels.nbytes + (tmp_path / f"a.{kind}").stat().st_size + 200_000
 
 
 def test_what_is_written_comes_back_or_is_an_error(tmp_path):

@@ -121,7 +121,7 @@ def test_every_mode_has_its_two_regions(tmp_path, mode):
 
 def test_what_is_no_image_is_named(tmp_path):
     (tmp_path / "a.png").write_text("no image")
-    with pytest.raises(SeglabError, match=r"a\.png cannot be read as a mask"):
+    with pytest.raises(SeglabError, match=r"a\.png cannot be read as an image .*: replace or remove it"):
         read_regions(tmp_path / "a.png")
 
 

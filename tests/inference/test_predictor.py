@@ -135,11 +135,12 @@ def test_stream_is_lazy():
 
 def test_config_errors():
     wrongs = [{"conf": 1.5}, {"iou": -0.1}, {"batch": 0}, {"max_det": 0}, {"imgsz": 0}, {"imgsz": (1, 2, 3)}]
-    wrongs += [{"conf": None}, {"conf": "high"}, {"imgsz": "640"}, {"imgsz": ("a", 1)}, {"classes": "cup"}, {"rect": 1}]
+    wrongs += [{"conf": "high"}, {"imgsz": "640"}, {"imgsz": ("a", 1)}, {"classes": "cup"}, {"rect": 1}]
     for wrong in wrongs:
         with pytest.raises(SeglabError, match=next(iter(wrong))):
             PredictConfig(**wrong)
     assert PredictConfig(classes=np.array([0, 2])).classes == [0, 2] and PredictConfig(conf=np.float32(0.5)).conf == 0.5
+    assert PredictConfig(conf=None, batch=None) == PredictConfig(), "None stands for the default"
     assert PredictConfig(imgsz=500).imgsz == 512 and PredictConfig(imgsz=[100, 64]).imgsz == (128, 64)
 
 

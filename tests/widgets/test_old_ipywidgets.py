@@ -46,6 +46,6 @@ def test_every_tool_works_on_colabs_ipywidgets(tmp_path):
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     names = [line.split(",")[0] for line in done.stdout.splitlines()]
-    assert names == ["mask explorer"] * 2 + [
+    assert names == ["val: 4 images"] + ["mask explorer"] * 2 + [  # the dataset that is explored comes first
         "prototype mixer", "sides as distributions", "overlap explorer", "assignment",
     ]  # fmt: skip

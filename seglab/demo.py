@@ -27,8 +27,8 @@ def demo(out: str | Path = "runs/demo", epochs: int = 8, imgsz: int = 320) -> di
     # Each verb writes into a folder of its own, which a second demo overwrites.
     model = YOLO(COURSE_WEIGHTS)
     model.train(data=data, epochs=epochs, imgsz=imgsz, project=project, name="train", exist_ok=True)
-    with open(out / "train" / "start.csv", encoding="utf-8") as file:
-        (before,) = csv.DictReader(file)
+    with open(out / "train" / "results.csv", encoding="utf-8") as file:
+        before = next(csv.DictReader(file))  # row 0: the start
     metrics = model.val(data=data, imgsz=imgsz, plots=True, project=project, name="val", exist_ok=True)
 
     # The weights and the file made from them must find the same cells.

@@ -508,8 +508,8 @@ print("in the file:", groups, "- resumed and uninterrupted run are equal to the 
 # best, writes `results.csv`, and can be resumed (`seglab train resume=FOLDER`). Let it fine-tune the course weights on
 # the four training images of the toybox. They are augmented only a little and there is no mosaic: the network is meant
 # to overfit them. The recipe is the plain one of this lesson; what training chooses by default for pretrained weights
-# is the subject of lesson 09. The weights are validated *before* training as well, in `start.csv`; without that, no
-# metric says what training did.
+# is the subject of lesson 09. The weights are validated *before* training as well, as row 0 of `results.csv`; without
+# that, no metric says what training did.
 
 # %% tags=["nbval-ignore-output"]
 import contextlib
@@ -525,10 +525,8 @@ inputs = {"imgsz": SIZE, "mosaic": 0.0, "fliplr": 0.0, "translate": 0.05, "scale
 with contextlib.redirect_stdout(io.StringIO()):  # it prints its folder
     output = {"project": str(folder), "name": "tuned", "plots": False, "workers": 0}
     metrics = model.train(data="toybox8-seg", **steps, **inputs, **output)
-with open(folder / "tuned/start.csv") as file:
-    (start,) = csv.DictReader(file)
 with open(folder / "tuned/results.csv") as file:
-    rows = list(csv.DictReader(file))
+    start, *rows = csv.DictReader(file)
 before = float(start["metrics/mAP50-95(M)"])
 print(f"mask mAP50-95 on four other images: {before:.3f} before, {metrics.seg.map:.3f} in the best epoch")
 

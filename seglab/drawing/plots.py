@@ -30,14 +30,8 @@ MAX_COUNTED_CLASSES = 30  # of a confusion matrix whose cells still have room fo
 
 
 def training_curves(results: str | Path) -> np.ndarray:
-    """Every column of a results.csv over its `epoch` column; train/x and val/x share a panel, as do all lr/x.
-
-    Of a fine-tuning, start.csv beside it has what the start was worth, which is drawn as epoch 0.
-    """
+    """Every column of a results.csv over its `epoch` column; train/x and val/x share a panel, as do all lr/x."""
     rows = _rows_of(Path(results))
-    start = Path(results).with_name("start.csv")
-    if rows and start.is_file():
-        rows = [{**dict.fromkeys(rows[0], ""), **row} for row in _rows_of(start)] + rows
     if not rows or "epoch" not in rows[0]:
         raise ValueError(f"{results} has no row with an epoch: train at least one epoch first")
     epochs = _numbers(rows, "epoch")

@@ -85,19 +85,14 @@ class SilentLogger(RunLogger):
 
 
 class CsvLogger:
-    """results.csv, written anew after every epoch: a row for each. What the start was worth stands in start.csv."""
+    """results.csv, written anew after every epoch: a row for each, after row 0, which is what the start was worth."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def log(self, history: list[Row]) -> None:
-        start = [row for row in history if row["epoch"] == 0]
-        epochs = [row for row in history if row["epoch"] > 0]
         try:
-            if start:
-                write_results(self.path.with_name("start.csv"), start)
-            if epochs:
-                write_results(self.path, epochs)
+            write_results(self.path, history)
         except PermissionError:  # on Windows; no reason to end a run
             print(f"{self.path} is open in another program: close it, and the row will be added later", flush=True)
 

@@ -60,13 +60,9 @@ def assert_same(a, b):
 
 
 def table(result):
-    """The rows of results.csv, after that of start.csv where there is one."""
-    rows = []
-    for name in ("start.csv", "results.csv"):
-        if (result.folder / name).exists():
-            with open(result.folder / name) as file:
-                rows += csv.DictReader(file)
-    return rows
+    """The rows of results.csv."""
+    with open(result.folder / "results.csv") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -342,10 +338,8 @@ def test_a_resumed_run_reads_the_masks_of_its_start_as_before(tmp_path, monkeypa
         )  # fmt: skip
     model = YOLO(tmp_path / "cut/weights/last.safetensors")
     metrics = model.train(resume=True)
-    rows = []
-    for name in ("start.csv", "results.csv"):
-        with open(tmp_path / "cut" / name, newline="") as file:
-            rows += csv.DictReader(file)
+    with open(tmp_path / "cut/results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
     read_as_soft, read_as_hard, *_ = (float(row["metrics/mAP50-95(M)"]) for row in rows)
     assert read_as_hard < read_as_soft  # the same weights, for the learning rate is 0
     assert load_weights(tmp_path / "cut/weights/best.safetensors").metadata["epoch"] == 0
@@ -493,9 +487,8 @@ def test_weights_that_know_an_images_classes_well_are_hardly_moved(tmp_path, cap
     names = [name for name in before if name.endswith("conv.weight")]
     moved = sum((after[name] - before[name]).square().sum() for name in names).sqrt()
     assert 0 < moved < 0.001 * sum(before[name].square().sum() for name in names).sqrt()
-    for name, epoch in (("start.csv", "0"), ("results.csv", "1")):
-        with open(tmp_path / "train" / name) as file:
-            assert [row["epoch"] for row in csv.DictReader(file)] == [epoch]  # the trial is no row
+    with open(tmp_path / "train/results.csv") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]  # the trial is no row
 
 
 def test_two_processes_judge_a_trial_alike(untried, tmp_path):

@@ -17,7 +17,7 @@ model.train(
 run = Path(model.trainer.save_dir)
 data = pd.read_csv(run / "results.csv")
 data.columns = [c.strip() for c in data.columns]
-assert len(data) == 2 and data["epoch"].tolist() == [1, 2]
+assert data["epoch"].tolist()[-2:] == [1, 2]
 for key in ("train/box_loss", "train/seg_loss", "train/cls_loss", "train/dfl_loss", "val/box_loss", "val/seg_loss"):
     plt.plot(data["epoch"], data[key], label=key)
 plt.plot(data["epoch"], data["metrics/mAP50(B)"], label="box")

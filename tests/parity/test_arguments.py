@@ -129,8 +129,9 @@ def test_what_has_no_effect_on_validation_has_none_there(theirs, data):
     assert model.val(**{**options, **names}).results_dict == usual
 
 
-def test_what_has_no_effect_on_a_file_has_none_there(theirs):
+def test_what_has_no_effect_on_a_file_has_none_there(theirs, tmp_path, monkeypatch):
     """The exported network computes the same."""
+    monkeypatch.chdir(tmp_path)  # where the file goes
     model = theirs[0]
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     outputs = []

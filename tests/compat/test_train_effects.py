@@ -106,11 +106,12 @@ ELSEWHERE = set(
     "split conf iou max_det compile profile verbose save save_period plots project name exist_ok model data "
     "pretrained".split()
 )
+DATASETS = {"allow_empty", "holdout", "labels", "max_pixels", "range", "test"}  # tests/data, tests/datasets
 
 
 def test_every_argument_of_train_is_shown():
     names = {*names_of(TrainInput, TrainConfig, AugmentConfig)}
-    assert names - ELSEWHERE - {"max_pixels", "range", "holdout"} <= OTHER_WEIGHTS.keys()
+    assert names - ELSEWHERE - DATASETS <= OTHER_WEIGHTS.keys()
 
 
 @pytest.mark.parametrize("name", OTHER_WEIGHTS)
@@ -180,11 +181,10 @@ def test_time_ends_an_epoch_that_is_too_long(tmp_path):
 def test_validation_while_training_goes_by_its_arguments(monkeypatch, toybox):
     """split, conf, iou and max_det reach it."""
     from seglab.training.loss import LossGains
-    from seglab.training.validation import make_validate
 
     seen = []
 
-    def validate(forward, batches, dataset, names, settings, device):
+    def validate(forward, batches, dataset, names, settings, device, events):
         seen.append((dataset.split, settings.conf, settings.iou, settings.max_det))
         for batch in batches:
             forward(batch["images"].float() / 255)
@@ -192,10 +192,10 @@ def test_validation_while_training_goes_by_its_arguments(monkeypatch, toybox):
 
     monkeypatch.setattr("seglab.training.validation.validate", validate)
     config = make_config(imgsz=64, batch=4, split="train", conf=0.2, iou=0.4, max_det=7, workers=0)
-    validate_as, _ = trainer.open_validation(toybox, config, LossGains(), torch.device("cpu"), None)
+    dataset = trainer.open_split(toybox, config.split, config)
+    validate_as = trainer.open_validation(dataset, config, LossGains(), torch.device("cpu"), None)
     validate_as("soft")(worker.new_model().eval())
     assert seen == [("train", 0.2, 0.4, 7)]
-    assert make_validate is not None
 
 
 # --- through the facade ---

@@ -210,6 +210,9 @@ def test_ground_truth_of_crowds_alone_cannot_be_measured(datasets_folder, tmp_pa
     source = json.loads((datasets_folder / "coco38" / "annotations" / "instances_val2017.json").read_text())
     for row in source["annotations"]:
         row["iscrowd"] = 1
+    # One instance that cannot be drawn: a file of crowds alone would be read as instances.
+    speck = {**source["annotations"][0], "id": 1, "iscrowd": 0, "segmentation": [[5, 5, 9, 9]]}
+    source["annotations"].append(speck)
     (tmp_path / "instances.json").write_text(json.dumps(source))
     (tmp_path / "images").symlink_to(datasets_folder / "coco38" / "images" / "val2017")
     spec = load_dataset(tmp_path / "instances.json")

@@ -1,4 +1,4 @@
-"""The only exception class that seglab defines."""
+"""The exception that seglab raises; the few classes of their own derive from it."""
 
 from __future__ import annotations
 

@@ -77,3 +77,19 @@ def ids_picture() -> np.ndarray:
     ids[20:30, 10:20] = 7
     ids[20:30, 30:40] = 7
     return ids
+
+
+# What tools call an image -> the name of its file.
+TOOLS = {
+    "images/x.jpg": "x.jpg",
+    "images\\1/x.jpg": "x.jpg",
+    "..\\..\\label-studio\\media\\upload\\4\\x.jpg": "x.jpg",
+    "/data/upload/4/x.jpg": "x.jpg",
+    "/data/local-files/?d=pics/x.jpg": "x.jpg",
+    "/data/local-files/?d=my%20pics%2Fa%20b.jpg": "a b.jpg",
+    "https://host.org/pics/x.jpg?X-Date=1/2": "x.jpg",
+    "s3://bucket/pics/x.jpg": "x.jpg",
+    "/home/me/pics/x.jpg": "x.jpg",
+    "C:\\Users\\me\\x.jpg": "x.jpg",
+    "file:///home/me/x.jpg": "x.jpg",
+}

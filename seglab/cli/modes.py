@@ -98,19 +98,21 @@ def val(given: ValInput, options: dict[str, Any]) -> None:
 
 
 def predict(given: PredictInput, options: dict[str, Any]) -> None:
-    from seglab.yolo import YOLO
-
-    options = {**VERBS["predict"].defaults, **options, "device": given.device, "engine": given.engine}
-    for _ in YOLO(given.model, trust=given.trust).predict(given.source, stream=True, **options):
-        pass  # written as it comes; a stream never gathers in memory
+    _stream("predict", given, options)
 
 
 def track(given: PredictInput, options: dict[str, Any]) -> None:
+    _stream("track", given, options)
+
+
+def _stream(verb: str, given: PredictInput, options: dict[str, Any]) -> None:
+    """What predict and track have in common: results are written as they come, and never gather in memory."""
     from seglab.yolo import YOLO
 
-    options = {**VERBS["track"].defaults, **options, "device": given.device, "engine": given.engine}
-    for _ in YOLO(given.model, trust=given.trust).track(given.source, stream=True, **options):
-        pass  # written as it comes; a stream never gathers in memory
+    options = {**VERBS[verb].defaults, **options, "device": given.device, "engine": given.engine}
+    find = getattr(YOLO(given.model, trust=given.trust), verb)
+    for _ in find(given.source, stream=True, **options):
+        pass
 
 
 def export(given: ExportInput, options: dict[str, Any]) -> None:

@@ -75,13 +75,14 @@ class Tracker:
         """The instances of the next frame that are tracked, with `boxes.id`; masks stay with them."""
         import supervision
 
-        result = result[np.asarray(result.boxes.numpy().conf) >= self.config.track_low_thresh]
         rows = np.asarray(result.boxes.numpy().data, dtype=np.float32)  # (N, 6)
+        places = np.flatnonzero(rows[:, 4] >= self.config.track_low_thresh)
+        candidates = rows[places]
         detections = supervision.Detections(
-            xyxy=rows[:, :4],
-            confidence=rows[:, 4],
-            class_id=rows[:, 5].astype(int),
-            data={"place": np.arange(len(rows))},  # the tracker may return them in another order
+            xyxy=candidates[:, :4],
+            confidence=candidates[:, 4],
+            class_id=candidates[:, 5].astype(int),
+            data={"place": places},  # the tracker may return them in another order
         )
         needs_frame = self.config.tracker_type == "botsort" and CAMERA_METHODS[self.config.gmc_method] is not None
         tracked = self._tracker.update(detections, result.orig_img) if needs_frame else self._tracker.update(detections)

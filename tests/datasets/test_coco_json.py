@@ -10,6 +10,7 @@ from seglab.datasets.coco_json import ImagePlaces
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 
+from ..sources import TOOLS
 from .shelf import counts, make_images, write_json
 
 
@@ -54,20 +55,6 @@ def test_coco_json_without_images_or_sense(tmp_path):
 
 
 # Names of other machines and tools
-
-TOOLS = {
-    "images/x.jpg": "x.jpg",
-    "images\\1/x.jpg": "x.jpg",
-    "..\\..\\label-studio\\media\\upload\\4\\x.jpg": "x.jpg",
-    "/data/upload/4/x.jpg": "x.jpg",
-    "/data/local-files/?d=pics/x.jpg": "x.jpg",
-    "/data/local-files/?d=my%20pics%2Fa%20b.jpg": "a b.jpg",
-    "https://host.org/pics/x.jpg?X-Date=1/2": "x.jpg",
-    "s3://bucket/pics/x.jpg": "x.jpg",
-    "/home/me/pics/x.jpg": "x.jpg",
-    "C:\\Users\\me\\x.jpg": "x.jpg",
-    "file:///home/me/x.jpg": "x.jpg",
-}
 
 
 def place(folder: Path, *names: str) -> None:

@@ -9,9 +9,9 @@ from seglab.convert import convert
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.formats.cvat_xml import CvatSource, is_here
-from seglab.geometry.rle import area, rings_to_rle
 
 from ..sources import HEIGHT, WIDTH, picture
+from .writers import pixels_of
 
 LABELS = "<meta><task><labels><label><name>cup</name></label><label><name>ball</name></label></labels></task></meta>"
 SQUARE = "10,10;40,10;40,30;10,30"  # 600 pixels
@@ -25,15 +25,7 @@ def write(folder, shapes: str, name: str = "a.jpg", **attributes: str) -> None:
 
 
 def read(folder) -> tuple[list[tuple[str, int]], list[str]]:
-    """(class, pixels) of every instance, and what was wrong."""
-    source = CvatSource(folder, None)
-    found, messages = [], []
-    for entry in source.entries:
-        labelled = source.load(entry)
-        masks = [each.rle or rings_to_rle(each.rings, HEIGHT, WIDTH) for each in labelled.instances]
-        found += [(source.names[each.class_id], area(mask)) for each, mask in zip(labelled.instances, masks)]
-        messages += [issue.message for issue in labelled.issues]
-    return found, messages
+    return pixels_of(CvatSource(folder, None))
 
 
 def test_polygons_of_one_group_are_one_instance_and_occluded_ones_count(tmp_path):

@@ -13,10 +13,9 @@ from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
 from seglab.errors import SeglabError
 from seglab.formats.label_studio import is_here, read, unpack_brush
-from seglab.geometry.rle import area, rings_to_rle
 
 from ..sources import HEIGHT, WIDTH, picture
-from .writers import pack_brush
+from .writers import pack_brush, pixels_of
 
 ABOUT = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
 
@@ -45,14 +44,7 @@ def write(folder, tasks: list[dict]) -> None:
 
 
 def pixels(folder) -> tuple[list[tuple[str, int]], list[str]]:
-    source = read(folder)
-    found, messages = [], []
-    for entry in source.entries:
-        labelled = source.load(entry)
-        masks = [each.rle or rings_to_rle(each.rings, HEIGHT, WIDTH) for each in labelled.instances]
-        found += [(source.names[each.class_id], area(mask)) for each, mask in zip(labelled.instances, masks)]
-        messages += [issue.message for issue in labelled.issues]
-    return found, messages
+    return pixels_of(read(folder))
 
 
 def test_polygons_rectangles_ellipses_and_brushes(tmp_path):

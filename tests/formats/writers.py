@@ -16,13 +16,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from seglab.formats.format import LabelledImage, outline
+from seglab.formats.format import LabelledImage, LabelSource, outline
 from seglab.formats.yolo import place_image
 from seglab.geometry.polygons import join_rings, ring_area
 from seglab.geometry.rle import decode, rings_to_rle, rle_to_crop
 from seglab.sample import Instance
 
 Names = Mapping[int, str]
+
+
+def pixels_of(source: LabelSource) -> tuple[list[tuple[str, int]], list[str]]:
+    """(class, pixels) of every instance that a format reads, and what was wrong."""
+    found, messages = [], []
+    for entry in source.entries:
+        labelled = source.load(entry)
+        found += [(source.names[each.class_id], int(mask_of(each, labelled.size).sum())) for each in labelled.instances]
+        messages += [issue.message for issue in labelled.issues]
+    return found, messages
 
 
 def mask_of(found: Instance, size: tuple[int, int]) -> np.ndarray:

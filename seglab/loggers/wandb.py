@@ -1,4 +1,4 @@
-"""Weights & Biases. `WANDB_MODE=offline` writes into ./wandb, for `wandb sync`; other settings are the library's own."""
+"""Weights & Biases. `WANDB_MODE=offline` writes into ./wandb, for `wandb sync`; other settings are the library's."""
 
 from __future__ import annotations
 

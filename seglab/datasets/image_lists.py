@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, files_below, real_files, split_of_folder
+from seglab.files import IMAGE_SUFFIXES, expand_home, files_below, real_files, split_of_folder
 
 
 def list_images(source: Path, root: Path, entries: Iterable[str]) -> list[Path]:
@@ -20,6 +20,8 @@ def list_images(source: Path, root: Path, entries: Iterable[str]) -> list[Path]:
     for entry in entries:
         path = place_of(root, entry)
         suffix = path.suffix.lower()
+        if path.resolve() == Path(path.anchor):
+            raise SeglabError(f"{source}: '{entry}' is the whole disk: name the folder of the images")
         if path.is_dir():
             images += images_below(path)
         elif path.is_file() and suffix == ".txt":
@@ -41,7 +43,7 @@ def images_below(folder: Path) -> list[Path]:
 
 def place_of(root: Path, entry: str) -> Path:
     """What an entry means: a path relative to `root`, from the home folder (~), or one with the slashes of Windows."""
-    path = root / Path(entry).expanduser()
+    path = root / expand_home(entry)
     if not path.exists() and "\\" in entry:
         path = root / entry.replace("\\", "/")
     if not path.exists() and is_absolute(entry):
@@ -74,7 +76,7 @@ def _listed(row: str, beside: Path, root: Path) -> Path:
     parts are dropped until a file is found. Where none is, the row is taken as it stands, and told when it is read.
     """
     name = PurePosixPath(row.replace("\\", "/"))
-    direct = beside / Path(row).expanduser()
+    direct = beside / expand_home(row)
     if direct.is_file():
         return direct
     for start in range(len(name.parts)):

@@ -218,7 +218,11 @@ def _small_text(file: Path) -> str:
         raise SeglabError(f"{file} is not a file: give the path of a YAML file")
     if state.st_size > MAX_YAML_BYTES:
         raise SeglabError(f"{file} has {state.st_size:,} bytes, more than any YAML of a dataset or a run: give another")
-    return read_text(file).removeprefix("\ufeff")
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig")  # what YAML is written in, whatever else it could be
+    except UnicodeDecodeError:
+        return decode_text(data).removeprefix("\ufeff")
 
 
 def _refuse_bombs(text: str) -> None:

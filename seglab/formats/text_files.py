@@ -200,7 +200,7 @@ def read_yaml(file: str | Path, as_written: bool = False) -> Any:
         try:
             return parse_yaml(_small_text(file), as_written)
         except yaml.YAMLError as error:
-            is_escape = "escape" in str(error) or "hexdecimal" in str(error)
+            is_escape = "escape" in str(error) or "hex" in str(error)
             why = "it quotes a path with \\, write C:/data" if is_escape else _in_short(error)
             raise SeglabError(f"{file} is not a valid YAML file ({why}): correct it") from error
 

@@ -37,7 +37,7 @@ TEXTS = {
         ## Disks that fail
 
         Every write, fsync, rename and creation of a file fails once (EIO), and again with all that come after it, as on
-        a disk that is full (ENOSPC); reads are sampled. `make trust` takes six operations of each kind of a training
+        a disk that is full (ENOSPC); reads are sampled. `make trust` takes three operations of each kind of a training
         and all of the other verbs; at length, all are taken. After each failure, everything on disk under its final
         name loads, nothing unfinished is left (but the part of a download, which is continued), and a second run ends
         with the same bits as one that never failed.

@@ -47,7 +47,8 @@ TEXTS = {
 
         SIGKILL in front of file operations that are spread over the run. Every second kill of a training is followed by
         one of the resumed run. After each, everything on disk under its final name loads; the next run ends with the
-        same bits as one that was never killed, and removes what the killed one left; no process outlives it.
+        same bits as one that was never killed, and removes what the killed one left (where the output was complete, the
+        next to write beside it does); no process outlives it.
     """,
     "conditions": """
         ## What else befalls a run

@@ -75,10 +75,22 @@ def read_results() -> dict:
 def write_page(results: dict) -> None:
     """Write docs/reliability.md and the curves that it shows."""
     parts = [paragraphs(INTRODUCTION)]
+    parts += [paragraphs(times(results, run)) for run in RUNS if results[run]]
     for part, text in TEXTS.items():
         parts += [paragraphs(text), "\n".join(ROWS[part](results, part))]
     parts.append("\n\n".join(curves(results)))
     PAGE.write_text("\n\n".join(part for part in parts if part) + "\n")
+
+
+def times(results: dict, run: str) -> str:
+    """How long the items of a run took, and when the first and the last of them were measured."""
+    measured = [result for part, items in results[run].items() if part != "fuzz" for result in items.values()]
+    fuzzed = results[run].get("fuzz", {}).values()
+    dates = [result["date"] for result in [*measured, *fuzzed]]
+    minutes = sum(result["cpu_seconds"] for result in measured) / 60
+    clock = sum(result["seconds"] for result in fuzzed) / 60
+    when = " to ".join(sorted({min(dates), max(dates)}))
+    return f"{RUNS[run]}, {when}: {minutes:.0f} minutes of CPU, and {clock:.0f} minutes by the clock of fuzzing."
 
 
 def paragraphs(text: str) -> str:

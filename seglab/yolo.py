@@ -102,7 +102,7 @@ class YOLO:
         trust: bool = False,
     ):
         if task not in (None, "segment"):
-            raise SeglabError(f"seglab supports task='segment' only, not '{task}'")
+            raise SeglabError(f"task={task!r} is not supported, only task='segment': leave it out")
         self.callbacks: dict[str, list[Callable[[Any], Any]]] = {event: [] for event in EVENTS}
         self.trainer: Trainer | None = None  # the last training
         self.predictor: Predictor | None = None  # the last prediction
@@ -659,7 +659,7 @@ class YOLO:
 
     def _known(self, event: str) -> list[Callable[[Any], Any]]:
         """The functions of an event. Errors: SeglabError when there is no such event."""
-        refuse_unknown([event], EVENTS, "a model", "event")
+        refuse_unknown([event], EVENTS, kind="event")
         return self.callbacks[event]
 
     def _events(self) -> Events:

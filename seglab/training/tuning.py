@@ -156,7 +156,7 @@ def read_space(space: Mapping[str, Any] | str | None) -> dict[str, Range]:
     if not space:
         raise SeglabError("space is empty: give at least one range, e.g. space={'lr0': (1e-4, 1e-2)}")
     known = searchable()
-    refuse_unknown(space, known, "space")
+    refuse_unknown(space, known, "space", help_mode="train")
     return {name: _range(known[name], given) for name, given in space.items()}
 
 

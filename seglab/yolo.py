@@ -167,7 +167,7 @@ class YOLO:
         lacking = [*report.missing, *report.mismatched]
         if lacking:
             raise SeglabError(
-                f"{self.model_name} lacks {len(lacking)} tensors of YOLO11{network.scale}-seg: get complete weights"
+                f"{self.model_name} is missing {len(lacking)} tensors of YOLO11{network.scale}-seg: get a new copy"
             )
         self.network = network.eval()
         self.names = class_names(weights, network.classes)
@@ -346,10 +346,10 @@ class YOLO:
         found = last_run()
         if found is None:
             raise SeglabError(
-                "resume=True: these weights are of no run, and runs/segment holds none that was cut; give the run's "
-                "folder, e.g. resume='runs/segment/train'"
+                "resume=True: these weights belong to no run, and runs/segment has no interrupted one; give the folder "
+                "of the run, e.g. resume='runs/segment/train'"
             )
-        print(f"resume=True: going on with {found}, the run that was cut last")
+        print(f"resume=True: resuming {found}, the last interrupted run")
         return str(found)
 
     def _given(self, verb: str, arguments: dict[str, Any], say: Callable[[str], None] = print, **named: Any) -> dict:
@@ -786,7 +786,7 @@ class YOLO:
                 print(f"{name:<50} {tuple(parameter.shape)!s:<20} {parameter.numel():>9,} {parameter.dtype}")
         if verbose:
             print(
-                f"YOLO11{network.scale}-seg: {layers} layers, {parameters:,} parameters, {learning:,} of them learn, "
+                f"YOLO11{network.scale}-seg: {layers} layers, {parameters:,} parameters, {learning:,} trainable, "
                 f"{gflops:.1f} GFLOPs at {imgsz} px"
             )
         return ModelInfo(layers, parameters, learning, gflops)

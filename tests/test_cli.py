@@ -150,7 +150,7 @@ def test_settings_and_the_file_of_all_arguments(tmp_path, monkeypatch, capsys):
         assert set(verb_arguments(verb)) <= shown.keys()
     assert shown["epochs"] == 100 and shown["conf"] is None  # another in every verb
     assert main(["copy-cfg", "mine.yaml"]) == 0 and yaml.safe_load(Path("mine.yaml").read_text()) == shown
-    assert main(["copy-cfg", "mine.yaml"]) == 2 and "exists already" in capsys.readouterr().err
+    assert main(["copy-cfg", "mine.yaml"]) == 2 and "already exists" in capsys.readouterr().err
 
 
 def test_an_equals_sign_inside_a_value_stays():
@@ -315,7 +315,7 @@ def test_convert_check_and_evaluate_from_the_command_line(tmp_path, capsys, monk
     to_yolo = f"convert source={ground_truth} images={images}".split()
     assert main([*to_yolo, "out=made", "--strict"]) == 0
     shown = capsys.readouterr().out
-    assert "4 of 4" in shown and "as one polygon a row" in shown and "0 lost" in shown
+    assert "4 of 4" in shown and "one polygon per row" in shown and "0 lost" in shown
     assert {path.name for path in (tmp_path / "made").iterdir()} == {"images", "labels", "annotations", "made.yaml"}
     assert main(["convert", "source=made/made.yaml", "to=coco", "out=back.json", "strict=0.99"]) == 0
     capsys.readouterr()

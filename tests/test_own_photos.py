@@ -223,8 +223,8 @@ def test_a_color_of_a_labelmap_is_no_index_and_blue_is_no_border(tmp_path):
 @pytest.mark.parametrize(
     "name, content, said",
     [
-        ("a.txt", "cat 0.1 0.1 0.5 0.1 0.5 0.5\n", "no row of labels: write 'class x1 y1"),
-        ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "boxes, which are no masks"),
+        ("a.txt", "cat 0.1 0.1 0.5 0.1 0.5 0.5\n", "not a row of labels: write 'class x1 y1"),
+        ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "boxes, which are not masks"),
         ("train.csv", "id,rle\na,1 20\n", "table, which is not read: write its masks"),
     ],
 )

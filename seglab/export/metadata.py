@@ -87,7 +87,7 @@ class ModelMetadata:
         """
         if not {"names", "imgsz"} <= strings.keys():
             raise SeglabError(
-                f"{source} has no class names and input size (metadata 'names' and 'imgsz'): export it again with "
+                f"{source} has no class names or no input size (metadata 'names' and 'imgsz'): export it again with "
                 "seglab"
             )
         values = {key: foreign_metadata.read_value(value) for key, value in strings.items()}

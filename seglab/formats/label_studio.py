@@ -100,7 +100,9 @@ class LabelStudioSource:
         annotations = item.get("annotations", item.get("completions")) or []
         done = [each for each in annotations if isinstance(each, dict) and not each.get("was_cancelled")]
         if not done:
-            self._issues.append(Issue(where, 0, "no annotation: the task waits or was skipped", "not read", "note"))
+            self._issues.append(
+                Issue(where, 0, "no annotation: the task is not labeled yet, or was skipped", "not read", "note")
+            )
             return None
         if len(done) > 1:
             message = f"several annotations of one task: {len(done)}"
@@ -108,7 +110,9 @@ class LabelStudioSource:
         chosen = next((each for each in done if each.get("ground_truth")), done[-1])
         result = chosen.get("result") or []
         if not isinstance(result, list):
-            raise SeglabError(f"{where} has an annotation whose result is no list: export it again from Label Studio")
+            raise SeglabError(
+                f"{where} has an annotation whose result is not a list: export it again from Label Studio"
+            )
         return Task(where, image, tuple(_merged(result)))
 
     def _find(self, said: str) -> Path | None:
@@ -281,7 +285,7 @@ def unpack_brush(data: bytes, count: int) -> np.ndarray:
     def number(length: int) -> int:
         nonlocal at
         if at + length > bits:
-            raise ValueError("its brush ends too early")
+            raise ValueError("its brush data ends too early")
         first, last = at // 8, (at + length + 7) // 8
         value = int.from_bytes(data[first:last], "big") >> (last * 8 - at - length)
         at += length
@@ -302,7 +306,7 @@ def unpack_brush(data: bytes, count: int) -> np.ndarray:
         if is_repeated:
             values[done : done + run] = number(word)
         elif at + run * word > bits:
-            raise ValueError("its brush ends too early")
+            raise ValueError("its brush data ends too early")
         else:
             values[done : done + run] = np.packbits(whole[at : at + run * word])
             at += run * word

@@ -21,7 +21,7 @@ from pycocotools import mask as coco
 from seglab.geometry.polygons import Ring, clip_rings, ring_area
 
 Rle = dict[str, Any]
-FAR = 100_000  # pixels: COCO's rasteriser walks along every edge by fifths of a pixel, along one of 1e9 for hours
+FAR = 100_000  # pixels: COCO's rasterizer walks along every edge by fifths of a pixel, along one of 1e9 for hours
 ZERO = 48  # the character that packs a zero
 MAX_GROUPS = 7  # of a packed count: 35 bits
 

@@ -130,10 +130,10 @@ def test_none_is_the_default_of_everything(verb):
 @pytest.mark.parametrize(
     "verb, given, told",
     [
-        ("train", {"task": "classify"}, "segmentation only"),
+        ("train", {"task": "classify"}, "only task='segment'"),
         ("predict", {"quantize": 4}, "must be 8"),
         ("train", {"quantize": 8}, "export"),
-        ("export", {"device": "dla:0"}, "CPUs and GPUs"),
+        ("export", {"device": "dla:0"}, "only CPUs and GPUs"),
         ("train", {"cfg": "nowhere.yaml"}, "no such file"),
         ("export", {"keras": True}, "litert"),
     ],
@@ -216,7 +216,7 @@ def test_seglabs_own_file_changes_nothing_until_it_is_changed(tmp_path):
     path.write_text(config_text().replace("\nepochs: 100", "\nepochs: 30").replace("\nconf: null", "\nconf: 0.4"))
     assert translated("train", cfg=path)[0] == {"epochs": 30, "conf": 0.4}
     assert translated("predict", cfg=path)[0] == {"conf": 0.4}
-    with pytest.raises(SeglabError, match="exists already"):
+    with pytest.raises(SeglabError, match="already exists"):
         write_config(str(path))
 
 

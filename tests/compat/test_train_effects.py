@@ -239,7 +239,7 @@ def test_train_takes_a_model_and_an_args_yaml(quick, tmp_path):
 def test_resume_in_every_form(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert last_run() is None
-    with pytest.raises(SeglabError, match="runs/segment holds none that was cut"):
+    with pytest.raises(SeglabError, match="runs/segment has no interrupted one"):
         YOLO("toybox-n").train(resume=True)
     weights = tmp_path / "runs/segment/train/weights"
     weights.mkdir(parents=True)

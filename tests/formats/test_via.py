@@ -112,5 +112,5 @@ def test_folders_of_splits_with_a_file_each(tmp_path):
 @pytest.mark.parametrize("wrong", ['{"a": {"filename": "a.jpg", "regions": [1]}}', '{"_via_img_metadata": []}'])
 def test_a_damaged_file_is_named(tmp_path, wrong):
     (tmp_path / "labels.json").write_text(wrong)
-    with pytest.raises(SeglabError, match=r"labels\.json is not a sound VIA file"):
+    with pytest.raises(SeglabError, match=r"labels\.json is not a valid VIA file"):
         load_dataset(tmp_path)

@@ -202,7 +202,7 @@ def _table_items(file: Path) -> list[Json]:
         rows = csv_rows(file)
         return [{key: json.loads(cell) if cell[:1] == "[" else cell for key, cell in row.items()} for row in rows]
     except (csv.Error, ValueError) as error:
-        raise SeglabError(f"{file} is not a sound table of tasks ({error}): export it again as JSON") from error
+        raise SeglabError(f"{file} is not a valid table of tasks ({error}): export it again as JSON") from error
 
 
 def _merged(result: Sequence[Any]) -> list[Json]:

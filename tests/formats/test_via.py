@@ -138,5 +138,5 @@ def test_a_project_of_version_3(tmp_path):
     assert messages == ["no outline: a rect", "no area: a region of the shape 'type 1'"]
     content["metadata"]["1_0"]["vid"] = "9"
     (tmp_path / "via3.json").write_text(json.dumps(content))
-    with pytest.raises(SeglabError, match=r"via3\.json is not a sound VIA file"):
+    with pytest.raises(SeglabError, match=r"via3\.json is not a valid VIA file"):
         load_dataset(tmp_path)

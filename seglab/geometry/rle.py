@@ -1,4 +1,4 @@
-"""COCO run-length masks: {"size": [height, width], "counts": bytes}, how full-resolution masks are kept.
+"""COCO run-length masks: {"size": [height, width], "counts": bytes}, how full-resolution masks are stored.
 
 Runs go down the columns and start with the zeros:
 

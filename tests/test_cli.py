@@ -293,7 +293,7 @@ def test_what_a_mode_needs_and_does_not_know(capsys):
     for line, told in (
         ("convert sauce=a.json", "did you mean 'source'"),
         ("convert", "convert needs the argument source"),
-        ("evaluate gt=a.json", "evaluate needs dt="),
+        ("evaluate gt=a.json", "evaluate needs the argument dt"),
         ("evaluate gt=a.json dt=b.json", "no file a.json"),
         ("check data=toybox8-seg ot=none", "did you mean 'out'"),
         ("doctor model=toybox-n thres=3", "doctor has no argument 'thres'"),

@@ -1,4 +1,4 @@
-"""The proof in `trust/` itself: its lists agree, its page is what was measured, its failures are where they should be."""
+"""The proof in `trust/` itself: its lists agree, its page is what was measured, its disks fail where they should."""
 
 from __future__ import annotations
 

@@ -377,3 +377,77 @@ def test_training_and_validation_take_instances_of_mask_images_too(tmp_path, cap
         assert len(areas(spec)) == int(counted[0])
         YOLO("toybox-n").val(data=str(tmp_path), split="train", instances=by, imgsz=64, workers=0, single_cls=True)
         assert f"train: 1 image, {counted} of 1 class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folders", [("images", "annotations"), ("image", "label"), ("img", "txt"), ("photos", "gt")])
+def test_label_folders_have_many_names(tmp_path, folders):
+    image(tmp_path / folders[0] / "a.jpg")
+    text(tmp_path / folders[1] / "a.txt", ROW)
+    assert areas(load_dataset(tmp_path)) == [("class 0", 600)]
+
+
+@pytest.mark.parametrize("folders", [("image", "label"), ("photos", "masks"), ("imgs", "Ground_Truth"), ("x", "gt")])
+@pytest.mark.parametrize("splits", [False, True])
+def test_mask_folders_have_many_names_and_lie_in_folders_of_splits(tmp_path, folders, splits):
+    for seed, split in enumerate(("train", "val") if splits else (".",)):
+        for number in range(2):
+            image(tmp_path / split / folders[0] / f"{split}{number}.jpg", 10 * seed + number)
+            mask(tmp_path / split / folders[1] / f"{split}{number}.png", two_areas(0, 1, 2))
+    spec = load_dataset(tmp_path)
+    assert list(spec.splits) == (["train", "val"] if splits else ["train"])
+    for split in spec.splits:
+        assert areas(spec, split) == [("object", 225)] * 2 + [("object", 600)] * 2
+
+
+@pytest.mark.parametrize(("separator", "point"), [(",", "."), (";", "."), (";", ","), ("\t", "."), (" ; ", ",")])
+def test_numbers_may_be_separated_by_other_marks(tmp_path, separator, point):
+    image(tmp_path / "a.jpg")
+    text(tmp_path / "a.txt", ROW.strip().replace(".", point).replace(" ", separator) + "\r\n")
+    assert areas(load_dataset(tmp_path)) == [("class 0", 600)]
+
+
+@pytest.mark.parametrize("wrong", [("}]}", "}],}"), ('"images": [', '"images": [,'), ("}]", "},]"), (", ", " ")])
+def test_a_json_that_is_none_is_refused_by_training_and_conversion_alike(tmp_path, wrong):
+    image(tmp_path / "a.png")
+    coco(tmp_path / "a.json", ["a.png"], [annotation(1, 1)])
+    sound = (tmp_path / "a.json").read_text()
+    assert wrong[0] in sound
+    (tmp_path / "a.json").write_text(sound.replace(*wrong, 1))
+    with pytest.raises(SeglabError, match=r"a\.json is (damaged|not a JSON)"):
+        load_dataset(tmp_path / "a.json")
+    with pytest.raises(SeglabError, match=r"a\.json is (damaged|not a JSON)"):
+        convert_dataset(tmp_path / "a.json", out=tmp_path / "out")
+
+
+def test_images_that_a_json_names_by_their_address_alone(tmp_path):
+    """As LVIS does."""
+    image(tmp_path / "train2017/000000000001.jpg")
+    coco(tmp_path / "lvis_v1_train.json", [""], [annotation(1, 1)])
+    content = json.loads((tmp_path / "lvis_v1_train.json").read_text())
+    del content["images"][0]["file_name"]
+    content["images"][0]["coco_url"] = "http://images.cocodataset.org/train2017/000000000001.jpg"
+    (tmp_path / "lvis_v1_train.json").write_text(json.dumps(content))
+    assert areas(load_dataset(tmp_path)) == [("cat", 600)]
+    assert convert_dataset(tmp_path, out=tmp_path / "out", strict=1.0).instances_back == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.json", '{"image": "a.jpg", "marks": []}', "of no labeling tool that seglab knows, with image, marks"),
+        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "no JSON that can be read"),
+        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "without one labeled image"),
+    ],
+)
+def test_a_json_that_is_no_labels_is_named(tmp_path, name, content, said):
+    image(tmp_path / "a.jpg")
+    text(tmp_path / name, content)
+    with pytest.raises(SeglabError, match=said):
+        load_dataset(tmp_path)
+
+
+def test_the_stages_of_the_data_science_bowl_are_splits(tmp_path):
+    for seed, stage in enumerate(("stage1_train", "stage1_test")):
+        image(tmp_path / stage / f"x{seed}" / "images" / f"x{seed}.png", seed)
+        mask(tmp_path / stage / f"x{seed}" / "masks" / "1.png", two_areas(0, 255, 0))
+    assert list(load_dataset(tmp_path).splits) == ["train", "test"]

@@ -106,6 +106,8 @@ def is_dataset(content: Content) -> bool:
 def _class_names(path: Path, content: Content) -> dict[int, str]:
     """Class id -> name, from `names` or, where only their number is known, from `nc`."""
     names = content.get("names", content.get("nc"))
+    if isinstance(names, str) and names.isdecimal():
+        names = int(names)
     if isinstance(names, int) and names > 0:
         names = numbered_names(names)
     if isinstance(names, list):

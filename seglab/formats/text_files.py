@@ -177,6 +177,13 @@ def _skip(text: str, at: int, characters: str) -> int:
     return at
 
 
+def row_words(row: str) -> list[str]:
+    """The words of a row of numbers, apart by spaces, tabs, commas or semicolons, beside which a comma is a point."""
+    if ";" in row:
+        return row.replace(",", ".").replace(";", " ").split()
+    return row.replace(",", " ").split()
+
+
 def csv_rows(file: Path, comment: str = "") -> list[dict[str, str]]:
     """The rows of a table by the names in its first line, which may begin with `comment`; of tabs where it has some.
 

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from seglab import YOLO, SeglabError, check_dataset, convert_dataset, load_dataset
+from seglab.cli import main
 from seglab.config import TrainConfig
 from seglab.data.dataset import SegmentationDataset
+from seglab.data.holdout import with_holdout
 from seglab.geometry.polygons import ring_area
 from seglab.yolo import _data_to_train_on
 
@@ -451,3 +453,96 @@ def test_the_stages_of_the_data_science_bowl_are_splits(tmp_path):
         image(tmp_path / stage / f"x{seed}" / "images" / f"x{seed}.png", seed)
         mask(tmp_path / stage / f"x{seed}" / "masks" / "1.png", two_areas(0, 255, 0))
     assert list(load_dataset(tmp_path).splits) == ["train", "test"]
+
+
+def test_images_that_no_label_is_of_are_told_by_check(tmp_path):
+    for seed, name in enumerate("abc"):
+        image(tmp_path / "coco" / f"{name}.png", seed)
+        image(tmp_path / "masks" / "images" / f"{name}.png", seed)
+    coco(tmp_path / "coco/labels.json", ["a.png"], [annotation(1, 1)])
+    mask(tmp_path / "masks/masks/a.png", two_areas(0, 1, 2))
+    for folder in ("coco", "masks"):
+        (told,) = [issue for issue in check_dataset(tmp_path / folder, out=None).issues if "not read" in issue.message]
+        assert told.message.startswith("images that are not read: 2, as ") and told.is_note
+    mask(tmp_path / "masks/images/b_mask.png", two_areas(0, 1, 2))  # a mask beside its image is read
+    beside = check_dataset(tmp_path / "masks/images", out=None)
+    assert "images that are not read: 2" in str(beside)
+
+
+def test_where_no_image_can_be_read_the_message_says_why(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.full((HEIGHT, WIDTH), 4000, np.uint16)).save(tmp_path / "images/a.png")
+    text(tmp_path / "labels/a.txt", ROW)
+    with pytest.raises(SeglabError, match=r"none of the 1 images of train .*pass range=4095"):
+        SegmentationDataset(load_dataset(tmp_path), "train", 64)
+
+
+# Paths
+
+
+def yolo(folder):
+    image(folder / "images/a.jpg")
+    text(folder / "labels/a.txt", ROW)
+    text(folder / "data.yaml", "train: images\nnames: [cat]\n")
+    return folder
+
+
+def test_the_home_folder_and_links_are_followed(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    yolo(tmp_path / "real")
+    text(tmp_path / "other.yaml", "path: ~/real\ntrain: images\nnames: [cat]\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "set/labels").mkdir(parents=True)
+    (tmp_path / "set/images").symlink_to(tmp_path / "real/images")
+    (tmp_path / "set/labels/a.txt").symlink_to(tmp_path / "real/labels/a.txt")
+    for source in ("~/real", "~/other.yaml", tmp_path / "link", tmp_path / "link/data.yaml", tmp_path / "set"):
+        assert [size for _, size in areas(load_dataset(source))] == [600], source
+    report = convert_dataset("~/real", out="~/out", images="~/real/images")
+    assert report.instances_back == 1 and (tmp_path / "out/out.yaml").is_file()
+    assert check_dataset("~/real", out="~/sheets").sheet == tmp_path / "sheets/data.jpg"
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path, monkeypatch):
+    """Root may write anywhere, so the system's answer is put in place of it."""
+    yolo(tmp_path / "set")
+    image(tmp_path / "set/images/b.jpg", 7)
+    text(tmp_path / "set/labels/b.txt", ROW)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", "/disc/out")
+
+    monkeypatch.setattr("seglab.files.TemporaryDirectory", refuse)
+    with pytest.raises(SeglabError, match=r"cannot write to /disc/out \(Permission denied\): choose an out="):
+        convert_dataset(tmp_path / "set", out=tmp_path / "out")
+    monkeypatch.setattr("seglab.datasets.split_file.atomic_write", refuse)
+    with pytest.raises(SeglabError, match=r"cannot be written .*seglab split data=.* out=my-split\.yaml"):
+        with_holdout(load_dataset(tmp_path / "set"), 0.5, None, 0)
+
+
+def test_check_names_labels_without_images_shared_ones_and_what_nothing_reads(tmp_path):
+    yolo(tmp_path / "set")
+    image(tmp_path / "set/images/a.png", 3)
+    text(tmp_path / "set/labels/lost.txt", ROW)
+    text(tmp_path / "set/images/a.psd", "8BPS")
+    told = str(check_dataset(tmp_path / "set", out=None))
+    assert "labels/lost.txt  a label file without an image -> not read; put its image back, called lost.jpg" in told
+    assert "one label file for several images: a.jpg and a.png -> all have its instances; name the files" in told
+    assert "files among the images that are not read: 1 .psd file -> left out; save them as PNG or JPEG" in told
+
+
+def test_the_split_of_the_command_line_is_found_by_every_verb(tmp_path, capsys):
+    for seed, name in enumerate(("cat", "dog", "cow", "hen", "pig")):
+        image(tmp_path / "set" / f"{name}.jpg", seed)
+        text(tmp_path / "set" / f"{name}.txt", ROW)
+    assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2", "seed=3"]) == 0
+    out = capsys.readouterr().out
+    assert f"kept in {tmp_path / 'set/seglab-split.yaml'}\nnext: seglab train data={tmp_path / 'set'}" in out
+    splits = load_dataset(tmp_path / "set").splits
+    assert {split: len(images) for split, images in splits.items()} == {"train": 2, "val": 2, "test": 1}
+    assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2"]) == 0, "kept as it is"
+    assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.2"]) != 0
+    assert "already holds out 0.4 for val and 0.2 for test" in capsys.readouterr().err
+    assert load_dataset(tmp_path / "set").splits == splits
+    report = convert_dataset(tmp_path / "set", out=tmp_path / "out")
+    assert report.instances_back == 5 and list(load_dataset(tmp_path / "out").splits) == ["train", "val", "test"]

@@ -439,6 +439,6 @@ def test_a_console_that_lacks_a_letter_of_a_class_ends_nothing(tmp_path, monkeyp
 
 def test_a_message_names_the_command_once(capsys):
     assert main(["x"]) == 2
-    assert capsys.readouterr().err.startswith("seglab has no mode 'x'")
+    assert capsys.readouterr().err.startswith("seglab: there is no mode 'x'")
     assert main(["predict", "model=nowhere.pt"]) == 2
     assert capsys.readouterr().err.startswith("seglab: ")

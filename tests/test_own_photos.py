@@ -537,7 +537,7 @@ def test_the_split_of_the_command_line_is_found_by_every_verb(tmp_path, capsys):
         text(tmp_path / "set" / f"{name}.txt", ROW)
     assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2", "seed=3"]) == 0
     out = capsys.readouterr().out
-    assert f"kept in {tmp_path / 'set/seglab-split.yaml'}\nnext: seglab train data={tmp_path / 'set'}" in out
+    assert f"saved to {tmp_path / 'set/seglab-split.yaml'}\nnext: seglab train data={tmp_path / 'set'}" in out
     splits = load_dataset(tmp_path / "set").splits
     assert {split: len(images) for split, images in splits.items()} == {"train": 2, "val": 2, "test": 1}
     assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2"]) == 0, "kept as it is"

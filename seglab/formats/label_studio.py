@@ -1,4 +1,4 @@
-"""Label Studio's own JSON export, and its short form JSON-MIN: polygons, brush strokes, rectangles and ellipses.
+"""Label Studio's own JSON export, its short form JSON-MIN, CSV and TSV: polygons, brushes, rectangles and ellipses.
 
     export.json        a list of tasks; of several annotations of one the last that was not skipped is read
     images/a.jpg       the images, wherever they lie below: paths of the tool's server are found by file name
@@ -9,6 +9,8 @@ Coordinates are percent of the image's sides. A brush is packed as `unpack_brush
 from __future__ import annotations
 
 import base64
+import csv
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,14 +24,16 @@ from seglab.errors import SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_names import without_address
-from seglab.formats.image_search import ImageSearch, plain_names, split_of
+from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, rectangle, turned
-from seglab.formats.text_files import read_json, sketch_json
+from seglab.formats.text_files import csv_rows, decode_text, read_json, sketch_json
 from seglab.geometry.polygons import Ring
 from seglab.geometry.rle import Rle, area
 from seglab.sample import Instance
 
+TABLES = (".csv", ".tsv")
+COLUMNS = {"annotation_id", "annotator"}  # of every table
 CHANNELS = 4  # of a brush: red, green, blue and alpha of every pixel; alpha is the mask
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before the file's own name
 Json = dict[str, Any]
@@ -50,8 +54,17 @@ def is_here(source: Path) -> bool:
 
 
 def _label_files(source: Path) -> list[Path]:
-    files = [source] if source.is_file() else sorted(real_files(source.glob("*.json")))
-    return [file for file in files if file.suffix.lower() == ".json" and _is_tasks(sketch_json(file))]
+    """The JSON files of tasks, else the tables of them: a project may have been exported as both."""
+    files = [source] if source.is_file() else sorted(file for file in real_files(source.iterdir()) if file.is_file())
+    jsons = [file for file in files if file.suffix.lower() == ".json" and _is_tasks(sketch_json(file))]
+    return jsons or [file for file in files if file.suffix.lower() in TABLES and _is_table(file)]
+
+
+def _is_table(file: Path) -> bool:
+    """Whether the first line of a table has the columns of every task."""
+    with open(file, "rb") as opened:
+        header = decode_text(opened.read(4096)).partition("\n")[0]
+    return COLUMNS <= set(re.split(r"[,\t]", header.strip().replace('"', "")))
 
 
 def _is_tasks(sketch: Any) -> bool:
@@ -75,7 +88,7 @@ class LabelStudioSource:
     """Label Studio's tasks; class names are the labels of their regions, in alphabetical order."""
 
     def __init__(self, source: Path, images: Path | None):
-        self._search = ImageSearch(source.parent if source.is_file() else source, images)
+        self._search = search_from(source.parent if source.is_file() else source, images)
         self._issues: list[Issue] = []
         self._tasks: dict[ImageEntry, Task] = {}
         labels: set[str] = set()
@@ -130,7 +143,7 @@ class LabelStudioSource:
             )
             return self._unusable(entry, left_out(task.where, message, len(task.regions)))
         try:
-            size = image_size(entry.image)
+            size = _stated_size(task) or image_size(entry.image)
         except SeglabError as error:
             return self._unusable(entry, left_out(task.where, f"unreadable image: {error}", len(task.regions)))
         instances: list[Instance] = []
@@ -160,7 +173,7 @@ class LabelStudioSource:
             return "no class: the region has no label"
         said = region.get("original_height"), region.get("original_width")
         if None not in said and said != size:
-            return f"another size than in the labels: {said[1]} x {said[0]}, the file has {size[1]} x {size[0]}"
+            return f"another size than the first region's: {said[1]} x {said[0]} beside {size[1]} x {size[0]}"
         class_id = self._class_of[label]
         if region.get("rle") or region.get("imageDataURL"):
             mask = _brush(region, size)
@@ -173,10 +186,19 @@ class LabelStudioSource:
 
 
 def _items(file: Path) -> list[Json]:
-    content = read_json(file)
+    content = _table_items(file) if file.suffix.lower() in TABLES else read_json(file)
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise SeglabError(f"{file} is not a list of tasks: export it again from Label Studio as JSON")
     return content
+
+
+def _table_items(file: Path) -> list[Json]:
+    """The rows of a table as tasks in the short form: a cell with regions holds them as JSON."""
+    try:
+        rows = csv_rows(file)
+        return [{key: json.loads(cell) if cell[:1] == "[" else cell for key, cell in row.items()} for row in rows]
+    except (csv.Error, ValueError) as error:
+        raise SeglabError(f"{file} is not a sound table of tasks ({error}): export it again as JSON") from error
 
 
 def _merged(result: Sequence[Any]) -> list[Json]:
@@ -202,6 +224,15 @@ def _short_regions(task: Json) -> list[Json]:
 
 def _has_shape(region: Json) -> bool:
     return "original_width" in region and any(key in region for key in ("points", "rle", "x", "imageDataURL"))
+
+
+def _stated_size(task: Task) -> tuple[int, int] | None:
+    """(height, width) of the image that the regions were drawn on; None where no region states it."""
+    for region in task.regions:
+        height, width = region.get("original_height"), region.get("original_width")
+        if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0:
+            return height, width
+    return None
 
 
 def _label(region: Json) -> str:

@@ -255,8 +255,8 @@ def distribution_loss(logits, at, stride, true_boxes, target_scores):
     distances = torch.cat((at - true_boxes[:, :2], true_boxes[:, 2:] - at), dim=1) / stride  # (P, 4) in strides
     distances = distances.clamp(0, 14.99)
     lower = distances.long()
-    upper_share = (distances - lower)[..., None]  # (P, 4, 1)
-    target = F.one_hot(lower, 16) * (1 - upper_share) + F.one_hot(lower + 1, 16) * upper_share  # (P, 4, 16)
+    upper_weight = (distances - lower)[..., None]  # (P, 4, 1)
+    target = F.one_hot(lower, 16) * (1 - upper_weight) + F.one_hot(lower + 1, 16) * upper_weight  # (P, 4, 16)
     entropy = -(target * logits.view(-1, 4, 16).log_softmax(dim=2)).sum(dim=2)  # (P, 4)
     return (entropy.mean(dim=1) * target_scores).sum()
 

@@ -40,7 +40,7 @@ print("a feature map:", tuple(x.shape), "= images, channels, rows, columns")
 # `model.0.conv.weight`, so a network with the same names can load them. Names like `cv1` are not pretty, but they are
 # the price of compatibility.
 #
-# Here is the whole in one picture, to come back to; the shapes are those for an input of 640 × 640. The following
+# Here is the whole in one diagram, to come back to; the shapes are those for an input of 640 × 640. The following
 # sections write it from left to right.
 #
 # ![The network: a backbone that halves the image to strides 8, 16 and 32; a neck that goes up to the finer maps and down again; and a head with prototypes, sides, classes and mask coefficients.](../docs/images/diagram-network.svg)

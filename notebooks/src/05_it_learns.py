@@ -185,7 +185,7 @@ print(STEPS * BATCH, "scenes, each seen once; the rate rises to", plan.lr)
 # %% [markdown]
 # The next cell trains. It takes about two minutes.
 
-# %%
+# %% tags=["trains"]
 for number in range(STEPS):
     batch = make_batch([plain_scene((number, each), (SIZE, SIZE)) for each in range(BATCH)])
     history.append(step(network, average, optimizer, batch, number, plan, segmentation_loss))

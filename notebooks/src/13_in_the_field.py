@@ -237,7 +237,7 @@ print("images to balance on:", len(scenes), "- take fifty of your own")
 # more. Flat: more of the same is useless, and new *kinds* of images, cleaner labels or a larger input are what helps.
 #
 # When you label more, do not take them at random. Let the network predict unlabeled images, and label those it is unsure
-# about first. A simple measure: the share of doubtful scores.
+# about first. A simple measure: the fraction of doubtful scores.
 
 
 # %%
@@ -252,7 +252,7 @@ order = np.argsort(-doubts)
 print("label in this order:", [SEEDS[index] for index in order])
 assert 0 <= doubts.min() < doubts.max() <= 1
 
-# %% alt="Two scenes: the one the network is least sure about, a cup and bananas that the image's border cuts off; and the one it is surest about, three kites in the sky over a picnic blanket."
+# %% alt="Two scenes: the one the network is least sure about, a cup and bananas that the image's border cuts off; and the one without any doubtful score, three kites in the sky over a picnic blanket."
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.3), dpi=80, layout="constrained")
 for axis, index, title in zip(axes, (order[0], order[-1]), ("label first", "label last")):
     axis.imshow(scenes[index].image)
@@ -266,7 +266,7 @@ print("doubt from", f"{doubts.min():.1f} to {doubts.max():.1f}")
 #
 # ## Images with nothing on them, and classes that are rare
 #
-# **Background images** teach what to leave alone. They need an empty label file, and one in ten is a usual share. Whether
+# **Background images** teach what to leave alone. They need an empty label file, and one image in ten is usual. Whether
 # you need them is a count of false alarms on images without objects. What does our network see in toys that it was never
 # shown as a class of its own, on a bare floor?
 
@@ -296,8 +296,8 @@ assert sum(alarms) < 6
 # %%
 def repeat_factors(images, t):
     """images: a set of class ids each. -> (for each image, how often to show it in an epoch, on average)."""
-    share = {each: np.mean([each in image for image in images]) for each in set().union(*images)}
-    factor = {each: max(1.0, np.sqrt(t / f)) for each, f in share.items()}
+    present_in = {each: np.mean([each in image for image in images]) for each in set().union(*images)}
+    factor = {each: max(1.0, np.sqrt(t / f)) for each, f in present_in.items()}
     return [max((factor[each] for each in image), default=1.0) for image in images]
 
 

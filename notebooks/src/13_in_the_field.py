@@ -310,6 +310,38 @@ print("shown per epoch:", [f"{factor:.2f}" for factor in repeat_factors(present,
 # Judge the result class by class. The mean over classes counts a class of ten objects as much as one of a thousand, and
 # its AP from ten objects is hardly known at all.
 #
+# ## Capstone: from labels to a page
+#
+# Everything of this course, once, on a real small dataset: 64 microscope images of cell nuclei to train on and 64 to
+# validate on, where `SEGLAB_DATASETS` names a folder that has them; otherwise the toybox, or better, images of your own.
+
+# %% tags=["nbval-ignore-output"]
+import os
+from pathlib import Path
+
+from seglab.datasets.load import load_dataset
+
+nuclei = Path(os.environ.get("SEGLAB_DATASETS") or ".") / "nuclei"
+project = load_dataset(nuclei if nuclei.is_dir() else "toybox8-seg")
+print("your project:", project.name, {split: len(project.images(split)) for split in ("train", "val")})
+
+# %% [markdown]
+# Work through the steps, and grade yourself, or let somebody else do it. A step counts in full if a stranger could repeat
+# it from what you wrote down.
+#
+# | step | what to hand in | half | full | points |
+# |-|-|-|-|-|
+# | labels (09, 10, 11) | the fidelity report, and a contact sheet | converted | nothing lost, or every loss explained | 15 |
+# | split (11) | the two lists, and why they are fair | random | by group; no duplicates across | 15 |
+# | baseline (06) | mask mAP of the starting weights and of ten epochs with default settings | one number | both, with the protocol, and the spread over two seeds | 15 |
+# | one change (03, 04) | one setting changed, the result, and a reason | tried | predicted first, and explained after | 15 |
+# | errors (06, 07, `seglab doctor`) | the five worst images, and what they have in common | shown | a remedy named and tried | 15 |
+# | export (08) | an ONNX file, its parity check, mAP of the file | exported | verified on the device that will run it | 15 |
+# | page (07) | the explorer's page, readable without a kernel, with a caption | opens | a stranger understands the model's limits from it | 10 |
+#
+# Sixty points are a model that you may show, eighty one that you may use. Nobody gets full points for the mAP: that
+# depends on the data.
+#
 # ## Recap
 #
 # - One reference gives the scale; areas go with its square; the error goes with the perimeter.

@@ -195,6 +195,7 @@ def test_solutions_pass_their_checks(lesson, capsys, monkeypatch):
     import matplotlib.pyplot as plt
 
     monkeypatch.chdir(NOTEBOOKS)
+    monkeypatch.syspath_prepend(str(NOTEBOOKS))  # where a kernel finds built.py
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     names = {"__name__": "__main__"}
     cells = [cell for cell in build.compose(lesson, solved=True).cells if cell.cell_type == "code"]

@@ -153,7 +153,7 @@ def split(given: SplitInput, _: dict[str, Any]) -> None:
     from seglab.datasets.load import load_dataset
 
     spec = load_dataset(given.data, labels=given.labels)
-    out = Path(given.out) if given.out else None
+    out = Path(given.out).expanduser() if given.out else None
     spec, path = hold_out_once(spec, given.holdout, given.test, given.seed, out)
     print(describe_split(spec))
     print(f"kept in {path}\nnext: seglab train data={path if out else given.data}")
@@ -197,8 +197,8 @@ def benchmark(given: BenchmarkInput, _: dict[str, Any]) -> None:
     from seglab.export.benchmark import published_table
     from seglab.yolo import YOLO
 
-    options = {"imgsz": given.imgsz, "formats": given.formats, "out": given.out}
-    options = {name: value for name, value in options.items() if value is not None}
+    names = ("imgsz", "formats", "precisions", "verbose", "out")
+    options = {name: getattr(given, name) for name in names if getattr(given, name) not in (None, False)}
     if given.what is None:
         YOLO(given.model).benchmark(given.data, **options)
         return

@@ -61,7 +61,7 @@ def test_every_layout_that_is_described_has_its_picture_and_no_picture_is_left()
     text = PAGE.read_text(encoding="utf-8")
     sections = re.findall(r"^### (.+)$", text, re.MULTILINE)
     assert set(sections) <= set(LAYOUTS)
-    shown = re.findall(r"!\[Files of (.+)\]\((images/layout-.+\.png)\)", text)
+    shown = re.findall(r"!\[Folders and files of (.+)\]\((images/layout-.+\.png)\)", text)
     assert [title for title, _ in shown] == sections
     drawn = {f"images/{file.name}" for file in (PAGE.parent / "images").glob("layout-*.png")}
     assert {file for _, file in shown} == drawn

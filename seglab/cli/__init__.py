@@ -34,15 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"seglab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"seglab: interrupted{_how_to_go_on(mode, options)}", file=sys.stderr)
+        print(f"seglab: interrupted{_how_to_resume(mode, options)}", file=sys.stderr)
         return 130
 
 
-def _how_to_go_on(mode: str | None, options: dict) -> str:
+def _how_to_resume(mode: str | None, options: dict) -> str:
     """After an interruption: the command that resumes a training; "" where there is nothing to resume."""
     if mode != "train":
         return ""
     from seglab.training.arguments import last_run
 
     found = last_run(options.get("project") or "runs/segment")
-    return f"; go on with: seglab train resume={found}" if found else ""
+    return f"; resume with: seglab train resume={found}" if found else ""

@@ -136,7 +136,9 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
                 self.images.append(path)
                 self.image_sizes.append(size)
         if not self.images:
-            first = f"{self.issues[0].where}: {self.issues[0].message}"
+            own = set(map(str, listed))
+            why = next(issue for issue in self.issues if issue.unusable or issue.path in own)
+            first = f"{why.where}: {why.message}"
             raise SeglabError(
                 f"none of the {len(listed)} images of {self.split} in {self.spec.root} can be read; {first}"
             )
@@ -180,7 +182,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         image = self._read(path) if self._cached_images is None else self._cached_images[index]
         if image.shape[:2] != self.image_sizes[index]:
             raise SeglabError(
-                f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; start again"
+                f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; "
+                "start the run again"
             )
         return Sample(image, self.instances(index), str(path))
 
@@ -326,4 +329,4 @@ def _check_options(mask_targets: str | None, cache: bool | str) -> None:
     if mask_targets not in ("soft", "hard", None):
         raise SeglabError(f"mask_targets={mask_targets!r} must be 'soft', 'hard' or None")
     if cache not in (False, True, "ram", "disk"):
-        raise SeglabError(f"cache={cache!r} must be 'ram', 'disk' or False: in memory, in files, or read again")
+        raise SeglabError(f"cache={cache!r} must be 'ram' (in memory), 'disk' (in files) or False")

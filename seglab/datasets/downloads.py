@@ -125,7 +125,7 @@ def _fetch_into(path: Path, name: str, asset: Asset) -> None:
     except (OSError, HTTPException) as error:
         raise _unreachable(name, path, getattr(error, "reason", None) or error) from error
     try:
-        _verify(part, name, "try again, or look for a proxy that alters downloads")
+        _verify(part, name, "try again, or check for a proxy that changes downloads")
     except SeglabError:
         part.unlink()
         raise

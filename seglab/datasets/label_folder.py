@@ -14,7 +14,7 @@ from seglab.files import SPLITS, split_of_folder
 from seglab.formats.image_search import image_files
 from seglab.formats.issues import Issue
 from seglab.formats.label_files import has_rows, label_files
-from seglab.formats.text_files import read_text
+from seglab.formats.text_files import read_text, row_words
 
 CLASS_LISTS = ("classes.txt", "obj.names", "names.txt", "labels.txt", "_darknet.labels")  # one class name a line
 NOTES = "notes.json"  # Label Studio's list of classes
@@ -44,7 +44,7 @@ def read_label_folder(folder: Path, labels: Path | None = None) -> DatasetSpec |
     issues: list[Issue] = []
     if names is None:
         names = numbered_names(_largest_class(existing) + 1)
-        message = "class names are nowhere to be found"
+        message = "no class names were found"
         action = f"called by their numbers; to name them, save {folder / 'data.yaml'} with the names filled in:\n    "
         issues.append(Issue(str(folder), 0, message, action + _yaml_to_save(folder, splits, names)))
     return DatasetSpec(folder.name, folder, splits, names, label_folder=labels, about=about, issues=tuple(issues))
@@ -91,7 +91,7 @@ def _largest_class(files: Iterable[Path]) -> int:
     largest = 0
     for file in files:
         for row in read_text(file).splitlines():
-            first = row.replace(",", " ").split()[:1]
+            first = row_words(row)[:1]
             if first and first[0].isdecimal():
                 largest = max(largest, int(first[0]))
     return largest

@@ -131,7 +131,7 @@ def read_json(file: str | Path) -> Any:
     except OSError as error:
         raise SeglabError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
     except (ValueError, RecursionError) as error:
-        raise SeglabError(f"{file} is not a JSON file ({error}): write it again, or move it elsewhere") from error
+        raise SeglabError(f"{file} is not a JSON file ({error}): export it again, or move it elsewhere") from error
 
 
 def sketch_json(file: Path) -> Any:
@@ -187,6 +187,13 @@ def _skip(text: str, at: int, characters: str) -> int:
     while at < len(text) and text[at] in characters:
         at += 1
     return at
+
+
+def row_words(row: str) -> list[str]:
+    """The words of a row of numbers, apart by spaces, tabs, commas or semicolons, beside which a comma is a point."""
+    if ";" in row:
+        return row.replace(",", ".").replace(";", " ").split()
+    return row.replace(",", " ").split()
 
 
 def read_yaml(file: str | Path, as_written: bool = False) -> Any:
@@ -290,4 +297,4 @@ def read_xml(file: Path) -> ElementTree.Element:
     except OSError as error:
         raise SeglabError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
     except (ElementTree.ParseError, SeglabError) as error:
-        raise SeglabError(f"{file} cannot be read as XML ({error}): write it again from your labeling tool") from error
+        raise SeglabError(f"{file} cannot be read as XML ({error}): export it again from your labeling tool") from error

@@ -100,8 +100,11 @@ def test_a_search_leaves_what_users_look_for(studied):
         assert cv2.imread(str(folder / name)).std() > 5
     best = max(rows, key=lambda row: float(row["fitness"]))
     assert result.fitness == float(best["fitness"])
-    assert yaml.safe_load((folder / "best_hyperparameters.yaml").read_text()) == result.best
-    assert {name: float(best[name]) for name in result.best} == result.best
+    # Every name that was searched is there; None is what training chose by itself, where the start is the best.
+    assert set(result.best) == {"lr0", "degrees"}
+    chosen = {name: value for name, value in result.best.items() if value is not None}
+    assert yaml.safe_load((folder / "best_hyperparameters.yaml").read_text()) == chosen
+    assert {name: float(best[name]) for name in chosen} == chosen
 
 
 def test_every_trial_is_a_training_with_the_values_of_its_row(studied):
@@ -126,7 +129,7 @@ def test_only_the_best_weights_are_kept_and_the_model_stays_as_it_is(studied):
 def test_the_best_values_are_arguments_of_train(studied):
     folder, result, _ = studied
     taken = translate("train", {"cfg": str(folder / "best_hyperparameters.yaml")})
-    assert taken == {name: value for name, value in result.best.items() if name != "degrees" or value}
+    assert taken == {name: value for name, value in result.best.items() if value}
     make_config(**result.best)
 
 
@@ -226,7 +229,7 @@ def test_ctrl_c_leaves_a_study_to_go_on_with(tmp_path, capsys, cut):
     before = Trainings({cut: interrupt})
     with pytest.raises(KeyboardInterrupt):
         search(before, folder)
-    assert f"go on with seglab tune resume={folder} iterations=3" in capsys.readouterr().out
+    assert f"resume it with seglab tune resume={folder} iterations=3" in capsys.readouterr().out
     after = Trainings()
     result = search(after, folder, resume=str(folder))
     assert len(after.given) == 3 - cut and len(result.trials) == 3
@@ -238,7 +241,7 @@ def test_the_study_is_found_by_name_or_is_the_newest(tmp_path):
         search(Trainings(), tmp_path / name, iterations=1)
     assert study_folder(True, str(tmp_path), "a") == tmp_path / "a"
     assert study_folder(True, str(tmp_path), None) == tmp_path / "b"
-    with pytest.raises(SeglabError, match="give the folder that tune made"):
+    with pytest.raises(SeglabError, match="give the folder that tune created"):
         study_folder(True, str(tmp_path / "nowhere"), None)
 
 
@@ -255,7 +258,7 @@ def test_only_what_leaves_trials_comparable_may_change(tmp_path):
 
 def test_a_folder_of_a_study_is_not_written_over(tmp_path):
     search(Trainings(), tmp_path / "tune", iterations=1)
-    with pytest.raises(SeglabError, match="holds a study already"):
+    with pytest.raises(SeglabError, match="already contains a study"):
         search(Trainings(), tmp_path / "tune", exist_ok=True)
     assert search(Trainings(), tmp_path / "tune", iterations=1).folder == tmp_path / "tune2"
 

@@ -185,7 +185,7 @@ class YOLO:
         self.names = class_names(weights, network.classes, self.model_name)
         trained = weights.metadata.get("train_args") or {}
         if not isinstance(trained, dict):
-            raise SeglabError(f"{self.model_name}: its training arguments are no mapping: get a new copy")
+            raise SeglabError(f"{self.model_name}: its training arguments are not a mapping: get a new copy")
         self.overrides = dict(trained)
         data = data_of_training(self.overrides, self.names)
         if data is not None:

@@ -265,7 +265,7 @@ def test_labels_that_cannot_be_used_are_named_with_the_remedy(tmp_path, name, co
 def test_photos_are_no_masks_whatever_they_are_called(tmp_path):
     image(tmp_path / "car.jpg")
     image(tmp_path / "car gt.jpg", 1)
-    with pytest.raises(SeglabError, match="no labels of them"):
+    with pytest.raises(SeglabError, match="no labels for them"):
         load_dataset(tmp_path)
 
 

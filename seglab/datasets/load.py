@@ -257,6 +257,6 @@ def _not_recognized(path: Path) -> str:
     return (
         f"{path} holds {found}, but no labels for them: put a label file next to each image ({example}: one "
         f"row 'class x1 y1 x2 y2 ...' per instance, as fractions of the size), give the folder of the labels with "
-        f"labels=FOLDER, or save {path / 'data.yaml'} with\n"
+        f"labels=FOLDER, or, for labels kept elsewhere, save {path / 'data.yaml'} with\n"
         f"    train: {os.path.relpath(entry, path)}\n    names: [first class, second class]"
     )

@@ -956,5 +956,13 @@ def _as_list(value: Any) -> list:
 
 
 def _version_of(network: YOLO11Seg) -> WeightsVersion:
-    """Which tensors a network has and how often each was written: equal as long as no weight has changed."""
-    return [(id(tensor), tensor._version) for tensor in (*network.parameters(), *network.buffers())]
+    """Which tensors a network has and how often each was written: equal as long as no weight has changed.
+
+    Each module's own tables are read, since asking for parameters by name takes longer than reading an image's header.
+    """
+    version = []
+    for module in network.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                version.append((id(tensor), tensor._version))
+    return version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import numbers
 import types
@@ -82,7 +83,8 @@ def argument(
     return field(default=default, metadata={"argument": about})
 
 
-def arguments_of(config: type) -> list[Argument]:
+@functools.cache  # every call of a verb asks, and evaluating the hints takes milliseconds
+def arguments_of(config: type) -> tuple[Argument, ...]:
     """The arguments of one class, in the order in which it lists them."""
     hints = get_type_hints(config)
     found = []
@@ -90,7 +92,7 @@ def arguments_of(config: type) -> list[Argument]:
         if "argument" in item.metadata:
             about = item.metadata["argument"]
             found.append(Argument(name=item.name, default=item.default, type=hints[item.name], **about))
-    return found
+    return tuple(found)
 
 
 def names_of(*configs: type) -> list[str]:

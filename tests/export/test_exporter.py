@@ -118,7 +118,8 @@ def test_every_format_is_verified_where_it_is_staged(format, network, tmp_path, 
         monkeypatch.setattr(module, function.__name__, function)
     monkeypatch.setattr(module, "runs_here", lambda: True)
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))  # which remembers the formats that run code
-    path = exporter.export(network, {0: "circle", 1: "square", 2: "star"}, format, tmp_path / "of_ncnn_model" / "model", imgsz=64)
+    names = dict(enumerate(["circle", "square", "star"]))
+    path = exporter.export(network, names, format, tmp_path / "of_ncnn_model" / "model", imgsz=64)
     assert path == tmp_path / "of_ncnn_model" / f"model{module.SUFFIX}"
     assert list(path.parent.iterdir()) == [path]
     runtime = load_runtime(path)

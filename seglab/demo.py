@@ -33,7 +33,8 @@ def demo(out: str | Path = "runs/demo", epochs: int = 8, imgsz: int = 320) -> di
 
     # The weights and the file made from them must find the same cells.
     images = sorted((data.parent / "images" / "val").iterdir())
-    found = model.predict(images, imgsz=imgsz, save=True, save_txt=True, project=project, name="predict", exist_ok=True)
+    saving = {"save": True, "save_txt": True, "project": project, "name": "predict", "exist_ok": True}
+    found = model.predict(images, imgsz=imgsz, engine="torch", **saving)
     exported = model.export(format="onnx", imgsz=imgsz, dynamic=True, out=out / "model")
     found_by_file = YOLO(exported).predict(images)
 

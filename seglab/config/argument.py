@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import math
 import numbers
 import types
@@ -83,16 +82,24 @@ def argument(
     return field(default=default, metadata={"argument": about})
 
 
-@functools.cache  # every call of a verb asks, and evaluating the hints takes milliseconds
+_known: dict[type, tuple[Argument, ...]] = {}  # every call of a verb asks, and evaluating the hints takes milliseconds
+
+
 def arguments_of(config: type) -> tuple[Argument, ...]:
     """The arguments of one class, in the order in which it lists them."""
+    if config not in _known:
+        _known[config] = tuple(_read_arguments(config))
+    return _known[config]
+
+
+def _read_arguments(config: type) -> list[Argument]:
     hints = get_type_hints(config)
     found = []
     for item in fields(config):
         if "argument" in item.metadata:
             about = item.metadata["argument"]
             found.append(Argument(name=item.name, default=item.default, type=hints[item.name], **about))
-    return tuple(found)
+    return found
 
 
 def names_of(*configs: type) -> list[str]:

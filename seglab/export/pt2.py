@@ -75,12 +75,17 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
 
 def load(path: Path) -> Runtime:
     """Run the file in this process. Errors: SeglabError when it is damaged or carries anything that could run code."""
-    _refuse_code(path)
     extra_files = dict.fromkeys(KEYS, "")  # filled by torch
-    exported = torch.export.load(path, extra_files=extra_files)
+    try:
+        _refuse_code(path)
+        module = torch.export.load(path, extra_files=extra_files).module()
+    except SeglabError:
+        raise
+    except Exception as error:  # a damaged graph ends anywhere in the reader, in exceptions of any type
+        raise SeglabError(f"{path} is a damaged pt2 file ({type(error).__name__}): export it again") from error
     strings = {key: value for key, value in extra_files.items() if value}
     metadata = ModelMetadata.from_strings(strings, str(path))
-    return Runtime(path, metadata, torch.inference_mode()(exported.module()))
+    return Runtime(path, metadata, torch.inference_mode()(module))
 
 
 # --- the check before reading ----------------------------------------------------------------------------------------

@@ -1,0 +1,514 @@
+# %% [markdown]
+# # 03 · Assignment and loss: which cells learn, and what
+#
+# A network with 8,400 anchor points looks at an image with five objects. Which points should learn which object, and
+# what should the others do? And once that is settled: what does each of the four loss terms change? This lesson works
+# out the answers by hand and checks every number against the library's training code.
+#
+# After this lesson you can
+#
+# 1. assign anchor points to objects yourself, and explain why no rule about sizes is needed,
+# 2. write the four terms (box, distribution, class, mask) and derive what their gradients do,
+# 3. explain what the distribution focal loss is really for, and what `overlap_mask` really does.
+#
+# **Compute time:** about 20 seconds on a CPU, the same on a T4: everything stays on the CPU here. **Prerequisites:**
+# lesson 02.
+
+# %%
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+
+from seglab.geometry.boxes import box_iou, complete_iou
+from seglab.model.head import anchor_points, boxes_from_distribution
+from seglab.training import assign as assigning
+from seglab.training import loss as losses
+
+points, strides = anchor_points(64, 64)
+print(
+    len(points), "anchor points in 64 x 64:", [int((strides == s).sum()) for s in (8, 16, 32)], "at strides 8, 16, 32"
+)
+
+# %% [markdown]
+# ## Two objects, 84 points
+#
+# An example small enough to see everything: two overlapping boxes, and a half-trained network that we make up. Each
+# point predicts a box and a score for each of two classes. The box is a mixture of the two ground-truth boxes in which
+# the nearer object has the larger weight, with an error that grows with the distance.
+
+# %%
+boxes = torch.tensor([[10.0, 10, 38, 34], [22, 18, 52, 42]])
+classes = torch.tensor([0, 1])
+generator = torch.Generator().manual_seed(5)
+distance = torch.cdist(points, (boxes[:, :2] + boxes[:, 2:]) / 2)  # (84, 2)
+nearest, mixture = distance.argmin(dim=1), (-distance / 32).softmax(dim=1)
+error = torch.randn(84, 4, generator=generator) * distance.min(dim=1).values[:, None] / 8
+predicted = mixture @ boxes + error  # (84, 4)
+class_logits = torch.randn(2, 84, generator=generator)
+class_logits[classes[nearest], torch.arange(84)] += 1
+print("predicted boxes:", tuple(predicted.shape), "scores:", tuple(class_logits.shape))
+
+# %% [markdown]
+# **Step 1.** Only points strictly inside an object's box may learn it. (For this test the library widens the sides of
+# very small boxes to 16 pixels; otherwise tiny objects would get no point at all.)
+
+
+# %%
+def inside(points, boxes):
+    x, y = points.T
+    left, top, right, bottom = boxes[:, :, None].unbind(1)
+    return (x > left) & (x < right) & (y > top) & (y < bottom)  # (objects, points)
+
+
+may_learn = inside(points, boxes)
+print("candidates of the two objects:", may_learn.sum(dim=1).tolist(), "- of both:", int(may_learn.all(dim=0).sum()))
+assert torch.equal(may_learn, assigning.points_inside(points, boxes))
+
+# %% [markdown]
+# **Step 2.** How good is each candidate *already*? The overlap is the **complete IoU**: the IoU minus a penalty for
+# distant centers and a penalty for a different aspect ratio. Unlike plain IoU, it says how far apart two boxes are that
+# do not touch. The box term will need that; assignment does not, and clamps it at 0.
+
+
+# %%
+def ciou(a, b):
+    width_a, height_a, width_b, height_b = *(a[..., 2:] - a[..., :2]).unbind(-1), *(b[..., 2:] - b[..., :2]).unbind(-1)
+    intersection = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    iou = intersection / (width_a * height_a + width_b * height_b - intersection)
+    hull = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
+    distance = ((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2).pow(2).sum(-1) / hull.pow(2).sum(-1)
+    shape = 4 / torch.pi**2 * (torch.atan(width_b / height_b) - torch.atan(width_a / height_a)) ** 2
+    with torch.no_grad():  # as in the paper: the weight takes no gradient
+        weight = shape / (1 - iou + shape + 1e-9)
+    return iou - distance - weight * shape
+
+
+left, right = torch.tensor([0.0, 0, 10, 10]), torch.tensor([20.0, 0, 30, 10])
+print(f"two separate boxes: IoU {box_iou(left[None], right[None]).item():.3f}, complete IoU {ciou(left, right):.3f}")
+torch.testing.assert_close(
+    ciou(predicted, boxes[nearest]), complete_iou(predicted, boxes[nearest]), atol=1e-5, rtol=1e-5
+)
+
+# %% [markdown]
+# The **alignment** is `score**0.5 * overlap**6`: a point must classify the object *and* localize it, and localization
+# counts more. Choosing points by it is called *task-aligned assignment*. (The paper uses score · overlap⁶ with plain
+# IoU, and thirteen points; YOLO11 uses the square root of the score, complete IoU, and ten points.)
+
+# %%
+score = class_logits[classes].sigmoid()  # (objects, points): for the object's own class
+overlap = ciou(predicted[None], boxes[:, None]).clamp(min=0)  # (objects, points)
+alignment = score**0.5 * overlap**6 * may_learn
+for name, a, b in (("good box, low class score", 0.1, 0.9), ("good class score, poor box", 0.9, 0.5)):
+    print(f"{name}: alignment {a**0.5 * b**6:.3f}")
+
+# %% [markdown]
+# **Step 3.** Each object selects its ten best points. **Step 4.** A point that two objects select goes to the one its
+# box overlaps more.
+#
+# **Step 5.** What is the *target score* of a point? Not 1. The target of an object's best-aligned point is the highest
+# overlap that any of the object's points reaches; the others get less, in proportion to their alignment. So at
+# prediction time the score says how good the *box* is, which is what suppression (keeping the best of several boxes on
+# one object, lesson 00) needs to keep the right one.
+#
+# In the figure after the next cell, small gray points are assigned to no object, colored ones to the object of their
+# color, and the larger a point, the higher its target score. Each object's best-aligned predicted box is dotted.
+
+# %%
+chosen = torch.zeros_like(may_learn)
+chosen.scatter_(1, alignment.topk(10, dim=1).indices, True)
+chosen &= may_learn
+selections = chosen.sum(dim=0)  # by how many objects a point is selected
+owner = torch.where(selections > 0, chosen.float().argmax(dim=0), -1)
+owner[selections > 1] = (overlap * may_learn).argmax(dim=0)[selections > 1]
+print("points selected by one object:", int((selections == 1).sum()), "and by both:", int((selections > 1).sum()))
+own = torch.nn.functional.one_hot(owner.clamp(min=0), 2).T.bool() & (owner >= 0)  # (objects, points)
+kept, kept_overlap = alignment * own, overlap * own
+targets = (kept * kept_overlap.amax(1, keepdim=True) / (kept.amax(1, keepdim=True) + 1e-9)).sum(dim=0)
+theirs = assigning.assign(class_logits[None], predicted[None], points, classes, boxes, classes * 0)  # both on image 0
+assert torch.equal(owner, theirs.instance_index[0])
+torch.testing.assert_close(targets, theirs.scores[0], atol=1e-4, rtol=1e-4)
+print("same assignment and targets as the library; best targets:", [f"{v:.3f}" for v in kept_overlap.amax(1)])
+
+# %% alt="Two overlapping boxes on the grid of anchor points; assigned points are colored, larger for a higher target score; the best predicted box of each object is dotted."
+figure, axis = plt.subplots(figsize=(4.6, 4.6), dpi=80)
+axis.scatter(*points.T, s=8, color="0.8")
+for number, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+    axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=f"C{number}"))
+    mine = owner == number
+    axis.scatter(*points[mine].T, s=20 + 160 * targets[mine], color=f"C{number}", alpha=0.8)
+    x0, y0, x1, y1 = predicted[(alignment[number] * mine).argmax()].tolist()
+    axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=f"C{number}", linestyle=":"))
+axis.set(xlim=(0, 64), ylim=(64, 0), aspect="equal", title="assigned points; size: target score")
+axis.set(xlabel="x, pixels", ylabel="y, pixels")
+plt.show()
+print(int((owner >= 0).sum()), "points are assigned")
+
+# %% [markdown]
+# ## Why no rule about sizes is needed
+#
+# No rule says that small objects belong to stride 8. Look at an untrained network: all its 16 bins are equally likely,
+# so every side lies 7.5 strides away, and every box is 15 strides wide.
+
+# %%
+from seglab.data.collate import collate
+from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.load import load_dataset
+from seglab.model.yolo11 import YOLO11Seg
+
+seeded = torch.manual_seed(0)
+dataset = SegmentationDataset(load_dataset("toybox8-seg"), "train", 640)
+batch = collate([dataset[0], dataset[1]])
+model = YOLO11Seg("n", classes=10).eval()
+raw = model(batch["images"].float() / 255)
+points, strides = anchor_points(640, 640)
+predicted = boxes_from_distribution(raw.boxes.detach(), points, strides)  # (2, 8400, 4)
+ground_truth = batch["classes"], batch["boxes"], batch["image_index"]
+assignment = assigning.assign(raw.classes.detach(), predicted, points, *ground_truth)
+width = (predicted[..., 2] - predicted[..., 0]).mean(dim=0)
+print("mean widths:", [round(width[strides[:, 0] == s].mean().item()) for s in (8, 16, 32)], "pixels")
+
+# %% alt="A scene with its assigned points: small dots of stride 8 on small objects, larger dots of a coarser stride on large ones."
+figure, axis = plt.subplots(figsize=(6.4, 4.8), dpi=80)
+axis.imshow(batch["images"][0].permute(1, 2, 0), extent=(0, 640, 640, 0))
+for x0, y0, x1, y1 in batch["boxes"][batch["image_index"] == 0].tolist():
+    axis.add_patch(plt.Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor="white"))
+learning = assignment.instance_index[0] >= 0
+for stride, color in ((8, "C1"), (16, "C0"), (32, "C3")):
+    here = learning & (strides[:, 0] == stride)
+    axis.scatter(*points[here].T, s=stride * 2, color=color, label=f"stride {stride}", edgecolors="black")
+axis.legend(loc="upper left", fontsize=8)
+axis.set(xlim=(0, 640), ylim=(560, 80))
+axis.set_axis_off()
+plt.show()
+print("some points are assigned, most are not:", bool(0 < learning.sum() < len(points) / 4))
+
+# %% [markdown]
+# Objects have found the stride whose boxes fit them, because overlap to the sixth power favors it. (Stride 32 has no
+# point here: no object in this image is close to its boxes of 480 pixels.) And as the network learns, the assignment
+# changes with it: that is why it is recomputed at every step.
+#
+# ## The positives
+#
+# Points that are assigned to an object are called *positives*, all others *background*. Three of the four terms use
+# positives only. Gather their predictions and their targets, and begin with **the box term**: 1 − complete IoU,
+# weighted by the target score, so good points count more.
+
+# %%
+image, anchor = (assignment.instance_index >= 0).nonzero(as_tuple=True)  # (P,) each
+assigned = assignment.instance_index[image, anchor]  # which object
+target_scores = assignment.scores[image, anchor]
+logits = raw.boxes[image, :, anchor]  # (P, 64)
+true_boxes, at, stride = batch["boxes"][assigned], points[anchor], strides[anchor]
+print("all of one length:", len(image) == len(assigned) == len(target_scores) == len(logits) == len(true_boxes))
+
+distances = (logits.view(-1, 4, 16).softmax(dim=2) * torch.arange(16)).sum(dim=2) * stride  # (P, 4) pixels
+predicted_boxes = torch.cat((at - distances[:, :2], at + distances[:, 2:]), dim=1)
+box_term = ((1 - ciou(predicted_boxes, true_boxes)) * target_scores).sum()
+torch.testing.assert_close(
+    box_term, losses.box_loss(logits, at, stride, true_boxes, target_scores), atol=1e-3, rtol=1e-4
+)
+print("box term equal to the library's")
+
+# %% [markdown]
+# ## What the distribution is for
+#
+# The usual explanation is that a distribution can express uncertainty about a blurred side. It can, but prediction
+# takes its **mean** and throws the uncertainty away. So why 16 numbers, and why a separate loss for them, when the box
+# term already trains the mean?
+#
+# Look at the gradient. The derivative of the mean m with respect to logit k is p_k · (k − m), so it is proportional to
+# the bin's **own probability**.
+
+# %%
+bins = torch.arange(16.0)
+z = torch.randn(16, generator=generator, requires_grad=True)
+p = z.softmax(dim=0)
+mean = (p * bins).sum()
+(gradient,) = torch.autograd.grad(mean, z)
+torch.testing.assert_close(gradient, (p * (bins - mean)).detach())
+print("the gradient of the mean is p * (k - mean)")
+
+# %% [markdown]
+# Now suppose the network is confident in a wrong distance: nearly all probability in bin 2, ground truth 10.4. Bins 10
+# and 11 have almost no probability, so almost nothing pulls them up. The **distribution focal loss** targets the two
+# neighbors of the ground truth directly: 0.6 in bin 10 and 0.4 in bin 11. Its gradient is p minus the target, however
+# small p is. (Nothing in it is focal; the name is inherited. It is cross-entropy with two target bins.)
+
+
+# %%
+def target_of(distance):
+    lower = int(distance)
+    target = torch.zeros(16)
+    target[lower], target[lower + 1] = lower + 1 - distance, distance - lower
+    return target
+
+
+def distribution_focal(z, distance):
+    return -(target_of(distance) * z.log_softmax(dim=-1)).sum(dim=-1)
+
+
+wrong_start = torch.zeros(16)
+wrong_start[2] = 9.0
+z = wrong_start.clone().requires_grad_()
+(by_mean,) = torch.autograd.grad(((z.softmax(0) * bins).sum() - 10.4).abs(), z)
+(by_bins,) = torch.autograd.grad(distribution_focal(z, 10.4), z)
+torch.testing.assert_close(by_bins, (z.softmax(0) - target_of(10.4)).detach())
+print(f"pull on bin 10: through the mean {-by_mean[10]:.3f}, by the distribution focal loss {-by_bins[10]:.3f}")
+
+# %% [markdown]
+# Let both train for a while, from the same wrong start. In the figure that follows, the gray line is the ground truth:
+
+
+# %%
+def train(loss, steps=200):
+    z, means = wrong_start.clone().requires_grad_(), []
+    for _ in range(steps):
+        (gradient,) = torch.autograd.grad(loss(z), z)
+        z = (z - gradient).detach().requires_grad_()
+        means.append((z.softmax(0) * bins).sum().item())
+    return z.detach().softmax(0), means
+
+
+through_mean = train(lambda z: F.smooth_l1_loss((z.softmax(0) * bins).sum(), torch.tensor(10.4)))
+through_bins = train(lambda z: distribution_focal(z, 10.4))
+arrival = [next(i for i, m in enumerate(means) if abs(m - 10.4) < 1) for _, means in (through_mean, through_bins)]
+print("the mean alone takes more than five times the steps:", arrival[0] > 5 * arrival[1])
+assert abs(through_mean[1][-1] - 10.4) < 0.5 and abs(through_bins[1][-1] - 10.4) < 0.5
+
+# %% alt="Left, distance over steps: correct at once with the distribution loss, late with the mean only. Right, final probabilities: two neighboring bins with the distribution loss, smeared over all bins with the mean only."
+figure, (left_axis, right_axis) = plt.subplots(1, 2, figsize=(9, 2.8), dpi=80)
+for number, (name, (p, means)) in enumerate((("mean only", through_mean), ("distribution focal", through_bins))):
+    left_axis.plot(means, color=f"C{1 - number}", label=name)
+    right_axis.bar(bins + 0.4 * number - 0.2, p, width=0.4, color=f"C{1 - number}", label=name)
+left_axis.axhline(10.4, color="0.7", zorder=0)
+left_axis.set(xlabel="step", ylabel="distance in strides")
+right_axis.set(xlabel="bin", ylabel="probability", xticks=range(0, 16, 2))
+left_axis.legend(frameon=False)
+plt.show()
+both = [f"{p[10:12].sum():.2f}" for p, _ in (through_bins, through_mean)]
+print("in bins 10 and 11: distribution focal", both[0], "- mean only", both[1])
+
+# %% [markdown]
+# The mean alone gets there too, but much later, and with its probability smeared over every bin. So that is what the
+# loss is for: **sixteen bins turn a regression into a classification**, whose gradient does not vanish where the
+# network is confident and wrong; and targeting two neighboring bins picks one of the infinitely many distributions with
+# the same mean. Uncertainty is another matter. If labels say 3 and 9 equally often, the best distribution has two
+# peaks, and the box is drawn at 6, where no label ever was:
+
+# %%
+z = torch.zeros(16, requires_grad=True)
+for _ in range(500):
+    (gradient,) = torch.autograd.grad((distribution_focal(z, 3.0) + distribution_focal(z, 9.0)) / 2, z)
+    z = (z - gradient).detach().requires_grad_()
+p = z.detach().softmax(0)
+print("the two likeliest bins:", sorted(p.topk(2).indices.tolist()), f"- their mean: {(p * bins).sum():.1f}")
+
+# %% [markdown]
+# The term itself, for all positives: the mean over the four sides, weighted by the target score. Distances beyond bin
+# 15 cannot be expressed, which is one more reason why a large object needs a coarse stride.
+
+# %%
+target_distances = torch.cat((at - true_boxes[:, :2], true_boxes[:, 2:] - at), dim=1) / stride  # (P, 4) in strides
+target_distances = target_distances.clamp(0, 14.99)
+by_side = [
+    torch.stack([distribution_focal(side, float(d)) for side, d in zip(row.view(4, 16), ds)]).mean()
+    for row, ds in zip(logits, target_distances)
+]
+dfl_term = (torch.stack(by_side) * target_scores).sum()
+torch.testing.assert_close(
+    dfl_term, losses.distribution_loss(logits, at, stride, true_boxes, target_scores), atol=1e-3, rtol=1e-4
+)
+print("distribution term equal to the library's")
+
+# %% [markdown]
+# ## The class term
+#
+# Binary cross-entropy on every point and class, positives and background alike. Its gradient is the simplest there is:
+# **score minus target**. For background the target is 0, at thousands of points.
+#
+# If all scores started at one half, the first steps would do nothing but push 84,000 numbers down: ten classes at 8,400
+# points. So the class branch starts with a bias that reflects how rare objects are: as if there were 5 on each of the
+# three maps of a 640-pixel image.
+
+# %%
+import math
+
+target = torch.zeros_like(raw.classes)
+target[image, batch["classes"][assigned], anchor] = target_scores
+class_term = F.binary_cross_entropy_with_logits(raw.classes, target, reduction="sum")
+(gradient,) = torch.autograd.grad(class_term, raw.classes, retain_graph=True)
+torch.testing.assert_close(gradient, (raw.classes.sigmoid() - target).detach())
+by_library = losses.class_loss(raw.classes, image, batch["classes"][assigned], anchor, target_scores)
+torch.testing.assert_close(class_term, by_library, atol=1e-3, rtol=1e-4)
+print("class term equal to the library's, gradient = score - target")
+
+for start, name in ((lambda s: 0.0, "bias 0"), (lambda s: math.log(5 / 10 / (640 / s) ** 2), "the library's bias")):
+    pushes = sum((640 // s) ** 2 * 10 / (1 + math.exp(-start(s))) for s in (8, 16, 32))
+    print(f"{name}: background pushes down with {pushes:,.1f} in total")
+bias = YOLO11Seg("n", classes=10).head.cv3[0][-1].bias
+assert torch.allclose(bias, torch.tensor(math.log(5 / 10 / 80**2)))
+
+# %% [markdown]
+# ## The mask term
+#
+# For each positive: coefficients times prototypes gives a logit in each mask cell, compared with the target by binary
+# cross-entropy, **only inside the object's box**, and divided by the box's area. So a small object counts as much as a
+# large one. A cell counts when its upper left corner is in the box. And unlike in the other terms, every positive
+# counts the same, whatever its target score.
+
+
+# %%
+def mask_by_hand(prototypes, coefficients, masks, boxes):
+    total = 0.0
+    for mixing, mask, prototype, box in zip(coefficients, masks.float(), prototypes, boxes / 4):
+        left, top, right, bottom = box.ceil().long().tolist()
+        logit = torch.einsum("k,kyx->yx", mixing, prototype)[top:bottom, left:right]
+        each = F.binary_cross_entropy_with_logits(logit, mask[top:bottom, left:right], reduction="sum")
+        total = total + each / ((box[2] - box[0]) * (box[3] - box[1]))
+    return total
+
+
+coefficients = raw.coefficients[image, :, anchor]  # (P, 32)
+mask_term = mask_by_hand(raw.prototypes[image], coefficients, batch["masks"][assigned], true_boxes)
+instances = (batch["masks"], batch["boxes"], batch["image_index"], assigned)
+by_library = losses.mask_loss(raw.prototypes, coefficients, *instances)
+torch.testing.assert_close(mask_term, by_library, atol=1e-3, rtol=1e-4)
+print("mask term equal to the library's")
+
+# %% [markdown]
+# Its gradient reaches the prototypes inside boxes only. Outside, they can be anything: prediction crops masks to the
+# box, so those values are never used. This is the flip side of YOLACT's trick of letting the box do half of the work
+# (lesson 02).
+
+# %%
+(gradient,) = torch.autograd.grad(mask_term, raw.prototypes, retain_graph=True)
+touched = gradient.abs().sum(dim=1) > 0  # (2, 160, 160)
+covered = torch.zeros_like(touched)
+for number, (left, top, right, bottom) in zip(batch["image_index"], (batch["boxes"] / 4).ceil().long().tolist()):
+    covered[number, top:bottom, left:right] = True
+print("prototypes learn outside of every box:", bool((touched & ~covered).any()))
+
+# %% [markdown]
+# ## What `overlap_mask` does
+#
+# Trainers often store all masks of an image as one map of object numbers, to save memory. One number per cell means
+# that **every cell belongs to one object only, the smallest one there**. The target of a larger object then has a hole
+# where a smaller one lies on it, though its own outline has none. (The notch in the hole's corner is a cell that
+# rounding took from the smaller one.) The setting applies to hard targets only, `mask_targets="hard"`. With the
+# library's soft targets every object keeps its own mask, and a cell on its edge says what fraction of it is covered.
+
+# %% alt="A large square and a small one on it: with overlap_mask the large one's target has a hole, without it has none; the soft target has none either, and a pale rim."
+import numpy as np
+
+from seglab.data.mask_targets import hard_masks, soft_masks
+
+
+def side_by_side(masks):
+    _, axes = plt.subplots(1, len(masks), figsize=(8, 2.7), dpi=80)
+    for axis, (title, mask) in zip(axes, masks.items()):
+        axis.imshow(mask, cmap="Blues", vmin=0, vmax=1.3)
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
+    plt.show()
+
+
+large, small = (np.array([[a, a], [b, a], [b, b], [a, b]], dtype=float) for a, b in ((9, 71), (30, 50)))
+variants = {"overlap_mask=True": hard_masks([[large], [small]], 80, 80, overlap=True)[0]}
+variants["overlap_mask=False"] = hard_masks([[large], [small]], 80, 80, overlap=False)[0]
+variants["soft targets"] = soft_masks([[large], [small]], 80, 80)[0]
+side_by_side({f"large square\n{name}": mask for name, mask in variants.items()})
+print({name: float(mask.sum()) for name, mask in variants.items()}, "cells; its area:", (71 - 9) ** 2 / 4**2)
+
+# %% [markdown]
+# That is all it does; it is a way of storing targets, not a loss and not a form of suppression. With it, the best mask
+# AP that perfect training could reach on 239 COCO photos was .727; without it .764; with soft targets .880.
+#
+# ## Finer masks from the same prototypes
+#
+# A kite's tail is three pixels wide and a mask cell four. Where the tail lies across two cells, it covers less than
+# half of each. A soft target says exactly that, and prediction, which keeps what is above one half, loses the tail
+# there. But prediction first *upsamples* the sum of prototypes to the resolution of the image, and nothing forces the
+# loss to compare before that. With `mask_ratio=2` the loss upsamples the prototypes by two and compares at half of the
+# input's resolution instead of a quarter. The network is the same, with the same prototypes; only the target is closer
+# to the mask that prediction reads. Here are mask logits that match each target, upsampled as in prediction: for the
+# first the fraction minus one half, which has the right sign in every cell, and for the second what gradient descent
+# finds (`fit_coarse_logits`).
+
+# %%
+from seglab.diagnosis.upper_bound import fit_coarse_logits
+
+x = np.linspace(6, 90, 80)
+middle = np.stack((x, 48 + 20 * np.sin(x / 11)), axis=1)
+along = np.gradient(middle, axis=0)
+across = along[:, ::-1] * (-1, 1) / np.linalg.norm(along, axis=1, keepdims=True)
+tail = np.concatenate((middle - 1.6 * across, (middle + 1.6 * across)[::-1]))  # a band 3.2 pixels wide
+ground_truth = torch.from_numpy(soft_masks([[tail]], 96, 96, ratio=1)[0] > 0.5)
+quarter, half = (torch.from_numpy(soft_masks([[tail]], 96, 96, ratio)).float() for ratio in (4, 2))  # (1, 24, 24), ...
+found = {"the ground truth": ground_truth}
+for name, logits in (("mask_ratio=4", quarter - 0.5), ("mask_ratio=2", fit_coarse_logits(half))):  # (1, 24, 24) each
+    found[name] = F.interpolate(logits[None], size=ground_truth.shape, mode="bilinear")[0, 0] > 0
+ious = {name: float((mask & ground_truth).sum() / (mask | ground_truth).sum()) for name, mask in found.items()}
+assert ious["mask_ratio=4"] < ious["mask_ratio=2"] - 0.1
+
+# %% alt="A thin wavy band: with a target at a quarter of the resolution it comes back in pieces, with one at half the resolution it stays whole."
+side_by_side({f"{name}, IoU {ious[name]:.2f}": mask for name, mask in found.items()})
+
+# %% [markdown]
+# That is what a perfect network could gain. A trained one gains too: YOLO11n with COCO's weights, fine-tuned on 64
+# microscope images of cell nuclei (10 epochs at 320 pixels), reaches a mask AP of .474 with hard targets, .523 with
+# soft ones, .549 with soft ones and `mask_ratio=2`, and .551 with `mask_ratio=1`, on 64 other images; its box AP stays
+# about the same.
+
+# %% [markdown]
+# On toybox this raises the mask AP that perfect training could reach from .91 to .95 at 640 pixels, and the last stages
+# of training the course weights used it. A step takes about a tenth longer; the default is 4, as in other YOLO
+# trainers.
+#
+# ## The total loss
+#
+# The box, class and distribution terms are divided by the sum of the target scores, the mask term by the number of
+# positives; then each is multiplied by its *gain*, a fixed weight: 7.5 for boxes and masks, 0.5 for classes, 1.5 for
+# distributions. The total is multiplied by the number of images, so that several small batches add up to a large one.
+#
+# Two of the four can be predicted for any untrained network. Sixteen equally likely bins cost ln 16 per side, times 1.5
+# is 4.2; a mask logit near 0 costs ln 2, times 7.5 is 5.2. If your training starts far from there, look for a bug.
+
+# %%
+from seglab.training.loss import LossGains, segmentation_loss
+
+total, terms = segmentation_loss(raw, batch, LossGains())
+score_sum, positives = target_scores.sum().clamp(min=1), len(target_scores)
+by_hand = {
+    "box": 7.5 * box_term / score_sum,
+    "seg": 7.5 * mask_term / positives,
+    "cls": 0.5 * class_term / score_sum,
+    "dfl": 1.5 * dfl_term / score_sum,
+}
+torch.testing.assert_close({name: term.detach() for name, term in by_hand.items()}, terms, atol=1e-3, rtol=1e-4)
+torch.testing.assert_close(sum(by_hand.values()) * 2, total, atol=1e-3, rtol=1e-4)
+print("equal to the library's:", {name: f"{term:.1f}" for name, term in terms.items()})
+assert abs(terms["dfl"] - 1.5 * math.log(16)) < 0.1 and abs(terms["seg"] - 7.5 * math.log(2)) < 0.2
+
+# %% [markdown]
+# ## Recap
+#
+# - A point learns an object if it lies in the object's box and is among the ten that already classify and localize it
+#   best; the network's own boxes sort objects by stride.
+# - Scores are trained to say how good the box is.
+# - The distribution focal loss turns distances into a classification: its gradient does not vanish when the network is
+#   confident and wrong, and it has one solution instead of many. Prediction uses the mean only.
+# - Class gradient: score minus target. Mask gradient: inside boxes only, and small objects count as much as large ones.
+# - `overlap_mask` gives each cell to the smallest object on it, and costs accuracy. `mask_ratio=2` compares upsampled
+#   masks, as prediction does, and gains some.
+#
+# ## Sources
+#
+# - Feng et al., *TOOD: Task-aligned One-stage Object Detection*, 2021; Zheng et al., *Enhancing Geometric Factors in
+#   Model Learning and Inference* (complete IoU), 2020.
+# - Li et al., *Generalized Focal Loss*, 2020, equation 6; Bolya et al., *YOLACT*, 2019; Lin et al., *Focal Loss for
+#   Dense Object Detection*, 2017, for the bias.
+# - The library: `seglab/training/assign.py`, `seglab/training/loss.py`, `seglab/data/mask_targets.py`.
+#
+# ## Exercises
+#
+# Write the function, then run the check below it.

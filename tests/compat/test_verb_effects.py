@@ -29,7 +29,8 @@ SHOWN = {
 # Shown by the tests of their own parts, or where their hardware is.
 ELSEWHERE = {
     "model", "device", "engine", "precision", "compile", "mask_targets", "strict", "license", "masks", "max_pixels",
-    "range", "tile", "overlap", "trust", "save_as", "tolerance", "source", "embed", "vid_stride", "save_frames", "labels", "allow_empty",
+    "range", "tile", "overlap", "trust", "save_as", "tolerance", "source", "embed", "vid_stride", "save_frames",
+    "labels", "allow_empty",
 }  # fmt: skip
 
 

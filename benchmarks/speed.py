@@ -32,7 +32,7 @@ IMPORTS = {"torch": "import torch", "seglab": "from seglab import YOLO", "peer":
 # Who competes in prediction: in float32, then in bf16, which ultralytics' OpenVINO chooses by itself on such CPUs.
 ENGINES = (
     "seglab",
-    "seglab onnx",
+    "seglab openvino",
     "seglab torch",
     "peer",
     "peer onnx",
@@ -157,7 +157,7 @@ def training_batch(data: str) -> dict:
 
 
 def prepare_seglab(task: str, data: str, threads: int, engine: str):
-    """What one round of `task` is in seglab. engine: "", "onnx" or "torch", with "bf16" behind it in that precision."""
+    """What one round of `task` is in seglab. engine: "", "openvino" or "torch", perhaps with "bf16" behind it."""
     import torch
 
     from seglab import YOLO
@@ -174,12 +174,11 @@ def prepare_seglab(task: str, data: str, threads: int, engine: str):
             options["precision"] = "bf16"
         if engine.startswith("torch"):
             options["engine"] = "torch"
-        elif engine == "onnx":
-            engines.PREFERRED = {"onnx": "onnxruntime"}
-        else:
+        elif engine == "openvino":
             engines.PREFERRED = {"openvino": "openvino"}
         if "engine" not in options:
-            assert engines.engine_file(model.network, model.names), "the engine is not installed"
+            precision = options.get("precision", "fp32")
+            assert engines.engine_file(model.network, model.names, precision=precision), "no engine is installed"
         return lambda: count_results(model.predict(source, **options))
     if task == "val":
         return lambda: model.val(data=data, imgsz=640, workers=0, verbose=False)
@@ -221,7 +220,9 @@ def prepare_peer(task: str, data: str, threads: int, engine: str):
     torch_utils.NUM_THREADS = threads  # which its prediction sets, by default one less than there are cores
     spec = load_dataset(data)
     model = YOLO("yolo11n-seg.yaml", task="segment")
+    settings = model.model.args  # which its export reads
     model.model = SegmentationModel("yolo11n-seg.yaml", nc=len(spec.names), verbose=False)
+    model.model.args, model.model.task = settings, "segment"
     model.model.load_state_dict({name: tensor.float() for name, tensor in load_file(weights_file()).items()})
     model.model.names = dict(spec.names)
     if task in ("predict", "folder", "video"):

@@ -132,10 +132,9 @@ class YOLO:
         self._random_weights: WeightsVersion | None = None
         # What the weights were when they were those of a file: as long as they are still so, an engine is worth making.
         self._filed_weights: WeightsVersion | None = None
-        # The network as `predict` and `val` run it, with what it was made from; the engine's file, and opened.
+        # The network as `predict` and `val` run it, with what it was made from; and engines of the weights of the file.
         self._inference_cache: tuple[Any, InferenceModel] | None = None
-        self._engine_file: tuple[WeightsVersion, Path | None] | None = None
-        self._engines: dict[tuple, Runtime] = {}
+        self._engines: dict[tuple, Runtime | None] = {}
         with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
             self._open(model, trust)
 
@@ -182,6 +181,7 @@ class YOLO:
         self._loaded = dict(self.overrides)
         self.license = weights.metadata.get("license", "unknown")
         self._filed_weights = _version_of(self.network)
+        self._engines = {}
 
     def load(self, weights: str | Path) -> YOLO:
         """Take over every tensor that fits from other weights, and list what does not.
@@ -295,6 +295,7 @@ class YOLO:
         )
         self.path = result.best
         self._filed_weights = _version_of(network)
+        self._engines = {}
         self.trainer = events.view_of(result.run)
         self.metrics = result.metrics
         if config.profile and is_main():
@@ -478,7 +479,7 @@ class YOLO:
         """Find instances on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
 
         Returns a list, or with stream=True an iterator that holds a few batches at a time. engine="auto", the default:
-        on CPUs, weights of a file run through OpenVINO or onnxruntime where one is installed and agrees with the
+        on CPUs, weights of a file run through onnxruntime or OpenVINO where one is installed and agrees with the
         network (see seglab.export.engine); "torch": through PyTorch. Folders, lists, videos and cameras are read ahead,
         and several images are worked on at once (see seglab.inference.pipeline).
         embed=[22]: instead of results a vector for every image, the mean features of these layers. Other
@@ -766,14 +767,14 @@ class YOLO:
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: not what the last runs made, which can be made again."""
-        left_out = {"_inference_cache", "_engine_file", "_engines", "trainer", "predictor", "runtime"}
+        left_out = {"_inference_cache", "_engines", "trainer", "predictor", "runtime"}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**state, "exported": self.runtime is not None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         exported = state.pop("exported")
         self.__dict__.update(state)
-        self._inference_cache = self._engine_file = self.trainer = self.predictor = self.runtime = None
+        self._inference_cache = self.trainer = self.predictor = self.runtime = None
         self._engines = {}
         if exported:
             self._from_exported_file(self.model_name, self.trust)
@@ -955,29 +956,28 @@ class YOLO:
         Only for weights of a file: what is made for an engine is made once for those, and again at every change. It is
         opened for so many threads that call it at once.
         """
-        from seglab.export.engine import engine_file, has_bf16, open_engine
+        if self.network is None or self._filed_weights != _version_of(self.network):
+            return None
+        if precision == "bf16" and not has_bf16_units():
+            return None
+        wanted = precision, streams, torch.get_num_threads()
+        if wanted not in self._engines:
+            self._engines[wanted] = self._open_engine(precision, streams)
+        runtime = self._engines[wanted]
+        return None if runtime is None else runtime.forward
 
-        if self.network is None or self._filed_weights is None:
+    def _open_engine(self, precision: str, streams: int) -> Runtime | None:
+        """The engine for the network as it is; None, and a line why, where there is none."""
+        from seglab.export.engine import engine_file, open_engine
+
+        path = engine_file(self._network("run it"), self.names, as_size(self._trained_size()), precision)
+        if path is None:
             return None
-        version = _version_of(self.network)
-        if version != self._filed_weights:
+        try:
+            return open_engine(path, streams, precision)
+        except SeglabError:
+            print(f"engine=auto: using PyTorch, since {path} is damaged: delete it, and it will be written again")
             return None
-        if self._engine_file is None or self._engine_file[0] != version:
-            size = as_size(self._trained_size())
-            self._engine_file = version, engine_file(self.network, self.names, size)
-            self._engines = {}
-        path = self._engine_file[1]
-        if path is None or (precision == "bf16" and not (has_bf16(path) and has_bf16_units())):
-            return None
-        key = precision, streams, torch.get_num_threads()
-        if key not in self._engines:
-            try:
-                self._engines[key] = open_engine(path, streams, precision)
-            except SeglabError:
-                print(f"engine=auto: using PyTorch, since {path} is damaged: delete it, and it will be written again")
-                self._engine_file = version, None
-                return None
-        return self._engines[key].forward
 
 
 def _dtype(half: bool, precision: str = "fp32") -> torch.dtype:

@@ -57,7 +57,7 @@ PRECISION = partial(
 )
 ENGINE = partial(
     argument,
-    text="auto: run the weights of a file on CPUs through OpenVINO or onnxruntime, where one is installed and agrees",
+    text="auto: run the weights of a file on CPUs through onnxruntime or OpenVINO, where one is installed and agrees",
     choices=("auto", "torch"),
     group=MACHINE,
 )

@@ -1,4 +1,4 @@
-"""The fast path of prediction on CPUs: the network through OpenVINO or onnxruntime, where one is installed."""
+"""The fast path of prediction on CPUs: the network through onnxruntime or OpenVINO, where one is installed."""
 
 from __future__ import annotations
 
@@ -15,22 +15,27 @@ from seglab.files import atomic_write, cache_dir, publish, staging_dir
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.version import __version__
 
-# Format -> package, the fastest first.
-PREFERRED = {"openvino": "openvino", "onnx": "onnxruntime"}
+# Format -> package, the fastest in float32 first: OpenVINO takes longer with shapes that change.
+PREFERRED = {"onnx": "onnxruntime", "openvino": "openvino"}
+WITH_BF16 = ("openvino",)  # the formats whose engine computes in bf16 too, where the CPU does
 REFUSED = ".refused"  # behind the name of a file that could not be made: why not
 
 
-def engine_file(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (640, 640)) -> Path | None:
+def engine_file(
+    model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] = (640, 640), precision: str = "fp32"
+) -> Path | None:
     """The network in the format of the fastest engine that is installed and agrees with it; None where there is none.
 
     The file is written and verified on first use, which a line says, and kept in the cache folder under the fingerprint
     of the weights and the versions of the engine and of seglab: the parity check holds for those only. That an engine
     does not agree, or its file cannot be made, is kept there too and said in a line. The file takes any batch and size;
-    `size` (height, width) is the one it is verified at.
+    `size` (height, width) is the one it is verified at. precision: "fp32", or "bf16" for an engine that has it; the
+    file is the same, and what is verified is float32.
     """
     reasons = []
     for name, package in PREFERRED.items():
-        if not find_spec(package):
+        lacks_precision = precision == "bf16" and name not in WITH_BF16
+        if lacks_precision or not find_spec(package):
             continue
         try:
             path = _cached_file(name, model, names, size)
@@ -48,16 +53,11 @@ def engine_file(model: YOLO11Seg, names: dict[int, str], size: tuple[int, int] =
 def open_engine(path: Path, streams: int = 1, precision: str = "fp32") -> Runtime:
     """The file of `engine_file`, opened to be called by so many threads at once. Errors: SeglabError for a damaged one.
 
-    precision: "fp32", or "bf16" where `has_bf16` says so.
+    precision: what the file was asked for.
     """
-    if has_bf16(path):
+    if format_of(path) is openvino:
         return openvino.load(path, streams, precision)
     return onnx.load(path, streams)
-
-
-def has_bf16(path: Path) -> bool:
-    """Whether the engine of this file computes in bf16 when it is asked to."""
-    return format_of(path) is openvino
 
 
 def _cached_file(name: str, model: YOLO11Seg, names: dict[int, str], size: tuple[int, int]) -> Path:

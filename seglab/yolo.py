@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -237,7 +237,9 @@ class YOLO:
         seglab.config.TrainConfig and AugmentConfig, by name. Under torchrun, other processes than the first return
         None.
         """
+        from seglab.compat.settings import settings
         from seglab.export.profile import profile
+        from seglab.loggers.following import Following
         from seglab.training.arguments import make_config, with_chosen_settings
         from seglab.training.distributed import is_main, rank_zero_first
         from seglab.training.trainer import train
@@ -253,7 +255,10 @@ class YOLO:
             arguments.setdefault("device", str(self._moved_to))
         if arguments.get("resume") is True:
             arguments["resume"] = self._cut_run()
+        if arguments.get("loggers") is None:
+            arguments["loggers"] = settings.trackers()
         config = make_config(**arguments)
+        trackers = Following(config.loggers or [])
 
         # What is trained, and on what: a resumed run brings its own weights.
         if config.resume:
@@ -282,17 +287,18 @@ class YOLO:
 
         # From here on the loop knows all it needs; the model becomes what it ends with.
         network = self._network("train it").float()  # which holds the best weights in the end
-        events = self._events()
-        result = train(
-            network,
-            spec,
-            config,
-            license=self.license,
-            start=start,
-            knowledge=knowledge,
-            fallback=fallback,
-            events=events,
-        )
+        events = self._events(trackers.functions())
+        with trackers:
+            result = train(
+                network,
+                spec,
+                config,
+                license=self.license,
+                start=start,
+                knowledge=knowledge,
+                fallback=fallback,
+                events=events,
+            )
         self.path = result.best
         self._filed_weights = _version_of(network)
         self._engines = {}
@@ -557,9 +563,9 @@ class YOLO:
             return vectors if stream else list(vectors)
 
         events = self._events()
-        is_followed = events.awaits(*PREDICT_EVENTS)  # and what callbacks do with an image comes before the next one
+        is_watched = events.awaits(*PREDICT_EVENTS)  # and what callbacks do with an image comes before the next one
         workers = 0
-        if can_be_read_ahead(images) and not is_followed and not config.compile and not config.tile:
+        if can_be_read_ahead(images) and not is_watched and not config.compile and not config.tile:
             workers = self._workers(where)
         if engine == "auto" and where.type == "cpu" and not config.half and not config.compile:
             forward = self._engine(config.precision, max(1, workers))
@@ -570,7 +576,8 @@ class YOLO:
         # on_predict_batch_start is called from within the forward pass, and wraps it only where somebody waits.
         if config.augment:
             forward = augmented(forward)
-        self.predictor = Predictor(config, self.network, where)
+        about = {"model": self.model_name, "source": source}
+        self.predictor = Predictor({**asdict(config), **asdict(saving), **about}, self.network, where)
         if events.awaits("on_predict_batch_start"):
             forward = told_forward(forward, events, self.predictor)
         found = predict(forward, images, config, self.names, where, workers)
@@ -579,10 +586,7 @@ class YOLO:
 
         # Results are saved as they come, since a stream may be longer than memory holds.
         save = functools.partial(save_results, config=saving, vid_stride=config.vid_stride, visualize=config.visualize)
-        if is_followed:
-            results = followed(found, save, events, self.predictor, config.batch)
-        else:
-            results = save(found)
+        results = followed(found, save, events, self.predictor, config.batch)
         if stream:
             return results
         listed = ResultsList(results)
@@ -610,7 +614,7 @@ class YOLO:
             by_name = beside.parent in (bundled_data_dir() / "weights", cache_dir())
             out = beside.name if by_name else beside
         events = self._events()
-        exporter = Exporter({"format": format, **given}, network)
+        exporter = Exporter({**given, "format": format, "model": self.model_name}, network)
         events.tell("on_export_start", exporter)
         exporter.file = str(export(network, self.names, format, out, **{**self._export_defaults(), **given}))
         events.tell("on_export_end", exporter)
@@ -680,17 +684,20 @@ class YOLO:
         refuse_unknown([event], EVENTS, "a model", "event")
         return self.callbacks[event]
 
-    def _events(self) -> Events:
-        """What the next run of a verb tells."""
+    def _events(self, more: Mapping[str, Callable[[Any], Any]] | None = None) -> Events:
+        """What the next run of a verb tells. more: event -> what else is called, after the user's own."""
         from seglab.compat.callbacks import Trainer, view
 
         def remembered(state: Any) -> Any:
-            made = view(state)
+            made = view(state, self.model_name)
             if isinstance(made, Trainer):
                 self.trainer = made  # callbacks may ask the model for it
             return made
 
-        return Events({event: list(functions) for event, functions in self.callbacks.items()}, remembered)
+        functions = {event: list(own) for event, own in self.callbacks.items()}
+        for event, function in (more or {}).items():
+            functions[event].append(function)
+        return Events(functions, remembered)
 
     # --- where it runs ---
 

@@ -8,6 +8,8 @@ few short Chinese words are valid UTF-8 by chance: then they would be words of a
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 import json
 import re
 from itertools import takewhile
@@ -19,6 +21,7 @@ from seglab.errors import SeglabError
 
 LATIN = "seglab.latin"  # the error handler that reads bytes which are not UTF-8 as Windows and old editors mean them
 _DECODE = json.JSONDecoder().raw_decode
+MAX_CELL = 1 << 28  # characters in a cell of a table: a painted mask has a hundred thousand
 FIRST_PIECE = 1 << 16  # characters that are enough to recognize most files
 PIECE = 1 << 20  # bytes of a large file that are looked at at once for its encoding
 GBK = "gb18030"  # GBK and all that it was extended by
@@ -172,6 +175,18 @@ def _skip(text: str, at: int, characters: str) -> int:
     while at < len(text) and text[at] in characters:
         at += 1
     return at
+
+
+def csv_rows(file: Path, comment: str = "") -> list[dict[str, str]]:
+    """The rows of a table by the names in its first line, which may begin with `comment`; of tabs where it has some.
+
+    Errors: OSError; csv.Error where it is no table.
+    """
+    csv.field_size_limit(MAX_CELL)
+    text = read_text(file).lstrip(comment) if comment else read_text(file)
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    return [{key: value or "" for key, value in row.items() if key is not None} for row in rows]
 
 
 class _Builder(ElementTree.TreeBuilder):

@@ -44,11 +44,11 @@ from seglab.training.engine import Learner, is_finite, train_one_epoch
 from seglab.training.freezing import batch_norms, freeze
 from seglab.training.keep import STATE as TEACHER
 from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
-from seglab.training.loggers import Row, RunLogger, SilentLogger, epoch_line, make_row
 from seglab.training.loss import LossGains
 from seglab.training.optim import Plan, describe, make_optimizer, make_plan
 from seglab.training.recipes import SCRATCH, Start
 from seglab.training.report import describe_gain, describe_weights, draw_batches, draw_labels, draw_results
+from seglab.training.run_log import Row, RunLogger, SilentLogger, epoch_line, make_row
 from seglab.training.validation import Validate, make_validate
 
 MAX_RESTARTS = 3

@@ -33,7 +33,7 @@ from seglab.datasets.pretrained import counterpart_of, find_weights
 from seglab.datasets.subset import split_fractions, subset
 from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
 from seglab.device import choose_device, has_bf16_units, memory_format
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.events import EVENTS, PREDICT_EVENTS, Events
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import format_of
@@ -165,6 +165,11 @@ class YOLO:
         self.license = self.runtime.metadata.license
 
     def _from_weights(self, weights: Weights) -> None:
+        with reading(self.model_name, "weights of YOLO11-seg"):
+            self._take(weights)
+
+    def _take(self, weights: Weights) -> None:
+        """What `_from_weights` does."""
         network = YOLO11Seg(*architecture_of(weights.state))
         report = transfer(network, weights.state)
         lacking = [*report.missing, *report.mismatched]
@@ -173,13 +178,16 @@ class YOLO:
                 f"{self.model_name} lacks {len(lacking)} tensors of YOLO11{network.scale}-seg: get complete weights"
             )
         self.network = network.eval()
-        self.names = class_names(weights, network.classes)
-        self.overrides = dict(weights.metadata.get("train_args") or {})
+        self.names = class_names(weights, network.classes, self.model_name)
+        trained = weights.metadata.get("train_args") or {}
+        if not isinstance(trained, dict):
+            raise SeglabError(f"{self.model_name}: its training arguments are no mapping: get a new copy")
+        self.overrides = dict(trained)
         data = data_of_training(self.overrides, self.names)
         if data is not None:
             self.overrides["data"] = data
         self._loaded = dict(self.overrides)
-        self.license = weights.metadata.get("license", "unknown")
+        self.license = str(weights.metadata.get("license", "unknown"))
         self._filed_weights = _version_of(self.network)
         self._engines = {}
 
@@ -194,7 +202,7 @@ class YOLO:
         rows = None
         if is_segmenter(source.state, network.scale):
             architecture = architecture_of(source.state)
-            names = class_names(source, architecture.classes)
+            names = class_names(source, architecture.classes, str(weights))
             untrained = self._is_untrained()
             if untrained and not same_classes(self.names, names):
                 self.names = names

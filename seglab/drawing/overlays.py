@@ -14,8 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from seglab.wording import shortened
+
 Color = tuple[int, int, int]  # RGB
 TEXT = "DejaVuSans-Bold.ttf"  # the font of labels
+MAX_LABEL = 100  # characters that are written beside an instance
 LIGHT = 140  # luminance, 0..255, from which black text on a color is easier to read than white
 
 # Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbors differ.
@@ -132,6 +135,7 @@ def draw_label(
     width: of the box's line, to which the text is sized unless `text_size` says how high it is, in pixels.
     text_color: RGB, by default black or white.
     """
+    text = shortened(text, MAX_LABEL)
     if not text:
         return
     size = 5 + 4 * width if text_size is None else max(1, round(text_size))

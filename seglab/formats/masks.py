@@ -30,7 +30,7 @@ from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import image_files, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import OPAQUE, components, packed, read_ids, read_regions, regions_of
-from seglab.formats.text_files import read_text
+from seglab.formats.text_files import read_text, read_yaml
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
@@ -391,17 +391,12 @@ def _only(listed: list[str]) -> str:
 
 def _names_beside(masks: Path) -> list[str]:
     """The names of classes in a YAML (`names`) or classes.txt in the folder of masks, or beside it; [] for none."""
-    import yaml
-
     for folder in (masks, masks.parent):
         for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-            try:
-                content = yaml.safe_load(read_text(file))
-            except yaml.YAMLError as error:
-                raise SeglabError(f"{file} is not a valid YAML file: {str(error).splitlines()[0]}") from error
+            content = read_yaml(file)
             names = content.get("names") if isinstance(content, dict) else None
             if isinstance(names, dict):
-                names = [names[key] for key in sorted(names)]
+                names = [names[key] for key in sorted(names, key=str)]
             if isinstance(names, list):
                 return [str(name) for name in names]
         if (folder / "classes.txt").is_file():

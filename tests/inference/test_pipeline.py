@@ -135,16 +135,27 @@ def scenes(tmp_path):
 def test_folders_lists_and_videos_give_what_their_images_give(scenes, two_threads, batch):
     model = YOLO("toybox-n")
     paths = sorted(scenes.iterdir())
-    options = {"imgsz": 192, "conf": 0.1, "batch": batch, "engine": "torch"}
-    expected = list(model.predict(iter(paths), **options))  # a program's own iterator is not read ahead
-    assert sum(map(len, expected)) > 10 and not alive()
+    options = {"imgsz": 160, "conf": 0.1, "batch": batch, "engine": "torch"}
+    torch.set_num_threads(1)  # then nothing is read ahead
+    expected = model.predict(scenes, **options)
+    expected_frames = model.predict(scenes.with_suffix(".avi"), **options)
+    assert sum(map(len, expected)) > 10 and len(expected_frames) == 8 and not alive()
+
+    torch.set_num_threads(2)
     for source in (scenes, paths, str(scenes / "*.png")):
-        given = list(model.predict(source, **options))
+        given = model.predict(source, **options)
         assert len(given) == len(expected) and all(map(same, given, expected))
-    frames = list(model.predict(scenes.with_suffix(".avi"), **options))
-    one_by_one = list(model.predict(iter([scenes.with_suffix(".avi")]), **options))
-    assert len(frames) == len(one_by_one) == 8 and all(map(same, frames, one_by_one))
-    assert torch.get_num_threads() == 2
+    frames = model.predict(scenes.with_suffix(".avi"), **options)
+    assert len(frames) == 8 and all(map(same, frames, expected_frames))
+    assert torch.get_num_threads() == 2 and not alive()
+
+
+def test_an_iterator_of_a_programs_own_is_asked_when_its_results_are_wanted(scenes, two_threads):
+    asked = []
+    paths = (asked.append(path) or path for path in sorted(scenes.iterdir()))
+    results = YOLO("toybox-n").predict(paths, stream=True, imgsz=64, engine="torch")
+    next(results)
+    assert len(asked) == 1 and not alive()
 
 
 def test_a_file_that_cannot_be_read_is_left_out(scenes, two_threads, capsys):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from seglab.export import onnx, openvino
 from seglab.export.metadata import ModelMetadata, fingerprint
-from seglab.export.parity import measure
 from seglab.export.registry import FORMATS, format_of
 from seglab.export.runtime import Runtime
 from seglab.files import atomic_write, cache_dir, publish, staging_dir
@@ -71,6 +70,8 @@ def _cached_file(name: str, model: YOLO11Seg, names: dict[int, str], size: tuple
     path = cache_dir() / "engines" / f"{weights[:16]}-{package}-{_version(package)}-seglab-{__version__}{its.SUFFIX}"
     if path.exists() or _refusal(path).exists():
         return path
+    from seglab.export.parity import measure  # which imports evaluation, and is needed once
+
     with staging_dir(path) as folder:
         staged = folder / path.name
         print(f"engine=auto: exporting the network for {package} and checking that it agrees, once for these weights")

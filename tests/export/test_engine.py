@@ -13,7 +13,7 @@ from seglab import YOLO
 from seglab.datasets.load import load_dataset
 from seglab.device import has_bf16_units
 from seglab.errors import SeglabError
-from seglab.export import engine
+from seglab.export import engine, parity
 from seglab.export.inference_model import InferenceModel
 from seglab.export.parity import LIMITS
 from seglab.geometry.boxes import box_iou
@@ -39,7 +39,7 @@ def test_it_is_made_once_and_agrees(only, network, smooth, tmp_path, monkeypatch
     first = engine.engine_file(network, NAMES, (96, 96))
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"engine=auto: exporting the network for {INSTALLED[only]} and checking")
-    monkeypatch.setattr(engine, "measure", lambda *arguments: pytest.fail("verified twice"))
+    monkeypatch.setattr(parity, "measure", lambda *arguments: pytest.fail("verified twice"))
     assert engine.engine_file(network, NAMES, (96, 96)) == first and cached(tmp_path) == [first.name]
     assert not capsys.readouterr().out
     images = smooth(2, (64, 128), seed=3)
@@ -62,7 +62,7 @@ def test_several_threads_call_it_at_once(only, network, smooth):
 
 def test_another_version_of_the_engine_or_of_seglab_is_judged_anew(only, network, monkeypatch):
     judged = []
-    monkeypatch.setattr(engine, "measure", lambda path, *arguments: judged.append(path.name) or ("", []))
+    monkeypatch.setattr(parity, "measure", lambda path, *arguments: judged.append(path.name) or ("", []))
     engine.engine_file(network, NAMES, (96, 96))
     with monkeypatch.context() as other:
         other.setattr(engine, "version", lambda distribution: "99.0")
@@ -80,7 +80,7 @@ def test_a_faster_process_s_file_is_taken(only, network, tmp_path, monkeypatch):
         copy(fresh, fresh.parents[2] / fresh.name)
         return "", []
 
-    monkeypatch.setattr(engine, "measure", measure)
+    monkeypatch.setattr(parity, "measure", measure)
     path = engine.engine_file(network, NAMES, (96, 96))
     assert cached(tmp_path) == [path.name]
 
@@ -101,7 +101,7 @@ def test_what_fails_is_remembered_and_said_in_a_line(step, only, network, monkey
         monkeypatch.setattr(f"seglab.export.{only}.write", fail)
         why = "could not be made (RuntimeError: the converter fails)"
     elif step == "check":
-        monkeypatch.setattr(engine, "measure", fail)
+        monkeypatch.setattr(parity, "measure", fail)
         why = "could not be made (RuntimeError: the check fails)"
     else:
         monkeypatch.setitem(LIMITS, "fp32", replace(LIMITS["fp32"], rounding=-1.0))

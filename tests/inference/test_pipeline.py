@@ -150,14 +150,6 @@ def test_folders_lists_and_videos_give_what_their_images_give(scenes, two_thread
     assert torch.get_num_threads() == 2 and not alive()
 
 
-def test_an_iterator_of_a_programs_own_is_asked_when_its_results_are_wanted(scenes, two_threads):
-    asked = []
-    paths = (asked.append(path) or path for path in sorted(scenes.iterdir()))
-    results = YOLO("toybox-n").predict(paths, stream=True, imgsz=64, engine="torch")
-    next(results)
-    assert len(asked) == 1 and not alive()
-
-
 def test_a_file_that_cannot_be_read_is_left_out(scenes, two_threads, capsys):
     (scenes / "3.png").write_bytes(b"no image")
     found = YOLO("toybox-n").predict(scenes, imgsz=64, engine="torch")

@@ -503,6 +503,7 @@ class YOLO:
         on CPUs, weights of a file run through onnxruntime or OpenVINO where one is installed and agrees with the
         network (see seglab.export.engine); "torch": through PyTorch. Folders, lists, videos and cameras are read ahead,
         and several images are worked on at once (see seglab.inference.pipeline).
+        Start processes that predict with multiprocessing's "spawn": a forked one lacks PyTorch's threads, and waits.
         embed=[22]: instead of results a vector for every image, the mean features of these layers. Other
         arguments: those of seglab.config.PredictConfig and SaveConfig, by name.
         """

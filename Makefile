@@ -37,7 +37,7 @@ trust-long: $(VENV)/.installed-trust
 	$(BIN)/python -m trust --long
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks
 
 lab: $(VENV)/.installed-lab
 	$(BIN)/jupyter lab notebooks/00_first_masks.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)

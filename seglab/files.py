@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from platformdirs import user_cache_dir
 
@@ -42,11 +42,14 @@ def staging_dir(target: Path) -> Iterator[Path]:
     if not target.parent.exists():  # where it is a file, the next line says so better
         target.parent.mkdir(parents=True, exist_ok=True)
     remove_orphans(target.parent)
-    prefix = f"{part_name(target)}."
-    with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as private:
-        staging = Path(private) / target.name  # within, since a temporary folder is closed to all other users
-        staging.mkdir()
+    # Named before it is made, so that an interruption in between leaves nothing either.
+    private = target.with_name(f"{part_name(target)}.{secrets.token_hex(4)}")
+    try:
+        staging = private / target.name
+        staging.mkdir(parents=True)
         yield staging
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def publish(made: Path, target: Path) -> None:

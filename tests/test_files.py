@@ -39,6 +39,20 @@ def test_what_fails_leaves_nothing(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_an_interruption_while_the_folder_is_made_leaves_nothing(tmp_path, monkeypatch):
+    make = os.mkdir
+
+    def interrupted(path, *arguments, **named):
+        make(path, *arguments, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "mkdir", interrupted)
+        with staging_dir(tmp_path / "set"):
+            pass
+    assert not os.listdir(tmp_path)
+
+
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_what_is_there_is_replaced(tmp_path, is_folder):
     def make(parent, text):

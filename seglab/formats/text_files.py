@@ -1,8 +1,7 @@
 """Reading small text files: in any encoding, YAML and XML without what can harm.
 
 A text is what the mark at its start or its zero bytes say (UTF-8, UTF-16, UTF-32), else UTF-8. What is not valid UTF-8
-is GBK where most of its characters would then be common Chinese ones, else Windows-1252, which is Latin-1 with more. A
-few short Chinese words are valid UTF-8 by chance: then they would be words of accents alone, as no language has them.
+is GBK where most of its characters would then be common Chinese ones, else Windows-1252, which is Latin-1 with more.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import csv
 import io
 import json
 import os
-import re
 import stat
 from itertools import takewhile
 from pathlib import Path
@@ -29,8 +27,6 @@ MAX_CELL = 1 << 28  # characters in a cell of a table: a painted mask has a hund
 FIRST_PIECE = 1 << 16  # characters that are enough to recognize most files
 PIECE = 1 << 20  # bytes of a large file that are looked at at once for its encoding
 GBK = "gb18030"  # GBK and all that it was extended by
-WORDS = re.compile(r"\w+")
-FIRST_GREEK = "\u0370"  # before it are Latin letters with accents; scripts behind it begin at multiples of 256
 COMMON = 0.5  # of the characters that are not ASCII: so many are common Chinese ones in a text in GBK
 
 # What a YAML may hold: the split of a large dataset names a hundred thousand images, and nothing goes further.
@@ -89,14 +85,11 @@ def read_text(path: Path) -> str:
 
 def _eight_bit_encoding(piece: bytes) -> str:
     """What a piece of a text that begins with a whole character is in: UTF-8, which Windows-1252 is read as, or GBK."""
+    if _decoded(piece, "utf-8") is not None:
+        return "utf-8"
     chinese = [character for character in _decoded(piece, GBK) or "" if not character.isascii()]
     common = sum(map(_is_common, chinese))
-    if not common:
-        return "utf-8"
-    text = _decoded(piece, "utf-8")
-    if text is None:
-        return GBK if common >= COMMON * len(chinese) else "utf-8"
-    return GBK if common == len(chinese) and not any(map(_is_word, WORDS.findall(text))) else "utf-8"
+    return GBK if common and common >= COMMON * len(chinese) else "utf-8"
 
 
 def _decoded(piece: bytes, encoding: str) -> str | None:
@@ -105,13 +98,6 @@ def _decoded(piece: bytes, encoding: str) -> str | None:
         return codecs.getincrementaldecoder(encoding)().decode(piece)
     except UnicodeDecodeError:
         return None
-
-
-def _is_word(word: str) -> bool:
-    """Whether a run of characters has ASCII among others, or is of one script and not of accented Latin letters."""
-    if any(map(str.isascii, word)):
-        return not word.isascii()
-    return min(word) >= FIRST_GREEK and len({ord(character) >> 8 for character in word}) == 1
 
 
 def _is_common(character: str) -> bool:
@@ -225,11 +211,7 @@ def _small_text(file: Path) -> str:
         raise SeglabError(f"{file} is not a file: give the path of a YAML file")
     if state.st_size > MAX_YAML_BYTES:
         raise SeglabError(f"{file} has {state.st_size:,} bytes, more than any YAML of a dataset or a run: give another")
-    data = file.read_bytes()
-    try:
-        return data.decode("utf-8-sig")  # what YAML is written in, whatever else it could be
-    except UnicodeDecodeError:
-        return decode_text(data).removeprefix("\ufeff")
+    return read_text(file).removeprefix("\ufeff")
 
 
 def _refuse_bombs(text: str) -> None:

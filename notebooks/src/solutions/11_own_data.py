@@ -53,7 +53,7 @@ if label_next([[0.5]], 1) is ...:
     print("exercise 2 is open")
 else:
     assert label_next([[0.99, 0.98], [0.5], [], [0.4, 0.6, 0.9]], 3) == [3, 1, 0]
-    seen = [result.boxes.conf.numpy() for result in model.predict(list(held_out.images), conf=0.05)]
+    seen = [result.boxes.conf.numpy() for result in model.predict(list(held_out.images), conf=0.05, engine="torch")]
     ranked = label_next(seen, len(seen))
     assert sorted(ranked) == list(range(len(seen)))
     print("exercise 2 is right")

@@ -22,13 +22,13 @@ lint: $(VENV)/.installed-test
 test: lint $(VENV)/.browser
 	$(BIN)/python -m pytest -q tests --ignore=tests/parity
 	$(BIN)/python -m pytest -q tests/parity
-	$(BIN)/python -m pytest -q --nbval notebooks
+	$(BIN)/python -m pytest -q --nbval notebooks --ignore=notebooks/solutions  # tests/course runs the solutions
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.speed
 
 lab: $(VENV)/.installed-lab
-	$(BIN)/jupyter lab notebooks/00_first_masks.ipynb $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/jupyter lab $(firstword $(sort $(wildcard notebooks/*.ipynb))) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # seglab with its data and course weights in one file, to upload beside a lesson where it cannot be cloned, as on Colab
 wheel: $(VENV)/.installed-demo

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from seglab.drawing.overlays import Color, class_color, draw_box, draw_label, draw_mask
+from seglab.drawing.overlays import Color, class_color, draw_box, draw_label, draw_labels, draw_mask
 from seglab.errors import SeglabError
 from seglab.inference.masks import MaskCrop
 from seglab.inference.results import Results
@@ -222,8 +222,7 @@ def draw_explored(
     if boxes:
         for box, color in zip(drawn_boxes[::-1], colors[::-1]):
             draw_box(canvas, box, color, 1)
-    for box, text, color in zip(drawn_boxes[::-1], shown_labels[::-1], colors[::-1]):
-        draw_label(canvas, text, box, color, 2)
+    draw_labels(canvas, shown_labels, drawn_boxes, colors, 2)
 
     # The detection that is pointed out stands in front of the others, dimmed.
     facts: dict[str, str] = {}
@@ -302,8 +301,8 @@ def draw_ground_truth(
     rims = [rim(crop, explored.thickness) for crop in crops] if outlines else []
     canvas = paint(explored.image, crops, rims, colors, opacity)
     if len(shown) <= MAX_LABELS:
-        for (x0, y0, _), label, color in zip(crops, labels, colors):
-            draw_label(canvas, label, np.array([x0, y0]), color, 2)
+        extents = [(x0, y0, x0 + mask.shape[1], y0 + mask.shape[0]) for x0, y0, mask in crops]
+        draw_labels(canvas, labels, np.array(extents).reshape(-1, 4), colors, 2)
     return canvas
 
 

@@ -87,7 +87,7 @@ def test_ground_truth_stands_beside_and_colors_say_what_was_missed(explored):
 
 def test_a_crowd_is_never_called_missed(explored, monkeypatch):
     written = []
-    monkeypatch.setattr("seglab.widgets.explorer.draw_label", lambda image, text, *where: written.append(text))
+    monkeypatch.setattr("seglab.widgets.explorer.draw_labels", lambda image, texts, *where: written.extend(texts))
     explored.ground_truth[0] = replace(explored.ground_truth[0], crowd=True)
     _, found = draw_explored(explored, confidence=0.99999, ground_truth=True, verdicts=True)
     first, *others = [explored.names[item.class_id] for item in explored.ground_truth]

@@ -56,3 +56,42 @@ else:
         loose, tight = (explored.crops([number], threshold)[0][2] for threshold in (0.3, 0.7))
         assert np.isclose(fraction, (loose & tight).sum() / loose.sum()) and 0 <= fraction <= 1, fraction
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** Three boxes of one class stand in a row, best score first. Neighbors overlap with an IoU of
+# 0.6, the first and the last with 0.33. How many are left at a limit of 0.5?
+
+# %% tags=["guess"]
+guess = 2
+
+# %% tags=["check"]
+in_a_row = torch.tensor([[0.0, 0, 100, 10], [25, 0, 125, 10], [50, 0, 150, 10]])
+truth = len(torchvision.ops.nms(in_a_row, torch.tensor([0.9, 0.8, 0.7]), 0.5))
+if guess is ...:
+    print("exercise 3 is open")
+elif guess == truth:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** Run the cell, then with `threshold = 0.1`, then with 0.9. Why does the mask
+# change so little for some objects (try another number than 0) and so much for others?
+
+# %% [markdown] tags=["answer"]
+# Along a sharp edge the probability falls from 1 to 0 within a cell or two, and the threshold moves the border by a
+# fraction of that. Where the network is unsure whether a part belongs to the object, the probability stays in between
+# over a whole area, and the threshold decides about all of it.
+
+# %%
+threshold = 0.5
+number = explored.found()[0]
+print(f"at {threshold}: {int(explored.crops([number], threshold)[0][2].sum())} pixels, {explored.label(number)}")
+
+# %% [markdown]
+# **5. A question.** Raising the confidence removes the least certain detections. Can precision fall when you do so?
+
+# %% [markdown] tags=["answer"]
+# Yes. Among those that are removed there may be more right ones than wrong ones, if a wrong detection has a high score.
+# Only recall must fall or stay; precision rises as a rule, with exceptions. That is why precision is drawn as a curve,
+# and why AP takes its envelope.

@@ -57,3 +57,47 @@ else:
     ranked = label_next(seen, len(seen))
     assert sorted(ranked) == list(range(len(seen)))
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** Forty photos come from eight walks, five photos each. Eight photos, drawn by chance, become
+# the validation set. Of how many walks are there photos on both sides, on average? (Within one.)
+
+# %% tags=["guess"]
+guess = 5.5
+
+# %% tags=["check"]
+walks, rng, both = np.repeat(np.arange(8), 5), np.random.default_rng(0), []
+for _ in range(2000):
+    mixed = rng.permutation(walks)
+    both.append(len(set(mixed[:8]) & set(mixed[8:])))
+truth = round(float(np.mean(both)), 1)
+if guess is ...:
+    print("exercise 3 is open")
+elif abs(guess - truth) <= 1:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** A model finds seven out of ten objects. The cell draws a thousand validation
+# sets of ten objects. Run it, then with `objects = 100`, then with 1000. How many objects do you need to see whether a
+# change from .70 to .73 is real?
+
+# %% [markdown] tags=["answer"]
+# The spread falls with the root of the number: about ± .24 with ten objects, ± .08 with a hundred, ± .02 with a
+# thousand. A change of .03 needs about a thousand objects, or the same objects judged before and after, which removes
+# most of the chance.
+
+# %%
+objects = 10
+found = np.random.default_rng(0).random((1000, objects)) < 0.7
+low, high = np.percentile(found.mean(axis=1), [5, 95])
+print(f"{objects} objects: nine out of ten validation sets say {low:.2f} to {high:.2f}")
+
+# %% [markdown]
+# **5. A question.** Validation says .95, and in the shop the model fails. What was wrong with the split?
+
+# %% [markdown] tags=["answer"]
+# Most likely training and validation photos were taken on the same day, by the same camera, of the same shelves:
+# neighbors of training photos, not a sample of what comes later. Validation must differ from training in the way in
+# which the future will: another day, another light, another shop.

@@ -48,14 +48,14 @@ GPU = "Every lesson runs on a CPU. For a GPU on Colab: *Runtime*, *Change runtim
 COLORS = 256  # of a stored figure: enough for photographs at this size, a third of the bytes
 IMAGES = FOLDER.parent / "docs/images"
 COVERS = {
-    "01": 2,
-    "02": 1,
-    "03": 1,
-    "04": 1,
-    "05": 1,
-    "06": 1,
-    "09": 3,
-    "10": 1,
+    "masks": 2,
+    "conversion": 1,
+    "model": 1,
+    "loss": 1,
+    "training": 1,
+    "validation": 1,
+    "own_data": 3,
+    "scaling": 1,
 }  # which of a lesson's figures stands for it; else its first
 COVER_WIDTH, COVER_COLORS = 360, 96
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -64,7 +64,7 @@ MACHINE = re.compile(r"(?<![\w.])/(home|root|Users|work|tmp|mnt|content|opt)/|[A
 
 
 def lessons() -> list[str]:
-    """The lessons' names, "01_masks" and so on, in order."""
+    """The lessons' names, "09_masks" and so on, in order."""
     return sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.py"))
 
 
@@ -280,7 +280,7 @@ def write_cover(name: str, notebook: nbformat.NotebookNode) -> None:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     drawn = [output.data for output in outputs if output.get("data", {}).get("text/plain", "").startswith("<Figure")]
     figures = [data.get("image/png") or data["image/jpeg"] for data in drawn]
-    image = Image.open(io.BytesIO(base64.b64decode(figures[COVERS.get(name[:2], 0)]))).convert("RGB")
+    image = Image.open(io.BytesIO(base64.b64decode(figures[COVERS.get(name[3:], 0)]))).convert("RGB")
     height = round(image.height * COVER_WIDTH / image.width)
     image = image.resize((COVER_WIDTH, height), Image.Resampling.LANCZOS)
     image = image.quantize(COVER_COLORS, dither=Image.Dither.NONE)

@@ -870,9 +870,10 @@ class YOLO:
         config = ValidateConfig(**self._as_trained(arguments, verb))
         if data is None:
             data = self.overrides.get("data") or DEFAULT_DATA
-            arguments.setdefault("labels", self.overrides.get("labels"))
+            for name in ("labels", "instances"):
+                arguments.setdefault(name, self.overrides.get(name))
             print(f"using the dataset {data}: pass data= for another one")
-        spec = load_dataset(data, config.split, labels=config.labels)
+        spec = load_dataset(data, config.split, labels=config.labels, instances=config.instances)
         of = [config.split] if config.split == "train" else []  # a number alone is for training images
         spec = subset(spec, config.classes, config.single_cls, split_fractions(config.fraction, of))
         names = dict(spec.names) if config.single_cls else self.names
@@ -940,7 +941,7 @@ def _data_to_train_on(data: str | Path | Sequence[str | Path], config: TrainConf
     """The dataset of a training, with images held out as its arguments say."""
     from seglab.data.holdout import with_holdout
 
-    spec = load_dataset(data, labels=config.labels)
+    spec = load_dataset(data, labels=config.labels, instances=config.instances)
     return with_holdout(spec, config.holdout, config.test, config.seed)
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglab import SeglabError, check_dataset, convert_dataset, load_dataset
+from seglab import YOLO, SeglabError, check_dataset, convert_dataset, load_dataset
+from seglab.config import TrainConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.geometry.polygons import ring_area
+from seglab.yolo import _data_to_train_on
 
 WIDTH, HEIGHT = 64, 48
 SQUARE = [10, 10, 40, 10, 40, 30, 10, 30]  # 600 pixels
@@ -85,7 +87,7 @@ def test_folders_of_another_machine_with_one_name_are_not_confused(tmp_path):
     image(tmp_path / "images" / "a.jpg")
     text(tmp_path / "labels" / "a.txt", ROW)
     text(tmp_path / "data.yaml", "train: /far/train/images\nval: /far/val/images\nnames: [cat]\n")
-    with pytest.raises(SeglabError, match="no '/far/val/images'"):
+    with pytest.raises(SeglabError, match="no '/far/train/images', '/far/val/images' under"):
         load_dataset(tmp_path)
 
 
@@ -251,9 +253,103 @@ def test_the_rest_of_a_name_is_no_class_where_colors_are(tmp_path):
     assert areas(spec, "train") == areas(spec, "val") == [("Car", 600), ("Tree", 225)]
 
 
-def test_a_yaml_in_another_encoding_is_told(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_texts_are_read_in_any_encoding(tmp_path, encoding):
+    """The YAML, rows of labels and the list of classes alike."""
     image(tmp_path / "a.jpg")
-    text(tmp_path / "a.txt", ROW)
-    (tmp_path / "data.yaml").write_bytes("train: .\nnames: [K\u00fche]\n".encode("latin-1"))
-    with pytest.raises(SeglabError, match=r"data\.yaml is not in UTF-8: save it"):
-        load_dataset(tmp_path)
+    (tmp_path / "a.txt").write_text(ROW, encoding=encoding)
+    (tmp_path / "classes.txt").write_text("Kühe\n", encoding=encoding)
+    assert areas(load_dataset(tmp_path)) == [("Kühe", 600)]
+    (tmp_path / "data.yaml").write_text("train: .\nnames: [Straße]\n", encoding=encoding)
+    assert areas(load_dataset(tmp_path)) == [("Straße", 600)]
+
+
+LABELME = {"version": "5.0.0", "flags": {}, "imagePath": "a.png", "imageData": None}
+SHAPE = {"label": "cat", "points": np.reshape(SQUARE, (-1, 2)).tolist(), "shape_type": "polygon"}
+
+
+def outlined(path, shapes=(SHAPE,), **more):
+    content = LABELME | {"imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": list(shapes)} | more
+    text(path, json.dumps(content))
+
+
+@pytest.mark.parametrize("label", ["", None, "  "])
+def test_a_shape_without_a_label_is_no_class(tmp_path, label):
+    image(tmp_path / "a.png")
+    outlined(tmp_path / "a.json", [SHAPE, SHAPE | {"label": label}])
+    assert areas(load_dataset(tmp_path)) == [("cat", 600)]
+    assert "no class: the shape has no label" in str(check_dataset(tmp_path, out=None))
+    report = convert_dataset(tmp_path, out=tmp_path / "out")
+    assert (report.instances_back, report.lost) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["", None, " "])
+def test_a_category_without_a_name_is_called_by_its_id(tmp_path, name):
+    image(tmp_path / "a.png")
+    coco(tmp_path / "a.json", ["a.png"], [annotation(1, 1)])
+    content = json.loads((tmp_path / "a.json").read_text())
+    content["categories"][0]["name"] = name
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert areas(load_dataset(tmp_path)) == [("category 1", 600)]
+    for report in (check_dataset(tmp_path, out=None), convert_dataset(tmp_path, out=tmp_path / "out")):
+        assert "categories without a name: of the ids 1" in str(report)
+    assert areas(load_dataset(tmp_path / "out")) == [("category 1", 600)]
+
+
+@pytest.mark.parametrize("layout", ["coco", "labelme"])
+@pytest.mark.parametrize("to", ["yolo", "coco", "labelme"])
+def test_an_image_of_another_size_than_its_labels_is_left_out_everywhere(tmp_path, layout, to):
+    """It would be background, instances and all."""
+    source = tmp_path / "source"
+    image(source / "a.png")
+    image(source / "b.png", 1)
+    if layout == "coco":
+        coco(source / "labels.json", ["a.png", "b.png"], [annotation(1, 1), annotation(2, 2)])
+        content = json.loads((source / "labels.json").read_text())
+        content["images"][1] |= {"width": 128, "height": 96}
+        (source / "labels.json").write_text(json.dumps(content))
+    else:
+        outlined(source / "a.json")
+        outlined(source / "b.json", imagePath="b.png", imageWidth=128, imageHeight=96)
+    data = SegmentationDataset(load_dataset(source), "train", 64)
+    assert [path.name for path in data.images] == ["a.png"]
+    report = convert_dataset(source, out=tmp_path / ("out.json" if to == "coco" else "out"), to=to)
+    assert (report.images_written, report.instances_written, report.lost) == (1, 1, 1)
+    for told in (report, check_dataset(source, out=None)):
+        assert "another size than in the labels: they say 128 x 96, the file has 64 x 48" in str(told)
+
+
+def test_labels_drawn_on_the_pixels_as_stored_are_turned_with_the_image(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right
+    tmp_path.joinpath("s").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "s/a.png", exif=exif)
+    outlined(tmp_path / "s/a.json")
+    data = SegmentationDataset(load_dataset(tmp_path / "s"), "train", 64)
+    (found,) = data.instances(0)
+    assert data.image_sizes == [(WIDTH, HEIGHT)]
+    np.testing.assert_allclose([found.rings[0].min(axis=0), found.rings[0].max(axis=0)], [[18, 10], [38, 40]])
+    report = convert_dataset(tmp_path / "s", out=tmp_path / "out", strict=1.0)
+    assert report.passed and "EXIF orientation 6" in str(report)
+    again = SegmentationDataset(load_dataset(tmp_path / "out"), "train", 64).instances(0)[0]
+    np.testing.assert_allclose(again.rings[0].max(axis=0), [38, 40], atol=1e-6)
+
+
+def test_what_cannot_be_converted_is_told_in_one_sentence(tmp_path):
+    image(tmp_path / "a.png")
+    coco(tmp_path / "a.json", ["a.png"], [annotation(1, 1, segmentation=[])])
+    with pytest.raises(SeglabError, match=r"no instance of .* could be converted \(no outline") as caught:
+        convert_dataset(tmp_path, out=tmp_path / "out")
+    assert "\n" not in str(caught.value) and "seglab check data=" in str(caught.value)
+
+
+def test_training_and_validation_take_instances_of_mask_images_too(tmp_path, capsys):
+    image(tmp_path / "images/a.png")
+    mask(tmp_path / "masks/a.png", two_areas(0, 255, 255))
+    counts = {"components": "2 instances", "values": "1 instance"}
+    for by, counted in counts.items():
+        spec = _data_to_train_on(tmp_path, TrainConfig(instances=by, holdout=0))
+        assert len(areas(spec)) == int(counted[0])
+        YOLO("toybox-n").val(data=str(tmp_path), split="train", instances=by, imgsz=64, workers=0, single_cls=True)
+        assert f"train: 1 image, {counted} of 1 class" in capsys.readouterr().out

@@ -56,7 +56,7 @@ print("drawn on an image of the same size:", drawn.shape == result.image.shape)
 #
 # A `Results` object holds the detections of one image, the highest-scoring first. A box is left, top, right, bottom in
 # pixels of the original image. The **score** lies between 0 and 1 and says how sure the network is of the class and the
-# box together (lesson 04 shows how it learns that).
+# box together (lesson 03 shows how it learns that).
 
 # %% tags=["nbval-ignore-output"]
 for box, score, class_id in zip(result.boxes.xyxy, result.boxes.conf, result.boxes.cls):
@@ -115,11 +115,11 @@ plt.show()
 print("an object covers less than its box:", 0 < mask.mean() < 1)
 
 # %% [markdown]
-# The right edge is frayed where the book meets the bottle and a banana. Lesson 03 shows one reason: the network draws
+# The right edge is frayed where the book meets the bottle and a banana. Lesson 02 shows one reason: the network draws
 # masks on a coarse grid.
 #
 # **Outlines** are the same masks as lists of corner points, for programs that work with vectors. `masks.rings` has all
-# rings of an object, including parts and holes; filling them gives back every pixel of the mask (lesson 01 does this by
+# rings of an object, including parts and holes; filling them gives back every pixel of the mask (lesson 09 does this by
 # hand). `masks.xy` is one line for each object, through the centers of its outermost pixels, as cv2.fillPoly takes it.
 
 # %%
@@ -272,7 +272,7 @@ print("the same image:", np.array_equal(ground_truth.image, result.image))
 # Five steps, which the other lessons take apart. *Letterbox*: scale the image to fit the network's input. *Network*:
 # for thousands of locations at once, predict what is there, where its sides are, and which mixture of mask prototypes
 # it is. *Decode*: turn raw numbers into boxes and probabilities. *Suppress*: of several boxes **of one class** that
-# overlap by more than `iou` (lesson 01), keep the highest-scoring. *Assemble*: mix the prototypes into masks, in pixels
+# overlap by more than `iou` (lesson 09), keep the highest-scoring. *Assemble*: mix the prototypes into masks, in pixels
 # of the original image. By hand:
 
 # %%
@@ -314,16 +314,16 @@ assert all(same)
 #
 # | lesson | question |
 # |-|-|
-# | [01](01_masks.ipynb) | What is a mask, and which pixels belong to it? |
-# | [02](02_conversion.ipynb) | How is a dataset converted to another format without loss? |
-# | [03](03_model.ipynb) | What is in the network, from the first convolution to the masks? |
-# | [04](04_loss.ipynb) | Which grid cells learn which object, and what does the loss teach them? |
-# | [05](05_training.ipynb) | What does training do, step by step? |
+# | [02](02_model.ipynb) | What is in the network, from the first convolution to the masks? |
+# | [03](03_loss.ipynb) | Which grid cells learn which object, and what does the loss teach them? |
+# | [04](04_training.ipynb) | What does training do, step by step? |
 # | [06](06_validation.ipynb) | What do the metrics mean, and why do two tools disagree? |
 # | [07](07_explore.ipynb) | How do masks change when you move the thresholds? |
 # | [08](08_export.ipynb) | How does a model leave Python and still give the same results? |
-# | [09](09_own_data.ipynb) | How do your own photos become a model? |
-# | [10](10_scaling.ipynb) | What changes with large data and several GPUs? |
+# | [09](09_masks.ipynb) | What is a mask, and which pixels belong to it? |
+# | [10](10_conversion.ipynb) | How is a dataset converted to another format without loss? |
+# | [11](11_own_data.ipynb) | How do your own photos become a model? |
+# | [12](12_scaling.ipynb) | What changes with large data and several GPUs? |
 #
 # Start with 01. After it, if you want to *use* models, continue with 02, 06 and 09 and look up details in 05; if you
 # want to *understand* them, read on in order.

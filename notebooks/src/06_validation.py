@@ -12,7 +12,7 @@
 # 3. explain why two tools disagree, what a model's mistakes cost, and where to look when a metric makes no sense.
 #
 # **Compute time:** about 20 seconds on a CPU, about the same on a T4 (estimated): four images are too few for a GPU to
-# help. **Prerequisites:** lesson 01.
+# help. **Prerequisites:** lesson 00.
 
 # %%
 import contextlib
@@ -218,7 +218,7 @@ print({iou_type: round(value, 3) for iou_type, value in both.items()})
 # and recall at IoU 0.5, at one confidence for all classes, chosen further down. (They are read from curves that join
 # the detections with straight lines, as YOLO tools do, so three cups can have a recall that is not a multiple of ⅓. AP
 # uses no such lines.) Look at the kites: their boxes are good and their masks are not. A kite's tail is thinner than a
-# mask cell (lesson 04).
+# mask cell (lesson 03).
 #
 # What happens inside: run the network, suppress duplicates, and bring the ground truth and the detections of every
 # image into one coordinate frame, pixels of the original image. The functions from above do the rest.
@@ -380,7 +380,7 @@ for known in (True, False):
 # %% [markdown]
 # **The resolution.** COCO compares masks at the resolution of the original image. The YOLO protocol compares them where
 # the network draws them, at a quarter of its input, and the ground-truth masks are drawn there as well, by the
-# truncating fill method of lesson 01, smaller objects on top. The next figure shows one detection of one object, at
+# truncating fill method of lesson 09, smaller objects on top. The next figure shows one detection of one object, at
 # both resolutions.
 #
 # `val(explain=True)` prints how much each rule contributes, for boxes and masks. It turns the YOLO protocol into

@@ -11,7 +11,7 @@
 # 2. mix a mask from prototypes yourself, and read the sides of a box from its distributions,
 # 3. see which points are assigned to an object and why, and share your results as a page that needs no kernel.
 #
-# **Compute time:** about 15 seconds on a CPU, the same on a T4. **Prerequisites:** lessons 01, 03 and 04.
+# **Compute time:** about 15 seconds on a CPU, the same on a T4. **Prerequisites:** lessons 02 and 03.
 #
 # Every tool works from the keyboard: Tab moves to the next control, the arrow keys move a slider, the space bar presses
 # a button. Each tool is stored as a still image; run the cell to make it interactive. The page at the end of this
@@ -56,7 +56,7 @@ for confidence in (0.05, 0.25, 0.5, 0.75):
 print("objects that are really there:", len(sample.instances))
 
 # %% [markdown]
-# Several boxes per object remain, because several points learned it (lesson 04). **The second decision** is when two
+# Several boxes per object remain, because several points learned it (lesson 03). **The second decision** is when two
 # boxes mean the same object: go through them from the highest score down, and keep a box unless a higher-scoring one of
 # its class overlaps it too much.
 
@@ -290,7 +290,7 @@ print("each setting mixes another mask")
 
 # %% [markdown]
 # Is a mask made by a few strong prototypes? Leave out the weak ones and compare with the full mask. All masks are
-# cropped to the same box, which does much of the work by itself (lesson 03), so the first line gives the box alone.
+# cropped to the same box, which does much of the work by itself (lesson 02), so the first line gives the box alone.
 
 # %%
 detections, chosen = nms(above_threshold), 1
@@ -339,7 +339,7 @@ print("look for broad distributions: sides that something else covers, or that t
 # %% [markdown]
 # ## Which points are assigned to what
 #
-# Back to training (lesson 04), now point by point. Filled points are assigned to the object, larger ones with a higher
+# Back to training (lesson 03), now point by point. Filled points are assigned to the object, larger ones with a higher
 # target score; for the best-aligned points the table says why.
 
 # %% alt="Left a training image with the boxes of its objects; right one of them, a clock, enlarged: a grid of points in its box, ten of them filled."

@@ -13,7 +13,7 @@
 # 3. explain why the original and its export disagree (the letterbox, not the floats), and choose a format by measuring.
 #
 # **Compute time:** about 30 seconds on a CPU, the same on a T4: everything here runs on the CPU. **Prerequisites:**
-# lessons 01 and 03. Besides the course's library, you need ONNX and ONNX Runtime: `pip install onnx onnxruntime`.
+# lesson 02. Besides the course's library, you need ONNX and ONNX Runtime: `pip install onnx onnxruntime`.
 
 # %%
 import contextlib
@@ -44,7 +44,7 @@ print(len(model.names), "classes,", len(photos), "photos of", photos[0].shape)
 #
 # Then by hand. What is exported is the network with the decoding of its boxes, and with batch normalization folded: in
 # a network that no longer learns, it is a fixed scale and shift, which can be merged into the convolution before it
-# (lesson 03, exercise 2). torch has two exporters. The one used here traces, as described; `dynamo=True` is the newer
+# (lesson 02, exercise 2). torch has two exporters. The one used here traces, as described; `dynamo=True` is the newer
 # one. The third cell looks into the library's file: neither batch normalization nor Python is left in it.
 
 # %%
@@ -253,7 +253,7 @@ assert min(same_masks(masks, copied[3]), same_masks(masks, result.masks.numpy().
 
 # %% [markdown]
 # In the figure that follows, red logits are positive and blue ones negative. The map is only right inside the object's
-# box (the black rectangle); outside, it was never trained (lesson 04) and may be positive on other objects as well.
+# box (the black rectangle); outside, it was never trained (lesson 03) and may be positive on other objects as well.
 
 # %% alt="The letterboxed photo with its gray border, one object's mask as a coarse map of logits, and the photo with every decoded mask in color."
 from seglab.drawing.overlays import draw_instances

@@ -19,6 +19,11 @@ TRUST = partial(
     text="open TorchScript files and engines, which can run code, even if another machine exported them",
 )
 LABELS = partial(argument, text="folder or file of labels that lie apart from the images, in any format")
+INSTANCES = partial(
+    argument,
+    text="of mask images of one value: every connected region is one instance (components), or all are one (values)",
+    choices=("components", "values"),
+)
 ALLOW_EMPTY = partial(argument, text="go on with a dataset without a single instance, which is an error else")
 HOLDOUT = partial(
     argument,

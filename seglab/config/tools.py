@@ -8,13 +8,11 @@ from dataclasses import dataclass
 
 from seglab.config.argument import Arguments, argument
 from seglab.config.reading import ReadConfig
-from seglab.config.shared import ALLOW_EMPTY, DATASET, DEVICE, HOLDOUT, LABELS, MODEL, TEST, TRUST
+from seglab.config.shared import ALLOW_EMPTY, DATASET, DEVICE, HOLDOUT, INSTANCES, LABELS, MODEL, TEST, TRUST
 from seglab.errors import SeglabError
 from seglab.sizes import Size, as_size
 
 SMALLEST_SCENE = 32  # pixels a side: a smaller toybox image shows nothing
-
-INSTANCES = "of mask images of one value: every connected region is one instance (components), or all are one (values)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class ConvertInput(Arguments):
     strict: bool | float | None = argument(
         None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
     )
-    instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
+    instances: str | None = INSTANCES(None)
     holdout: float | None = HOLDOUT(None)
     test: float | None = TEST(None)
     labels: str | None = LABELS(None)
@@ -48,7 +46,7 @@ class CheckInput(ReadConfig):
 
     data: str = argument(text="any labeled folder or file, or the name of a dataset")
     out: str | None = argument("runs/check", "folder of the contact sheet")
-    instances: str | None = argument(None, INSTANCES, choices=("components", "values"))
+    instances: str | None = INSTANCES(None)
     labels: str | None = LABELS(None)
 
 

@@ -28,6 +28,7 @@ from seglab.config.shared import (
     EXIST_OK,
     FRACTION,
     HOLDOUT,
+    INSTANCES,
     IOU,
     LABELS,
     MAX_DET,
@@ -136,6 +137,7 @@ class TrainConfig(ReadConfig):
     holdout: float | None = HOLDOUT(None)
     test: float | None = TEST(None)
     labels: str | None = LABELS(None)
+    instances: str | None = INSTANCES(None)
     allow_empty: bool = ALLOW_EMPTY(False)
     device: str | int | list | None = DEVICE(None)
     workers: int = WORKERS(8)

@@ -20,6 +20,7 @@ from seglab.config.shared import (
     EXIST_OK,
     FRACTION,
     HALF,
+    INSTANCES,
     IOU,
     LABELS,
     LONG_SIDE,
@@ -63,6 +64,7 @@ class ValidateConfig(ReadConfig):
     compile: bool | str = COMPILE(False)
     strict: bool = STRICT(False)
     labels: str | None = LABELS(None)
+    instances: str | None = INSTANCES(None)
     allow_empty: bool = ALLOW_EMPTY(False)
     workers: int = WORKERS(8)
     conf: float = CONF(0.001)

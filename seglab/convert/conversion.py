@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,9 +20,9 @@ from seglab.convert.finish import finish_yolo
 from seglab.convert.image_table import ImageTable, TableRow
 from seglab.convert.report import Report
 from seglab.convert.rows import Item, LabelWriter, same
-from seglab.data.annotations import Annotations
+from seglab.data.annotations import Annotations, in_frame_of_file
 from seglab.data.image import image_orientation, image_size
-from seglab.datasets.coco_json import ImagePlaces, find_images, split_of_json
+from seglab.datasets.coco_json import Category, find_images, join_categories, split_of_json
 from seglab.datasets.folder import coco_files_of
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
@@ -31,12 +31,13 @@ from seglab.errors import SeglabError
 from seglab.files import SPLITS, publish, split_named, staging_dir
 from seglab.formats import coco, registry
 from seglab.formats.coco import coco_categories, coco_images, file_name
-from seglab.formats.coco_ids import ById, Id, in_order
-from seglab.formats.coco_shapes import Frame, frame_fault, frame_of, is_crowd, other_size, read_annotation, stated_size
+from seglab.formats.coco_ids import ById, Id
+from seglab.formats.coco_shapes import Frame, frame_fault, frame_of, is_crowd, read_annotation, stated_size
 from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, rle_entry, write_coco
 from seglab.formats.format import LabelledImage, LabelSource
 from seglab.formats.image_names import is_below
-from seglab.formats.issues import PART_LEFT_OUT, Issue
+from seglab.formats.image_search import ImageSearch
+from seglab.formats.issues import PART_LEFT_OUT, Issue, left_out, other_size
 from seglab.formats.json_stream import stream_json
 from seglab.formats.yolo import place_image, write_dataset_yaml
 from seglab.geometry.polygons import orient
@@ -95,8 +96,8 @@ def convert(
                 made = {_to_format(to, given, part, report): out}
             if not report.instances_written + report.crowds and not allow_empty:
                 raise SeglabError(
-                    f"no instance of {source} could be converted, so nothing is written (allow_empty=True converts "
-                    f"images alone)\n{report}"
+                    f"no instance of {source} could be converted{report.reasons()}, so nothing is written: look at "
+                    f"`seglab check data={source}`, or convert the images alone with allow_empty=True"
                 )
             # Another process may have made it meanwhile: what is there is never replaced.
             if taken := [str(place) for place in made.values() if place.exists()]:
@@ -181,7 +182,9 @@ def _to_yolo(source: Source, part: Path, report: Report) -> None:
         else:
             splits, crowds = _dataset_to_yolo(spec, part, report)
     if not report.images_written:
-        raise SeglabError(f"no image of {source.path} could be converted\n{report}")
+        raise SeglabError(
+            f"no image of {source.path} could be converted{report.reasons()}: look at `seglab check data={source.path}`"
+        )
     _write_yaml(part, splits, names, crowds, report)
 
 
@@ -221,13 +224,24 @@ def _source_to_yolo(labels: LabelSource, spec: DatasetSpec, part: Path, report: 
     for entry in with_progress(labels.entries, "convert"):
         labelled = labels.load(entry)
         report.images += 1
+        if entry.image is not None and labelled.file is not None:
+            labelled = _in_frame(labelled, entry.image, split_of.get(entry.image, labelled.split))
         report.add_read(len(labelled.instances), labelled.issues)
-        if labelled.file is None:
-            continue
-        if entry.image is not None:
-            labelled = replace(labelled, split=split_of.get(entry.image, labelled.split))
-        writer.add(labelled)
+        if labelled.file is not None:
+            writer.add(labelled)
     return writer.close()
+
+
+def _in_frame(labelled: LabelledImage, image: Path, split: str) -> LabelledImage:
+    """A labeled image in the frame of its upright file; without the file where it cannot be used."""
+    try:
+        size = image_size(image)
+    except SeglabError as error:
+        fault = left_out(str(image), f"unreadable image: {error}", len(labelled.instances))
+        return replace(labelled, file=None, instances=[], issues=[*labelled.issues, fault])
+    instances, issues = in_frame_of_file(labelled, image, size)
+    file = None if any(issue.unusable for issue in issues) else image
+    return replace(labelled, file=file, split=split, size=size, instances=instances, issues=issues)
 
 
 def _dataset_to_yolo(spec: DatasetSpec, part: Path, report: Report) -> tuple[list[str], dict[str, str]]:
@@ -268,48 +282,61 @@ def _coco_to_yolo(
     files: Mapping[str, Path], images: Path | None, part: Path, report: Report
 ) -> tuple[dict[int, str], dict[str, str]]:
     """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
-    name_of = _category_names(files.values())
-    ids = in_order(name_of)
-    class_of = coco.class_of(ids)
-    categories = category_entries(ids, [name_of[category] for category in ids])
-    if fault := coco.same_names(categories):
-        report.add(Issue(str(report.source), 0, *fault))
+    classes = _classes_of(files.values(), report)
+    names = {class_id: name for class_id, (_, name) in enumerate(classes.categories)}
+    ids = [number for number, _ in classes.categories]
+    categories = category_entries(ids, names.values())
     crowds: dict[str, str] = {}
     (part / "annotations").mkdir()
     for split, file in files.items():
         places = find_images(file, partial(_file_names, file), images)
         crowds[split] = f"annotations/crowds_{split}.json"
         copy = ImageCopy(places, part / "images" / split)
-        with closing(CocoConversion(file, class_of, part / "labels" / split, report, copy)) as conversion:
+        with closing(CocoConversion(file, classes.of[file], part / "labels" / split, report, copy, ids)) as conversion:
             write_coco(part / crowds[split], conversion.images(), conversion.crowds(), categories)
         for issue in places.issues():
             report.add(issue)
-    return {class_id: name_of[category] for class_id, category in enumerate(ids)}, crowds
+    return names, crowds
 
 
 def _file_names(file: Path) -> Iterable[PurePosixPath]:
     return map(file_name, coco_images(file))
 
 
-def _category_names(files: Iterable[Path]) -> dict[Id, str]:
-    """Category id -> name, over several JSON files. Errors: SeglabError where they call one by two names."""
-    names: dict[Id, str] = {}
+@dataclass(frozen=True)
+class Classes:
+    """The classes of several JSON files. categories: id, in what is written, and name of each; of: file -> its own
+    category ids -> class ids."""
+
+    categories: list[Category]
+    of: dict[Path, ById[int]]
+
+
+def _classes_of(files: Iterable[Path], report: Report) -> Classes:
+    """The classes of JSON files, joined (`join_categories`). Errors: SeglabError where they cannot be."""
+    lists: dict[Path, list[Category]] = {}
     for file in files:
-        for category in coco_categories(file):
-            name = names.setdefault(category["id"], str(category["name"]))
-            if name != str(category["name"]):
-                raise SeglabError(
-                    f"{file} names category {category['id']} '{category['name']}', but another JSON names it '{name}': "
-                    "convert them one at a time"
-                )
-    return names
+        listed = coco_categories(file)
+        lists[file] = [(category["id"], coco.category_name(category)) for category in listed]
+        for fault in coco.category_faults(listed):
+            report.add(Issue(str(file), 0, *fault))
+    categories, notes = join_categories(lists)
+    for note in notes:
+        report.add(note)
+    # One name may be that of two categories, but then all files have the same list.
+    named = {name: class_id for class_id, (_, name) in enumerate(categories)}
+    of: dict[Path, ById[int]] = {}
+    for file, own in lists.items():
+        places = range(len(own)) if own == categories else [named[name] for _, name in own]
+        of[file] = ById({number: class_id for (number, _), class_id in zip(own, places)})
+    return Classes(categories, of)
 
 
 @dataclass(frozen=True)
 class ImageCopy:
     """Where images are taken from, and where they are put."""
 
-    source: ImagePlaces
+    source: ImageSearch
     target: Path
 
 
@@ -317,11 +344,21 @@ class CocoConversion:
     """One COCO JSON on its way into a folder of label files; images and annotations pass one by one.
 
     `images` has to be gone through first, then `crowds`: both yield what label files cannot hold and a JSON beside
-    them can, and write everything else on their way. copy: whether images are looked at and linked.
+    them can, and write everything else on their way. copy: whether images are looked at and linked; ids: class id ->
+    the category id that is written, where it is not the file's own.
     """
 
-    def __init__(self, path: Path, class_of: ById[int], labels: Path, report: Report, copy: ImageCopy | None = None):
+    def __init__(
+        self,
+        path: Path,
+        class_of: ById[int],
+        labels: Path,
+        report: Report,
+        copy: ImageCopy | None = None,
+        ids: Sequence[Id] = (),
+    ):
         self.path = path
+        self.ids = ids
         self.class_of = class_of
         self.report = report
         self.copy = copy
@@ -376,7 +413,7 @@ class CocoConversion:
         if file is None and not is_below(name):
             return "unsafe image name: it points outside the image folder"
         if file is None and self.copy is not None:
-            return f"missing image: it is not in {self.copy.source.folder}"
+            return f"missing image: it is not in {self.copy.source.near[0]}"
         return ""
 
     def _frame(self, entry: dict, file: Path | None) -> tuple[Frame | None, str]:
@@ -394,7 +431,7 @@ class CocoConversion:
         except SeglabError as error:
             return None, f"unreadable image: {error}"
         frame = frame_of(stated, size, orientation)
-        return frame, "" if frame or not stated else other_size(stated, size)
+        return frame, "" if frame or not stated else other_size("", stated, size, 0).message
 
     def crowds(self) -> Iterator[dict]:
         """Write every annotation into its label file, and yield those that mark crowd regions."""
@@ -413,15 +450,15 @@ class CocoConversion:
                     self.table.lose(image_id)
                 elif is_crowd(row) and self.holds_crowds:
                     self.report.crowds += 1
-                    yield self._upright(row, image)
+                    yield self._upright(row, image) | self._category(row)
                 else:
                     self._write(row, image)
         self.writer.close()
         if self.report.crowds > coco.MANY_CROWDS * self.report.instances:
             message = f"crowd regions beside instances: {self.report.crowds} of {self.report.instances} annotations"
             self.report.note(str(self.path), message, coco.SOME_CROWD)
-        for left_out in self.table.left_out():
-            self.report.lose(f"{self.path} image id {left_out.image_id}", left_out.message, left_out.lost)
+        for gone in self.table.left_out():
+            self.report.lose(f"{self.path} image id {gone.image_id}", gone.message, gone.lost)
 
     def _upright(self, row: dict, image: TableRow) -> dict:
         """A crowd region's row, turned with its image where it was drawn on the pixels as stored."""
@@ -432,6 +469,11 @@ class CocoConversion:
             return row
         mask = read.rle or rings_to_rle(list(map(orient, read.rings)), image.height, image.width)
         return row | {"segmentation": rle_entry(mask)}
+
+    def _category(self, row: dict) -> dict:
+        """The category id of a crowd region in what is written."""
+        class_id = self.class_of.get(row.get("category_id"))
+        return {"category_id": self.ids[class_id]} if self.ids and class_id is not None else {}
 
     def _write(self, row: dict, image: TableRow) -> None:
         where = f"annotation {row.get('id')} of {image.label}"
@@ -487,12 +529,17 @@ def _note_unplaced(annotations: Annotations, report: Report) -> None:
 
 
 def _readable_sizes(files: Iterable[Path], annotations: Annotations, report: Report) -> dict[Path, tuple[int, int]]:
-    """(height, width) of every image that can be read; the others are told, with the rows of their label files."""
+    """(height, width) of every image that can be used; the others are told, with the rows of their label files."""
     sizes: dict[Path, tuple[int, int]] = {}
     for file in files:
         report.images += 1
         try:
-            sizes[file] = image_size(file)
+            size = image_size(file)
+            issues = annotations.read(file, size)[1]
+            if any(issue.unusable for issue in issues):
+                report.add_read(0, issues)
+            else:
+                sizes[file] = size
         except (SeglabError, FileNotFoundError) as error:
             rows = annotations.count(file)
             report.instances += rows

@@ -11,6 +11,7 @@ from seglab.convert.rows import Item, LabelWriter
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.formats.format import LabelledImage
+from seglab.formats.issues import Issue, left_out, other_size
 from seglab.formats.yolo import place_image
 from seglab.geometry.polygons import Ring, ring_area
 from seglab.geometry.rle import Rle, area, rings_to_rle
@@ -32,9 +33,9 @@ class DatasetWriter:
         name = free_name(PurePosixPath(labelled.name), lambda label: (labelled.split, label) in self._taken)
         target = self.part / "images" / labelled.split / name
         place_image(labelled.file, target)
-        if fault := _size_fault(target, labelled.size):
+        if fault := _fault(target, labelled):
             target.unlink()
-            self.report.lose(f"image {labelled.name}", fault, len(labelled.instances))
+            self.report.add(fault)
             return None
         if str(name) != labelled.name:
             self.report.note(f"image {labelled.name}", RENAMED, f"called {name} in the output")
@@ -74,13 +75,16 @@ def free_name(name: PurePosixPath, is_taken: Callable[[str], bool]) -> PurePosix
     return own
 
 
-def _size_fault(image: Path, size: tuple[int, int]) -> str:
-    """Why an image does not fit instances that refer to `size` (height, width), or ""."""
+def _fault(image: Path, labelled: LabelledImage) -> Issue | None:
+    """Why an image does not fit its instances, or None."""
+    where = f"image {labelled.name}"
     try:
         found = image_size(image)
     except SeglabError as error:
-        return f"unreadable image: {error}"
-    return "" if found == size else f"another size than its instances': {found} and {size}"
+        return left_out(where, f"unreadable image: {error}", len(labelled.instances))
+    if found == labelled.size:
+        return None
+    return other_size(where, labelled.size, found, len(labelled.instances))
 
 
 def _write_instances(writer: LabelWriter, label: str, labelled: LabelledImage) -> None:

@@ -12,6 +12,7 @@ from seglab.sample import SIZES, size_class
 from seglab.wording import pluralize
 
 NEARLY_WHOLE = 0.99
+REASONS = 2  # that an error names
 
 
 @dataclass
@@ -99,6 +100,13 @@ class Report:
         self.counts[issue.type] += 1
         if self.counts[issue.type] <= ROWS_SHOWN + 1:
             self.issues.append(issue)
+
+    def reasons(self) -> str:
+        """Why most instances or images were left out, for the middle of a sentence."""
+        losses = Counter({issue.type: self.counts[issue.type] for issue in self.issues if not issue.is_note})
+        messages = {issue.type: issue.message for issue in reversed(self.issues)}
+        worst = [messages[fault] for fault, _ in losses.most_common(REASONS)]
+        return f" ({'; '.join(worst)})" if worst else ""
 
     def add_read(self, instances: int, issues: Iterable[Issue]) -> None:
         """Note what reading an image gave: how many instances, and what was wrong."""

@@ -12,12 +12,14 @@ from seglab.datasets.spec import DatasetSpec, Selection
 from seglab.files import label_path
 from seglab.formats.coco import CocoFile, file_name, read_coco
 from seglab.formats.coco_ids import Id, category_ids, file_names, image_ids
-from seglab.formats.coco_shapes import stated_size
-from seglab.formats.format import ImageEntry, outline
-from seglab.formats.issues import Issue, left_out
+from seglab.formats.coco_shapes import frame_fault, frame_of, stated_size
+from seglab.formats.format import ImageEntry, LabelledImage, outline
+from seglab.formats.issues import Issue, left_out, other_size
 from seglab.formats.label_files import label_files, shared_labels
+from seglab.formats.shapes import upright
 from seglab.formats.yolo import count_rows, read_labels
 from seglab.sample import Instance, with_class_ids
+from seglab.sizes import Size
 
 KEPT = 5000  # images whose instances stay in memory once read: a few kilobytes each
 UNLABELLED = "read as an image without instances"
@@ -36,7 +38,10 @@ class Annotations:
         self._split = split
         self.whole = split in spec.annotations  # all there is, not only what label files cannot hold
         path = spec.annotations.get(split) or spec.crowds.get(split)
-        self.coco: CocoFile | None = read_coco(path, crowds_only=not self.whole) if path else None
+        self.coco: CocoFile | None = None
+        if path:
+            # The instances of a JSON have the dataset's classes by name; crowds beside label files are of their order.
+            self.coco = read_coco(path, not self.whole, list(spec.names.values()) if self.whole else ())
         self._source = spec.labels
         self._whole_issues = list(spec.issues)
         self.label_files: dict[Path, Path] = {}  # image -> its label file, where labels are in such
@@ -134,14 +139,8 @@ class Annotations:
     def _from_source(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         """The labels of a format other than YOLO and COCO, with outlines traced where it has masks."""
         assert self._source is not None, "the caller has looked"
-        labelled = self._source.load(self._entries[image])
-        if labelled.size != size:
-            height, width = size
-            said_height, said_width = labelled.size
-            message = f"another size than in the labels: {said_width} x {said_height}, the file has {width} x {height}"
-            return [], [*labelled.issues, left_out(str(image), message, len(labelled.instances))]
-        instances = [replace(found, rings=outline(found)) for found in labelled.instances]
-        return instances, labelled.issues
+        instances, issues = in_frame_of_file(self._source.load(self._entries[image]), image, size)
+        return [replace(found, rings=outline(found)) for found in instances], issues
 
     def _from_json(self, image: Path, size: tuple[int, int]) -> tuple[list[Instance], list[Issue]]:
         """What the JSON has of an image: everything, or crowd regions alone."""
@@ -151,6 +150,22 @@ class Annotations:
         # Only of an image whose sides the JSON swaps does it matter whether EXIF does so too.
         orientation = image_orientation(image) if stated_size(entry) not in (None, size) else 1
         return self.coco.instances(entry, size, orientation)
+
+
+def in_frame_of_file(labelled: LabelledImage, image: Path, size: Size) -> tuple[list[Instance], list[Issue]]:
+    """The instances of an image as they lie on its file of `size` (height, width), turned upright, and what is wrong.
+
+    Where labels state the sides of the file as it is stored, they are turned with it; of another size there are none.
+    """
+    if labelled.size == size:
+        return labelled.instances, labelled.issues
+    orientation = image_orientation(image)
+    frame = frame_of(labelled.size, size, orientation)
+    fault = frame_fault(frame, "label file") if frame is not None and not frame.swapped else None
+    if fault is None:
+        return [], [*labelled.issues, other_size(str(image), labelled.size, size, len(labelled.instances))]
+    turned = [upright(found, orientation, size) for found in labelled.instances]
+    return turned, [*labelled.issues, Issue(str(image), 0, *fault)]
 
 
 class JoinedAnnotations:

@@ -21,7 +21,7 @@ from seglab.sizes import Size
 
 MIN_CACHED = 1000  # images from which the result is kept in the cache for the next run
 MIN_SHARED = 5000  # images from which several processes scan; a COCO JSON would have to go to each, so it stays in one
-VERSION = 5  # of what the cache holds
+VERSION = 6  # of what the cache holds
 
 
 def scan(
@@ -67,6 +67,8 @@ def _scan_image(image: Path, annotations: AnyAnnotations, reading: Reading) -> t
         what = str(error).replace(str(image), "").strip()
         return None, [Issue(str(image), 0, f"unreadable image: {what}", "image left out")]
     issues = annotations.read(image, size)[1]
+    if any(issue.unusable for issue in issues):
+        return None, issues
     if further:
         issues = [Issue(str(image), 0, f"image file with several {further}", "the first is used", "note"), *issues]
     return size, issues

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 
-from seglab.datasets.image_lists import images_below
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
 from seglab.files import SPLITS, is_system_folder, real_files, split_named, split_of_folder
-from seglab.formats.image_names import composed, is_below, match_by_base_name, plain_path
+from seglab.formats.coco_ids import Id, category_ids, in_order
+from seglab.formats.image_search import ImageSearch
 from seglab.formats.issues import Issue
 
 MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has all of these, all of them are expected
@@ -25,7 +25,8 @@ def read_dataset_json(path: Path, images: Path | None = None) -> DatasetSpec:
 
     A sibling that is called the same but for the split (`..._val2017.json`, `..._train2017.json`, or the same name in
     `valid/` and `train/`) is another split. images: the folder of its images, where it is not in a usual place.
-    Errors: SeglabError when there is no such file, none of its images can be found, or siblings differ in categories.
+    Siblings may differ in categories: classes are joined by name. Errors: SeglabError when there is no such file, or
+    none of its images can be found.
     """
     if not path.is_file():
         raise SeglabError(f"no file {path}: give the path of a COCO instances JSON")
@@ -61,13 +62,12 @@ def _dataset(
     from seglab.formats.coco import read_coco  # with pycocotools: only where there is a JSON
 
     readers = {split: read_coco(file) for split, file in files.items()}
-    names = next(iter(readers.values())).names
-    if any(reader.names != names for reader in readers.values()):
-        raise SeglabError(f"{', '.join(map(str, files.values()))} have different categories: use one of them at a time")
+    lists = {files[split]: list(zip(reader.category_ids, reader.names.values())) for split, reader in readers.items()}
+    categories, issues = join_categories(lists)
+    names = {class_id: name for class_id, (_, name) in enumerate(categories)}
 
     splits: dict[str, tuple[Path, ...]] = {}
     faults: dict[str, str] = {}
-    issues: list[Issue] = []
     for split, file in files.items():
         listed = list(readers[split].images)
         try:
@@ -77,12 +77,42 @@ def _dataset(
                 raise
             faults[split] = str(error)  # a sibling that nobody may ask for
         else:
-            splits[split] = tuple(places.find(name) or places.folder / name for name in listed)
+            splits[split] = tuple(places.find(name) or places.near[0] / name for name in listed)
             issues += places.issues()
     about = f"COCO JSON ({', '.join(file.name for file in files.values())})"
     return DatasetSpec(
         name, root.resolve(), splits, names, path, dict(files), faults=faults, about=about, issues=tuple(issues)
     )
+
+
+Category = tuple[Id, str]  # id and name
+
+
+def join_categories(lists: Mapping[Path, Sequence[Category]]) -> tuple[list[Category], list[Issue]]:
+    """The categories of several JSON files as one list, and a note where they are not the same in all.
+
+    Their ids count where all files mean the same by them, else equal names are one class and get new ids.
+    Errors: SeglabError where names have to tell and one file has a name twice.
+    """
+    first, *others = lists.values()
+    if all(other == first for other in others):
+        return list(first), []
+    every = [category for own in lists.values() for category in own]
+    names = list(dict.fromkeys(name for _, name in every))
+    lacking = [name for name in names if not all(name in dict(own).values() for own in lists.values())]
+    about = f"only in some: {', '.join(lacking)}" if lacking else "the same names under other ids"
+    message = f"categories differ between the files: {about}"
+    note = Issue(", ".join(file.name for file in lists), 0, message, "joined by name", "note")
+    name_of = dict(every)
+    if len(name_of) == len(names) == len(set(every)):
+        return [(number, name_of[number]) for number in in_order(name_of)], [note]
+    for file, own in lists.items():
+        if len({name for _, name in own}) < len(own):
+            raise SeglabError(
+                f"{file} has two categories of one name, and the files beside it have other categories, so that they "
+                "cannot be joined by name: give each category a name of its own"
+            )
+    return list(zip(category_ids(dict(enumerate(names))), names)), [note]
 
 
 # Which files, and which split each is
@@ -167,69 +197,7 @@ def _siblings(path: Path, own: str) -> dict[str, Path]:
 # Where its images are
 
 
-class ImagePlaces:
-    """Where the images of a COCO JSON lie: in one folder, or below another under their own file names.
-
-    names: -> all names in the JSON, asked for once, where an image is not in the folder.
-    """
-
-    def __init__(self, path: Path, folder: Path, below: Path, names: Callable[[], Iterable[str | PurePath]]):
-        self.folder = folder
-        self._path = path
-        self._below = below
-        self._names = names
-        self._elsewhere = 0
-        self._example = ""
-
-    def find(self, name: str) -> Path | None:
-        """The file of an image by its name in the JSON; None where there is none, or several that could be meant."""
-        direct = self._direct(plain_path(name))
-        if direct is not None:
-            return direct
-        found = self._by_base_name.get(plain_path(name))
-        if found is not None and composed(found.as_posix()).endswith(f"/{composed(name)}"):
-            return found  # the same letters in another spelling
-        if found is not None:
-            self._elsewhere += 1
-            self._example = self._example or name
-        return found
-
-    def _direct(self, name: PurePosixPath) -> Path | None:
-        file = self.folder / name
-        return file if is_below(name) and file.is_file() else None
-
-    @cached_property
-    def _by_base_name(self) -> Mapping[PurePosixPath, Path]:
-        """The images that are meant by names which no file has as a whole.
-
-        An image that is another name's own is not among them, nor is one in a folder of another split: train and val
-        may both have a 1.jpg.
-        """
-        missed: list[PurePosixPath] = []
-        taken: set[Path] = set()
-        for name in map(plain_path, map(str, self._names())):
-            direct = self._direct(name)
-            if direct is None:
-                missed.append(name)
-            else:
-                taken.add(direct)
-        own = split_of_json(self._path)
-        candidates = []
-        for image in images_below(self._below):
-            said = {split_of_folder(part) for part in image.relative_to(self._below).parts[:-1]} - {None}
-            if said <= {own} and image not in taken:
-                candidates.append(image)
-        return match_by_base_name(missed, candidates)
-
-    def issues(self) -> list[Issue]:
-        """What is worth knowing of the images found so far."""
-        if not self._elsewhere:
-            return []
-        message = f"images under other paths than the JSON says: {self._elsewhere}, as '{self._example}'"
-        return [Issue(str(self._path), 0, message, "found by their file names alone", "note")]
-
-
-def find_images(path: Path, names: Callable[[], Iterable[str | PurePath]], images: Path | None = None) -> ImagePlaces:
+def find_images(path: Path, names: Callable[[], Iterable[str | PurePath]], images: Path | None = None) -> ImageSearch:
     """Where the images of a COCO JSON lie: in the usual place that has most of them, else under their own file names.
 
     Tools write paths of their own machines (/data/upload/4/a.jpg, images\\1/a.jpg): what no place has is looked for by
@@ -244,13 +212,20 @@ def find_images(path: Path, names: Callable[[], Iterable[str | PurePath]], image
         count = sum((place / name).is_file() for name in first)
         if count > most:
             best, most = place, count
-    found = ImagePlaces(path, best, images or _top_folder(path), names)
+    found = _search(path, best, images, names)
     if not most and not any(found.find(name) for name in first):
         advice = f"put them in one of these folders, or convert: seglab convert source={path} images=FOLDER out=NEW"
         if images:
             advice = "give the folder that has them"
         raise SeglabError(f"{path}: none of its images is in {', '.join(map(str, places))}: {advice}")
-    return ImagePlaces(path, best, images or _top_folder(path), names)
+    return _search(path, best, images, names)
+
+
+def _search(
+    path: Path, folder: Path, images: Path | None, names: Callable[[], Iterable[str | PurePath]]
+) -> ImageSearch:
+    """A search for the images of a JSON, most of which lie in `folder`."""
+    return ImageSearch([folder], [images or _top_folder(path)], path, names, split_of_json(path))
 
 
 def _places_in(images: Path, path: Path) -> list[Path]:

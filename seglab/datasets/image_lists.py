@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, files_below, real_files, split_of_folder
+from seglab.files import IMAGE_SUFFIXES, split_of_folder
+from seglab.formats.image_search import OTHER_SUFFIX, image_files
+from seglab.formats.issues import Issue
+from seglab.formats.text_files import read_text
 
 
-def list_images(source: Path, root: Path, entries: Iterable[str]) -> list[Path]:
+def list_images(source: Path, root: Path, entries: Iterable[str], issues: list[Issue] | None = None) -> list[Path]:
     """The images that a split's entries stand for, sorted.
 
     source: the file that names the entries, for messages; root: the folder they are relative to; entries: folders
-    (searched through), text files that list images, and images.
+    (searched through), text files that list images, and images; issues: where it is noted how images were found.
     Errors: SeglabError for an entry that is none of these.
     """
     images: list[Path] = []
@@ -21,9 +24,12 @@ def list_images(source: Path, root: Path, entries: Iterable[str]) -> list[Path]:
         path = place_of(root, entry)
         suffix = path.suffix.lower()
         if path.is_dir():
-            images += images_below(path)
+            images += image_files(path)
         elif path.is_file() and suffix == ".txt":
-            images += [_listed(row, path.parent, root) for row in read_list(path)]
+            listed = [(row, _listed(row, path.parent, root)) for row in read_list(path)]
+            images += [image for _, image in listed]
+            if issues is not None:
+                issues += _other_suffixes(path, listed)
         elif path.is_file() and suffix in IMAGE_SUFFIXES:
             images.append(path)
         else:
@@ -32,11 +38,6 @@ def list_images(source: Path, root: Path, entries: Iterable[str]) -> list[Path]:
                 "correct it, or make the folder and put images there"
             )
     return sorted(images)
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Every image file under a folder, sorted."""
-    return sorted(file for file in real_files(files_below(folder)) if file.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def place_of(root: Path, entry: str) -> Path:
@@ -71,26 +72,39 @@ def _listed(row: str, beside: Path, root: Path) -> Path:
     """The image that a row of a list means: relative to the list, else to the dataset's folder.
 
     Lists made elsewhere put folders in front that are not here (data/images/a.jpg, D:/mine/images/a.jpg): the first
-    parts are dropped until a file is found. Where none is, the row is taken as it stands, and told when it is read.
+    parts are dropped until a file is found, then the suffix too. Where none is, the row is taken as it stands, and told
+    when it is read.
     """
     name = PurePosixPath(row.replace("\\", "/"))
     direct = beside / Path(row).expanduser()
     if direct.is_file():
         return direct
-    for start in range(len(name.parts)):
-        rest = PurePosixPath(*name.parts[start:])
-        for folder in (beside, root):
-            if (folder / rest).is_file():
-                return folder / rest
-    return direct
+    places = [
+        folder / PurePosixPath(*name.parts[start:]) for start in range(len(name.parts)) for folder in (beside, root)
+    ]
+    found = next((place for place in places if place.is_file()), None)
+    return found or next(filter(None, map(_with_other_suffix, places)), direct)
+
+
+def _with_other_suffix(place: Path) -> Path | None:
+    """The image of a name but for its suffix: images may have been saved in another format since they were listed."""
+    if not place.parent.is_dir():
+        return None
+    found = [place.with_suffix(suffix) for suffix in sorted(IMAGE_SUFFIXES) if place.with_suffix(suffix).is_file()]
+    return found[0] if len(found) == 1 else None
+
+
+def _other_suffixes(path: Path, listed: Sequence[tuple[str, Path]]) -> list[Issue]:
+    """The note on images that lie under another suffix than a list has."""
+    moved = [f"'{row}' in {image}" for row, image in listed if _suffix(row) != image.suffix.lower()]
+    message, action = OTHER_SUFFIX
+    return [Issue(str(path), 0, f"{message}: {len(moved)}, as {moved[0]}", action, "note")] if moved else []
+
+
+def _suffix(row: str) -> str:
+    return PurePosixPath(row.replace("\\", "/")).suffix.lower()
 
 
 def read_list(path: Path) -> list[str]:
-    """The rows of a text file that lists images, without the empty ones. Errors: SeglabError if it is not in UTF-8."""
-    try:
-        rows = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise SeglabError(
-            f"{path} is not a list of images in UTF-8: save it as UTF-8 text with one path per line"
-        ) from None
-    return [row.strip() for row in rows if row.strip()]
+    """The rows of a text file that lists images or names, without the empty ones."""
+    return [row.strip() for row in read_text(path).splitlines() if row.strip()]

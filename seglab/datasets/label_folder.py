@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from seglab.datasets.image_lists import images_below, read_list
+from seglab.datasets.image_lists import read_list
 from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.files import SPLITS, split_of_folder
+from seglab.formats.image_search import image_files
 from seglab.formats.issues import Issue
 from seglab.formats.label_files import has_rows, label_files
+from seglab.formats.text_files import read_text
 
 CLASS_LISTS = ("classes.txt", "obj.names", "names.txt", "labels.txt", "_darknet.labels")  # one class name a line
 NOTES = "notes.json"  # Label Studio's list of classes
@@ -27,7 +29,7 @@ def read_label_folder(folder: Path, labels: Path | None = None) -> DatasetSpec |
     is shown. labels: where the label files are, if they are kept apart.
     """
     folder = folder.resolve()
-    images = images_below(folder)
+    images = image_files(folder)
     files = label_files(images, folder, labels)
     existing = [file for file in dict.fromkeys(files.values()) if file.is_file()]
     if not any(has_rows(file) for file in existing[:MAX_TRIED]):
@@ -77,7 +79,7 @@ def _names_beside(folder: Path, labels: Path | None) -> dict[int, str] | None:
 def _names_in_notes(file: Path) -> dict[int, str] | None:
     """The classes of Label Studio's notes.json; None where it is another file of that name."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(file))
         names = {int(category["id"]): str(category["name"]) for category in content["categories"]}
     except (ValueError, KeyError, TypeError):
         return None
@@ -88,7 +90,7 @@ def _largest_class(files: Iterable[Path]) -> int:
     """The largest class id of any row of some label files; 0 where there is none."""
     largest = 0
     for file in files:
-        for row in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        for row in read_text(file).splitlines():
             first = row.replace(",", " ").split()[:1]
             if first and first[0].isdecimal():
                 largest = max(largest, int(first[0]))

@@ -62,12 +62,12 @@ def load_dataset(
             raise SeglabError("data=[] names no dataset: list at least one YAML file or name")
         if labels is not None:
             raise SeglabError("labels= goes with one dataset: give the labels of each with its own data=")
-        return join_datasets([load_dataset(one, split) for one in several])
+        return join_datasets([load_dataset(one, split, instances=instances) for one in several])
 
     path = Path(source).expanduser()
     folder = Path(images).expanduser() if images is not None else None
     if labels is not None:
-        return _with_kept_split(_with_labels(path, Path(labels).expanduser(), split))
+        return _with_kept_split(_with_labels(path, Path(labels).expanduser(), split, instances))
     found = _by_path(path, folder, instances) or _by_name(_without_yaml_suffix(source), split)
     if found is None:
         raise SeglabError(_not_recognized(path) if path.exists() else _not_found(source))
@@ -133,7 +133,7 @@ def _with_kept_split(spec: DatasetSpec) -> DatasetSpec:
     return apply_split(spec, read_split(path, spec), path) if path else spec
 
 
-def _with_labels(path: Path, labels: Path, split: str | None) -> DatasetSpec:
+def _with_labels(path: Path, labels: Path, split: str | None, instances: str | None) -> DatasetSpec:
     """The images of a dataset or of a plain folder, with labels from elsewhere."""
     if not labels.exists():
         raise SeglabError(f"labels={labels} does not exist: give the folder or file with the labels")
@@ -148,7 +148,7 @@ def _with_labels(path: Path, labels: Path, split: str | None) -> DatasetSpec:
         spec = load_dataset(path, split)
         return replace(spec, label_folder=labels, labels=None, annotations={}, crowds={})
     if path.is_dir():
-        found = recognize_folder(labels, path) if labels.is_dir() else _by_path(labels, path)
+        found = recognize_folder(labels, path, instances) if labels.is_dir() else _by_path(labels, path)
         if found is None:
             raise SeglabError(_not_recognized(labels))
         return found

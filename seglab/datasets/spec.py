@@ -72,11 +72,14 @@ class DatasetSpec:
 
     def images(self, split: str) -> tuple[Path, ...]:
         """The image files of one split. Errors: SeglabError when the dataset has no such split, or an empty one."""
-        if split in self.faults:
-            raise SeglabError(self.faults[split])
-        if not self.splits.get(split):
+        if self.splits.get(split):
+            return self.splits[split]
+        if split not in self.faults:
             raise SeglabError(self._without(split))
-        return self.splits[split]
+        source = _in_words(self.source)
+        can_hold_out = split == "val" and self.splits.get("train")
+        advice = f"; or hold images out once: seglab split data={source} holdout=0.2" if can_hold_out else ""
+        raise SeglabError(self.faults[split] + advice)
 
     def _without(self, split: str) -> str:
         """That the dataset has no images in a split, and what to do about it."""

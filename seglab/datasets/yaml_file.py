@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
 from seglab.files import SPLITS
 from seglab.formats.issues import Issue
+from seglab.formats.text_files import read_text
 
 Content = dict[str, Any]  # the content of a YAML file
 OTHER_WORDS = {"valid": "val", "validation": "val"}  # what some files call a split
@@ -40,7 +42,7 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
     entries = _entries(content)
     if _says_parent_folder(path, entries):
         entries = {split: [item.removeprefix("../") for item in items] for split, items in entries.items()}
-    root = _find_root(path, content, _first_entry(entries))
+    root = _find_root(path, content, [item for items in entries.values() for item in items])
     if content.get("path") and not _said_path(content).exists() and root == path.parent.resolve():
         message = f"path is not on this machine: '{content['path']}'"
         issues.append(Issue(str(path), 0, message, "the YAML's own folder is used", "note"))
@@ -50,11 +52,9 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
     faults: dict[str, str] = {}
     for split, items in entries.items():
         try:
-            splits[split] = tuple(list_images(path, root, items))
+            splits[split] = tuple(list_images(path, root, items, issues))
         except SeglabError as error:
-            if split != "test":
-                raise
-            faults[split] = str(error)  # training asks for train and val alone
+            faults[split] = str(error)  # whoever asks for this split is told, and nobody else
 
     annotations = _json_files(path, content, "annotations", root)
     crowds = _json_files(path, content, "crowds", root)
@@ -75,11 +75,9 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
 def read_yaml(path: Path) -> Content:
     """The content of a YAML file, {} where it is no mapping. Errors: SeglabError for a damaged file."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         content = yaml.safe_load(text)
         as_written = yaml.load(text, _AS_WRITTEN)
-    except UnicodeDecodeError as error:
-        raise SeglabError(f"{path} is not in UTF-8: save it as UTF-8 text") from error
     except yaml.YAMLError as error:
         why = "it quotes a path with \\, write C:/data" if "escape" in str(error) else str(error).splitlines()[0]
         raise SeglabError(f"{path} is not a valid YAML file: {why}") from error
@@ -173,8 +171,8 @@ def _said_path(content: Content) -> Path:
     return Path(str(content.get("path") or ".").replace("\\", "/")).expanduser()
 
 
-def _find_root(path: Path, content: Content, entry: str) -> Path:
-    """The folder that the entries of a YAML are relative to: the first candidate that has `entry`.
+def _find_root(path: Path, content: Content, entries: Sequence[str]) -> Path:
+    """The folder that the entries of a YAML are relative to: the candidate that has the most of them, the first such.
 
     Candidates are the YAML's `path` beside the YAML itself, that path in all search places, and a folder of the path's
     last name there, since many YAMLs carry the paths of the machine they were written on; then the YAML's own folder.
@@ -184,21 +182,22 @@ def _find_root(path: Path, content: Content, entry: str) -> Path:
     candidates += [place / folder for place in search_places()]
     candidates += [place / folder.name for place in search_places() if folder.name]
     candidates += [path.parent, path.resolve().parent]  # the file behind a link to a YAML
-    for candidate in candidates:
-        if place_of(candidate, entry).exists():
-            return candidate.resolve()
+    counts = [sum(place_of(candidate, entry).exists() for entry in entries) for candidate in candidates]
+    if any(counts):
+        return candidates[counts.index(max(counts))].resolve()
 
     name = folder.name or path.stem
     finder = finder_of(name)
     if finder is not None and not finder.generated:
         root = finder.find(name, None).root
-        if (root / entry).exists():
+        if any((root / entry).exists() for entry in entries):
             return root
 
     searched = ", ".join(dict.fromkeys(map(str, candidates)))
+    listed = ", ".join(f"'{entry}'" for entry in dict.fromkeys(entries))
     raise SeglabError(
-        f"{path}: no '{entry}' under its path '{folder}'; searched {searched}; "
-        f"correct 'path' (leave it out where '{entry}' lies beside the YAML), or set SEGLAB_DATASETS"
+        f"{path}: no {listed} under its path '{folder}'; searched {searched}; "
+        f"correct 'path' (leave it out where they lie beside the YAML), or set SEGLAB_DATASETS"
     )
 
 

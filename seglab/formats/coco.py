@@ -15,7 +15,7 @@ from typing import Any
 
 from seglab.errors import SeglabError
 from seglab.files import SPLITS, real_files
-from seglab.formats.coco_ids import ById, Id, category_ids, image_ids, in_order, refuse_no_id
+from seglab.formats.coco_ids import ById, Id, category_ids, counted_on, image_ids, in_order, refuse_no_id
 from seglab.formats.coco_shapes import (
     BORDER,
     LEFT_OUT,
@@ -23,15 +23,14 @@ from seglab.formats.coco_shapes import (
     frame_fault,
     frame_of,
     is_crowd,
-    other_size,
     read_annotation,
     stated_size,
 )
 from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, measures, write_coco
 from seglab.formats.format import Format, ImageEntry, LabelledImage
-from seglab.formats.image_names import composed, match_by_base_name, plain_path
-from seglab.formats.image_search import ImageSearch
-from seglab.formats.issues import Fault, Issue, left_out, merged_issue
+from seglab.formats.image_names import composed, match_by_base_name, match_by_stem, plain_path
+from seglab.formats.image_search import search_from
+from seglab.formats.issues import Fault, Issue, left_out, merged_issue, other_size
 from seglab.formats.json_stream import stream_json
 from seglab.formats.text_files import LATIN, json_encoding, read_json
 from seglab.geometry.contours import mask_to_rings
@@ -56,14 +55,15 @@ NEEDED = {"images": ("file_name", "id"), "categories": ("id", "name")}  # what e
 class CocoFile:
     """One JSON, indexed by image; instances are built when asked for.
 
-    names: class id (0 to n-1) -> category name, in the order of the sorted category ids (which have gaps in COCO);
-    category_ids: class id -> category id; images: file name -> the first of the JSON's entries of it, sorted.
+    names: class id (0 to n-1) -> category name, in the order of the sorted category ids (which have gaps in COCO), or
+    the `classes` of a dataset, where the categories are all among them, by name; category_ids: class id -> category id;
+    images: file name -> the first of the JSON's entries of it, sorted.
     crowds_only: the file holds nothing but the crowd regions of a dataset whose instances are elsewhere; of others,
     one whose annotations are all marked as crowds holds instances.
     Errors: SeglabError when the file is no COCO instances JSON.
     """
 
-    def __init__(self, path: str | Path, crowds_only: bool = False):
+    def __init__(self, path: str | Path, crowds_only: bool = False, classes: Sequence[str] = ()):
         self.path = Path(path)
         content = read_json(self.path)
         if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
@@ -85,18 +85,29 @@ class CocoFile:
         used = ById(dict.fromkeys(map(_category_of, rows), True))
         categories = _distinct(self.path, content["categories"])
         categories = _without_parent(categories, lambda number: bool(used.get(number)))
+        self.names = dict(enumerate(map(category_name, categories)))
         self.category_ids: list[Id] = [category["id"] for category in categories]
-        self.names = {class_id: str(category["name"]) for class_id, category in enumerate(categories)}
         self._class_of = class_of(self.category_ids)
-        self._same_names = same_names(categories)
+        self._category_faults = category_faults(categories)
+        if classes and list(classes) != list(self.names.values()) and _are_distinct(self.names.values(), classes):
+            self._renumber(classes)
         self._crowds_only = crowds_only
         self._all_crowd = bool(rows) and not crowds_only and all(map(is_crowd, rows))
+
+    def _renumber(self, classes: Sequence[str]) -> None:
+        """Take the class ids of a dataset, in which this file's categories are found by name."""
+        own = dict(zip(self.names.values(), self.category_ids))
+        self._class_of = ById({number: classes.index(name) for name, number in own.items()})
+        # A class that the file lacks needs an id that no other has.
+        further = counted_on(own.values())
+        self.category_ids = [own[name] if name in own else next(further) for name in classes]
+        self.names = dict(enumerate(classes))
 
     def entries(self, images: Iterable[Path]) -> dict[Path, dict]:
         """The entry of every image that the JSON lists, each entry once: the first image that it fits has it.
 
         An image has the entry with the longest file name that its path ends with; where there is none, the one whose
-        last part is the image's name, if there is no doubt (`image_names.match_by_base_name`).
+        last part is the image's name, with its suffix or else without, if there is no doubt (`image_names`).
         """
         images = list(dict.fromkeys(images))
         found: dict[Path, dict] = {}
@@ -106,11 +117,12 @@ class CocoFile:
             if entry is not None and entry["id"] not in taken:
                 taken.add(entry["id"])
                 found[image] = entry
-        missed = [file_name(entry) for entry in self.images.values() if entry["id"] not in taken]
-        others = [image for image in images if image not in found]
-        if missed and others:
-            matched = match_by_base_name(missed, others)
+        for match in (match_by_base_name, match_by_stem):
+            missed = [file_name(entry) for entry in self.images.values() if entry["id"] not in taken]
+            others = [image for image in images if image not in found]
+            matched = match(missed, others) if missed and others else {}
             found |= {image: self.images[name.as_posix()] for name, image in matched.items()}
+            taken |= {found[image]["id"] for image in matched.values()}
         return found
 
     def _entry_by_path(self, image: Path) -> dict | None:
@@ -130,7 +142,7 @@ class CocoFile:
         stated = stated_size(image)
         frame = frame_of(stated, size, orientation)
         if frame is None and stated is not None:
-            return [], [left_out(where, other_size(stated, size), len(rows))]
+            return [], [other_size(where, stated, size, len(rows))]
         assert frame is not None, "no frame without a stated size"
 
         instances: list[Instance] = []
@@ -157,8 +169,7 @@ class CocoFile:
         if self._without_image:
             message = f"no image_id: {pluralize(self._without_image, 'annotation')} without one"
             issues.append(Issue(str(self.path), 0, message, LEFT_OUT, lost=self._without_image))
-        if self._same_names:
-            issues.append(Issue(str(self.path), 0, *self._same_names))
+        issues += [Issue(str(self.path), 0, *fault) for fault in self._category_faults]
         if self._all_crowd:
             issues.append(Issue(str(self.path), 0, *ALL_CROWD, "note"))
         crowds = sum(is_crowd(row) for rows in self.annotations.values() for row in rows)
@@ -212,17 +223,17 @@ def file_name(image: dict) -> PurePosixPath:
     return plain_path(str(image["file_name"]))
 
 
-def read_coco(path: str | Path, crowds_only: bool = False) -> CocoFile:
+def read_coco(path: str | Path, crowds_only: bool = False, classes: Sequence[str] = ()) -> CocoFile:
     """The index of a COCO JSON; the same one again as long as the file does not change."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: give the path of a COCO instances JSON")
-    return _read(path, path.stat().st_mtime_ns, crowds_only)
+    return _read(path, path.stat().st_mtime_ns, crowds_only, tuple(classes))
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, modified: int, crowds_only: bool) -> CocoFile:
-    return CocoFile(path, crowds_only)
+def _read(path: Path, modified: int, crowds_only: bool, classes: tuple[str, ...]) -> CocoFile:
+    return CocoFile(path, crowds_only, classes)
 
 
 def _not_instances(path: str | Path, content: object) -> SeglabError:
@@ -264,7 +275,7 @@ def _distinct(path: Path, items: Iterable[Any]) -> list[dict]:
     by_id: dict[Id, dict] = {}
     for category in checked(path, "categories", items):
         known = by_id.setdefault(category["id"], category)
-        if str(known["name"]) != str(category["name"]):
+        if category_name(known) != category_name(category):
             raise SeglabError(
                 f"{path}: the categories '{known['name']}' and '{category['name']}' have the same id {category['id']}: "
                 "give each an id of its own"
@@ -284,16 +295,33 @@ def class_of(ids: Sequence[Id]) -> ById[int]:
     return ById({number: class_id for class_id, number in enumerate(ids)})
 
 
-def same_names(categories: Iterable[dict]) -> Fault | None:
-    """What is odd about categories of one name under several ids; None where there are none."""
+def category_name(category: dict) -> str:
+    """What a category is called; by its id where its name is null or empty."""
+    name = "" if category["name"] is None else str(category["name"]).strip()
+    return name or f"category {category['id']}"
+
+
+def category_faults(categories: Sequence[dict]) -> list[Fault]:
+    """What is odd about categories: one name under several ids, or no name."""
+    faults: list[Fault] = []
     ids: dict[str, list[Id]] = defaultdict(list)
     for category in categories:
-        ids[str(category["name"])].append(category["id"])
+        ids[category_name(category)].append(category["id"])
     several = [f"'{name}' has the ids {', '.join(map(str, own))}" for name, own in ids.items() if len(own) > 1]
-    if not several:
-        return None
-    message = f"categories of the same name: {'; '.join(several)}; give each a name of its own, or all one id"
-    return message, "kept as classes of their own"
+    if several:
+        message = f"categories of the same name: {'; '.join(several)}; give each a name of its own, or all one id"
+        faults.append((message, "kept as classes of their own"))
+    nameless = [str(category["id"]) for category in categories if not str(category["name"] or "").strip()]
+    if nameless:
+        message = f"categories without a name: of the ids {', '.join(nameless)}"
+        faults.append((message, "called by their ids; write their names into the file"))
+    return faults
+
+
+def _are_distinct(names: Iterable[str], classes: Sequence[str]) -> bool:
+    """Whether every name is that of one class, and each of another."""
+    own = list(names)
+    return len(set(own)) == len(own) and len(set(classes)) == len(classes) and set(own) <= set(classes)
 
 
 def _category_of(row: dict) -> Any:
@@ -447,7 +475,7 @@ class CocoSource:
         self.entries: list[ImageEntry] = []
         self._image: dict[ImageEntry, dict] = {}
         for file, coco in self._files.items():
-            finder = ImageSearch(file.parent, images)
+            finder = search_from(file.parent, images)
             for name, image in coco.images.items():
                 entry = ImageEntry(finder.find(name), split_of(file), (file, Path(name)))
                 self.entries.append(entry)

@@ -7,7 +7,8 @@ file has but one of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -47,25 +48,22 @@ def image_ids(images: Sequence[Path], known: Mapping[Path, Id] | None = None) ->
     """
     images = list(dict.fromkeys(images))  # one that is listed twice is one image
     if known:
-        return dict(known) | _counted_on([image for image in images if image not in known], known.values())
+        return dict(known) | dict(zip((image for image in images if image not in known), counted_on(known.values())))
     numbered = [_number_in(image.stem) for image in images]
     if None not in numbered and len(set(numbered)) == len(numbered):
         return {image: number for image, number in zip(images, numbered) if number is not None}
     return {image: number for number, image in enumerate(images, start=1)}
 
 
-def _counted_on(images: Iterable[Path], known: Iterable[Id]) -> dict[Path, Id]:
-    """Ids for images that a COCO JSON does not list: numbers from its largest on, as text if its ids are text."""
+def counted_on(known: Iterable[Id]) -> Iterator[Id]:
+    """Ids that a COCO JSON does not have yet: numbers from its largest on, as text if its ids are text."""
     taken = set(known)
     as_text = any(isinstance(number, str) for number in taken)
-    following = max((number for number in taken if isinstance(number, int)), default=0) + 1
-    ids: dict[Path, Id] = {}
-    for image in images:
-        while (str(following) if as_text else following) in taken:
-            following += 1
-        ids[image] = str(following) if as_text else following
-        following += 1
-    return ids
+    largest = max((number for number in taken if isinstance(number, int)), default=0)
+    for number in count(largest + 1):
+        following = str(number) if as_text else number
+        if following not in taken:
+            yield following
 
 
 def _number_in(stem: str) -> int | None:

@@ -76,13 +76,13 @@ def frame_of(stated: Size | None, size: Size, orientation: int) -> Frame | None:
     return Frame(size, orientation) if orientation in SWAPPING else Frame(size, swapped=True)
 
 
-def frame_fault(frame: Frame) -> Fault | None:
-    """What is worth saying of a frame, once for an image: (what, what was done)."""
+def frame_fault(frame: Frame, where: str = "JSON") -> Fault | None:
+    """What is worth saying of a frame, once for an image: (what, what was done). where: what states the size."""
     height, width = frame.size
     if frame.orientation != 1:
         message = (
-            f"EXIF not applied by the labeling tool: the JSON says {height} x {width}, the pixels as stored, but EXIF "
-            f"orientation {frame.orientation} turns the image to {width} x {height}"
+            f"EXIF not applied by the labeling tool: the {where} says {height} x {width}, the pixels as stored, but "
+            f"EXIF orientation {frame.orientation} turns the image to {width} x {height}"
         )
         return message, "instances turned with the image"
     if frame.swapped:
@@ -92,15 +92,6 @@ def frame_fault(frame: Frame) -> Fault | None:
         )
         return message, "the file's size used"
     return None
-
-
-def other_size(stated: Size, size: Size) -> str:
-    """The message on a JSON whose annotations are those of another image."""
-    (said_height, said_width), (height, width) = stated, size
-    return (
-        f"another size than in the JSON: it says {said_width} x {said_height}, the file has {width} x {height}; "
-        "use the images that were labeled, or export again"
-    )
 
 
 # An annotation

@@ -21,7 +21,7 @@ import numpy as np
 from seglab.errors import SeglabError
 from seglab.files import files_below, real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
-from seglab.formats.image_search import ImageSearch, image_files, plain_names, split_of
+from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, polygon, put_together, rectangle, turned
 from seglab.formats.text_files import read_xml
@@ -71,7 +71,7 @@ class CvatSource:
     """CVAT's XML files; class names in the order of the task's labels, then others that shapes have."""
 
     def __init__(self, source: Path, images: Path | None):
-        self._search = ImageSearch(source.parent if source.is_file() else source, images)
+        self._search = search_from(source.parent if source.is_file() else source, images)
         self._frames: dict[ImageEntry, Frame] = {}
         self._issues: list[Issue] = []
         names: dict[str, None] = {}
@@ -80,7 +80,7 @@ class CvatSource:
             labels = [label.findtext("name", "").strip() for label in root.findall("./meta//labels/label")]
             names |= dict.fromkeys(filter(None, labels))
             for frame in _frames(root, file, images):
-                names |= dict.fromkeys(shape.get("label", "") for shape in frame.shapes)
+                names |= dict.fromkeys(label for shape in frame.shapes if (label := shape.get("label")))
                 image = self._search.find(frame.name, file.parent)
                 split = split_of([frame.subset, *Path(frame.name).parts[:-1]])
                 self._frames[ImageEntry(image, split, (file, Path(frame.name)))] = frame
@@ -164,6 +164,9 @@ def _instances(frame: Frame, class_of: Mapping[str, int], where: str) -> tuple[l
     for (label, _), members in parts.items():
         rings: list[Ring] = []
         masks: list[Rle] = []
+        if not label:
+            issues += [left_out(place, "no class: the shape has no label; give it one in CVAT") for place, _ in members]
+            continue
         for place, shape in members:
             try:
                 found = _mask(shape, frame.size) if shape.tag == "mask" else _ring(shape)

@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
-
-from seglab.formats.image_search import most_alike, spelling
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # of the web, or of a bucket in a cloud
 _LOCAL_FILES = "?d="  # what Label Studio's addresses of local files have before the path
@@ -24,14 +22,19 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def spelling(name: str) -> str:
+    """A file name in one spelling and in small letters: Windows takes A.JPG for a.jpg."""
+    return composed(name).lower()
+
+
 def plain_path(name: str) -> PurePosixPath:
     """The path that a label file calls an image by, with slashes; halves of surrogate pairs are in no file's name."""
     return PurePosixPath(name.replace("\\", "/").encode(errors="replace").decode())
 
 
-def base_name(path: PurePosixPath) -> str:
-    """The file's own name in a path that a tool has written."""
-    return without_address(str(path)).name
+def own_name(path: PurePosixPath) -> str:
+    """The file's own name, in one spelling, in a path that a tool has written."""
+    return spelling(without_address(str(path)).name)
 
 
 def without_address(text: str) -> PurePosixPath:
@@ -68,12 +71,39 @@ def match_by_base_name(names: Iterable[PurePosixPath], files: Iterable[Path]) ->
     Of several files of the same name that one is meant which shares the most folders with the path, if it is one
     alone; and no file is meant by two names.
     """
+    return _match(names, files, lambda path: path)
+
+
+def match_by_stem(names: Iterable[PurePosixPath], files: Iterable[Path]) -> dict[PurePosixPath, Path]:
+    """The same by names without their suffixes: a.png means a.jpg."""
+    return _match(names, files, lambda path: path.with_suffix("") if path.name else path)
+
+
+def _match(
+    names: Iterable[PurePosixPath], files: Iterable[Path], compared: Callable[[PurePosixPath], PurePosixPath]
+) -> dict[PurePosixPath, Path]:
+    """compared: a path -> what of it has to be equal."""
     by_base: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        by_base[spelling(file.name)].append(file)
+        by_base[own_name(compared(PurePosixPath(file.name)))].append(file)
     meant_by: dict[Path, list[PurePosixPath]] = defaultdict(list)
     for name in dict.fromkeys(names):
-        meant = most_alike(name, by_base.get(spelling(base_name(name)), []))
+        meant = most_alike(name, by_base.get(own_name(compared(without_address(str(name)))), []))
         if meant is not None:
             meant_by[meant].append(name)
     return {sharing[0]: file for file, sharing in meant_by.items() if len(sharing) == 1}
+
+
+def most_alike(path: PurePosixPath, found: Sequence[Path]) -> Path | None:
+    """The file whose folders have the most in common with those of a path, from the last on; None where two have
+    equally many."""
+    if len(found) <= 1:
+        return found[0] if found else None
+    wanted = [spelling(part) for part in reversed(path.parts[:-1])]
+    shared = []
+    for file in found:
+        parts = [spelling(part) for part in reversed(file.parts[:-1])]
+        equal = [one == other for one, other in zip(wanted, parts)]
+        shared.append(equal.index(False) if False in equal else len(equal))
+    best = max(shared)
+    return found[shared.index(best)] if shared.count(best) == 1 else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seglab.errors import SeglabError
+from seglab.sizes import Size
 from seglab.wording import pluralize
 
 ROWS_SHOWN = 10  # of each type
@@ -25,7 +26,8 @@ class Issue:
 
     path and line (1-based, 0 for the whole file): where; message: what is wrong; action: what was done about it.
     severity: "warning", or "note" for what is legal but worth knowing (an empty label file), at which strict reading
-    does not stop. lost: how many instances are left out because of it; incomplete: how many lack a part.
+    does not stop. lost: how many instances are left out because of it; incomplete: how many lack a part. unusable: the
+    whole image has to be left out, since without its instances it would be taken for background.
     """
 
     path: str
@@ -35,6 +37,7 @@ class Issue:
     severity: str = "warning"
     lost: int = 0
     incomplete: int = 0
+    unusable: bool = False
 
     @property
     def where(self) -> str:
@@ -53,6 +56,17 @@ class Issue:
 def left_out(path: str, message: str, instances: int = 1) -> Issue:
     """An issue that costs instances: they are not read, or not written."""
     return Issue(path, 0, message, f"{pluralize(instances, 'instance')} left out", lost=instances)
+
+
+def other_size(path: str, stated: Size, size: Size, instances: int) -> Issue:
+    """That the labels of an image are those of another one, by the (height, width) that they state and that it has."""
+    (said_height, said_width), (height, width) = stated, size
+    message = (
+        f"another size than in the labels: they say {said_width} x {said_height}, the file has {width} x {height}; use "
+        "the images that were labeled, or export again"
+    )
+    action = f"image left out with {pluralize(instances, 'instance')}"
+    return Issue(path, 0, message, action, lost=instances, unusable=True)
 
 
 def merged_issue(path: str, line: int, faults: Sequence[Fault], used: bool) -> Issue:

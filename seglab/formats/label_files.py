@@ -10,15 +10,17 @@ A name is that of its image with the suffix .txt, in place of the image's (a.txt
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from seglab.files import label_path
+from seglab.formats.image_names import spelling
 from seglab.formats.issues import Issue
+from seglab.formats.text_files import decode_text
 
 IMAGES, LABELS = "images", "labels"
+FIRST_BYTES = 1 << 16  # of a text file, in which its first row is looked for
 
 
 class Listings:
@@ -36,7 +38,7 @@ class Listings:
         except OSError:  # there is no such folder, or nobody may look into it
             names = []
         self._exact[folder] = set(names)
-        self._folded[folder] = {_folded(name): name for name in sorted(names, reverse=True)}
+        self._folded[folder] = {spelling(name): name for name in sorted(names, reverse=True)}
 
     def find(self, folder: Path, *names: str) -> Path | None:
         """The first of these names that a folder has; only where it has none, in any case and any spelling of ü."""
@@ -45,7 +47,7 @@ class Listings:
             if name in self._exact[folder]:
                 return folder / name
         for name in names:
-            if spelled := self._folded[folder].get(_folded(name)):
+            if spelled := self._folded[folder].get(spelling(name)):
                 return folder / spelled
         return None
 
@@ -53,10 +55,6 @@ class Listings:
         """The names in a folder, sorted."""
         self._list(folder)
         return sorted(self._exact[folder])
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def label_files(images: Sequence[Path], root: Path, labels: Path | None = None) -> dict[Path, Path]:
@@ -104,7 +102,7 @@ def _in_labels(folder: Path, listings: Listings) -> Iterator[Path]:
     """
     parts = folder.parts
     for place in range(len(parts) - 1, 0, -1):
-        if parts[place].casefold() == IMAGES:
+        if spelling(parts[place]) == IMAGES:
             labels = listings.find(Path(*parts[:place]), LABELS)
             if labels is not None:
                 yield labels.joinpath(*parts[place + 1 :])
@@ -167,9 +165,12 @@ def unused_label_files(files: dict[Path, Path]) -> list[Path]:
 def has_rows(file: Path) -> bool:
     """Whether the first row of a text file is one of a label file: a class and at least four numbers."""
     try:
-        with open(file, encoding="utf-8-sig", errors="replace") as opened:
-            first = next((line for line in opened if line.strip()), "")
-        numbers = [float(word) for word in first.replace(",", " ").split()]
+        with open(file, "rb") as opened:
+            data = opened.read(FIRST_BYTES)
+        first, end, _ = decode_text(data).lstrip().partition("\n")
+        words = first.replace(",", " ").split()
+        is_cut = not end and len(data) == FIRST_BYTES
+        numbers = [float(word) for word in (words[:-1] if is_cut else words)]
     except (OSError, ValueError):
         return False
     return len(numbers) >= 5

@@ -22,7 +22,7 @@ from seglab.errors import SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_names import without_address
-from seglab.formats.image_search import ImageSearch, plain_names, split_of
+from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, rectangle, turned
 from seglab.formats.text_files import read_json, sketch_json
@@ -75,7 +75,7 @@ class LabelStudioSource:
     """Label Studio's tasks; class names are the labels of their regions, in alphabetical order."""
 
     def __init__(self, source: Path, images: Path | None):
-        self._search = ImageSearch(source.parent if source.is_file() else source, images)
+        self._search = search_from(source.parent if source.is_file() else source, images)
         self._issues: list[Issue] = []
         self._tasks: dict[ImageEntry, Task] = {}
         labels: set[str] = set()
@@ -130,7 +130,7 @@ class LabelStudioSource:
             )
             return self._unusable(entry, left_out(task.where, message, len(task.regions)))
         try:
-            size = image_size(entry.image)
+            size = _stated_size(task) or image_size(entry.image)
         except SeglabError as error:
             return self._unusable(entry, left_out(task.where, f"unreadable image: {error}", len(task.regions)))
         instances: list[Instance] = []
@@ -160,7 +160,7 @@ class LabelStudioSource:
             return "no class: the region has no label"
         said = region.get("original_height"), region.get("original_width")
         if None not in said and said != size:
-            return f"another size than in the labels: {said[1]} x {said[0]}, the file has {size[1]} x {size[0]}"
+            return f"another size than the first region's: {said[1]} x {said[0]} beside {size[1]} x {size[0]}"
         class_id = self._class_of[label]
         if region.get("rle") or region.get("imageDataURL"):
             mask = _brush(region, size)
@@ -202,6 +202,15 @@ def _short_regions(task: Json) -> list[Json]:
 
 def _has_shape(region: Json) -> bool:
     return "original_width" in region and any(key in region for key in ("points", "rle", "x", "imageDataURL"))
+
+
+def _stated_size(task: Task) -> tuple[int, int] | None:
+    """(height, width) of the image that the regions were drawn on; None where no region states it."""
+    for region in task.regions:
+        height, width = region.get("original_height"), region.get("original_width")
+        if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0:
+            return height, width
+    return None
 
 
 def _label(region: Json) -> str:

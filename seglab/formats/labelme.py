@@ -21,7 +21,7 @@ from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import files_below, real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
-from seglab.formats.image_search import ImageSearch, image_files, plain_names, split_of
+from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import ellipse, painted, painted_image, polygon, put_together, rectangle
 from seglab.formats.text_files import read_json, sketch_json
@@ -64,7 +64,7 @@ class LabelmeSource:
 
     def __init__(self, source: Path, images: Path | None):
         folder = source.parent if source.is_file() else source
-        self._search = ImageSearch(folder, images)
+        self._search = search_from(folder, images)
         self._images = images
         self._folder = folder
         labels: set[str] = set()
@@ -87,7 +87,7 @@ class LabelmeSource:
                 continue
             split = split_of(file.relative_to(folder).parts[:-1])
             self.entries.append(ImageEntry(image, split, (file,)))
-        self.names = dict(enumerate(sorted(labels.difference(NO_CLASS))))
+        self.names = dict(enumerate(sorted(labels.difference(NO_CLASS, [""]))))
         self._class_of = {name: class_id for class_id, name in self.names.items()}
         self._names = plain_names([(entry.split, entry.files[0]) for entry in self.entries])
         if source.is_dir() and images is None:
@@ -135,7 +135,7 @@ def _content(file: Path) -> dict[str, Any]:
     content = read_json(file)
     try:
         for shape in content["shapes"]:
-            shape["label"] = str(shape["label"])
+            shape["label"] = "" if shape["label"] is None else str(shape["label"]).strip()
             shape["points"] = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
         said = content.get("imagePath")
         content["imagePath"] = said if said and isinstance(said, str) else f"{file.stem}.jpg"
@@ -167,6 +167,9 @@ def _instances(
         if shape["label"] in NO_CLASS:
             message = f"no class: the label {shape['label']}"
             issues.append(Issue(f"{file} shape {number}", 0, message, "not read as an instance", "note"))
+        elif not shape["label"]:
+            message = "no class: the shape has no label; give it one in Labelme"
+            issues.append(left_out(f"{file} shape {number}", message))
         else:
             parts[shape["label"], number if group is None else f"group {group}"].append((number, shape))
 

@@ -30,7 +30,7 @@ from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import image_files, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import OPAQUE, components, packed, read_ids, read_regions, regions_of
-from seglab.formats.text_files import decode_text
+from seglab.formats.text_files import read_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
@@ -376,7 +376,7 @@ def _names_beside(masks: Path) -> list[str]:
     for folder in (masks, masks.parent):
         for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
             try:
-                content = yaml.safe_load(decode_text(file.read_bytes()))
+                content = yaml.safe_load(read_text(file))
             except yaml.YAMLError as error:
                 raise SeglabError(f"{file} is not a valid YAML file: {str(error).splitlines()[0]}") from error
             names = content.get("names") if isinstance(content, dict) else None
@@ -385,7 +385,7 @@ def _names_beside(masks: Path) -> list[str]:
             if isinstance(names, list):
                 return [str(name) for name in names]
         if (folder / "classes.txt").is_file():
-            rows = decode_text((folder / "classes.txt").read_bytes()).splitlines()
+            rows = read_text(folder / "classes.txt").splitlines()
             return [row.strip() for row in rows if row.strip()]
     return []
 
@@ -406,7 +406,7 @@ def palette_rows(file: Path) -> list[tuple[str, int]]:
     Errors: SeglabError for a row without a color.
     """
     rows: list[tuple[str, int]] = []
-    for row in decode_text(file.read_bytes()).splitlines():
+    for row in read_text(file).splitlines():
         words = re.split(r"[:,;]", row)
         is_heading = len(words) > 3 and not words[1].strip().isdecimal()
         if not row.strip() or row.lstrip().startswith("#") or is_heading or len(words) < 4:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from seglab.formats.issues import Issue
+from seglab.geometry.orientation import MIRRORING, turn_pixels, turn_points
 from seglab.geometry.polygons import Ring, orient
-from seglab.geometry.rle import Rle, crop_to_rle, merge, rings_to_rle
+from seglab.geometry.rle import Rle, crop_to_rle, decode, encode, merge, rings_to_rle
 from seglab.sample import Instance
+from seglab.sizes import Size
 
 NOWHERE = 1e9  # pixels from an image's corner
 CIRCLE = 72  # vertices of a circle or ellipse, on radii that keep its area
@@ -80,6 +83,15 @@ def put_together(class_id: int, rings: Sequence[Ring], masks: Sequence[Rle], siz
         drawn = [rings_to_rle(rings, *size)] if rings else []
         return Instance(class_id, [], rle=merge([*masks, *drawn]))
     return Instance(class_id, list(rings)) if rings else None
+
+
+def upright(found: Instance, orientation: int, size: Size) -> Instance:
+    """An instance that was drawn on the pixels as stored, in the upright image of `size` (height, width)."""
+    if found.rle is not None:
+        return replace(found, rings=[], rle=encode(turn_pixels(decode(found.rle), orientation)))
+    rings = [turn_points(ring, orientation, size) for ring in found.rings]
+    # A mirror turns the way that rings go round, by which holes are told.
+    return replace(found, rings=[ring[::-1] for ring in rings] if orientation in MIRRORING else rings)
 
 
 def as_rectangle(where: str, shape: str) -> Issue:

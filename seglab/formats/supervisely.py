@@ -19,7 +19,7 @@ import numpy as np
 from seglab.errors import SeglabError
 from seglab.files import files_below, real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
-from seglab.formats.image_search import ImageSearch, plain_names, split_of
+from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, put_together, rectangle
 from seglab.formats.text_files import read_json, sketch_json
@@ -53,12 +53,12 @@ class SuperviselySource:
     """A project's label files; class names in the order of meta.json, then others that objects have."""
 
     def __init__(self, source: Path, images: Path | None):
-        self._search = ImageSearch(source, images)
+        self._search = search_from(source, images)
         names: dict[str, None] = dict.fromkeys(_classes(source))
         self.entries: list[ImageEntry] = []
         for file in filter(_is_label_file, _json_files(source)):
             content = _content(file)
-            names |= dict.fromkeys(str(item["classTitle"]) for item in content["objects"])
+            names |= dict.fromkeys(item["classTitle"] for item in content["objects"] if item["classTitle"])
             folder = file.parent.with_name("img") if images is None else None
             # a.jpg.json belongs to a.jpg; projects of old exports have a.json.
             said = file.stem if Path(file.stem).suffix else f"{file.stem}.jpg"
@@ -121,6 +121,8 @@ def _content(file: Path) -> dict[str, Any]:
 
 def _instance(item: dict, class_of: Mapping[str, int], size: tuple[int, int]) -> tuple[Instance | None, str]:
     """An object of a label file, or None and why it is none."""
+    if not item["classTitle"]:
+        return None, "no class: the object's classTitle is empty; give it one"
     shape = item.get("geometryType") or ("bitmap" if item.get("bitmap") else "polygon")
     rings: list[Ring] = []
     masks: list[Rle] = []

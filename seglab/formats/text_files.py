@@ -1,9 +1,16 @@
-"""Reading the small text files that labeling tools write: JSON in any encoding, and XML without what can harm."""
+"""Reading the small text files that labeling tools write: in any encoding, and XML without what can harm.
+
+A text is what the mark at its start or its zero bytes say (UTF-8, UTF-16, UTF-32), else UTF-8. What is not valid UTF-8
+is GBK where most of its characters would then be common Chinese ones, else Windows-1252, which is Latin-1 with more. A
+few short Chinese words are valid UTF-8 by chance: then they would be words of accents alone, as no language has them.
+"""
 
 from __future__ import annotations
 
 import codecs
 import json
+import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO
 from xml.etree import ElementTree
@@ -13,6 +20,11 @@ from seglab.errors import SeglabError
 LATIN = "seglab.latin"  # the error handler that reads bytes which are not UTF-8 as Windows and old editors mean them
 _DECODE = json.JSONDecoder().raw_decode
 FIRST_PIECE = 1 << 16  # characters that are enough to recognize most files
+PIECE = 1 << 20  # bytes of a large file that are looked at at once for its encoding
+GBK = "gb18030"  # GBK and all that it was extended by
+WORDS = re.compile(r"\w+")
+FIRST_GREEK = "\u0370"  # before it are Latin letters with accents; scripts behind it begin at multiples of 256
+COMMON = 0.5  # of the characters that are not ASCII: so many are common Chinese ones in a text in GBK
 
 
 def _read_as_latin(error: UnicodeError) -> tuple[str, int]:
@@ -36,13 +48,61 @@ def json_encoding(path: Path) -> str:
 
 
 def open_json(path: Path) -> TextIO:
-    """A JSON file as text, in UTF-8, UTF-16 or UTF-32, with or without a mark at its start, or in Latin-1; close it."""
-    return open(path, encoding=json_encoding(path), errors=LATIN)
+    """A JSON file as text, in any of the module's encodings, of which its first bytes that are not ASCII tell; close
+    it."""
+    encoding = json_encoding(path)
+    if encoding == "utf-8":
+        with open(path, "rb") as file:
+            ascii_first = takewhile(bytes.isascii, iter(lambda: file.read(PIECE), b""))
+            passed = sum(map(len, ascii_first))
+            file.seek(passed)
+            encoding = _eight_bit_encoding(file.read(PIECE))
+    return open(path, encoding=encoding, errors=LATIN)
 
 
 def decode_text(data: bytes) -> str:
-    """The text of a file in one of the encodings of `open_json`."""
-    return data.decode(json.detect_encoding(data), errors=LATIN)
+    """The text of a file in any of the module's encodings, without the mark that it may begin with."""
+    by_mark = json.detect_encoding(data)
+    encoding = _eight_bit_encoding(data) if by_mark == "utf-8" else by_mark
+    return data.decode(encoding, errors=LATIN)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in any of the module's encodings. Errors: OSError."""
+    return decode_text(path.read_bytes())
+
+
+def _eight_bit_encoding(piece: bytes) -> str:
+    """What a piece of a text that begins with a whole character is in: UTF-8, which Windows-1252 is read as, or GBK."""
+    chinese = [character for character in _decoded(piece, GBK) or "" if not character.isascii()]
+    common = sum(map(_is_common, chinese))
+    if not common:
+        return "utf-8"
+    text = _decoded(piece, "utf-8")
+    if text is None:
+        return GBK if common >= COMMON * len(chinese) else "utf-8"
+    return GBK if common == len(chinese) and not any(map(_is_word, WORDS.findall(text))) else "utf-8"
+
+
+def _decoded(piece: bytes, encoding: str) -> str | None:
+    """The text of a piece, whose last character may be cut off; None where it is in another encoding."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(piece)
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_word(word: str) -> bool:
+    """Whether a run of characters has ASCII among others, or is of one script and not of accented Latin letters."""
+    if any(map(str.isascii, word)):
+        return not word.isascii()
+    return min(word) >= FIRST_GREEK and len({ord(character) >> 8 for character in word}) == 1
+
+
+def _is_common(character: str) -> bool:
+    """Whether a character is among the 3755 common ones of GB 2312, or its punctuation."""
+    pair = character.encode("gb2312", errors="ignore")
+    return pair[:1] in (b"\xa1", b"\xa3") or b"\xb0" <= pair[:1] <= b"\xd7"
 
 
 def read_json(file: str | Path) -> Any:

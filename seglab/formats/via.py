@@ -23,10 +23,10 @@ from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
-from seglab.formats.image_search import ImageSearch, plain_names, split_of
+from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, polygon, rectangle
-from seglab.formats.text_files import decode_text, read_json, sketch_json
+from seglab.formats.text_files import decode_text, read_json, read_text, sketch_json
 from seglab.geometry.polygons import Ring
 from seglab.sample import Instance
 
@@ -99,7 +99,7 @@ class ViaSource:
 
     def __init__(self, source: Path, images: Path | None):
         folder = source.parent if source.is_file() else source
-        self._search = ImageSearch(folder, images)
+        self._search = search_from(folder, images)
         pictures: dict[tuple[Path, str], Picture] = {}
         for file in _label_files(source):
             for picture in _pictures(file):  # two exports of one project list an image twice
@@ -187,7 +187,7 @@ def _attributes(said: Any) -> dict[str, Any]:
 def _csv_pictures(file: Path) -> list[Picture]:
     """Every row is a region, or an image without any."""
     pictures: dict[str, Picture] = {}
-    text = decode_text(file.read_bytes()).removeprefix("\ufeff").lstrip("#")
+    text = read_text(file).lstrip("#")
     for line, row in enumerate(csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True), start=2):
         picture = pictures.setdefault(row["filename"], Picture(file, row["filename"]))
         shape = json.loads(row["region_shape_attributes"] or "{}")

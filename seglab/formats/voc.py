@@ -18,11 +18,11 @@ import numpy as np
 
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabelledImage
-from seglab.formats.image_search import ImageSearch, split_of
+from seglab.formats.image_search import search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import components, packed, read_values, regions_of
 from seglab.formats.masks import palette_rows, two_sizes, with_image
-from seglab.formats.text_files import decode_text
+from seglab.formats.text_files import read_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
@@ -64,7 +64,7 @@ class VocSource:
         self._class_of = {False: by_index, True: by_color}
         self._instances = folder / "SegmentationObject"
         splits = _splits(folder / "ImageSets" / "Segmentation")
-        search = ImageSearch(images, images)
+        search = search_from(images, images)
         classes = folder / "SegmentationClass"
         self._class_folder = classes
         self.entries: list[ImageEntry] = []
@@ -112,7 +112,7 @@ def _splits(folder: Path) -> dict[str, str]:
     for listed in sorted(real_files(folder.glob("*.txt"))):
         said = split_of([listed.stem], "")
         if said:
-            rows = decode_text(listed.read_bytes()).splitlines()
+            rows = read_text(listed).splitlines()
             split |= {row.strip(): said for row in rows if row.strip() and row.strip() not in split}
     return split
 

@@ -20,7 +20,7 @@ from seglab.files import SPLITS
 from seglab.formats.coco_writer import steady
 from seglab.formats.format import Format, LabelledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
-from seglab.formats.text_files import decode_text
+from seglab.formats.text_files import read_text
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
 from seglab.sample import Instance
 
@@ -40,7 +40,7 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
     had to be fixed or left out gives one Issue with file and line.
     """
     try:
-        text = decode_text(Path(path).read_bytes()).removeprefix("\ufeff")
+        text = read_text(Path(path))
     except FileNotFoundError:
         return [], [Issue(str(path), 0, "no label file", EMPTY, "note")]
     except OSError as error:
@@ -121,7 +121,7 @@ def _rectangle(x: float, y: float, width: float, height: float) -> list[float]:
 def raw_rows(path: Path) -> list[tuple[int, np.ndarray]]:
     """(class, (n, 2) fractions of the size) of every row of a label file as it stands; [] if one cannot be read."""
     try:
-        lines = dict.fromkeys(path.read_text(encoding="utf-8-sig").splitlines()) if path.is_file() else {}
+        lines = dict.fromkeys(read_text(path).splitlines()) if path.is_file() else {}
         rows = [np.array(line.split(), dtype=np.float64) for line in lines if line.strip()]
         outlines = [(int(row[0]), row[1:].reshape(-1, 2)) for row in rows]
     except ValueError:
@@ -132,7 +132,7 @@ def raw_rows(path: Path) -> list[tuple[int, np.ndarray]]:
 
 def count_rows(path: Path) -> int:
     """How many rows a label file has, whatever is in them; none where there is no file."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+    text = read_text(path) if path.is_file() else ""
     return sum(bool(line.strip()) for line in text.splitlines())
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 TAG = 0x0112
 SWAPPING = (5, 6, 7, 8)  # the orientations that swap width and height
+MIRRORING = (2, 4, 5, 7)
 
 
 def turn_pixels(stored: np.ndarray, orientation: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import datetime
+import gc
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -59,9 +60,13 @@ def join(device: torch.device) -> Process:
 
 
 def leave(process: Process) -> None:
-    """Leave the group that `join` joined, if it has not been left yet."""
+    """Leave the group that `join` joined, if it has not been left yet.
+
+    The group's threads end with the last object that holds it, and a process that ends before they do is aborted.
+    """
     if process.world > 1 and dist.is_initialized():
         dist.destroy_process_group()
+        gc.collect()  # a parallel network stands in a circle of references
 
 
 def is_main() -> bool:

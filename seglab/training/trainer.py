@@ -138,8 +138,11 @@ def train(
         process = join(choose_device(config.device))
         config = with_batch_that_fits(model, spec, config, process)
         run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {}, events)
-        train_epochs(run)
-        return finish(run)._replace(run=run)
+        try:
+            train_epochs(run)
+            return finish(run)._replace(run=run)
+        finally:
+            run.learner.parallel = None  # whoever keeps the run would keep the group's threads with it
 
 
 # --- set-up ---

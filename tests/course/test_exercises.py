@@ -1,6 +1,6 @@
 """Exercises: solutions pass their checks, wrong answers do not, and right ones that are written differently do.
 
-`answers/NN_name.py` holds at least ten wrong and three right answers for each function that a lesson asks for, written
+`answers/name.py` holds at least ten wrong and three right answers for each function that a lesson asks for, written
 without a look at the checks. A cell begins with `# %% 1 wrong: why` or `# %% 1 right: how`, 1 being the exercise.
 """
 
@@ -28,7 +28,7 @@ MIN_WRONG, MIN_RIGHT = 10, 3
 
 def answers(lesson: str) -> list[tuple[int, str, str, str]]:
     """(exercise, "wrong" or "right", why, code) of every answer."""
-    text = (ANSWERS / f"{lesson}.py").read_text(encoding="utf-8")
+    text = (ANSWERS / f"{lesson[3:]}.py").read_text(encoding="utf-8")
     found = re.findall(r"^# %% (\d+) (wrong|right): (.+)\n([\s\S]*?)(?=^# %%|\Z)", text, re.M)
     return [(int(number), verdict, why, code) for number, verdict, why, code in found]
 

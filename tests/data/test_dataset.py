@@ -173,7 +173,7 @@ def test_coco_json_gives_objects_and_crowds(make_shelf, tmp_path):
     assert as_truth.instances(0)[1].rle is not None and as_truth[0]["classes"].tolist() == [0]
     crowds, other_size = (issue.message for issue in as_truth.issues)
     assert "1 of 2 annotations are iscrowd=1" in crowds and "another size" in other_size
-    assert as_truth.instances(1) == []
+    assert [path.name for path in as_truth.images] == ["0.png"], "the other one would be background"
 
     write_dataset_yaml(
         spec.root / "shelf.yaml",

@@ -1,12 +1,15 @@
 """A COCO JSON as a dataset."""
 
+import json
 import unicodedata
 from pathlib import Path
 
 import pytest
 
 from seglab.convert import convert
-from seglab.datasets.coco_json import ImagePlaces
+from seglab.data.annotations import Annotations
+from seglab.data.image import image_size
+from seglab.datasets.coco_json import find_images
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 
@@ -29,9 +32,52 @@ def test_coco_json_brings_its_siblings(tmp_path):
     write_json(tmp_path / "set/annotations/instances_train2017.json", ["0.png", "1.png", "2.png"])
     path = write_json(tmp_path / "set/annotations/instances_val2017.json", ["0.png"])
     assert counts(load_dataset(path)) == {"train": 3, "val": 1}
-    write_json(path, ["0.png"], categories=((1, "other"),))
-    with pytest.raises(SeglabError, match="different categories"):
-        load_dataset(path)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "joined", "told"),
+    [
+        (((1, "cup"), (2, "kite")), ((2, "kite"),), ["cup", "kite"], "only in some: cup"),
+        (((1, "cup"), (2, "kite")), ((1, "kite"), (2, "cup")), ["cup", "kite"], "the same names under other ids"),
+        (((1, "cup"),), ((1, "kite"),), ["cup", "kite"], "only in some: cup, kite"),
+        (((3, "kite"),), ((1, "cup"), (3, "kite")), ["cup", "kite"], "only in some: cup"),
+    ],
+)
+def test_categories_of_siblings_are_joined_by_name(tmp_path, train, val, joined, told):
+    square = [[1, 1, 9, 1, 9, 9, 1, 9]]
+    listed = {"train": train, "valid": val}
+    for split, categories in listed.items():
+        make_images(tmp_path / "set" / split, 1)
+        path = write_json(tmp_path / "set" / split / "_annotations.coco.json", ["0.png"], categories=categories)
+        content = json.loads(path.read_text())
+        content["annotations"] = [
+            {"id": number, "image_id": content["images"][0]["id"], "category_id": number, "segmentation": square}
+            for number, _ in categories
+        ]
+        path.write_text(json.dumps(content))
+    spec = load_dataset(tmp_path / "set")
+    assert list(spec.names.values()) == joined and told in spec.issues[0].message
+    assert convert(tmp_path / "set", out=tmp_path / "out", strict=1.0).passed
+    for source in (spec, load_dataset(tmp_path / "out")):
+        for split, categories in (("train", train), ("val", val)):
+            annotations = Annotations(source, split)
+            image = source.images(split)[0]
+            found, _ = annotations.read(image, image_size(image))
+            assert [source.names[each.class_id] for each in found] == [name for _, name in categories]
+            assert len(set(annotations.category_ids)) == len(joined)
+
+
+def test_a_json_of_a_yaml_has_the_classes_of_the_yaml_by_name(tmp_path):
+    make_images(tmp_path / "images", 1)
+    path = write_json(tmp_path / "labels.json", ["0.png"], categories=((1, "kite"), (2, "cup")))
+    content = json.loads(path.read_text())
+    row = {"id": 1, "image_id": content["images"][0]["id"], "category_id": 2}
+    content["annotations"] = [row | {"segmentation": [[1, 1, 9, 1, 9, 9, 1, 9]]}]
+    path.write_text(json.dumps(content))
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [cup, kite]\nannotations: {train: labels.json}\n")
+    annotations = Annotations(load_dataset(tmp_path), "train")
+    found, _ = annotations.read(annotations.images[0], image_size(annotations.images[0]))
+    assert [each.class_id for each in found] == [0] and annotations.category_ids == [2, 1]
 
 
 @pytest.mark.parametrize("names", [["+.png", "0.png"], ["sub\\0.png"]])
@@ -64,7 +110,10 @@ def place(folder: Path, *names: str) -> None:
 
 
 def find(folder: Path, *names: str) -> list[str | None]:
-    places = ImagePlaces(folder / "instances.json", folder, folder, lambda: names)
+    try:
+        places = find_images(folder / "instances.json", lambda: names)
+    except SeglabError:
+        return [None] * len(names)
     found = [places.find(name) for name in names]
     return [file.relative_to(folder).as_posix() if file else None for file in found]
 

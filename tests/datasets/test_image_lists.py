@@ -1,9 +1,10 @@
 """Folders, text files and images to the images of a split."""
 
+import shutil
+
 import pytest
 
 from seglab.datasets.load import load_dataset
-from seglab.errors import SeglabError
 from seglab.files import label_path
 
 from .shelf import counts, make_dataset, make_images
@@ -29,8 +30,19 @@ def test_linked_folders_are_looked_through_once(tmp_path):
     assert counts(load_dataset(path)) == {"train": 5, "val": 2}
 
 
-def test_a_list_in_another_encoding_is_named(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "gbk"])
+def test_a_list_may_be_in_any_encoding(tmp_path, encoding):
     path = make_dataset(tmp_path / "shelf", val="val.txt")
-    (tmp_path / "shelf/val.txt").write_text("images/val/ü.png", encoding="latin-1")
-    with pytest.raises(SeglabError, match=r"val\.txt is not a list of images in UTF-8"):
-        load_dataset(path)
+    name = "图片.png" if encoding == "gbk" else "größe.png"
+    shutil.copy(tmp_path / "shelf/images/val/0.png", tmp_path / "shelf/images/val" / name)
+    (tmp_path / "shelf/val.txt").write_text(f"images/val/{name}\n", encoding=encoding)
+    assert [image.name for image in load_dataset(path).splits["val"]] == [name]
+
+
+def test_a_listed_image_may_have_been_saved_in_another_format(tmp_path):
+    path = make_dataset(tmp_path / "shelf", val="val.txt")
+    (tmp_path / "shelf/val.txt").write_text("D:\\mine\\images\\val\\0.jpg\nimages/val/1.png\nimages/val/7.jpg\n")
+    spec = load_dataset(path)
+    assert [image.name for image in spec.splits["val"]] == ["0.png", "1.png", "7.jpg"]
+    (issue,) = spec.issues
+    assert issue.message.startswith("images with another suffix than the labels say: 1, as ") and issue.is_note

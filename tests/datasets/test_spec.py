@@ -6,6 +6,7 @@ import pytest
 
 from seglab.convert import convert
 from seglab.datasets.load import load_dataset
+from seglab.datasets.split_file import Split, apply_split
 from seglab.diagnosis.check import check
 from seglab.errors import SeglabError
 from seglab.files import label_path
@@ -30,3 +31,13 @@ def test_empty_and_missing_splits_are_named(tmp_path):
     assert "'images/nowhere' is neither a folder" in str(check(path, out=None))
     report = convert(path, to="coco", out=tmp_path / "out.json", allow_empty=True)
     assert "'images/nowhere' is neither a folder" in str(report)
+
+
+def test_a_missing_folder_of_val_is_named_and_the_rest_can_be_used(tmp_path):
+    path = make_dataset(tmp_path / "shelf", val="images/nowhere")
+    spec = load_dataset(path)
+    with pytest.raises(SeglabError, match=r"'images/nowhere' is neither .* hold images out once: seglab split data="):
+        spec.images("val")
+    assert "'images/nowhere' is neither a folder" in str(check(path, out=None))
+    split = Split(0.4, 0.0, 0, frozenset(spec.splits["train"][:1]), frozenset())
+    assert apply_split(spec, split, path).images("val"), "what is held out takes the place of the missing folder"

@@ -116,5 +116,5 @@ def test_a_yaml_that_names_a_known_dataset_finds_it(tmp_path, monkeypatch):
     (tmp_path / "mine.yaml").write_text("path: ../datasets/shelf\n" + text)
     assert load_dataset(tmp_path / "mine.yaml").root == there and asked == [("shelf", None)]
     (tmp_path / "made.yaml").write_text(text)  # nobody generates a dataset because a YAML is called like it
-    with pytest.raises(SeglabError, match="no 'images/val'"):
+    with pytest.raises(SeglabError, match="no 'images/train', 'images/val' under its path"):
         load_dataset(tmp_path / "made.yaml")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seglab.formats.image_names import (
-    base_name,
     is_below,
     match_by_base_name,
+    match_by_stem,
+    own_name,
     plain_path,
     same_file,
 )
@@ -21,7 +22,7 @@ from ..sources import TOOLS
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_the_files_own_name_in_a_path_of_a_tool(name):
-    assert base_name(plain_path(name)) == TOOLS[name]
+    assert own_name(plain_path(name)) == own_name(PurePosixPath(TOOLS[name]))
 
 
 @pytest.mark.parametrize("name", [name for name in TOOLS if name[0] in "./C"])
@@ -47,3 +48,9 @@ def test_a_match_is_never_shared_and_always_of_that_name(wanted, there):
 
 def test_folders_called_images_do_not_tell_files_apart():
     assert same_file("train/images/a.jpg", "train/a.jpg") and not same_file("train/a.jpg", "val/a.jpg")
+
+
+def test_names_without_their_suffixes_mean_what_was_saved_anew():
+    files = [Path("/d/a.jpg"), Path("/d/b.jpg"), Path("/d/b.tif"), Path("/d/c.webp")]
+    wanted = [PurePosixPath(name) for name in ("a.png", "b.png", "x/c.bmp", "d.png")]
+    assert match_by_stem(wanted, files) == {wanted[0]: files[0], wanted[2]: files[3]}, "two could be b.png"

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from seglab.errors import SeglabError
-from seglab.formats.text_files import FIRST_PIECE, read_json, read_xml, sketch_json
+from seglab.formats.json_stream import stream_json
+from seglab.formats.text_files import FIRST_PIECE, PIECE, decode_text, read_json, read_xml, sketch_json
 
 BOMB = (
     '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><annotations>&c;</annotations>'
@@ -45,6 +46,24 @@ def test_json_in_any_encoding(tmp_path, encoding):
     file.write_bytes(json.dumps({"name": "Gefäß"}, ensure_ascii=False).encode(encoding))
     assert read_json(file) == {"name": "Gefäß"}
     assert "name" in sketch_json(file)
+
+
+@pytest.mark.parametrize("name", ["猫", "лампа", "αηδόνι", "αηδονι", "ねこ", "חתול", "قطة", "Kühe", "a"])
+def test_utf8_stays_utf8(name):
+    assert decode_text(name.encode()) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["猫", "斑马线", "Fußgänger und Kühe", "ÖPNV", "café", "naïve “x”", "señal", "电动车 a"]
+)
+def test_what_is_not_utf8_is_told_apart(tmp_path, name):
+    """Chinese Windows writes GBK, Western ones write Windows-1252; a large file shows it at its first odd bytes."""
+    encoding = "gbk" if any(ord(letter) > 0x3FFF for letter in name) else "cp1252"
+    assert decode_text(name.encode(encoding)) == name
+    file = tmp_path / "a.json"
+    padding = " " * (PIECE + 1)
+    file.write_bytes(('{"a": 1,' + padding + f'"b": "{name}"}}').encode(encoding))
+    assert dict(stream_json(file)) == read_json(file) == {"a": 1, "b": name}
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"a": 1', "[" * 100_000, "no JSON"])

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import torch
 
@@ -17,6 +18,7 @@ import seglab.training.engine as engine
 import seglab.training.trainer as trainer
 from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
+from seglab.training import distributed
 from seglab.training.arguments import make_config
 from seglab.training.recipes import SCRATCH, Start
 
@@ -89,6 +91,12 @@ def die_at(event: str, count: int) -> None:
     setattr(module, name, deadly)
 
 
+def communicating_threads() -> list[str]:
+    """Names of this process's threads that belong to a group of processes; Linux tells."""
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name or "tcpstore" in name]
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     options = json.loads(sys.argv[1])
@@ -99,4 +107,7 @@ if __name__ == "__main__":
     if "gain" in options:
         options["validation"] = judged_by_distance(options.pop("gain"))
         options["start"] = Start(known=10, scratch=False)
-    run(**options)
+    kept = run(**options)  # as YOLO keeps its trainer
+    if "WORLD_SIZE" in os.environ:
+        distributed.leave(distributed.join(torch.device("cpu")))
+        assert not communicating_threads()

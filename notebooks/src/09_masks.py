@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 01 · Masks, polygons and run lengths
+# # 09 · Masks, polygons and run lengths
 #
 # An instance mask says which pixels belong to one object. That sounds too simple for a lesson. Yet this is where
 # segmentation tools lose most of the accuracy that they lose without noticing: in the step between an outline and a
@@ -288,7 +288,7 @@ assert truncated[4] < 0.9 < truncated[16] < truncated[32]
 #
 # ## A quarter of the resolution
 #
-# YOLO networks draw their masks on a grid four times coarser than their input (lesson 03 shows why). So the training
+# YOLO networks draw their masks on a grid four times coarser than their input (lesson 02 shows why). So the training
 # *target* is a coarse mask as well. A hard target says yes or no for each cell; a soft target gives the covered
 # fraction.
 

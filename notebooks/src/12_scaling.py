@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 10 · Scaling up: GPUs, half precision, and the published table
+# # 12 · Scaling up: GPUs, half precision, and the published table
 #
 # Everything so far ran on a laptop. COCO does not: 118,287 photos, each seen a hundred times or more. This lesson is
 # about what changes when work is spread over time, over number formats and over processes. The surprise is how little
@@ -13,7 +13,7 @@
 # 3. read a published table like an auditor: which commands reproduce it, what has been verified and what has not.
 #
 # **Compute time:** about 30 seconds on a CPU, the same on a T4: only one cell uses a GPU, and it says so.
-# **Prerequisites:** lessons 03 to 05.
+# **Prerequisites:** lessons 02 to 04.
 
 # %%
 import tempfile
@@ -180,7 +180,7 @@ def remember(layer, inputs, output):
 
 handle = model.network.model[16].register_forward_hook(remember)
 total, _ = segmentation_loss(model.network(images), targets, LossGains())
-(total / 4).backward()  # the total is multiplied by the number of images (lesson 04)
+(total / 4).backward()  # the total is multiplied by the number of images (lesson 03)
 handle.remove()
 flowing = kept["layer 16"].grad[kept["layer 16"].grad != 0].abs()
 for scale in (1, 1024):
@@ -234,7 +234,7 @@ print("the mean of two halves' gradients is the whole batch's, to ten digits:", 
 # %% [markdown]
 # In a detector two operations tie the images of a batch together, and both break the equality. **Batch normalization**
 # computes mean and variance over the batch. And **the loss is divided** by the sum of the batch's target scores (lesson
-# 04): an image with thirty objects counts more when it shares the division with an empty one. The second effect alone
+# 03): an image with thirty objects counts more when it shares the division with an empty one. The second effect alone
 # is small. To see that, first freeze the statistics (evaluation mode), then use those of the batch:
 
 
@@ -472,7 +472,7 @@ with torch.device("meta"):
 #
 # | claim | checked by | state |
 # |-|-|-|
-# | parameters of all five sizes | lesson 03, `tests/model` | equal, to the last one |
+# | parameters of all five sizes | lesson 02, `tests/model` | equal, to the last one |
 # | operations | the table above | within 1.5 % |
 # | the same weights give the same boxes, scores and prototypes | `tests/parity`, against ultralytics | equal, to 1e-4 |
 # | the same batch gives the same four loss terms | `tests/parity` | equal, to 3e-6 |

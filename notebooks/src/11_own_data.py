@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 09 · Your own data: from photos to a trained model
+# # 11 · Your own data: from photos to a trained model
 #
 # A folder of photos, an evening of drawing outlines, and at the end a network that finds *your* objects. Most of what
 # decides whether this works happens before training: typos in labels, photos saved twice, a split that leaks. This
@@ -11,7 +11,7 @@
 # 2. find what is wrong with it before it costs a training run, and split it so that the result means something,
 # 3. fine-tune a trained network on your own classes, evaluate it, and find the fault when it fails.
 #
-# **Compute time:** about a minute on a CPU, half a minute on a T4 (estimated). **Prerequisites:** lessons 02 and 06; 05
+# **Compute time:** about a minute on a CPU, half a minute on a T4 (estimated). **Prerequisites:** lessons 10 and 06; 04
 # helps with the settings.
 
 # %%
@@ -134,7 +134,7 @@ print("class numbers:", dict(enumerate(names)))
 # ## Converting, with a report
 #
 # A YOLO-seg label is a row of text: class number, then x and y as fractions of the image's width and height (lesson
-# 02). By hand that is one division. The library does the rest as well: parts of one object, rectangles, circles,
+# 10). By hand that is one division. The library does the rest as well: parts of one object, rectangles, circles,
 # brushed masks, image borders.
 
 
@@ -401,7 +401,7 @@ assert suspect.name == "class names"
 #   holdout=0.2` keeps equal photos, copies and frames together, and writes the split as a file. Only then run
 #   `seglab check data=mine/mine.yaml`, `seglab train model=yolo11n-seg.pt data=mine/mine.yaml epochs=100`, `seglab
 #   doctor model=... data=mine/mine.yaml`.
-# - Then export it (lesson 08); and when a night on the CPU is no longer enough, see lesson 10.
+# - Then export it (lesson 08); and when a night on the CPU is no longer enough, see lesson 12.
 #
 # ## Recap
 #

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 02 · From COCO JSON to YOLO-seg and back, without loss
+# # 10 · From COCO JSON to YOLO-seg and back, without loss
 #
 # COCO keeps its annotations in one JSON file, YOLO tools in one small text file per image. Scripts that convert one
 # into the other are everywhere, a few dozen lines each, and most of them silently lose something. Nobody notices until
@@ -11,7 +11,7 @@
 # 2. find by measurement what a converter loses: crowds, parts, holes, class numbers, half pixels,
 # 3. convert both ways without losing a pixel, and read the fidelity report that proves it.
 #
-# **Compute time:** about 15 seconds on a CPU, the same on a T4: nothing here needs a GPU. **Prerequisites:** lesson 01.
+# **Compute time:** about 15 seconds on a CPU, the same on a T4: nothing here needs a GPU. **Prerequisites:** lesson 09.
 
 # %%
 import json
@@ -161,7 +161,7 @@ print(class_of)
 assert [class_of[category] for category in (47, 60, 84)] == [0, 1, 2]
 
 # %% [markdown]
-# **Outlines of run-length masks**: follow the pixels' edges, as in lesson 01. Holes come out as rings in the opposite
+# **Outlines of run-length masks**: follow the pixels' edges, as in lesson 09. Holes come out as rings in the opposite
 # direction.
 
 # %%
@@ -272,7 +272,7 @@ print("every row, read as one polygon, gives the mask of its source")
 # %% [markdown]
 # The report has two columns of fidelity. `report.own` is what this library reads, which splits rows at their seams.
 # `report.other` is what a reader gets that takes each row as one polygon. Both are 1 here: the labels serve both types
-# of reader, as long as they fill polygons as COCO does. A trainer that fills with cv2 (lesson 01) also paints the seam,
+# of reader, as long as they fill polygons as COCO does. A trainer that fills with cv2 (lesson 09) also paints the seam,
 # as a line one pixel wide. Without the seam it would hardly do better, since cv2 thickens every outline:
 
 

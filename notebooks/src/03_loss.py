@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 04 · Assignment and loss: which cells learn, and what
+# # 03 · Assignment and loss: which cells learn, and what
 #
 # A network with 8,400 anchor points looks at an image with five objects. Which points should learn which object, and
 # what should the others do? And once that is settled: what does each of the four loss terms change? This lesson works
@@ -12,7 +12,7 @@
 # 3. explain what the distribution focal loss is really for, and what `overlap_mask` really does.
 #
 # **Compute time:** about 20 seconds on a CPU, the same on a T4: everything stays on the CPU here. **Prerequisites:**
-# lessons 01 and 03.
+# lesson 02.
 
 # %%
 import matplotlib.pyplot as plt
@@ -378,7 +378,7 @@ print("mask term equal to the library's")
 # %% [markdown]
 # Its gradient reaches the prototypes inside boxes only. Outside, they can be anything: prediction crops masks to the
 # box, so those values are never used. This is the flip side of YOLACT's trick of letting the box do half of the work
-# (lesson 03).
+# (lesson 02).
 
 # %%
 (gradient,) = torch.autograd.grad(mask_term, raw.prototypes, retain_graph=True)

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 03 · The model from an empty cell
+# # 02 · The model from an empty cell
 #
 # YOLO11-seg looks at an image once and predicts, for thousands of locations at the same time, what is there, where its
 # four sides are, and which pixels belong to it. This lesson writes the whole network, block by block, and checks every
@@ -12,7 +12,7 @@
 # 3. turn the head's raw numbers into boxes and masks, and explain why masks are blocky.
 #
 # **Compute time:** about 20 seconds on a CPU, the same on a T4, since everything stays on the CPU. **Prerequisites:**
-# lesson 01, and what a convolution is.
+# lesson 00, and what a convolution is.
 
 # %%
 import matplotlib.pyplot as plt
@@ -413,7 +413,7 @@ print("trained on", len(toybox.names), "classes:", tuple(their_part.shape), "pro
 #
 # An anchor point is the center of a cell. The four sides are given as distances from it, and each distance as a
 # distribution over 16 bins, 0 to 15, each one stride wide. The distance is the mean of the distribution. (Why not
-# simply one number? Lesson 04 answers that.)
+# simply one number? Lesson 03 answers that.)
 
 # %%
 logits = torch.full((4, 16), -4.0)

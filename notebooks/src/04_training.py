@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 05 · Training: the loop, and everything around it
+# # 04 · Training: the loop, and everything around it
 #
 # The loop itself is four lines: predict, compute the loss, differentiate, step. What decides whether it works is around
 # them: which images the network sees, how large a step may be and when, which weights are kept, and whether an
@@ -12,7 +12,7 @@
 # 2. write the training loop with warm-up, schedule and averaged weights, and explain what each of them is for,
 # 3. train with the library, read its curves, and resume a run bit for bit.
 #
-# **Compute time:** about 45 seconds on a CPU, perhaps 30 on a T4 (estimated). **Prerequisites:** lessons 03 and 04.
+# **Compute time:** about 45 seconds on a CPU, perhaps 30 on a T4 (estimated). **Prerequisites:** lessons 02 and 03.
 
 # %%
 import matplotlib.pyplot as plt
@@ -75,7 +75,7 @@ print(len(originals), "images to train on,", len(spec.images("val")), "to valida
 # moved, scaled, four in one. The outlines have to move along, and that is where mistakes hide, because a network
 # trained with outlines that are half a pixel off still learns, only a little worse, and nothing tells you why.
 #
-# **Mirroring.** A pixel's column c becomes width − 1 − c, but a *coordinate* x becomes width − x (lesson 01:
+# **Mirroring.** A pixel's column c becomes width − 1 − c, but a *coordinate* x becomes width − x (lesson 09:
 # coordinates are points in the plane). Mirroring also reverses the direction of every ring; so the ring is written
 # backwards, and solid stays solid.
 
@@ -356,7 +356,7 @@ torch.testing.assert_close(average.weight, by_hand.detach())
 # Note: **in a run of a few hundred steps the average is the last weights**, or nearly so. It cannot rescue a short run,
 # and it cannot be the reason why one went wrong. A fine-tuning run, which is short, is better served by an average over
 # the last ninth of its own steps, or by one that includes the starting weights (`average="late"` and `"anchored"`,
-# lesson 09). In a long run the average does this (a made-up weight, with a slow drift and noise):
+# lesson 11). In a long run the average does this (a made-up weight, with a slow drift and noise):
 
 # %% alt="A gray band of noisy weights rising over 20,000 steps; the average, a thin line, follows the noise at first, then runs smoothly through the middle."
 steps = np.arange(1, 20_001)
@@ -377,7 +377,7 @@ print("the average moves far less from step to step than at first:", late < 0.05
 # %% [markdown]
 # ## The loop by hand
 #
-# Now all the parts are there. One step: set the learning rates; predict; assign and compute the loss (lesson 04);
+# Now all the parts are there. One step: set the learning rates; predict; assign and compute the loss (lesson 03);
 # differentiate; clip the gradient where its norm exceeds 10, which a single odd batch can cause; step; average.
 
 # %%
@@ -508,7 +508,7 @@ print("in the file:", groups, "- resumed and uninterrupted run are equal to the 
 # best, writes `results.csv`, and can be resumed (`seglab train resume=FOLDER`). Let it fine-tune the course weights on
 # the four training images of the toybox. They are augmented only a little and there is no mosaic: the network is meant
 # to overfit them. The recipe is the plain one of this lesson; what training chooses by default for pretrained weights
-# is the subject of lesson 09. The weights are validated *before* training as well, as row 0 of `results.csv`; without
+# is the subject of lesson 11. The weights are validated *before* training as well, as row 0 of `results.csv`; without
 # that, no metric says what training did.
 
 # %% tags=["nbval-ignore-output"]

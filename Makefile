@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
+SPREAD := --numprocesses auto --dist loadfile  # the tests of a file stay together, as the cells of a lesson have to
+
 .PHONY: demo dev lint test lab wheel bench browser site toybox8 clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
@@ -19,10 +21,12 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy seglab
 	$(BIN)/codespell
 
+# A process for each core, and a thread for each process: small networks gain little by more
+test: export OMP_NUM_THREADS := 1
 test: lint $(VENV)/.browser
-	$(BIN)/python -m pytest -q tests --ignore=tests/parity
+	$(BIN)/python -m pytest -q $(SPREAD) tests --ignore=tests/parity
 	$(BIN)/python -m pytest -q tests/parity
-	$(BIN)/python -m pytest -q --nbval notebooks --ignore=notebooks/solutions  # tests/course runs the solutions
+	$(BIN)/python -m pytest -q $(SPREAD) --nbval notebooks --ignore=notebooks/solutions  # tests/course runs the solutions
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.speed

@@ -509,7 +509,8 @@ for axis, (title, panel) in zip(axes, panels.items()):
 plt.show()
 own_mask = torch.zeros(160, 160)
 own_mask[inside[1:]] = (total[inside[1:]] > 0).float()
-print("IoU of the network's own mask above .97:", bool(iou(own_mask, target) > 0.97))
+print(f"IoU of the network's own mask: {iou(own_mask, target):.2f}")
+assert iou(own_mask, target) > 0.97
 
 # %% [markdown]
 # Even waves that know nothing about the object come close, because **the box does half the work**: the sum only has to

@@ -180,7 +180,8 @@ axis.legend(loc="upper left", fontsize=8)
 axis.set(xlim=(0, 640), ylim=(560, 80))
 axis.set_axis_off()
 plt.show()
-print("some points are assigned, most are not:", bool(0 < learning.sum() < len(points) / 4))
+print(f"fraction of the points that are assigned: {learning.float().mean():.2f}")
+assert 0 < learning.sum() < len(points) / 4
 
 # %% [markdown]
 # Objects have found the stride whose boxes fit them, because overlap to the sixth power favors it. (Stride 32 has no
@@ -199,7 +200,8 @@ assigned = assignment.instance_index[image, anchor]  # which object
 target_scores = assignment.scores[image, anchor]
 logits = raw.boxes[image, :, anchor]  # (P, 64)
 true_boxes, at, stride = batch["boxes"][assigned], points[anchor], strides[anchor]
-print("all of one length:", len(image) == len(assigned) == len(target_scores) == len(logits) == len(true_boxes))
+assert len(image) == len(assigned) == len(target_scores) == len(logits) == len(true_boxes)
+print("of each assigned point:", tuple(logits.shape[1:]), "logits,", tuple(true_boxes.shape[1:]), "sides of its box")
 
 distances = (logits.view(-1, 4, 16).softmax(dim=2) * torch.arange(16)).sum(dim=2) * stride  # (P, 4) pixels
 predicted_boxes = torch.cat((at - distances[:, :2], at + distances[:, 2:]), dim=1)
@@ -272,7 +274,8 @@ def train(loss, steps=200):
 through_mean = train(lambda z: F.smooth_l1_loss((z.softmax(0) * bins).sum(), torch.tensor(10.4)))
 through_bins = train(lambda z: distribution_focal(z, 10.4))
 arrival = [next(i for i, m in enumerate(means) if abs(m - 10.4) < 1) for _, means in (through_mean, through_bins)]
-print("the mean alone takes more than five times the steps:", arrival[0] > 5 * arrival[1])
+print("steps until the mean is within one bin: by the mean alone", arrival[0], "- by the distribution", arrival[1])
+assert arrival[0] > 5 * arrival[1]
 assert abs(through_mean[1][-1] - 10.4) < 0.5 and abs(through_bins[1][-1] - 10.4) < 0.5
 
 # %% alt="Left, distance over steps: correct at once with the distribution loss, late with the mean only. Right, final probabilities: two neighboring bins with the distribution loss, smeared over all bins with the mean only."
@@ -386,7 +389,13 @@ touched = gradient.abs().sum(dim=1) > 0  # (2, 160, 160)
 covered = torch.zeros_like(touched)
 for number, (left, top, right, bottom) in zip(batch["image_index"], (batch["boxes"] / 4).ceil().long().tolist()):
     covered[number, top:bottom, left:right] = True
-print("prototypes learn outside of every box:", bool((touched & ~covered).any()))
+print(
+    "cells with a gradient:",
+    int(touched.sum() > 0),
+    "or more in the boxes,",
+    int((touched & ~covered).sum()),
+    "outside",
+)
 
 # %% [markdown]
 # ## What `overlap_mask` does

@@ -267,7 +267,8 @@ by_hand = (upsampled > 0).numpy()
 x0, y0, library = explored.crops(explored.found()[1:2])[0]
 window = by_hand[y0 : y0 + library.shape[0], x0 : x0 + library.shape[1]]
 assert (window != library).mean() < 0.001
-print("inside the box the mask by hand is the library's; positive outside as well:", by_hand.sum() > window.sum())
+print(f"fraction of pixels in the box that differ from the library's mask: {(window != library).mean():.2f}")
+assert by_hand.sum() > window.sum()  # positive outside of the box as well
 
 # %% [markdown]
 # The mixer shows all prototypes. Red is above zero, blue below; the frame around a prototype shows how it is used. Set
@@ -375,7 +376,8 @@ from seglab.widgets import explorer_page
 page = explorer_page(model, spec, Path(tempfile.mkdtemp()) / "explorer.html")
 text = page.read_text(encoding="utf-8")
 assert "http://" not in text and "https://" not in text
-print(page.name, "loads nothing from elsewhere; smaller than two megabytes:", len(text) < 2_000_000)
+print(page.name, f"loads nothing from elsewhere; {len(text) / 1e6:.0f} MB")
+assert len(text) < 2_000_000
 
 # %% [markdown]
 # ## Recap

@@ -24,6 +24,7 @@ else:
     assert np.isclose(voc_2007(right, 3), (4 * 1 + 3 * 2 / 3) / 11)
     assert np.isclose(voc_2007(np.ones(3, bool), 10), 4 / 11)  # recall ends at 0.3
     assert voc_2007(np.zeros(5, bool), 2) == 0
+    assert np.isclose(voc_2007(np.array([False, True, True]), 2), 2 / 3)  # the envelope looks ahead
     print("exercise 1 is right")
 
 # %% [markdown]

@@ -61,6 +61,7 @@ details { margin: .5rem 0; } summary { cursor: pointer; }
 .contents { margin: 1rem 0; font-size: .92rem; } .contents ul { list-style: none; padding: 0; margin: .4rem 0; }
 .contents li { margin: .35rem 0; } .contents a { color: var(--quiet); text-decoration: none; }
 .contents a:hover { text-decoration: underline; }
+.embedded { width: 100%; height: 44rem; border: 1px solid var(--line); border-radius: .4rem; }
 .caption { color: var(--quiet); font-size: .92rem; }
 .lead { font-size: 1.25rem; } .hero { display: grid; gap: 1.5rem; align-items: center; }
 .cards { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); padding: 0;
@@ -105,6 +106,8 @@ function look() {
 field.value = new URLSearchParams(location.search).get('q') || '';
 field.addEventListener('input', look); look();
 """
+# The explorer itself, in the lesson that writes it.
+EMBEDDED = '<iframe class="embedded" src="../explorer.html" title="The mask explorer as a web page"></iframe>'
 LONG_PAGE = 4  # headings from which a page gets its contents beside it
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 ROOT_DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
@@ -162,6 +165,8 @@ def write_lessons(out: Path) -> None:
 
     for number, path in enumerate(paths):
         body, _ = exporter.from_notebook_node(readable(path))
+        section = r'(<h2 id="A-page-to-share">.*?</p>)'
+        body = re.sub(section, lambda found: found[1] + EMBEDDED, body, count=1, flags=re.S)
         before = link(number - 1, 'rel="prev" ') if number > 0 else "<span></span>"
         after = link(number + 1, 'rel="next" ') if number + 1 < len(paths) else "<span></span>"
         write_page(out, f"notebooks/{path.stem}.html", titles[number], f'{body}<p class="turn">{before}{after}</p>')

@@ -18,6 +18,7 @@ import numpy as np
 
 PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
 MAX_HEIGHT = 560  # pixels on the screen: image, controls and text fit into a window of 1280 x 720
+CONTROLS_HEIGHT = 360
 QUALITY = 85  # of the JPEG that is sent to the browser
 # Of the image that a stored notebook keeps, which must be small: a lesson may have six of them.
 STILL_WIDTH = 480
@@ -104,11 +105,14 @@ class Panel:
         stack_layout = widgets.Layout(flex="3 1 340px", min_width="0", max_width="100%")
         self.stack = widgets.GridBox([self.image, self.regions], layout=stack_layout)
         control_rows = [
-            widgets.Box(list(row), layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+            widgets.Box(list(row), layout=widgets.Layout(flex="0 0 auto", flex_flow="row wrap", align_items="center"))
             for row in rows or [[control] for control in self.controls.values()]
         ]
-        beside_layout = widgets.Layout(flex="1 1 300px", min_width="0", max_height=f"{MAX_HEIGHT}px", overflow="auto")
-        beside = widgets.VBox([*control_rows, self.text], layout=beside_layout)
+        # Many controls scroll, so that the text below them stays in sight.
+        scrolled = widgets.Layout(max_height=f"{CONTROLS_HEIGHT}px", overflow="auto", min_width="0")
+        controls_box = widgets.VBox(control_rows, layout=scrolled)
+        beside_layout = widgets.Layout(flex="1 1 300px", min_width="0")
+        beside = widgets.VBox([controls_box, self.text], layout=beside_layout)
         # Apart, so that no redraw makes the browser look at all its styles again.
         style = widgets.HTML(STYLE + NAMES, layout=widgets.Layout(display="none"))
         # The image first and the controls beside it; below it where the page is narrow, as on a phone.

@@ -55,7 +55,10 @@ else:
         "no number may be off by more than half a step size"
     )
     assert np.abs(again[4:14] - predictions[0, 4:14]).max() <= 0.004, "scores survive"
-    assert np.isfinite(eight_bits(np.zeros((2, 3), np.float32))[0]).all()
+    zeros = np.array([[0, 0, 0], [0.5, -1, 0]], np.float32)
+    whole_numbers, step = eight_bits(zeros)
+    assert np.isfinite(step).all() and (step > 0).all(), "a row of zeros needs a step size too"
+    assert whole_numbers.tolist() in ([[0, 0, 0], [64, -127, 0]], [[0, 0, 0], [63, -127, 0]]), whole_numbers
     print("exercise 2 is right")
 
 # %% [markdown]

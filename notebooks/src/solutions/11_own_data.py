@@ -22,19 +22,25 @@ def split_by_group(groups, fraction, seed=0):
 if split_by_group(groups, 0.25) is ...:
     print("exercise 1 is open")
 else:
-    rolls = np.random.default_rng(0).integers(0, 30, 200)
-    for each, fraction in ((groups, 0.25), (rolls, 0.2), (rolls, 0.5)):
-        inside = split_by_group(each, fraction)
-        assert not set(each[inside]) & set(each[~inside]), "a group is split"
-        largest = max(Counter(each.tolist()).values())
-        assert fraction * len(each) <= inside.sum() < fraction * len(each) + largest, "too few or too many"
-        assert np.array_equal(inside, split_by_group(each, fraction)), "a different choice every time"
+    rolls, walks = np.random.default_rng(0).integers(0, 30, 200), np.repeat(np.arange(8), 5)
+    uneven = np.repeat(np.arange(11), [100, *[10] * 10])
+    choices = set()
+    for each, fraction in ((groups, 0.25), (rolls, 0.2), (rolls, 0.5), (walks, 0.25), (uneven, 0.25)):
+        for seed in range(5):
+            inside, needed = split_by_group(each, fraction, seed), fraction * len(each)
+            assert inside.dtype == bool and inside.shape == each.shape, "one bool for each photo"
+            assert not set(each[inside]) & set(each[~inside]), "a group is split"
+            largest = max(Counter(each[inside].tolist()).values(), default=0)
+            assert inside.sum() - largest < needed <= inside.sum(), "too few or too many"
+            assert np.array_equal(inside, split_by_group(each, fraction, seed)), "a different choice every time"
+            choices.add(inside.tobytes())
+    assert len(choices) > 10, "the seed changes nothing"
     print("exercise 1 is right")
 
 # %% [markdown]
 # **2. What to label next.** You have a thousand unlabeled photos and an evening. Rank them by how uncertain the model
 # is: the uncertainty of a detection is 1 at a score of one half and falls linearly to 0 at scores 0 and 1; that of a
-# photo is the sum over its detections.
+# photo is the sum over its detections. Equal photos keep their order.
 
 # %% [markdown] tags=["hint"]
 # The uncertainty of a score s is `1 - abs(2 * s - 1)`. `np.argsort(-uncertainties, kind="stable")` ranks photos and
@@ -53,6 +59,13 @@ if label_next([[0.5]], 1) is ...:
     print("exercise 2 is open")
 else:
     assert label_next([[0.99, 0.98], [0.5], [], [0.4, 0.6, 0.9]], 3) == [3, 1, 0]
+    rng = np.random.default_rng(0)
+    many = [rng.random(rng.integers(0, 6)) for _ in range(40)]
+    sums = [sum(1 - abs(2 * score - 1) for score in each) for each in many]
+    order = label_next(many, 40)
+    assert (np.diff([sums[number] for number in order]) <= 1e-9).all() and label_next(many, 5) == order[:5]
+    nothing_found = [number for number in order if not len(many[number])]
+    assert nothing_found == sorted(nothing_found), "equal photos keep their order"
     seen = [result.boxes.conf.numpy() for result in model.predict(list(held_out.images), conf=0.05)]
     ranked = label_next(seen, len(seen))
     assert sorted(ranked) == list(range(len(seen)))

@@ -25,15 +25,16 @@ if follow_scale([True], 2) is ...:
     print("exercise 1 is open")
 else:
     finite = [True, True, True, False, True, False, False, True, True, True, True, True]
-    weight = nn.Parameter(torch.ones(1))
-    optimizer, before = torch.optim.SGD([weight], lr=0.1), 1.0
-    scaler = torch.amp.GradScaler("cpu", init_scale=65536.0, growth_interval=2)
-    for fine, scale, taken in zip(finite, *follow_scale(finite, 2)):
-        scaler.scale((weight * (1.0 if fine else float("inf"))).sum()).backward()
-        scaler.step(optimizer), scaler.update(), optimizer.zero_grad()
-        assert scaler.get_scale() == scale, "the scale differs from torch's"
-        assert (weight.item() != before) == taken, "a step was taken or skipped where torch does the opposite"
-        before = weight.item()
+    for patience, start in ((2, 65536.0), (3, 1024.0)):
+        weight = nn.Parameter(torch.ones(1))
+        optimizer, before = torch.optim.SGD([weight], lr=0.1), 1.0
+        scaler = torch.amp.GradScaler("cpu", init_scale=start, growth_interval=patience)
+        for fine, scale, taken in zip(finite, *follow_scale(finite, patience, start), strict=True):
+            scaler.scale((weight * (1.0 if fine else float("inf"))).sum()).backward()
+            scaler.step(optimizer), scaler.update(), optimizer.zero_grad()
+            assert scaler.get_scale() == scale, "the scale differs from torch's"
+            assert (weight.item() != before) == taken, "a step was taken or skipped where torch does the opposite"
+            before = weight.item()
     print("exercise 1 is right")
 
 # %% [markdown]
@@ -64,6 +65,14 @@ if answer is ...:
 else:
     torch.testing.assert_close(answer[0], activations.mean(dims))
     torch.testing.assert_close(answer[1], activations.var(dims, correction=0))
+    others = torch.arange(9.0).view(9, 1, 1, 1) + torch.randn(9, 5, 6, 6, generator=generator)
+    parts = others.split([1, 2, 2, 4])
+    counts = torch.tensor([float(part[:, 0].numel()) for part in parts])
+    means = torch.stack([part.mean(dims) for part in parts])
+    variances = torch.stack([part.var(dims, correction=0) for part in parts])
+    mean, variance = join_statistics(counts, means, variances)
+    torch.testing.assert_close(mean, others.mean(dims))
+    torch.testing.assert_close(variance, others.var(dims, correction=0))
     print("exercise 2 is right")
 
 # %% [markdown]

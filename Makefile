@@ -31,8 +31,9 @@ test: lint $(VENV)/.browser
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.speed
 
+# In copies of the lessons: a notebook that is only opened is written anew by JupyterLab, with its kernel's details
 lab: $(VENV)/.installed-lab
-	$(BIN)/jupyter lab $(firstword $(sort $(wildcard notebooks/*.ipynb))) $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/seglab course out=course
 
 # seglab with its data and course weights in one file, to upload beside a lesson where it cannot be cloned, as on Colab
 wheel: $(VENV)/.installed-demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -72,4 +73,6 @@ def open_lessons(folder: str | Path) -> None:
         print(f'JupyterLab is not installed: pip install "seglab[course]", then jupyter lab {folder}')
         return
     first = sorted(Path(folder).glob("*.ipynb"))[0]
-    subprocess.run([sys.executable, "-m", "jupyterlab", str(first)], check=False)
+    is_root = getattr(os, "geteuid", lambda: 1)() == 0  # in a container; Windows has no such number
+    as_root = ["--allow-root"] if is_root else []
+    subprocess.run([sys.executable, "-m", "jupyterlab", str(first), *as_root], check=False)

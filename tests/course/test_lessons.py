@@ -114,13 +114,10 @@ def test_outputs_are_numbers_and_images(code):
         assert not re.search(r"(^|[:,;-]|same) (True|False)\b", text_of(cell), re.M), cell.source
 
 
-def test_lesson_is_small(lesson, code):
+def test_lesson_is_small(lesson):
     assert (
         NOTEBOOKS / f"{lesson}.ipynb"
     ).stat().st_size <= 700_000  # figures have twice the pixels that they take on the screen
-    for cell in code:
-        lines = [line for line in cell.source.splitlines() if line.strip()]
-        assert len(lines) <= 15 or "tags" in cell.metadata, cell.source
 
 
 def test_lesson_has_its_parts(lesson, notebook):

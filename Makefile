@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 SPREAD := --numprocesses auto --dist loadfile  # the tests of a file stay together, as the cells of a lesson have to
 
-.PHONY: demo dev lint test lab wheel bench browser site toybox8 clean
+.PHONY: demo dev lint test trust trust-long lab wheel bench browser site toybox8 clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
 
@@ -27,6 +27,14 @@ test: lint $(VENV)/.browser
 	$(BIN)/python -m pytest -q $(SPREAD) tests --ignore=tests/parity
 	$(BIN)/python -m pytest -q tests/parity
 	$(BIN)/python -m pytest -q $(SPREAD) --nbval notebooks --ignore=notebooks/solutions  # tests/course runs the solutions
+
+# Fuzzing, failing disks, kills and load: about twenty minutes on two cores; docs/reliability.md gets the figures.
+# It needs Linux and a C compiler. trust-long takes hours: .github/workflows/trust.yml runs it every night.
+trust: $(VENV)/.installed-trust
+	$(BIN)/python -m trust
+
+trust-long: $(VENV)/.installed-trust
+	$(BIN)/python -m trust --long
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.speed
@@ -75,6 +83,11 @@ $(VENV)/.installed-test: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -e ".[export,course,test,parity]"
 	touch $@ $(VENV)/.installed-demo $(VENV)/.installed-lab
+
+$(VENV)/.installed-trust: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -e ".[trust]"
+	touch $@ $(VENV)/.installed-demo
 
 # A Chromium for tests/browser where there is none: the system's, or else Playwright's own; failing both, those tests say
 # why they skip, and the next run tries again

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from seglab.errors import SeglabError
+
+MAX_CLASSES = 100_000  # ImageNet has 21,841; every class costs memory in the network, and a file may say any number
+MAX_NAME = 1000  # characters
 
 # The 80 classes of COCO in the order of class ids, as the official weights have them.
 COCO_NAMES = (
@@ -14,6 +19,35 @@ COCO_NAMES = (
     "mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, "
     "teddy bear, hair drier, toothbrush"
 ).split(", ")
+
+
+def numbered(names: object, source: str, count: int | None = None) -> dict[int, str]:
+    """Class id -> name, from what a file says: a list, or a mapping from 0, 1, 2, ... whose keys may be text.
+
+    count: how many there must be; None: any number from 1 on. source: named in errors.
+    Errors: SeglabError for anything else, for more than MAX_CLASSES and for names that are longer than MAX_NAME.
+    """
+    items: list[tuple[object, object]] = []
+    if isinstance(names, Mapping):
+        items = list(names.items())
+    elif isinstance(names, Sequence) and not isinstance(names, (str, bytes)):
+        items = list(enumerate(names))
+    wanted = "" if count is None else f" {count}"
+    fault = SeglabError(
+        f"{source}: its class names are not{wanted} names for 0, 1, 2, ... ({type(names).__name__} of "
+        f"{len(items):,}): get a new copy"
+    )
+    if not 0 < len(items) <= MAX_CLASSES or count not in (None, len(items)):
+        raise fault
+    found: dict[int, str] = {}
+    for key, name in items:
+        is_number = isinstance(key, int) or (isinstance(key, str) and key.isascii() and key.isdecimal())
+        if not is_number or not isinstance(name, (str, int, float)) or len(str(name)) > MAX_NAME:
+            raise fault
+        found[int(key)] = str(name)  # type: ignore[call-overload]
+    if sorted(found) != list(range(len(items))):
+        raise fault
+    return dict(sorted(found.items()))
 
 
 def equal_classes(names: Mapping[int, str], known: Mapping[int, str]) -> dict[int, int]:

@@ -2,6 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MAX_REASON = 200  # characters of what a parser says: it may quote the whole file
+
 
 class SeglabError(ValueError):
     """A problem that the user can solve; its message is one sentence that says what, where and what to do."""
+
+
+@contextmanager
+def reading(path: str | Path, what: str, remedy: str = "get a new copy") -> Iterator[None]:
+    """Within, whatever a parser raises about a file becomes one SeglabError that names it.
+
+    Files come from anywhere, and what a parser raises on one that is damaged or made to harm is listed nowhere.
+    what: what the file should be, with its article; remedy: what to do. A missing file stays a FileNotFoundError.
+    """
+    try:
+        yield
+    except (SeglabError, FileNotFoundError):
+        raise
+    except OSError as error:
+        raise SeglabError(f"{path} cannot be opened ({error.strerror or error}): check its permissions") from error
+    except MemoryError as error:
+        raise SeglabError(f"{path} needs more memory than there is: {remedy}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:MAX_REASON]
+        kind = type(error).__name__
+        raise SeglabError(
+            f"{path} is not {what}, or is damaged ({kind}{': ' if reason else ''}{reason}): {remedy}"
+        ) from error

@@ -222,6 +222,14 @@ def new_run_dir(default: str, project: str | None = None, name: str | None = Non
         ) from error
 
 
+def expand_home(path: str | Path) -> Path:
+    """A path with ~ as the home folder; as it stands where that of somebody is meant who has none here."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def real_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Without what a Mac puts beside a.jpg on other systems' disks and into archives: ._a.jpg, which is no image."""
     return (path for path in paths if not path.name.startswith("._"))

@@ -144,7 +144,7 @@ def unreadable(path: str | Path, why: object, remedy: str = "replace or remove i
 def open_image_file(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a regular file: a named pipe would wait for a writer for ever, a device may never end.
 
-    Errors: FileNotFoundError; SeglabError.
+    Within, what decoders raise on damaged files becomes ours. Errors: FileNotFoundError; SeglabError.
     """
     try:
         mode = os.stat(path).st_mode
@@ -157,7 +157,12 @@ def open_image_file(path: str | Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise SeglabError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
     with file:
-        yield file
+        try:
+            yield file
+        except SeglabError:
+            raise
+        except Exception as error:  # what decoders and readers of headers may raise is not listed anywhere
+            raise unreadable(path, f"damaged: {explained(error)}") from error
 
 
 def kind_of(start: bytes) -> str:
@@ -306,13 +311,13 @@ def open_with_pillow(path: str | Path, file: IO[bytes], kind: str) -> Iterator[I
     except SeglabError:
         raise
     except Exception as error:  # Pillow raises many types on broken files
-        raise unreadable(path, _explained(error, kind)) from error
+        if type(error).__name__ == "UnidentifiedImageError":  # whose text is the address of a file object
+            raise unreadable(path, f"damaged, or {kind} of a type that Pillow cannot read") from error
+        raise unreadable(path, explained(error)) from error
 
 
-def _explained(error: Exception, kind: str) -> str:
-    """Pillow's error without what means nothing to a reader: the address of a file object."""
-    if type(error).__name__ == "UnidentifiedImageError":
-        return f"damaged, or {kind} of a type that Pillow cannot read"
+def explained(error: Exception) -> str:
+    """An exception of another library in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

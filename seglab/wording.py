@@ -1,4 +1,4 @@
-"""Nouns with numbers: "1 image", "2 images"."""
+"""Nouns with numbers ("1 image", "2 images"), and texts of others within a message."""
 
 from __future__ import annotations
 
@@ -8,3 +8,17 @@ def pluralize(number: int, noun: str) -> str:
     if number == 1 or (noun.endswith("s") and not noun.endswith(("ss", "us"))):
         return f"{number} {noun}"
     return f"{number} {noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+
+
+MAX_QUOTED = 120  # characters of what somebody else wrote
+
+
+def shortened(text: str, length: int = MAX_QUOTED) -> str:
+    """A text on one line, cut where it is longer: what a file says may be of any length."""
+    plain = one_line(text[: 2 * length])
+    return plain if len(plain) <= length else plain[: length - 3] + "..."
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and other characters that move the cursor: a name may hold any of them."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -33,8 +33,8 @@ from seglab.datasets.pretrained import counterpart_of, find_weights
 from seglab.datasets.subset import split_fractions, subset
 from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
 from seglab.device import choose_device, memory_format
-from seglab.errors import SeglabError
-from seglab.events import EVENTS, PREDICT_EVENTS, Events
+from seglab.errors import SeglabError, reading
+from seglab.events import EVENTS, Events
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import format_of
 from seglab.files import bundled_data_dir, cache_dir
@@ -162,6 +162,11 @@ class YOLO:
         self.license = self.runtime.metadata.license
 
     def _from_weights(self, weights: Weights) -> None:
+        with reading(self.model_name, "weights of YOLO11-seg"):
+            self._take(weights)
+
+    def _take(self, weights: Weights) -> None:
+        """What `_from_weights` does."""
         network = YOLO11Seg(*architecture_of(weights.state))
         report = transfer(network, weights.state)
         lacking = [*report.missing, *report.mismatched]
@@ -170,13 +175,16 @@ class YOLO:
                 f"{self.model_name} lacks {len(lacking)} tensors of YOLO11{network.scale}-seg: get complete weights"
             )
         self.network = network.eval()
-        self.names = class_names(weights, network.classes)
-        self.overrides = dict(weights.metadata.get("train_args") or {})
+        self.names = class_names(weights, network.classes, self.model_name)
+        trained = weights.metadata.get("train_args") or {}
+        if not isinstance(trained, dict):
+            raise SeglabError(f"{self.model_name}: its training arguments are no mapping: get a new copy")
+        self.overrides = dict(trained)
         data = data_of_training(self.overrides, self.names)
         if data is not None:
             self.overrides["data"] = data
         self._loaded = dict(self.overrides)
-        self.license = weights.metadata.get("license", "unknown")
+        self.license = str(weights.metadata.get("license", "unknown"))
 
     def load(self, weights: str | Path) -> YOLO:
         """Take over every tensor that fits from other weights, and list what does not.
@@ -189,7 +197,7 @@ class YOLO:
         rows = None
         if is_segmenter(source.state, network.scale):
             architecture = architecture_of(source.state)
-            names = class_names(source, architecture.classes)
+            names = class_names(source, architecture.classes, str(weights))
             untrained = self._is_untrained()
             if untrained and not same_classes(self.names, names):
                 self.names = names
@@ -232,7 +240,9 @@ class YOLO:
         seglab.config.TrainConfig and AugmentConfig, by name. Under torchrun, other processes than the first return
         None.
         """
+        from seglab.compat.settings import settings
         from seglab.export.profile import profile
+        from seglab.loggers.following import Following
         from seglab.training.arguments import make_config, with_chosen_settings
         from seglab.training.distributed import is_main, rank_zero_first
         from seglab.training.trainer import train
@@ -248,7 +258,10 @@ class YOLO:
             arguments.setdefault("device", str(self._moved_to))
         if arguments.get("resume") is True:
             arguments["resume"] = self._cut_run()
+        if arguments.get("loggers") is None:
+            arguments["loggers"] = settings.trackers()
         config = make_config(**arguments)
+        trackers = Following(config.loggers or [])
 
         # What is trained, and on what: a resumed run brings its own weights.
         if config.resume:
@@ -277,17 +290,18 @@ class YOLO:
 
         # From here on the loop knows all it needs; the model becomes what it ends with.
         network = self._network("train it").float()  # which holds the best weights in the end
-        events = self._events()
-        result = train(
-            network,
-            spec,
-            config,
-            license=self.license,
-            start=start,
-            knowledge=knowledge,
-            fallback=fallback,
-            events=events,
-        )
+        events = self._events(trackers.functions())
+        with trackers:
+            result = train(
+                network,
+                spec,
+                config,
+                license=self.license,
+                start=start,
+                knowledge=knowledge,
+                fallback=fallback,
+                events=events,
+            )
         self.path = result.best
         self.trainer = events.view_of(result.run)
         self.metrics = result.metrics
@@ -552,7 +566,8 @@ class YOLO:
         if config.augment:
             forward = augmented(forward)
         events = self._events()
-        self.predictor = Predictor(config, self.network, where)
+        about = {"model": self.model_name, "source": source}
+        self.predictor = Predictor({**asdict(config), **asdict(saving), **about}, self.network, where)
         if events.awaits("on_predict_batch_start"):
             forward = told_forward(forward, events, self.predictor)
         found = predict(forward, images, config, self.names, where)
@@ -561,10 +576,7 @@ class YOLO:
 
         # Results are saved as they come, since a stream may be longer than memory holds.
         save = functools.partial(save_results, config=saving, vid_stride=config.vid_stride, visualize=config.visualize)
-        if events.awaits(*PREDICT_EVENTS):
-            results = followed(found, save, events, self.predictor, config.batch)
-        else:
-            results = save(found)
+        results = followed(found, save, events, self.predictor, config.batch)
         if stream:
             return results
         listed = ResultsList(results)
@@ -592,7 +604,7 @@ class YOLO:
             by_name = beside.parent in (bundled_data_dir() / "weights", cache_dir())
             out = beside.name if by_name else beside
         events = self._events()
-        exporter = Exporter({"format": format, **given}, network)
+        exporter = Exporter({**given, "format": format, "model": self.model_name}, network)
         events.tell("on_export_start", exporter)
         exporter.file = str(export(network, self.names, format, out, **{**self._export_defaults(), **given}))
         events.tell("on_export_end", exporter)
@@ -662,17 +674,20 @@ class YOLO:
         refuse_unknown([event], EVENTS, "a model", "event")
         return self.callbacks[event]
 
-    def _events(self) -> Events:
-        """What the next run of a verb tells."""
+    def _events(self, more: Mapping[str, Callable[[Any], Any]] | None = None) -> Events:
+        """What the next run of a verb tells. more: event -> what else is called, after the user's own."""
         from seglab.compat.callbacks import Trainer, view
 
         def remembered(state: Any) -> Any:
-            made = view(state)
+            made = view(state, self.model_name)
             if isinstance(made, Trainer):
                 self.trainer = made  # callbacks may ask the model for it
             return made
 
-        return Events({event: list(functions) for event, functions in self.callbacks.items()}, remembered)
+        functions = {event: list(own) for event, own in self.callbacks.items()}
+        for event, function in (more or {}).items():
+            functions[event].append(function)
+        return Events(functions, remembered)
 
     # --- where it runs ---
 

@@ -279,6 +279,29 @@ def test_types_are_read_without_the_future_import(tmp_path):
         del sys.modules["other"]
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (None, None),
+        (False, []),
+        ("none", []),
+        ("wandb", ["wandb"]),
+        ("WandB, mlflow", ["wandb", "mlflow"]),
+        (["dvc", "tb", "dvclive"], ["dvclive", "tensorboard"]),
+    ],
+)
+def test_trackers_are_named_one_by_one_or_together(given, names):
+    assert TrainConfig(loggers=given).loggers == names
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"), [("wanbd", "did you mean 'wandb'"), (3, "must be names"), ([True], "must be names")]
+)
+def test_what_is_no_tracker_is_refused(given, advice):
+    with pytest.raises(SeglabError, match=advice):
+        TrainConfig(loggers=given)
+
+
 def test_configs_are_frozen():
     for build in (TrainConfig, ValidateConfig, PredictConfig, SaveConfig, ExportConfig):
         with pytest.raises(FrozenInstanceError):

@@ -6,8 +6,10 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 import seglab
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 
 PACKAGE = Path(seglab.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -51,3 +53,20 @@ def test_messages_are_one_sentence_that_neither_shouts_nor_ends_in_a_stop():
             assert not text.endswith((".", "!")), where
             assert not re.search(r"[.!?] [A-Z]", text), where
             assert text == text.strip() and "  " not in text, where
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("x" * 10_000), RecursionError(), MemoryError(), OSError(13, "denied"), KeyError("a\nb")]
+)
+def test_whatever_a_parser_raises_names_the_file_in_one_short_sentence(error):
+    with pytest.raises(SeglabError, match=r"^a\.yaml ") as raised, reading("a.yaml", "a YAML file", "correct it"):
+        raise error
+    text = str(raised.value)
+    assert len(text) < 400 and "\n" not in text
+
+
+def test_our_own_errors_and_missing_files_stay_as_they_are():
+    for error in (SeglabError("mine: do this"), FileNotFoundError("gone")):
+        with pytest.raises(type(error)) as raised, reading("a.yaml", "a YAML file"):
+            raise error
+        assert raised.value is error

@@ -27,7 +27,7 @@ FLOORS = (
     ("convert", "toybox"),
     ("inference", "dataset_names"),
     ("evaluation",),
-    ("training", "export"),
+    ("training", "export", "loggers"),
     ("diagnosis",),
     ("widgets", "compat"),
     ("yolo",),

@@ -191,7 +191,31 @@ def test_a_white_background_is_no_instance(tmp_path):
     mask(tmp_path / "masks" / "a.png", two_areas((255, 255, 255), (255, 0, 0), (0, 0, 255)))
     spec = load_dataset(tmp_path)
     assert areas(spec) == [("object", 225), ("object", 600)]
-    assert any("no mask has black" in issue.message for issue in spec.issues)
+    assert any("black is no background" in issue.message for issue in spec.issues)
+
+
+@pytest.mark.parametrize("white", [255, (255, 255, 255)])
+def test_black_instances_on_white_are_instances(tmp_path, white):
+    black = 0 if white == 255 else (0, 0, 0)
+    for name in "ab":
+        image(tmp_path / "images" / f"{name}.jpg")
+        mask(tmp_path / "masks" / f"{name}.png", two_areas(white, black, black))
+    spec = load_dataset(tmp_path)
+    assert areas(spec) == [("object", 225)] * 2 + [("object", 600)] * 2
+    assert any("black is no background" in issue.message for issue in spec.issues)
+    image(tmp_path / "images" / "c.jpg")
+    mask(tmp_path / "masks" / "c.png", two_areas(black, white, white))
+    assert not any("black is no background" in issue.message for issue in load_dataset(tmp_path).issues)
+
+
+def test_black_instances_on_white_are_instances_in_files_of_their_own(tmp_path):
+    image(tmp_path / "images" / "a.jpg")
+    mask(tmp_path / "masks" / "a_cat_1.png", two_areas(255, 0, 255))
+    mask(tmp_path / "masks" / "a_cat_2.png", two_areas(255, 255, 0))
+    assert areas(load_dataset(tmp_path)) == [("cat", 225), ("cat", 600)]
+    mask(tmp_path / "masks" / "a_cat_1.png", np.full((HEIGHT, WIDTH), 255))  # an instance may fill its image
+    (tmp_path / "masks" / "a_cat_2.png").unlink()
+    assert areas(load_dataset(tmp_path)) == [("cat", WIDTH * HEIGHT)]
 
 
 def test_masks_without_a_background_keep_every_number(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seglab.wording import pluralize
+from seglab.wording import one_line, pluralize, shortened
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,9 @@ def test_number_and_thing_agree(said):
     singular = {"pairs": "pair", "cups": "cup", "buses": "bus", "wine glasses": "wine glass", "benches": "bench",
                 "toothbrushes": "toothbrush", "classes": "class", "boxes": "box"}.get(thing, thing)  # fmt: skip
     assert pluralize(int(number), singular) == said
+
+
+def test_what_others_wrote_stays_on_one_line_and_is_cut():
+    assert one_line("a\nb\x1b[31m\u2028c\ud800") == "a b [31m c "
+    assert shortened("cup") == "cup" and shortened("käse 猫") == "käse 猫"
+    assert shortened("x" * 10**6, 10) == "xxxxxxx..."

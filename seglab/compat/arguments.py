@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from seglab.config import VERBS, Argument, arguments_of, refuse_unknown
 from seglab.errors import SeglabError
+from seglab.formats.text_files import read_yaml
 from seglab.sizes import STRIDE, round_up
 
 TRANSLATED = ("train", "val", "predict", "export")  # the verbs that scripts for ultralytics call
@@ -327,11 +326,7 @@ def read_config(path: str | Path | Mapping) -> dict[str, Any]:
     file = Path(path)
     if not file.is_file():
         raise SeglabError(f"cfg={path}: there is no such file; give a YAML as `seglab copy-cfg` writes")
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise SeglabError(f"cfg={path} cannot be read as YAML ({reason}): write name: value lines") from None
+    values = read_yaml(file)
     if not isinstance(values, Mapping):
         raise SeglabError(f"cfg={path} must hold arguments, one `name: value` a line")
     return dict(values)

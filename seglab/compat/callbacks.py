@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from seglab.compat.arguments import DEFAULTS
 from seglab.events import Events
 
 if TYPE_CHECKING:
-    from seglab.config import PredictConfig
     from seglab.evaluation.metrics import Metrics
     from seglab.evaluation.validate import Validation
     from seglab.inference.results import Results
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 METRIC_COLUMNS = ("metrics/", "val/")  # how the columns of results.csv begin that `Trainer.metrics` has
 
 
-class Trainer:
-    """A training run, for callbacks and as `YOLO.trainer`."""
+def every_argument(mode: str, own: dict[str, Any]) -> SimpleNamespace:
+    """The arguments of a run by name, with all that ultralytics has: those that seglab lacks at their defaults."""
+    return SimpleNamespace(**{**DEFAULTS, **own, "task": "segment", "mode": mode})
 
-    def __init__(self, run: Run):
+
+class Trainer:
+    """A training run, for callbacks and as `YOLO.trainer`. model: what was trained, as it was opened."""
+
+    def __init__(self, run: Run, model: str | None = None):
         self._run = run
+        self._model = model
         self.start_epoch = run.progress.epoch
         self.plots: dict[Path, Any] = {}
 
@@ -39,13 +45,8 @@ class Trainer:
         """The arguments of the run by name."""
         from seglab.training.arguments import flatten
 
-        return SimpleNamespace(
-            **flatten(self._run.config),
-            task="segment",
-            mode="train",
-            data=self._run.spec.source,
-            save_dir=self.save_dir,
-        )
+        about = {"model": self._model, "data": self._run.spec.source, "save_dir": self.save_dir}
+        return every_argument("train", {**flatten(self._run.config), **about})
 
     # Where the run stands
 
@@ -81,9 +82,13 @@ class Trainer:
     @property
     def metrics(self) -> dict[str, float]:
         """Metrics and losses of the last validation, by the names of results.csv."""
+        return {name: value for name, value in self.row.items() if name.startswith(METRIC_COLUMNS)}
+
+    @property
+    def row(self) -> dict[str, float]:
+        """The last row of results.csv; empty before the first."""
         history = self._run.progress.history
-        row = history[-1] if history else {}
-        return {name: value for name, value in row.items() if name.startswith(METRIC_COLUMNS)}
+        return dict(history[-1]) if history else {}
 
     @property
     def validator(self) -> SimpleNamespace:
@@ -194,12 +199,13 @@ class Validator:
 
     training = False
 
-    def __init__(self, state: Validation):
+    def __init__(self, state: Validation, model: str | None = None):
         self._state = state
+        self._model = model
 
     @property
     def args(self) -> SimpleNamespace:
-        return SimpleNamespace(**asdict(self._state.config), task="segment", mode="val")
+        return every_argument("val", {**asdict(self._state.config), "model": self._model, "save_dir": self.save_dir})
 
     @property
     def metrics(self) -> Metrics | None:
@@ -244,26 +250,30 @@ class Validator:
 class Predictor:
     """A prediction, for callbacks and as `YOLO.predictor`.
 
-    results: of the batch that was last, which a callback may change or replace; batch: its paths, its images in BGR,
-    and a line of text for each.
+    arguments: of the call, by name; results: of the batch that was last, which a callback may change or replace.
     """
 
-    def __init__(self, config: PredictConfig, model: Any, device: torch.device):
-        self.args = SimpleNamespace(**asdict(config), task="segment", mode="predict")
+    def __init__(self, arguments: dict[str, Any], model: Any, device: torch.device):
+        self.args = every_argument("predict", arguments)
         self.model = model
         self.device = device
         self.results: Any = []
-        self.batch: tuple[list[str], list[Any], list[str]] = ([], [], [])
+        self._taken: list[Results] = []
         self.seen = 0  # images
         self.save_dir: Path | None = None
 
     def take(self, results: list[Results]) -> None:
         """The results of the next batch."""
         self.results = results
-        self.batch = (
-            [result.path for result in results],
-            [result.orig_img for result in results],
-            [result.verbose() for result in results],
+        self._taken = results
+
+    @property
+    def batch(self) -> tuple[list[str], list[Any], list[str]]:
+        """Paths of the last batch, its images (H, W, 3) in BGR, and a line of text for each."""
+        return (
+            [result.path for result in self._taken],
+            [result.orig_img for result in self._taken],
+            [result.verbose() for result in self._taken],
         )
 
 
@@ -271,20 +281,20 @@ class Exporter:
     """An export, for callbacks. file: the path, once it is written."""
 
     def __init__(self, arguments: dict[str, Any], model: Any):
-        self.args = SimpleNamespace(**arguments, task="segment", mode="export")
+        self.args = every_argument("export", arguments)
         self.model = model
         self.file: str | None = None
 
 
-def view(state: Any) -> Any:
-    """What callbacks get for a state of seglab's."""
+def view(state: Any, model: str | None = None) -> Any:
+    """What callbacks get for a state of seglab's. model: what is run, as it was opened."""
     from seglab.evaluation.validate import Validation
     from seglab.training.trainer import Run
 
     if isinstance(state, Run):
-        return Trainer(state)
+        return Trainer(state, model)
     if isinstance(state, Validation):
-        return Validator(state)
+        return Validator(state, model)
     return state
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import seglab.version as _version
+from seglab.config.train import TRACKER_NAMES, TRACKERS
 from seglab.errors import SeglabError
 from seglab.files import cache_dir
+from seglab.loggers.registry import how_to_install, is_installed
 
 ROOT = Path(_version.__file__).resolve().parent
 LOGGER = logging.getLogger("seglab")
@@ -18,14 +20,24 @@ LOGGER = logging.getLogger("seglab")
 # Key -> the environment variable that holds it for this process.
 VARIABLES = {"datasets_dir": "SEGLAB_DATASETS", "weights_dir": "SEGLAB_CACHE"}
 RUNS = Path("runs")
+# Switches of ultralytics for what seglab has no tracker for, and what there is instead.
+INSTEAD = {
+    "neptune": f"it follows trainings with {', '.join(TRACKERS)}",
+    "raytune": "tune searches with Optuna, see docs/compat.md",
+    "hub": "nothing is uploaded, runs stay in runs/segment",
+}
 
 
 class Settings(MutableMapping[str, Any]):
     """datasets_dir: where datasets are looked for; weights_dir: where downloads go; runs_dir: where runs go.
 
-    The first two can be set, for this process; a run's folder is set by project= of its verb. Other keys, such as the
-    switches of loggers and telemetry, are False and may be set to False.
+    The first two can be set, for this process; a run's folder is set by project= of its verb. The name of an experiment
+    tracker switches it on for the trainings of this process. Other keys, such as that of telemetry, are False and may
+    be set to False.
     """
+
+    def __init__(self) -> None:
+        self._trackers: dict[str, bool] = {}
 
     def __getitem__(self, key: str) -> Any:
         if key == "runs_dir":
@@ -34,30 +46,43 @@ class Settings(MutableMapping[str, Any]):
             return str(cache_dir())
         if key in VARIABLES:
             return os.environ.get(VARIABLES[key], str(Path("datasets")))
-        return False
+        return self._trackers.get(TRACKER_NAMES.get(key, key), False)
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in VARIABLES:
             os.environ[VARIABLES[key]] = str(value)
         elif key == "runs_dir" and Path(str(value)) != RUNS:
             raise SeglabError(f"settings cannot move runs to {value}: pass project= to the verb, or change the folder")
+        elif TRACKER_NAMES.get(key, key) in TRACKERS:
+            self._switch(TRACKER_NAMES.get(key, key), bool(value))
         elif key != "runs_dir" and value:
-            raise SeglabError(
-                f"settings has no {key} to switch on: loggers are arguments of train, see `seglab help train`"
-            )
+            instead = INSTEAD.get(key, "leave it out, or set one of " + ", ".join((*self, *TRACKERS)))
+            raise SeglabError(f"settings has no {key} to switch on: {instead}")
+
+    def _switch(self, name: str, on: bool) -> None:
+        """Switch a tracker on or off. One that is not installed stays off, with a word: the script runs without it."""
+        if on and not is_installed(name):
+            print(f"settings: {how_to_install(name)}; trainings go on without it")
+            on = False
+        self._trackers[name] = on
+
+    def trackers(self) -> list[str]:
+        """Names of the trackers that are on."""
+        return [name for name, on in self._trackers.items() if on]
 
     def __delitem__(self, key: str) -> None:
+        self._trackers.pop(TRACKER_NAMES.get(key, key), None)
         os.environ.pop(VARIABLES.get(key, ""), None)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(("datasets_dir", "weights_dir", "runs_dir"))
+        return iter(("datasets_dir", "weights_dir", "runs_dir", *self.trackers()))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
 
     def reset(self) -> None:
         """Forget what was set."""
-        for key in VARIABLES:
+        for key in (*VARIABLES, *TRACKERS):
             del self[key]
 
     def __repr__(self) -> str:

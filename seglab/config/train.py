@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from seglab.config.argument import (
     AUGMENTATION,
@@ -16,6 +17,7 @@ from seglab.config.argument import (
     Arguments,
     argument,
     class_ids,
+    refuse_unknown,
 )
 from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
@@ -43,6 +45,9 @@ from seglab.config.shared import (
 from seglab.errors import SeglabError
 from seglab.sizes import STRIDE, round_up
 
+# Trackers of experiments, as seglab/loggers/registry.py has them; TRACKER_NAMES are other words for some.
+TRACKERS = ("tensorboard", "wandb", "mlflow", "comet", "clearml", "dvclive")
+TRACKER_NAMES = {"dvc": "dvclive", "comet_ml": "comet", "tb": "tensorboard"}
 OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSProp")
 
 
@@ -223,6 +228,12 @@ class TrainConfig(ReadConfig):
     save: bool = argument(True, "write the last weights and the state to resume from after every epoch", group=OUTPUT)
     save_period: int = argument(-1, "also keep the weights of every n-th epoch; -1: never", group=OUTPUT, min=-1)
     plots: bool = argument(True, "write images of labels, batches and curves", group=OUTPUT)
+    loggers: str | list | tuple | None = argument(
+        None,
+        f"experiment trackers that follow the run, one or several of {', '.join(TRACKERS)}; None: those that settings "
+        "switch on",
+        group=OUTPUT,
+    )
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)
     exist_ok: bool = EXIST_OK(False)
@@ -234,6 +245,7 @@ class TrainConfig(ReadConfig):
             raise SeglabError(f"imgsz={self.imgsz}: the training input is square: give one side, e.g. imgsz=640")
         if self.classes is not None:
             self._set("classes", class_ids(self.classes))
+        self._set("loggers", tracker_names(self.loggers))
         super().__post_init__()
         is_automatic = self.batch == -1 or 0 < self.batch < 1
         if not is_automatic and (self.batch < 1 or self.batch != int(self.batch)):
@@ -246,3 +258,20 @@ class TrainConfig(ReadConfig):
             raise SeglabError(f"time={self.time} must be the hours that the training may take, e.g. time=0.5")
         if self.imgsz % STRIDE:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of {STRIDE}: use {round_up(self.imgsz)}")
+
+
+def tracker_names(value: Any) -> list[str] | None:
+    """loggers= as a list: of one name, several, or several in one text; False is none.
+
+    Errors: SeglabError for a name that is no tracker's.
+    """
+    if value is None:
+        return None
+    items = [] if value is False else value
+    if isinstance(items, str):
+        items = [item for item in items.replace(",", " ").split() if item.lower() not in ("none", "false")]
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise SeglabError(f"loggers={value!r} must be names of trackers, e.g. loggers=wandb or loggers=wandb,mlflow")
+    names = [TRACKER_NAMES.get(item.lower(), item.lower()) for item in items]
+    refuse_unknown(names, TRACKERS, "loggers", "tracker")
+    return list(dict.fromkeys(names))

@@ -20,6 +20,7 @@ from seglab.convert.finish import finish_yolo
 from seglab.convert.image_table import ImageTable, TableRow
 from seglab.convert.report import Report
 from seglab.convert.rows import Item, LabelWriter, same
+from seglab.convert.targets import Targets
 from seglab.data.annotations import Annotations, in_frame_of_file
 from seglab.data.image import image_orientation, image_size
 from seglab.datasets.coco_json import Category, find_images, join_categories, split_of_json
@@ -87,8 +88,9 @@ def convert(
     try:
         with staging_dir(out) as part:
             if to == "yolo":
-                _to_yolo(given, part, report)
-                finish_yolo(part, report, holdout or 0.0, test or 0.0)
+                with closing(Targets()) as targets:
+                    _to_yolo(given, part, report, targets)
+                    finish_yolo(part, report, targets, holdout or 0.0, test or 0.0)
                 made = {part: out}
             elif to == "coco":
                 made = _to_coco(given, part, out, report)
@@ -165,22 +167,22 @@ def convert_coco_labels(annotations: str | Path, labels: str | Path) -> Report:
 # To YOLO
 
 
-def _to_yolo(source: Source, part: Path, report: Report) -> None:
+def _to_yolo(source: Source, part: Path, report: Report, targets: Targets) -> None:
     """Write images, labels and the YAML of a dataset into `part`."""
     crowds: dict[str, str] = {}
     files = source.coco_files()
     if files:
         report.about = f"COCO JSON ({', '.join(file.name for file in files.values())})"
-        names, crowds = _coco_to_yolo(files, source.images, part, report)
+        names, crowds = _coco_to_yolo(files, source.images, part, report, targets)
         splits = list(files)
     else:
         spec = source.load()
         report.about = spec.about
         names = spec.names
         if spec.labels is not None:
-            splits = _source_to_yolo(spec.labels, spec, part, report)
+            splits = _source_to_yolo(spec.labels, spec, part, report, targets)
         else:
-            splits, crowds = _dataset_to_yolo(spec, part, report)
+            splits, crowds = _dataset_to_yolo(spec, part, report, targets)
     if not report.images_written:
         raise SeglabError(
             f"no image of {source.path} could be converted{report.reasons()}: look at `seglab check data={source.path}`"
@@ -212,12 +214,12 @@ def _write_yaml(
     )
 
 
-def _source_to_yolo(labels: LabelSource, spec: DatasetSpec, part: Path, report: Report) -> list[str]:
+def _source_to_yolo(labels: LabelSource, spec: DatasetSpec, part: Path, report: Report, targets: Targets) -> list[str]:
     """Write the images and instances of a source, image by image -> the splits there are.
 
     spec: says which split each image is in, as one that is kept beside the labels may have it.
     """
-    writer = DatasetWriter(part, report)
+    writer = DatasetWriter(part, report, targets)
     split_of = {image: split for split, images in spec.splits.items() for image in images}
     for issue in spec.issues:
         report.add(issue)
@@ -244,12 +246,14 @@ def _in_frame(labelled: LabelledImage, image: Path, split: str) -> LabelledImage
     return replace(labelled, file=file, split=split, size=size, instances=instances, issues=issues)
 
 
-def _dataset_to_yolo(spec: DatasetSpec, part: Path, report: Report) -> tuple[list[str], dict[str, str]]:
+def _dataset_to_yolo(
+    spec: DatasetSpec, part: Path, report: Report, targets: Targets
+) -> tuple[list[str], dict[str, str]]:
     """Write the images and instances of a dataset that has label files, or COCO JSON split by a kept split.
 
     -> (the splits there are, split -> JSON of crowds and ids).
     """
-    writer = DatasetWriter(part, report)
+    writer = DatasetWriter(part, report, targets)
     crowds: dict[str, str] = {}
     for split, files in _splits(spec, report).items():
         annotations = Annotations(spec, split)
@@ -279,7 +283,7 @@ def _dataset_to_yolo(spec: DatasetSpec, part: Path, report: Report) -> tuple[lis
 
 
 def _coco_to_yolo(
-    files: Mapping[str, Path], images: Path | None, part: Path, report: Report
+    files: Mapping[str, Path], images: Path | None, part: Path, report: Report, targets: Targets
 ) -> tuple[dict[int, str], dict[str, str]]:
     """-> (class names, split -> JSON of what label files cannot hold: crowds, and the ids of images and categories)."""
     classes = _classes_of(files.values(), report)
@@ -291,8 +295,8 @@ def _coco_to_yolo(
     for split, file in files.items():
         places = find_images(file, partial(_file_names, file), images)
         crowds[split] = f"annotations/crowds_{split}.json"
-        copy = ImageCopy(places, part / "images" / split)
-        with closing(CocoConversion(file, classes.of[file], part / "labels" / split, report, copy, ids)) as conversion:
+        copy = ImageCopy(places, part / "images" / split, ids, targets)
+        with closing(CocoConversion(file, classes.of[file], part / "labels" / split, report, copy)) as conversion:
             write_coco(part / crowds[split], conversion.images(), conversion.crowds(), categories)
         for issue in places.issues():
             report.add(issue)
@@ -334,35 +338,28 @@ def _classes_of(files: Iterable[Path], report: Report) -> Classes:
 
 @dataclass(frozen=True)
 class ImageCopy:
-    """Where images are taken from, and where they are put."""
+    """Where images are taken from, and where they are put. ids: class id -> the category id that is written; targets:
+    what is noted for reading it back."""
 
     source: ImageSearch
     target: Path
+    ids: Sequence[Id]
+    targets: Targets
 
 
 class CocoConversion:
     """One COCO JSON on its way into a folder of label files; images and annotations pass one by one.
 
     `images` has to be gone through first, then `crowds`: both yield what label files cannot hold and a JSON beside
-    them can, and write everything else on their way. copy: whether images are looked at and linked; ids: class id ->
-    the category id that is written, where it is not the file's own.
+    them can, and write everything else on their way. copy: whether images are looked at and linked.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        class_of: ById[int],
-        labels: Path,
-        report: Report,
-        copy: ImageCopy | None = None,
-        ids: Sequence[Id] = (),
-    ):
+    def __init__(self, path: Path, class_of: ById[int], labels: Path, report: Report, copy: ImageCopy | None = None):
         self.path = path
-        self.ids = ids
         self.class_of = class_of
         self.report = report
         self.copy = copy
-        self.writer = LabelWriter(labels, report)
+        self.writer = LabelWriter(labels, report, copy.targets if copy else None)
         self.table = ImageTable()
         self.title = labels.name
         self.holds_crowds = not coco.marks_all_as_crowds(path)
@@ -473,7 +470,7 @@ class CocoConversion:
     def _category(self, row: dict) -> dict:
         """The category id of a crowd region in what is written."""
         class_id = self.class_of.get(row.get("category_id"))
-        return {"category_id": self.ids[class_id]} if self.ids and class_id is not None else {}
+        return {"category_id": self.copy.ids[class_id]} if self.copy and class_id is not None else {}
 
     def _write(self, row: dict, image: TableRow) -> None:
         where = f"annotation {row.get('id')} of {image.label}"

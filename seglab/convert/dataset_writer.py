@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from seglab.convert.report import Report
 from seglab.convert.rows import Item, LabelWriter
+from seglab.convert.targets import Targets
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.formats.format import LabelledImage
@@ -22,8 +23,9 @@ RENAMED = "a name that a loader would take for another's"
 class DatasetWriter:
     """Images with their instances on their way into the folders of a YOLO dataset."""
 
-    def __init__(self, part: Path, report: Report):
+    def __init__(self, part: Path, report: Report, targets: Targets):
         self.part, self.report = part, report
+        self.targets = targets
         self._writers: dict[str, LabelWriter] = {}
         self._taken: set[tuple[str, str]] = set()
 
@@ -43,7 +45,9 @@ class DatasetWriter:
         self._taken.add((labelled.split, label))
         self.report.images_written += 1
         if labelled.split not in self._writers:
-            self._writers[labelled.split] = LabelWriter(self.part / "labels" / labelled.split, self.report)
+            self._writers[labelled.split] = LabelWriter(
+                self.part / "labels" / labelled.split, self.report, self.targets
+            )
         _write_instances(self._writers[labelled.split], label, replace(labelled, name=str(name)))
         return str(name)
 

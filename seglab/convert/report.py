@@ -48,8 +48,8 @@ class Report:
     theirs that could not be read, which count as IoU 0; duplicates: rows of an instance that the source lists twice,
     which readers skip. images_back and instances_back: what the loader that trains found in the output. about: what the
     source was recognized as; next_command: what to type now. issues: why, and what else was found; of each type as many
-    as the table shows and one more, while `counts` has all. own and other: fidelity by size when this library reads the
-    result, and when a reader takes each row for one polygon and draws it as COCO does.
+    as the table shows and one more, while `counts` has all. own and other: fidelity by size of every instance as the
+    loader that trains read it back, and when a reader takes each row for one polygon and draws it as COCO does.
     """
 
     source: Path
@@ -73,15 +73,16 @@ class Report:
     own: dict[str, Fidelity] = field(default_factory=_by_size)
     other: dict[str, Fidelity] = field(default_factory=_by_size)
 
-    def count(self, area: float, own: float, other: float | None) -> None:
-        """Note one written instance: its area in pixels and both IoUs; `other` is None where no row is written."""
+    def count(self, area: float, own: float | None, other: float | None) -> None:
+        """Note one written instance: its area in pixels and both IoUs; None for one that is not known yet."""
         self.instances_written += 1
         self.measure(area, own, other)
 
-    def measure(self, area: float, own: float, other: float | None) -> None:
+    def measure(self, area: float, own: float | None, other: float | None) -> None:
         """Note how faithful an instance is that was counted as written: its area in pixels and both IoUs."""
         size = SIZES[size_class(area)]
-        self.own[size].add(own)
+        if own is not None:
+            self.own[size].add(own)
         if other is not None:
             self.other[size].add(other)
 
@@ -141,10 +142,10 @@ class Report:
             f"  images     {self.images_written} of {self.images}",
             f"  instances  {self.instances_written} of {self.instances}: {crowds} kept aside, {self.lost} lost",
             *self._incomplete(),
-            f"  read back  {self.instances_back} instances on {images_back}, as training reads them",
+            f"  read back  {pluralize(self.instances_back, 'instance')} on {images_back}, as training reads them",
             f"  mask IoU against the source  {'instances':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
         ]
-        for reader, sizes in (("read by seglab", self.own), ("as one polygon a row", self.other)):
+        for reader, sizes in (("as read back", self.own), ("as one polygon a row", self.other)):
             for size, fidelity in sizes.items():
                 if fidelity.instances:
                     values = f"{fidelity.instances:9} {fidelity.mean:9.6f} {fidelity.worst:9.6f} {fidelity.low:10}"

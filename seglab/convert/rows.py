@@ -19,6 +19,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from seglab.convert.report import Report
+from seglab.convert.targets import Target, Targets
 from seglab.formats.coco_writer import steady
 from seglab.formats.yolo import read_row
 from seglab.geometry.contours import mask_to_rings
@@ -238,16 +239,26 @@ class Item:
     whole: bool = True
 
 
+def mask_of(item: Item) -> Rle:
+    """The mask that an instance has in its source: as COCO draws the union of its rings where it has no other."""
+    width, height = item.size
+    if item.rle is not None:
+        return item.rle
+    return rings_to_rle([orient(ring) for ring in item.rings if np.isfinite(ring).all()], height, width)
+
+
 class LabelWriter:
     """Instances on their way into one folder of label files, in whatever order they come.
 
     Rows wait in buckets, by the name of their file, which go to a file on disk when they hold WAITING bytes together;
     at the end bucket after bucket is read back and every label file written once. Memory holds a batch of instances
-    and one bucket.
+    and one bucket. targets: where it is noted what each row has to show when the output is read back; without, the row
+    itself is measured.
     """
 
-    def __init__(self, folder: Path, report: Report):
+    def __init__(self, folder: Path, report: Report, targets: Targets | None = None):
         self.folder, self.report = folder, report
+        self.targets = targets
         folder.mkdir(parents=True, exist_ok=True)
         self.files = 0
         self.items: list[Item] = []
@@ -277,9 +288,13 @@ class LabelWriter:
                 message = "no area: the instance has neither a pixel nor an outline inside the image"
                 self.report.lose(item.where, message)
                 continue
+            line = f"{item.class_id}{row.text}\n"
             own, other = (row.own, row.other) if item.whole else (0.0, 0.0)
-            self.report.count(item.pixels, own, other)
-            self._put(item.label, f"{item.class_id}{row.text}\n")
+            self.report.count(item.pixels, own if self.targets is None else None, other)
+            if self.targets is not None:
+                target = Target(item.class_id, mask_of(item), item.pixels, item.whole)
+                self.targets.add(f"labels/{self.folder.name}/{item.label}", line, target)
+            self._put(item.label, line)
         self.items.clear()
 
     def _put(self, name: str, row: str) -> None:

@@ -132,7 +132,10 @@ def _decode(path: str | Path, file: IO[bytes], header: Header, reading: Reading)
     # A TIFF's orientation concerns its decoder; of the others OpenCV's versions apply some and ignore some.
     is_tiff = header.kind == "TIFF"
     flags = cv2.IMREAD_COLOR if is_tiff else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    samples = cv2.imdecode(data, cv2.IMREAD_UNCHANGED if header.bits > 8 else flags)
+    try:
+        samples = cv2.imdecode(data, cv2.IMREAD_UNCHANGED if header.bits > 8 else flags)
+    except cv2.error:  # a side beyond its own limit, for one
+        samples = None
     size = header.size if is_tiff else (header.height, header.width)
     if samples is None or samples.shape[:2] != size:
         return _decode_with_pillow(path, file, header, reading)

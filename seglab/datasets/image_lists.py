@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, split_of_folder
+from seglab.files import IMAGE_SUFFIXES, expand_home, split_of_folder
 from seglab.formats.image_search import OTHER_SUFFIX, image_files
 from seglab.formats.issues import Issue
 from seglab.formats.text_files import read_text
@@ -23,6 +23,8 @@ def list_images(source: Path, root: Path, entries: Iterable[str], issues: list[I
     for entry in entries:
         path = place_of(root, entry)
         suffix = path.suffix.lower()
+        if path.resolve() == Path(path.anchor):
+            raise SeglabError(f"{source}: '{entry}' is the whole disk: name the folder of the images")
         if path.is_dir():
             images += image_files(path)
         elif path.is_file() and suffix == ".txt":
@@ -42,7 +44,7 @@ def list_images(source: Path, root: Path, entries: Iterable[str], issues: list[I
 
 def place_of(root: Path, entry: str) -> Path:
     """What an entry means: a path relative to `root`, from the home folder (~), or one with the slashes of Windows."""
-    path = root / Path(entry).expanduser()
+    path = root / expand_home(entry)
     if not path.exists() and "\\" in entry:
         path = root / entry.replace("\\", "/")
     if not path.exists() and is_absolute(entry):
@@ -76,7 +78,7 @@ def _listed(row: str, beside: Path, root: Path) -> Path:
     when it is read.
     """
     name = PurePosixPath(row.replace("\\", "/"))
-    direct = beside / Path(row).expanduser()
+    direct = beside / expand_home(row)
     if direct.is_file():
         return direct
     places = [

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from seglab.datasets.coco_json import is_instances_json, read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
@@ -20,8 +21,8 @@ from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.split_file import apply_split, is_split_file, kept_split_of, read_split
 from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
-from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, files_below
+from seglab.errors import SeglabError, reading
+from seglab.files import IMAGE_SUFFIXES, expand_home, files_below
 from seglab.formats.label_files import has_rows
 from seglab.formats.text_files import decode_text
 from seglab.wording import pluralize
@@ -52,6 +53,19 @@ def load_dataset(
     instances: of mask images with one value each, "components" takes every connected region for an instance, "values"
     all of them for one (docs/mask-images.md). Errors: SeglabError that says what was searched or found, and what to do.
     """
+    about = "the data= given as a dict" if isinstance(source, Mapping) else str(source)
+    with reading(about, "a dataset", "look at what it holds"):
+        return _load(source, split, labels, images, instances)
+
+
+def _load(
+    source: Any,
+    split: str | None,
+    labels: str | Path | None,
+    images: str | Path | None,
+    instances: str | None,
+) -> DatasetSpec:
+    """What `load_dataset` does."""
     if isinstance(source, Mapping):
         source = as_yaml(source)
     if isinstance(source, str) and "," in source and not Path(source).exists():
@@ -64,10 +78,10 @@ def load_dataset(
             raise SeglabError("labels= goes with one dataset: give the labels of each with its own data=")
         return join_datasets([load_dataset(one, split, instances=instances) for one in several])
 
-    path = Path(source).expanduser()
-    folder = Path(images).expanduser() if images is not None else None
+    path = expand_home(source)
+    folder = expand_home(images) if images is not None else None
     if labels is not None:
-        return _with_kept_split(_with_labels(path, Path(labels).expanduser(), split, instances))
+        return _with_kept_split(_with_labels(path, expand_home(labels), split, instances))
     found = _by_path(path, folder, instances) or _by_name(_without_yaml_suffix(source), split)
     if found is None:
         raise SeglabError(_not_recognized(path) if path.exists() else _not_found(source))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from seglab.errors import SeglabError
@@ -14,6 +14,8 @@ from seglab.progress import with_progress
 
 MAX_GROWTH = 100  # an archive that unpacks to more than this many times its size is taken for a bomb
 SMALL_BYTES = 10 << 20  # so much may come of any archive, however small it is
+# What is wrong with the disk and not with the archive.
+DISK_ERRORS = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOENT, errno.ENOSPC, errno.EPERM, errno.EROFS)
 
 
 def extract_zip(archive: str | Path, folder: str | Path) -> Path:
@@ -39,8 +41,13 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
                     opened.extract(member, part)
                 inside = [path for path in part.iterdir() if path.name != "__MACOSX"]
                 publish(inside[0] if len(inside) == 1 and inside[0].is_dir() else part, folder)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise SeglabError(f"{archive} cannot be unpacked ({error}): delete it and download it again") from error
+    except SeglabError:
+        raise
+    except Exception as error:  # of a damaged archive, zipfile raises what its bytes happen to lead to
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
+        reason = str(error) or type(error).__name__
+        raise SeglabError(f"{archive} cannot be unpacked ({reason}): delete it and download it again") from error
     return folder
 
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from seglab.class_names import MAX_CLASSES
 from seglab.datasets.finders import finder_of
 from seglab.datasets.image_lists import is_absolute, list_images, place_of
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
-from seglab.files import SPLITS
+from seglab.files import SPLITS, expand_home
 from seglab.formats.issues import Issue
-from seglab.formats.text_files import read_text
+from seglab.formats.text_files import read_yaml as read_any_yaml
+from seglab.wording import shortened
 
 Content = dict[str, Any]  # the content of a YAML file
+EXAMPLE = "as in\ntrain: images/train\nval: images/val\nnames: [cat, dog]"
+MAX_PATH = 4096  # characters, as systems have it
 OTHER_WORDS = {"valid": "val", "validation": "val"}  # what some files call a split
-
-# Class names as they are written: `no` is a name, where YAML 1.1 reads False, and 007 another.
-_AS_WRITTEN = yaml.BaseLoader
 
 
 def read_dataset_yaml(path: Path) -> DatasetSpec:
@@ -34,12 +34,12 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
     content = read_yaml(path)
     if not is_dataset(content):
         raise SeglabError(
-            f"{path} is not a dataset YAML: it needs 'train' and 'val' (folders of images) and 'names', as in\n"
-            "train: images/train\nval: images/val\nnames: [cat, dog]"
+            f"{path} is not a dataset YAML: it needs 'train' and 'val' (folders of images) and 'names', {EXAMPLE}"
         )
     names = _class_names(path, content)
+    refuse_no_path(path, "path", content.get("path") or ".")
     issues = _doubts(path, content, names)
-    entries = _entries(content)
+    entries = _entries(path, content)
     if _says_parent_folder(path, entries):
         entries = {split: [item.removeprefix("../") for item in items] for split, items in entries.items()}
     root = _find_root(path, content, [item for items in entries.values() for item in items])
@@ -74,17 +74,11 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
 
 def read_yaml(path: Path) -> Content:
     """The content of a YAML file, {} where it is no mapping. Errors: SeglabError for a damaged file."""
-    try:
-        text = read_text(path)
-        content = yaml.safe_load(text)
-        as_written = yaml.load(text, _AS_WRITTEN)
-    except yaml.YAMLError as error:
-        why = "it quotes a path with \\, write C:/data" if "escape" in str(error) else str(error).splitlines()[0]
-        raise SeglabError(f"{path} is not a valid YAML file: {why}") from error
+    content = read_any_yaml(path)
     if not isinstance(content, dict):
         return {}
     if isinstance(content.get("names"), (list, dict)):
-        content["names"] = _names_as_written(content["names"], as_written["names"])
+        content["names"] = _names_as_written(content["names"], read_any_yaml(path, as_written=True)["names"])
     for other, split in OTHER_WORDS.items():
         if other in content and split not in content:
             content[split] = content[other]
@@ -92,7 +86,7 @@ def read_yaml(path: Path) -> Content:
 
 
 def _names_as_written(names: list | dict, as_written: Any) -> list | dict:
-    """The same names, every one spelled as in the file."""
+    """The same names, every one spelled as in the file: `no` is a name, where YAML 1.1 reads False, and 007 another."""
     if isinstance(names, list):
         return list(as_written)
     return dict(zip(names, as_written.values()))
@@ -106,18 +100,29 @@ def is_dataset(content: Content) -> bool:
 def _class_names(path: Path, content: Content) -> dict[int, str]:
     """Class id -> name, from `names` or, where only their number is known, from `nc`."""
     names = content.get("names", content.get("nc"))
-    if isinstance(names, int) and names > 0:
+    count = len(names) if isinstance(names, (list, dict)) else names
+    if isinstance(count, int) and count > MAX_CLASSES:
+        raise SeglabError(f"{path}: it names {count:,} classes, more than {MAX_CLASSES:,}: correct 'names' or 'nc'")
+    if isinstance(names, int) and not isinstance(names, bool) and names > 0:
         names = numbered_names(names)
     if isinstance(names, list):
         names = dict(enumerate(names))
-    if isinstance(names, dict) and all(str(key).isdecimal() for key in names):
-        names = {int(key): name for key, name in names.items()}  # "0": cat
+    if isinstance(names, dict) and all(_is_class_id(key) for key in names):
+        names = {int(key): name for key, name in names.items()}
     if not isinstance(names, dict) or not names or sorted(names, key=str) != sorted(range(len(names)), key=str):
         advice = ""
         if isinstance(names, dict) and names:
-            advice = f"; write names: [{', '.join(map(str, names.values()))}] if labels count from 0"
+            listed = shortened(", ".join(map(str, names.values())))
+            advice = f"; write names: [{listed}] if labels count from 0"
         raise SeglabError(f"{path}: 'names' must be a list, or a mapping from 0, 1, 2, ... to the class names{advice}")
     return {class_id: str(names[class_id]) for class_id in range(len(names))}
+
+
+def _is_class_id(key: object) -> bool:
+    """Whether a key counts classes, as a number or as its text ("0": cat)."""
+    if isinstance(key, str):
+        return key.isascii() and key.isdecimal()
+    return isinstance(key, int) and not isinstance(key, bool)
 
 
 def _doubts(path: Path, content: Content, names: dict[int, str]) -> list[Issue]:
@@ -127,20 +132,27 @@ def _doubts(path: Path, content: Content, names: dict[int, str]) -> list[Issue]:
     if isinstance(count, int) and count != len(names):
         message = f"nc is not the number of names: it says {count}, and there are {len(names)}"
         issues.append(Issue(str(path), 0, message, "the names are used; correct nc, or the names"))
-    twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
+    twice = sorted(name for name, times in Counter(names.values()).items() if times > 1)
     if twice:
-        message = f"a class name stands there twice: {', '.join(twice)}"
+        message = f"a class name stands there twice: {shortened(', '.join(twice))}"
         issues.append(Issue(str(path), 0, message, "kept as two classes; rename one, or merge their labels"))
     return issues
 
 
-def _entries(content: Content) -> dict[str, list[str]]:
+def _entries(path: Path, content: Content) -> dict[str, list[str]]:
     """Split -> what the YAML names for it, always a list."""
     entries = {}
     for split in SPLITS:
         said = content.get(split)
         if said:
-            entries[split] = [str(item) for item in (said if isinstance(said, list) else [said])]
+            items = said if isinstance(said, list) else [said]
+            if not all(isinstance(item, (str, int, float)) for item in items):
+                raise SeglabError(
+                    f"{path}: '{split}' must be a folder, a list of images, or several of them: {EXAMPLE}"
+                )
+            entries[split] = [str(item) for item in items]
+            for entry in entries[split]:
+                refuse_no_path(path, split, entry)
     return entries
 
 
@@ -168,7 +180,7 @@ def _says_parent_folder(path: Path, entries: dict[str, list[str]]) -> bool:
 
 def _said_path(content: Content) -> Path:
     """The YAML's `path`, as this system writes paths; of the home folder too."""
-    return Path(str(content.get("path") or ".").replace("\\", "/")).expanduser()
+    return expand_home(str(content.get("path") or ".").replace("\\", "/"))
 
 
 def _find_root(path: Path, content: Content, entries: Sequence[str]) -> Path:
@@ -206,4 +218,12 @@ def _json_files(path: Path, content: Content, key: str, root: Path) -> dict[str,
     files = content.get(key) or {}
     if not isinstance(files, dict):
         raise SeglabError(f"{path}: '{key}' must be a mapping from train, val or test to a COCO JSON, or left out")
-    return {split: root / file for split, file in files.items()}
+    for split, file in files.items():
+        refuse_no_path(path, f"{key}: {split}", file)
+    return {str(split): root / file for split, file in files.items()}
+
+
+def refuse_no_path(path: Path, key: str, value: object) -> None:
+    """Errors: SeglabError where what a YAML says for `key` cannot be a path."""
+    if not isinstance(value, str) or "\0" in value or len(value) > MAX_PATH:
+        raise SeglabError(f"{path}: '{key}' must be a path, not {shortened(repr(value))}: {EXAMPLE}")

@@ -34,7 +34,20 @@ from seglab.wording import pluralize
 
 MAX_DRAWN = 24  # images on the contact sheet
 # What lies among images for a reason: they themselves, their labels, and what describes the dataset.
-KNOWN_SUFFIXES = {*IMAGE_SUFFIXES, ".txt", ".json", ".xml", ".yaml", ".yml", ".csv", ".md", ".npy", ".cache", ".db"}
+KNOWN_SUFFIXES = {
+    *IMAGE_SUFFIXES,
+    ".txt",
+    ".json",
+    ".xml",
+    ".yaml",
+    ".yml",
+    ".csv",
+    ".tsv",
+    ".md",
+    ".npy",
+    ".cache",
+    ".db",
+}
 MAX_DUPLICATES_SHOWN = 10  # pairs in the printed report
 
 

@@ -14,8 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from seglab.wording import shortened
+
 Color = tuple[int, int, int]  # RGB
 TEXT = "DejaVuSans-Bold.ttf"  # the font of labels
+MAX_LABEL = 100  # characters that are written beside an instance
 LIGHT = 140  # luminance, 0..255, from which black text on a color is easier to read than white
 
 # Any two differ for everybody, by at least 14 in CIELAB: with common color vision, with deuteranopia and
@@ -154,6 +157,7 @@ def draw_labels(
     A label that would goes to another corner of its box, or else to the nearest free place around it. Where an image is
     too crowded for that, it is covered by those of more important boxes.
     """
+    texts = [shortened(text, MAX_LABEL) for text in texts]
     size = 5 + 4 * width if text_size is None else max(1, round(text_size))
     margin = 2 + width
     placed = np.zeros((0, 4), int)  # x y x y of the plates so far

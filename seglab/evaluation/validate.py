@@ -393,7 +393,7 @@ def _write_image_files(image: EvaluatedImage, config: ValidateConfig, names: dic
         found = Results(nothing, image.path, names, boxes, masks)
         found.save_txt(folder / "labels" / f"{name}.txt", save_conf=config.save_conf)
     if config.visualize:
-        pixels = read_image(Path(image.path))
+        pixels = read_image(Path(image.path), config.reading)
         ground_truth = [instance for instance in image.instances if not instance.crowd]
         write_image(
             folder / "visualizations" / f"{name}.jpg",

@@ -8,8 +8,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from seglab.formats.text_files import parse_yaml
+
+MAX_TEXT = 16 << 20  # characters: names of so many classes as a network can have
+MAX_SIDE = 16_384  # pixels of the input
+MAX_BATCH = 4096  # images of a call
 
 
 def read_metadata(text: str) -> dict[str, Any]:
@@ -19,7 +25,7 @@ def read_metadata(text: str) -> dict[str, Any]:
     value = read_value(text)
     if isinstance(value, str):
         try:
-            value = yaml.safe_load(text)
+            value = parse_yaml(text)
         except yaml.YAMLError as error:
             raise ValueError(str(error)) from None
     if not isinstance(value, Mapping):
@@ -28,9 +34,14 @@ def read_metadata(text: str) -> dict[str, Any]:
 
 
 def read_value(value: Any) -> Any:
-    """What a text stands for where it is JSON or a Python literal; else the text, and anything else as it is."""
+    """What a text stands for where it is JSON or a Python literal; else the text, and anything else as it is.
+
+    Errors: ValueError for a text that is longer than any metadata.
+    """
     if not isinstance(value, str):
         return value
+    if len(value) > MAX_TEXT:
+        raise ValueError(f"a text of {len(value):,} characters is no metadata")
     for parse in (json.loads, ast.literal_eval):
         try:
             return parse(value)
@@ -39,21 +50,21 @@ def read_value(value: Any) -> Any:
     return value
 
 
-def read_names(value: Any) -> dict[int, str]:
-    """Class id -> name, from a mapping or a list. Errors: ValueError, TypeError for anything else."""
-    if isinstance(value, Mapping):
-        return {int(index): str(name) for index, name in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return {index: str(name) for index, name in enumerate(value)}
-    raise TypeError("'names' must be a mapping or a list")
-
-
 def read_size(value: Any) -> tuple[int, int]:
-    """(height, width), from one side or two. Errors: ValueError, TypeError for anything else."""
-    if isinstance(value, int):
-        return value, value
-    height, width = value
-    return int(height), int(width)
+    """(height, width), from one side or two. Errors: ValueError for anything else, and for what no image is."""
+    sides = value if isinstance(value, (list, tuple)) else [value, value]
+    if len(sides) != 2 or not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in sides):
+        raise ValueError(f"'imgsz' must be one or two sides of 1 to {MAX_SIDE:,} pixels")
+    return int(sides[0]), int(sides[1])
+
+
+def read_batch(value: Any) -> int:
+    """Images per call. Errors: ValueError for what is none."""
+    if value is None:
+        return 1
+    if not isinstance(value, int) or not 0 < value <= MAX_BATCH:
+        raise ValueError(f"'batch' must be 1 to {MAX_BATCH:,} images")
+    return int(value)
 
 
 def read_origin(values: Mapping[str, Any]) -> dict[str, Any]:

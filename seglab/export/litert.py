@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,6 +28,7 @@ DYNAMIC = False
 RUNS_CODE = False
 
 ENTRY = "metadata.json"  # in a zip archive after the model, where readers of the model never look
+MAX_VALUES = 1 << 28  # of a tensor: a gigabyte of float32
 MAX_METADATA = 1 << 20  # bytes; an entry that is larger cannot be metadata
 
 
@@ -74,6 +76,11 @@ def load(path: Path) -> Runtime:
         interpreter = Interpreter(str(path), num_threads=torch.get_num_threads())
     except (zipfile.BadZipFile, ValueError) as error:
         raise SeglabError(f"{path} is not a LiteRT file with metadata ({error}): export it again") from None
+    for tensor in interpreter.get_tensor_details():
+        if math.prod(_shape(tensor)) > MAX_VALUES:
+            raise SeglabError(
+                f"{path} has a tensor of shape {_shape(tensor)}, too large for any network: use another file"
+            )
     interpreter.allocate_tensors()
     (graph_input,) = interpreter.get_input_details()
     # Outputs are known by their number of dimensions: predictions have three, prototypes four.

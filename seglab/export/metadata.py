@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seglab.errors import SeglabError
+from seglab.class_names import numbered
+from seglab.errors import SeglabError, reading
 from seglab.export import foreign_metadata
 from seglab.files import staging_dir
 from seglab.model.head import STRIDES
@@ -19,6 +21,8 @@ from seglab.version import __version__
 PRODUCER = "seglab"
 NORMALIZATION = "RGB, uint8 / 255, letterboxed with gray 114"
 KEY = "seglab"  # its value is JSON with everything that the keys common among YOLO tools have no place for
+PRECISIONS = ("fp32", "fp16", "int8")
+MASK_TARGETS = ("soft", "hard")
 OWN_FIELDS = ("dynamic", "precision", "weights", "mask_targets", "end_to_end", "parity", "version")  # which go there
 SIDECAR = "metadata.yaml"
 
@@ -85,31 +89,60 @@ class ModelMetadata:
         strings: values may be text or what the text stands for; source: named in errors.
         Errors: SeglabError when class names or input size are missing or unreadable, or the task is another.
         """
-        if not {"names", "imgsz"} <= strings.keys():
+        if not isinstance(strings, Mapping) or not {"names", "imgsz"} <= strings.keys():
             raise SeglabError(
                 f"{source} has no class names and input size (metadata 'names' and 'imgsz'): export it again with "
                 "seglab"
             )
+        with reading(source, "a file with metadata that says what it is", "export it again"):
+            return cls._read(strings, source)
+
+    @classmethod
+    def _read(cls, strings: Mapping[str, Any], source: str) -> ModelMetadata:
+        """What `from_strings` does; whatever is odd about the metadata may raise anything."""
         values = {key: foreign_metadata.read_value(value) for key, value in strings.items()}
         task = values.get("task", "segment")
         if task != "segment":
             raise SeglabError(
                 f"{source} is a '{task}' model, but seglab runs 'segment' models only: choose another file"
             )
-        try:
-            names = foreign_metadata.read_names(values["names"])
-            size = foreign_metadata.read_size(values["imgsz"])
-            batch = int(values.get("batch") or 1)
-            if KEY in strings:
-                own = {name: values[KEY][name] for name in OWN_FIELDS if name in values[KEY]}
-                own["license"] = str(strings.get("license", "unknown"))
-            else:
-                own = foreign_metadata.read_origin(values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SeglabError(f"{source} has damaged metadata ({error}): export it again") from None
-        return cls(names, size, batch, **own)
+        names = numbered(values["names"], source)
+        size = foreign_metadata.read_size(values["imgsz"])
+        batch = foreign_metadata.read_batch(values.get("batch"))
+        if KEY in strings:
+            if not isinstance(values[KEY], Mapping):
+                raise ValueError(f"{KEY!r} is not a mapping")
+            own = {name: values[KEY][name] for name in OWN_FIELDS if name in values[KEY]}
+            own["license"] = str(strings.get("license", "unknown"))
+        else:
+            own = foreign_metadata.read_origin(values)
+        metadata = cls(names, size, batch, **own)
+        metadata._refuse_wrong_types()
+        return metadata
+
+    def _refuse_wrong_types(self) -> None:
+        """Errors: ValueError for a field that a file of anybody's may have filled with anything."""
+        for name, types in _TYPES.items():
+            if not isinstance(getattr(self, name), types):
+                raise ValueError(f"{name!r} is {type(getattr(self, name)).__name__}")
+        if self.precision not in PRECISIONS or self.mask_targets not in MASK_TARGETS:
+            raise ValueError(f"precision {self.precision!r} or mask targets {self.mask_targets!r} are unknown")
+        if not all(isinstance(row, dict) and {"value", "limit", "ok"} >= row.keys() for row in self.parity.values()):
+            raise ValueError("'parity' is not a table of the parity check")
 
 
+_TYPES = {
+    "dynamic": bool,
+    "precision": str,
+    "weights": str,
+    "mask_targets": str,
+    "end_to_end": dict,
+    "parity": dict,
+    "version": str,
+    "license": str,
+    "producer": str,
+    "has_nms": bool,
+}
 KEYS = tuple(ModelMetadata({}).to_strings())
 
 
@@ -135,10 +168,13 @@ def read_sidecar(folder: Path) -> ModelMetadata:
 
     Errors: SeglabError when the metadata is missing or damaged.
     """
-    try:
-        strings = foreign_metadata.read_metadata((folder / SIDECAR).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise SeglabError(f"{folder} has no readable {SIDECAR} with the model's metadata: export it again") from None
+    path = folder / SIDECAR
+    if not path.is_file():
+        raise SeglabError(f"{folder} has no {SIDECAR} with the model's metadata: export it again")
+    with reading(path, "metadata of an exported model", "export it again"):
+        if path.stat().st_size > foreign_metadata.MAX_TEXT:
+            raise ValueError("it is longer than any metadata")
+        strings = foreign_metadata.read_metadata(path.read_text(encoding="utf-8"))
     return ModelMetadata.from_strings(strings, str(folder))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.export.foreign_tensors import fit_to_graph, is_channels_last
 from seglab.export.inference_model import DTYPES, InferenceModel
 from seglab.export.int8 import quantize
@@ -40,6 +40,9 @@ END_TO_END_AXES = {
     "classes": {0: "detections"},
     "masks": {0: "detections", 1: "height", 2: "width"},
 }
+# Operations that may go on for ever, and whose operations may be used: ONNX's own, and those that quantization adds.
+ENDLESS = {"Loop", "Scan"}
+DOMAINS = {"", "ai.onnx", "com.microsoft"}
 EXAMPLE_IMAGE = (48, 64, 3)  # an end-to-end file is traced with it; any size will do
 
 
@@ -178,15 +181,28 @@ def _open_session(path: str | Path) -> Any:
 
 
 def _refuse_external_data(path: str | Path) -> None:
-    """Errors: SeglabError for a file that is no ONNX graph, or whose weights lie in other files, which it names."""
+    """Errors: SeglabError for a file that is no ONNX graph, or whose weights lie in other files, which it names.
+
+    Loops are refused too, since they may never end, and operations that are not ONNX's own.
+    """
     import onnx
     from onnx.external_data_helper import uses_external_data
 
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except Exception:  # protobuf's, which has no types to name
-        raise SeglabError(f"{path} is no ONNX file, or a damaged one: export it again") from None
-    outside = [tensor.name for tensor in _tensors(graph) if uses_external_data(tensor)]
+    with reading(path, "an ONNX file", "export it again"):
+        model = onnx.load(path, load_external_data=False)
+    parts = [model.graph, *model.functions, *(training.algorithm for training in model.training_info)]
+    outside = [tensor.name for part in parts for tensor in _tensors(part) if uses_external_data(tensor)]
+    own = {function.name for function in model.functions}
+    strange = [
+        node.op_type
+        for part in parts
+        for node in _nodes(part)
+        if node.op_type in ENDLESS or not (node.domain in DOMAINS or node.op_type in own)
+    ]
+    if strange:
+        raise SeglabError(
+            f"{path} has the operation {strange[0][:80]!r}, which no network of a YOLO model needs: use another file"
+        )
     if outside:
         raise SeglabError(
             f"{path} keeps the weights {outside[0][:80]!r} in another file, which could be any: save it as one file "
@@ -196,22 +212,35 @@ def _refuse_external_data(path: str | Path) -> None:
 
 def _tensors(graph: Any) -> Iterator[Any]:
     """All tensors that a graph holds: weights, and those in attributes of nodes, also within their own graphs."""
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        for attribute in node.attribute:
+    for inner in _graphs(graph):
+        yield from getattr(inner, "initializer", ())  # a function has none
+        for sparse in getattr(inner, "sparse_initializer", ()):
+            yield sparse.values
+            yield sparse.indices
+        for attribute in (attribute for node in inner.node for attribute in node.attribute):
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
             if attribute.HasField("sparse_tensor"):
                 yield attribute.sparse_tensor.values
                 yield attribute.sparse_tensor.indices
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """All nodes of a graph, also within the graphs of its nodes."""
+    for inner in _graphs(graph):
+        yield from inner.node
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph, and all graphs in attributes of its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
             if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
+                yield from _graphs(attribute.g)
             for inner in attribute.graphs:
-                yield from _tensors(inner)
+                yield from _graphs(inner)
 
 
 def _end_to_end_runtime(path: str | Path, metadata: ModelMetadata, session: Any) -> Runtime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from seglab.export.foreign_tensors import fit_to_graph, is_channels_last
 from seglab.export.metadata import ModelMetadata, read_sidecar, write_sidecar
 from seglab.export.packages import require
 from seglab.export.runtime import Runtime
+from seglab.formats.text_files import read_xml
 from seglab.model.yolo11 import YOLO11Seg
 
 SUFFIX = "_openvino_model"
@@ -27,6 +29,8 @@ DYNAMIC = True
 RUNS_CODE = False
 
 GRAPH = "model.xml"
+_OPSET = re.compile(r"opset\d{1,2}")  # the operations that come with OpenVINO; others come from a library of somebody's
+ENDLESS = {"Loop", "TensorIterator"}
 
 write_metadata = write_sidecar
 
@@ -67,6 +71,7 @@ def load(path: Path) -> Runtime:
     }
     core = package.Core()
     graph_file = find_graph(path)
+    refuse_strange_layers(graph_file)
     try:
         graph = core.read_model(graph_file)
         compiled = core.compile_model(graph, "CPU", settings)
@@ -103,6 +108,17 @@ def find_graph(folder: Path) -> Path:
         names = ", ".join(path.name for path in graphs) or "none"
         raise SeglabError(f"{folder} must hold one .xml file, the graph, but holds {names}: export it again")
     return graphs[0]
+
+
+def refuse_strange_layers(graph: Path) -> None:
+    """Errors: SeglabError for a graph with layers of somebody's extension, which would be code, or with loops."""
+    for layer in read_xml(graph).iter("layer"):
+        version, kind = layer.get("version", ""), layer.get("type", "")
+        if not _OPSET.fullmatch(version) or kind in ENDLESS:
+            raise SeglabError(
+                f"{graph} has a layer of the type {kind[:40]!r} ({version[:40]!r}), which no network of a YOLO model "
+                "needs: export it again"
+            )
 
 
 def _shape(port: Any) -> list[int | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 import zipfile
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.export.inference_model import DTYPES, InferenceModel
 from seglab.export.metadata import KEYS, ModelMetadata, write_into_archive
 from seglab.export.runtime import Runtime
@@ -75,12 +76,14 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
 
 def load(path: Path) -> Runtime:
     """Run the file in this process. Errors: SeglabError when it is damaged or carries anything that could run code."""
-    _refuse_code(path)
-    extra_files = dict.fromkeys(KEYS, "")  # filled by torch
-    exported = torch.export.load(path, extra_files=extra_files)
-    strings = {key: value for key, value in extra_files.items() if value}
+    with reading(path, f"a pt2 archive of PyTorch {OLDEST} or newer", "export it again"):
+        _refuse_code(path)
+        extra_files = dict.fromkeys(KEYS, "")  # filled by torch
+        exported = torch.export.load(path, extra_files=extra_files)
+        strings = {key: value for key, value in extra_files.items() if value}
+        module = torch.inference_mode()(exported.module())
     metadata = ModelMetadata.from_strings(strings, str(path))
-    return Runtime(path, metadata, torch.inference_mode()(exported.module()))
+    return Runtime(path, metadata, module)
 
 
 # --- the check before reading ----------------------------------------------------------------------------------------
@@ -113,6 +116,12 @@ _ALLOWED_TEXT = {"target": _NODE, "expr_str": _SIZE, "in_spec": _TREE, "out_spec
 _PROGRAM = "models/model.json"
 _WEIGHTS = "data/weights/model_weights_config.json"
 _CONSTANTS = "data/constants/model_constants_config.json"
+MAX_GROWTH = 4  # PyTorch compresses nothing
+SMALL_BYTES = 10 << 20
+MAX_JSON_BYTES = 64 << 20  # of YOLO11x the graph has 5 MB
+# Operations that make tensors of the size that a number says, and how large that may be: no grid has more cells.
+MAKERS = ("arange", "full_like", "upsample_nearest2d")
+MAX_NUMBER = 8192
 _HEADERS = {"archive_format", "archive_version", "byteorder", ".data/version", ".data/serialization_id"}
 
 
@@ -131,9 +140,20 @@ def _read_archive(path: Path) -> _Archive:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename.partition("/")[2]: entry for entry in archive.infolist()}
             sizes = {name: entry.file_size for name, entry in entries.items()}
+            unpacked = sum(sizes.values())
+            if unpacked > MAX_GROWTH * os.path.getsize(path) + SMALL_BYTES:
+                raise SeglabError(f"{path} would grow to {unpacked:,} bytes, like a zip bomb: export it again")
+            if len(entries) < len(archive.infolist()):
+                raise SeglabError(
+                    f"{path} has two entries of one name, of which PyTorch may read either: export it again"
+                )
+            if any(sizes.get(name, 0) > MAX_JSON_BYTES for name in (_PROGRAM, _WEIGHTS, _CONSTANTS)):
+                raise SeglabError(f"{path} has a larger graph than any network of seglab: export it again")
             graph = json.loads(archive.read(entries[_PROGRAM]))
             weights = json.loads(archive.read(entries[_WEIGHTS]))
             constants = json.loads(archive.read(entries[_CONSTANTS]))
+    except SeglabError:
+        raise
     except (zipfile.BadZipFile, KeyError, OSError, ValueError):
         raise SeglabError(
             f"{path} is not a complete pt2 archive of PyTorch {OLDEST} or newer: export it again"
@@ -154,7 +174,7 @@ def _refuse_code(path: Path) -> None:
     has_pickles = any(entry["use_pickle"] for entry in weights)
     if has_pickles or archive.constants["config"] or archive.graph["guards_code"]:
         suspicious.append("pickled tensors, constants or guards")
-    suspicious += _suspicious_texts(archive.graph)
+    suspicious += _suspicious_texts(archive.graph) + _huge_numbers(archive.graph)
     if suspicious:
         raise SeglabError(
             f"{path} holds more than a graph of tensor operations ({suspicious[0][:80]!r}), which may run code when it "
@@ -176,3 +196,14 @@ def _suspicious_texts(value: Any, key: str = "") -> list[str]:
         return []
     allowed = _ALLOWED_TEXT.get(key, _WORD)
     return [] if allowed.fullmatch(value) else [value]
+
+
+def _huge_numbers(graph: Any) -> list[str]:
+    """Numbers in calls that make tensors of any size, larger than any image needs: they would fill the memory."""
+    found = []
+    for node in graph["graph_module"]["graph"]["nodes"]:
+        if any(word in node["target"] for word in MAKERS):
+            numbers = re.findall(r'"as_(?:int|ints|float|floats)": \[?([-\d., e+]+)', json.dumps(node["inputs"]))
+            values = [float(word) for text in numbers for word in text.split(",") if word.strip()]
+            found += [f"the number {value:g}" for value in values if abs(value) > MAX_NUMBER]
+    return found

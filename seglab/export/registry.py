@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.export import coreml, executorch, litert, ncnn, onnx, openvino, pt2, tensorrt, torchscript
 from seglab.export.metadata import ModelMetadata
 from seglab.export.runtime import Runtime
@@ -123,4 +123,5 @@ def load_runtime(path: str | Path, trust: bool = False) -> Runtime:
     path = model_path(path)
     if found.RUNS_CODE and not trust:
         refuse_stranger(path)
-    return found.load(path)
+    with reading(path, f"a model as *{found.SUFFIX} files hold them", "export it again"):
+        return found.load(path)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.export.foreign_tensors import to_seglab_layout
 from seglab.export.metadata import ModelMetadata
+from seglab.model.head import COEFFICIENTS
 from seglab.wording import pluralize
 
 # One call of a file: images (B, 3, H, W) -> its outputs as they are.
@@ -82,8 +83,21 @@ class Runtime:
 
     def _run(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """One call of the file, in its own layout and back from it."""
+        with reading(self.path, "a model that runs", "export it again"):
+            return self._called(images)
+
+    def _called(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What `_run` does; whatever a file has in it may fail in any way."""
         if not self.metadata.is_foreign:
             predictions, prototypes = self.run(images)
+            rows = 4 + len(self.names) + COEFFICIENTS
+            fits = predictions.dim() == 3 and predictions.shape[1] == rows and len(predictions) == len(images)
+            if not fits or prototypes.dim() != 4 or prototypes.shape[1] != COEFFICIENTS:
+                shapes = f"{tuple(predictions.shape)} and {tuple(prototypes.shape)}"
+                raise SeglabError(
+                    f"{self.path} gives {shapes}, which is not what a model of {len(self.names)} classes gives: its "
+                    "metadata is not its own; export it again"
+                )
             return predictions, prototypes
         height, width = images.shape[2:]
         inputs = images.permute(0, 2, 3, 1).contiguous() if self.channels_last else images

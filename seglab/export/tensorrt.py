@@ -150,7 +150,7 @@ def _save(path: Path, metadata: ModelMetadata, engine: bytes) -> None:
 
 
 def _read(path: Path) -> tuple[ModelMetadata, bytes]:
-    data = path.read_bytes()
+    data = path.read_bytes()  # refused before this unless it is trusted
     metadata_ends = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "little")
     try:
         strings = json.loads(data[LENGTH_BYTES:metadata_ends])

@@ -275,7 +275,7 @@ def read_rle(shape: dict, size: Size) -> Rle:
     if tuple(map(int, shape["size"])) != size:
         raise ValueError(f"its mask has the size {list(shape['size'])}, but the image {list(size)}")
     _refuse_bytes_as_text(shape["counts"])
-    return compress(shape)
+    return compress({"size": list(size), "counts": shape["counts"]})
 
 
 def _refuse_bytes_as_text(counts: object) -> None:

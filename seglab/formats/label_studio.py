@@ -1,4 +1,4 @@
-"""Label Studio's own JSON export, and its short form JSON-MIN: polygons, brush strokes, rectangles and ellipses.
+"""Label Studio's own JSON export, its short form JSON-MIN, CSV and TSV: polygons, brushes, rectangles and ellipses.
 
     export.json        a list of tasks; of several annotations of one the last that was not skipped is read
     images/a.jpg       the images, wherever they lie below: paths of the tool's server are found by file name
@@ -9,6 +9,8 @@ Coordinates are percent of the image's sides. A brush is packed as `unpack_brush
 from __future__ import annotations
 
 import base64
+import csv
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +27,13 @@ from seglab.formats.image_names import without_address
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, rectangle, turned
-from seglab.formats.text_files import read_json, sketch_json
+from seglab.formats.text_files import csv_rows, decode_text, read_json, sketch_json
 from seglab.geometry.polygons import Ring
 from seglab.geometry.rle import Rle, area
 from seglab.sample import Instance
 
+TABLES = (".csv", ".tsv")
+COLUMNS = {"annotation_id", "annotator"}  # of every table
 CHANNELS = 4  # of a brush: red, green, blue and alpha of every pixel; alpha is the mask
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before the file's own name
 Json = dict[str, Any]
@@ -50,8 +54,17 @@ def is_here(source: Path) -> bool:
 
 
 def _label_files(source: Path) -> list[Path]:
-    files = [source] if source.is_file() else sorted(real_files(source.glob("*.json")))
-    return [file for file in files if file.suffix.lower() == ".json" and _is_tasks(sketch_json(file))]
+    """The JSON files of tasks, else the tables of them: a project may have been exported as both."""
+    files = [source] if source.is_file() else sorted(file for file in real_files(source.iterdir()) if file.is_file())
+    jsons = [file for file in files if file.suffix.lower() == ".json" and _is_tasks(sketch_json(file))]
+    return jsons or [file for file in files if file.suffix.lower() in TABLES and _is_table(file)]
+
+
+def _is_table(file: Path) -> bool:
+    """Whether the first line of a table has the columns of every task."""
+    with open(file, "rb") as opened:
+        header = decode_text(opened.read(4096)).partition("\n")[0]
+    return COLUMNS <= set(re.split(r"[,\t]", header.strip().replace('"', "")))
 
 
 def _is_tasks(sketch: Any) -> bool:
@@ -173,10 +186,19 @@ class LabelStudioSource:
 
 
 def _items(file: Path) -> list[Json]:
-    content = read_json(file)
+    content = _table_items(file) if file.suffix.lower() in TABLES else read_json(file)
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise SeglabError(f"{file} is not a list of tasks: export it again from Label Studio as JSON")
     return content
+
+
+def _table_items(file: Path) -> list[Json]:
+    """The rows of a table as tasks in the short form: a cell with regions holds them as JSON."""
+    try:
+        rows = csv_rows(file)
+        return [{key: json.loads(cell) if cell[:1] == "[" else cell for key, cell in row.items()} for row in rows]
+    except (csv.Error, ValueError) as error:
+        raise SeglabError(f"{file} is not a sound table of tasks ({error}): export it again as JSON") from error
 
 
 def _merged(result: Sequence[Any]) -> list[Json]:

@@ -30,7 +30,7 @@ from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import image_files, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import OPAQUE, components, packed, read_ids, read_regions, regions_of
-from seglab.formats.text_files import read_text
+from seglab.formats.text_files import read_text, read_yaml
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
@@ -41,6 +41,8 @@ BY = ("values", "components")  # what is one instance: a value, or a connected r
 PALETTES = ("labelmap.txt", "class_dict.csv")  # name:r,g,b rows, or name,r,g,b
 BACKGROUNDS = ("background", "void", "unlabeled", "unlabelled", "_background_")
 WHITE = {255, 65535, 0xFFFFFF, OPAQUE + 0xFFFFFF}
+BLACK = OPAQUE  # what stands for black where it is no background
+FRAMED = 0.9  # of the pixels at the borders of a mask that is black on white are white
 MAX_PLAIN = 5  # files that are looked at to see whether a folder holds masks
 PLAIN = 0.8  # of the pixels of a mask are like their neighbor on the left
 MAX_GRAY = 65535  # the largest value of a mask without colors
@@ -203,35 +205,53 @@ class MasksSource:
 
     @cached_property
     def _background(self) -> int | None:
-        """The color of all borders, which is the background where no mask has black or transparent pixels."""
+        """The color of all borders where that is the background instead of black or what is transparent; else None.
+
+        It is where no mask has any black, and where all masks are black on white, with white along their borders.
+        """
         borders: set[int] = set()
-        several = (file for file, mask in self._files.items() if not mask.whole)
-        for _, file in zip(range(MAX_TRIED), several):
+        blacks: list[bool] = []  # of masks that may show several instances: whether they have any black
+        inverted: list[bool] = []
+        has_black = False
+        for _, (file, mask) in zip(range(MAX_TRIED), self._files.items()):
             ids = read_regions(file)
-            if not ids.all():
+            edge, counts = np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]), return_counts=True)
+            borders.add(int(edge[counts.argmax()]))
+            values = set(np.unique(ids).tolist())
+            blacks += [] if mask.whole else [0 in values]
+            inverted.append(values <= {0, *WHITE} and counts.max() >= FRAMED * counts.sum())
+            has_black = has_black or 0 in values
+            if not all(inverted) and (any(blacks) or not blacks):
                 return None
-            values, counts = np.unique(np.concatenate([ids[0], ids[-1], ids[:, 0], ids[:, -1]]), return_counts=True)
-            borders.add(int(values[counts.argmax()]))
+        if len(borders) != 1 or self._palette:
+            return None
+        found = borders.pop()
         # Small values without a 0 are numbers of instances that fill their images.
-        found = borders.pop() if len(borders) == 1 and not self._palette else 0
-        return found if found in WHITE or found > MAX_GRAY else None
+        is_color = found in WHITE or found > MAX_GRAY
+        without_black = bool(blacks) and not any(blacks)
+        return found if is_color and (without_black or (has_black and all(inverted))) else None
 
     def _ids(self, file: Path) -> np.ndarray:
         """(h, w) the values of a mask image, 0 for the background."""
         ids = read_regions(file)
-        return ids if self._background is None else np.where(ids == self._background, 0, ids)
+        if self._background is None:
+            return ids
+        # What is black is an instance then.
+        return np.where(ids == self._background, 0, np.where(ids == 0, BLACK, ids))
 
     @cached_property
     def issues(self) -> list[Issue]:
         """What the masks do not say themselves: which color is the background, and how instances are told apart."""
-        first = next((file for file, mask in self._files.items() if not mask.whole), None)
-        if first is None:
+        if not self._files:
             return []
+        notes = []
+        folder = str(next(iter(self._files)).parent)
         if self._background is not None:
             color = f"#{self._background % OPAQUE:06x}" if self._background > MAX_GRAY else str(self._background)
-            message = f"no mask has black: the value at the borders is {color}"
-            return [Issue(str(first.parent), 0, message, "taken for the background", "note"), *self._told_apart(first)]
-        return self._told_apart(first)
+            message = f"black is no background: the value at the borders of all masks is {color}"
+            notes.append(Issue(folder, 0, message, "taken for the background", "note"))
+        first = next((file for file, mask in self._files.items() if not mask.whole), None)
+        return notes if first is None else [*notes, *self._told_apart(first)]
 
     def _told_apart(self, first: Path) -> list[Issue]:
         """The note on how instances are told apart, where the masks themselves do not say it."""
@@ -371,17 +391,12 @@ def _only(listed: list[str]) -> str:
 
 def _names_beside(masks: Path) -> list[str]:
     """The names of classes in a YAML (`names`) or classes.txt in the folder of masks, or beside it; [] for none."""
-    import yaml
-
     for folder in (masks, masks.parent):
         for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-            try:
-                content = yaml.safe_load(read_text(file))
-            except yaml.YAMLError as error:
-                raise SeglabError(f"{file} is not a valid YAML file: {str(error).splitlines()[0]}") from error
+            content = read_yaml(file)
             names = content.get("names") if isinstance(content, dict) else None
             if isinstance(names, dict):
-                names = [names[key] for key in sorted(names)]
+                names = [names[key] for key in sorted(names, key=str)]
             if isinstance(names, list):
                 return [str(name) for name in names]
         if (folder / "classes.txt").is_file():

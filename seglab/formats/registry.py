@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seglab.formats import coco, cvat_xml, dsb2018, label_studio, labelme, masks, supervisely, via, voc, yolo
+from seglab.formats import (
+    cityscapes,
+    coco,
+    cvat_xml,
+    dsb2018,
+    label_studio,
+    labelme,
+    masks,
+    supervisely,
+    via,
+    voc,
+    yolo,
+)
 from seglab.formats.format import Format
 
 # In this order a source is looked at: the more telling contents come first, a folder of PNG files last.
@@ -16,6 +28,7 @@ FORMATS: tuple[Format, ...] = (
     label_studio.FORMAT,
     cvat_xml.FORMAT,
     dsb2018.FORMAT,
+    cityscapes.FORMAT,
     coco.FORMAT,
     yolo.FORMAT,
     masks.FORMAT,

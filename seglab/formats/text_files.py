@@ -1,4 +1,4 @@
-"""Reading the small text files that labeling tools write: in any encoding, and XML without what can harm.
+"""Reading small text files: in any encoding, YAML and XML without what can harm.
 
 A text is what the mark at its start or its zero bytes say (UTF-8, UTF-16, UTF-32), else UTF-8. What is not valid UTF-8
 is GBK where most of its characters would then be common Chinese ones, else Windows-1252, which is Latin-1 with more. A
@@ -8,23 +8,38 @@ few short Chinese words are valid UTF-8 by chance: then they would be words of a
 from __future__ import annotations
 
 import codecs
+import csv
+import io
 import json
+import os
 import re
+import stat
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO
 from xml.etree import ElementTree
 
-from seglab.errors import SeglabError
+import yaml
+
+from seglab.errors import SeglabError, reading
 
 LATIN = "seglab.latin"  # the error handler that reads bytes which are not UTF-8 as Windows and old editors mean them
 _DECODE = json.JSONDecoder().raw_decode
+MAX_CELL = 1 << 28  # characters in a cell of a table: a painted mask has a hundred thousand
 FIRST_PIECE = 1 << 16  # characters that are enough to recognize most files
 PIECE = 1 << 20  # bytes of a large file that are looked at at once for its encoding
 GBK = "gb18030"  # GBK and all that it was extended by
 WORDS = re.compile(r"\w+")
 FIRST_GREEK = "\u0370"  # before it are Latin letters with accents; scripts behind it begin at multiples of 256
 COMMON = 0.5  # of the characters that are not ASCII: so many are common Chinese ones in a text in GBK
+
+# What a YAML may hold: the split of a large dataset names a hundred thousand images, and nothing goes further.
+MAX_YAML_BYTES = 64 << 20
+MAX_YAML_VALUES = 500_000  # with every alias counted as often as it stands for them
+MAX_YAML_DEPTH = 50
+MAX_YAML_WORD = 1 << 16  # characters of one value: a long number takes time as its square
+_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where PyYAML was built with libyaml
+_AS_WRITTEN = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def _read_as_latin(error: UnicodeError) -> tuple[str, int]:
@@ -172,6 +187,91 @@ def _skip(text: str, at: int, characters: str) -> int:
     while at < len(text) and text[at] in characters:
         at += 1
     return at
+
+
+def read_yaml(file: str | Path, as_written: bool = False) -> Any:
+    """The content of a YAML file; None where it is empty. as_written: every value as its text, not as YAML 1.1 has it.
+
+    Errors: FileNotFoundError; SeglabError naming a file that is no YAML, that cannot be opened, or that would grow
+    beyond reason when it is read.
+    """
+    file = Path(file)
+    with reading(file, "a YAML file", "correct it"):
+        try:
+            return parse_yaml(_small_text(file), as_written)
+        except yaml.YAMLError as error:
+            is_escape = "escape" in str(error) or "hex" in str(error)
+            why = "it quotes a path with \\, write C:/data" if is_escape else _in_short(error)
+            raise SeglabError(f"{file} is not a valid YAML file ({why}): correct it") from error
+
+
+def parse_yaml(text: str, as_written: bool = False) -> Any:
+    """The content of a YAML text. Errors: yaml.YAMLError; ValueError for a value that is none of its type."""
+    _refuse_bombs(text)
+    return yaml.load(text, _AS_WRITTEN if as_written else _SAFE)
+
+
+def _small_text(file: Path) -> str:
+    """The text of a YAML file, whose size and type are looked at before it is read."""
+    state = os.stat(file)
+    if not stat.S_ISREG(state.st_mode):
+        raise SeglabError(f"{file} is not a file: give the path of a YAML file")
+    if state.st_size > MAX_YAML_BYTES:
+        raise SeglabError(f"{file} has {state.st_size:,} bytes, more than any YAML of a dataset or a run: give another")
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig")  # what YAML is written in, whatever else it could be
+    except UnicodeDecodeError:
+        return decode_text(data).removeprefix("\ufeff")
+
+
+def _refuse_bombs(text: str) -> None:
+    """Errors: yaml.YAMLError for a text whose values, written out, would be too many, too deep or too long.
+
+    Its events come one by one, before anything is built of them: an alias of aliases of aliases stands for billions of
+    values in a few lines, and deep nesting overruns the stack.
+    """
+    sizes: dict[str, int] = {}  # anchor -> the values that it stands for
+    open_nodes: list[tuple[str | None, int]] = []  # anchor, and values before it
+    values = 0
+    for event in yaml.parse(text, _SAFE):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise yaml.YAMLError(f"the alias {str(event.anchor)[:40]!r} is unknown, or within what it stands for")
+            values += sizes[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            values += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+            if len(event.value) > MAX_YAML_WORD:
+                raise yaml.YAMLError(f"a value has {len(event.value):,} characters, more than {MAX_YAML_WORD:,}")
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, values))
+            values += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            if anchor:
+                sizes[anchor] = values - before
+        if values > MAX_YAML_VALUES:
+            raise yaml.YAMLError(f"it stands for more than {MAX_YAML_VALUES:,} values")
+        if len(open_nodes) > MAX_YAML_DEPTH:
+            raise yaml.YAMLError(f"it nests more than {MAX_YAML_DEPTH} levels deep")
+
+
+def _in_short(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def csv_rows(file: Path, comment: str = "") -> list[dict[str, str]]:
+    """The rows of a table by the names in its first line, which may begin with `comment`; of tabs where it has some.
+
+    Errors: OSError; csv.Error where it is no table.
+    """
+    csv.field_size_limit(MAX_CELL)
+    text = read_text(file).lstrip(comment) if comment else read_text(file)
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    return [{key: value or "" for key, value in row.items() if key is not None} for row in rows]
 
 
 class _Builder(ElementTree.TreeBuilder):

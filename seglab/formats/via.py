@@ -1,15 +1,16 @@
-"""VGG Image Annotator (VIA 1 and 2): its project file, its JSON export and its CSV.
+"""VGG Image Annotator (VIA 1, 2 and 3): its project file, and of VIA 1 and 2 its JSON export and its CSV.
 
     via_project_30Nov2026.json    or via_export_json.json, or via_export_csv.csv
     a.jpg                         the images beside it, or in images/
 
-The class of a region is its attribute "class", "label", "name" or "type", or its only attribute.
+The class of a region is its attribute "class", "label", "name" or "type", or its only attribute. The angle of an
+ellipse is in radians, clockwise as seen, as canvases of browsers have it. VIA 3 writes a shape as a list, its type
+first.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ from seglab.formats.format import Format, ImageEntry, LabelledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, polygon, rectangle
-from seglab.formats.text_files import decode_text, read_json, read_text, sketch_json
+from seglab.formats.text_files import csv_rows, decode_text, read_json, sketch_json
 from seglab.geometry.polygons import Ring
 from seglab.sample import Instance
 
@@ -34,6 +35,7 @@ CLASS_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
 ONE_CLASS = "object"  # of regions without any attribute
 COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
 DEGREES = 180 / np.pi
+VIA3 = {"project", "attribute", "file"}  # members of its project file
 
 
 @dataclass
@@ -66,14 +68,14 @@ def _label_files(source: Path) -> list[Path]:
     for pattern in ("*", "*/*"):
         files = sorted(real_files(source.glob(pattern)))
         known = [file for file in files if file.is_file() and _type_of(file)]
-        projects = [file for file in known if _type_of(file) == "project"]
+        projects = [file for file in known if _type_of(file).startswith("project")]
         if known:
             return projects or known
     return []
 
 
 def _type_of(file: Path) -> str:
-    """project, json or csv, or "" for a file that is none of VIA's."""
+    """project, project 3, json or csv, or "" for a file that is none of VIA's."""
     suffix = file.suffix.lower()
     if suffix == ".csv":
         with open(file, "rb") as opened:
@@ -85,6 +87,8 @@ def _type_of(file: Path) -> str:
         return ""
     if "_via_img_metadata" in sketch:
         return "project"
+    if sketch.keys() >= VIA3 and all(isinstance(sketch[key], dict) for key in VIA3):
+        return "project 3"
     first = next(iter(sketch.values()), None)
     return "json" if isinstance(first, dict) and first.keys() >= {"filename", "regions"} else ""
 
@@ -156,7 +160,8 @@ class ViaSource:
 def _pictures(file: Path) -> list[Picture]:
     """The images of a file. Errors: SeglabError when it is damaged."""
     try:
-        return _csv_pictures(file) if _type_of(file) == "csv" else _json_pictures(file)
+        readers = {"csv": _csv_pictures, "project 3": _via3_pictures}
+        return readers.get(_type_of(file), _json_pictures)(file)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise SeglabError(f"{file} is not a sound VIA file ({error!r}): save it again in VIA") from error
 
@@ -177,6 +182,38 @@ def _json_pictures(file: Path) -> list[Picture]:
     return pictures
 
 
+def _via3_pictures(file: Path) -> list[Picture]:
+    """The images of a project of VIA 3: one a view, its regions among the project's metadata."""
+    content = read_json(file)
+    names = {key: str(item.get("aname", key)) for key, item in content["attribute"].items()}
+    options = {key: item.get("options") or {} for key, item in content["attribute"].items()}
+    pictures: dict[str, Picture] = {}
+    for view, item in content.get("view", {}).items():
+        first = content["file"][str(item["fid_list"][0])]
+        pictures[view] = Picture(file, str(first.get("fname") or first["src"]))
+    for number, row in enumerate(content.get("metadata", {}).values(), start=1):
+        if row.get("xy"):  # others describe the whole image
+            values = row.get("av") or {}
+            attributes = {names[key]: options[key].get(str(value), value) for key, value in values.items()}
+            picture = pictures[str(row["vid"])]
+            where = f"{file} image {picture.name} region {number}"
+            picture.regions.append(Region(where, _via3_shape(row["xy"]), attributes))
+    return list(pictures.values())
+
+
+def _via3_shape(numbers: list[float]) -> dict[str, Any]:
+    """A shape as VIA 2 has it, of VIA 3's type and coordinates; of a type that has no area the name alone."""
+    kind, *values = numbers
+    if kind == 2 and len(values) == 4:
+        return {"name": "rect", **dict(zip(("x", "y", "width", "height"), values))}
+    if kind == 3 and len(values) == 3:
+        return {"name": "circle", **dict(zip(("cx", "cy", "r"), values))}
+    if kind == 4 and len(values) >= 4:
+        return {"name": "ellipse", **dict(zip(("cx", "cy", "rx", "ry", "theta"), values))}
+    name = {6: "polyline", 7: "polygon"}.get(int(kind), f"type {kind}")
+    return {"name": name, "all_points_x": values[0::2], "all_points_y": values[1::2]}
+
+
 def _attributes(said: Any) -> dict[str, Any]:
     """The attributes of a region, by name. Errors: ValueError where they are no such thing."""
     if not isinstance(said or {}, dict):
@@ -187,8 +224,7 @@ def _attributes(said: Any) -> dict[str, Any]:
 def _csv_pictures(file: Path) -> list[Picture]:
     """Every row is a region, or an image without any."""
     pictures: dict[str, Picture] = {}
-    text = read_text(file).lstrip("#")
-    for line, row in enumerate(csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True), start=2):
+    for line, row in enumerate(csv_rows(file, comment="#"), start=2):
         picture = pictures.setdefault(row["filename"], Picture(file, row["filename"]))
         shape = json.loads(row["region_shape_attributes"] or "{}")
         if shape:

@@ -12,18 +12,22 @@ made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco
 
+from seglab.errors import SeglabError
 from seglab.geometry.polygons import Ring, clip_rings, ring_area
 
 Rle = dict[str, Any]
 FAR = 100_000  # pixels: COCO's rasteriser walks along every edge by fifths of a pixel, along one of 1e9 for hours
 ZERO = 48  # the character that packs a zero
 MAX_GROUPS = 7  # of a packed count: 35 bits
+MAX_PIXELS = 2**32 - 1  # of an image: COCO's tools count in 32 bits
+MAX_UNPACKED = 1 << 29  # pixels of a mask as an array: a few bytes of an RLE may stand for any number of them
+DAMAGED = "it is damaged, write the mask again"
 
 
 def encode(mask: np.ndarray) -> Rle:
@@ -32,33 +36,63 @@ def encode(mask: np.ndarray) -> Rle:
 
 
 def decode(rle: Rle) -> np.ndarray:
-    """RLE, compressed or with a plain list of counts -> (h, w) bool mask."""
+    """RLE, compressed or with a plain list of counts -> (h, w) bool mask. Errors: SeglabError as in `counts_of`."""
+    height, width = size_of(rle)
+    _refuse_huge(height * width)
     return coco.decode(compress(rle)).view(bool)
 
 
 def compress(rle: Rle) -> Rle:
-    """The RLE with counts as bytes: takes bytes, which are trusted, the string a JSON holds, or a plain list.
+    """The RLE with counts as bytes: takes bytes, the string a JSON holds, or a plain list.
 
-    Errors: ValueError when the counts of a string or list are no runs that add up to the image's pixels.
+    Errors: SeglabError as in `counts_of`. What comes back is sound, so that COCO's tool, which checks nothing, may have
+    it.
     """
-    if isinstance(rle["counts"], bytes):
-        return rle
-    height, width = rle["size"]
     counts = counts_of(rle)
-    if (counts < 0).any() or counts.sum() != height * width:
-        raise ValueError(
-            f"RLE counts add up to {counts.sum()} pixels but its size is {height} x {width}: it is damaged"
-        )
-    if isinstance(rle["counts"], str):
-        return {"size": [height, width], "counts": rle["counts"].encode("ascii")}
+    height, width = size_of(rle)
+    packed = rle["counts"]
+    if isinstance(packed, bytes):
+        return rle
+    if isinstance(packed, str):
+        return {"size": [height, width], "counts": packed.encode("ascii")}
     return coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
 
 
+def size_of(rle: Rle) -> tuple[int, int]:
+    """(height, width) of the image of an RLE. Errors: SeglabError where it states none."""
+    size = rle.get("size") if isinstance(rle, Mapping) else None
+    given = list(size) if isinstance(size, (list, tuple)) else []
+    sides = [side for side in given if _is_whole(side)]
+    if len(sides) != 2 or len(given) != 2:
+        raise SeglabError(f"an RLE needs its size as two whole numbers, and this has {size!r:.80}: {DAMAGED}")
+    height, width = map(int, sides)
+    if height < 0 or width < 0 or height * width > MAX_PIXELS:
+        raise SeglabError(f"an RLE cannot have the size {height} x {width}: {DAMAGED}")
+    return height, width
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def counts_of(rle: Rle) -> np.ndarray:
-    """Plain run lengths (n,) int64 of an RLE, zeros first. Errors: ValueError for a string as in `_packed_numbers`."""
-    packed = rle["counts"].decode("latin-1") if isinstance(rle["counts"], bytes) else rle["counts"]
-    if not isinstance(packed, str):
-        return np.array(packed, dtype=np.int64)
+    """Plain run lengths (n,) int64 of an RLE, zeros first.
+
+    Errors: SeglabError when they are no runs that add up to the image's pixels.
+    """
+    height, width = size_of(rle)
+    packed = rle.get("counts")
+    if isinstance(packed, bytes):
+        packed = packed.decode("latin-1")
+    counts = _unpacked(packed) if isinstance(packed, str) else _listed(packed)
+    is_sound = not len(counts) or (0 <= counts.min() and counts.max() <= MAX_PIXELS)  # so that their sum is exact
+    if not is_sound or counts.sum() != height * width:
+        raise SeglabError(f"the counts of an RLE are not runs that add up to {height} x {width} pixels: {DAMAGED}")
+    return counts
+
+
+def _unpacked(packed: str) -> np.ndarray:
+    """The counts (n,) int64 of a string. Errors: as `_packed_numbers`."""
     numbers, _ = _packed_numbers([packed])
     counts = numbers.copy()
     counts[1::2] = np.cumsum(numbers[1::2])  # from the fourth on, a number is the difference to the count before the
@@ -66,10 +100,44 @@ def counts_of(rle: Rle) -> np.ndarray:
     return counts
 
 
+def _listed(packed: object) -> np.ndarray:
+    """The counts (n,) int64 of a list of whole numbers. Errors: SeglabError for anything else."""
+    fault = SeglabError(f"the counts of an RLE are a string or a list of whole numbers, not {packed!r:.80}: {DAMAGED}")
+    if not isinstance(packed, (list, tuple, np.ndarray)):
+        raise fault
+    if not len(packed):
+        return np.zeros(0, dtype=np.int64)
+    try:
+        counts = np.asarray(packed)
+    except ValueError:  # lists of several lengths
+        raise fault from None
+    if counts.dtype.kind == "U":  # numbers as text, as some tools write them
+        try:
+            counts = counts.astype(np.float64)
+        except ValueError:
+            raise fault from None
+    if counts.dtype.kind == "f" and np.isfinite(counts).all() and (np.abs(counts) <= MAX_PIXELS).all():
+        whole = counts.astype(np.int64)
+        if not (whole == counts).all():
+            raise fault
+        counts = whole
+    if counts.dtype.kind not in "iu" or counts.ndim != 1:
+        raise fault
+    return counts.astype(np.int64)
+
+
+def _refuse_huge(pixels: int) -> None:
+    """Errors: SeglabError for more pixels than an array may have that an RLE is unpacked to."""
+    if pixels > MAX_UNPACKED:
+        raise SeglabError(
+            f"an RLE would unpack to {pixels:,} pixels, more than {MAX_UNPACKED:,}: cut the mask to tiles"
+        )
+
+
 def packed_areas(strings: Sequence[str], pixels: int) -> np.ndarray:
     """Areas (strings,) int64 of packed RLEs, all at once: one by one, half a million take longer than their evaluation.
 
-    `packed_areas_reference` is the plain way to the same. Errors: ValueError when the counts of one are no runs that
+    `packed_areas_reference` is the plain way to the same. Errors: SeglabError when the counts of one are no runs that
     add up to `pixels`.
     """
     if not len(strings):
@@ -100,7 +168,7 @@ def packed_areas(strings: Sequence[str], pixels: int) -> np.ndarray:
         sums[is_odd, np.flatnonzero(has_any)] = np.add.reduceat(running, start + 1) - left_before * (end - start)
 
     if (min_count < 0).any() or (first + sums.sum(axis=0) != pixels).any():
-        raise ValueError(f"the counts of its RLE are not runs that add up to {pixels} pixels: it is damaged")
+        raise SeglabError(f"the counts of its RLE are not runs that add up to {pixels} pixels: {DAMAGED}")
     return sums[1]
 
 
@@ -134,7 +202,7 @@ def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """The numbers (n,) int64 that COCO's strings hold, all in a row, and where those of each string end (strings,).
 
     COCO packs each count, from the fourth on less the one before the previous, in 6-bit groups of 5 bits, lowest first,
-    with a flag for more to come; the highest bit is the sign. Errors: ValueError when a string is empty, ends in the
+    with a flag for more to come; the highest bit is the sign. Errors: SeglabError when a string is empty, ends in the
     middle or holds other characters or longer numbers.
     """
     string_ends = np.cumsum([len(each) for each in strings])
@@ -142,11 +210,11 @@ def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     groups = groups - np.uint8(ZERO)  # what is less than ZERO becomes large, and so does what is no ASCII
     is_last = groups < 32  # of its number
     if not all(strings) or not is_last[string_ends - 1].all() or groups.max() > 63:
-        raise ValueError("its RLE counts string ends too early or has invalid characters: it is damaged")
+        raise SeglabError(f"its RLE counts string ends too early or has invalid characters: {DAMAGED}")
     ends = np.flatnonzero(is_last)
     lengths = np.diff(ends, prepend=-1)
     if lengths.max() > MAX_GROUPS:
-        raise ValueError("its RLE counts string holds a number of more than 35 bits: it is damaged")
+        raise SeglabError(f"its RLE counts string holds a number of more than 35 bits: {DAMAGED}")
     # From the last group of each number, which has the sign, back to the first.
     numbers = (groups[ends] & 31).astype(np.int64)
     numbers -= (numbers & 16) << 1
@@ -159,11 +227,13 @@ def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 def crop_to_rle(x0: int, y0: int, crop: np.ndarray, height: int, width: int) -> Rle:
     """A bool crop (h, w) whose top-left pixel is (x0, y0), nothing around it, as RLE of the (height, width) image.
 
-    Errors: ValueError when the crop reaches out of the image.
+    Errors: SeglabError when the crop reaches out of the image.
     """
     rows, columns = crop.shape
     if x0 < 0 or y0 < 0 or y0 + rows > height or x0 + columns > width:
-        raise ValueError(f"a crop of {rows} x {columns} at ({x0}, {y0}) extends beyond a {height} x {width} image")
+        raise SeglabError(
+            f"a crop of {rows} x {columns} at ({x0}, {y0}) extends beyond a {height} x {width} image: cut it there"
+        )
     framed = np.zeros(columns * (rows + 1) + 1, dtype=bool)  # column after column, each after one empty pixel
     framed[:-1].reshape(columns, rows + 1)[:, 1:] = crop.T
     column, row = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), rows + 1)  # starts and ends of runs, in turn
@@ -187,8 +257,11 @@ def _edges(rle: Rle) -> np.ndarray:
 
 
 def rle_to_crop(rle: Rle) -> tuple[int, int, np.ndarray]:
-    """RLE -> (x0, y0, bool crop (h, w)) of the mask's own bounding box; an empty mask gives a (0, 0) crop."""
-    height = rle["size"][0]
+    """RLE -> (x0, y0, bool crop (h, w)) of the mask's own bounding box; an empty mask gives a (0, 0) crop.
+
+    Errors: SeglabError as in `counts_of`.
+    """
+    height = size_of(rle)[0]
     edges = _edges(rle)
     starts, ends = edges[0::2], edges[1::2]
     is_run = starts < ends
@@ -202,6 +275,7 @@ def rle_to_crop(rle: Rle) -> tuple[int, int, np.ndarray]:
     x1 = int(last[-1]) + 1
     goes_on = (first != last).any()  # a run that goes on in the next column touches bottom and top
     y0, y1 = (0, height) if goes_on else (int(top.min()), int(bottom.max()) + 1)
+    _refuse_huge((x1 - x0) * (y1 - y0))
     steps = np.zeros((x1 - x0) * (y1 - y0) + 1, dtype=np.int8)
     steps[(first - x0) * (y1 - y0) + top - y0] = 1
     steps[(last - x0) * (y1 - y0) + bottom - y0 + 1] -= 1
@@ -237,18 +311,29 @@ def rings_to_rle(rings: Sequence[Ring], height: int, width: int) -> Rle:
 
 
 def area(rle: Rle) -> int:
-    """Pixels of the mask."""
-    return int(coco.area(compress(rle)))
+    """Pixels of the mask. Errors: SeglabError as in `counts_of`."""
+    return int(counts_of(rle)[1::2].sum())
 
 
 def merge(rles: Sequence[Rle]) -> Rle:
-    """Union of masks of one size."""
+    """Union of masks of one size. Errors: SeglabError as in `counts_of`, and for masks of several sizes."""
+    _refuse_several_sizes(rles)
     return coco.merge([compress(rle) for rle in rles])
 
 
 def iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = None) -> np.ndarray:
-    """(N, M) overlap of every mask of `a` with every mask of `b`; for a crowd of `b`, over the area of `a` alone."""
+    """(N, M) overlap of every mask of `a` with every mask of `b`; for a crowd of `b`, over the area of `a` alone.
+
+    Errors: SeglabError as in `counts_of`, and for masks of several sizes.
+    """
     if not len(a) or not len(b):
         return np.zeros((len(a), len(b)))
+    _refuse_several_sizes([*a, *b])
     crowd = [False] * len(b) if crowd is None else list(crowd)
     return coco.iou([compress(rle) for rle in a], [compress(rle) for rle in b], [int(c) for c in crowd])
+
+
+def _refuse_several_sizes(rles: Sequence[Rle]) -> None:
+    sizes = {size_of(rle) for rle in rles}
+    if len(sizes) > 1:
+        raise SeglabError(f"masks of one image have one size, and these have {sorted(sizes)[:3]}: {DAMAGED}")

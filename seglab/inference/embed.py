@@ -32,7 +32,7 @@ def embed(
         for layer in layers
     ]
     try:
-        for images in batches(load(source, config.vid_stride), config.batch):
+        for images in batches(load(source, config.vid_stride, reading=config.reading), config.batch):
             boxes = fit([image.image.shape[:2] for image in images], config.imgsz, config.rect)
             batch = to_tensor([box.apply(image.image) for box, image in zip(boxes, images)], device, config.half)
             with torch.inference_mode():

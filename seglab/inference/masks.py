@@ -13,7 +13,8 @@ outline. Measured in docs/decisions/0014.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
@@ -22,9 +23,49 @@ from torch import Tensor
 from seglab.device import one_thread
 from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
+from seglab.geometry.rle import Rle, decode, encode
 from seglab.inference.nms import Detections
 
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
+
+
+class PackedCrop(NamedTuple):
+    """A mask crop as run lengths, which take bytes for its outline and none for its area."""
+
+    left: int
+    top: int
+    rle: Rle
+
+    @property
+    def crop(self) -> MaskCrop:
+        return self.left, self.top, decode(self.rle)
+
+
+def pack_crop(crop: MaskCrop) -> PackedCrop:
+    """A crop of at least one pixel, packed."""
+    left, top, mask = crop
+    return PackedCrop(left, top, encode(mask))
+
+
+class PackedCrops(Sequence[MaskCrop]):
+    """Mask crops of a large image, each unpacked when it is asked for, so that thousands of them take little memory."""
+
+    def __init__(self, packed: Iterable[PackedCrop]):
+        self.packed = list(packed)
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    @overload
+    def __getitem__(self, index: int) -> MaskCrop: ...
+    @overload
+    def __getitem__(self, index: slice) -> PackedCrops: ...
+    def __getitem__(self, index: int | slice) -> MaskCrop | PackedCrops:
+        if isinstance(index, slice):
+            return PackedCrops(self.packed[index])
+        return self.packed[index].crop
+
+
 # By the targets of training: how far inside a box, from its left and top, its mask may begin, in input pixels.
 INSET = {"soft": 0.0, "hard": 0.75}
 

@@ -25,7 +25,7 @@ from seglab.geometry.letterbox import letterbox
 from seglab.geometry.outline import mask_to_outline
 from seglab.geometry.rle import Rle, crop_to_rle
 from seglab.inference import results_io
-from seglab.inference.masks import MaskCrop
+from seglab.inference.masks import MaskCrop, PackedCrops
 from seglab.wording import pluralize
 
 Array = torch.Tensor | np.ndarray
@@ -177,7 +177,7 @@ class Masks(Movable):
                 raise SeglabError(f"masks must be of shape (N, H, W), not {tuple(masks.shape)}")
             self.given = None if full.shape[1:] == tuple(orig_shape) else full
             masks = _crops_of(full, orig_shape)
-        self.crops = list(masks)
+        self.crops: Sequence[MaskCrop] = masks if isinstance(masks, PackedCrops) else list(masks)
         self.orig_shape = orig_shape
         self.device = device
         self.dtype = dtype
@@ -255,7 +255,11 @@ class Masks(Movable):
 
     def _with(self, chosen: np.ndarray, device: str | torch.device | None, dtype: torch.dtype) -> Masks:
         """Some of the masks, with `data` elsewhere."""
-        masks = Masks([self.crops[index] for index in chosen], self.orig_shape, device, dtype)
+        if isinstance(self.crops, PackedCrops):
+            crops: Sequence[MaskCrop] = PackedCrops(self.crops.packed[index] for index in chosen)
+        else:
+            crops = [self.crops[index] for index in chosen]
+        masks = Masks(crops, self.orig_shape, device, dtype)
         if self.given is not None:
             masks.given = self.given[chosen]
         return masks

@@ -12,21 +12,24 @@ share, and an object there is in both. Three rules join what they found, by own 
 3. A part that is still left, cut by its tile's border and covered at least half by another object of its class, is
    dropped.
 
-No step needs more of the image than one tile: memory grows with what is found, not with the image.
+No step needs more of the image than one tile: memory grows with what is found, of which run lengths are kept, not with
+the image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from seglab.inference.masks import MaskCrop
+from seglab.inference.masks import MaskCrop, PackedCrop, PackedCrops, pack_crop
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import LargeImage, SourceImage, batches
+from seglab.progress import with_progress
 
 SAME_OBJECT = 0.5  # intersection over union, in the strip that two tiles share
 COVERED = 0.5  # of a cut part's own area, from which on it is no object of its own
@@ -65,14 +68,19 @@ class Found:
     box: np.ndarray  # (4,) left, top, right, bottom
     score: float
     class_id: int
-    crop: MaskCrop
+    packed: PackedCrop
     is_cut: bool
+
+    @property
+    def crop(self) -> MaskCrop:
+        return self.packed.crop
 
     @property
     def window(self) -> Window:
         """Where the crop lies."""
-        x0, y0, mask = self.crop
-        return Window(y0, x0, y0 + mask.shape[0], x0 + mask.shape[1])
+        left, top, rle = self.packed
+        height, width = rle["size"]
+        return Window(top, left, top + height, left + width)
 
 
 def predict_tiles(
@@ -92,7 +100,8 @@ def predict_tiles(
     tiles = tile_windows((height, width), tile, overlap)
     found: list[Found] = []
     speed = dict.fromkeys(("preprocess", "inference", "postprocess"), 0.0)
-    for numbers in batches(range(len(tiles)), batch):
+    groups = list(batches(range(len(tiles)), batch))
+    for numbers in with_progress(groups, f"tiles of {Path(image.path).name}", "batch"):
         pieces = [SourceImage(image.path, _pixels(image, tiles[number])) for number in numbers]
         for number, results in zip(numbers, look(pieces)):
             found += list(_in_image(results, number, tiles[number], (height, width)))
@@ -102,7 +111,7 @@ def predict_tiles(
 
     rows = [[*one.box, one.score, one.class_id] for one in joined]
     boxes = Boxes(torch.tensor(np.array(rows, dtype=np.float32).reshape(-1, 6)), (height, width))
-    masks = Masks([one.crop for one in joined], (height, width)) if joined else None
+    masks = Masks(PackedCrops(one.packed for one in joined), (height, width)) if joined else None
     results = Results.of_image(image.image, image.path, names, boxes, masks, speed)
     results.tile = tile
     return results
@@ -135,8 +144,8 @@ def _in_image(results: Results, number: int, tile: Window, size: tuple[int, int]
     crops = results.masks.crops if results.masks else []
     for row, (x0, y0, mask) in zip(rows, crops):
         box = row[:4] + (tile.left, tile.top, tile.left, tile.top)
-        crop = (x0 + tile.left, y0 + tile.top, mask)
-        yield Found(number, box, float(row[-2]), int(row[-1]), crop, _is_cut(box, tile, size))
+        packed = pack_crop((x0 + tile.left, y0 + tile.top, mask))
+        yield Found(number, box, float(row[-2]), int(row[-1]), packed, _is_cut(box, tile, size))
 
 
 def _is_cut(box: np.ndarray, tile: Window, size: tuple[int, int]) -> bool:
@@ -227,7 +236,8 @@ def _object(seen: Sequence[Found]) -> Found:
         return best
     boxes = np.array([one.box for one in seen])
     box = np.concatenate((boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)))
-    return Found(best.tile, box, best.score, best.class_id, _united([one.crop for one in seen]), is_cut=False)
+    whole_mask = pack_crop(_united([one.crop for one in seen]))
+    return Found(best.tile, box, best.score, best.class_id, whole_mask, is_cut=False)
 
 
 def _united(crops: Sequence[MaskCrop]) -> MaskCrop:

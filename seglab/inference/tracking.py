@@ -15,10 +15,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-import yaml
 
 from seglab.config import TrackerConfig, refuse_unknown
 from seglab.errors import SeglabError
+from seglab.formats.text_files import read_yaml
 from seglab.inference.results import Boxes, Results
 from seglab.inference.sources import VIDEO_SUFFIXES
 
@@ -45,10 +45,7 @@ def tracker_config(tracker: str | Path = "botsort.yaml") -> TrackerConfig:
 
 
 def _settings_of(path: Path) -> dict[str, Any]:
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        raise SeglabError(f"{path} is no YAML file: write one setting a line, as in `track_buffer: 30`") from None
+    settings = read_yaml(path)
     if not isinstance(settings, dict):
         raise SeglabError(f"{path} holds no settings: write one a line, as in `track_buffer: 30`")
     if settings.get("with_reid"):

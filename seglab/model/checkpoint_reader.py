@@ -11,13 +11,14 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import pickle
 import sys
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from seglab.errors import SeglabError
 
 METADATA_KEY = "seglab"  # of our own checkpoints and safetensors headers; its value is JSON
 MAX_PARTS = 10_000  # modules and tensors of a foreign checkpoint; YOLO11x-seg has some 2,000
+MAX_PICKLE_BYTES = 32 << 20  # of YOLO11x it has less than a megabyte
+MAX_GROWTH = 4  # bytes of tensors to a byte of the file: PyTorch compresses nothing, but tensors may share numbers
+SMALL_BYTES = 10 << 20  # so much may come of any file, however small it is
 MAX_LIST_LENGTH = 100  # values of one training argument of a foreign checkpoint
 
 
@@ -48,7 +52,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(pickles) != 1:
                 raise SeglabError(f"not a PyTorch checkpoint: it holds {len(pickles)} data.pkl, not one")
-            reader = _Reader(archive, prefix=pickles[0].removesuffix("data.pkl"))
+            reader = _open_reader(archive, pickles[0], os.path.getsize(path))
             return _take_weights(reader)
     except SeglabError as error:
         raise SeglabError(f"cannot read {path}: {error}") from None
@@ -65,10 +69,25 @@ def is_own(path: str | Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-            content = _Reader(archive, prefix=name.removesuffix("data.pkl")).load()
+            content = _open_reader(archive, name, os.path.getsize(path)).load()
     except Exception:  # another tool's file may be anything
         return False
     return isinstance(content, dict) and isinstance(content.get(METADATA_KEY), str)
+
+
+def _open_reader(archive: zipfile.ZipFile, name: str, size: int) -> _Reader:
+    """The reader of an archive of `size` bytes whose pickle is called `name`.
+
+    Errors: SeglabError for a file that would grow beyond reason, whatever is in it.
+    """
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    budget = MAX_GROWTH * size + SMALL_BYTES
+    if unpacked > budget:
+        raise SeglabError(f"it would grow from {size:,} to {unpacked:,} bytes, like a zip bomb")
+    pickled = archive.getinfo(name).file_size
+    if pickled > MAX_PICKLE_BYTES:
+        raise SeglabError(f"its data.pkl has {pickled:,} bytes, more than that of any network")
+    return _Reader(archive, name.removesuffix("data.pkl"), budget)
 
 
 # --- what a pickle may build ---
@@ -91,8 +110,11 @@ class _Inert:
     def __setitem__(self, key: Any, value: Any) -> None:
         """Of a subclass of dict: its items are not needed here."""
 
-    def extend(self, items: Any) -> None:
+    def append(self, item: Any) -> None:
         """Of a subclass of list, likewise."""
+
+    def extend(self, items: Any) -> None:
+        """The same, several at once."""
 
     def attributes(self) -> dict:
         """What an object with a __dict__ has in it."""
@@ -163,18 +185,71 @@ def _is_data(module: str, name: str) -> bool:
 
 # --- the reader ---
 
+_PythonUnpickler: Any = pickle._Unpickler
 
-class _Reader(pickle.Unpickler):
+
+def _refuse_key(key: Any) -> None:
+    """Errors: SeglabError for what takes for ever to hash: a tuple of two, each twice the same tuple of two, ..."""
+    if isinstance(key, (tuple, frozenset)) and any(isinstance(inner, (tuple, frozenset)) for inner in key):
+        raise SeglabError("it has keys of tuples in tuples, which no checkpoint has")
+
+
+class _Reader(_PythonUnpickler):
     """The standard pickle machine with its only two doors to the outside, names and persistent ids, replaced.
 
-    It hands out nothing that can be called with an effect or changed for good: tensors too are made afterwards.
-    prefix: the folder in the archive that holds data.pkl and data/.
+    It hands out nothing that can be called with an effect or changed for good: tensors too are made afterwards. It is
+    the machine in Python and not the one in C, since that can be told what may be a key (`_refuse_key`).
+    prefix: the folder in the archive that holds data.pkl and data/; budget: bytes that all tensors may have together.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, prefix: str):
+    dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
+
+    def __init__(self, archive: zipfile.ZipFile, prefix: str, budget: int):
         super().__init__(io.BytesIO(archive.read(prefix + "data.pkl")))
         self.archive, self.prefix = archive, prefix
+        self.budget = budget
         self.storages: dict[str, Tensor] = {}
+
+    def load_setitem(self) -> None:
+        _refuse_key(self.stack[-2])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        for key in self.stack[::2]:
+            _refuse_key(key)
+        super().load_setitems()
+
+    def load_dict(self) -> None:
+        for key in self.stack[::2]:
+            _refuse_key(key)
+        super().load_dict()
+
+    def load_additems(self) -> None:
+        for item in self.stack:
+            _refuse_key(item)
+        super().load_additems()
+
+    def load_frozenset(self) -> None:
+        for item in self.stack:
+            _refuse_key(item)
+        super().load_frozenset()
+
+    def load_reduce(self) -> None:
+        arguments = self.stack[-1]
+        if self.stack[-2] in (set, frozenset, OrderedDict) and isinstance(arguments, tuple):
+            for items in arguments:
+                for item in items if isinstance(items, (list, tuple)) else ():
+                    _refuse_key(item)
+                    for inner in item if isinstance(item, (list, tuple)) else ():
+                        _refuse_key(inner)
+        super().load_reduce()
+
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+    dispatch[pickle.REDUCE[0]] = load_reduce
 
     def find_class(self, module: str, name: str) -> Any:
         """The first door: what a name in the pickle stands for, a class of data or a number format."""
@@ -201,6 +276,9 @@ class _Reader(pickle.Unpickler):
         shape = torch.Size(size)
         if math.prod(shape) > storage.numel():  # a stride of 0 could unfold a few bytes into all the memory there is
             raise SeglabError(f"it declares a tensor of shape {tuple(shape)} over {storage.numel()} numbers")
+        self.budget -= math.prod(shape) * storage.itemsize
+        if self.budget < 0:  # many tensors may share one storage
+            raise SeglabError("its tensors are many times as large as the file")
         return storage.as_strided(shape, stride, offset).clone()
 
     def _storage(self, kind: Any, dtype: Any, key: Any, _: Any, count: Any) -> Tensor:

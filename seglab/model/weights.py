@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seglab.errors import SeglabError
+from seglab.class_names import numbered
+from seglab.errors import SeglabError, reading
 from seglab.files import atomic_write
 from seglab.model.checkpoint_reader import METADATA_KEY, is_own, read_checkpoint
 
@@ -68,11 +69,12 @@ def load_weights(path: str | Path) -> Weights:
     return Weights(floats, metadata)
 
 
-def class_names(weights: Weights, classes: int) -> dict[int, str]:
-    """Class id -> name as the weights say; the ids as text for weights without names."""
-    names = weights.metadata.get("names") or range(classes)
-    items = names.items() if isinstance(names, dict) else enumerate(names)
-    return {int(class_id): str(name) for class_id, name in items}
+def class_names(weights: Weights, classes: int, source: str = "these weights") -> dict[int, str]:
+    """Class id -> name as the weights say; the ids as text for weights without names. source: named in errors.
+
+    Errors: SeglabError where they name other than `classes` classes.
+    """
+    return numbered(weights.metadata.get("names") or [str(number) for number in range(classes)], source, classes)
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -80,15 +82,13 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Errors: SeglabError for a file that is no such file, or a damaged one.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
+    with reading(path, "a safetensors file"):
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
             # Copies, since the file's own keep it open: Windows would not let a resumed run replace it.
             state = {name: file.get_tensor(name).clone() for name in file.keys()}
         if not isinstance(metadata, dict):
             raise ValueError("its metadata is not a mapping")
-    except (SafetensorError, ValueError, RecursionError) as error:
-        raise SeglabError(f"cannot read {path}: not a safetensors file, or damaged ({error}); get a new copy") from None
     return state, metadata

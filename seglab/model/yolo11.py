@@ -18,9 +18,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from seglab.class_names import MAX_CLASSES
 from seglab.errors import SeglabError
 from seglab.model.blocks import C2PSA, SPPF, C3k2, Conv, upsample
 from seglab.model.head import STRIDES, RawOutput, SegmentHead, last_convolution
+
+MAX_CLASS_WIDTH = 4096  # channels of a class branch; a file may say any number, and official networks have at most 384
 
 
 class Scale(NamedTuple):
@@ -160,6 +163,9 @@ def architecture_of(state: dict[str, Tensor]) -> Architecture:
         channels = state["model.0.conv.weight"].shape[0]
         classes, class_width = state["model.23.cv3.0.2.weight"].shape[:2]
         state["model.23.proto.cv1.conv.weight"]  # a detector has none
+        is_built = 1 <= classes <= MAX_CLASSES and 1 <= class_width <= MAX_CLASS_WIDTH
+        if not is_built:
+            raise ValueError("no network has so many classes")
     except (KeyError, IndexError, ValueError):
         raise SeglabError(
             "these weights are not those of a YOLO11-seg model (its stem, class branch or prototypes are missing): "

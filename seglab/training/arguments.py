@@ -12,6 +12,7 @@ import yaml
 from seglab.config import AugmentConfig, TrainConfig, names_of, refuse_unknown
 from seglab.errors import SeglabError
 from seglab.files import atomic_write
+from seglab.formats.text_files import read_yaml
 from seglab.training.checkpoint import RESUME
 from seglab.training.distributed import is_main
 from seglab.training.recipes import AUTO, RECIPES, Start, choose, describe_scratch
@@ -97,5 +98,7 @@ def read_arguments(folder: Path) -> dict[str, Any]:
     path = folder / "args.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"cannot resume from {folder}: it has no args.yaml; give the folder of a run")
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = read_yaml(path)
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise SeglabError(f"{path} holds no arguments of a run: give the folder of a run, or train anew")
     return {name: value for name, value in values.items() if name != "data"}

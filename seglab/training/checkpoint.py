@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.model.weights import load_weights, save_checkpoint, save_weights
 
 BEST = "weights/best.safetensors"  # paths in a run folder
 LAST = "weights/last.safetensors"
 RESUME = "weights/resume.safetensors"
+ANEW = "start a new run from its last weights"  # what to do where a state is of no use
 SECONDS_BETWEEN_SAVES = 10.0  # epochs may be shorter than writing their weights takes; a kill loses this much at most
 
 
@@ -97,7 +98,14 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], Progress]:
             f"new run from its {LAST} instead"
         )
     tensors, metadata = load_weights(path)
-    return tensors, Progress(**metadata["progress"])
+    with reading(path, "the state of a run", ANEW):
+        progress = Progress(**metadata["progress"])
+        has_numbers = all(isinstance(getattr(progress, name), int) for name in ("epoch", "updates", "restarts"))
+        if not (has_numbers and isinstance(progress.history, list) and isinstance(progress.fallback, dict)):
+            raise ValueError("it does not say how far the run was")
+        if not all(isinstance(row, dict) and isinstance(row.get("time"), (int, float)) for row in progress.history):
+            raise ValueError("its history is not one of epochs")
+    return tensors, progress
 
 
 class CheckpointWriter:

@@ -36,7 +36,7 @@ from seglab.data.loader import build_loader, start_epoch
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import images_to_float
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.model.head import (
     BINS,
     PROTOTYPE_STRIDE,
@@ -335,9 +335,10 @@ def write_teacher(folder: Path, network: YOLO11Seg, knowledge: Knowledge) -> Non
 def read_teacher(folder: Path, network: YOLO11Seg) -> Knowledge:
     """Load the start of the run in `folder` into `network`, and say what it knows."""
     state, metadata = load_weights(folder / STATE)
-    network.load_state_dict(state)
-    about = metadata["knowledge"]
-    return Knowledge(about["classes"], tuple(about["data"]))
+    with reading(folder / STATE, "the start of a run with keep=True", "start a new run"):
+        network.load_state_dict(state)
+        about = metadata["knowledge"]
+        return Knowledge(int(about["classes"]), tuple(map(str, about["data"])))
 
 
 def old_images(knowledge: Knowledge, config: TrainConfig, process: Process) -> Rehearsal:

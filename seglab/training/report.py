@@ -19,7 +19,7 @@ from seglab.evaluation.samples import draw_validation_batches
 from seglab.evaluation.validate import write_plots
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.loggers import Row
+from seglab.training.run_log import Row
 
 BATCHES_DRAWN = 3
 IMAGES_COUNTED = 5000  # whose labels are drawn

@@ -21,7 +21,7 @@ from seglab.data.loader import BatchLoader, build_loader, start_epoch
 from seglab.data.summary import announce_split
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import autocast_dtype, choose_device, deterministic, memory_format
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.evaluation.metrics import Metrics
 from seglab.events import SILENT, Events
 from seglab.files import new_run_dir
@@ -31,7 +31,17 @@ from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.arguments import flatten, run_folder, write_arguments
 from seglab.training.batch_size import with_batch_that_fits
-from seglab.training.checkpoint import BEST, LAST, CheckpointWriter, Progress, capture, read_state, restore
+from seglab.training.checkpoint import (
+    ANEW,
+    BEST,
+    LAST,
+    RESUME,
+    CheckpointWriter,
+    Progress,
+    capture,
+    read_state,
+    restore,
+)
 from seglab.training.distributed import (
     Process,
     broadcast_object,
@@ -44,11 +54,11 @@ from seglab.training.engine import Learner, is_finite, train_one_epoch
 from seglab.training.freezing import batch_norms, freeze
 from seglab.training.keep import STATE as TEACHER
 from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
-from seglab.training.loggers import Row, RunLogger, SilentLogger, epoch_line, make_row
 from seglab.training.loss import LossGains
 from seglab.training.optim import Plan, describe, make_optimizer, make_plan
 from seglab.training.recipes import SCRATCH, Start
 from seglab.training.report import describe_gain, describe_weights, draw_batches, draw_labels, draw_results
+from seglab.training.run_log import Row, RunLogger, SilentLogger, epoch_line, make_row
 from seglab.training.validation import Validate, make_validate
 
 MAX_RESTARTS = 3
@@ -337,7 +347,8 @@ def make_scaler(dtype: torch.dtype | None, device: torch.device) -> torch.amp.Gr
 def resume(learner: Learner, folder: Path) -> Progress:
     """Put the learner back to where the run in `folder` was cut, and return how far that was."""
     tensors, progress = read_state(folder)
-    restore(tensors, learner.network, learner.average, learner.optimizer)
+    with reading(folder / RESUME, "the state of a run with this model and these settings", ANEW):
+        restore(tensors, learner.network, learner.average, learner.optimizer)
     if progress.scaler:  # empty where the run began without one: on a CPU, or a GPU that has bf16
         learner.scaler.load_state_dict(progress.scaler)
     return progress

@@ -39,6 +39,7 @@ from seglab.drawing.plots import study_curve, study_scatter
 from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
 from seglab.files import atomic_write, new_run_dir
+from seglab.formats.text_files import read_yaml
 from seglab.tables import csv_text
 from seglab.training.arguments import flatten, make_config, read_arguments
 from seglab.training.recipes import write_settings
@@ -307,11 +308,10 @@ def _with_earlier(folder: Path, request: dict[str, Any], options: TuneInput) -> 
 def _read_yaml(path: Path, argument: str) -> dict[str, Any]:
     """A YAML file of `name: value` lines. Errors: SeglabError for anything else."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
+        values = read_yaml(path)
+    except (OSError, SeglabError) as error:
         raise SeglabError(
-            f"{argument}={path} cannot be read ({reason}): give a YAML file of `name: value` lines"
+            f"{argument}={path} cannot be read ({error}): give a YAML file of `name: value` lines"
         ) from None
     if not isinstance(values, dict):
         raise SeglabError(f"{argument}={path} must hold `name: value` lines")

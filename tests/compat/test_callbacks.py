@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
-from seglab.compat.callbacks import Predictor, followed
+from seglab.compat.arguments import DEFAULTS
+from seglab.compat.callbacks import Exporter, Predictor, followed
 from seglab.config import PredictConfig
 from seglab.events import PREDICT_EVENTS, Events
 from seglab.inference.results import Boxes, Results
@@ -25,7 +28,7 @@ def test_batches_are_told_as_they_come(count, batch, sizes):
     told, seen = [], []
     functions = {event: [lambda _, event=event: told.append(event)] for event in PREDICT_EVENTS}
     functions["on_predict_batch_end"].append(lambda predictor: seen.append(len(predictor.results)))
-    predictor = Predictor(PredictConfig(), None, torch.device("cpu"))
+    predictor = Predictor(asdict(PredictConfig()), None, torch.device("cpu"))
     found = list(followed(results(count), iter, Events(functions), predictor, batch))
     assert [result.path for result in found] == [f"{number}.jpg" for number in range(count)]
     assert seen == sizes and predictor.seen == count
@@ -45,6 +48,14 @@ def test_a_callback_may_change_results_before_they_are_saved():
         predictor.results = predictor.results[1:]
 
     events = Events({"on_predict_postprocess_end": [drop_first]})
-    predictor = Predictor(PredictConfig(), None, torch.device("cpu"))
+    predictor = Predictor(asdict(PredictConfig()), None, torch.device("cpu"))
     found = list(followed(results(4), save, events, predictor, 2))
     assert saved == [result.path for result in found] == ["1.jpg", "3.jpg"]
+
+
+def test_a_run_has_every_argument_that_scripts_may_ask_for():
+    predictor = Predictor(asdict(PredictConfig(conf=0.4)), None, torch.device("cpu"))
+    exporter = Exporter({"format": "onnx", "imgsz": 96}, None)
+    assert predictor.args.conf == 0.4 and predictor.args.mode == "predict" and predictor.args.lr0 == DEFAULTS["lr0"]
+    assert exporter.args.imgsz == 96 and exporter.args.task == "segment"
+    assert set(DEFAULTS) <= vars(predictor.args).keys() and set(DEFAULTS) <= vars(exporter.args).keys()

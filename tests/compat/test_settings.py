@@ -27,8 +27,8 @@ def test_settings_are_a_mapping(monkeypatch, tmp_path):
     settings["runs_dir"] = "runs"
     with pytest.raises(SeglabError, match="pass project= to the verb"):
         settings["runs_dir"] = "elsewhere"
-    with pytest.raises(SeglabError, match="no wandb to switch on"):
-        settings.update(wandb=True)
+    with pytest.raises(SeglabError, match=r"no neptune to switch on: it follows trainings with tensorboard, wandb"):
+        settings.update(neptune=True)
     settings.reset()
     assert settings["datasets_dir"] == "datasets" and "SEGLAB_CACHE" not in os.environ
 
@@ -40,3 +40,14 @@ def test_a_free_path(tmp_path):
     assert increment_path(tmp_path / "run", sep="_") == tmp_path / "run_2"
     assert increment_path(tmp_path / "run") == tmp_path / "run3"
     assert increment_path(tmp_path / "run", exist_ok=True) == tmp_path / "run"
+
+
+def test_trackers_are_switched_on_by_name(monkeypatch, capsys):
+    monkeypatch.setattr("seglab.compat.settings.is_installed", lambda name: name != "mlflow")
+    settings.update({"wandb": True, "dvc": True, "comet": False, "mlflow": True})
+    assert settings.trackers() == ["wandb", "dvclive"]
+    assert settings["wandb"] is settings["dvc"] is True and settings["mlflow"] is settings["comet"] is False
+    assert "mlflow needs the package mlflow: pip install mlflow; trainings go on without it" in capsys.readouterr().out
+    assert "wandb: True" in repr(settings)
+    settings.reset()
+    assert settings.trackers() == [] and settings["wandb"] is False

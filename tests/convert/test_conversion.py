@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from seglab.convert import conversion, convert, dataset_writer, image_table
+from seglab.convert import conversion, convert, dataset_writer, finish, image_table
 from seglab.convert import rows as rows_module
 from seglab.convert.conversion import convert_coco_labels
 from seglab.convert.report import Report
@@ -276,6 +276,30 @@ def test_output_is_whole_or_absent(tmp_path):
     source.write_text(text)
     assert convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.0).passed
     assert not (tmp_path / "out/old").exists() and sorted(tmp_path.glob("out*")) == [tmp_path / "out", left]
+
+
+@pytest.mark.parametrize("holdout", [None, 0.5])
+def test_the_report_says_what_training_reads_back(tmp_path, monkeypatch, holdout):
+    """A label file that is not what was written, whatever the reason, shows in its instances' IoU and in the count."""
+    for number, name in enumerate("abcd"):
+        picture(tmp_path / f"in/{name}.jpg", WIDTH + number)
+        shapes = [{"label": "cup", "points": [[10, 10], [40, 10], [40, 30], [10, 30]]}]  # 600 pixels
+        labelme(tmp_path / f"in/{name}.json", shapes, imageWidth=WIDTH + number)
+    honest = convert(tmp_path / "in", out=tmp_path / "honest", strict=1.0, holdout=holdout)
+    assert honest.passed and honest.own["small"].instances == honest.instances_back == 4
+
+    def damage(part, *more):
+        labels = sorted(part.rglob("*.txt"))
+        labels[0].write_text(labels[0].read_text() * 2)  # a duplicate is none
+        labels[1].write_text("0 .1 .1 .2 .1 .2 .2\n")
+        labels[2].write_text("")
+        finish.finish_yolo(part, *more)
+
+    monkeypatch.setattr(conversion, "finish_yolo", damage)
+    report = convert(tmp_path / "in", out=tmp_path / "out", strict=0.5, holdout=holdout)
+    small = report.own["small"]
+    assert not report.passed and not (tmp_path / "out").exists()
+    assert (small.instances, small.low, small.worst) == (4, 2, 0.0) and (report.instances_back, report.lost) == (3, 1)
 
 
 def test_what_another_puts_at_out_meanwhile_is_not_replaced(tmp_path, monkeypatch):

@@ -155,3 +155,9 @@ def test_views_and_line_width():
     flipped = np.zeros((20, 30, 3), dtype=np.uint8)[:, ::-1]
     assert draw_instances(flipped, [0], np.array([[2.0, 2, 9, 9]])).any() and not flipped.any()
     assert [natural_line_width(np.zeros(s, np.uint8)) for s in ((480, 640, 3), (1500, 2000, 3), (9, 9, 3))] == [2, 6, 1]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\ud800", "a\0b", "\x1b[31m", "x" * 100_000, "\u2028", "\u202e", "\n", "猫"])
+def test_a_label_of_any_characters_is_drawn_on_one_line(name, gray):
+    draw_label(gray, name, np.array([5, 30, 40, 50]), (255, 0, 0), 1)
+    assert gray.shape == (60, 90, 3)

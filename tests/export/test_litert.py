@@ -49,6 +49,9 @@ class Interpreter:
     def get_input_details(self):
         return [self._detail(0, (1, *SIZE, 3), (1 / 255, np.iinfo(self.ends).min if self.ends else 0))]
 
+    def get_tensor_details(self):
+        return [*self.get_input_details(), *self.get_output_details()]
+
     def get_output_details(self):  # prototypes first: the order of outputs is anyone's
         lowest = int(np.iinfo(self.ends).min) if self.ends else 0
         middle = lowest + 128

@@ -23,7 +23,7 @@ TEXTS = {".json", ".xml", ".csv"}
 VALUES = [None, [], {}, "x", "", -1, 0, True, 1e308, float("nan"), 10**30, [None], [[1, 2]], {"a": 1}]
 PIECES = ["", "-", "x", '"', "<", "&", "{", ",", "9" * 20, "nan", "\0"]
 ROUNDS = 30
-TOOLS = [known for known in FORMATS if known.name not in ("coco", "yolo", "voc", "masks", "dsb2018")]
+TOOLS = [known for known in FORMATS if known.name not in ("coco", "yolo", "voc", "masks", "dsb2018", "cityscapes")]
 
 
 def change_value(content: Any, chance: random.Random) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
@@ -129,6 +130,33 @@ def test_the_short_form(tmp_path):
     short = ABOUT | {"points": SQUARE, "polygonlabels": ["cup"]}
     write(tmp_path, [{"image": "/data/upload/1/1a2b3c4d-a.jpg", "id": 1, "label": [short], "annotator": 1}])
     assert pixels(tmp_path) == ([("cup", 600)], [])
+
+
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_tables_of_tasks(tmp_path, separator):
+    """A painted mask has more characters than a cell may have by default."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[3:9, 5:15] = 255
+    brush = list(pack_brush(np.repeat(mask.ravel(), 4))) + [0] * 100_000
+    regions = [
+        ABOUT | {"points": SQUARE, "polygonlabels": ["cup"]},
+        ABOUT | {"format": "rle", "rle": brush, "brushlabels": ["toy"]},
+    ]
+    picture(tmp_path / "images/a.jpg")
+    with open(tmp_path / "export.csv", "w", newline="") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerow(["image", "id", "label", "annotator", "annotation_id", "created_at"])
+        writer.writerow(["/data/upload/1/1a2b3c4d-a.jpg", 1, json.dumps(regions), 1, 1, "2026-11-30T10:00:00Z"])
+    assert is_here(tmp_path)
+    assert pixels(tmp_path) == ([("cup", 600), ("toy", 60)], [])
+    write(tmp_path, [task([POLYGON])])  # the same project as JSON: read once
+    assert pixels(tmp_path) == ([("cup", 600)], [])
+
+
+def test_a_damaged_table_is_named(tmp_path):
+    (tmp_path / "export.csv").write_text("image,annotator,annotation_id,label\na.jpg,1,1,[{\n")
+    with pytest.raises(SeglabError, match=r"export\.csv is not a sound table of tasks"):
+        load_dataset(tmp_path)
 
 
 def test_what_cannot_be_an_instance_is_told(tmp_path):

@@ -6,7 +6,6 @@ write needs a writer in `writers.WRITERS`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,12 +28,10 @@ from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.rle import decode, encode, iou, rings_to_rle
 from seglab.sample import Instance
 
-from .writers import CLASSES_BY_LABEL, ONE_CLASS, WRITERS
+from .writers import CLASSES_BY_LABEL, OWN_CLASSES, WRITERS, titles_in
 
 HEIGHT, WIDTH = 40, 60
 NAMES = {0: "ant", 1: "zebra", 2: "ümlaut — 猫"}
-ONE = 9  # the class of formats that have but one
-TITLES = NAMES | {ONE: "object"}
 
 
 def write_image(path: Path) -> Path:
@@ -91,14 +88,6 @@ def write(known: Format, folder: Path, images: dict[str, list[Instance]], names=
     return place
 
 
-def expected(known: Format) -> dict[str, list[Instance]]:
-    """`example` as a format can say it: some have no classes."""
-    images = example()
-    if known.name in ONE_CLASS:
-        return {name: [replace(each, class_id=ONE) for each in found] for name, found in images.items()}
-    return images
-
-
 def read(source: Path, split: str = "train") -> tuple[dict[int, str], dict[str, list[Instance]]]:
     """Class names, and image name -> instances, as training reads them."""
     spec = load_dataset(source)
@@ -111,11 +100,14 @@ def read(source: Path, split: str = "train") -> tuple[dict[int, str], dict[str, 
     return spec.names, found
 
 
-def assert_alike(expected: dict[str, list[Instance]], found: dict[str, list[Instance]], names: dict[int, str]) -> None:
-    """The same images, and on each the same masks under the same class names."""
+def assert_alike(
+    expected: dict[str, list[Instance]], found: dict[str, list[Instance]], names: dict[int, str], form: str = ""
+) -> None:
+    """The same images, and on each the same masks under the same class names, as a format has them."""
+    titles = titles_in(form, NAMES)
     assert found.keys() == expected.keys()
     for name, instances in expected.items():
-        wanted = sorted((TITLES[each.class_id], mask_of(each).tobytes()) for each in instances)
+        wanted = sorted((titles[each.class_id], mask_of(each).tobytes()) for each in instances)
         assert sorted((names[each.class_id], mask_of(each).tobytes()) for each in found[name]) == wanted, name
         assert all(each.rings for each in found[name]), "training and drawing need outlines"
 
@@ -128,9 +120,9 @@ def test_what_is_written_is_recognised_and_read_again(known, tmp_path):
     source = write(known, tmp_path, example())
     assert find_format(source) is known
     names, found = read(source)
-    assert_alike(expected(known), found, names)
+    assert_alike(example(), found, names, known.name)
     assert list(names.values()) == sorted(NAMES.values()) or known.name not in CLASSES_BY_LABEL
-    assert set(names.values()) == ({TITLES[ONE]} if known.name in ONE_CLASS else set(NAMES.values()))
+    assert set(names.values()) == set(OWN_CLASSES.get(known.name, NAMES.values()))
 
 
 @every_format
@@ -154,7 +146,7 @@ def test_it_is_converted_to_yolo_without_losing_a_pixel(known, tmp_path):
     report = convert(source, out=tmp_path / "out", strict=1.0)
     assert report.passed and report.instances_written == 4 and report.images_written == 3 and not report.lost
     names, found = read(tmp_path / "out")
-    assert_alike(expected(known), found, names)
+    assert_alike(example(), found, names, known.name)
 
 
 @every_format
@@ -166,7 +158,7 @@ def test_it_is_converted_to_coco_without_losing_a_pixel(known, tmp_path):
     assert report.passed and report.instances_written == 4
     coco = read_coco(tmp_path / "new.json")
     found = {Path(name).name: coco.instances(entry, (HEIGHT, WIDTH))[0] for name, entry in coco.images.items()}
-    assert_alike(expected(known), found, coco.names)
+    assert_alike(example(), found, coco.names, known.name)
 
 
 @every_format

@@ -1,14 +1,25 @@
-"""Reading JSON in any encoding, and XML without what can harm."""
+"""Reading JSON in any encoding, and YAML and XML without what can harm."""
 
 from __future__ import annotations
 
 import json
+import os
+import time
 
 import pytest
 
 from seglab.errors import SeglabError
 from seglab.formats.json_stream import stream_json
-from seglab.formats.text_files import FIRST_PIECE, PIECE, decode_text, read_json, read_xml, sketch_json
+from seglab.formats.text_files import (
+    FIRST_PIECE,
+    MAX_YAML_VALUES,
+    PIECE,
+    decode_text,
+    read_json,
+    read_xml,
+    read_yaml,
+    sketch_json,
+)
 
 BOMB = (
     '<!DOCTYPE a [<!ENTITY b "bbbbbbbbbb"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><annotations>&c;</annotations>'
@@ -102,3 +113,75 @@ def test_what_is_no_json_is_one_sentence(tmp_path, data):
         read_json(path)
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         read_json(tmp_path / "nowhere.json")
+
+
+def aliases(levels: int) -> str:
+    """So many lists, each nine times the one before: nine to the power of `levels` values."""
+    lines = ["a0: &a0 [x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, levels + 1)]
+    return "\n".join(lines)
+
+
+BOMBS = {
+    "aliases of aliases": aliases(20),
+    "a list of itself": "a: &a [*a]",
+    "a mapping of itself": "&a {a: *a}",
+    "a merge with itself": "a: &a {<<: *a}",
+    "an alias of nothing": "a: *b",
+    "deep lists": "[" * 100_000,
+    "deep mappings": "{a: " * 100_000,
+    "deep blocks": "".join(" " * level + "a:\n" for level in range(1000)),
+    "deep dashes": "- " * 100_000,
+    "many values": "[" + "a," * (MAX_YAML_VALUES + 1) + "]",
+    "a long value": "a: " + "x" * 100_000,
+    "a long number": "a: " + "9" * 5000,
+    "base sixty": "a: " + "1:" * 40_000 + "1",
+    "a python object": "a: !!python/object/apply:os.system [touch ran]",
+    "a python name": "a: !!python/name:os.system",
+    "an unknown tag": "a: !run me",
+    "a date that is none": "a: 2020-13-45",
+    "a list as a key": "? [a]\n: b",
+    "two documents": "a: 1\n---\nb: 2",
+    "a tab": "\ta: b",
+    "a version": "%YAML 9.9\n---\na: b",
+    "control characters": "a: \x01",
+    "bytes": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())
+@pytest.mark.parametrize("as_written", [False, True])
+def test_a_yaml_made_to_harm_is_an_error_at_once(text, as_written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    began = time.process_time()
+    try:
+        content = read_yaml(path, as_written)
+    except SeglabError as error:
+        assert str(path) in str(error) and len(str(error)) < 600
+    else:
+        assert as_written and len(str(content)) < 100_000  # to be a number or a date, or none, is nothing there
+    assert time.process_time() - began < 5 and not (tmp_path / "ran").exists()
+
+
+def test_aliases_as_people_write_them_are_read(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]\nd: [yes, 007]")
+    assert read_yaml(path) == {"a": {"x": 1}, "b": {"x": 1, "y": 2}, "c": [{"x": 1}] * 2, "d": [True, 7]}
+    assert read_yaml(path, as_written=True)["d"] == ["yes", "007"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_yaml_that_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    os.symlink("/dev/zero", tmp_path / "zero.yaml")
+    os.symlink(tmp_path / "loop.yaml", tmp_path / "loop.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with open(tmp_path / "large.yaml", "wb") as file:
+        file.truncate(1 << 40)
+    for name in ("pipe", "zero", "loop", "folder", "large"):
+        with pytest.raises(SeglabError, match=f"{name}.yaml"):
+            read_yaml(tmp_path / f"{name}.yaml")
+    with pytest.raises(FileNotFoundError):
+        read_yaml(tmp_path / "none.yaml")

@@ -17,7 +17,7 @@ from seglab.formats.format import LabelledImage
 from seglab.formats.registry import FORMATS, find_format
 from seglab.sample import Instance
 
-from .writers import MORE_WRITERS, ONE_CLASS, WRITERS, mask_of
+from .writers import MORE_WRITERS, WRITERS, mask_of, titles_in
 
 IMAGES = 3
 LAYOUTS = [
@@ -73,7 +73,7 @@ def as_trained(spec) -> dict[str, list[tuple[str, bytes]]]:
 @pytest.mark.parametrize("known, writer, title", LAYOUTS, ids=[title for _, _, title in LAYOUTS])
 def test_a_tools_export_is_read_as_it_was_drawn(known, writer, title, scenes, tmp_path):
     names, images = scenes
-    titles = dict.fromkeys(names, "object") if known.name in ONE_CLASS else names
+    titles = titles_in(known.name, names)
     wanted = masks_by_image(titles, {each.name: (each.instances, each.size) for each in images})
     instances = sum(len(each.instances) for each in images)
     assert instances > 20

@@ -114,3 +114,29 @@ def test_a_damaged_file_is_named(tmp_path, wrong):
     (tmp_path / "labels.json").write_text(wrong)
     with pytest.raises(SeglabError, match=r"labels\.json is not a sound VIA file"):
         load_dataset(tmp_path)
+
+
+def test_a_project_of_version_3(tmp_path):
+    """Shapes are lists whose first number is their type; a choice is stored as its number among the options."""
+    picture(tmp_path / "a.jpg")
+    shapes = [[7, 10, 10, 40, 10, 40, 30, 10, 30], [2, 5, 5, 10, 4], [3, 30, 20, 8], [4, 30, 20, 12, 5], [1, 3, 3], []]
+    rows = {f"1_{n}": {"vid": "1", "z": [], "xy": xy, "av": {"1": str(n % 2)}} for n, xy in enumerate(shapes)}
+    content = {
+        "project": {"pid": "__VIA_PROJECT_ID__", "vid_list": ["1"]},
+        "config": {},
+        "attribute": {"1": {"aname": "class", "type": 3, "options": {"0": "cup", "1": "toy"}}},
+        "file": {"1": {"fid": "1", "fname": "a.jpg", "type": 2, "loc": 1, "src": ""}},
+        "metadata": rows,
+        "view": {"1": {"fid_list": ["1"]}},
+    }
+    (tmp_path / "via3.json").write_text(json.dumps(content))
+    assert is_here(tmp_path)
+    found, messages = read(tmp_path)
+    assert [name for name, _ in found] == ["cup", "toy", "cup", "toy"]
+    areas = [pixels for _, pixels in found]
+    assert areas == [600, 40, pytest.approx(np.pi * 64, abs=8), pytest.approx(np.pi * 60, abs=8)]
+    assert messages == ["no outline: a rect", "no area: a region of the shape 'type 1'"]
+    content["metadata"]["1_0"]["vid"] = "9"
+    (tmp_path / "via3.json").write_text(json.dumps(content))
+    with pytest.raises(SeglabError, match=r"via3\.json is not a sound VIA file"):
+        load_dataset(tmp_path)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from seglab.formats import cityscapes
 from seglab.formats.format import LabelledImage, LabelSource, outline
 from seglab.formats.yolo import place_image
 from seglab.geometry.polygons import join_rings, ring_area
@@ -114,6 +115,18 @@ def write_dsb2018(out: Path, names: Names, images: Iterable[LabelledImage]) -> N
         (out / stem / "masks").mkdir()
         for number, found in enumerate(labelled.instances):
             save(mask_of(found, labelled.size).astype(np.uint8) * 255, out / stem / "masks" / f"{number:08x}.png")
+
+
+def write_cityscapes(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+    """The first classes stand for those of Cityscapes, in their order."""
+    numbers = list(cityscapes.NAMES)
+    for labelled in images:
+        stem = Path(labelled.name).stem
+        place_image(labelled.file, out / "leftImg8bit" / "train" / "town" / labelled.name)
+        ids = np.full(labelled.size, 7, np.uint16)  # road
+        for number, found in enumerate(labelled.instances):
+            ids[mask_of(found, labelled.size)] = numbers[found.class_id % len(numbers)] * 1000 + number
+        save(ids, out / "gtFine" / "train" / "town" / f"{stem}_gtFine_instanceIds.png")
 
 
 # JSON
@@ -229,10 +242,18 @@ WRITERS: dict[str, Callable[[Path, Names, Iterable[LabelledImage]], None]] = {
     "masks": write_mask_pngs,
     "voc": write_voc,
     "dsb2018": write_dsb2018,
+    "cityscapes": write_cityscapes,
     "supervisely": write_supervisely,
     "via": write_via,
     "label_studio": write_label_studio,
 }
 MORE_WRITERS = {"voc": write_cvat_masks, "via": write_via_csv}
 CLASSES_BY_LABEL = {"labelme", "via", "label_studio"}  # formats that know no class without an instance
-ONE_CLASS = {"dsb2018"}  # formats that know a single class, called object
+# Formats with classes of their own -> what they call the classes, in the order of their ids; the last for all others.
+OWN_CLASSES = {"dsb2018": ["object"], "cityscapes": list(cityscapes.NAMES.values())}
+
+
+def titles_in(form: str, names: Names) -> dict[int, str]:
+    """Class id -> what a format calls the class."""
+    own = OWN_CLASSES.get(form)
+    return {number: own[number % len(own)] if own else name for number, name in names.items()}

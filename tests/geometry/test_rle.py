@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
+from seglab.errors import SeglabError
 from seglab.geometry import rle as R
 from seglab.geometry.contours import mask_to_rings
 
@@ -45,7 +46,7 @@ def test_counts_unpack_one_by_one_and_all_at_once_alike(counts):
     packed = coco.frPyObjects({"size": [1, 1], "counts": [count % 2**32 for count in counts]}, 1, 1)["counts"].decode()
     if packed:
         expected = R.unpack_reference(packed)
-        assert R.counts_of({"size": [1, 1], "counts": packed}).tolist() == expected
+        assert R._unpacked(packed).tolist() == expected
 
 
 def test_counts_unpack_to_what_was_packed():
@@ -78,7 +79,7 @@ def test_a_crop_outside_the_image_and_damaged_counts_are_refused():
     with pytest.raises(ValueError, match="extends beyond"):
         R.crop_to_rle(3, 0, np.ones((2, 2), dtype=bool), 4, 4)
     for counts in ([1, 4], [7, -2], "14"):
-        with pytest.raises(ValueError, match="add up to 5"):
+        with pytest.raises(ValueError, match="add up to 2 x 2"):
             R.compress({"size": [2, 2], "counts": counts})
     for counts in ("", "1o"):
         with pytest.raises(ValueError, match="ends too early"):
@@ -135,3 +136,60 @@ def test_damaged_strings_are_found_among_many(seed):
     else:
         with pytest.raises(ValueError, match="damaged"):
             R.packed_areas(strings, height * width)
+
+
+GOOD = R.encode(np.eye(8, dtype=bool))
+SIDES = [None, [], {}, "x", 0, True, 1e308, [8], [8, 8, 8], [8, -8], [8.0, 8.0], ["8", "8"], [8, None], [True, 8]]
+SIDES += [[2**31, 2**31], [10**30, 1], np.zeros(3), "88", {8, 9}]
+COUNTS = [None, {}, "x", -1, True, float("nan"), [None], [[64]], [64.5], ["a"], [10**30], [2**62, 2**62], [64, {}]]
+COUNTS += ["\ud800", "\u00e9", b"", b"\xff", "PPPPPPPPP0", [8, -8, 64], object(), [float("inf")], [1, [2]]]
+COUNTS += [[1, 2], "0", "o" * 10, ["64", "x"]]
+
+
+def every_damaged_rle():
+    yield from (None, [], 5, "x", {}, {"size": [8, 8]}, {"counts": "x"}, b"x", [GOOD])
+    for size in SIDES:
+        for counts in (GOOD["counts"], GOOD["counts"].decode(), [0, 64]):
+            yield {"size": size, "counts": counts}
+    for counts in COUNTS:
+        yield {"size": [8, 8], "counts": counts}
+
+
+@pytest.mark.parametrize("name", ["decode", "compress", "counts_of", "rle_to_crop", "area", "merge", "iou"])
+def test_an_rle_of_a_stranger_is_one_of_the_image_or_an_error_of_ours(name):
+    """Each of these functions, so that COCO's own tool, which reads beyond its memory, never sees a damaged one."""
+    for rle in every_damaged_rle():
+        arguments = {"merge": ([rle, GOOD],), "iou": ([GOOD], [rle])}.get(name, (rle,))
+        with pytest.raises(SeglabError):
+            getattr(R, name)(*arguments)
+
+
+@given(st.binary(max_size=12), st.sampled_from([[8, 8], [1, 1], [2, 3], [300, 5]]))
+def test_no_bytes_make_an_rle_that_is_not_one_of_its_image(data, size):
+    for counts in (data, data.decode("latin-1")):
+        rle = {"size": size, "counts": counts}
+        try:
+            area = R.area(rle)
+        except SeglabError:
+            continue
+        assert area == R.decode(rle).sum() == R.rle_to_crop(rle)[2].sum()
+
+
+def test_an_rle_that_would_fill_the_memory_is_not_unpacked():
+    vast = {"size": [60_000, 60_000], "counts": [0, 3_600_000_000]}
+    assert R.area(vast) == 3_600_000_000
+    for unpack in (R.decode, R.rle_to_crop):
+        with pytest.raises(SeglabError, match="unpack to 3,600,000,000 pixels"):
+            unpack(vast)
+
+
+def test_masks_of_several_sizes_are_not_compared():
+    other = R.encode(np.ones((4, 16), dtype=bool))
+    for join in (lambda: R.merge([GOOD, other]), lambda: R.iou([GOOD], [other])):
+        with pytest.raises(SeglabError, match="one size"):
+            join()
+
+
+def test_counts_as_other_tools_write_them_are_read():
+    for counts in ([0.0, 64.0], ["0", "64"], (0, 64), np.array([0, 64])):
+        assert R.area({"size": (8, 8), "counts": counts}) == 64

@@ -13,8 +13,9 @@ from seglab.config import PredictConfig
 from seglab.errors import SeglabError
 from seglab.geometry.rle import area, crop_to_rle, iou, rings_to_rle
 from seglab.inference import sources as source_module
-from seglab.inference.masks import MaskCrop
+from seglab.inference.masks import MaskCrop, PackedCrops, pack_crop
 from seglab.inference.predictor import predict
+from seglab.inference.results import Masks
 from seglab.inference.tiles import Found, Window, join, predict_tiles, tile_windows
 from seglab.toybox.scene import scene
 
@@ -42,7 +43,7 @@ def seen_by(tiles: list[Window], mask: np.ndarray, score: float = 0.9, class_id:
         height, width = mask.shape
         is_cut = (x0 == tile.left > 0) or (y0 == tile.top > 0)
         is_cut = is_cut or box[2] == tile.right < width or box[3] == tile.bottom < height
-        found.append(Found(number, box, score - 0.01 * number, class_id, (x0, y0, crop), bool(is_cut)))
+        found.append(Found(number, box, score - 0.01 * number, class_id, pack_crop((x0, y0, crop)), bool(is_cut)))
     return found
 
 
@@ -108,7 +109,7 @@ def test_a_whole_view_beats_better_scored_parts():
     first, second = seen_by(TILES[:2], mask)
     assert not first.is_cut and not second.is_cut
     second.is_cut, second.score = True, 0.99
-    second.crop = (second.crop[0], second.crop[1], second.crop[2][:, :9])
+    second.packed = pack_crop((second.crop[0], second.crop[1], second.crop[2][:, :9]))
     (one,) = join([first, second], TILES)
     assert one is first
 
@@ -118,7 +119,7 @@ def test_a_part_left_over_is_dropped_and_an_object_of_its_own_is_not():
     first, second = seen_by(TILES[:2], mask)
     sliver = np.zeros(SIZE, bool)
     sliver[28:36, 50:60] = True  # what the second tile makes of it, by mistake
-    second.crop, second.is_cut = crop_of(sliver), True
+    second.packed, second.is_cut = pack_crop(crop_of(sliver)), True
     assert join([first, second], TILES) == [first]
     second.is_cut = False
     assert len(join([first, second], TILES)) == 2
@@ -305,3 +306,19 @@ def test_arguments():
     for wrong in ((5, 5), (5, 1), (1, 2, 3), float("nan"), -4):
         with pytest.raises(SeglabError, match="range="):
             PredictConfig(range=wrong)
+
+
+def test_masks_are_kept_as_run_lengths_and_given_as_crops():
+    """A disc of radius r takes bytes for its 2 r columns, where its pixels are 3 r squared."""
+    y, x = np.mgrid[:201, :201]
+    disc = (x - 100) ** 2 + (y - 100) ** 2 <= 100**2
+    given: list[MaskCrop] = [(number, 2 * number, disc) for number in range(5)]
+    kept = PackedCrops(map(pack_crop, given))
+    assert sum(len(one.rle["counts"]) for one in kept.packed) < disc.size * len(given) / 20
+    masks = Masks(kept, (500, 500))
+    chosen = masks[[4, 1]]
+    assert isinstance(chosen.crops, PackedCrops) and [crop[:2] for crop in chosen.crops] == [(4, 8), (1, 2)]
+    plain = Masks(given, (500, 500))[[4, 1]]
+    assert chosen.rle == plain.rle and (chosen.numpy().data == plain.numpy().data).all()
+    for one, other in zip(chosen.rings, plain.rings):
+        np.testing.assert_array_equal(one[0], other[0])

@@ -144,7 +144,7 @@ def test_lost_tracks_are_found_again_for_as_long_as_the_setting_says(tmp_path):
         ("tracker_type: deepsort", "tracker_type"),
         ("with_reid: True", "set with_reid: False"),
         ("- 1\n- 2", "holds no settings"),
-        ("a: [", "is no YAML file"),
+        ("a: [", "is not a valid YAML file"),
     ],
 )
 def test_what_a_file_cannot_say_is_told(tmp_path, text, told):

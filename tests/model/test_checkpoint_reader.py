@@ -285,3 +285,56 @@ def test_views_of_a_shared_storage_are_read_as_they_were(tmp_path, dtype):
     state = read_checkpoint(tmp_path / "views.pt").state
     for name, tensor in {"a": base, "b": base[1:3, ::2], "c": base.t()}.items():
         assert torch.equal(state[name], tensor.float() if dtype.is_floating_point else tensor)
+
+
+def test_an_archive_that_would_grow_beyond_reason_is_not_unpacked(tmp_path):
+    """Two megabytes of zeros, compressed, that become two gigabytes: PyTorch compresses nothing."""
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/data.pkl", pickle.dumps({}))
+        with archive.open("w/data/0", "w", force_zip64=True) as entry:
+            for _ in range(64):
+                entry.write(bytes(1 << 20))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(SeglabError, match="like a zip bomb"):
+        read_checkpoint(path)
+    assert not reader.is_own(path)
+
+
+def test_a_pickle_of_many_megabytes_is_not_read(tmp_path):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w/data.pkl", bytes(reader.MAX_PICKLE_BYTES + 1))
+    with pytest.raises(SeglabError, match=r"its data\.pkl has"):
+        read_checkpoint(path)
+
+
+def test_tensors_that_share_numbers_cannot_fill_the_memory(tmp_path):
+    shared = torch.zeros(1 << 20)
+    torch.save({"model": {f"w{number}": shared for number in range(100)}}, tmp_path / "bomb.pt")
+    with pytest.raises(SeglabError, match="many times as large as the file"):
+        read_checkpoint(tmp_path / "bomb.pt")
+
+
+def tower() -> bytes:
+    """Pickled: a tuple of two, each the same tuple of two, and so on for 60 levels."""
+    return b"K\x01" + b"".join(b"\x94h" + bytes([level]) + b"\x86" for level in range(60))
+
+
+ENDINGS = {
+    "a key": (b"}", b"K\x02s."),
+    "keys": (b"}(", b"K\x02u."),
+    "a set": (b"\x8f(", b"\x90."),
+    "a frozen set": (b"(", b"\x91."),
+    "a dict": (b"(", b"K\x02d."),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+def test_a_key_that_takes_for_ever_to_hash_is_refused(ending, tmp_path):
+    before, after = ending
+    data = b"\x80\x04" + before + tower() + after
+    began = time.process_time()
+    with pytest.raises(SeglabError, match="keys of tuples in tuples"):
+        read_checkpoint(write_checkpoint(tmp_path / "bomb.pt", data))
+    assert time.process_time() - began < 2

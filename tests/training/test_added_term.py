@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import pytest
 
-import seglab.training.loggers as loggers
+import seglab.loggers.registry as registry
 from seglab import YOLO
 from seglab.config import TrainConfig
 from seglab.drawing import plots
@@ -27,7 +27,7 @@ def train(folder, name):
     """The rows of results.csv."""
     YOLO("toybox-n").train(
         data="toybox8-seg", imgsz=64, epochs=2, batch=4, workers=0, device="cpu", lr0=1e-3, project=str(folder),
-        name=name,
+        name=name, loggers="tensorboard",
     )  # fmt: skip
     with open(folder / name / "results.csv", newline="") as file:
         return list(csv.DictReader(file))
@@ -35,8 +35,15 @@ def train(folder, name):
 
 def test_a_new_term_is_trained_on_and_shown_everywhere(tmp_path, monkeypatch, capsys):
     curves, titles = [], []
-    writer = types.SimpleNamespace(add_scalar=lambda name, *_: curves.append(name), close=lambda: None)
-    monkeypatch.setattr(loggers, "tensorboard_writer", lambda folder: writer)
+    tracker = types.SimpleNamespace(
+        PACKAGE="json",
+        start=lambda about: None,
+        identity=lambda run: "",
+        log=lambda run, values, epoch: curves.extend(values),
+        log_files=lambda *_: None,
+        close=lambda run: None,
+    )
+    monkeypatch.setitem(registry.TRACKERS, "tensorboard", tracker)
     render = plots._render
 
     def note_titles(figure):

@@ -19,7 +19,7 @@ from seglab.compat.arguments import translate
 from seglab.config import RANGES, TuneInput
 from seglab.errors import SeglabError
 from seglab.training.arguments import make_config, read_arguments, write_arguments
-from seglab.training.loggers import write_results
+from seglab.training.run_log import write_results
 from seglab.training.trainer import NonFiniteLoss
 from seglab.training.tuning import read_space, searchable, study_folder, tune
 

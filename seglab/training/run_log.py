@@ -1,7 +1,8 @@
-"""Where the rows of a run go: one printed line per epoch, results.csv, TensorBoard.
+"""Where the rows of a run go: one printed line per epoch, results.csv, a display in notebooks.
 
 A row is one epoch, 0 being the start: "epoch", "time" in seconds, the loss terms by their names (train/box_loss,
 val/box_loss, ...), the metrics and the learning rates. Loggers go by the names in it, so a new one appears everywhere.
+Trackers of experiments (TensorBoard, W&B, ...) are in seglab/loggers.
 To add a logger, write a class with `log` and `close` and give it a place in `RunLogger`.
 """
 
@@ -12,7 +13,7 @@ import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from seglab.files import atomic_write
 from seglab.training.loss import TERMS
@@ -50,9 +51,6 @@ class RunLogger:
     def __init__(self, folder: Path, epochs: int, done: int = 0, verbose: bool = True):
         self.verbose = verbose
         self.loggers: list[Logger] = [CsvLogger(folder / "results.csv")]
-        writer = tensorboard_writer(folder)
-        if writer is not None:
-            self.loggers.append(TensorBoardLogger(writer))
         if verbose:
             self.loggers.append(NotebookLogger(epochs, done) if in_notebook() else ConsoleLogger(epochs))
 
@@ -98,21 +96,6 @@ class CsvLogger:
 
     def close(self, history: list[Row]) -> None:
         self.log(history)  # the file may have been open in another program until now
-
-
-class TensorBoardLogger:
-    """Every column as a curve. writer: torch's SummaryWriter."""
-
-    def __init__(self, writer: Any):
-        self.writer = writer
-
-    def log(self, history: list[Row]) -> None:
-        row = history[-1]
-        for name, value in row.items():
-            self.writer.add_scalar(name, value, row["epoch"])
-
-    def close(self, history: list[Row]) -> None:
-        self.writer.close()
 
 
 class ConsoleLogger:
@@ -186,12 +169,3 @@ def in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and hasattr(shell, "kernel")
-
-
-def tensorboard_writer(folder: Path) -> Any | None:
-    """A TensorBoard writer into `folder`, or None where TensorBoard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder))

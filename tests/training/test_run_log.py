@@ -5,17 +5,14 @@ import types
 
 from seglab import files
 from seglab.drawing.plots import training_curves
-from seglab.training import loggers
-from seglab.training.loggers import (
+from seglab.training.run_log import (
     CsvLogger,
     RunLogger,
     SilentLogger,
-    TensorBoardLogger,
     epoch_line,
     in_notebook,
     make_row,
     progress_bar,
-    tensorboard_writer,
     write_results,
 )
 
@@ -78,21 +75,12 @@ def test_a_notebook_gets_one_bar_instead_of_lines(monkeypatch, tmp_path, capsys)
             bars.append((self.count, self.text))
 
     monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
-    monkeypatch.setattr(loggers, "tensorboard_writer", lambda folder: None)
     logger = RunLogger(tmp_path, epochs=3, done=2)
     logger.log([ROW])
     logger.close([ROW])
     assert capsys.readouterr().out == ""
     assert bars[0]["total"] == 3
     assert bars[1] == (3, "box 1.000  seg 2.000  cls 3.000  dfl 4.000  mask mAP 0.250")
-
-
-def test_tensorboard_is_used_only_where_it_is(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)  # importing it fails
-    assert tensorboard_writer(tmp_path) is None
-    fake = types.SimpleNamespace(SummaryWriter=lambda folder: ("writer", folder))
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
-    assert tensorboard_writer(tmp_path) == ("writer", str(tmp_path))
 
 
 def test_a_spreadsheet_that_holds_the_table_ends_no_run(monkeypatch, tmp_path, capsys):
@@ -113,15 +101,6 @@ def test_a_spreadsheet_that_holds_the_table_ends_no_run(monkeypatch, tmp_path, c
     held[0] = False
     logger.close([ROW])
     assert (tmp_path / "results.csv").read_text().count("\n") == 2
-
-
-def test_tensorboard_gets_every_column_at_its_epoch():
-    told = []
-    writer = types.SimpleNamespace(add_scalar=lambda *value: told.append(value), close=lambda: told.append("closed"))
-    logger = TensorBoardLogger(writer)
-    logger.log([ROW])
-    logger.close([ROW])
-    assert told == [*((name, value, 3) for name, value in ROW.items()), "closed"]
 
 
 def test_other_processes_than_the_first_log_nothing(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,46 @@
+"""Files that fuzzing has found worth keeping: each is read, or refused in one sentence."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from trust.fuzz import CORPUS, MAX_BYTES, MAX_SECONDS, NAMES, peak_memory
+from trust.parsers import PARSERS, read_quietly
+
+
+def test_every_parser_is_fuzzed_and_has_a_corpus():
+    assert set(PARSERS) == set(NAMES) == {folder.name for folder in CORPUS.iterdir()}
+    assert sum(file.stat().st_size for file in CORPUS.rglob("*/*")) < 300_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_corpus_is_read_or_refused(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEGLAB_OFFLINE", "1")
+    monkeypatch.delenv("SEGLAB_DATASETS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    taken = 0
+    for seed in PARSERS[name].seeds():
+        taken += read_quietly(name, seed, folder)
+    assert taken
+    peak = peak_memory()
+    for file in sorted((CORPUS / name).iterdir()):
+        began = time.process_time()
+        read_quietly(name, file.read_bytes(), folder)
+        assert time.process_time() - began < MAX_SECONDS, file
+    assert peak_memory() - peak < MAX_BYTES
+
+
+def test_what_is_a_finding_is_told_from_what_is_refused(tmp_path, monkeypatch):
+    """The harness itself: an exception of another library is not taken for ours."""
+
+    def broken(data, folder):
+        raise KeyError("names")
+
+    monkeypatch.setitem(PARSERS, "labels", PARSERS["labels"].__class__(broken, list, ""))
+    with pytest.raises(KeyError):
+        read_quietly("labels", b"", tmp_path)

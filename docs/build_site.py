@@ -108,7 +108,7 @@ field.addEventListener('input', look); look();
 """
 # The explorer itself, in the lesson that writes it.
 EMBEDDED = '<iframe class="embedded" src="../explorer.html" title="The mask explorer as a web page"></iframe>'
-LONG_PAGE = 4  # headings from which a page gets its contents beside it
+LONG_PAGE = 2  # headings from which a page gets its contents beside it
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 ROOT_DOCUMENTS = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 DARK = "@media (prefers-color-scheme: dark) {{ {} }}"

@@ -34,6 +34,14 @@ def data_frame(rows: Rows) -> Any:
     raise SeglabError("to_df needs pandas or polars, and neither is installed: pip install pandas, or use summary()")
 
 
+def data_frame_or_rows(rows: Rows) -> Any:
+    """The rows as `data_frame` gives them; as they are where neither pandas nor polars is installed."""
+    try:
+        return data_frame(rows)
+    except SeglabError:
+        return list(rows)
+
+
 def csv_text(rows: Rows, columns: Sequence[str]) -> str:
     """CSV with a line of column names."""
     text = io.StringIO()

@@ -42,7 +42,15 @@ from seglab.model.compiling import compile_network
 from seglab.model.packed import pack
 from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
 from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_checkpoint, save_weights
-from seglab.model.yolo11 import YOLO11Seg, architecture_of, count_flops, count_parameters, is_segmenter, parse_name
+from seglab.model.yolo11 import (
+    YOLO11Seg,
+    architecture_of,
+    count_flops,
+    count_layers,
+    count_parameters,
+    is_segmenter,
+    parse_name,
+)
 from seglab.sizes import as_size
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
@@ -51,7 +59,6 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.datasets.spec import DatasetSpec
     from seglab.diagnosis.doctor import Diagnosis
     from seglab.evaluation.metrics import Metrics
-    from seglab.export.benchmark import Line
     from seglab.export.runtime import Runtime
     from seglab.inference.predictor import Forward
     from seglab.inference.results import Results
@@ -67,7 +74,7 @@ WeightsVersion = list[tuple[int, int]]  # see `_version_of`
 class ModelInfo(NamedTuple):
     """What `info` counts."""
 
-    layers: int  # modules, containers included
+    layers: int  # modules without modules inside, the activation counted once
     parameters: int
     gradients: int  # parameters that learn
     gflops: float  # 1e9 floating-point operations on one image
@@ -610,20 +617,24 @@ class YOLO:
         events.tell("on_export_end", exporter)
         return exporter.file
 
-    def benchmark(self, data: str | Path | None = None, **arguments: Any) -> list[Line]:
+    def benchmark(self, data: str | Path | None = None, **arguments: Any) -> Any:
         """Export to every format this machine has the packages for and compare size, mAP and latency in one table.
 
-        Other arguments: imgsz, formats and out, as seglab.export.benchmark.benchmark takes them.
+        Other arguments: those of seglab.config.BenchmarkInput. Returns the table as a data frame of pandas or polars,
+        or as a list of dicts where neither is installed.
         """
+        from seglab.compat.benchmark_table import benchmark_arguments, benchmark_rows, raise_failure
         from seglab.export.benchmark import benchmark
+        from seglab.tables import data_frame_or_rows
 
-        valid = [name for name in names_of(BenchmarkInput) if name not in ("model", "what")]
-        refuse_unknown(arguments, valid, "benchmark")
-        if isinstance(data, Path):
-            data = str(data)
-        data = data or self.overrides.get("data") or DEFAULT_DATA
-        arguments = {**self._export_defaults(), **arguments}
-        return benchmark(self._network("benchmark it"), self.names, data, **arguments)
+        wanted = BenchmarkInput(**benchmark_arguments(arguments))
+        data = str(data or self.overrides.get("data") or DEFAULT_DATA)
+        options = {"imgsz": wanted.imgsz, "formats": wanted.formats, "precisions": wanted.precisions, "out": wanted.out}
+        given = {name: value for name, value in options.items() if value is not None}
+        network = self._network("benchmark it")
+        lines = benchmark(network, self.names, data, **{**self._export_defaults(), **given})
+        raise_failure(lines, wanted.verbose)
+        return data_frame_or_rows(benchmark_rows(lines))
 
     def doctor(
         self,
@@ -792,7 +803,7 @@ class YOLO:
                 print(self.runtime.summary)
             return None
         network = self._network("count its parameters")
-        layers = len(list(network.modules()))
+        layers = count_layers(network)
         parameters = count_parameters(network)
         learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
         gflops = count_flops(network, imgsz) / 1e9

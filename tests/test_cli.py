@@ -425,3 +425,10 @@ def test_a_console_that_lacks_a_letter_of_a_class_ends_nothing(tmp_path, monkeyp
     assert main(["check", f"data={tmp_path / 'd.yaml'}", f"out={tmp_path / 'out'}"]) == 0
     console.flush()
     assert b"\\u732b " in console.buffer.getvalue()
+
+
+def test_a_message_names_the_command_once(capsys):
+    assert main(["x"]) == 2
+    assert capsys.readouterr().err.startswith("seglab has no mode 'x'")
+    assert main(["predict", "model=nowhere.pt"]) == 2
+    assert capsys.readouterr().err.startswith("seglab: ")

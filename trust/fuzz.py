@@ -57,7 +57,7 @@ def fuzz(name: str, seconds: int, runs: int) -> dict:
         if ended.returncode and not any(findings.iterdir()):
             troubles.append(f"the fuzzer ended with {ended.returncode}: {ended.stderr[-2000:]}")
             break
-    for path in findings.glob("timeout-*"):  # other processes may have had the CPU
+    for path in [*findings.glob("timeout-*"), *findings.glob("slow-unit-*")]:  # another process may have had the CPU
         if is_quick(name, path):
             path.unlink()
     found = sorted(path.name for path in findings.iterdir() if path.name not in before and path.suffix != ".txt")

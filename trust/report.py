@@ -37,7 +37,7 @@ TEXTS = {
         ## Disks that fail
 
         Every write, fsync, rename and creation of a file fails once (EIO), and again with all that come after it, as on
-        a disk that is full (ENOSPC); reads are sampled. `make trust` takes six operations of each kind of a training
+        a disk that is full (ENOSPC); reads are sampled. `make trust` takes three operations of each kind of a training
         and all of the other verbs; at length, all are taken. After each failure, everything on disk under its final
         name loads, nothing unfinished is left (but the part of a download, which is continued), and a second run ends
         with the same bits as one that never failed.
@@ -47,7 +47,8 @@ TEXTS = {
 
         SIGKILL in front of file operations that are spread over the run. Every second kill of a training is followed by
         one of the resumed run. After each, everything on disk under its final name loads; the next run ends with the
-        same bits as one that was never killed, and removes what the killed one left; no process outlives it.
+        same bits as one that was never killed, and removes what the killed one left (where the output was complete, the
+        next to write beside it does); no process outlives it.
     """,
     "conditions": """
         ## What else befalls a run
@@ -74,10 +75,22 @@ def read_results() -> dict:
 def write_page(results: dict) -> None:
     """Write docs/reliability.md and the curves that it shows."""
     parts = [paragraphs(INTRODUCTION)]
+    parts += [paragraphs(times(results, run)) for run in RUNS if results[run]]
     for part, text in TEXTS.items():
         parts += [paragraphs(text), "\n".join(ROWS[part](results, part))]
     parts.append("\n\n".join(curves(results)))
     PAGE.write_text("\n\n".join(part for part in parts if part) + "\n")
+
+
+def times(results: dict, run: str) -> str:
+    """How long the items of a run took, and when the first and the last of them were measured."""
+    measured = [result for part, items in results[run].items() if part != "fuzz" for result in items.values()]
+    fuzzed = results[run].get("fuzz", {}).values()
+    dates = [result["date"] for result in [*measured, *fuzzed]]
+    minutes = sum(result["cpu_seconds"] for result in measured) / 60
+    clock = sum(result["seconds"] for result in fuzzed) / 60
+    when = " to ".join(sorted({min(dates), max(dates)}))
+    return f"{RUNS[run]}, {when}: {minutes:.0f} minutes of CPU, and {clock:.0f} minutes by the clock of fuzzing."
 
 
 def paragraphs(text: str) -> str:

@@ -24,6 +24,7 @@ import torch
 import yaml
 
 from seglab.convert.conversion import convert
+from seglab.convert.report import Report
 from seglab.data.image import read_image
 from seglab.datasets import downloads
 from seglab.datasets.load import load_dataset
@@ -40,6 +41,8 @@ from seglab.training.trainer import train
 from seglab.yolo import YOLO
 
 SIDE = 64  # pixels, of the network's input
+EPOCHS = 2  # of a training
+SCENES = 4  # in the validation split of toybox8-seg
 SCALES["trust"] = Scale(0.5, 0.125, 1024, False)  # half of n's width
 
 
@@ -69,13 +72,13 @@ def prepare_training(folder: Path) -> None:
 
 
 def start_training(folder: Path, workers: int = 0) -> None:
-    """Three epochs of two batches, written after each; a cut run is resumed, as its message says."""
+    """Two epochs of two batches, written after each; a cut run is resumed, as its message says."""
     torch.set_num_threads(1)
     checkpoint.SECONDS_BETWEEN_SAVES = 0.0
     torch.manual_seed(1)
     model = YOLO11Seg("trust", 10)
     run = folder / "out/run"
-    arguments = {"imgsz": SIDE, "epochs": 3, "batch": 2, "workers": workers, "device": "cpu", "plots": False}
+    arguments = {"imgsz": SIDE, "epochs": EPOCHS, "batch": 2, "workers": workers, "device": "cpu", "plots": False}
     arguments |= {"val": False, "project": str(run.parent), "name": run.name, "exist_ok": True, "verbose": False}
     if (run / checkpoint.RESUME).exists():
         arguments = {"resume": str(run)}
@@ -88,7 +91,7 @@ def start_training(folder: Path, workers: int = 0) -> None:
 def is_finished(run: Path) -> bool:
     """Whether a run's last weights are those of its last epoch, so that there is nothing to resume."""
     last = run / checkpoint.LAST
-    return last.exists() and load_weights(last).metadata["epoch"] == 3
+    return last.exists() and load_weights(last).metadata["epoch"] == EPOCHS
 
 
 def start_pair(folder: Path) -> None:
@@ -132,12 +135,27 @@ def prepare_conversion(folder: Path) -> None:
 
 
 def start_conversion(folder: Path) -> None:
-    """From COCO JSON to YOLO, and from there to COCO JSON; what is there is whole, so it is not made again."""
+    """From COCO JSON to YOLO, and from there to COCO JSON; what is there is whole, so it is not made again.
+
+    A report that lists losses is read: whoever gets one removes the output and converts again.
+    """
     yolo = folder / "out/yolo"
+    coco = folder / "out/coco.json"
     if not yolo.exists():
-        convert(folder / "data/annotations/instances_val.json", folder / "data/images/val", yolo)
-    if not (folder / "out/coco.json").exists():
-        convert(yolo, None, folder / "out/coco.json", to="coco")
+        report = convert(folder / "data/annotations/instances_val.json", folder / "data/images/val", yolo)
+        if not is_complete(report):
+            shutil.rmtree(yolo)
+            raise SeglabError("the report lists losses")
+    if not coco.exists():
+        report = convert(yolo, None, coco, to="coco")
+        if not is_complete(report):
+            coco.unlink()
+            raise SeglabError("the report lists losses")
+
+
+def is_complete(report: Report) -> bool:
+    """Whether a conversion says that nothing was lost."""
+    return not report.lost and report.images_written == SCENES
 
 
 def prepare_export(folder: Path) -> None:
@@ -220,7 +238,7 @@ def start_prediction(folder: Path) -> None:
 
 
 VERBS = {
-    "train": Verb(prepare_training, start_training, "three epochs, every one written, and resumed"),
+    "train": Verb(prepare_training, start_training, "two epochs, every one written, and resumed"),
     "train with 2 workers": Verb(
         prepare_training, functools.partial(start_training, workers=2), "the same, with data-loading processes"
     ),

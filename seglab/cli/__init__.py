@@ -31,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         mode, options = parse(words)
         return run(mode, options)
     except (SeglabError, OSError) as error:
-        print(f"seglab: {error}", file=sys.stderr)
+        # A message about the command itself begins with its name already.
+        text = str(error)
+        print(text if text.startswith("seglab ") else f"seglab: {text}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"seglab: interrupted{_how_to_go_on(mode, options)}", file=sys.stderr)

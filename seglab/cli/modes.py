@@ -198,8 +198,8 @@ def benchmark(given: BenchmarkInput, _: dict[str, Any]) -> None:
     from seglab.export.benchmark import published_table
     from seglab.yolo import YOLO
 
-    options = {"imgsz": given.imgsz, "formats": given.formats, "out": given.out}
-    options = {name: value for name, value in options.items() if value is not None}
+    names = ("imgsz", "formats", "precisions", "verbose", "out")
+    options = {name: getattr(given, name) for name in names if getattr(given, name) not in (None, False)}
     if given.what is None:
         YOLO(given.model).benchmark(given.data, **options)
         return

@@ -36,8 +36,16 @@ class Colors:
         color = class_color(int(i))
         return color[::-1] if bgr else color
 
+    @staticmethod
+    def hex2rgb(h: str) -> tuple[int, int, int]:
+        """A color as web pages write it, such as `#FF3838` -> (255, 56, 56)."""
+        digits = h.lstrip("#")
+        red, green, blue = (int(digits[start : start + 2], 16) for start in (0, 2, 4))
+        return red, green, blue
+
 
 colors = Colors()
+LIGHT = 128  # mean of a color's channels from which dark text is read better on it
 
 
 class Annotator:
@@ -105,6 +113,21 @@ class Annotator:
         if anchor == "bottom":
             y = max(0, y - len(glyphs(text, size, self.font)))
         write(self.im, text, x, y, size, txt_color, self.font)
+
+    def get_txt_color(self, color: BGR = (128, 128, 128), txt_color: BGR = (255, 255, 255)) -> BGR:
+        """The color of text that is read well on a color: black on light ones, else `txt_color`."""
+        return (0, 0, 0) if sum(color) / 3 > LIGHT else txt_color
+
+    @staticmethod
+    def get_bbox_dimension(bbox: Sequence[float]) -> tuple[float, float, float]:
+        """Width, height and area of a box (4,) xyxy."""
+        x0, y0, x1, y1 = bbox
+        width, height = x1 - x0, y1 - y0
+        return width, height, width * height
+
+    def show(self, title: str | None = None) -> None:
+        """Open the image in a viewer."""
+        self.result(pil=True).show(title=title)
 
     def fromarray(self, im: np.ndarray) -> None:
         """Draw on another image from now on."""

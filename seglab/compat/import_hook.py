@@ -36,19 +36,33 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
     "seglab.nn": {},
     "seglab.nn.tasks": {"SegmentationModel": "seglab.compat.tasks:segmentation_model"},
     "seglab.data.converter": {"convert_coco": "seglab.compat.converter:convert_coco"},
-    "seglab.data.utils": {"check_det_dataset": "seglab.datasets.load:load_dataset"},
+    "seglab.data.utils": {
+        "check_det_dataset": "seglab.datasets.load:load_dataset",
+        **{
+            name: f"seglab.compat.utilities:{name}"
+            for name in ("img2label_paths", "polygon2mask", "polygons2masks", "polygons2masks_overlap")
+        },
+        "segments2boxes": "seglab.compat.ops:segments2boxes",
+    },
     "seglab.utils": {
         "LOGGER": "seglab.compat.settings:LOGGER",
         "ROOT": "seglab.compat.settings:ROOT",
         "SETTINGS": "seglab.compat.settings:settings",
         "TQDM": "tqdm.auto:tqdm",
+        "YAML": "seglab.compat.utilities:YAML",
     },
     "seglab.utils.benchmarks": {"benchmark": "seglab.compat.tasks:benchmark"},
     "seglab.utils.checks": {
+        "check_file": "seglab.compat.utilities:check_file",
+        "check_yaml": "seglab.compat.utilities:check_file",
         "check_yolo": "seglab.checks:print_checks",
         "collect_system_info": "seglab.checks:print_checks",
     },
-    "seglab.utils.files": {"increment_path": "seglab.compat.settings:increment_path"},
+    "seglab.utils.files": {
+        "WorkingDirectory": "seglab.compat.utilities:WorkingDirectory",
+        "file_size": "seglab.compat.utilities:file_size",
+        "increment_path": "seglab.compat.settings:increment_path",
+    },
     "seglab.utils.metrics": {
         "ConfusionMatrix": "seglab.evaluation.confusion:ConfusionMatrix",
         "Metric": "seglab.evaluation.metrics:TaskMetrics",
@@ -57,16 +71,24 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
         "mask_iou": "seglab.compat.ops:mask_iou",
     },
     "seglab.utils.ops": {
+        "Profile": "seglab.compat.utilities:Profile",
+        "make_divisible": "seglab.compat.utilities:make_divisible",
+    }
+    | {
         name: f"seglab.compat.ops:{name}"
         for name in (
             "clip_boxes",
             "clip_coords",
+            "crop_mask",
+            "empty_like",
             "ltwh2xywh",
             "ltwh2xyxy",
             "masks2segments",
+            "resample_segments",
             "scale_boxes",
             "scale_coords",
             "scale_masks",
+            "segment2box",
             "segments2boxes",
             "xywh2ltwh",
             "xywh2xyxy",
@@ -82,7 +104,22 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
         "colors": "seglab.compat.annotator:colors",
         "save_one_box": "seglab.compat.annotator:save_one_box",
     },
-    "seglab.utils.torch_utils": {"select_device": "seglab.device:choose_device"},
+    "seglab.utils.torch_utils": {
+        "select_device": "seglab.device:choose_device",
+        **{
+            name: f"seglab.compat.utilities:{name}"
+            for name in (
+                "get_flops",
+                "get_num_gradients",
+                "get_num_params",
+                "init_seeds",
+                "model_info",
+                "smart_inference_mode",
+                "time_sync",
+                "unwrap_model",
+            )
+        },
+    },
 }
 
 # Module, or one name of a module or of the package itself -> what to use instead.
@@ -108,6 +145,8 @@ INSTEAD = {
     "seglab.models.rtdetr": "seglab has YOLO11-seg only: use seglab.YOLO",
     "seglab.nn.modules": "use seglab.model.blocks",
     "seglab.nn.autobackend": "open exported files with YOLO(file)",
+    "seglab.utils.ASSETS": "it has no images of ultralytics: give a path of your own, or source=toybox8-seg",
+    "seglab.utils.torch_utils.de_parallel": "use unwrap_model",
     "seglab.utils.callbacks": "use YOLO(...).add_callback",
     "seglab.utils.downloads": "official weights and datasets are fetched by name when they are used",
     "seglab.utils.instance": "use seglab.sample.Instance",

@@ -122,6 +122,41 @@ def segments2boxes(segments: Sequence[np.ndarray]) -> np.ndarray:
     return xyxy2xywh(np.array(corners).reshape(-1, 4))
 
 
+def segment2box(segment: np.ndarray, width: int = 640, height: int = 640) -> np.ndarray:
+    """An outline (n, 2) xy -> its box (4,) xyxy within an image of width x height; zeros where it lies outside."""
+    points = np.asarray(segment, np.float32).reshape(-1, 2)
+    inside = (points >= 0).all(axis=1) & (points <= (width, height)).all(axis=1)
+    if not inside.any():
+        return np.zeros(4, np.float32)
+    kept = points[inside]
+    return np.concatenate((kept.min(axis=0), kept.max(axis=0)))
+
+
+def resample_segments(segments: Sequence[np.ndarray], n: int = 1000) -> list[np.ndarray]:
+    """Outlines (k, 2) xy -> as many (n, 2) float32, their points evenly spaced along the vertices."""
+    resampled = []
+    for segment in segments:
+        closed = np.concatenate((segment, segment[:1]))
+        wanted = np.linspace(0, len(closed) - 1, n)
+        columns = [np.interp(wanted, np.arange(len(closed)), closed[:, axis]) for axis in (0, 1)]
+        resampled.append(np.stack(columns, axis=1).astype(np.float32))
+    return resampled
+
+
+def crop_mask(masks: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    """(N, H, W) masks -> the same, empty outside the boxes (N, 4) xyxy in pixels of the masks."""
+    _, height, width = masks.shape
+    left, top, right, bottom = (column[:, None, None] for column in boxes.T)  # (N, 1, 1)
+    x = torch.arange(width, device=masks.device)[None, None]  # (1, 1, W)
+    y = torch.arange(height, device=masks.device)[None, :, None]  # (1, H, 1)
+    return masks * ((x >= left) & (x < right) & (y >= top) & (y < bottom))
+
+
+def empty_like(x: Any) -> Any:
+    """An array or tensor of the same shape, in float32."""
+    return torch.empty_like(x, dtype=torch.float32) if isinstance(x, torch.Tensor) else np.empty_like(x, np.float32)
+
+
 def mask_iou(mask1: torch.Tensor, mask2: torch.Tensor, eps: float = 1e-7) -> torch.Tensor:
     """(N, pixels) and (M, pixels) masks of 0 and 1 -> (N, M) intersection over union."""
     shared = mask1.float() @ mask2.float().T  # (N, M)

@@ -90,7 +90,7 @@ def segmentation_model(cfg: str = "yolo11n-seg.yaml", ch: int = 3, nc: int | Non
     return init_network(scale, nc or 80, seed=0)
 
 
-def benchmark(model: Any = "yolo11n-seg.pt", data: Any = None, imgsz: int = 160, **_: Any) -> Any:
-    """Size, mAP and latency in every format that this machine can run."""
+def benchmark(model: Any = "yolo11n-seg.pt", data: Any = None, imgsz: int = 160, **arguments: Any) -> Any:
+    """Size, mAP and latency in every format that this machine can run, as a data frame. Arguments: YOLO.benchmark's."""
     yolo = model if isinstance(model, YOLO) else YOLO(model)
-    return yolo.benchmark(data, imgsz=imgsz)
+    return yolo.benchmark(data, imgsz=imgsz, **arguments)

@@ -119,6 +119,12 @@ class BenchmarkInput(Arguments):
         None, "input size: side in pixels, or (height, width); None: the size of the training"
     )
     formats: str | list | tuple | None = argument(None, "formats to compare, as in onnx,openvino; None: all")
+    precisions: str | list | tuple | None = argument(
+        None, "of these precisions only, as in fp32,int8; None: all that a format has"
+    )
+    verbose: bool | float = argument(
+        False, "True: a format that fails is an error; a number: so is one whose mask mAP is lower"
+    )
     out: str | None = argument(None, "folder of files and tables; None: runs/benchmark")
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from seglab.config import refuse_unknown
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.device import choose_device, memory_format
@@ -30,6 +31,7 @@ from seglab.sizes import as_size
 
 WARM_UP = 3
 ROUNDS = 20
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 class Published(NamedTuple):
@@ -72,6 +74,7 @@ def benchmark(
     data: str = "toybox8-seg",
     imgsz: int | tuple[int, int] = 640,
     formats: list[str] | str | None = None,
+    precisions: list[str] | str | None = None,
     out: str | Path = "runs/benchmark",
     license: str = "unknown",
     mask_targets: str = "soft",
@@ -79,7 +82,8 @@ def benchmark(
     """Export `model` to every format this machine has the packages for, verify, validate and time each, one table.
 
     data: whose validation split gives the mAP; imgsz: side in pixels or (height, width); formats: some of
-    registry.FORMATS, as a list or "onnx,openvino", all by default; license: of the weights; mask_targets: soft or hard,
+    registry.FORMATS, as a list or "onnx,openvino", all by default; precisions: some of fp32, fp16 and int8, likewise,
+    which leaves out formats that have none of them; license: of the weights; mask_targets: soft or hard,
     what they were trained with. Latency is that of the network on one image in milliseconds, all formats taking turns
     after a warm-up, the median of the rounds, on as many threads as torch uses. Writes benchmark.md, benchmark.csv and
     benchmark.png beside the files into `out`.
@@ -88,10 +92,10 @@ def benchmark(
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    if isinstance(formats, str):
-        formats = formats.replace(" ", "").split(",")
-    chosen = [find_format(name)[0] for name in formats] if formats else list(FORMATS)
-    variants = [(name, precision) for name in chosen for precision in FORMATS[name].PRECISIONS]
+    chosen = [find_format(name)[0] for name in listed(formats)] or list(FORMATS)
+    wanted = listed(precisions) or list(PRECISIONS)
+    refuse_unknown(wanted, PRECISIONS, "benchmark", "precision")
+    variants = [(name, precision) for name in chosen for precision in FORMATS[name].PRECISIONS if precision in wanted]
 
     # PyTorch itself, as prediction runs it.
     eager = InferenceModel(model).to(memory_format=torch.channels_last)
@@ -133,6 +137,13 @@ def benchmark(
     print(markdown(result))
     print(f"Results saved to {out}")
     return result
+
+
+def listed(names: list[str] | tuple[str, ...] | str | None) -> list[str]:
+    """Names as a list, also where they are one text with commas."""
+    if isinstance(names, str):
+        names = [name for name in names.replace(" ", "").split(",") if name]
+    return list(names or [])
 
 
 def size_of(path: Path) -> int:

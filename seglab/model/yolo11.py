@@ -188,6 +188,13 @@ def fuse(model: YOLO11Seg) -> YOLO11Seg:
     return model.requires_grad_(False)
 
 
+def count_layers(network: nn.Module) -> int:
+    """Modules without modules inside; the activation, which is one for the whole network, counts once."""
+    leaves = [module for module in network.modules() if not list(module.children())]
+    activations = sum(isinstance(module, nn.SiLU) for module in leaves)
+    return len(leaves) - max(activations - 1, 0)
+
+
 def count_parameters(model: nn.Module) -> int:
     """Every parameter, the frozen bin values included, as published tables count them."""
     return sum(parameter.numel() for parameter in model.parameters())

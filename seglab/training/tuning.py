@@ -76,7 +76,7 @@ class TuneResult(NamedTuple):
     """What a search has found."""
 
     folder: Path
-    best: dict[str, Any]  # the best trial's values of what was searched
+    best: dict[str, Any]  # the best trial's values of all that was searched; None: what training chooses by itself
     fitness: float
     trials: list[dict[str, Any]]  # the rows of tune_results.csv
     weights: Path  # of the best trial
@@ -549,14 +549,15 @@ def conclude(study: Study) -> TuneResult:
         raise SeglabError(f"no trial of {study.folder} was completed: search lower rates, e.g. space={{'lr0': ...}}")
     rows = result_rows(study)
     draw(study, rows)
-    values = {name: value for name, value in best.user_attrs["values"].items() if value is not None}
+    searched = best.user_attrs["values"]
+    values = {name: value for name, value in searched.items() if value is not None}
     folder = best.user_attrs["folder"]
     weights = study.folder / folder / "weights" / "best.safetensors"
     print(table(rows))
     print(_verdict(study, best, rows))
     print(f"best values, in {study.folder / BEST}:\n  {write_settings(values)}")
     print(f"best weights: {weights}\nnext: {next_command(study)}")
-    return TuneResult(study.folder, values, best.value, rows, weights)
+    return TuneResult(study.folder, dict(searched), best.value, rows, weights)
 
 
 def draw(study: Study, rows: list[dict[str, Any]]) -> None:

@@ -65,3 +65,11 @@ def test_one_box_is_cut_out(image, tmp_path):
     assert crop.shape == (20, 30, 3) and (crop == RED).all() and (tmp_path / "c.jpg").is_file()
     square = save_one_box(torch.tensor([[40, 30, 70, 50]]), image, gain=1.0, pad=4, square=True, save=False)
     assert square.shape == (34, 34, 3) and square[17, 17].tolist() == [255, 0, 0]
+
+
+def test_helpers_of_colors_and_boxes():
+    assert Colors.hex2rgb("#FF3838") == Colors.hex2rgb("ff3838") == (255, 56, 56)
+    annotator = Annotator(np.zeros((8, 8, 3), np.uint8))
+    assert annotator.get_txt_color((250, 240, 230)) == (0, 0, 0)
+    assert annotator.get_txt_color((20, 30, 40)) == (255, 255, 255)
+    assert Annotator.get_bbox_dimension((1, 2, 5, 10)) == (4, 8, 32)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from seglab.compat import ops
+from seglab.compat.ops import crop_mask, empty_like, resample_segments, segment2box
 from seglab.geometry.letterbox import letterbox
 
 BOXES = np.array([[10.0, 20, 50, 80], [0, 0, 5, 3], [30, 10, 90, 12]])
@@ -60,3 +61,14 @@ def test_masks_become_outlines_that_fill_to_them():
     outlines = ops.masks2segments(masks)
     filled = cv2.fillPoly(np.zeros((30, 40), np.uint8), [outlines[0].astype(np.int32)], 1)
     assert np.array_equal(filled, masks[0].numpy()) and outlines[1].shape == (0, 2)
+
+
+def test_outlines_are_boxed_resampled_and_cropped():
+    square = np.array([[2, 2], [10, 2], [10, 10], [2, 10]], np.float32)
+    assert segment2box(square, 20, 20).tolist() == [2, 2, 10, 10]
+    assert segment2box(square + 30, 20, 20).tolist() == [0, 0, 0, 0]
+    (dense,) = resample_segments([square], 9)
+    assert dense.shape == (9, 2) and dense[0].tolist() == dense[-1].tolist() == [2, 2] and dense[1].tolist() == [6, 2]
+    cropped = crop_mask(torch.ones(1, 8, 8), torch.tensor([[1.0, 2.0, 4.0, 5.0]]))
+    assert cropped.sum() == 9 and cropped[0, 2:5, 1:4].all()
+    assert empty_like(np.zeros((2, 3), int)).dtype == np.float32 and empty_like(torch.zeros(2)).shape == (2,)

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from seglab import YOLO, SeglabError, check_dataset, convert_dataset, load_dataset
+from seglab.cli import main
 from seglab.config import TrainConfig
 from seglab.data.dataset import SegmentationDataset
+from seglab.data.holdout import with_holdout
 from seglab.geometry.polygons import ring_area
 from seglab.yolo import _data_to_train_on
 
@@ -377,3 +379,170 @@ def test_training_and_validation_take_instances_of_mask_images_too(tmp_path, cap
         assert len(areas(spec)) == int(counted[0])
         YOLO("toybox-n").val(data=str(tmp_path), split="train", instances=by, imgsz=64, workers=0, single_cls=True)
         assert f"train: 1 image, {counted} of 1 class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folders", [("images", "annotations"), ("image", "label"), ("img", "txt"), ("photos", "gt")])
+def test_label_folders_have_many_names(tmp_path, folders):
+    image(tmp_path / folders[0] / "a.jpg")
+    text(tmp_path / folders[1] / "a.txt", ROW)
+    assert areas(load_dataset(tmp_path)) == [("class 0", 600)]
+
+
+@pytest.mark.parametrize("folders", [("image", "label"), ("photos", "masks"), ("imgs", "Ground_Truth"), ("x", "gt")])
+@pytest.mark.parametrize("splits", [False, True])
+def test_mask_folders_have_many_names_and_lie_in_folders_of_splits(tmp_path, folders, splits):
+    for seed, split in enumerate(("train", "val") if splits else (".",)):
+        for number in range(2):
+            image(tmp_path / split / folders[0] / f"{split}{number}.jpg", 10 * seed + number)
+            mask(tmp_path / split / folders[1] / f"{split}{number}.png", two_areas(0, 1, 2))
+    spec = load_dataset(tmp_path)
+    assert list(spec.splits) == (["train", "val"] if splits else ["train"])
+    for split in spec.splits:
+        assert areas(spec, split) == [("object", 225)] * 2 + [("object", 600)] * 2
+
+
+@pytest.mark.parametrize(("separator", "point"), [(",", "."), (";", "."), (";", ","), ("\t", "."), (" ; ", ",")])
+def test_numbers_may_be_separated_by_other_marks(tmp_path, separator, point):
+    image(tmp_path / "a.jpg")
+    text(tmp_path / "a.txt", ROW.strip().replace(".", point).replace(" ", separator) + "\r\n")
+    assert areas(load_dataset(tmp_path)) == [("class 0", 600)]
+
+
+@pytest.mark.parametrize("wrong", [("}]}", "}],}"), ('"images": [', '"images": [,'), ("}]", "},]"), (", ", " ")])
+def test_a_json_that_is_none_is_refused_by_training_and_conversion_alike(tmp_path, wrong):
+    image(tmp_path / "a.png")
+    coco(tmp_path / "a.json", ["a.png"], [annotation(1, 1)])
+    sound = (tmp_path / "a.json").read_text()
+    assert wrong[0] in sound
+    (tmp_path / "a.json").write_text(sound.replace(*wrong, 1))
+    with pytest.raises(SeglabError, match=r"a\.json is (damaged|not a JSON)"):
+        load_dataset(tmp_path / "a.json")
+    with pytest.raises(SeglabError, match=r"a\.json is (damaged|not a JSON)"):
+        convert_dataset(tmp_path / "a.json", out=tmp_path / "out")
+
+
+def test_images_that_a_json_names_by_their_address_alone(tmp_path):
+    """As LVIS does."""
+    image(tmp_path / "train2017/000000000001.jpg")
+    coco(tmp_path / "lvis_v1_train.json", [""], [annotation(1, 1)])
+    content = json.loads((tmp_path / "lvis_v1_train.json").read_text())
+    del content["images"][0]["file_name"]
+    content["images"][0]["coco_url"] = "http://images.cocodataset.org/train2017/000000000001.jpg"
+    (tmp_path / "lvis_v1_train.json").write_text(json.dumps(content))
+    assert areas(load_dataset(tmp_path)) == [("cat", 600)]
+    assert convert_dataset(tmp_path, out=tmp_path / "out", strict=1.0).instances_back == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.json", '{"image": "a.jpg", "marks": []}', "of no labeling tool that seglab knows, with image, marks"),
+        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "no JSON that can be read"),
+        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "without one labeled image"),
+    ],
+)
+def test_a_json_that_is_no_labels_is_named(tmp_path, name, content, said):
+    image(tmp_path / "a.jpg")
+    text(tmp_path / name, content)
+    with pytest.raises(SeglabError, match=said):
+        load_dataset(tmp_path)
+
+
+def test_the_stages_of_the_data_science_bowl_are_splits(tmp_path):
+    for seed, stage in enumerate(("stage1_train", "stage1_test")):
+        image(tmp_path / stage / f"x{seed}" / "images" / f"x{seed}.png", seed)
+        mask(tmp_path / stage / f"x{seed}" / "masks" / "1.png", two_areas(0, 255, 0))
+    assert list(load_dataset(tmp_path).splits) == ["train", "test"]
+
+
+def test_images_that_no_label_is_of_are_told_by_check(tmp_path):
+    for seed, name in enumerate("abc"):
+        image(tmp_path / "coco" / f"{name}.png", seed)
+        image(tmp_path / "masks" / "images" / f"{name}.png", seed)
+    coco(tmp_path / "coco/labels.json", ["a.png"], [annotation(1, 1)])
+    mask(tmp_path / "masks/masks/a.png", two_areas(0, 1, 2))
+    for folder in ("coco", "masks"):
+        (told,) = [issue for issue in check_dataset(tmp_path / folder, out=None).issues if "not read" in issue.message]
+        assert told.message.startswith("images that are not read: 2, as ") and told.is_note
+    mask(tmp_path / "masks/images/b_mask.png", two_areas(0, 1, 2))  # a mask beside its image is read
+    beside = check_dataset(tmp_path / "masks/images", out=None)
+    assert "images that are not read: 2" in str(beside)
+
+
+def test_where_no_image_can_be_read_the_message_says_why(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.full((HEIGHT, WIDTH), 4000, np.uint16)).save(tmp_path / "images/a.png")
+    text(tmp_path / "labels/a.txt", ROW)
+    with pytest.raises(SeglabError, match=r"none of the 1 images of train .*pass range=4095"):
+        SegmentationDataset(load_dataset(tmp_path), "train", 64)
+
+
+# Paths
+
+
+def yolo(folder):
+    image(folder / "images/a.jpg")
+    text(folder / "labels/a.txt", ROW)
+    text(folder / "data.yaml", "train: images\nnames: [cat]\n")
+    return folder
+
+
+def test_the_home_folder_and_links_are_followed(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    yolo(tmp_path / "real")
+    text(tmp_path / "other.yaml", "path: ~/real\ntrain: images\nnames: [cat]\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "set/labels").mkdir(parents=True)
+    (tmp_path / "set/images").symlink_to(tmp_path / "real/images")
+    (tmp_path / "set/labels/a.txt").symlink_to(tmp_path / "real/labels/a.txt")
+    for source in ("~/real", "~/other.yaml", tmp_path / "link", tmp_path / "link/data.yaml", tmp_path / "set"):
+        assert [size for _, size in areas(load_dataset(source))] == [600], source
+    report = convert_dataset("~/real", out="~/out", images="~/real/images")
+    assert report.instances_back == 1 and (tmp_path / "out/out.yaml").is_file()
+    assert check_dataset("~/real", out="~/sheets").sheet == tmp_path / "sheets/data.jpg"
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path, monkeypatch):
+    """Root may write anywhere, so the system's answer is put in place of it."""
+    yolo(tmp_path / "set")
+    image(tmp_path / "set/images/b.jpg", 7)
+    text(tmp_path / "set/labels/b.txt", ROW)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", "/disc/out")
+
+    monkeypatch.setattr("seglab.files.TemporaryDirectory", refuse)
+    with pytest.raises(SeglabError, match=r"cannot write to /disc/out \(Permission denied\): choose an out="):
+        convert_dataset(tmp_path / "set", out=tmp_path / "out")
+    monkeypatch.setattr("seglab.datasets.split_file.atomic_write", refuse)
+    with pytest.raises(SeglabError, match=r"cannot be written .*seglab split data=.* out=my-split\.yaml"):
+        with_holdout(load_dataset(tmp_path / "set"), 0.5, None, 0)
+
+
+def test_check_names_labels_without_images_shared_ones_and_what_nothing_reads(tmp_path):
+    yolo(tmp_path / "set")
+    image(tmp_path / "set/images/a.png", 3)
+    text(tmp_path / "set/labels/lost.txt", ROW)
+    text(tmp_path / "set/images/a.psd", "8BPS")
+    told = str(check_dataset(tmp_path / "set", out=None))
+    assert "labels/lost.txt  a label file without an image -> not read; put its image back, called lost.jpg" in told
+    assert "one label file for several images: a.jpg and a.png -> all have its instances; name the files" in told
+    assert "files among the images that are not read: 1 .psd file -> left out; save them as PNG or JPEG" in told
+
+
+def test_the_split_of_the_command_line_is_found_by_every_verb(tmp_path, capsys):
+    for seed, name in enumerate(("cat", "dog", "cow", "hen", "pig")):
+        image(tmp_path / "set" / f"{name}.jpg", seed)
+        text(tmp_path / "set" / f"{name}.txt", ROW)
+    assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2", "seed=3"]) == 0
+    out = capsys.readouterr().out
+    assert f"kept in {tmp_path / 'set/seglab-split.yaml'}\nnext: seglab train data={tmp_path / 'set'}" in out
+    splits = load_dataset(tmp_path / "set").splits
+    assert {split: len(images) for split, images in splits.items()} == {"train": 2, "val": 2, "test": 1}
+    assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2"]) == 0, "kept as it is"
+    assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.2"]) != 0
+    assert "already holds out 0.4 for val and 0.2 for test" in capsys.readouterr().err
+    assert load_dataset(tmp_path / "set").splits == splits
+    report = convert_dataset(tmp_path / "set", out=tmp_path / "out")
+    assert report.instances_back == 5 and list(load_dataset(tmp_path / "out").splits) == ["train", "val", "test"]

@@ -154,7 +154,7 @@ def split(given: SplitInput, _: dict[str, Any]) -> None:
     from seglab.datasets.load import load_dataset
 
     spec = load_dataset(given.data, labels=given.labels)
-    out = Path(given.out) if given.out else None
+    out = Path(given.out).expanduser() if given.out else None
     spec, path = hold_out_once(spec, given.holdout, given.test, given.seed, out)
     print(describe_split(spec))
     print(f"kept in {path}\nnext: seglab train data={path if out else given.data}")

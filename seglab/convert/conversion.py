@@ -71,7 +71,8 @@ def convert(
 
     Errors: SeglabError when the source is of no known format or damaged, or `out` exists already.
     """
-    source, out = Path(source), Path(out or "")
+    source = Path(source).expanduser()
+    out = Path(out or "").expanduser()
     # What cannot be is refused before anything is read.
     known = {each.name: each for each in registry.FORMATS if each.write is not None}
     if to not in known:
@@ -82,7 +83,8 @@ def convert(
         raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
     if to != "yolo" and (holdout or test):
         raise SeglabError(f"holdout= and test= go with to=yolo: split first (seglab split data={source}), then convert")
-    given = Source(source, Path(images) if images else None, Path(labels) if labels else None, instances)
+    folder = Path(images).expanduser() if images else None
+    given = Source(source, folder, Path(labels).expanduser() if labels else None, instances)
     report, started = Report(source, out, strict), time.perf_counter()
     # Everything is written into a folder beside `out`, which takes its place at the end.
     try:

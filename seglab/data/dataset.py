@@ -136,7 +136,9 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
                 self.images.append(path)
                 self.image_sizes.append(size)
         if not self.images:
-            first = f"{self.issues[0].where}: {self.issues[0].message}"
+            own = set(map(str, listed))
+            why = next(issue for issue in self.issues if issue.unusable or issue.path in own)
+            first = f"{why.where}: {why.message}"
             raise SeglabError(
                 f"none of the {len(listed)} images of {self.split} in {self.spec.root} can be read; {first}"
             )

@@ -127,7 +127,7 @@ def is_instances_json(path: Path) -> bool:
 
     for key, item in stream_json(path):
         if key == "images":
-            return isinstance(item, dict) and "file_name" in item
+            return isinstance(item, dict) and ("file_name" in item or "coco_url" in item)
         if key == "annotations":
             return isinstance(item, dict) and "image_id" in item
         if key == "shapes":  # Labelme

@@ -14,7 +14,7 @@ from seglab.files import SPLITS, split_of_folder
 from seglab.formats.image_search import image_files
 from seglab.formats.issues import Issue
 from seglab.formats.label_files import has_rows, label_files
-from seglab.formats.text_files import read_text
+from seglab.formats.text_files import read_text, row_words
 
 CLASS_LISTS = ("classes.txt", "obj.names", "names.txt", "labels.txt", "_darknet.labels")  # one class name a line
 NOTES = "notes.json"  # Label Studio's list of classes
@@ -91,7 +91,7 @@ def _largest_class(files: Iterable[Path]) -> int:
     largest = 0
     for file in files:
         for row in read_text(file).splitlines():
-            first = row.replace(",", " ").split()[:1]
+            first = row_words(row)[:1]
             if first and first[0].isdecimal():
                 largest = max(largest, int(first[0]))
     return largest

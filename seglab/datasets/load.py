@@ -24,10 +24,11 @@ from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError, reading
 from seglab.files import IMAGE_SUFFIXES, expand_home, files_below
 from seglab.formats.label_files import has_rows
-from seglab.formats.text_files import decode_text
+from seglab.formats.text_files import decode_text, read_json
 from seglab.wording import pluralize
 
 YAML_SUFFIXES = (".yaml", ".yml")
+NO_LABELS = {"notes.json", "package.json", "settings.json", "classes.json"}  # JSON files of something else
 BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
@@ -212,12 +213,24 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
                 )
         if suffix == ".xml" and b"<bndbox>" in file.read_bytes()[:65536]:
             return f"{file} has boxes, which are no masks: draw outlines in your labeling tool, and export those"
+        if suffix in (".json", ".jsonl") and file.name not in NO_LABELS:
+            return f"{file} is {_what_json(file)}: export COCO JSON from your labeling tool"
         if suffix == ".csv":
             return (
                 f"{file} is a table, which is not read: write its masks as images into a folder masks, one a file "
                 "(masks/a_cat_1.png for a.jpg), or as COCO JSON"
             )
     return ""
+
+
+def _what_json(file: Path) -> str:
+    """What a JSON is that no format knows."""
+    try:
+        content = read_json(file)
+    except SeglabError as error:
+        return f"no JSON that can be read ({error})"
+    known_by = f", with {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) and content else ""
+    return f"of no labeling tool that seglab knows{known_by}"
 
 
 def _not_recognized(path: Path) -> str:

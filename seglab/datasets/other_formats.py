@@ -53,6 +53,9 @@ def _dataset(known: Format, path: Path, labels: LabelSource) -> DatasetSpec:
         faults["train"] = (
             f"the images lie inside the label files: write them with `seglab convert source={path} out=NEW`"
         )
+    elif not labels.entries:
+        why = f" ({labels.issues[0].message})" if labels.issues else ""
+        raise SeglabError(f"{path} holds {known.title} without one labeled image{why}: label some, and export again")
     elif not by_split:
         raise SeglabError(
             f"{path} holds {known.title} but none of their images: give the folder with them, as in "

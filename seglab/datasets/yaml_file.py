@@ -100,6 +100,8 @@ def is_dataset(content: Content) -> bool:
 def _class_names(path: Path, content: Content) -> dict[int, str]:
     """Class id -> name, from `names` or, where only their number is known, from `nc`."""
     names = content.get("names", content.get("nc"))
+    if isinstance(names, str) and names.isdecimal():
+        names = int(names)
     count = len(names) if isinstance(names, (list, dict)) else names
     if isinstance(count, int) and count > MAX_CLASSES:
         raise SeglabError(f"{path}: it names {count:,} classes, more than {MAX_CLASSES:,}: correct 'names' or 'nc'")

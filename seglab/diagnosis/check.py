@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
@@ -199,10 +200,11 @@ def check(
     report.issues += _left_aside(spec) + _without_instances(report)
     # Two splits may be one folder, whose issues then come twice.
     report.issues = list(dict.fromkeys(report.issues))
-    if out is not None:
-        report.listing = write_rest(report.issues, Path(out) / f"{spec.name}-issues.csv")
-    if out is not None and drawn:
-        report.sheet = Path(out) / f"{spec.name}.jpg"
+    folder = Path(out).expanduser() if out is not None else None
+    if folder is not None:
+        report.listing = write_rest(report.issues, folder / f"{spec.name}-issues.csv")
+    if folder is not None and drawn:
+        report.sheet = folder / f"{spec.name}.jpg"
         write_image(report.sheet, contact_sheet(drawn, titles))
     return report
 
@@ -227,12 +229,20 @@ def _left_aside(spec: DatasetSpec) -> list[Issue]:
         for file in unused_label_files(label_files(images, spec.root, spec.label_folder)):
             action = f"not read; put its image back, called {file.stem}.jpg, or delete it"
             issues.append(Issue(str(file), 0, "a label file without an image", action))
-    ignored = Counter(
-        file.suffix.lower()
+    beside = [
+        file
         for folder in sorted({image.parent for image in images})
         for file in folder.iterdir()
-        if file.is_file() and not file.name.startswith(".") and file.suffix.lower() not in KNOWN_SUFFIXES
-    )
+        if file.is_file() and not file.name.startswith(".")
+    ]
+    used = {os.path.realpath(file) for file in images}
+    used |= {os.path.realpath(file) for entry in (spec.labels.entries if spec.labels else ()) for file in entry.files}
+    others = [file for file in beside if file.suffix.lower() in IMAGE_SUFFIXES and os.path.realpath(file) not in used]
+    if others:
+        message = f"images that are not read: {len(others)}, as {min(others)}"
+        action = "left out, as no split lists them and no label is theirs; label them, or move them elsewhere"
+        issues.append(Issue(str(spec.root), 0, message, action, "note"))
+    ignored = Counter(file.suffix.lower() for file in beside if file.suffix.lower() not in KNOWN_SUFFIXES)
     for suffix, count in sorted(ignored.items()):
         message = f"files among the images that are not read: {pluralize(count, f'{suffix} file')}"
         issues.append(

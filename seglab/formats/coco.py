@@ -254,6 +254,8 @@ def checked(path: Path, key: str, items: Iterable[Any]) -> Iterator[dict]:
     needed = NEEDED[key]
     count = 0
     for item in items or ():
+        if key == "images" and isinstance(item, dict) and "file_name" not in item and "coco_url" in item:
+            item = item | {"file_name": item["coco_url"]}  # as LVIS names images
         if not isinstance(item, dict) or not item.keys() >= set(needed):
             lacks = [name for name in needed if not isinstance(item, dict) or name not in item]
             raise SeglabError(

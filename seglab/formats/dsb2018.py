@@ -9,6 +9,7 @@ All instances are of the class "object". Folders of them called train, val or te
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from seglab.formats.masks import ONE_CLASS, two_sizes
 from seglab.formats.shapes import painted
 from seglab.sample import Instance
 
+STAGE = re.compile(r"^stage\d_")  # before the name of a split, as in stage1_train
 DEPTH = 3  # folders below the source in which those of images are looked for
 
 
@@ -73,7 +75,7 @@ class DsbSource:
         self.entries = []
         for folder in _folders(source):
             (image,) = _images(folder / "images")
-            split = split_of(folder.relative_to(source).parts[:-1])
+            split = split_of(STAGE.sub("", part) for part in folder.relative_to(source).parts[:-1])
             self.entries.append(ImageEntry(image, split, tuple(_images(folder / "masks"))))
 
     def load(self, entry: ImageEntry) -> LabelledImage:

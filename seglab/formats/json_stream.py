@@ -12,7 +12,7 @@ from seglab.errors import SeglabError
 from seglab.formats.text_files import open_json
 
 CHUNK = 1 << 20  # characters
-_GAP = re.compile(r"[\s,]*")
+_GAP = re.compile(r"\s*")
 _DECODE = json.JSONDecoder().raw_decode
 
 
@@ -25,20 +25,23 @@ def stream_json(path: Path, progress: Callable[[int], object] = lambda character
     with open_json(path) as file:
         reader = _Reader(path, file, progress)
         reader.expect("{")
-        while (start := reader.next()) != "}":
-            key = reader.value() if start == '"' else reader.fail("a name in quotes")
+        is_first = True
+        while reader.goes_on("}", is_first):
+            is_first = False
+            key = reader.value() if reader.next() == '"' else reader.fail("a name in quotes")
             reader.expect(":")
-            if reader.next() == "[":
-                reader.expect("[")
-                while reader.next() != "]":
-                    yield key, reader.value()
-                reader.expect("]")
-            else:
+            if reader.next() != "[":
+                yield key, reader.value()
+                continue
+            reader.expect("[")
+            is_first_item = True
+            while reader.goes_on("]", is_first_item):
+                is_first_item = False
                 yield key, reader.value()
 
 
 class _Reader:
-    """A window on the text of a file, moved on by `value`, `next` and `expect`."""
+    """A window on the text of a file, moved on by `value`, `next`, `expect` and `goes_on`."""
 
     def __init__(self, path: Path, file: TextIO, progress: Callable[[int], object]):
         self.path = path
@@ -49,7 +52,7 @@ class _Reader:
         self.before = 0  # characters of the file that the window has left
 
     def next(self) -> str:
-        """The next character that is neither space nor comma, without passing it."""
+        """The next character that is no space, without passing it."""
         while True:
             self.at = _GAP.match(self.text, self.at).end()  # type: ignore[union-attr]  # it matches at least nothing
             if self.at < len(self.text):
@@ -61,6 +64,17 @@ class _Reader:
         if self.next() != character:
             self.fail(f"'{character}'")
         self.at += 1
+
+    def goes_on(self, end: str, is_first: bool) -> bool:
+        """Whether another member or item follows, up to which it goes; else the character `end` is passed."""
+        if self.next() == end:
+            self.at += 1
+            return False
+        if not is_first:
+            self.expect(",")
+            if self.next() == end:
+                self.fail("a value")
+        return True
 
     def value(self) -> Any:
         """Decode the value that starts where `next` stopped, reading on as long as it is not whole."""

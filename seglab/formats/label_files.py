@@ -4,7 +4,8 @@
     train/a.jpg          labels/train/a.txt      a folder `labels` beside the images or above them
     train/a.jpg          train/a.txt             beside the image
 
-A name is that of its image with the suffix .txt, in place of the image's (a.txt) or behind it (a.jpg.txt).
+Folders may also be called image or img, and label, annotations, txt or gt. A name is that of its image with the suffix
+.txt, in place of the image's (a.txt) or behind it (a.jpg.txt).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 from seglab.files import label_path
 from seglab.formats.image_names import spelling
 from seglab.formats.issues import Issue
-from seglab.formats.text_files import decode_text
+from seglab.formats.text_files import decode_text, row_words
 
-IMAGES, LABELS = "images", "labels"
+# What people call the folders of images and of labels, the usual name first.
+IMAGES = ("images", "image", "imgs", "img")
+LABELS = ("labels", "label", "annotations", "annotation", "txt", "gt")
 FIRST_BYTES = 1 << 16  # of a text file, in which its first row is looked for
 
 
@@ -102,18 +105,18 @@ def _in_labels(folder: Path, listings: Listings) -> Iterator[Path]:
     """
     parts = folder.parts
     for place in range(len(parts) - 1, 0, -1):
-        if spelling(parts[place]) == IMAGES:
-            labels = listings.find(Path(*parts[:place]), LABELS)
+        if spelling(parts[place]) in IMAGES:
+            labels = listings.find(Path(*parts[:place]), *LABELS)
             if labels is not None:
                 yield labels.joinpath(*parts[place + 1 :])
 
 
 def _in_labels_nearby(folder: Path, listings: Listings) -> Iterator[Path]:
     """A folder `labels` in the images' folder, or beside it, with a folder of the same name in it or without."""
-    inside = listings.find(folder, LABELS)
+    inside = listings.find(folder, *LABELS)
     if inside is not None:
         yield inside
-    beside = listings.find(folder.parent, LABELS)
+    beside = listings.find(folder.parent, *LABELS)
     if beside is not None:
         yield beside / folder.name
         yield beside
@@ -168,7 +171,7 @@ def has_rows(file: Path) -> bool:
         with open(file, "rb") as opened:
             data = opened.read(FIRST_BYTES)
         first, end, _ = decode_text(data).lstrip().partition("\n")
-        words = first.replace(",", " ").split()
+        words = row_words(first)
         is_cut = not end and len(data) == FIRST_BYTES
         numbers = [float(word) for word in (words[:-1] if is_cut else words)]
     except (OSError, ValueError):

@@ -7,6 +7,7 @@
     masks/a_cell_3.png        one instance a file: image, class, number
     masks/a/cell_3.png        the same, in a folder an image
     train_masks/a.png         a folder of masks for every folder of images: train/a.jpg
+    train/label/a.png         a folder called like masks beside its folder of images, in a folder a split too
     a_mask.png                beside the image a.png; a_mask_1.png, too
 
 Where all masks of a dataset are white on black they do not tell instances apart: then every connected region is one. So
@@ -48,6 +49,7 @@ PLAIN = 0.8  # of the pixels of a mask are like their neighbor on the left
 MAX_GRAY = 65535  # the largest value of a mask without colors
 MAX_TRIED = 50  # masks that are looked at to see whether any tells instances apart
 _MASK_WORD = re.compile(r"[ ._-]+(masks?|seg(mentation)?|labels?|gt|instances?|instance_?ids?|label_?ids?)$", re.I)
+_MASK_FOLDER = re.compile(r"^(masks?|labels?|annotations?|gts?|ground_?truths?|seg(mentation)?s?|targets?)$", re.I)
 _BESIDE = re.compile(r"[ ._-]*(masks?|seg(mentation)?|gt)([ ._-]*\d+)?$", re.I)
 _NUMBER = re.compile(r"[ ._-]*\d+$")
 _NO_NAME = re.compile(r"^[0-9a-f]*$", re.I)  # digits or a hash
@@ -83,6 +85,8 @@ def read(source: Path, images: Path | None = None, instances: str | None = None)
             return MasksSource([Place(source, source, beside=beside)], instances)
     places = [masks.parent / name for name in IMAGE_FOLDERS] + [masks / name for name in IMAGE_FOLDERS]
     folder = images or next((place for place in places if place.is_dir()), None)
+    if folder is None and (pair := _pair_in(source, "")):
+        return MasksSource(pair, instances)
     if folder is None:
         raise SeglabError(
             f"{source} holds mask images, but there is no folder {places[0]} with their images: "
@@ -109,6 +113,24 @@ class Place:
 
 
 def _pairs_of_folders(source: Path) -> list[Place]:
+    """Folders of masks beside the folders of their images, here or in folders a split."""
+    splits = {path: split_of([path.name], default="") for path in sorted(source.iterdir()) if path.is_dir()}
+    places = {source: ""} | {path: split for path, split in splits.items() if split}
+    return _pairs_by_name(source) or [place for path, split in places.items() for place in _pair_in(path, split)]
+
+
+def _pair_in(folder: Path, split: str) -> list[Place]:
+    """The folder of masks in a folder, by its name and what is in it, and the only one beside it with its images."""
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    masks = [path for path in inside if _MASK_FOLDER.match(path.name) and _are_plain(image_files(path))]
+    if len(masks) != 1:
+        return []
+    wanted = {_MASK_WORD.sub("", file.stem) for file in image_files(masks[0])}
+    others = [path for path in inside if path != masks[0] and wanted & {file.stem for file in image_files(path)}]
+    return [Place(masks[0], others[0], split)] if len(others) == 1 else []
+
+
+def _pairs_by_name(source: Path) -> list[Place]:
     """Folders of masks that are called like a folder of images beside them: train and train_masks."""
     folders = {path.name.lower(): path for path in sorted(source.iterdir()) if path.is_dir()}
     pairs = []

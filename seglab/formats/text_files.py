@@ -189,6 +189,13 @@ def _skip(text: str, at: int, characters: str) -> int:
     return at
 
 
+def row_words(row: str) -> list[str]:
+    """The words of a row of numbers, apart by spaces, tabs, commas or semicolons, beside which a comma is a point."""
+    if ";" in row:
+        return row.replace(",", ".").replace(";", " ").split()
+    return row.replace(",", " ").split()
+
+
 def read_yaml(file: str | Path, as_written: bool = False) -> Any:
     """The content of a YAML file; None where it is empty. as_written: every value as its text, not as YAML 1.1 has it.
 

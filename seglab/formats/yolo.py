@@ -20,7 +20,7 @@ from seglab.files import SPLITS
 from seglab.formats.coco_writer import steady
 from seglab.formats.format import Format, LabelledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
-from seglab.formats.text_files import read_text
+from seglab.formats.text_files import read_text, row_words
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
 from seglab.sample import Instance
 
@@ -49,7 +49,7 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
     issues: list[Issue] = []
     first_line: dict[tuple[str, ...], int] = {}
     for line, row in enumerate(text.splitlines(), start=1):
-        words = tuple(row.replace(",", " ").split())
+        words = tuple(row_words(row))
         if not words:
             continue
         if words in first_line:
@@ -58,8 +58,9 @@ def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list
             continue
         first_line[words] = line
         found, faults = read_row(words, width, height, len(names))
-        if "," in row:
-            faults.insert(0, ("commas between the numbers", "read as spaces"))
+        separators = [name for mark, name in ((";", "semicolons"), (",", "commas")) if mark in row]
+        if separators:
+            faults.insert(0, (f"{separators[0]} between the numbers", "read as spaces"))
         if faults:
             issues.append(merged_issue(str(path), line, faults, found is not None))
         if found is not None:

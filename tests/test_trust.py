@@ -1,0 +1,86 @@
+"""The proof in `trust/` itself: its lists agree, its page is what was measured, its disks fail where they should."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from trust import __main__ as proof
+from trust import conditions, load, report, verbs
+from trust.disk import BROKEN, FULL, KILL, Fault, build_disk_layer, spread
+
+
+def test_the_command_knows_every_item():
+    assert proof.VERBS == tuple(verbs.VERBS)
+    assert proof.CONDITIONS == tuple(conditions.CONDITIONS)
+    assert proof.LOADS == tuple(load.LOADS)
+    assert set(report.TEXTS) == set(report.ROWS) == set(proof.PARTS)
+    assert proof.wanted(["kills:export", "load"]) == [("kills", "export"), *(("load", name) for name in load.LOADS)]
+    with pytest.raises(SystemExit, match="no part of the proof"):
+        proof.wanted(["kills:exports"])
+
+
+def test_the_page_is_what_was_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(report, "CURVES", tmp_path / "curves")
+    report.write_page(report.read_results())
+    committed = report.ROOT / "docs/reliability.md"
+    assert (tmp_path / "page.md").read_text() == committed.read_text(), "run python -m trust.report"
+    for curve in (tmp_path / "curves").iterdir():
+        assert curve.read_text() == (report.ROOT / "docs/images/reliability" / curve.name).read_text()
+
+
+def test_cases_are_spread_over_a_run():
+    assert list(spread(3, 20)) == [1, 2, 3]
+    assert list(spread(100, 5)) == [1, 26, 50, 75, 100]
+
+
+# --- the library that makes file operations fail ---
+
+WRITES = """
+import os, sys
+from pathlib import Path
+from trust.disk import Fault, arm, counted
+
+folder, kind, at, error, onwards = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
+arm(folder, Fault((kind,), at, error, bool(onwards)))
+for number in range(3):
+    try:
+        with open(folder / f"{number}.part", "wb", buffering=0) as file:
+            file.write(b"x")
+            os.fsync(file.fileno())
+        os.rename(folder / f"{number}.part", folder / str(number))
+    except OSError as failure:
+        print(number, failure.errno)
+Path(folder.parent / "elsewhere").write_bytes(b"x")  # is not counted
+print(counted()["write"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
+@pytest.mark.parametrize(
+    ("fault", "said", "left"),
+    [
+        (Fault(("write",), 2, BROKEN), ["1 5", "3"], ["0", "1.part", "2"]),
+        (Fault(("write",), 2, FULL, onwards=True), ["1 28", "2 28", "3"], ["0", "1.part", "2.part"]),
+        (Fault(("fsync",), 1, BROKEN), ["0 5", "3"], ["0.part", "1", "2"]),
+        (Fault(("rename",), 3, BROKEN), ["2 5", "3"], ["0", "1", "2.part"]),
+        (Fault(("open",), 3, BROKEN), ["2 5", "2"], ["0", "1"]),
+        (Fault(("rename",), 2, KILL), [], ["0", "1.part"]),
+    ],
+    ids=str,
+)
+def test_one_operation_fails_and_no_other(tmp_path, fault, said, left):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    numbers = [str(fault.at), str(int(fault.error)), str(int(fault.onwards))]
+    environment = {"LD_PRELOAD": str(build_disk_layer()), "PYTHONPATH": str(report.ROOT)}
+    command = [sys.executable, "-c", WRITES, str(folder), fault.kinds[0], *numbers]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines() == said, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == left
+    assert done.returncode == (-signal.SIGKILL if fault.error == KILL else 0)

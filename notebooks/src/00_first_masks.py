@@ -11,8 +11,8 @@
 # 2. filter by confidence and by class, use your own images, and save the results,
 # 3. measure how good a model is in one call, and name the five steps from an image to its masks.
 #
-# **Compute time:** about 15 seconds on a CPU, the same on a T4. (In all lessons, times on a T4, a common GPU on Colab,
-# are estimates.) **Prerequisites:** a little Python.
+# **Study time:** 45 minutes. **Compute time:** about 15 seconds on a CPU. No GPU is needed. **Prerequisites:** a little
+# Python.
 
 # %%
 from seglab import YOLO
@@ -49,8 +49,7 @@ def show(image, width=6):
 
 drawn = result.plot(conf=False)  # blue, green, red, as OpenCV expects it
 show(drawn[..., ::-1])  # red, green, blue, as matplotlib expects it
-assert drawn.shape == result.image.shape
-print("an image with (height, width, colors):", drawn.shape)
+print("drawn:", drawn.shape, "- the image itself:", result.image.shape)
 
 # %% [markdown]
 # ## Boxes and scores
@@ -89,7 +88,7 @@ assert pairs and all(class_ids[one] != class_ids[other] for one, other in pairs)
 # %%
 masks = result.masks.data
 assert len(masks) == len(result)
-print("one mask for every box:", tuple(masks.shape[1:]), masks.dtype)
+print(len(masks), "masks for", len(result), "boxes, each", tuple(masks.shape[1:]), masks.dtype)
 outside = 0
 for mask, (x0, y0, x1, y1) in zip(masks, result.boxes.xyxy.round().int().tolist()):
     assert mask.any()
@@ -114,7 +113,7 @@ for axis, image, title in zip(axes, (crop, mask, np.where(mask[..., None], crop,
     axis.set_title(title, fontsize=10)
     axis.set_axis_off()
 plt.show()
-print(f"the object covers {mask.mean():.1f} of its box")
+print(f"the object fills {mask.mean():.0%} of its box")
 
 # %% [markdown]
 # The right edge is frayed where the book meets the bottle and a banana. Lesson 02 shows one reason: the network draws
@@ -148,8 +147,9 @@ class_id = int(result.boxes.cls[0])  # of the highest-scoring object
 same_class = result[result.boxes.cls == class_id]
 again = model("toybox8-seg", imgsz=640, classes=[class_id])[0]
 assert np.allclose(same_class.boxes.xyxy, again.boxes.xyxy)
-assert len(confident) <= len(result) and set(same_class.boxes.cls.tolist()) == {class_id}
-print(len(confident), "objects above 0.6;", len(same_class), "of class", model.names[class_id])
+print(
+    f"{len(result)} objects above 0.25, {len(confident)} of them above 0.6, {len(same_class)} of the first one's class"
+)
 
 # %% [markdown]
 # What is the right confidence? That depends on which mistake is worse, a miss or a false alarm; lesson 06 chooses it by
@@ -167,15 +167,17 @@ plt.ylabel("objects found")
 plt.legend(frameon=False)
 plt.tight_layout()
 plt.show()
-assert all(len(a) >= len(b) for a, b in zip(loose, results))
-print(len(levels), "thresholds,", len(loose), "images")
+print(
+    "objects in the four images: above 0.05",
+    [len(each) for each in loose],
+    "above 0.25",
+    [len(each) for each in results],
+)
 
 # %%
 lost = [((each.boxes.conf > 0.2) & (each.boxes.conf < 0.6)).sum() for each in loose]
 kept = np.concatenate([each.boxes.conf for each in results])
-high = ((kept > 0.85) & (kept < 0.95)).mean()
-print(f"fraction of the scores that lie between 0.85 and 0.95: {high:.1f}")
-assert high > 0.5
+print(f"{((kept > 0.85) & (kept < 0.95)).mean():.0%} of all scores lie between 0.85 and 0.95")
 assert max(lost) < 6 and (kept > 0.95).sum() < 6
 
 # %% [markdown]
@@ -198,9 +200,9 @@ from_file = model(path, imgsz=640)[0]
 from_opencv = model(cv2.imread(path), imgsz=640)[0]
 from_pil = model(Image.open(path), imgsz=640)[0]
 assert np.array_equal(from_file.image, from_pil.image)
-same = [np.array_equal(from_file.boxes.data, each.boxes.data) for each in (from_opencv, from_pil)]
-print("as from the path, bit for bit:", sum(same), "of 2, OpenCV's array and PIL's image")
-assert all(same)
+for each in (from_opencv, from_pil):
+    assert np.array_equal(from_file.boxes.data, each.boxes.data)
+print(len(from_file), "boxes from the path, the same from OpenCV's array and from PIL's image")
 
 # %% tags=["nbval-ignore-output"]
 wrong = model(cv2.imread(path)[..., ::-1], imgsz=640)[0]  # RGB, read as BGR
@@ -263,13 +265,16 @@ for classes, many in (
     crops = [(0, 0, fill(rings, height, width)) for rings in many]
     drawn.append(draw_instances(result.image, classes, crops=crops, opacity=0.6)[190:400, 220:560])
 show(contact_sheet(drawn, ["ground truth", "predicted"], columns=2, cell=340), width=8)
-print("pixels in which the two images differ:", int((ground_truth.image != result.image).sum()))
+assert np.array_equal(ground_truth.image, result.image)
+print("objects:", len(true_rings), "- predicted:", len(result))
 
 # %% [markdown]
 # The scissors in front of the book were taken for a donut: their handles are two rings, after all. And the green book
 # has a second label: the umbrella's color lies over the book's.
 #
 # ## What happened inside
+#
+# ![The way of an image: files become samples, letterboxed batches, and the network's raw numbers; in training assignment, loss and a step follow, in use decoding, suppression and assembling of masks.](../docs/images/diagram-data.svg)
 #
 # Five steps, which the other lessons take apart. *Letterbox*: scale the image to fit the network's input. *Network*:
 # for thousands of locations at once, predict what is there, where its sides are, and which mixture of mask prototypes
@@ -301,8 +306,8 @@ for (x, y, crop), whole in zip(crops, masks.numpy()):
     by_hand = np.zeros((height, width), bool)
     by_hand[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
     same.append((by_hand != whole.astype(bool)).sum() <= 2 + 0.002 * whole.sum())
-print("masks that differ by more than rounding:", len(same) - sum(same))
 assert all(same)
+print(len(same), "boxes and masks by hand, equal to those of the library except for rounding")
 
 # %% [markdown]
 # ## Recap
@@ -312,28 +317,57 @@ assert all(same)
 # - Filter by confidence and class before or after prediction; arrays are BGR, PIL images are RGB.
 # - `val` measures how good a model is. Look at the images all the same.
 #
+# ## The map
+#
+# **Three tasks.** *Semantic segmentation* gives every pixel a class, but two cups that touch are one region. *Instance
+# segmentation* gives every object its own mask and leaves the rest alone. *Panoptic segmentation* does both: objects one
+# by one, and what cannot be counted, such as sky or road, by pixels.
+#
+# **Two designs.** *Two-stage* networks (Mask R-CNN) first propose boxes, then look at each one again and draw its mask on
+# a grid of its own: good edges, one small computation per object. *One-stage* networks (YOLACT, and the YOLO family) do
+# everything at once, with masks mixed from shared prototypes: the time hardly depends on the number of objects.
+#
+# **The YOLO family.** v5 brought this kind of mask head into a widely used tool. v8 dropped anchor boxes: every point
+# predicts the distances to its four sides, as distributions. 11, which this course builds, has the same head with lighter
+# branches and one attention block. Later versions (v10, 26) also train a head that needs no suppression, and 26 does
+# without the distributions. What you learn here carries over to all of them.
+#
+# **SAM** (Segment Anything) cuts out whatever you point at, without naming it. It is large, and knows no classes of yours.
+# Use it to label images faster; train a network like this one to find *your* objects, in milliseconds.
+#
+# **When not to use this.** If boxes or counts are enough, a detector is simpler and smaller. If regions cannot be counted,
+# use semantic segmentation. If edges must be exact to the pixel on large objects, use larger inputs, or refine masks
+# afterwards. If you have no labels and few images, try SAM or a model that takes text first.
+#
+# Words of the field are explained in the [glossary](../docs/glossary.md).
+#
 # ## Where to go from here
 #
 # | lesson | question |
 # |-|-|
+# | [01](01_own_photos.ipynb) | How do I get a model for my own photos, today? |
 # | [02](02_model.ipynb) | What is in the network, from the first convolution to the masks? |
-# | [03](03_loss.ipynb) | Which grid cells learn which object, and what does the loss teach them? |
+# | [03](03_loss.ipynb) | Which points learn which object, and what does the loss teach them? |
 # | [04](04_training.ipynb) | What does training do, step by step? |
+# | [05](05_it_learns.ipynb) | Does what I wrote by hand learn? |
 # | [06](06_validation.ipynb) | What do the metrics mean, and why do two tools disagree? |
 # | [07](07_explore.ipynb) | How do masks change when you move the thresholds? |
 # | [08](08_export.ipynb) | How does a model leave Python and still give the same results? |
 # | [09](09_masks.ipynb) | What is a mask, and which pixels belong to it? |
 # | [10](10_conversion.ipynb) | How is a dataset converted to another format without loss? |
-# | [11](11_own_data.ipynb) | How do your own photos become a model? |
+# | [11](11_own_data.ipynb) | How do splits, leaks and label mistakes decide what my own data is worth? |
 # | [12](12_scaling.ipynb) | What changes with large data and several GPUs? |
+# | [13](13_in_the_field.ipynb) | Square centimeters, huge images, films, counts: what comes after the mAP? |
 #
-# Start with 01. After it, if you want to *use* models, continue with 02, 06 and 09 and look up details in 05; if you
-# want to *understand* them, read on in order.
+# If you want to *use* models, read 01, 06, 08, 11 and 13. If you want to *understand* them, read on in order; 02 to 04
+# build a network, its loss and its training by hand, and in 05 it learns.
 #
 # ## Sources
 #
 # - Bolya et al., *YOLACT: Real-time Instance Segmentation*, 2019, for masks mixed from prototypes; the public page of
 #   the YOLO11 models, for their metrics.
+# - For the map: Kirillov et al., *Panoptic Segmentation*, 2019; He et al., *Mask R-CNN*, 2017; Wang et al., *YOLOv10*,
+#   2024; Kirillov et al., *Segment Anything*, 2023; the public documentation of YOLO26.
 # - The library: `seglab/yolo.py`, `seglab/inference/predictor.py`, `seglab/inference/results.py`.
 #
 # ## Exercises

@@ -309,4 +309,34 @@ def _fly_kites(builder: SceneBuilder, horizon: int, tilt: float) -> np.ndarray:
     return strings.astype(np.float32) * np.float32(1 / 255)
 
 
+PLAIN_NAMES = ("donut", "banana", "book")
+
+
+def plain(builder: SceneBuilder) -> None:
+    """Two to five large objects of three classes, flat on a surface seen from above, seldom over each other."""
+    rng = builder.rng
+    h = builder.height
+    w = builder.width
+    builder.tip(0.0, 0.05)
+    builder.image = builder.upright(*_surface(rng, ("wood", "planks", "plaster", "paper")))
+    length = min(h, w) * rng.uniform(0.33, 0.42)  # the longer side of every object's box
+    others = [name for name in NAMES if name not in PLAIN_NAMES]
+    taken: list[tuple[float, float]] = []
+    for _ in range(int(rng.integers(2, 6))):
+        # Thirty tries for a free place, else the last one.
+        for _ in range(30):
+            x, y = rng.uniform(0.18, 0.82, 2) * (w, h)
+            if all(np.hypot(x - a, y - b) > 0.8 * length for a, b in taken):
+                break
+        taken.append((x, y))
+        class_id, _, _, parts = builder.draw(("lie",), 0.95, without=others)
+        turn = rng.uniform(0, 6.28)
+        # Put down once at unit size to measure it.
+        x0, y0, x1, y1 = extent(builder.put(parts, 0, 0, 1.0, turn, class_id))
+        builder.objects.pop()
+        scale = length / max(x1 - x0, y1 - y0)
+        placed = builder.put(parts, x - scale * (x0 + x1) / 2, y - scale * (y0 + y1) / 2, scale, turn, class_id)
+        builder.drop_shadow(placed, 0.1 * scale, 0.14 * scale, 0.6)
+
+
 LAYOUTS = {shelf: 0.3, table: 0.32, above: 0.22, outdoor: 0.16}  # and how often each comes

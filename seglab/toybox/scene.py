@@ -11,8 +11,9 @@ import numpy as np
 from seglab.sample import Instance, Sample
 from seglab.toybox.builder import SceneBuilder
 from seglab.toybox.canvas import paint, visible
-from seglab.toybox.layouts import LAYOUTS, outdoor
+from seglab.toybox.layouts import LAYOUTS, PLAIN_NAMES, outdoor, plain
 from seglab.toybox.materials import clamp, spread
+from seglab.toybox.objects import NAMES
 from seglab.toybox.outlines import box
 
 
@@ -26,14 +27,32 @@ def scene(seed: int | Sequence[int], size: tuple[int, int] = (480, 640)) -> Samp
     layout = list(LAYOUTS)[rng.choice(len(LAYOUTS), p=list(LAYOUTS.values()))]
     builder = SceneBuilder(rng, *size, outdoor=layout is outdoor)
     layout(builder)
+    return _painted(builder)
+
+
+def plain_scene(seed: int | Sequence[int], size: tuple[int, int] = (128, 128)) -> Sample:
+    """A scene that a small network learns within minutes: two to five large objects, seen from above.
+
+    Arguments and result as of `scene`, except that class ids are positions in `PLAIN_NAMES`.
+    """
+    rng = np.random.default_rng([74, *np.atleast_1d(seed).tolist()])
+    builder = SceneBuilder(rng, *size, outdoor=False)
+    plain(builder)
+    sample = _painted(builder)
+    instances = [Instance(PLAIN_NAMES.index(NAMES[each.class_id]), each.rings) for each in sample.instances]
+    return Sample(sample.image, instances)
+
+
+def _painted(builder: SceneBuilder) -> Sample:
+    """The image of what was put down, and what can be seen of each object."""
     image = builder.image
     image *= spread(0.75 * builder.light.key + 0.3 * builder.light.sky)
     instances = []
-    for placed, cut, rings in visible(builder.objects, *size):
-        paint(image, placed, cut, builder.light, rng)
+    for placed, cut, rings in visible(builder.objects, builder.height, builder.width):
+        paint(image, placed, cut, builder.light, builder.rng)
         if placed.class_id >= 0:
             instances.append(Instance(placed.class_id, rings))
-    return Sample(_expose(image, rng, builder.outdoor), instances)
+    return Sample(_expose(image, builder.rng, builder.outdoor), instances)
 
 
 def _expose(image: np.ndarray, rng: np.random.Generator, outdoor: bool) -> np.ndarray:

@@ -91,7 +91,7 @@ def test_every_cell_ran_in_order_and_most_can_be_compared(code):
     assert not any("nbval-skip" in cell.metadata.get("tags", ()) or "NBVAL_" in cell.source for cell in code)
     ignored = [cell for cell in code if "nbval-ignore-output" in cell.metadata.get("tags", ())]
     assert len(ignored) <= 0.15 * len(code)
-    own = [cell for cell in code if not {"setup", "check", "solution", "guess"} & set(cell.metadata.get("tags", ()))]
+    own = [cell for cell in code if not {"setup", "check", "solution", "built"} & set(cell.metadata.get("tags", ()))]
     compared = [cell for cell in own if says_something(cell) and cell not in ignored]
     assert len(compared) >= 0.7 * len(own), [cell.source for cell in own if cell not in compared + ignored]
 
@@ -108,23 +108,17 @@ def test_numbers_have_three_decimals_at_most(code):
         assert not re.search(r"\d\.\d{4,}", text_of(cell)), cell.source
 
 
-def test_outputs_are_numbers_and_images(code):
-    """Not "True": that something holds is what an assertion says."""
-    for cell in code:
-        assert not re.search(r"(^|[:,;-]|same) (True|False)\b", text_of(cell), re.M), cell.source
-
-
 def test_lesson_is_small(lesson):
-    assert (
-        NOTEBOOKS / f"{lesson}.ipynb"
-    ).stat().st_size <= 700_000  # figures have twice the pixels that they take on the screen
+    assert (NOTEBOOKS / f"{lesson}.ipynb").stat().st_size <= 300_000
 
 
 def test_lesson_has_its_parts(lesson, notebook):
     first, text = notebook.cells[0].source, "\n".join(cell.source for cell in notebook.cells)
     assert re.match(rf"# {lesson[:2]} · \w", first)
     assert all(re.search(rf"^{number}\. ", first, re.M) for number in (1, 2, 3)), "three objectives"
-    assert "CPU" in first and "T4" in first
+    assert re.search(r"\*\*Study time:\*\* (\d+ minutes|an hour|an hour and a half|two hours)\.", first)
+    assert "**Compute time:** about" in first and "CPU" in first and "**Prerequisites:**" in first
+    assert not re.search(r"\bT4\b", text) or "not measured" in text, "a time that nobody measured"
     assert all(f"## {part}" in text for part in ("Recap", "Exercises", "Sources"))
     assert notebook.cells[1].source == build.setup()
 
@@ -154,23 +148,89 @@ def test_relative_links_resolve(notebook):
                 assert (NOTEBOOKS.parent / path).is_file(), path
 
 
-def test_a_lesson_has_exercises_of_every_kind_and_they_are_open(notebook):
-    """A function to write, a number to predict, a thing to change, a question: each hint and answer is folded."""
-    exercises = notebook.cells[next(i for i, cell in enumerate(notebook.cells) if "## Exercises" in cell.source) :]
-    text = "\n".join(cell.source for cell in exercises if cell.cell_type == "markdown")
-    by_tag = {
-        tag: [cell for cell in exercises if tag in cell.metadata.get("tags", ())]
-        for tag in ("solution", "guess", "check")
-    }
-    assert len(by_tag["solution"]) >= 2 and len(by_tag["guess"]) >= 1
-    assert all("return ...  # your code here" in cell.source for cell in by_tag["solution"])
-    assert all("= ...  # your guess here" in cell.source for cell in by_tag["guess"])
-    assert text.count("<summary>Hint") >= len(by_tag["solution"])
-    for kind in ("Predict, then run.", "Change one thing, and explain.", "A question."):
-        assert kind in text
-    assert text.count("<summary>Answer") >= 2
-    opened = [text_of(cell).strip() for cell in by_tag["check"]]
-    assert opened == [f"exercise {number} is open" for number in range(1, len(opened) + 1)] and len(opened) >= 3
+def test_two_exercises_are_open_in_the_notebook(lesson, notebook):
+    solutions = [cell for cell in notebook.cells if "solution" in cell.metadata.get("tags", ())]
+    checks = [cell for cell in notebook.cells if "check" in cell.metadata.get("tags", ())]
+    assert len(solutions) == len(checks) == 2
+    assert all("return ...  # your code here" in cell.source for cell in solutions)
+    assert [text_of(cell).strip() for cell in checks] == ["exercise 1 is open", "exercise 2 is open"]
+    assert sum("<summary>Hint" in cell.source for cell in notebook.cells) == 2
+
+
+def test_what_lessons_build_is_their_cells_and_nothing_of_the_library():
+    """built.py holds the tagged cells word for word; they define, and use no more than torch and each other."""
+    text = build.BUILT.read_text(encoding="utf-8")
+    assert text == build.built()
+    cells = [cell for name in LESSONS for cell in build.compose(name).cells if "built" in cell.metadata.get("tags", ())]
+    assert len(cells) > 25 and all(cell.source in text for cell in cells)
+    for cell in cells:
+        kinds = {type(node) for node in ast.parse(cell.source).body}
+        assert kinds <= {ast.FunctionDef, ast.ClassDef}, cell.source
+    imported = {node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    imported |= {a.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for a in node.names}
+    assert {name.split(".")[0] for name in imported} == {"math", "torch"} and "seglab" not in text
+
+
+def test_what_lessons_build_is_the_librarys_network_loss_and_steps(monkeypatch):
+    """The file as a whole, in a process that ran no lesson: the same outputs, losses and weights after a step."""
+    import copy
+    from types import SimpleNamespace
+
+    import torch
+
+    from seglab.data.collate import collate
+    from seglab.data.dataset import SegmentationDataset
+    from seglab.datasets.load import load_dataset
+    from seglab.model.yolo11 import YOLO11Seg
+    from seglab.training import loss as losses
+
+    monkeypatch.syspath_prepend(str(NOTEBOOKS))
+    own = importlib.import_module("built")
+    torch.manual_seed(0)
+    theirs = YOLO11Seg("n", classes=10)
+    mine = own.Network(10)
+    mine.load_state_dict(theirs.state_dict())
+    dataset = SegmentationDataset(load_dataset("toybox8-seg"), "train", 160)
+    batch = collate([dataset[0], dataset[1]])
+    plan = SimpleNamespace(lr=1e-3, lrf=0.1, warmup=1, warmup_bias_lr=0.0, iterations=1, epochs=9)
+    plan.momentum, plan.weight_decay = 0.9, 0.0
+    terms = []
+    for network, loss in (
+        (mine, own.segmentation_loss),
+        (theirs, lambda raw, batch: losses.segmentation_loss(raw, batch, losses.LossGains())),
+    ):
+        average = copy.deepcopy(network)
+        optimizer = own.optimizer_for(network.train(), plan)
+        terms.append([own.step(network, average, optimizer, batch, 5, plan, loss) for _ in range(2)])
+    for one, other in zip(*terms):
+        assert {name: float(value) for name, value in one.items()} == pytest.approx(
+            {name: float(value) for name, value in other.items()}, rel=2e-3
+        )
+
+
+def test_solutions_pass_their_checks(lesson, capsys, monkeypatch):
+    """The lesson with its solutions in place, run as a script beside the notebooks.
+
+    What follows a cell that trains for minutes is left to nbval; exercises do not need it.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(NOTEBOOKS)
+    monkeypatch.syspath_prepend(str(NOTEBOOKS))  # where a kernel finds built.py
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    names = {"__name__": "__main__"}
+    cells = [cell for cell in build.compose(lesson, solved=True).cells if cell.cell_type == "code"]
+    skipping = False
+    for cell in cells:
+        tags = cell.metadata.get("tags", ())
+        skipping = ("trains" in tags or skipping) and "solution" not in tags
+        if not skipping:
+            exec(compile(cell.source, f"{lesson} {cell.id}", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "exercise 1 is right" in printed and "exercise 2 is right" in printed
 
 
 def test_stub_keeps_signature_and_docstring_only():

@@ -7,8 +7,9 @@ import pytest
 
 from seglab.geometry.polygons import bounding_box, ring_area
 from seglab.geometry.raster import coverage
+from seglab.toybox.layouts import PLAIN_NAMES
 from seglab.toybox.objects import NAMES
-from seglab.toybox.scene import scene
+from seglab.toybox.scene import plain_scene, scene
 
 
 def rings_area(rings) -> float:
@@ -52,3 +53,18 @@ def test_scenes_hold_every_name_and_every_size():
     assert names == set(range(len(NAMES)))
     small, large = np.mean(np.array(areas) < 32**2), np.mean(np.array(areas) > 96**2)
     assert small > 0.05 and large > 0.1
+
+
+@pytest.mark.parametrize("size", [(128, 128), (120, 200)])
+def test_a_plain_scene_holds_a_few_large_objects_of_three_classes(size):
+    samples = [plain_scene((3, seed), size) for seed in range(12)]
+    assert {found.class_id for sample in samples for found in sample.instances} == set(range(len(PLAIN_NAMES)))
+    for sample in samples:
+        assert sample.image.shape == (*size, 3) and 2 <= len(sample.instances) <= 5
+        for found in sample.instances:
+            x0, y0, x1, y1 = bounding_box(found.rings)
+            assert 0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]
+        areas = [rings_area(found.rings) for found in sample.instances]
+        assert np.median(areas) > 0.015 * size[0] * size[1], "large objects"
+    again = plain_scene((3, 0), size)
+    assert np.array_equal(again.image, samples[0].image) and not np.array_equal(again.image, samples[1].image)

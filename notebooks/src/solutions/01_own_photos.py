@@ -1,0 +1,66 @@
+# %% [markdown]
+# **1. A count that can be trusted.** For a stock list, count only objects with a score of at least `score`, and list
+# every class, also those with none.
+
+# %% [markdown] tags=["hint"]
+# `result.boxes.conf >= score` selects, `result[...]` indexes like an array, and `result.names` has all classes.
+
+
+# %% tags=["solution"]
+def stock(result, score):
+    """A Results object and a score -> {class name: number of objects with at least that score}, for all classes."""
+    sure = result[result.boxes.conf >= score]
+    counts = {name: 0 for name in result.names.values()}
+    for class_id in sure.boxes.cls.tolist():
+        counts[result.names[int(class_id)]] += 1
+    return counts
+
+
+# %% tags=["check"]
+trial = YOLO("toybox-n")("toybox8-seg", imgsz=320, conf=0.1)
+if stock(trial[0], 0.5) is ...:
+    print("exercise 1 is open")
+else:
+    for each in (*trial, *results):
+        for score in (0.1, 0.5, 0.9):
+            counts = stock(each, score)
+            assert list(counts) == list(each.names.values()), "list every class, in the order of names"
+            for class_id, name in each.names.items():
+                own = each.boxes.conf[each.boxes.cls == class_id]
+                assert counts[name] == int((own >= score).sum()), (name, score)
+    print("exercise 1 is right")
+
+# %% [markdown]
+# **2. How far is the label from the truth?** People click a corner every few pixels. Thin an outline out to every
+# `step`-th corner, and say what IoU is left.
+
+# %% [markdown] tags=["hint"]
+# `ring[::step]` keeps every step-th corner, and `fill([ring], height, width)` (imported in the check) draws an outline
+# as a mask of booleans.
+# IoU is `(a & b).sum() / (a | b).sum()`.
+
+
+# %% tags=["solution"]
+def kept_by(ring, step, height, width):
+    """A ring (n, 2) in an image of height x width -> the IoU of its mask with that of every step-th corner."""
+    whole, thinned = fill([ring], height, width), fill([ring[::step]], height, width)
+    return (whole & thinned).sum() / (whole | thinned).sum()
+
+
+# %% tags=["check"]
+import numpy as np
+
+from seglab.geometry.raster import fill
+
+turn = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+disc = np.stack((np.cos(turn), np.sin(turn)), axis=1)
+if kept_by(disc * 20 + 30, 1, 60, 60) is ...:
+    print("exercise 2 is open")
+else:
+    assert kept_by(disc * 20 + 30, 1, 60, 60) == 1
+    for step, low, high in ((6, 0.88, 0.99), (15, 0.55, 0.75)):
+        for ring, height, width in ((disc * 20 + 30, 60, 60), (disc * (40, 15) + (50, 20), 40, 100)):
+            answer = kept_by(ring, step, height, width)
+            whole, thinned = fill([ring], height, width), fill([ring[::step]], height, width)
+            assert np.isclose(answer, (whole & thinned).sum() / (whole | thinned).sum()) and low < answer < high, step
+    print("exercise 2 is right")

@@ -1,0 +1,53 @@
+# %% [markdown]
+# **1. A scale from four corners.** A printed square of 10 cm lies on the table, seen at a slant, so that the scale is not
+# the same everywhere. Write the transformation from pixels to centimeters.
+
+# %% [markdown] tags=["hint"]
+# `cv2.getPerspectiveTransform` takes two arrays of four corners, float32, and gives a 3 x 3 matrix.
+# `cv2.perspectiveTransform` applies it to points of shape (n, 1, 2).
+
+
+# %% tags=["solution"]
+def to_centimeters(points, corners, side):
+    """points (n, 2) in pixels; corners (4, 2) in pixels of a square with that side: top left, top right, bottom right,
+    bottom left -> points (n, 2) in centimeters from the square's top left corner."""
+    square = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.asarray(corners, np.float32), square)
+    return cv2.perspectiveTransform(np.asarray(points, np.float32)[:, None], matrix)[:, 0]
+
+
+# %% tags=["check"]
+upright = np.array([[20, 30], [120, 30], [120, 130], [20, 130]], float)
+if to_centimeters(upright, upright, 10.0) is ...:
+    print("exercise 1 is open")
+else:
+    assert np.allclose(to_centimeters([[70, 80], [20, 30]], upright, 10.0), [[5, 5], [0, 0]], atol=1e-3)
+    assert np.allclose(to_centimeters([[70, 80]], upright, 4.0), [[2, 2]], atol=1e-3), "the side is an argument"
+    slanted = np.array([[100, 100], [200, 100], [260, 220], [40, 220]], float)
+    middle = to_centimeters([[150, 137.5]], slanted, 10.0)[0]  # where the diagonals cross
+    assert np.allclose(middle, (5, 5), atol=0.05), middle
+    print("exercise 1 is right")
+
+# %% [markdown]
+# **2. Lost and found.** `follow` compares with the last mask that each object had, however long ago that was. Write the
+# rule that forgets objects: which tracks have not been seen in the last `patience` frames?
+
+# %% [markdown] tags=["hint"]
+# Keep for every number the frame in which it was last seen, and compare with the present one.
+
+
+# %% tags=["solution"]
+def forgotten(seen, patience):
+    """seen: the list of numbers in every frame -> the numbers, sorted, that are in none of the last `patience`."""
+    last = {number: frame for frame, numbers in enumerate(seen) for number in numbers}
+    return sorted(number for number, frame in last.items() if frame < len(seen) - patience)
+
+
+# %% tags=["check"]
+if forgotten([[0]], 1) is ...:
+    print("exercise 2 is open")
+else:
+    film = [[0, 1], [0, 1, 2], [0, 2], [0], [3, 0], []]
+    assert [forgotten(film, patience) for patience in (1, 2, 4, 5, 6)] == [[0, 1, 2, 3], [1, 2], [1], [], []]
+    assert forgotten([], 3) == [] and forgotten([[5], [], [5]], 1) == []
+    print("exercise 2 is right")

@@ -48,6 +48,8 @@ from torch import nn
 """
 SOURCES, SOLUTIONS = FOLDER / "src", FOLDER / "src" / "solutions"
 SOLVED = FOLDER / "solutions"
+# Lessons that have two functions to write, but not yet the other kinds of exercises and a notebook of solutions.
+UNSOLVED = {"own_photos", "it_learns", "in_the_field"}
 PROJECT = FOLDER.parent / "pyproject.toml"
 COLAB = "https://colab.research.google.com"
 BADGE = f"{COLAB}/assets/colab-badge.svg"
@@ -99,7 +101,8 @@ def compose(name: str, solved: bool = False) -> nbformat.NotebookNode:
         if "alt" in cell.metadata:
             cells.append(_cell("markdown", caption(cell.metadata["alt"]), {"tags": ["caption"]}))
         if "## Exercises" in cell.source:
-            cells[-1].source += f"\n\n[Solutions](solutions/{name}.ipynb) are in a notebook of their own."
+            if name[3:] not in UNSOLVED:
+                cells[-1].source += f"\n\n[Solutions](solutions/{name}.ipynb) are in a notebook of their own."
             cells += _exercises(name, solved)
     return _notebook(name, cells)
 
@@ -115,6 +118,17 @@ def compose_solutions(name: str) -> nbformat.NotebookNode:
     run = f'%%capture\nfrom seglab.course import lesson\n\n%run {{lesson("{name}")}}'
     cells = [_cell("markdown", start, {}), _cell("code", setup(), SETUP), _cell("code", run, {"tags": ["lesson"]})]
     return _notebook(f"solutions {name}", cells + _exercises(name, solved=True))
+
+
+def built() -> str:
+    """The text of built.py: the cells tagged "built" of all lessons, in order."""
+    parts: list[str] = []
+    for name in lessons():
+        cells = jupytext.read(SOURCES / f"{name}.py", fmt="py:percent").cells
+        sources = [cell.source for cell in cells if "built" in cell.metadata.get("tags", ())]
+        if sources:
+            parts += [f"# ---------- lesson {name[:2]} ----------", *sources]
+    return BUILT_TOP + "\n" + "\n\n\n".join(parts) + "\n"
 
 
 def lesson_title(name: str) -> str:
@@ -161,21 +175,39 @@ def _notebook(name: str, cells: list[nbformat.NotebookNode]) -> nbformat.Noteboo
     return notebook
 
 
-def built() -> str:
-    """The text of built.py: the cells tagged "built" of all lessons, in order."""
-    parts: list[str] = []
-    for name in lessons():
-        cells = jupytext.read(SOURCES / f"{name}.py", fmt="py:percent").cells
-        sources = [cell.source for cell in cells if "built" in cell.metadata.get("tags", ())]
-        if sources:
-            parts += [f"# ---------- lesson {name[:2]} ----------", *sources]
-    return BUILT_TOP + "\n" + "\n\n\n".join(parts) + "\n"
+# The setup cell is folded in JupyterLab and a form on Colab: nobody came to read an installer.
+SETUP = {"tags": ["setup"], "cellView": "form", "jupyter": {"source_hidden": True}}
+FROM_REPOSITORY = """\
+# @title Setup: installs seglab where it is missing; torch and numpy stay as they are
+try:
+    from seglab.course import ready
+except ImportError:
+    get_ipython().run_line_magic("pip", 'install -q "seglab[export] @ git+REPOSITORY"')
+    from seglab.course import ready
 
+ready()"""
+FROM_WHEEL = """\
+# @title Setup: installs seglab where it is missing; torch and numpy stay as they are
+import pathlib
+import re
+import sys
 
-def colab(name: str) -> str:
-    """The address that opens a lesson on Colab; without a repository, Colab's own page for uploading it."""
-    page = "https://colab.research.google.com/"
-    return f"{page}github/{REPOSITORY}/blob/main/notebooks/{name}.ipynb" if REPOSITORY else f"{page}#upload=true"
+try:
+    from seglab.course import ready
+except ImportError:  # from the file of `make wheel`, beside this lesson or uploaded to Colab
+    if "google.colab" in sys.modules and not any(pathlib.Path().glob("seglab-*.whl")):
+        from google.colab import files
+
+        files.upload()
+    wheels = sorted(pathlib.Path().glob("seglab-*.whl"), key=lambda path: path.stat().st_mtime)
+    if not wheels:
+        raise ImportError("seglab is missing: put the seglab-*.whl of `make wheel` beside this lesson") from None
+    name = re.sub(r"(?<=none-any).*", ".whl", wheels[-1].name)  # without the " (1)" of a second download
+    wheel = wheels[-1].replace(name)
+    get_ipython().run_line_magic("pip", f'install -q "{wheel}[export]"')
+    from seglab.course import ready
+
+ready()"""
 
 
 def setup() -> str:
@@ -292,13 +324,30 @@ def write_cover(name: str, notebook: nbformat.NotebookNode) -> None:
     image.save(IMAGES / f"lesson-{name[:2]}.png", "PNG", optimize=True)
 
 
-def main(wanted: list[str]) -> None:
+def keep_outputs(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Give a composed notebook the outputs that are stored. Errors: ValueError when its code has changed since."""
+    stored = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    own = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell, old in zip(own, stored, strict=True):
+        if cell.source != old.source and "setup" not in cell.metadata.get("tags", ()):
+            raise ValueError(f"{path.name} must run again, since this cell is new:\n{cell.source}")
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
+        for output in cell.outputs:
+            for shown in output.get("metadata", {}).values():
+                shown["alt"] = cell.metadata["alt"]
+
+
+def main(words: list[str]) -> None:
+    wanted = [word for word in words if word != "--texts"]
     BUILT.write_text(built(), encoding="utf-8")
+    SOLVED.mkdir(exist_ok=True)
     for name in lessons():
         if wanted and name[:2] not in wanted:
             continue
         lesson, solutions = compose(name), compose_solutions(name)
-        both = (lesson, FOLDER / f"{name}.ipynb"), (solutions, SOLVED / f"{name}.ipynb")
+        both = [(lesson, FOLDER / f"{name}.ipynb"), (solutions, SOLVED / f"{name}.ipynb")]
+        if name[3:] in UNSOLVED:
+            both = both[:1]
         if "--texts" in words:
             for notebook, path in both:
                 keep_outputs(notebook, path)

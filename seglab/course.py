@@ -11,8 +11,9 @@ from pathlib import Path
 
 from seglab.errors import SeglabError
 
-# What a folder of lessons needs besides the notebooks, for `pytest --nbval` to compare their outputs.
-TEST_FILES = ("conftest.py", "sanitize.cfg")
+# What a folder of lessons needs besides the notebooks: the learner's network as the lessons have built it, and what
+# `pytest --nbval` compares outputs by.
+OTHER_FILES = ("built.py", "conftest.py", "sanitize.cfg")
 # A Markdown link that leads out of the folder of lessons, to pages that only a clone has.
 LINK_TO_CLONE = re.compile(r"\[([^\[\]]+)\]\(\.\./(?!0|solutions/)[^()\s]+\)")
 
@@ -58,7 +59,7 @@ def copy_lessons(out: str | Path) -> list[Path]:
     (out / "solutions").mkdir(parents=True, exist_ok=True)
 
     written = []
-    for path in [*notebooks, *(source / name for name in TEST_FILES)]:
+    for path in [*notebooks, *(source / name for name in OTHER_FILES)]:
         target = out / path.relative_to(source)
         if not target.exists():
             text = path.read_text(encoding="utf-8")

@@ -512,9 +512,10 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path, monke
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "/disc/out")
 
-    monkeypatch.setattr("seglab.files.TemporaryDirectory", refuse)
-    with pytest.raises(SeglabError, match=r"cannot write to /disc/out \(Permission denied\): choose an out="):
-        convert_dataset(tmp_path / "set", out=tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("seglab.files.Path.mkdir", refuse)
+        with pytest.raises(SeglabError, match=r"cannot write to /disc/out \(Permission denied\): choose an out="):
+            convert_dataset(tmp_path / "set", out=tmp_path / "out")
     monkeypatch.setattr("seglab.datasets.split_file.atomic_write", refuse)
     with pytest.raises(SeglabError, match=r"cannot be written .*seglab split data=.* out=my-split\.yaml"):
         with_holdout(load_dataset(tmp_path / "set"), 0.5, None, 0)

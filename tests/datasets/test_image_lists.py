@@ -33,7 +33,7 @@ def test_linked_folders_are_looked_through_once(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "gbk"])
 def test_a_list_may_be_in_any_encoding(tmp_path, encoding):
     path = make_dataset(tmp_path / "shelf", val="val.txt")
-    name = "图片.png" if encoding == "gbk" else "größe.png"
+    name = "照片.png" if encoding == "gbk" else "größe.png"
     shutil.copy(tmp_path / "shelf/images/val/0.png", tmp_path / "shelf/images/val" / name)
     (tmp_path / "shelf/val.txt").write_text(f"images/val/{name}\n", encoding=encoding)
     assert [image.name for image in load_dataset(path).splits["val"]] == [name]

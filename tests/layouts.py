@@ -16,7 +16,7 @@ from zlib import crc32
 from seglab.data.annotations import Annotations
 from seglab.data.image import image_size
 from seglab.datasets.load import load_dataset
-from seglab.formats.format import Format, LabelledImage, outline
+from seglab.formats.format import Format, LabeledImage, outline
 from seglab.formats.registry import FORMATS
 from seglab.formats.yolo import row_text
 from seglab.geometry.polygons import ring_area
@@ -26,10 +26,10 @@ from .formats.test_round_trip import example, write
 SCENES = {"train": 2, "val": 1}
 
 
-def scenes() -> dict[str, list[LabelledImage]]:
+def scenes() -> dict[str, list[LabeledImage]]:
     """Split -> images of toybox8-seg with their instances, of one part each, as all tools can say them."""
     spec = load_dataset("toybox8-seg")
-    found: dict[str, list[LabelledImage]] = {}
+    found: dict[str, list[LabeledImage]] = {}
     for split, count in SCENES.items():
         annotations = Annotations(spec, split)
         found[split] = []
@@ -37,7 +37,7 @@ def scenes() -> dict[str, list[LabelledImage]]:
             size = image_size(image)
             instances = annotations.read(image, size)[0]
             plain = [one for one in instances if len(one.rings) == 1 and ring_area(one.rings[0]) > 0]
-            found[split].append(LabelledImage(image, image.name, split, size, plain))
+            found[split].append(LabeledImage(image, image.name, split, size, plain))
     return found
 
 
@@ -60,18 +60,18 @@ class Layout:
 # Pieces
 
 
-def put(image: LabelledImage, folder: Path, name: str | None = None) -> None:
+def put(image: LabeledImage, folder: Path, name: str | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(image.file, folder / (name or image.name))
 
 
-def put_labels(image: LabelledImage, folder: Path, name: str | None = None) -> None:
+def put_labels(image: LabeledImage, folder: Path, name: str | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = [row_text(found.class_id, found.rings, image.size, ".6f") for found in image.instances]
     (folder / (name or Path(image.name).with_suffix(".txt").name)).write_text("\n".join(rows) + "\n")
 
 
-def coco(images: Iterable[LabelledImage], path: Path, file_name: Callable[[str], str] = str, root: str = "") -> Path:
+def coco(images: Iterable[LabeledImage], path: Path, file_name: Callable[[str], str] = str, root: str = "") -> Path:
     """A COCO JSON. root: what Roboflow lists as category 0, which no instance has."""
     entries, rows = [], []
     for image_id, image in enumerate(images):

@@ -98,8 +98,8 @@ def test_every_module_stands_on_one_floor():
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_run_down(module):
     for name in IMPORTS[module]:
-        is_neighbour = name.split(".")[0] == module.split(".")[0] and floor_of(name) == floor_of(module)
-        if not is_neighbour:
+        is_neighbor = name.split(".")[0] == module.split(".")[0] and floor_of(name) == floor_of(module)
+        if not is_neighbor:
             lower = floor_of(name) < floor_of(module)
             assert lower, f"seglab.{module} imports seglab.{name}, which does not stand below"
 

@@ -35,7 +35,7 @@ from seglab.formats.coco import coco_categories, coco_images, file_name
 from seglab.formats.coco_ids import ById, Id
 from seglab.formats.coco_shapes import Frame, frame_fault, frame_of, is_crowd, read_annotation, stated_size
 from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, rle_entry, write_coco
-from seglab.formats.format import LabelledImage, LabelSource
+from seglab.formats.format import LabeledImage, LabelSource
 from seglab.formats.image_names import is_below
 from seglab.formats.image_search import ImageSearch
 from seglab.formats.issues import PART_LEFT_OUT, Issue, left_out, other_size
@@ -229,26 +229,26 @@ def _source_to_yolo(labels: LabelSource, spec: DatasetSpec, part: Path, report: 
     for issue in spec.issues:
         report.add(issue)
     for entry in with_progress(labels.entries, "convert"):
-        labelled = labels.load(entry)
+        labeled = labels.load(entry)
         report.images += 1
-        if entry.image is not None and labelled.file is not None:
-            labelled = _in_frame(labelled, entry.image, split_of.get(entry.image, labelled.split))
-        report.add_read(len(labelled.instances), labelled.issues)
-        if labelled.file is not None:
-            writer.add(labelled)
+        if entry.image is not None and labeled.file is not None:
+            labeled = _in_frame(labeled, entry.image, split_of.get(entry.image, labeled.split))
+        report.add_read(len(labeled.instances), labeled.issues)
+        if labeled.file is not None:
+            writer.add(labeled)
     return writer.close()
 
 
-def _in_frame(labelled: LabelledImage, image: Path, split: str) -> LabelledImage:
+def _in_frame(labeled: LabeledImage, image: Path, split: str) -> LabeledImage:
     """A labeled image in the frame of its upright file; without the file where it cannot be used."""
     try:
         size = image_size(image)
     except SeglabError as error:
-        fault = left_out(str(image), f"unreadable image: {error}", len(labelled.instances))
-        return replace(labelled, file=None, instances=[], issues=[*labelled.issues, fault])
-    instances, issues = in_frame_of_file(labelled, image, size)
+        fault = left_out(str(image), f"unreadable image: {error}", len(labeled.instances))
+        return replace(labeled, file=None, instances=[], issues=[*labeled.issues, fault])
+    instances, issues = in_frame_of_file(labeled, image, size)
     file = None if any(issue.unusable for issue in issues) else image
-    return replace(labelled, file=file, split=split, size=size, instances=instances, issues=issues)
+    return replace(labeled, file=file, split=split, size=size, instances=instances, issues=issues)
 
 
 def _dataset_to_yolo(
@@ -271,7 +271,7 @@ def _dataset_to_yolo(
             kept = [found for found in instances if not found.crowd]
             report.add_read(len(instances), issues)
             report.crowds += len(instances) - len(kept)
-            name = writer.add(LabelledImage(file, names[file], split, size, kept))
+            name = writer.add(LabeledImage(file, names[file], split, size, kept))
             if name:
                 entries.append(image_entry(annotations.image_id(file), name, size))
         if annotations.coco and entries:
@@ -628,7 +628,7 @@ def _to_format(to: str, source: Source, part: Path, report: Report) -> Path:
     annotations = {split: Annotations(spec, split) for split in splits}
     originals: dict[str, tuple[str, Path, tuple[int, int]]] = {}  # name as written -> split, image, its size
 
-    def images() -> Iterator[LabelledImage]:
+    def images() -> Iterator[LabeledImage]:
         for split, own in annotations.items():
             names = own.file_names()
             _note_unplaced(own, report)
@@ -643,7 +643,7 @@ def _to_format(to: str, source: Source, part: Path, report: Report) -> Path:
                 name = f"{split}/{names[file]}"
                 originals[name] = split, file, size
                 report.instances_written += len(kept)
-                yield LabelledImage(file, name, split, size, kept)
+                yield LabeledImage(file, name, split, size, kept)
 
     target.write(folder, spec.names, images())
     written = target.read(folder, None)

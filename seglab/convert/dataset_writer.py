@@ -11,7 +11,7 @@ from seglab.convert.rows import Item, LabelWriter
 from seglab.convert.targets import Targets
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
-from seglab.formats.format import LabelledImage
+from seglab.formats.format import LabeledImage
 from seglab.formats.issues import Issue, left_out, other_size
 from seglab.formats.yolo import place_image
 from seglab.geometry.polygons import Ring, ring_area
@@ -29,26 +29,24 @@ class DatasetWriter:
         self._writers: dict[str, LabelWriter] = {}
         self._taken: set[tuple[str, str]] = set()
 
-    def add(self, labelled: LabelledImage) -> str | None:
+    def add(self, labeled: LabeledImage) -> str | None:
         """Place an image and write its label file -> what the image is called now; None where it is left out."""
-        assert labelled.file is not None, "the caller has looked"
-        name = free_name(PurePosixPath(labelled.name), lambda label: (labelled.split, label) in self._taken)
-        target = self.part / "images" / labelled.split / name
-        place_image(labelled.file, target)
-        if fault := _fault(target, labelled):
+        assert labeled.file is not None, "the caller has looked"
+        name = free_name(PurePosixPath(labeled.name), lambda label: (labeled.split, label) in self._taken)
+        target = self.part / "images" / labeled.split / name
+        place_image(labeled.file, target)
+        if fault := _fault(target, labeled):
             target.unlink()
             self.report.add(fault)
             return None
-        if str(name) != labelled.name:
-            self.report.note(f"image {labelled.name}", RENAMED, f"renamed to {name} in the output")
+        if str(name) != labeled.name:
+            self.report.note(f"image {labeled.name}", RENAMED, f"renamed to {name} in the output")
         label = label_of(name)
-        self._taken.add((labelled.split, label))
+        self._taken.add((labeled.split, label))
         self.report.images_written += 1
-        if labelled.split not in self._writers:
-            self._writers[labelled.split] = LabelWriter(
-                self.part / "labels" / labelled.split, self.report, self.targets
-            )
-        _write_instances(self._writers[labelled.split], label, replace(labelled, name=str(name)))
+        if labeled.split not in self._writers:
+            self._writers[labeled.split] = LabelWriter(self.part / "labels" / labeled.split, self.report, self.targets)
+        _write_instances(self._writers[labeled.split], label, replace(labeled, name=str(name)))
         return str(name)
 
     def close(self) -> list[str]:
@@ -79,28 +77,28 @@ def free_name(name: PurePosixPath, is_taken: Callable[[str], bool]) -> PurePosix
     return own
 
 
-def _fault(image: Path, labelled: LabelledImage) -> Issue | None:
+def _fault(image: Path, labeled: LabeledImage) -> Issue | None:
     """Why an image does not fit its instances, or None."""
-    where = f"image {labelled.name}"
+    where = f"image {labeled.name}"
     try:
         found = image_size(image)
     except SeglabError as error:
-        return left_out(where, f"unreadable image: {error}", len(labelled.instances))
-    if found == labelled.size:
+        return left_out(where, f"unreadable image: {error}", len(labeled.instances))
+    if found == labeled.size:
         return None
-    return other_size(where, labelled.size, found, len(labelled.instances))
+    return other_size(where, labeled.size, found, len(labeled.instances))
 
 
-def _write_instances(writer: LabelWriter, label: str, labelled: LabelledImage) -> None:
-    height, width = labelled.size
+def _write_instances(writer: LabelWriter, label: str, labeled: LabeledImage) -> None:
+    height, width = labeled.size
     writer.file(label)
-    for number, found in enumerate(labelled.instances, start=1):
+    for number, found in enumerate(labeled.instances, start=1):
         # A writer of rows takes solid rings or an exact mask; rings with holes become the latter.
         rle = found.rle
         if rle is None and any(ring_area(ring) < 0 for ring in found.rings):
             rle = rings_to_rle(found.rings, height, width)
         pixels = pixels_of(found.rings, rle)
-        where = f"image {labelled.name} instance {number}"
+        where = f"image {labeled.name} instance {number}"
         writer.add(Item(label, (width, height), found.class_id, found.rings, rle, pixels, where))
 
 

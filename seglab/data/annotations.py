@@ -13,7 +13,7 @@ from seglab.files import label_path
 from seglab.formats.coco import CocoFile, file_name, read_coco
 from seglab.formats.coco_ids import Id, category_ids, file_names, image_ids
 from seglab.formats.coco_shapes import frame_fault, frame_of, stated_size
-from seglab.formats.format import ImageEntry, LabelledImage, outline
+from seglab.formats.format import ImageEntry, LabeledImage, outline
 from seglab.formats.issues import Issue, left_out, other_size
 from seglab.formats.label_files import label_files, shared_labels
 from seglab.formats.shapes import upright
@@ -85,11 +85,11 @@ class Annotations:
         for entry in self._source.entries:
             if entry.image is not None or entry.split != self._split:
                 continue
-            labelled = self._source.load(entry)
-            issues += labelled.issues
-            if labelled.file is not None:
+            labeled = self._source.load(entry)
+            issues += labeled.issues
+            if labeled.file is not None:
                 message = "an image stored inside its label file: `seglab convert` writes it to a separate file"
-                issues.append(left_out(str(entry.files[0]), message, len(labelled.instances)))
+                issues.append(left_out(str(entry.files[0]), message, len(labeled.instances)))
         return issues
 
     def image_id(self, image: Path) -> Id:
@@ -106,8 +106,8 @@ class Annotations:
     def count(self, image: Path) -> int:
         """How many annotations there are of an image that cannot be read, so that it is known what is lost with it."""
         if self._source:
-            labelled = self._source.load(self._entries[image])
-            return len(labelled.instances) + sum(issue.lost for issue in labelled.issues)
+            labeled = self._source.load(self._entries[image])
+            return len(labeled.instances) + sum(issue.lost for issue in labeled.issues)
         entry = self._listed.get(image)
         listed = len(self.coco.annotations.get(entry["id"], ())) if self.coco and entry else 0
         return listed if self.whole else listed + count_rows(self.label_file(image))
@@ -152,20 +152,20 @@ class Annotations:
         return self.coco.instances(entry, size, orientation)
 
 
-def in_frame_of_file(labelled: LabelledImage, image: Path, size: Size) -> tuple[list[Instance], list[Issue]]:
+def in_frame_of_file(labeled: LabeledImage, image: Path, size: Size) -> tuple[list[Instance], list[Issue]]:
     """The instances of an image as they lie on its file of `size` (height, width), turned upright, and what is wrong.
 
     Where labels state the sides of the file as it is stored, they are turned with it; of another size there are none.
     """
-    if labelled.size == size:
-        return labelled.instances, labelled.issues
+    if labeled.size == size:
+        return labeled.instances, labeled.issues
     orientation = image_orientation(image)
-    frame = frame_of(labelled.size, size, orientation)
+    frame = frame_of(labeled.size, size, orientation)
     fault = frame_fault(frame, "label file") if frame is not None and not frame.swapped else None
     if fault is None:
-        return [], [*labelled.issues, other_size(str(image), labelled.size, size, len(labelled.instances))]
-    turned = [upright(found, orientation, size) for found in labelled.instances]
-    return turned, [*labelled.issues, Issue(str(image), 0, *fault)]
+        return [], [*labeled.issues, other_size(str(image), labeled.size, size, len(labeled.instances))]
+    turned = [upright(found, orientation, size) for found in labeled.instances]
+    return turned, [*labeled.issues, Issue(str(image), 0, *fault)]
 
 
 class JoinedAnnotations:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seglab.files import files_below, real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import search_from, split_of
 from seglab.formats.issues import Issue
 from seglab.formats.mask_pixels import read_ids, regions_of
@@ -62,7 +62,7 @@ class CityscapesSource:
     def issues(self) -> list[Issue]:
         return self._search.issues()
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         (file,) = entry.files
         ids = read_ids(file)
         height, width = ids.shape

@@ -27,7 +27,7 @@ from seglab.formats.coco_shapes import (
     stated_size,
 )
 from seglab.formats.coco_writer import annotation_entry, category_entries, image_entry, measures, write_coco
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_names import composed, match_by_base_name, match_by_stem, plain_path
 from seglab.formats.image_search import search_from
 from seglab.formats.issues import Fault, Issue, left_out, merged_issue, other_size
@@ -483,16 +483,16 @@ class CocoSource:
                 self.entries.append(entry)
                 self._image[entry] = image
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         file, image = entry.files[0], self._image[entry]
         name = file_name(image).as_posix()
         size = stated_size(image)
         if size is None:
             rows = self._files[file].annotations.get(image["id"], [])
             issue = left_out(f"{file} image {name}", "no size: the JSON states no width and height", len(rows))
-            return LabelledImage(None, name, entry.split, (0, 0), [], [issue])
+            return LabeledImage(None, name, entry.split, (0, 0), [], [issue])
         instances, issues = self._files[file].instances(image, size)
-        return LabelledImage(entry.image, name, entry.split, size, instances, issues)
+        return LabeledImage(entry.image, name, entry.split, size, instances, issues)
 
 
 def read(source: Path, images: Path | None = None) -> CocoSource:
@@ -500,17 +500,17 @@ def read(source: Path, images: Path | None = None) -> CocoSource:
     return CocoSource(json_files(source), images)
 
 
-def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) -> None:
+def write(out: Path, names: Mapping[int, str], images: Iterable[LabeledImage]) -> None:
     """Write one COCO JSON of all images, under the ids of `category_ids` and `image_ids`."""
-    labelled = [image for image in images if image.file is not None]
-    places = [Path(image.name) for image in labelled]
+    labeled = [image for image in images if image.file is not None]
+    places = [Path(image.name) for image in labeled]
     ids = image_ids(places)
     categories = category_ids(names)
-    entries = [image_entry(ids[place], image.name, image.size) for place, image in zip(places, labelled)]
+    entries = [image_entry(ids[place], image.name, image.size) for place, image in zip(places, labeled)]
 
     def annotations() -> Iterator[dict]:
         number = 0
-        for place, image in zip(places, labelled):
+        for place, image in zip(places, labeled):
             for found in image.instances:
                 number += 1
                 yield annotation_entry(number, ids[place], categories[found.class_id], found, image.size)

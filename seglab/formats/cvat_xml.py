@@ -20,7 +20,7 @@ import numpy as np
 
 from seglab.errors import SeglabError
 from seglab.files import files_below, real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
+from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, polygon, put_together, rectangle, turned
@@ -94,7 +94,7 @@ class CvatSource:
     def issues(self) -> list[Issue]:
         return [*self._issues, *self._search.issues()]
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         frame = self._frames[entry]
         file, name = entry.files
         instances, issues = _instances(frame, self._class_of, f"{file} image {name.as_posix()}")
@@ -103,7 +103,7 @@ class CvatSource:
             message = f"missing image: no file {name.name}, or several, below {file.parent}"
             issues.append(left_out(f"{file} image {name.as_posix()}", message, len(instances)))
             instances = []
-        return LabelledImage(entry.image, title, entry.split, frame.size, instances, issues)
+        return LabeledImage(entry.image, title, entry.split, frame.size, instances, issues)
 
 
 # Images, and frames of a video
@@ -223,7 +223,7 @@ def _mask(shape: Element, size: tuple[int, int]) -> Rle | None:
 # Writing
 
 
-def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) -> None:
+def write(out: Path, names: Mapping[int, str], images: Iterable[LabeledImage]) -> None:
     """Write a new folder of images with one annotations.xml, to be uploaded as "CVAT 1.1" into a task of the images.
 
     An instance with a hole, or with an exact mask, is a mask there; every other one is a polygon, or a group of them.
@@ -237,15 +237,15 @@ def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) 
         ElementTree.SubElement(label, "name").text = name
         ElementTree.SubElement(label, "attributes")
     number = 0
-    for labelled in images:
-        if labelled.file is None:
+    for labeled in images:
+        if labeled.file is None:
             continue
-        place_image(labelled.file, out / labelled.name)
-        height, width = labelled.size
-        about = {"id": str(number), "name": labelled.name, "subset": labelled.split}
+        place_image(labeled.file, out / labeled.name)
+        height, width = labeled.size
+        about = {"id": str(number), "name": labeled.name, "subset": labeled.split}
         image = ElementTree.SubElement(root, "image", about, width=str(width), height=str(height))
-        for group, found in enumerate(labelled.instances, start=1):
-            _add_shapes(image, found, names[found.class_id], group, labelled.size)
+        for group, found in enumerate(labeled.instances, start=1):
+            _add_shapes(image, found, names[found.class_id], group, labeled.size)
         number += 1
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(out / "annotations.xml", encoding="utf-8", xml_declaration=True)

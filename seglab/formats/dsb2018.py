@@ -15,7 +15,7 @@ from pathlib import Path
 
 from seglab.data.image import image_size
 from seglab.files import IMAGE_SUFFIXES, is_system_folder, real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import read_ids
@@ -78,7 +78,7 @@ class DsbSource:
             split = split_of(STAGE.sub("", part) for part in folder.relative_to(source).parts[:-1])
             self.entries.append(ImageEntry(image, split, tuple(_images(folder / "masks"))))
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         instances: list[Instance] = []
         issues: list[Issue] = []
         image = entry.image
@@ -95,7 +95,7 @@ class DsbSource:
                 issues.append(left_out(str(file), "no area: a mask without a pixel"))
             else:
                 instances.append(Instance(0, [], rle=painted(0, 0, mask, size)))
-        return LabelledImage(image, f"{image.parents[1].name}{image.suffix}", entry.split, size, instances, issues)
+        return LabeledImage(image, f"{image.parents[1].name}{image.suffix}", entry.split, size, instances, issues)
 
 
 FORMAT = Format("dsb2018", "folders with one mask per instance", is_here, read)

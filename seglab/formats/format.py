@@ -5,7 +5,7 @@
     write(out, names, images)  one labeled image after another into a new folder or file
 
 Rings are those of `Instance`: a solid one is read through `geometry.polygons.orient`, whatever way it was drawn. A
-folder that is written holds every image at `out / labelled.name`, where the converter looks for it.
+folder that is written holds every image at `out / labeled.name`, where the converter looks for it.
 
 A format is one module that ends with `FORMAT = Format(...)`, and one entry in `registry.FORMATS`.
 """
@@ -25,7 +25,7 @@ from seglab.sample import Instance
 
 
 @dataclass
-class LabelledImage:
+class LabeledImage:
     """One image and the instances on it.
 
     file: the image, or its encoded bytes; None where there is none to use, and `issues` says why. name: what a
@@ -72,7 +72,7 @@ class LabelSource(Protocol):
         """What is worth knowing of the source as a whole, such as files in it that are no labels."""
         ...
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         """The image of an entry with its instances. Errors: SeglabError naming a label file that is damaged."""
         ...
 
@@ -89,7 +89,7 @@ class Format:
     title: str
     is_here: Callable[[Path], bool]
     read: Callable[[Path, Path | None], LabelSource] | None = None
-    write: Callable[[Path, Mapping[int, str], Iterable[LabelledImage]], None] | None = None
+    write: Callable[[Path, Mapping[int, str], Iterable[LabeledImage]], None] | None = None
 
 
 def outline(found: Instance) -> list[Ring]:

@@ -22,7 +22,7 @@ import numpy as np
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_names import without_address
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
@@ -139,7 +139,7 @@ class LabelStudioSource:
     def issues(self) -> list[Issue]:
         return [*self._issues, *self._search.issues()]
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         task = self._tasks[entry]
         if entry.image is None:
             message = (
@@ -164,11 +164,11 @@ class LabelStudioSource:
                 issues += [as_rectangle(where, "rectangle")] if "width" in region and "radiusX" not in region else []
             else:
                 issues.append(left_out(where, found))
-        return LabelledImage(entry.image, self._names[entry.image], entry.split, size, instances, issues)
+        return LabeledImage(entry.image, self._names[entry.image], entry.split, size, instances, issues)
 
-    def _unusable(self, entry: ImageEntry, issue: Issue) -> LabelledImage:
+    def _unusable(self, entry: ImageEntry, issue: Issue) -> LabeledImage:
         name = PurePosixPath(self._tasks[entry].image).name or "image"
-        return LabelledImage(None, name, entry.split, (1, 1), [], [issue])
+        return LabeledImage(None, name, entry.split, (1, 1), [], [issue])
 
     def _instance(self, region: Json, size: tuple[int, int]) -> Instance | str:
         """The instance of a region, or why it is none. Errors: ValueError and others for what is damaged."""

@@ -20,7 +20,7 @@ import numpy as np
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import files_below, real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
+from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import ellipse, painted, painted_image, polygon, put_together, rectangle
@@ -91,14 +91,14 @@ class LabelmeSource:
         self._class_of = {name: class_id for class_id, name in self.names.items()}
         self._names = plain_names([(entry.split, entry.files[0]) for entry in self.entries])
         if source.is_dir() and images is None:
-            self._issues += self._unlabelled(label_of)
+            self._issues += self._unlabeled(label_of)
 
     def _image_of(self, file: Path, content: dict) -> Path | None:
         """The image of a label file: where it says, or of its name, or of the label file's own beside it."""
         found = self._search.find(content["imagePath"], None if self._images else file.parent)
         return found or self._search.find(file.stem + PureWindowsPath(content["imagePath"]).suffix, file.parent)
 
-    def _unlabelled(self, label_of: Mapping[Path, Path]) -> list[Issue]:
+    def _unlabeled(self, label_of: Mapping[Path, Path]) -> list[Issue]:
         """The images of the folder that no label file is of: Labelme writes one for every image that was looked at."""
         found = [image for image in image_files(self._folder) if image.resolve() not in label_of]
         return [Issue(str(image), 0, "no label file for this image", "not read", "note") for image in found]
@@ -107,7 +107,7 @@ class LabelmeSource:
     def issues(self) -> list[Issue]:
         return [*self._issues, *self._search.issues()]
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         (file,) = entry.files
         content = _content(file)
         image: Path | bytes | None = entry.image
@@ -126,8 +126,8 @@ class LabelmeSource:
         instances, issues = _instances(content["shapes"], size, self._class_of, file)
         if fault:
             issues.append(left_out(str(file), fault, len(instances)))
-            return LabelledImage(None, name, entry.split, size, [], issues)
-        return LabelledImage(image, name, entry.split, size, instances, issues)
+            return LabeledImage(None, name, entry.split, size, [], issues)
+        return LabeledImage(image, name, entry.split, size, instances, issues)
 
 
 def _content(file: Path) -> dict[str, Any]:
@@ -218,21 +218,21 @@ def _mask(text: str, corner: np.ndarray, size: tuple[int, int], file: Path) -> R
         raise SeglabError(f"{file} holds a mask that cannot be read ({error}): draw it again in Labelme") from error
 
 
-def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) -> None:
+def write(out: Path, names: Mapping[int, str], images: Iterable[LabeledImage]) -> None:
     """Write a new folder of images with a Labelme JSON beside each, to be corrected in Labelme.
 
     An instance with a hole, or with an exact mask, is a mask there; every other one is a polygon, or a group of them.
     """
     out.mkdir(parents=True)
-    for labelled in images:
-        if labelled.file is None:
+    for labeled in images:
+        if labeled.file is None:
             continue
-        place = out / labelled.name
-        place_image(labelled.file, place)
-        height, width = labelled.size
+        place = out / labeled.name
+        place_image(labeled.file, place)
+        height, width = labeled.size
         shapes = []
-        for number, found in enumerate(labelled.instances, start=1):
-            shapes += _shapes(found, names[found.class_id], number, labelled.size)
+        for number, found in enumerate(labeled.instances, start=1):
+            shapes += _shapes(found, names[found.class_id], number, labeled.size)
         content: dict[str, object] = {
             "version": "5.0.0",
             "flags": {},

@@ -27,7 +27,7 @@ import numpy as np
 
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, files_below, real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import image_files, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import OPAQUE, components, packed, read_ids, read_regions, regions_of
@@ -40,7 +40,7 @@ MASK_FOLDERS = ("masks", "mask", "Masks", "SegmentationMasks")
 IMAGE_FOLDERS = ("images", "Images", "image", "imgs", "JPEGImages")
 BY = ("values", "components")  # what is one instance: a value, or a connected region of one
 PALETTES = ("labelmap.txt", "class_dict.csv")  # name:r,g,b rows, or name,r,g,b
-BACKGROUNDS = ("background", "void", "unlabeled", "unlabelled", "_background_")
+BACKGROUNDS = ("background", "void", "unlabeled", "unlabeled", "_background_")
 WHITE = {255, 65535, 0xFFFFFF, OPAQUE + 0xFFFFFF}
 BLACK = OPAQUE  # what stands for black where it is no background
 FRAMED = 0.9  # of the pixels at the borders of a mask that is black on white are white
@@ -289,7 +289,7 @@ class MasksSource:
             action = 'read as one instance a mask; instances="components" reads every connected region as one'
         return [Issue(str(first.parent), 0, message, action, "note")]
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         instances: list[Instance] = []
         issues: list[Issue] = []
         size: tuple[int, int] | None = None
@@ -461,14 +461,14 @@ def palette_rows(file: Path) -> list[tuple[str, int]]:
 
 def with_image(
     entry: ImageEntry, size: tuple[int, int], instances: list[Instance], issues: list[Issue]
-) -> LabelledImage:
+) -> LabeledImage:
     """The image of an entry with the instances that its masks show, or an issue that it is missing."""
     if entry.image is None:
         stem = entry.files[0].stem
         message = "missing image: no image of that name"
         issues = [*issues, left_out(f"mask {entry.files[0].name}", message, len(instances))]
-        return LabelledImage(None, stem, entry.split, size, [], issues)
-    return LabelledImage(entry.image, entry.image.name, entry.split, size, instances, issues)
+        return LabeledImage(None, stem, entry.split, size, [], issues)
+    return LabeledImage(entry.image, entry.image.name, entry.split, size, instances, issues)
 
 
 def two_sizes(size: tuple[int, int], first: tuple[int, int]) -> str:

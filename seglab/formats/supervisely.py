@@ -18,7 +18,7 @@ import numpy as np
 
 from seglab.errors import SeglabError
 from seglab.files import files_below, real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, put_together, rectangle
@@ -75,7 +75,7 @@ class SuperviselySource:
     def issues(self) -> list[Issue]:
         return self._search.issues()
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         (file,) = entry.files
         content = _content(file)
         size = int(content["size"]["height"]), int(content["size"]["width"])
@@ -94,7 +94,7 @@ class SuperviselySource:
             message = f"missing image: no {file.parent.with_name('img') / file.stem}"
             issues.append(left_out(str(file), message, len(instances)))
             instances = []
-        return LabelledImage(entry.image, name, entry.split, size, instances, issues)
+        return LabeledImage(entry.image, name, entry.split, size, instances, issues)
 
 
 def _classes(source: Path) -> list[str]:

@@ -23,7 +23,7 @@ import numpy as np
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, polygon, rectangle
@@ -48,7 +48,7 @@ class Region:
 
 
 @dataclass
-class Picture:
+class ViaImage:
     """One image of a file and its regions."""
 
     file: Path
@@ -104,36 +104,36 @@ class ViaSource:
     def __init__(self, source: Path, images: Path | None):
         folder = source.parent if source.is_file() else source
         self._search = search_from(folder, images)
-        pictures: dict[tuple[Path, str], Picture] = {}
+        unique: dict[tuple[Path, str], ViaImage] = {}
         for file in _label_files(source):
-            for picture in _pictures(file):  # two exports of one project list an image twice
-                pictures.setdefault((file.parent, picture.name), picture)
-        attribute = _class_attribute(source, pictures.values())
+            for listed in _images(file):  # two exports of one project list an image twice
+                unique.setdefault((file.parent, listed.name), listed)
+        attribute = _class_attribute(source, unique.values())
         self._label_of = {
             region.where: _label(region.attributes, attribute)
-            for picture in pictures.values()
-            for region in picture.regions
+            for listed in unique.values()
+            for region in listed.regions
         }
         self.names = dict(enumerate(sorted({label for label in self._label_of.values() if label})))
         self._class_of = {name: class_id for class_id, name in self.names.items()}
-        self._pictures: dict[ImageEntry, Picture] = {}
-        for picture in pictures.values():
-            image = self._search.find(picture.name, picture.file.parent)
-            split = split_of(picture.file.relative_to(folder).parts[:-1])
-            self._pictures[ImageEntry(image, split, (picture.file, Path(picture.name)))] = picture
-        self.entries = list(self._pictures)
+        self._images: dict[ImageEntry, ViaImage] = {}
+        for listed in unique.values():
+            image = self._search.find(listed.name, listed.file.parent)
+            split = split_of(listed.file.relative_to(folder).parts[:-1])
+            self._images[ImageEntry(image, split, (listed.file, Path(listed.name)))] = listed
+        self.entries = list(self._images)
         self._names = plain_names([(entry.split, entry.image or entry.files[1]) for entry in self.entries])
 
     @property
     def issues(self) -> list[Issue]:
         return self._search.issues()
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
-        picture = self._pictures[entry]
+    def load(self, entry: ImageEntry) -> LabeledImage:
+        listed = self._images[entry]
         name = self._names[entry.image or entry.files[1]]
         instances: list[Instance] = []
         issues: list[Issue] = []
-        for region in picture.regions:
+        for region in listed.regions:
             shape = str(region.shape.get("name"))
             label = self._label_of[region.where]
             ring = _ring(region.shape)
@@ -144,7 +144,7 @@ class ViaSource:
             else:
                 instances.append(Instance(self._class_of[label], [ring]))
                 issues += [as_rectangle(region.where, "rect")] if shape == "rect" else []
-        fault = "" if entry.image else f"missing image: no file {picture.name}, or several, near {picture.file}"
+        fault = "" if entry.image else f"missing image: no file {listed.name}, or several, near {listed.file}"
         size = 1, 1
         if entry.image is not None:
             try:
@@ -152,23 +152,23 @@ class ViaSource:
             except SeglabError as error:
                 fault = f"unreadable image: {error}"
         if fault:
-            issues.append(left_out(f"{picture.file} image {picture.name}", fault, len(instances)))
-            return LabelledImage(None, name, entry.split, size, [], issues)
-        return LabelledImage(entry.image, name, entry.split, size, instances, issues)
+            issues.append(left_out(f"{listed.file} image {listed.name}", fault, len(instances)))
+            return LabeledImage(None, name, entry.split, size, [], issues)
+        return LabeledImage(entry.image, name, entry.split, size, instances, issues)
 
 
-def _pictures(file: Path) -> list[Picture]:
+def _images(file: Path) -> list[ViaImage]:
     """The images of a file. Errors: SeglabError when it is damaged."""
     try:
-        readers = {"csv": _csv_pictures, "project 3": _via3_pictures}
-        return readers.get(_type_of(file), _json_pictures)(file)
+        readers = {"csv": _csv_images, "project 3": _via3_images}
+        return readers.get(_type_of(file), _json_images)(file)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise SeglabError(f"{file} is not a valid VIA file ({error!r}): save it again in VIA") from error
 
 
-def _json_pictures(file: Path) -> list[Picture]:
+def _json_images(file: Path) -> list[ViaImage]:
     content = read_json(file)
-    pictures = []
+    images = []
     for item in content.get("_via_img_metadata", content).values():
         regions = item["regions"]
         if isinstance(regions, dict):  # VIA 1
@@ -178,27 +178,27 @@ def _json_pictures(file: Path) -> list[Picture]:
             Region(f"{where} {number}", dict(region["shape_attributes"]), _attributes(region.get("region_attributes")))
             for number, region in enumerate(regions, start=1)
         ]
-        pictures.append(Picture(file, str(item["filename"]), found))
-    return pictures
+        images.append(ViaImage(file, str(item["filename"]), found))
+    return images
 
 
-def _via3_pictures(file: Path) -> list[Picture]:
+def _via3_images(file: Path) -> list[ViaImage]:
     """The images of a project of VIA 3: one a view, its regions among the project's metadata."""
     content = read_json(file)
     names = {key: str(item.get("aname", key)) for key, item in content["attribute"].items()}
     options = {key: item.get("options") or {} for key, item in content["attribute"].items()}
-    pictures: dict[str, Picture] = {}
+    images: dict[str, ViaImage] = {}
     for view, item in content.get("view", {}).items():
         first = content["file"][str(item["fid_list"][0])]
-        pictures[view] = Picture(file, str(first.get("fname") or first["src"]))
+        images[view] = ViaImage(file, str(first.get("fname") or first["src"]))
     for number, row in enumerate(content.get("metadata", {}).values(), start=1):
         if row.get("xy"):  # others describe the whole image
             values = row.get("av") or {}
             attributes = {names[key]: options[key].get(str(value), value) for key, value in values.items()}
-            picture = pictures[str(row["vid"])]
-            where = f"{file} image {picture.name} region {number}"
-            picture.regions.append(Region(where, _via3_shape(row["xy"]), attributes))
-    return list(pictures.values())
+            listed = images[str(row["vid"])]
+            where = f"{file} image {listed.name} region {number}"
+            listed.regions.append(Region(where, _via3_shape(row["xy"]), attributes))
+    return list(images.values())
 
 
 def _via3_shape(numbers: list[float]) -> dict[str, Any]:
@@ -221,24 +221,24 @@ def _attributes(said: Any) -> dict[str, Any]:
     return dict(said or {})
 
 
-def _csv_pictures(file: Path) -> list[Picture]:
+def _csv_images(file: Path) -> list[ViaImage]:
     """Every row is a region, or an image without any."""
-    pictures: dict[str, Picture] = {}
+    images: dict[str, ViaImage] = {}
     for line, row in enumerate(csv_rows(file, comment="#"), start=2):
-        picture = pictures.setdefault(row["filename"], Picture(file, row["filename"]))
+        listed = images.setdefault(row["filename"], ViaImage(file, row["filename"]))
         shape = json.loads(row["region_shape_attributes"] or "{}")
         if shape:
             attributes = _attributes(json.loads(row["region_attributes"] or "{}"))
-            picture.regions.append(Region(f"{file}:{line}", dict(shape), attributes))
-    return list(pictures.values())
+            listed.regions.append(Region(f"{file}:{line}", dict(shape), attributes))
+    return list(images.values())
 
 
-def _class_attribute(source: Path, pictures: Any) -> str:
+def _class_attribute(source: Path, images: Any) -> str:
     """The attribute that names classes, or "" where no region has any.
 
     Errors: SeglabError where there are several and none of them is called as classes are.
     """
-    counts = Counter(key for picture in pictures for region in picture.regions for key in region.attributes)
+    counts = Counter(key for listed in images for region in listed.regions for key in region.attributes)
     usual = [key for name in CLASS_ATTRIBUTES for key in counts if key.lower() == name]
     if usual or len(counts) <= 1:
         return next(iter([*usual, *counts]), "")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from seglab.files import real_files
-from seglab.formats.format import Format, ImageEntry, LabelledImage
+from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import components, packed, read_values, regions_of
@@ -72,7 +72,7 @@ class VocSource:
             stem = file.relative_to(classes).with_suffix("").as_posix()
             self.entries.append(ImageEntry(search.find_stem(stem), splits.get(stem, "train"), (file,)))
 
-    def load(self, entry: ImageEntry) -> LabelledImage:
+    def load(self, entry: ImageEntry) -> LabeledImage:
         (file,) = entry.files
         classes, by_color = _without_void(file)
         class_of = self._class_of[by_color]
@@ -82,7 +82,7 @@ class VocSource:
         if ids.shape != classes.shape:
             message = two_sizes((ids.shape[0], ids.shape[1]), (height, width))
             issue = left_out(str(instance_file), message, len(list(regions_of(ids))))
-            return LabelledImage(None, file.stem, entry.split, (height, width), [], [issue])
+            return LabeledImage(None, file.stem, entry.split, (height, width), [], [issue])
 
         instances: list[Instance] = []
         issues: list[Issue] = []

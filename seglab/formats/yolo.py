@@ -18,7 +18,7 @@ import yaml
 from seglab.errors import SeglabError
 from seglab.files import SPLITS
 from seglab.formats.coco_writer import steady
-from seglab.formats.format import Format, LabelledImage, outline
+from seglab.formats.format import Format, LabeledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
 from seglab.formats.text_files import read_text, row_words
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
@@ -199,7 +199,7 @@ def place_image(image: Path | bytes, target: Path) -> None:
         shutil.copyfile(image, target)
 
 
-def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) -> None:
+def write(out: Path, names: Mapping[int, str], images: Iterable[LabeledImage]) -> None:
     """Write a new dataset folder: images/SPLIT, labels/SPLIT and a YAML of the folder's name.
 
     Outlines are written with all their digits, as COCO's rasterizer draws them again. Where parts of an instance
@@ -207,14 +207,14 @@ def write(out: Path, names: Mapping[int, str], images: Iterable[LabelledImage]) 
     """
     out.mkdir(parents=True)
     splits: dict[str, str] = {}
-    for labelled in images:
-        if labelled.file is None:
+    for labeled in images:
+        if labeled.file is None:
             continue
-        place_image(labelled.file, out / "images" / labelled.split / labelled.name)
-        label = Path(labelled.name).with_suffix(".txt")
-        instances = [replace(found, rings=list(map(steady, outline(found)))) for found in labelled.instances]
-        write_labels(out / "labels" / labelled.split / label, instances, labelled.size)
-        splits[labelled.split] = f"images/{labelled.split}"
+        place_image(labeled.file, out / "images" / labeled.split / labeled.name)
+        label = Path(labeled.name).with_suffix(".txt")
+        instances = [replace(found, rings=list(map(steady, outline(found)))) for found in labeled.instances]
+        write_labels(out / "labels" / labeled.split / label, instances, labeled.size)
+        splits[labeled.split] = f"images/{labeled.split}"
     ordered = {split: splits[split] for split in SPLITS if split in splits}
     write_dataset_yaml(out / f"{out.name}.yaml", ordered, names)
 

@@ -16,7 +16,7 @@ from seglab.data.image import write_image
 from seglab.errors import SeglabError
 from seglab.files import IMAGE_SUFFIXES, staging_dir
 from seglab.formats import registry
-from seglab.formats.format import LabelledImage
+from seglab.formats.format import LabeledImage
 from seglab.formats.yolo import place_image
 from seglab.geometry.simplify import simplify_rings
 from seglab.sample import Instance
@@ -40,7 +40,7 @@ class AnnotationWriter:
         self.target = folder / save_as
         self._format = next(known for known in registry.FORMATS if known.name == save_as)
         self._tolerance = tolerance
-        self._images: list[LabelledImage] = []
+        self._images: list[LabeledImage] = []
         self._names: dict[int, str] = {}
         if self.target.exists():
             raise SeglabError(
@@ -61,7 +61,7 @@ class AnnotationWriter:
             for class_id, rings in zip(results.boxes.cls.tolist(), outlines)
         ]
         self._names = results.names
-        self._images.append(LabelledImage(path, f"{name}{path.suffix}", SPLIT, results.orig_shape, instances))
+        self._images.append(LabeledImage(path, f"{name}{path.suffix}", SPLIT, results.orig_shape, instances))
 
     def close(self) -> None:
         """Write the dataset, and say where it is and how to train on it."""
@@ -71,9 +71,9 @@ class AnnotationWriter:
         with staging_dir(self.target) as part:
             made = part / self.target.name
             if self._format.name == "coco":  # which is a file of labels alone
-                for labelled in self._images:
-                    assert labelled.file is not None, "every result has an image"
-                    place_image(labelled.file, made / "images" / labelled.name)
+                for labeled in self._images:
+                    assert labeled.file is not None, "every result has an image"
+                    place_image(labeled.file, made / "images" / labeled.name)
                 self._format.write(made / "instances_default.json", self._names, self._images)
             else:
                 self._format.write(made, self._names, self._images)
@@ -82,7 +82,7 @@ class AnnotationWriter:
             file.unlink()
         if self._frames.is_dir():
             self._frames.rmdir()
-        count = sum(len(labelled.instances) for labelled in self._images)
+        count = sum(len(labeled.instances) for labeled in self._images)
         print(
             f"{pluralize(count, 'instance')} on {pluralize(len(self._images), 'image')} saved to {self.target} as "
             f"{self._format.title}; after correcting them: seglab train data={self.target}"

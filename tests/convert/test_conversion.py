@@ -357,7 +357,7 @@ def test_a_picture_never_takes_the_place_of_another(tmp_path, monkeypatch):
     before = [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))]
     link = dataset_writer.place_image
     monkeypatch.setattr(dataset_writer, "place_image", lambda a, b: link(a, b.parents[1] / b.name.lower()))
-    monkeypatch.setattr(dataset_writer, "_fault", lambda image, labelled: None)
+    monkeypatch.setattr(dataset_writer, "_fault", lambda image, labeled: None)
     with pytest.raises(SeglabError, match="differ only in case"):
         convert(tmp_path / "in", out=tmp_path / "out")
     assert [path.read_bytes() for path in sorted(tmp_path.rglob("*.jpg"))] == before

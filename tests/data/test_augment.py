@@ -18,7 +18,7 @@ from seglab.sample import Instance, Sample
 
 SIZE = (128, 160)
 STILL = AugmentConfig(hsv_h=0, hsv_s=0, hsv_v=0, translate=0, scale=0, fliplr=0, mosaic=0)
-COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
 
 def painted(seed, size=(120, 160), instances=2):
@@ -35,7 +35,7 @@ def painted(seed, size=(120, 160), instances=2):
         if number % 2:
             rings.append(center + 0.3 * (outer - center)[::-1])
         share = coverage(rings, *size)[..., None]
-        image = np.round(image * (1 - share) + np.array(COLOURS[number]) * share).astype(np.uint8)
+        image = np.round(image * (1 - share) + np.array(COLORS[number]) * share).astype(np.uint8)
         found.append(Instance(number, rings))
     return Sample(image, found, f"{seed}.png")
 
@@ -43,7 +43,7 @@ def painted(seed, size=(120, 160), instances=2):
 def assert_outlines_fit(sample, tolerance=0.05):
     """Per class: outlines and colors cover the same pixels, and their centers of gravity agree to a tenth of one."""
     height, width = sample.image.shape[:2]
-    for class_id, color in enumerate(COLOURS):
+    for class_id, color in enumerate(COLORS):
         others = [channel for channel in range(3) if channel != class_id]
         pixels = sample.image.astype(float)
         seen = ((pixels[..., class_id] - pixels[..., others].max(axis=2)) / 255).clip(0, 1)

@@ -71,9 +71,9 @@ def counts(folder, **more):
     spec = load_dataset(folder, **more)
     found: dict = {}
     for entry in spec.labels.entries:
-        labelled = spec.labels.load(entry)
-        names = [spec.names[each.class_id] for each in labelled.instances]
-        found.setdefault(entry.split, {})[labelled.name] = names
+        labeled = spec.labels.load(entry)
+        names = [spec.names[each.class_id] for each in labeled.instances]
+        found.setdefault(entry.split, {})[labeled.name] = names
     return found, [issue.message for issue in spec.labels.issues]
 
 

@@ -22,7 +22,7 @@ from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
 from seglab.formats import registry, voc
 from seglab.formats.coco import read_coco
-from seglab.formats.format import Format, ImageEntry, LabelledImage, outline
+from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
 from seglab.formats.registry import FORMATS, find_format
 from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.rle import decode, encode, iou, rings_to_rle
@@ -78,13 +78,13 @@ def example() -> dict[str, list[Instance]]:
 def write(known: Format, folder: Path, images: dict[str, list[Instance]], names=NAMES) -> Path:
     """Write the images in a format -> what `load_dataset` and `convert` are given."""
     originals = {name: write_image(folder / "originals" / name) for name in images}
-    labelled = [LabelledImage(originals[n], n, "train", (HEIGHT, WIDTH), found) for n, found in images.items()]
+    labeled = [LabeledImage(originals[n], n, "train", (HEIGHT, WIDTH), found) for n, found in images.items()]
     if known.name == "coco":
         place = folder / "originals" / "instances_train.json"
-        known.write(place, names, labelled)
+        known.write(place, names, labeled)
         return place
     place = folder / known.name
-    (known.write or WRITERS[known.name])(place, names, labelled)
+    (known.write or WRITERS[known.name])(place, names, labeled)
     return place
 
 
@@ -199,9 +199,9 @@ def test_a_converted_dataset_goes_to_every_format_that_can_be_written(to, tmp_pa
 def test_holes_of_a_source_without_exact_masks_are_converted(tmp_path, monkeypatch):
     """A format may read an instance with a hole as rings alone, as `Instance` allows."""
     image = write_image(tmp_path / "a.png")
-    labelled = LabelledImage(image, "a.png", "train", (HEIGHT, WIDTH), [as_instance(0, holed())])
+    labeled = LabeledImage(image, "a.png", "train", (HEIGHT, WIDTH), [as_instance(0, holed())])
     entries = [ImageEntry(image, "train", ())]
-    source = SimpleNamespace(names=NAMES, entries=entries, issues=(), load=lambda entry: labelled)
+    source = SimpleNamespace(names=NAMES, entries=entries, issues=(), load=lambda entry: labeled)
     made_up = Format("rings", "rings", lambda place: place == image, lambda place, images: source)
     monkeypatch.setattr(registry, "FORMATS", (made_up, *FORMATS))
     report = convert(image, out=tmp_path / "out", strict=1.0)

@@ -41,10 +41,10 @@ def bitmap(data: bytes, origin: list) -> dict:
 
 def read(folder) -> tuple[list[tuple[str, int]], list[str]]:
     source = supervisely.read(folder)
-    labelled = source.load(source.entries[0])
-    masks = [each.rle or rings_to_rle(each.rings, HEIGHT, WIDTH) for each in labelled.instances]
-    classes = [source.names[each.class_id] for each in labelled.instances]
-    return list(zip(classes, map(area, masks))), [issue.message for issue in labelled.issues]
+    labeled = source.load(source.entries[0])
+    masks = [each.rle or rings_to_rle(each.rings, HEIGHT, WIDTH) for each in labeled.instances]
+    classes = [source.names[each.class_id] for each in labeled.instances]
+    return list(zip(classes, map(area, masks))), [issue.message for issue in labeled.issues]
 
 
 def test_polygons_have_holes_whatever_way_they_are_drawn(tmp_path):

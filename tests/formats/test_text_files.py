@@ -59,7 +59,9 @@ def test_json_in_any_encoding(tmp_path, encoding):
     assert "name" in sketch_json(file)
 
 
-@pytest.mark.parametrize("name", ["猫", "лампа", "αηδόνι", "αηδονι", "ねこ", "חתול", "قطة", "Kühe", "ü", "isto é um gato", "a"])
+@pytest.mark.parametrize(
+    "name", ["猫", "лампа", "αηδόνι", "αηδονι", "ねこ", "חתול", "قطة", "Kühe", "ü", "isto é um gato", "a"]
+)
 def test_utf8_stays_utf8(name):
     assert decode_text(name.encode()) == name
 

@@ -13,7 +13,7 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import image_size
 from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
-from seglab.formats.format import LabelledImage
+from seglab.formats.format import LabeledImage
 from seglab.formats.registry import FORMATS, find_format
 from seglab.sample import Instance
 
@@ -31,7 +31,7 @@ LAYOUTS = [
 
 
 @pytest.fixture(scope="module")
-def scenes() -> tuple[dict[int, str], list[LabelledImage]]:
+def scenes() -> tuple[dict[int, str], list[LabeledImage]]:
     """Class names and scenes whose instances cover pixels of their own, as mask images need it."""
     spec = load_dataset("toybox8-seg")
     annotations = Annotations(spec, "train")
@@ -45,7 +45,7 @@ def scenes() -> tuple[dict[int, str], list[LabelledImage]]:
             if mask.any() and not (mask & taken).any():
                 kept.append(found)
                 taken |= mask
-        images.append(LabelledImage(image, image.name, "train", size, kept))
+        images.append(LabeledImage(image, image.name, "train", size, kept))
     return spec.names, images
 
 

@@ -32,10 +32,10 @@ def write(folder, shapes: list[dict], attributes: list[dict] | None = None, proj
 def read(folder) -> tuple[list[tuple[str, int]], list[str]]:
     source = ViaSource(folder, None)
     (entry,) = source.entries
-    labelled = source.load(entry)
-    masks = [rings_to_rle(each.rings, HEIGHT, WIDTH) for each in labelled.instances]
-    classes = [source.names[each.class_id] for each in labelled.instances]
-    return list(zip(classes, map(area, masks))), [issue.message for issue in labelled.issues]
+    labeled = source.load(entry)
+    masks = [rings_to_rle(each.rings, HEIGHT, WIDTH) for each in labeled.instances]
+    classes = [source.names[each.class_id] for each in labeled.instances]
+    return list(zip(classes, map(area, masks))), [issue.message for issue in labeled.issues]
 
 
 @pytest.mark.parametrize("project", [False, True])

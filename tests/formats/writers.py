@@ -1,4 +1,4 @@
-"""What labeling tools write, for formats that seglab only reads: each function writes labelled images as its tool does.
+"""What labeling tools write, for formats that seglab only reads: each function writes labeled images as its tool does.
 
 They take what `Format.write` takes. The tests of a format and those of all formats begin from them.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from seglab.formats import cityscapes
-from seglab.formats.format import LabelledImage, LabelSource, outline
+from seglab.formats.format import LabeledImage, LabelSource, outline
 from seglab.formats.yolo import place_image
 from seglab.geometry.polygons import join_rings, ring_area
 from seglab.geometry.rle import decode, rings_to_rle, rle_to_crop
@@ -30,9 +30,9 @@ def pixels_of(source: LabelSource) -> tuple[list[tuple[str, int]], list[str]]:
     """(class, pixels) of every instance that a format reads, and what was wrong."""
     found, messages = [], []
     for entry in source.entries:
-        labelled = source.load(entry)
-        found += [(source.names[each.class_id], int(mask_of(each, labelled.size).sum())) for each in labelled.instances]
-        messages += [issue.message for issue in labelled.issues]
+        labeled = source.load(entry)
+        found += [(source.names[each.class_id], int(mask_of(each, labeled.size).sum())) for each in labeled.instances]
+        messages += [issue.message for issue in labeled.issues]
     return found, messages
 
 
@@ -61,33 +61,33 @@ def is_plain(found: Instance) -> bool:
 # Mask images
 
 
-def write_mask_pngs(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_mask_pngs(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     """masks/CLASS/STEM.png beside images; an image without instances has an empty mask."""
-    for labelled in images:
-        place_image(labelled.file, out / "images" / labelled.name)
+    for labeled in images:
+        place_image(labeled.file, out / "images" / labeled.name)
         for class_id, name in names.items():
-            ids = np.zeros(labelled.size, np.uint8)
-            own = [found for found in labelled.instances if found.class_id == class_id]
+            ids = np.zeros(labeled.size, np.uint8)
+            own = [found for found in labeled.instances if found.class_id == class_id]
             for number, found in enumerate(own, start=1):
-                ids[mask_of(found, labelled.size)] = number
-            save(ids, out / "masks" / name / f"{Path(labelled.name).stem}.png")
+                ids[mask_of(found, labeled.size)] = number
+            save(ids, out / "masks" / name / f"{Path(labeled.name).stem}.png")
 
 
-def write_voc(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_voc(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     out.mkdir(parents=True)
     rows = ["background:0,0,0::", *(f"{name}:{number},9,9::" for number, name in names.items())]
     (out / "labelmap.txt").write_text("\n".join(rows), encoding="utf-8")
-    for labelled in images:
-        place_image(labelled.file, out / "JPEGImages" / labelled.name)
-        classes, ids = np.zeros((2, *labelled.size), np.uint8)
-        for number, found in enumerate(labelled.instances, start=1):
-            mask = mask_of(found, labelled.size)
+    for labeled in images:
+        place_image(labeled.file, out / "JPEGImages" / labeled.name)
+        classes, ids = np.zeros((2, *labeled.size), np.uint8)
+        for number, found in enumerate(labeled.instances, start=1):
+            mask = mask_of(found, labeled.size)
             classes[mask], ids[mask] = found.class_id + 1, number
         for folder, array in (("SegmentationClass", classes), ("SegmentationObject", ids)):
-            save(array, out / folder / f"{Path(labelled.name).stem}.png")
+            save(array, out / folder / f"{Path(labeled.name).stem}.png")
 
 
-def write_cvat_masks(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_cvat_masks(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     """CVAT's "Segmentation mask 1.1": the same as colors, in ImageSets of the task's subset."""
     color_of = {class_id: (20 + 7 * class_id, 250 - 9 * class_id, 83) for class_id in names}
     rows = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
@@ -96,54 +96,54 @@ def write_cvat_masks(out: Path, names: Names, images: Iterable[LabelledImage]) -
     sets.mkdir(parents=True)
     (out / "labelmap.txt").write_text("\n".join(rows), encoding="utf-8")
     stems = []
-    for labelled in images:
-        place_image(labelled.file, out / "JPEGImages" / labelled.name)
-        classes, ids = np.zeros((2, *labelled.size, 3), np.uint8)
-        for number, found in enumerate(labelled.instances, start=1):
-            mask = mask_of(found, labelled.size)
+    for labeled in images:
+        place_image(labeled.file, out / "JPEGImages" / labeled.name)
+        classes, ids = np.zeros((2, *labeled.size, 3), np.uint8)
+        for number, found in enumerate(labeled.instances, start=1):
+            mask = mask_of(found, labeled.size)
             classes[mask], ids[mask] = color_of[found.class_id], (number, 5 * (number % 2), 9)
-        stems.append(Path(labelled.name).with_suffix("").as_posix())
+        stems.append(Path(labeled.name).with_suffix("").as_posix())
         for folder, array in (("SegmentationClass", classes), ("SegmentationObject", ids)):
             save(array, out / folder / f"{stems[-1]}.png")
     (sets / "default.txt").write_text("\n".join(stems), encoding="utf-8")
 
 
-def write_dsb2018(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
-    for labelled in images:
-        stem = Path(labelled.name).stem
-        place_image(labelled.file, out / stem / "images" / labelled.name)
+def write_dsb2018(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
+    for labeled in images:
+        stem = Path(labeled.name).stem
+        place_image(labeled.file, out / stem / "images" / labeled.name)
         (out / stem / "masks").mkdir()
-        for number, found in enumerate(labelled.instances):
-            save(mask_of(found, labelled.size).astype(np.uint8) * 255, out / stem / "masks" / f"{number:08x}.png")
+        for number, found in enumerate(labeled.instances):
+            save(mask_of(found, labeled.size).astype(np.uint8) * 255, out / stem / "masks" / f"{number:08x}.png")
 
 
-def write_cityscapes(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_cityscapes(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     """The first classes stand for those of Cityscapes, in their order."""
     numbers = list(cityscapes.NAMES)
-    for labelled in images:
-        stem = Path(labelled.name).stem
-        place_image(labelled.file, out / "leftImg8bit" / "train" / "town" / labelled.name)
-        ids = np.full(labelled.size, 7, np.uint16)  # road
-        for number, found in enumerate(labelled.instances):
-            ids[mask_of(found, labelled.size)] = numbers[found.class_id % len(numbers)] * 1000 + number
+    for labeled in images:
+        stem = Path(labeled.name).stem
+        place_image(labeled.file, out / "leftImg8bit" / "train" / "town" / labeled.name)
+        ids = np.full(labeled.size, 7, np.uint16)  # road
+        for number, found in enumerate(labeled.instances):
+            ids[mask_of(found, labeled.size)] = numbers[found.class_id % len(numbers)] * 1000 + number
         save(ids, out / "gtFine" / "train" / "town" / f"{stem}_gtFine_instanceIds.png")
 
 
 # JSON
 
 
-def write_supervisely(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_supervisely(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     """Plain instances are polygons, those with one solid ring have holes in it, all others are bitmaps."""
     for folder in ("img", "ann"):
         (out / "ds1" / folder).mkdir(parents=True)
     classes = [{"title": name, "shape": "any", "color": "#0F8A8A"} for name in names.values()]
     (out / "meta.json").write_text(json.dumps({"classes": classes, "tags": []}))
-    for labelled in images:
-        place_image(labelled.file, out / "ds1" / "img" / labelled.name)
-        objects = [_supervisely_object(found, names, labelled.size) for found in labelled.instances]
-        height, width = labelled.size
+    for labeled in images:
+        place_image(labeled.file, out / "ds1" / "img" / labeled.name)
+        objects = [_supervisely_object(found, names, labeled.size) for found in labeled.instances]
+        height, width = labeled.size
         content = {"description": "", "tags": [], "size": {"height": height, "width": width}, "objects": objects}
-        (out / "ds1" / "ann" / f"{labelled.name}.json").write_text(json.dumps(content), encoding="utf-8")
+        (out / "ds1" / "ann" / f"{labeled.name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def _supervisely_object(found: Instance, names: Names, size: tuple[int, int]) -> dict:
@@ -159,14 +159,14 @@ def _supervisely_object(found: Instance, names: Names, size: tuple[int, int]) ->
     return title | {"geometryType": "bitmap", "bitmap": {"data": data, "origin": [x0, y0]}}
 
 
-def write_via(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_via(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     """A project file; several rings are one polygon that goes there and back, as people draw holes in VIA."""
     metadata = {}
-    for labelled in images:
-        place_image(labelled.file, out / labelled.name)
-        regions = [_via_region(found, names) for found in labelled.instances]
-        size = (out / labelled.name).stat().st_size
-        metadata[f"{labelled.name}{size}"] = {"filename": labelled.name, "size": size, "regions": regions}
+    for labeled in images:
+        place_image(labeled.file, out / labeled.name)
+        regions = [_via_region(found, names) for found in labeled.instances]
+        size = (out / labeled.name).stat().st_size
+        metadata[f"{labeled.name}{size}"] = {"filename": labeled.name, "size": size, "regions": regions}
     content = {"_via_settings": {}, "_via_img_metadata": metadata, "_via_attributes": {"region": {}, "file": {}}}
     (out / "via_project.json").write_text(json.dumps(content))
 
@@ -177,28 +177,28 @@ def _via_region(found: Instance, names: Names) -> dict:
     return {"shape_attributes": shape, "region_attributes": {"class": names[found.class_id]}}
 
 
-def write_via_csv(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_via_csv(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     """VIA's CSV export of the same."""
     columns = "filename file_size file_attributes region_count region_id region_shape_attributes region_attributes"
     out.mkdir(parents=True)
     with open(out / "via_export_csv.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns.split())
-        for labelled in images:
-            place_image(labelled.file, out / labelled.name)
-            regions = [_via_region(found, names) for found in labelled.instances] or [{}]
+        for labeled in images:
+            place_image(labeled.file, out / labeled.name)
+            regions = [_via_region(found, names) for found in labeled.instances] or [{}]
             for number, region in enumerate(regions):
                 shape, attributes = (json.dumps(region.get(f"{key}_attributes", {})) for key in ("shape", "region"))
-                writer.writerow([labelled.name, 1, "{}", len(labelled.instances), number, shape, attributes])
+                writer.writerow([labeled.name, 1, "{}", len(labeled.instances), number, shape, attributes])
 
 
-def write_label_studio(out: Path, names: Names, images: Iterable[LabelledImage]) -> None:
+def write_label_studio(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
     """Plain instances are polygons, all others are brushes; images have the names of uploads on a server."""
     tasks = []
-    for number, labelled in enumerate(images, start=1):
-        upload = f"1a2b3c{number:02x}-{labelled.name}"
-        place_image(labelled.file, out / "images" / labelled.name)
-        result = [_label_studio_result(found, names, labelled.size) for found in labelled.instances]
+    for number, labeled in enumerate(images, start=1):
+        upload = f"1a2b3c{number:02x}-{labeled.name}"
+        place_image(labeled.file, out / "images" / labeled.name)
+        result = [_label_studio_result(found, names, labeled.size) for found in labeled.instances]
         annotations = [{"id": number, "was_cancelled": False, "result": result}]
         data = {"image": f"/data/upload/1/{upload}"}
         tasks.append({"id": number, "data": data, "file_upload": upload, "annotations": annotations})
@@ -238,7 +238,7 @@ def pack_brush(values: np.ndarray, literal: int = 3) -> bytes:
 
 
 # Format -> what writes it as its tool does. Of some formats tools write several forms.
-WRITERS: dict[str, Callable[[Path, Names, Iterable[LabelledImage]], None]] = {
+WRITERS: dict[str, Callable[[Path, Names, Iterable[LabeledImage]], None]] = {
     "masks": write_mask_pngs,
     "voc": write_voc,
     "dsb2018": write_dsb2018,

@@ -23,9 +23,9 @@ def random_case(seed: int, images: int, instances: int, largest: float) -> tuple
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
-    centre = uniform(instances, 2) * torch.tensor([WIDTH, HEIGHT])
+    center = uniform(instances, 2) * torch.tensor([WIDTH, HEIGHT])
     side = 1 + uniform(instances, 2) * (largest - 1)
-    boxes = torch.cat((centre - side / 2, centre + side / 2), dim=1)
+    boxes = torch.cat((center - side / 2, center + side / 2), dim=1)
     image_index = (uniform(instances) * images).long().sort().values
     classes = (uniform(instances) * CLASSES).long()
     reach = uniform(images, A, 4) * 5 * STRIDES
@@ -44,9 +44,9 @@ def slow_assign(logits, predicted, points, classes, boxes, image_index) -> Assig
             continue
         overlap, alignment = torch.zeros(len(rows), A), torch.zeros(len(rows), A)
         for k, row in enumerate(rows):
-            centre = (boxes[row, :2] + boxes[row, 2:]) / 2
+            center = (boxes[row, :2] + boxes[row, 2:]) / 2
             half = (boxes[row, 2:] - boxes[row, :2]).clamp(min=16) / 2
-            inside = ((points - centre).abs() < half).all(dim=1)
+            inside = ((points - center).abs() < half).all(dim=1)
             overlap[k] = complete_iou(boxes[row].expand(A, 4), predicted[image]).clamp(min=0) * inside
             alignment[k] = logits[image, classes[row]].sigmoid() ** 0.5 * overlap[k] ** 6
         chosen = torch.zeros(len(rows), A, dtype=torch.bool)

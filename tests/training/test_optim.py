@@ -34,7 +34,7 @@ def test_auto_takes_adamw_for_short_runs_and_sgd_for_long_ones():
     assert plan(classes=1).lr == 0.002
 
 
-def test_what_is_given_is_honoured_and_said():
+def test_what_is_given_is_honored_and_said():
     config = make_config(lr0=0.003, momentum=0.7)
     given = make_plan(config, 64, 4, 80)
     assert (given.lr, given.momentum) == (0.003, 0.7)

@@ -152,10 +152,7 @@ def train(
     with deterministic(config.deterministic), contextlib.ExitStack() as stack:
         process = join(choose_device(config.device))
         config = with_batch_that_fits(model, spec, config, process)
-        folder = broadcast_object(process, own_run_dir(config, stack) if process.is_main else None)
-        run = set_up(
-            model, spec, config, process, folder, validation, license, start, knowledge, fallback or {}, events
-        )
+        run = set_up(model, spec, config, process, stack, validation, license, start, knowledge, fallback or {}, events)
         try:
             with telling_how_to_resume(run):
                 train_epochs(run)
@@ -202,7 +199,7 @@ def set_up(
     spec: DatasetSpec,
     config: TrainConfig,
     process: Process,
-    folder: Path,
+    stack: contextlib.ExitStack,
     validation: Validate | None,
     license: str,
     start: Start,
@@ -210,7 +207,10 @@ def set_up(
     fallback: Mapping[str, Any],
     events: Events,
 ) -> Run:
-    """Everything that stands before the first epoch. `model` becomes the learner's average."""
+    """Everything that stands before the first epoch. `model` becomes the learner's average.
+
+    stack: holds the run's folder for this training alone until it is closed.
+    """
     # Data first: all of it is looked through before anything is made. Only the first process validates.
     gains = LossGains.from_arguments(flatten(config))
     dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed, rect=config.rect)
@@ -220,6 +220,7 @@ def set_up(
         if validation is None:
             validated = open_split(spec, config.split, config, rect=ValidateConfig.rect)
         validate_as = open_validation(validated, config, gains, process.device, validation, events)
+    folder = broadcast_object(process, own_run_dir(config, stack) if process.is_main else None)
     loader = make_loader(dataset, config, process)
     plan = make_plan(config, len(dataset), len(loader), model.classes)
 

@@ -104,9 +104,17 @@ OTHER_WEIGHTS = {
 ELSEWHERE = set(
     "time patience recipe resume keep val strict device workers cache amp deterministic classes single_cls fraction "
     "split conf iou max_det compile profile verbose save save_period plots project name exist_ok model data "
-    "pretrained".split()
+    "pretrained loggers".split()
 )
-DATASETS = {"allow_empty", "holdout", "labels", "max_pixels", "range", "test"}  # tests/data, tests/datasets
+DATASETS = {
+    "allow_empty",
+    "holdout",
+    "instances",
+    "labels",
+    "max_pixels",
+    "range",
+    "test",
+}  # tests/data, tests/datasets
 
 
 def test_every_argument_of_train_is_shown():

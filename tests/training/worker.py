@@ -28,8 +28,8 @@ class Figures:
 
     fitness = 0.5
 
-    def table(self) -> str:
-        return "no metrics"
+    def show(self) -> None:
+        print("no metrics")
 
 
 def new_model() -> YOLO11Seg:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/api.md"
 PACKAGE = Path(seglab.__file__).parent
 WIDTH = 100
-PUBLIC_MODULES = ("config", "device", "errors", "sample")  # beside the folders
+PUBLIC_MODULES = ("config", "course", "device", "errors", "sample")  # beside the folders
 FOLDERS = (
     "geometry",
     "drawing",

@@ -181,7 +181,7 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "imgsz": {"train", "export", "explore", "benchmark", "demo"},  # square or not, a multiple of 32 or not
         "model": {"train", "verify"},  # None means something else
         "data": {"export", "check", "split", "verify", "benchmark"},
-        "out": {"export", "convert", "check", "split", "benchmark", "toybox", "demo"},
+        "out": {"export", "convert", "check", "split", "benchmark", "toybox", "demo", "course"},
         "mask_targets": {"train"},
         "val": {"train", "toybox"},
         "source": {"predict", "track", "convert", "explore"},

@@ -31,7 +31,7 @@ FLOORS = (
     ("diagnosis",),
     ("widgets", "compat"),
     ("yolo",),
-    ("demo", "checks", "cache", "compat.tasks"),
+    ("demo", "checks", "cache", "compat.tasks", "course"),
     ("cli",),
     ("__main__", "__init__"),
 )

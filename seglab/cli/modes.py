@@ -14,6 +14,7 @@ from seglab.config import (
     CheckInput,
     ConvertInput,
     CopyConfigInput,
+    CourseInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,
@@ -227,6 +228,15 @@ def demo(given: DemoInput, _: dict[str, Any]) -> None:
     demo(given.out, given.epochs, given.imgsz)
 
 
+def course(given: CourseInput, _: dict[str, Any]) -> None:
+    from seglab.course import copy_lessons, open_lessons
+
+    written = copy_lessons(given.out)
+    print(f"{len(written)} files written to {given.out}: lessons, and their solutions in {given.out}/solutions")
+    if given.open:
+        open_lessons(given.out)
+
+
 def cache(given: CacheInput, _: dict[str, Any]) -> None:
     from seglab.cache import clear_cache, describe_cache
 
@@ -295,6 +305,7 @@ MODES: dict[str, Callable[[Any, dict[str, Any]], int | None]] = {
     "explore": explore,
     "toybox": toybox,
     "demo": demo,
+    "course": course,
     "cache": cache,
     "checks": checks,
     "settings": settings,

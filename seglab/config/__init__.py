@@ -31,6 +31,7 @@ from seglab.config.tools import (
     CheckInput,
     ConvertInput,
     CopyConfigInput,
+    CourseInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,

@@ -159,6 +159,14 @@ class DemoInput(Arguments):
 
 
 @dataclass(frozen=True)
+class CourseInput(Arguments):
+    """Arguments of `course`."""
+
+    out: str = argument("seglab-course", "folder that the lessons are copied to; files already there stay")
+    open: bool = argument(True, "open them in JupyterLab, where it is installed")
+
+
+@dataclass(frozen=True)
 class CopyConfigInput(Arguments):
     """Arguments of `copy-cfg`."""
 

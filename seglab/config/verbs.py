@@ -15,6 +15,7 @@ from seglab.config.tools import (
     CheckInput,
     ConvertInput,
     CopyConfigInput,
+    CourseInput,
     DemoInput,
     DoctorInput,
     EvaluateInput,
@@ -130,6 +131,12 @@ VERBS = {
         "fine-tune, validate, predict and export, offline, in a few minutes",
         (DemoInput,),
         "seglab demo",
+    ),
+    "course": Verb(
+        "copy the lessons into a folder and open them in JupyterLab",
+        (CourseInput,),
+        "seglab course out=lessons",
+        bare="out",
     ),
     "cache": Verb(
         "list what seglab has downloaded and computed, and remove it", (CacheInput,), "seglab cache clear=all"

@@ -21,13 +21,17 @@ TEXT = "DejaVuSans-Bold.ttf"  # the font of labels
 MAX_LABEL = 100  # characters that are written beside an instance
 LIGHT = 140  # luminance, 0..255, from which black text on a color is easier to read than white
 
-# Hues a golden angle apart in OKLCH at three lightnesses, as vivid as sRGB allows, ordered so that neighbors differ.
+# Any two differ for everybody, by at least 14 in CIELAB: with common color vision, with deuteranopia and
+# with protanopia. The first ones differ the most.
 PALETTE: tuple[Color, ...] = (
-    (255, 100, 95), (81, 121, 255), (118, 180, 2), (208, 145, 1), (196, 59, 224),
-    (10, 150, 175), (254, 141, 192), (2, 219, 103), (255, 154, 107), (5, 171, 236),
-    (212, 183, 7), (245, 6, 92), (5, 158, 110), (196, 164, 254), (190, 114, 4),
-    (9, 208, 220), (251, 72, 206), (128, 144, 7), (154, 138, 255), (8, 183, 165),
+    (90, 60, 245), (225, 225, 0), (120, 225, 245), (225, 0, 90), (90, 90, 150),
+    (225, 90, 0), (200, 225, 150), (0, 245, 200), (0, 150, 120), (245, 150, 90),
+    (0, 120, 245), (200, 120, 175), (120, 90, 30), (150, 150, 245), (245, 120, 150),
+    (120, 175, 225), (175, 30, 200), (245, 150, 0), (200, 225, 90), (225, 60, 60),
 )  # fmt: skip
+# Where a label may go if it would cover another: rows up or down by its height, columns by half of its length.
+LABEL_ROWS = 6
+LABEL_COLUMNS = 2
 
 
 def class_color(class_id: int) -> Color:
@@ -57,10 +61,11 @@ def draw_instances(
     """A copy of `image` with N instances on it, highest score first; what is None is left out.
 
     boxes: (N, 4) xyxy; crops: left, top, (h, w) bool; rings: for each instance a list of (n, 2) outlines; labels: texts
-    at the boxes' upper left, drawn only where boxes are given. Small masks are drawn over large ones, boxes of high
-    scores over those of low ones. line_width: pixels, by default what suits the image; opacity: of the masks, 0..1;
-    colors_by: numbers that colors go by, by default the classes; text_size: height of labels in pixels, by default what
-    suits the lines; text_color: RGB, by default black or white, which is easier to read; font: a .ttf file.
+    at the boxes' upper left, drawn only where boxes are given, and moved where one would cover another. Small masks are
+    drawn over large ones, boxes of high scores over those of low ones. line_width: pixels, by default what suits the
+    image; opacity: of the masks, 0..1; colors_by: numbers that colors go by, by default the classes; text_size: height
+    of labels in pixels, by default what suits the lines; text_color: RGB, by default black or white, which is easier to
+    read; font: a .ttf file.
     """
     image = np.ascontiguousarray(image).copy()
     width = natural_line_width(image) if line_width is None else max(1, round(line_width))
@@ -77,9 +82,8 @@ def draw_instances(
             draw_outline(image, rings[index], colors[index], width)
         if boxes is not None:
             draw_box(image, boxes[index], colors[index], box_width)
-    for index in reversed(range(len(colors))):
-        if boxes is not None and labels is not None:
-            draw_label(image, labels[index], boxes[index], colors[index], width, text_size, text_color, font)
+    if boxes is not None and labels is not None:
+        draw_labels(image, labels, boxes, colors, width, text_size, text_color, font)
     return image
 
 
@@ -135,27 +139,80 @@ def draw_label(
     width: of the box's line, to which the text is sized unless `text_size` says how high it is, in pixels.
     text_color: RGB, by default black or white.
     """
-    text = shortened(text, MAX_LABEL)
-    if not text:
-        return
+    draw_labels(image, [text], np.asarray(box)[None], [fill], width, text_size, text_color, font)
+
+
+def draw_labels(
+    image: np.ndarray,
+    texts: Sequence[str],
+    boxes: np.ndarray,
+    fills: Sequence[Color],
+    width: int,
+    text_size: float | None = None,
+    text_color: Color | None = None,
+    font: str = TEXT,
+) -> None:
+    """Labels of N boxes (N, 4) xyxy, most important first, as `draw_label` draws one; none covers another.
+
+    A label that would goes to another corner of its box, or else to the nearest free place around it. Where an image is
+    too crowded for that, it is covered by those of more important boxes.
+    """
+    texts = [shortened(text, MAX_LABEL) for text in texts]
     size = 5 + 4 * width if text_size is None else max(1, round(text_size))
     margin = 2 + width
-    text_height, text_length = glyphs(text, size, font).shape
-    height = text_height + margin // 2 * 2
-    length = text_length + 2 * margin
+    placed = np.zeros((0, 4), int)  # x y x y of the plates so far
+    for text, box in zip(texts, boxes):
+        if not text:
+            plate = np.zeros(4, int)
+        else:
+            text_height, text_length = glyphs(text, size, font).shape
+            choices = _plates_around(
+                box, text_height + margin // 2 * 2, text_length + 2 * margin, width, image.shape[:2]
+            )
+            plate = _first_free(choices, placed)
+        placed = np.concatenate((placed, plate[None]))
 
-    # Above the box where there is room, else below its upper edge; moved into the image where it would reach out.
+    for text, plate, fill in reversed([*zip(texts, placed.tolist(), fills)]):
+        if not text:
+            continue
+        x0, y0, x1, y1 = plate
+        image[y0:y1, x0:x1] = fill
+        ink = text_color
+        if ink is None:
+            luminance = np.dot(fill, (0.299, 0.587, 0.114))
+            ink = (0, 0, 0) if luminance > LIGHT else (255, 255, 255)
+        write(image, text, x0 + margin, y0 + margin // 2, size, ink, font)
+
+
+def _plates_around(box: np.ndarray, height: int, length: int, width: int, image_size: tuple[int, ...]) -> np.ndarray:
+    """Plates (N, 4) xyxy for the label of a box, within the image (height, width), best first.
+
+    First its corners: above the box where there is room, else below its upper edge. Then around these, nearest first.
+    """
     left = int(box[0] - width / 2)
+    right = int(box[2] + width / 2) - length
     top = int(box[1] - width / 2)
-    above = top >= height
-    x = max(0, min(left, image.shape[1] - length))
-    y = max(0, min(top - height if above else top + width, image.shape[0] - height))
-    image[y : y + height, x : x + length] = fill
+    bottom = int(box[3] + width / 2)
+    above = top - height if top >= height else top + width
+    corners = [(x, y) for y in (above, top + width, bottom, bottom - width - height) for x in (left, right)]
 
-    if text_color is None:
-        luminance = np.dot(fill, (0.299, 0.587, 0.114))
-        text_color = (0, 0, 0) if luminance > LIGHT else (255, 255, 255)
-    write(image, text, x + margin, y + margin // 2, size, text_color, font)
+    rows = np.arange(-LABEL_ROWS, LABEL_ROWS + 1) * height
+    columns = np.arange(-LABEL_COLUMNS, LABEL_COLUMNS + 1) * (length // 2)
+    shifts = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)  # (65, 2)
+    nearest_first = np.argsort(np.abs(shifts).sum(axis=1), kind="stable")
+    start = np.concatenate((np.array(corners), shifts[nearest_first] + (left, above)))
+
+    limit = np.array((image_size[1] - length, image_size[0] - height))
+    start = np.maximum(0, np.minimum(start, limit))  # moved into the image where it would reach out
+    return np.concatenate((start, start + (length, height)), axis=1)
+
+
+def _first_free(plates: np.ndarray, placed: np.ndarray) -> np.ndarray:
+    """The first of `plates` (N, 4) xyxy that covers none of `placed` (M, 4); the first of all where each one does."""
+    apart_x = (plates[:, None, 2] <= placed[:, 0]) | (placed[:, 2] <= plates[:, None, 0])  # (N, M)
+    apart_y = (plates[:, None, 3] <= placed[:, 1]) | (placed[:, 3] <= plates[:, None, 1])
+    free = (apart_x | apart_y).all(axis=1)
+    return plates[int(free.argmax())]
 
 
 def write(image: np.ndarray, text: str, x: int, y: int, size: int, color: Color, font: str = TEXT) -> None:

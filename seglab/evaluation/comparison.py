@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from seglab.drawing.overlays import draw_label, draw_outline, natural_line_width
+from seglab.drawing.overlays import Color, draw_labels, draw_outline, natural_line_width
 from seglab.geometry.polygons import Ring, bounding_box
 from seglab.geometry.rle import rings_to_rle
 from seglab.inference.results import Boxes, Masks
@@ -43,6 +43,9 @@ def draw_comparison(
     """
     drawn = image.copy()
     width = natural_line_width(image)
+    texts: list[str] = []
+    corners: list[np.ndarray] = []
+    colors: list[Color] = []
     for verdict, rings, name, score in compare(instances, boxes, masks, names, (image.shape[0], image.shape[1])):
         words = [verdict]
         if labels:
@@ -51,7 +54,10 @@ def draw_comparison(
             words.append(f"{score:.2f}")
         if len(rings):
             draw_outline(drawn, rings, COLORS[verdict], width)
-            draw_label(drawn, " ".join(words), bounding_box(rings), COLORS[verdict], width)
+            texts.append(" ".join(words))
+            corners.append(bounding_box(rings))
+            colors.append(COLORS[verdict])
+    draw_labels(drawn, texts, np.array(corners).reshape(-1, 4), colors, width)
     return drawn
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from seglab.drawing.overlays import Color, class_color, draw_box, draw_label, draw_mask
+from seglab.drawing.overlays import Color, class_color, draw_box, draw_label, draw_labels, draw_mask
 from seglab.errors import SeglabError
 from seglab.inference.masks import MaskCrop
 from seglab.inference.results import Results
+from seglab.sample import Sample
 from seglab.widgets.closeup import IMAGE_GAP, side_by_side
 from seglab.widgets.explored_image import (
     IGNORED,
@@ -49,7 +50,9 @@ NO_GROUND_TRUTH = "This image has no ground truth"
 
 
 class ExplorerPanel(Panel):
-    """A panel with a row of buttons, one per class of the image."""
+    """A panel with a row of buttons, one per class of the image. extras: buttons that are no argument of drawing."""
+
+    extras: Sequence[Any] = ()
 
     def __init__(self, class_row: Any, *arguments: Any) -> None:
         self.class_row = class_row
@@ -70,10 +73,12 @@ def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None,
         results = [model_or_results] if isinstance(model_or_results, Results) else list(model_or_results)
         names = [result.path.replace("\\", "/").split("/")[-1] for result in results]
         loaders = _with_ground_truth(results, names, [] if images is None else samples(images, split))
+        add = None
     else:
         found = samples("toybox8-seg" if images is None else images, split)
         names = [name for name, _ in found]
         loaders = [partial(_predict, model_or_results, read, imgsz) for _, read in found]
+        add = partial(_predict_upload, model_or_results, imgsz)
     loaded: dict[int, ExploredImage] = {}
 
     def load(number: int) -> ExploredImage:
@@ -81,11 +86,27 @@ def explore(model_or_results: Any, images: Any = None, imgsz: int | None = None,
             loaded[number] = loaders[number]()
         return loaded[number]
 
-    return _panel(names, load)
+    def load_upload(content: bytes) -> int:
+        assert add is not None, "only a model's panel has the button"
+        number = len(loaders) + len(uploads)
+        loaded[number] = add(content)
+        uploads.append(number)
+        return number
+
+    uploads: list[int] = []
+    return _panel(names, load, load_upload if add else None)
 
 
 def _predict(model: Any, read: ReadSample, imgsz: int | None) -> ExploredImage:
     return predict_candidates(model, read(), imgsz)
+
+
+def _predict_upload(model: Any, imgsz: int | None, content: bytes) -> ExploredImage:
+    """An image file's bytes, explored. Errors: SeglabError when they are not an image."""
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise SeglabError("this file is not an image that can be read: upload a JPEG, PNG or WebP file")
+    return predict_candidates(model, Sample(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)), imgsz)
 
 
 def _with_ground_truth(
@@ -106,8 +127,10 @@ def _load_result(result: Results, read: ReadSample | None) -> ExploredImage:
     return from_results(result, read() if read else None)
 
 
-def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> ExplorerPanel:
-    """The panel for images of these names; `load` gives the one of a number."""
+def _panel(
+    names: Sequence[str], load: Callable[[int], ExploredImage], load_upload: Callable[[bytes], int] | None = None
+) -> ExplorerPanel:
+    """The panel for images of these names; `load` gives the one of a number, `load_upload` the number of a new one."""
     import ipywidgets as widgets
 
     controls = _controls(names)
@@ -116,7 +139,7 @@ def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> Explor
     hidden: set[int] = set()
     present: list[ExploredImage] = []  # the image that the controls are set for
 
-    def draw(image: int, object: int, **options: Any) -> Drawn:
+    def draw(image: int, object: int, zoom: int, **options: Any) -> Drawn:
         explored = load(image)
         # Another image: its own class buttons, and only those controls that mean something for it.
         if present != [explored]:
@@ -127,7 +150,15 @@ def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> Explor
                 enable(controls[name], TIPS[name], "" if explored.ground_truth else NO_GROUND_TRUTH)
         drawn, count = draw_explored(explored, hidden=hidden, object=object, **options)
         controls["object"].max = max(1, count)
-        return drawn
+        if zoom == 1:
+            return drawn
+        height, width = explored.image.shape[:2]
+        center = (width / 2, height / 2)
+        if 0 < object <= count:
+            numbers = explored.found(options["confidence"], options["overlap"], hidden)
+            box = explored.boxes[numbers[object - 1]]
+            center = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        return zoomed(drawn, (height, width), center, zoom)
 
     def class_button(explored: ExploredImage, class_id: int) -> Any:
         name = explored.names.get(class_id, str(class_id))
@@ -143,14 +174,61 @@ def _panel(names: Sequence[str], load: Callable[[int], ExploredImage]) -> Explor
         button.observe(switch, names="value")
         return button
 
+    def sort_images(change: dict[str, Any]) -> None:
+        """Those with the most errors at the present thresholds first, or all in their own order."""
+        options = list(controls["image"].options)
+        if change["new"]:
+            levels = {name: controls[name].value for name in ("confidence", "overlap", "mask")}
+            options.sort(key=lambda option: -count_errors(load(option[1]), **levels))
+        else:
+            options.sort(key=lambda option: option[1])
+        controls["image"].options = options
+        controls["image"].value = options[0][1]
+
+    def take_upload(change: dict[str, Any]) -> None:
+        for name, content in uploaded(change["new"]):
+            assert load_upload is not None, "only then is there a button"
+            try:
+                number = load_upload(content)
+            except SeglabError as error:
+                panel.text.value = escape(str(error))
+                return
+            controls["image"].options = [*controls["image"].options, (name, number)]
+            controls["image"].value = number
+
+    worst_first = toggle("worst first", False, "Sort the images by their errors at these thresholds")
+    worst_first.observe(sort_images, names="value")
+    extras = [worst_first] if len(names) > 1 else []
+    if load_upload is not None:
+        upload = widgets.FileUpload(accept="image/*", multiple=False, description="your image")
+        upload.observe(take_upload, names="value")
+        extras.append(upload)
+
     # Sliders first, then what is switched on and off.
     rows = [
-        [controls[name] for name in ("image", "confidence", "overlap", "mask", "opacity", "object")],
-        [*(controls[name] for name in ("outlines", "boxes", "ground_truth", "verdicts")), class_row],
+        [controls[name] for name in ("image", "confidence", "overlap", "mask", "opacity", "object", "zoom")],
+        [*(controls[name] for name in ("outlines", "boxes", "ground_truth", "verdicts")), *extras],
+        [class_row],
     ]
     title = f"mask explorer, {pluralize(len(names), 'image')}"
     panel = ExplorerPanel(class_row, title, controls, draw, rows)
+    panel.extras = extras
     return panel
+
+
+def uploaded(value: Any) -> list[tuple[str, bytes]]:
+    """Names and contents of what a FileUpload holds, in ipywidgets 7 and 8."""
+    items = [{"name": name, **item} for name, item in value.items()] if isinstance(value, dict) else value
+    return [(item["name"], bytes(item["content"])) for item in items]
+
+
+def count_errors(explored: ExploredImage, confidence: float, overlap: float, mask: float) -> int:
+    """Detections that are wrong, and true objects that are missed; 0 where there is no ground truth."""
+    if not explored.ground_truth:
+        return 0
+    judged = explored.verdicts(explored.found(confidence, overlap), mask)
+    missed = sum(not item.crowd and index not in judged for index, item in enumerate(explored.ground_truth))
+    return sum(verdict == WRONG for verdict in judged) + missed
 
 
 def _controls(names: Sequence[str]) -> dict[str, Any]:
@@ -164,6 +242,7 @@ def _controls(names: Sequence[str]) -> dict[str, Any]:
         "mask": slider("mask", 0.5, 0.05, 0.95, 0.05, TIPS["mask"]),
         "opacity": slider("opacity", 0.45, 0.0, 1.0, 0.05, "How strongly masks are tinted"),
         "object": slider("object", 0, 0, 1, 1, "Number of an object to look at, highest score first; 0 for none"),
+        "zoom": slider("zoom", 1, 1, 8, 1, "How close to look, at the object that is chosen or at the middle"),
         "outlines": toggle("outlines", True, "Draw the masks' outlines"),
         "boxes": toggle("boxes", False, "Draw the boxes"),
         "ground_truth": toggle("ground truth", False, TIPS["ground_truth"]),
@@ -222,8 +301,7 @@ def draw_explored(
     if boxes:
         for box, color in zip(drawn_boxes[::-1], colors[::-1]):
             draw_box(canvas, box, color, 1)
-    for box, text, color in zip(drawn_boxes[::-1], shown_labels[::-1], colors[::-1]):
-        draw_label(canvas, text, box, color, 2)
+    draw_labels(canvas, shown_labels, drawn_boxes, colors, 2)
 
     # The detection that is pointed out stands in front of the others, dimmed.
     facts: dict[str, str] = {}
@@ -247,6 +325,32 @@ def draw_explored(
 
     text = summary(explored, class_ids, judged, hidden) + fact_table(object, facts)
     return Drawn(canvas, text, all_regions), len(numbers)
+
+
+def zoomed(drawn: Drawn, size: tuple[int, int], center: tuple[float, float], zoom: int) -> Drawn:
+    """A window of what is drawn, enlarged to the whole: of each copy where there are two side by side.
+
+    size: (height, width) of one copy; center: (x, y) of the window in it, moved where it would reach out.
+    """
+    height, width = size
+    part_height, part_width = height // zoom, width // zoom
+    x0 = int(np.clip(center[0] - part_width / 2, 0, width - part_width))
+    y0 = int(np.clip(center[1] - part_height / 2, 0, height - part_height))
+    image = drawn.image.copy()
+    lefts = range(0, image.shape[1], width + IMAGE_GAP)
+    for left in lefts:
+        window = drawn.image[y0 : y0 + part_height, left + x0 : left + x0 + part_width]
+        image[:height, left : left + width] = cv2.resize(window, (width, height), interpolation=cv2.INTER_CUBIC)
+
+    def parts() -> str:
+        shapes = drawn.regions()
+        return "".join(
+            f'<svg x="{left}" y="0" width="{width}" height="{height}" preserveAspectRatio="none" '
+            f'viewBox="{left + x0} {y0} {part_width} {part_height}">{shapes}</svg>'
+            for left in lefts
+        )
+
+    return Drawn(image, drawn.text, parts)
 
 
 def paint(
@@ -302,8 +406,8 @@ def draw_ground_truth(
     rims = [rim(crop, explored.thickness) for crop in crops] if outlines else []
     canvas = paint(explored.image, crops, rims, colors, opacity)
     if len(shown) <= MAX_LABELS:
-        for (x0, y0, _), label, color in zip(crops, labels, colors):
-            draw_label(canvas, label, np.array([x0, y0]), color, 2)
+        extents = [(x0, y0, x0 + mask.shape[1], y0 + mask.shape[0]) for x0, y0, mask in crops]
+        draw_labels(canvas, labels, np.array(extents).reshape(-1, 4), colors, 2)
     return canvas
 
 

@@ -1,4 +1,4 @@
-"""What all the tools have in common: named controls above an image that is redrawn when one of them changes.
+"""What all the tools have in common: named controls beside an image that is redrawn when one of them changes.
 
 A tool is a pure function from the controls' values to a `Drawn`; everything that knows of widgets is here. Only core
 ipywidgets are used (7.7 and 8). Sliders and buttons keep their keys in JupyterLab, a Dropdown does not.
@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 
 PAUSE = 0.4  # seconds without a redraw after which hover regions follow: a key held down waits for no hundreds of them
+MAX_HEIGHT = 560  # pixels on the screen: image, controls and text fit into a window of 1280 x 720
+CONTROLS_HEIGHT = 360
 QUALITY = 85  # of the JPEG that is sent to the browser
 # Of the image that a stored notebook keeps, which must be small: a lesson may have six of them.
 STILL_WIDTH = 480
@@ -29,6 +31,7 @@ STYLE = """<style>
 .seglab-region text,.seglab-region rect{display:none;pointer-events:none}
 .seglab-region:hover text,.seglab-region:hover rect{display:block}
 .seglab-region:focus text,.seglab-region:focus rect{display:block}
+.seglab-panel{gap:8px 16px} .seglab-panel .widget-slider{width:100%;max-width:340px}
 .seglab-text{line-height:1.5} .seglab-text table{border-collapse:collapse;margin:4px 0}
 .seglab-text td,.seglab-text th{padding:1px 14px 1px 0;text-align:left;font-variant-numeric:tabular-nums}
 .seglab-text th{font-weight:600}
@@ -89,7 +92,7 @@ class Panel:
     ) -> None:
         """title: the tool's name.
         controls: name -> widget, whose values are what `draw` takes by name.
-        rows: how controls and other widgets stand above the image, all controls in one row by default.
+        rows: how controls and other widgets stand beside the image, each control in a row of its own by default.
         """
         import ipywidgets as widgets
 
@@ -99,14 +102,22 @@ class Panel:
         self.image = widgets.Image(format="jpeg", layout=_cell(widgets)).add_class("seglab-image")
         self.regions = widgets.HTML(layout=_cell(widgets))
         self.text = widgets.HTML().add_class("seglab-text")
-        stack = widgets.GridBox([self.image, self.regions], layout=widgets.Layout(max_width="100%"))
+        stack_layout = widgets.Layout(flex="3 1 340px", min_width="0", max_width="100%")
+        self.stack = widgets.GridBox([self.image, self.regions], layout=stack_layout)
         control_rows = [
-            widgets.Box(list(row), layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
-            for row in rows or [list(self.controls.values())]
+            widgets.Box(list(row), layout=widgets.Layout(flex="0 0 auto", flex_flow="row wrap", align_items="center"))
+            for row in rows or [[control] for control in self.controls.values()]
         ]
+        # Many controls scroll, so that the text below them stays in sight.
+        scrolled = widgets.Layout(max_height=f"{CONTROLS_HEIGHT}px", overflow="auto", min_width="0")
+        controls_box = widgets.VBox(control_rows, layout=scrolled)
+        beside_layout = widgets.Layout(flex="1 1 300px", min_width="0")
+        beside = widgets.VBox([controls_box, self.text], layout=beside_layout)
         # Apart, so that no redraw makes the browser look at all its styles again.
         style = widgets.HTML(STYLE + NAMES, layout=widgets.Layout(display="none"))
-        self.view = widgets.VBox([*control_rows, self.text, stack, style]).add_class("seglab-panel")
+        # The image first and the controls beside it; below it where the page is narrow, as on a phone.
+        row_layout = widgets.Layout(flex_flow="row wrap", align_items="flex-start", max_width="100%")
+        self.view = widgets.Box([self.stack, beside, style], layout=row_layout).add_class("seglab-panel")
         self._is_drawing = False
         self._waiting: asyncio.TimerHandle | None = None  # for the pause after which hover regions follow
         for control in self.controls.values():
@@ -126,9 +137,8 @@ class Panel:
         finally:
             self._is_drawing = False
         self.image.value = encode(drawn.image)
-        width = f"{drawn.image.shape[1]}px"
-        self.image.layout.max_width = width
-        self.regions.layout.max_width = width
+        height, width = drawn.image.shape[:2]
+        self.stack.layout.max_width = f"{min(width, round(MAX_HEIGHT * width / height))}px"
         self.text.value = drawn.text
         try:
             loop = asyncio.get_running_loop()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import importlib.metadata
 import importlib.util
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -32,87 +32,117 @@ WHEEL = f"seglab-{__version__}-py3-none-any.whl"
 PYTHONS = pytest.mark.parametrize("python", NUMPY)
 
 
-class Shell:
-    """Stands for the kernel's shell, and notes what it is asked to run."""
-
-    def __init__(self):
-        self.calls = []
-
-    def run_line_magic(self, name: str, line: str) -> None:
-        self.calls.append((name, line))
-
-
-@pytest.fixture
-def colab(monkeypatch):
-    for name in ("google", "google.colab"):
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    return Shell()
-
-
-def run_setup(source: str, shell: Shell) -> None:
+def run_setup(source: str, shell=None) -> None:
     exec(compile(source, "setup cell", "exec"), {"get_ipython": lambda: shell})
 
 
+@pytest.fixture
+def with_address(monkeypatch, tmp_path):
+    """As if the owner had set the repository's address."""
+    text = build.PROJECT.read_text(encoding="utf-8")
+    changed = text.replace("[project.urls]", '[project.urls]\nRepository = "https://github.com/somebody/seglab"', 1)
+    (tmp_path / "pyproject.toml").write_text(changed, encoding="utf-8")
+    monkeypatch.setattr(build, "PROJECT", tmp_path / "pyproject.toml")
+
+
+def stored(lesson: str) -> list:
+    return nbformat.read(ROOT / f"notebooks/{lesson}.ipynb", as_version=4).cells
+
+
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_stored_setup_cell_changes_nothing_where_seglab_is(lesson, colab, capsys):
-    cells = nbformat.read(ROOT / f"notebooks/{lesson}.ipynb", as_version=4).cells
+def test_stored_setup_cell_changes_nothing_where_seglab_is(lesson, capsys):
     before = {name: sys.modules.get(name) for name in ("torch", "numpy")}
-    run_setup(next(cell.source for cell in cells if cell.cell_type == "code"), colab)
-    assert not colab.calls and capsys.readouterr().out == "seglab is ready\n"
+    run_setup(next(cell.source for cell in stored(lesson) if cell.cell_type == "code"))
+    assert capsys.readouterr().out == "seglab is ready\n"
     assert {name: sys.modules.get(name) for name in before} == before
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_one_address_gives_every_lesson_its_badge_and_its_setup_cell(lesson, colab, monkeypatch):
-    without = build.compose(lesson).cells
-    monkeypatch.setattr(build, "REPOSITORY", "somebody/seglab")
-    title, setup, *others = build.compose(lesson).cells
+def test_one_address_gives_every_lesson_its_badge_and_its_setup_cell(lesson, with_address):
+    title, setup = build.compose(lesson).cells[:2]
     place = f"https://colab.research.google.com/github/somebody/seglab/blob/main/notebooks/{lesson}.ipynb"
-    here = "https://colab.research.google.com/#upload=true"  # Colab's page for a lesson from anywhere
-    assert f"]({here})" in without[0].source and title.source == without[0].source.replace(here, place)
-    assert [cell.source for cell in others] == [cell.source for cell in without[2:]]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    run_setup(setup.source, colab)
-    ((magic, line),) = colab.calls
-    flag, requirement = line.removeprefix("install ").split(maxsplit=1)
-    assert (magic, flag) == ("pip", "-q"), "nothing may be upgraded, forced or pinned"
-    assert Requirement(requirement).name == "seglab" and "github.com/somebody/seglab" in requirement
-    assert Requirement(requirement).extras == {"export"}, "lesson 08 runs what it exports"
+    assert f"[![Open in Colab]({build.BADGE})]({place})" in title.source and build.NO_ADDRESS not in title.source
+    assert "git+https://github.com/somebody/seglab" in setup.source and "whl" not in setup.source
+    solutions = build.compose_solutions(lesson).cells[0].source
+    assert place.replace("notebooks/", "notebooks/solutions/") in solutions
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_badge_is_an_image_that_the_lesson_carries(lesson):
-    title = nbformat.read(ROOT / f"notebooks/{lesson}.ipynb", as_version=4).cells[0]
-    ((name, image),) = title.attachments.items()
-    assert f"[![Open in Colab](attachment:{name})]({build.colab(lesson)})" in title.source
-    assert base64.b64decode(image["image/png"]) == build.BADGE.read_bytes()
+def test_without_an_address_the_lesson_says_so(lesson):
+    if build.repository():
+        pytest.skip("the address is set")
+    assert build.NO_ADDRESS in stored(lesson)[0].source and "/#upload=true)" in stored(lesson)[0].source
 
 
-@pytest.mark.parametrize(("beside", "chosen"), [("", WHEEL), ("", ""), (WHEEL, "")])
-def test_without_an_address_colab_asks_for_the_wheel(colab, monkeypatch, tmp_path, beside, chosen):
-    uploads = [] if beside else [{chosen: b"..."} if chosen else {}]  # a wheel beside the lesson: nobody is asked
-    sys.modules["google.colab"].files = types.SimpleNamespace(upload=uploads.pop)
-    monkeypatch.setattr(build, "REPOSITORY", "")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_badge_is_an_https_image_and_a_gpu_is_asked_for(lesson):
+    notebook = nbformat.read(ROOT / f"notebooks/{lesson}.ipynb", as_version=4)
+    assert "attachments" not in notebook.cells[0] and build.BADGE.startswith("https://")
+    assert build.badge(f"notebooks/{lesson}.ipynb") in notebook.cells[0].source
+    assert "T4 GPU" in notebook.cells[0].source and notebook.metadata.accelerator == "GPU"
+
+
+def test_with_an_address_pip_gets_one_quoted_requirement(with_address, monkeypatch):
+    monkeypatch.setitem(sys.modules, "seglab.course", None)  # importing it fails
+    calls = []
+    shell = types.SimpleNamespace(run_line_magic=lambda *words: calls.append(words))
+    with pytest.raises(ImportError):  # whatever pip did, seglab cannot be imported: nothing says "ready"
+        run_setup(build.setup(), shell)
+    ((magic, line),) = calls
+    install, flag, requirement = shlex.split(line)
+    assert (magic, install, flag) == ("pip", "install", "-q"), "nothing may be upgraded, forced or pinned"
+    assert Requirement(requirement).url == "git+https://github.com/somebody/seglab"
+    assert Requirement(requirement).extras == {"export"}, "lesson 08 runs what it exports"
+
+
+# What may lie beside a lesson -> the file that is installed.
+BESIDE = {
+    f"{WHEEL}": WHEEL,
+    f"{WHEEL[:-4]} (1).whl": WHEEL,  # a second download
+    f"{WHEEL[:-4]}-2.whl": WHEEL,  # Safari's
+    "other-1.0-py3-none-any.whl": None,
+    f"{WHEEL}.part": None,
+    "seglab-notes.txt": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_only_a_wheel_of_seglab_is_installed(beside, monkeypatch, tmp_path, capsys):
+    if build.repository():
+        pytest.skip("the address is set, and the setup cell installs from there")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "seglab.course", None)
     if beside:
         Path(beside).touch()
-    if beside or chosen:
-        run_setup(build.setup(), colab)
-        assert colab.calls == [("pip", f"install -q {WHEEL}[export]")]
-    else:  # the dialog was closed
-        with pytest.raises(ImportError, match="make wheel"):
-            run_setup(build.setup(), colab)
-        assert not colab.calls
-    assert not uploads
+    calls = []
+    with pytest.raises(ImportError, match="seglab"):
+        run_setup(build.setup(), types.SimpleNamespace(run_line_magic=lambda *words: calls.append(words)))
+    expected = BESIDE[beside]
+    assert calls == ([("pip", f'install -q "{expected}[export]"')] if expected else [])
+    assert "ready" not in capsys.readouterr().out
 
 
-def test_elsewhere_nobody_can_be_asked(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "REPOSITORY", "")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+@pytest.mark.parametrize("chosen", [WHEEL, ""])
+def test_on_colab_the_file_is_asked_for(chosen, monkeypatch, tmp_path):
+    if build.repository():
+        pytest.skip("the address is set, and nothing needs an upload")
+    uploads = []
+
+    def upload() -> None:
+        uploads.append(chosen)
+        if chosen:
+            Path(chosen).touch()
+
+    for name in ("google", "google.colab"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["google.colab"].files = types.SimpleNamespace(upload=upload)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ImportError, match="make wheel"):
-        run_setup(build.setup(), Shell())
+    monkeypatch.setitem(sys.modules, "seglab.course", None)
+    calls = []
+    with pytest.raises(ImportError):
+        run_setup(build.setup(), types.SimpleNamespace(run_line_magic=lambda *words: calls.append(words)))
+    assert uploads == [chosen] and len(calls) == bool(chosen)
 
 
 def wanted(requirement: Requirement, extra: str, python: str) -> bool:

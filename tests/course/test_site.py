@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -66,6 +67,46 @@ def test_every_lesson_document_and_module_has_its_page(site):
         place = place.parent if place.name == "__init__" else place
         assert (site / "api" / place.with_suffix(".html")).is_file(), place
     assert {"index.html", "explorer.html", "style.css"} <= {path.name for path in site.iterdir()}
+
+
+def test_the_front_page_is_the_courses_with_a_card_for_every_lesson(site, pages):
+    front = pages[site / "index.html"]
+    lessons = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    for lesson in lessons:
+        assert f"notebooks/{lesson.stem}.html" in front.links
+        assert (site / f"notebooks/solutions/{lesson.stem}.html").is_file()
+    assert front.text.count("<h3><a") == len(lessons) and "seglab course" in front.text
+    menu = re.search(r'<nav class="top".*?</nav>', front.text, flags=re.S)[0]
+    assert "LOG" not in menu and "ecisions" not in menu and "notebooks/index.html" in menu
+
+
+def test_long_pages_have_their_contents_beside_them(site, pages):
+    for lesson in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+        page = pages[site / f"notebooks/{lesson.stem}.html"]
+        sections = re.findall(r'<h2[^>]*id="([^"]+)"', page.text)
+        contents = re.search(r'<nav class="contents".*?</nav>', page.text, flags=re.S)[0]
+        assert [f'href="#{section}"' in contents for section in sections] == [True] * len(sections) and sections
+    assert '<nav class="contents"' not in pages[site / "docs/decisions/0005-numpy-is-bgr-at-the-door.html"].text
+
+
+def test_nobody_reads_an_installer_on_the_site(site, pages):
+    for lesson in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+        assert "pip" not in pages[site / f"notebooks/{lesson.stem}.html"].text.partition("</h1>")[2][:3000]
+
+
+def test_search_has_the_sections_of_every_lesson(site, pages):
+    script = (site / "search.js").read_text(encoding="utf-8")
+    sections = json.loads(script.removeprefix("const SECTIONS = ").partition(";\n")[0])
+    for lesson in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
+        assert sum(lesson.stem in section["p"] for section in sections) >= 4
+    for section in sections:
+        path, _, place = section["p"].partition("#")
+        assert place in pages[site / path].places
+    assert any("momentum" in section["t"] for section in sections) and not any("LOG" in s["p"] for s in sections)
+
+
+def test_the_reference_is_small(site):
+    assert sum(path.stat().st_size for path in (site / "api").rglob("*")) < 5_000_000
 
 
 def test_pages_load_nothing_from_elsewhere(site, pages):

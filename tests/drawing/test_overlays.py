@@ -13,6 +13,7 @@ from seglab.drawing.overlays import (
     draw_box,
     draw_instances,
     draw_label,
+    draw_labels,
     draw_mask,
     draw_outline,
     natural_line_width,
@@ -25,10 +26,68 @@ def gray() -> np.ndarray:
     return np.full((60, 90, 3), 100, dtype=np.uint8)
 
 
-def test_palette_repeats_and_is_distinct():
-    assert len(set(PALETTE)) == len(PALETTE) and class_color(3) == class_color(3 + len(PALETTE))
-    distances = np.abs(np.array(PALETTE)[:, None] - np.array(PALETTE)[None]).sum(axis=-1)
-    assert distances[~np.eye(len(PALETTE), dtype=bool)].min() > 30
+# What the eye makes of linear sRGB: Machado et al., 2009, severity 1, and for deuteranopia Vienot et al., 1999, too.
+VISION = {
+    "common": np.eye(3),
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "deuteranopia by Vienot": [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+
+
+def cielab(colors: np.ndarray, vision: np.ndarray) -> np.ndarray:
+    """(N, 3) sRGB in 0..255 -> (N, 3) CIELAB, as somebody with this color vision sees it."""
+    values = colors / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = (linear @ np.asarray(vision).T).clip(0, 1)
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.95]]
+    )
+    x, y, z = np.cbrt(seen @ to_xyz.T / to_xyz.sum(axis=1)).T
+    return np.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), axis=1)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_any_two_colors_differ_for_everybody(vision):
+    assert len(PALETTE) == 20 and class_color(3) == class_color(3 + len(PALETTE))
+    seen = cielab(np.array(PALETTE, float), VISION[vision])
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1)[~np.eye(len(PALETTE), dtype=bool)]
+    assert apart.min() >= 12
+
+
+def plates(drawn: np.ndarray, fills: list) -> list[np.ndarray]:
+    """The pixels of each label, by the color of its plate."""
+    return [(drawn == fill).all(axis=-1) for fill in fills]
+
+
+@pytest.mark.parametrize("step", [0, 1, 5, 14])
+@pytest.mark.parametrize("count", [2, 6, 10])
+def test_no_label_covers_another(step, count):
+    """Boxes that lie on each other, or nearly so: each plate keeps the area that it has alone."""
+    empty = np.full((240, 320, 3), 100, dtype=np.uint8)
+    boxes = np.array([[60.0 + step * i, 60 + step * i, 180 + step * i, 160 + step * i] for i in range(count)])
+    fills = [class_color(i) for i in range(count)]
+    texts = [f"class {i}" for i in range(count)]
+    together = empty.copy()
+    draw_labels(together, texts, boxes, fills, 2)
+    for text, box, fill, seen in zip(texts, boxes, fills, plates(together, fills)):
+        alone = empty.copy()
+        draw_label(alone, text, box, fill, 2)
+        assert seen.sum() == (alone == fill).all(axis=-1).sum()
+        rows, columns = np.nonzero(seen)
+        reach = 6 * 17 + 17  # no farther from its box than that
+        assert box[1] - reach <= rows.min() and rows.max() <= box[3] + reach
+        assert box[0] - 120 <= columns.min() and columns.max() <= box[2] + 120
+
+
+def test_in_a_crowd_the_first_label_stays_on_top():
+    image = np.full((30, 60, 3), 100, dtype=np.uint8)
+    boxes = np.array([[5.0, 5, 50, 25]] * 9)
+    draw_labels(image, ["a"] * 9, boxes, [class_color(i) for i in range(9)], 2)
+    alone = np.full((30, 60, 3), 100, dtype=np.uint8)
+    draw_label(alone, "a", boxes[0], class_color(0), 2)
+    first = (alone == class_color(0)).all(axis=-1)
+    assert (image[first] == class_color(0)).all()
 
 
 def test_mask_tints_exactly_its_pixels(gray):

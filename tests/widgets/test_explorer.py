@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,7 +15,16 @@ from seglab.errors import SeglabError
 from seglab.sample import Sample
 from seglab.widgets.distribution import distribution
 from seglab.widgets.explored_image import predict_candidates
-from seglab.widgets.explorer import draw_explored, explore, ground_truth_regions, listed_classes, regions
+from seglab.widgets.explorer import (
+    count_errors,
+    draw_explored,
+    explore,
+    ground_truth_regions,
+    listed_classes,
+    regions,
+    uploaded,
+    zoomed,
+)
 from seglab.widgets.prototypes import prototypes
 
 from .looking import image_of, tip
@@ -24,11 +35,12 @@ def test_every_control_of_the_explorer_changes_the_image(model):
     seen = {panel.image.value}
     for name, value in (
         ("confidence", 0.05), ("overlap", 0.1), ("mask", 0.9), ("opacity", 0.9), ("object", 2), ("outlines", False),
-        ("boxes", True), ("ground_truth", True), ("verdicts", True), ("image", 2),
+        ("boxes", True), ("ground_truth", True), ("verdicts", True), ("zoom", 3), ("image", 2),
     ):  # fmt: skip
         panel[name].value = value
         assert panel.image.value not in seen, name
         seen.add(panel.image.value)
+    panel["zoom"].value = 1
     panel.class_row.children[0].value = False
     assert panel.image.value not in seen
 
@@ -87,7 +99,7 @@ def test_ground_truth_stands_beside_and_colors_say_what_was_missed(explored):
 
 def test_a_crowd_is_never_called_missed(explored, monkeypatch):
     written = []
-    monkeypatch.setattr("seglab.widgets.explorer.draw_label", lambda image, text, *where: written.append(text))
+    monkeypatch.setattr("seglab.widgets.explorer.draw_labels", lambda image, texts, *where: written.extend(texts))
     explored.ground_truth[0] = replace(explored.ground_truth[0], crowd=True)
     _, found = draw_explored(explored, confidence=0.99999, ground_truth=True, verdicts=True)
     first, *others = [explored.names[item.class_id] for item in explored.ground_truth]
@@ -133,3 +145,46 @@ def test_nothing_found_is_no_error(model):
     for tool in (prototypes, distribution):
         with pytest.raises(SeglabError, match="nothing is detected"):
             tool(model, Sample(np.full((64, 64, 3), 128, np.uint8)))
+
+
+def test_zoom_enlarges_the_chosen_object_and_its_regions(explored):
+    height, width = explored.image.shape[:2]
+    drawn, _ = draw_explored(explored, ground_truth=True)
+    close = zoomed(drawn, (height, width), (width, height), 4)  # beyond the corner: moved back into the image
+    assert close.image.shape == drawn.image.shape
+    for left in (0, width + 12):
+        corner = drawn.image[height - height // 4 :, left + width - width // 4 : left + width]
+        again = cv2.resize(close.image[:, left : left + width], corner.shape[1::-1], interpolation=cv2.INTER_AREA)
+        assert np.abs(again.astype(int) - corner).mean() < 6
+    assert close.regions().count("viewBox") == 2
+    assert f'viewBox="{width - width // 4} {height - height // 4} {width // 4} {height // 4}"' in close.regions()
+
+
+def test_worst_images_come_first_when_asked(model):
+    panel = explore(model, "toybox8-seg")
+    sort = next(extra for extra in panel.extras if extra.description == "worst first")
+    own_order = [number for _, number in panel["image"].options]
+    sort.value = True
+    ranked = [number for _, number in panel["image"].options]
+    assert sorted(ranked) == own_order and panel["image"].value == ranked[0]
+    sort.value = False
+    assert [number for _, number in panel["image"].options] == own_order
+
+
+def test_errors_are_wrong_ones_and_missed_ones(explored):
+    everything_missed = len([item for item in explored.ground_truth if not item.crowd])
+    assert count_errors(explored, confidence=1.0, overlap=0.7, mask=0.5) == everything_missed
+    assert 0 <= count_errors(explored, 0.25, 0.7, 0.5) < everything_missed
+
+
+def test_an_image_of_ones_own_is_explored_and_another_file_is_named(model, sample):
+    panel = explore(model, sample)
+    upload = next(extra for extra in panel.extras if "image" in extra.description)
+    _, data = cv2.imencode(".png", sample.image[..., ::-1])
+    assert uploaded({"mine.png": {"content": data.tobytes()}}) == [("mine.png", data.tobytes())]  # ipywidgets 7
+    file = {"type": "", "size": 0, "last_modified": datetime.now()}  # what a browser sends besides
+    upload.value = ({**file, "name": "mine.png", "content": memoryview(data.tobytes())},)
+    assert panel["image"].options[-1][0] == "mine.png" and panel["image"].value == 1 and "objects" in panel.text.value
+    upload.value = ({**file, "name": "notes.txt", "content": memoryview(b"words")},)
+    assert "not an image" in panel.text.value and len(panel["image"].options) == 2
+    assert not [extra for extra in explore(model.predict(sample.image)).extras if "image" in extra.description]

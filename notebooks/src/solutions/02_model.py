@@ -52,3 +52,39 @@ else:
     with torch.no_grad():
         torch.testing.assert_close(nn.functional.silu(nn.functional.conv2d(x, weight, bias, padding=1)), conv(x))
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** How many anchor points does the head have for an input of 320 × 320?
+
+# %% tags=["guess"]
+guess = 2100
+
+# %% tags=["check"]
+truth = len(head.anchor_points(320, 320)[0])
+if guess is ...:
+    print("exercise 3 is open")
+elif guess == truth:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** Run the cell, then double `channels`. By what factor does the number of
+# parameters grow, and why not by two?
+
+# %% [markdown] tags=["answer"]
+# By four. Each output channel has a 3 × 3 kernel for every input channel, so the weights are the product of both; only
+# the two numbers of each channel's normalization double. This is why the larger sizes of the model grow much faster
+# than their channels.
+
+# %%
+channels = 64
+print(f"{count_parameters(Conv(channels, channels, 3)):,} parameters")
+
+# %% [markdown]
+# **5. A question.** Why 32 prototypes for the whole image, and not a mask of its own for each anchor point?
+
+# %% [markdown] tags=["answer"]
+# 8,400 masks of 160 × 160 would be 215 million numbers for one image, most of them for points on which there is no
+# object. 32 prototypes are 0.8 million, and an object adds only 32 coefficients. The price: masks are mixtures of
+# shared images, at a quarter of the input's resolution.

@@ -47,4 +47,48 @@ else:
     assert math.isclose(best_reachable(middle, 32, whole), 1.0, abs_tol=1e-5)
     assert math.isclose(best_reachable(middle, 8, whole), 240**2 / 640**2, abs_tol=1e-5)
     assert math.isclose(best_reachable(torch.tensor([4.0, 4.0]), 8, whole), 124**2 / 640**2, abs_tol=1e-5)
+    wide = torch.tensor([100.0, 50.0, 500.0, 90.0])
+    assert math.isclose(best_reachable(torch.tensor([120.0, 70.0]), 8, wide), 140 / 400, abs_tol=1e-5)
+    assert math.isclose(best_reachable(torch.tensor([300.0, 70.0]), 16, wide), 1.0, abs_tol=1e-5)
+    beside = best_reachable(torch.tensor([80.0, 70.0]), 8, wide)  # a point that is not in the box
+    assert math.isclose(beside, 100 * 40 / (400 * 40 + 20 * 40), abs_tol=1e-5), beside
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** The true distance is 4.2 strides. What does the target distribution say of bin 4?
+
+# %% tags=["guess"]
+guess = 0.8
+
+# %% tags=["check"]
+truth = round(target_of(4.2)[4].item(), 3)
+if guess is ...:
+    print("exercise 3 is open")
+elif abs(guess - truth) <= 0.005:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** Two points compete for an object: one with a high score and a poor box, one with
+# a low score and a good box. Run the cell, then with `power = 1`. Which one is assigned, and what would training become
+# if the power were 1?
+
+# %% [markdown] tags=["answer"]
+# With the power 6 the good box wins, with 1 the high score. Scores are high where the network already was right about
+# the class, so with 1 it would keep learning from the same points, even where their boxes fit badly. The high power has
+# the box decide.
+
+# %%
+power = 6
+score, overlap_of_box = torch.tensor([0.9, 0.3]), torch.tensor([0.6, 0.8])
+alignment = score**0.5 * overlap_of_box**power
+print([round(value, 3) for value in alignment.tolist()], "best aligned: point", int(alignment.argmax()))
+
+# %% [markdown]
+# **5. A question.** What would happen if every anchor point inside an object's box were assigned to it?
+
+# %% [markdown] tags=["answer"]
+# A large object would have thousands of positive points and a small one a handful, so large objects would rule the
+# loss. Points on the background within the box, and on other objects, would be told to give a high score. And as every
+# point would learn to find the object, there would be many duplicates with equal scores.

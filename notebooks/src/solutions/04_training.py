@@ -28,7 +28,7 @@ else:
         for _ in range(4):
             turned = quarter_turn(whole)
             assert np.array_equal(turned.image, np.rot90(whole.image)) and agreement(turned) > 0.97
-            assert len(turned.instances) == len(whole.instances)
+            assert [each.class_id for each in turned.instances] == [each.class_id for each in whole.instances]
             whole = turned
     print("exercise 1 is right")
 
@@ -57,7 +57,8 @@ def new_parameters():
     layer = torch.nn.Linear(7, 5)
     for parameter in layer.parameters():
         parameter.grad = torch.arange(parameter.numel(), dtype=torch.float32).view_as(parameter)
-    return list(layer.parameters())
+    unused = torch.nn.Parameter(torch.ones(3))  # not part of the loss: its gradient is None
+    return [unused, *layer.parameters()]
 
 
 if clip(new_parameters(), 1.0) is ...:
@@ -66,6 +67,49 @@ else:
     for limit in (0.5, 1e9):
         mine, theirs = new_parameters(), new_parameters()
         assert math.isclose(clip(mine, limit), torch.nn.utils.clip_grad_norm_(theirs, limit), rel_tol=1e-4)
-        for one, other in zip(mine, theirs):
+        assert mine[0].grad is None
+        for one, other in zip(mine[1:], theirs[1:]):
             torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** Averaged weights with a decay of 0.9: after how many updates do the weights of the start
+# make up less than half of the average?
+
+# %% tags=["guess"]
+guess = 7
+
+# %% tags=["check"]
+left, truth = 1.0, 0
+while left >= 0.5:
+    left, truth = left * 0.9, truth + 1
+if guess is ...:
+    print("exercise 3 is open")
+elif guess == truth:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** The cell goes downhill on the parabola w²/2, whose slope is w, from w = 1. Run
+# it, then with `rate = 1.9`, then with 2.1. What happens beyond 2?
+
+# %% [markdown] tags=["answer"]
+# Each step multiplies w by 1 - rate. At 1.9 that is -0.9: the steps overshoot from side to side and still shrink. At
+# 2.1 it is -1.1: they overshoot by more each time. In a network the bound depends on the curvature, which differs from
+# weight to weight and is largest at the start; that is what warm-up is for.
+
+# %%
+rate = 0.1
+weight = 1.0
+for _ in range(20):
+    weight -= rate * weight
+print(f"after 20 steps with a rate of {rate}: {weight:.3f}")
+
+# %% [markdown]
+# **5. A question.** Weight decay leaves out biases and the numbers of batch normalization. Why?
+
+# %% [markdown] tags=["answer"]
+# Decay pulls toward zero. A convolution's weights may shrink, since the normalization behind it scales its output back
+# up. But that normalization's own scale and the biases have nothing behind them: pulled toward zero, they would switch
+# channels off, and there are too few of them to overfit.

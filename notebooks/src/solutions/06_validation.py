@@ -24,6 +24,7 @@ else:
     assert np.isclose(voc_2007(right, 3), (4 * 1 + 3 * 2 / 3) / 11)
     assert np.isclose(voc_2007(np.ones(3, bool), 10), 4 / 11)  # recall ends at 0.3
     assert voc_2007(np.zeros(5, bool), 2) == 0
+    assert np.isclose(voc_2007(np.array([False, True, True]), 2), 2 / 3)  # the envelope looks ahead
     print("exercise 1 is right")
 
 # %% [markdown]
@@ -54,3 +55,41 @@ else:
     enough = [value for value in values if truly[values >= value].mean() >= 0.5]
     assert confidence_for(values, truly, 0.5) == min(enough)
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** Four detections of two objects, by falling score: right, wrong, right, wrong. What is COCO's
+# average precision? (Two decimals will do.)
+
+# %% tags=["guess"]
+guess = 0.835
+
+# %% tags=["check"]
+truth = round(float(average_precision(np.array([True, False, True, False]), 2)), 3)
+if guess is ...:
+    print("exercise 3 is open")
+elif abs(guess - truth) <= 0.01:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** How many of the detections on paper are right? Run the cell, then with
+# `threshold = 0.75`, then with 0.95. Which kind of mistake does a high threshold punish?
+
+# %% [markdown] tags=["answer"]
+# The same detections are found at every threshold; only how exactly they must fit changes. At 0.5 finding an object is
+# enough, at 0.95 nearly every pixel must be right. The mean over ten thresholds rewards both, and cannot tell one from
+# the other.
+
+# %%
+threshold = 0.5
+judged = match(overlap, threshold)
+print(f"at IoU {threshold}: {int(judged.sum())} of {len(judged)} are right")
+
+# %% [markdown]
+# **5. A question.** Two models have the same mAP50-95. One is better at IoU 0.5, the other at 0.9. Which one counts
+# apples on a belt, and which one cuts them out of photos?
+
+# %% [markdown] tags=["answer"]
+# Counting needs objects to be found and kept apart, not their exact edge: the first. Cutting out needs the edge: the
+# second. One number is not enough to choose by; look at the AP at the threshold that your task needs.

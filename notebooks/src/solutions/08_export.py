@@ -55,5 +55,47 @@ else:
         "no number may be off by more than half a step size"
     )
     assert np.abs(again[4:14] - predictions[0, 4:14]).max() <= 0.004, "scores survive"
-    assert np.isfinite(eight_bits(np.zeros((2, 3), np.float32))[0]).all()
+    zeros = np.array([[0, 0, 0], [0.5, -1, 0]], np.float32)
+    whole_numbers, step = eight_bits(zeros)
+    assert np.isfinite(step).all() and (step > 0).all(), "a row of zeros needs a step size too"
+    assert whole_numbers.tolist() in ([[0, 0, 0], [64, -127, 0]], [[0, 0, 0], [63, -127, 0]]), whole_numbers
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** Numbers from -1 to 1 are rounded to whole multiples of 1/127. How large is the largest
+# error? (Three decimals will do.)
+
+# %% tags=["guess"]
+guess = 0.004
+
+# %% tags=["check"]
+numbers = np.linspace(-1, 1, 100_001)
+truth = round(float(np.abs(np.round(numbers * 127) / 127 - numbers).max()), 3)
+if guess is ...:
+    print("exercise 3 is open")
+elif abs(guess - truth) <= 0.0006:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** Run the cell, then with `kind = np.float32`. Half precision has eleven
+# significant bits. What does this mean for boxes in an image that is 4,000 pixels wide?
+
+# %% [markdown] tags=["answer"]
+# From 2,048 on, float16 only has even numbers, from 4,096 on multiples of four: a side at 2,049 becomes 2,048. Scores
+# and coefficients bear half precision; coordinates of large inputs are better left in float32, or given relative to
+# their anchor point.
+
+# %%
+kind = np.float16
+print([float(kind(x)) for x in (1023.0, 2047.0, 2049.0, 4001.0)])
+
+# %% [markdown]
+# **5. A question.** An exported file gives a mAP that is 0.03 below that of its weights. Which three things do you
+# check first?
+
+# %% [markdown] tags=["answer"]
+# The letterbox (same scaling, same padding, same gray), the order of colors and the range of values, and the thresholds
+# and the maximum number of detections. Only when the same input tensor gives other outputs is it the file itself; then
+# compare output by output, boxes, scores and coefficients apart, since rounding hurts them differently.

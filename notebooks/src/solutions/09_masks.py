@@ -58,3 +58,44 @@ else:
     answer = centroid(mask_to_rings(ground_truths[0]))
     assert np.allclose(answer, (columns.mean() + 0.5, rows.mean() + 0.5)), "right for rectangles only"
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** A checkerboard of 6 × 6 pixels begins with a 0 in its corner, and run lengths go down the
+# columns. How many counts does its encoding have?
+
+# %% tags=["guess"]
+guess = 31
+
+# %% tags=["check"]
+truth = len(to_counts(np.indices((6, 6)).sum(axis=0) % 2 == 1))
+if guess is ...:
+    print("exercise 3 is open")
+elif guess == truth:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** A thin ring, six pixels wide, is stored in cells of 4 × 4 pixels. Run the cell,
+# then with `cell = 8`, then with `cell = 2`. Why does the IoU fall so fast?
+
+# %% [markdown] tags=["answer"]
+# A border is off by up to half a cell, whatever the object's size. This ring is nearly all border: with cells of 8
+# pixels no cell but a few is covered by more than half, and the ring falls to pieces. A disc of the same size would
+# hardly notice.
+
+# %%
+cell = 4
+from_center = np.hypot(*(np.mgrid[:160, :160] + 0.5 - 80))
+thin = abs(from_center - 50) < 3
+coarse = thin.reshape(160 // cell, cell, 160 // cell, cell).mean(axis=(1, 3)) > 0.5
+print(f"cells of {cell} x {cell}: IoU {iou(coarse.repeat(cell, 0).repeat(cell, 1), thin):.3f}")
+
+# %% [markdown]
+# **5. A question.** COCO holds most objects as polygons and some as run lengths. Which of the two would you choose for
+# the leaves of a tree, for a book, and for the output of a network?
+
+# %% [markdown] tags=["answer"]
+# Polygons suit what a person outlines with few corners, such as the book, and they scale to any resolution. The leaves
+# have many parts and holes, and a network's output comes as pixels already: run lengths keep exactly these pixels,
+# while an outline of either would be longer and have to be traced first.

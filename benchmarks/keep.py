@@ -4,9 +4,9 @@
     python -m benchmarks.keep table
 
 All runs start from the COCO weights under SEGLAB_SHARED and train for ten epochs at 320 px on one thread. Datasets:
-`nuclei`, a class that COCO lacks; `toy`, toybox scenes of which only umbrellas are labelled, as "toy umbrella";
+`nuclei`, a class that COCO lacks; `toy`, toybox scenes of which only umbrellas are labeled, as "toy umbrella";
 `toy-known`, the same called "umbrella", a class that COCO shows otherwise; `mixed`, half of the 38 COCO photos with
-toybox umbrellas pasted in, the only instances labelled, and the other half for validation with COCO's labelled too.
+toybox umbrellas pasted in, the only instances labeled, and the other half for validation with COCO's labeled too.
 
 What a run ends with is judged by pycocotools at native resolution: `new` is the mask AP of the new class on the
 dataset's validation images at 320 px; `coco` the mask AP of COCO's 80 classes on its photos at 640 px (38, of mixed the
@@ -84,7 +84,7 @@ def read_source(dataset: str, scratch: Path) -> dict[str, dict]:
 
 
 def one_class(content: dict, name: str) -> dict:
-    """Only THING is labelled, and called `name`."""
+    """Only THING is labeled, and called `name`."""
     (category,) = (category for category in content["categories"] if category["name"] == THING)
     annotations = [row for row in content["annotations"] if row["category_id"] == category["id"]]
     return {**content, "annotations": annotations, "categories": [{**category, "name": name}]}
@@ -100,7 +100,7 @@ def coco_photos() -> tuple[dict, dict]:
 
 
 def mixed(scenes: dict, folder: Path) -> dict[str, dict]:
-    """COCO photos with toybox things pasted in; of those for training nothing else is labelled."""
+    """COCO photos with toybox things pasted in; of those for training nothing else is labeled."""
     folder.mkdir()
     sprites = cut_sprites(scenes)
     draw = random.Random(0)

@@ -22,7 +22,7 @@ SIGNS = {"effective": "effective", "no-op": "–", "refused": "refused"}
 def argument_table() -> str:
     """Markdown: a row for every argument that ultralytics prints, with what it does in each verb."""
     lines = [
-        f"| argument | its default | {' | '.join(TRANSLATED)} | why not, and what instead |",
+        f"| argument | its default | {' | '.join(TRANSLATED)} | why, and what to use instead |",
         "|-" * (len(TRANSLATED) + 3) + "|",
     ]
     for name, row in table():

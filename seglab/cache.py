@@ -18,7 +18,7 @@ PURPOSES = {
     "datasets": "a downloaded or generated dataset",
     "engines": "networks compiled for engine=auto",
     "exported": "which TorchScript files and engines were exported here",
-    "scans": "sizes and issues of datasets, so that a second run starts at once",
+    "scans": "sizes and issues of datasets, so that later runs start sooner",
 }
 UNFINISHED = "a download or an archive that was interrupted"
 
@@ -89,8 +89,8 @@ def clear_cache(name: str) -> list[CacheEntry]:
                 path.unlink()
         except OSError as error:
             raise SeglabError(
-                f"cannot remove {error.filename or path} from the cache ({error.strerror}): close what uses it, and "
-                "clear the cache again"
+                f"cannot remove {error.filename or path} from the cache ({error.strerror}): close the program "
+                "that uses it, and clear the cache again"
             ) from error
     return chosen
 

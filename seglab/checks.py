@@ -136,7 +136,7 @@ def collect_checks() -> dict[str, str]:
 
     found["cores"] = f"{usable_cores()} of {os.cpu_count()} usable by this process"
     found["threads, torch"] = (
-        f"{torch.get_num_threads()} within an operation, {torch.get_num_interop_threads()} for operations side by side"
+        f"{torch.get_num_threads()} within an operation, {torch.get_num_interop_threads()} for parallel operations"
     )
     found["threads, OpenCV"] = str(cv2.getNumThreads())
     found["threads, numpy's BLAS"] = blas_threads()
@@ -272,7 +272,7 @@ def apple_gpu() -> str:
     if torch.backends.mps.is_available():
         return "available (used with device=mps)"
     if torch.backends.mps.is_built():
-        return "built in, but no GPU that it can use"
+        return "built in, but no usable GPU"
     return "no GPU: this PyTorch is built without MPS"
 
 

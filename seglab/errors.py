@@ -1,4 +1,4 @@
-"""The exception that seglab raises; the few classes of their own derive from it."""
+"""The exception that seglab raises; a few more specific ones derive from it."""
 
 from __future__ import annotations
 

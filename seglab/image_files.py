@@ -58,13 +58,13 @@ SIGNATURES = (
 PNM_STARTS = tuple(b"P" + digit + space for digit in (b"1", b"2", b"3", b"4", b"5", b"6") for space in (b"\n", b" "))
 
 # What is no image: how it begins, what it is, and what to do.
-RAW = "a camera's raw file", "export it as JPEG, or as TIFF of 16 bits with range="
+RAW = "a camera's raw file", "export it as JPEG, or as 16-bit TIFF with range="
 PROGRAM = "PostScript, which is a program and is not run", "export it as PNG"
 REFUSED = (
     (b"%!", *PROGRAM),
     (b"\xc5\xd0\xd3\xc6", *PROGRAM),
     (b"%PDF", "a PDF", "export its pages as PNG"),
-    (b"version https://git-lfs", "a pointer of Git LFS and not the image itself", "fetch the image with git lfs pull"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the image itself", "fetch the image with git lfs pull"),
     (b"8BPS", "a Photoshop document", "export it as PNG"),
     (b"FUJIFILMCCD-RAW", *RAW),
     (b"IIRO", *RAW),
@@ -220,8 +220,8 @@ def no_image(path: str | Path, start: bytes) -> SeglabError:
             return unreadable(path, "it is an SVG drawing", "export it as PNG")
         return unreadable(path, "it is a web page or XML", "download the image again")
     if not start.strip(b"\0"):
-        return unreadable(path, "it begins with zeros, as files do that were not copied to their end", "copy it again")
-    return unreadable(path, "its content is that of no image format known here")
+        return unreadable(path, "it begins with zeros, like a file that was copied only in part", "copy it again")
+    return unreadable(path, "its content is not in any known image format")
 
 
 def read_header(path: str | Path, file: IO[bytes]) -> Header:
@@ -367,7 +367,7 @@ def tiff_tags(path: str | Path, file: IO[bytes]) -> tuple[Any, bool]:
             warnings.simplefilter("ignore")
             tags.load(file)
         if WIDTH not in tags or HEIGHT not in tags:
-            raise ValueError("a TIFF without a size, damaged or cut short")
+            raise ValueError("a TIFF without a size, damaged or truncated")
         return tags, bool(tags.next)
     except Exception as error:  # what a damaged table of tags may raise is not listed anywhere
         raise unreadable(path, str(error) or "a damaged TIFF") from error

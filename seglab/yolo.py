@@ -109,7 +109,7 @@ class YOLO:
         trust: bool = False,
     ):
         if task not in (None, "segment"):
-            raise SeglabError(f"seglab supports task='segment' only, not '{task}'")
+            raise SeglabError(f"task={task!r} is not supported, only task='segment': leave it out")
         self.callbacks: dict[str, list[Callable[[Any], Any]]] = {event: [] for event in EVENTS}
         self.trainer: Trainer | None = None  # the last training
         self.predictor: Predictor | None = None  # the last prediction
@@ -179,7 +179,7 @@ class YOLO:
         lacking = [*report.missing, *report.mismatched]
         if lacking:
             raise SeglabError(
-                f"{self.model_name} lacks {len(lacking)} tensors of YOLO11{network.scale}-seg: get complete weights"
+                f"{self.model_name} is missing {len(lacking)} tensors of YOLO11{network.scale}-seg: get a new copy"
             )
         self.network = network.eval()
         self.names = class_names(weights, network.classes, self.model_name)
@@ -367,10 +367,10 @@ class YOLO:
         found = last_run()
         if found is None:
             raise SeglabError(
-                "resume=True: these weights are of no run, and runs/segment holds none that was cut; give the run's "
-                "folder, e.g. resume='runs/segment/train'"
+                "resume=True: these weights belong to no run, and runs/segment has no interrupted one; give the folder "
+                "of the run, e.g. resume='runs/segment/train'"
             )
-        print(f"resume=True: going on with {found}, the run that was cut last")
+        print(f"resume=True: resuming {found}, the last interrupted run")
         return str(found)
 
     def _given(self, verb: str, arguments: dict[str, Any], say: Callable[[str], None] = print, **named: Any) -> dict:
@@ -682,7 +682,7 @@ class YOLO:
 
     def _known(self, event: str) -> list[Callable[[Any], Any]]:
         """The functions of an event. Errors: SeglabError when there is no such event."""
-        refuse_unknown([event], EVENTS, "a model", "event")
+        refuse_unknown([event], EVENTS, kind="event")
         return self.callbacks[event]
 
     def _events(self, more: Mapping[str, Callable[[Any], Any]] | None = None) -> Events:
@@ -812,7 +812,7 @@ class YOLO:
                 print(f"{name:<50} {tuple(parameter.shape)!s:<20} {parameter.numel():>9,} {parameter.dtype}")
         if verbose:
             print(
-                f"YOLO11{network.scale}-seg: {layers} layers, {parameters:,} parameters, {learning:,} of them learn, "
+                f"YOLO11{network.scale}-seg: {layers} layers, {parameters:,} parameters, {learning:,} trainable, "
                 f"{gflops:.1f} GFLOPs at {imgsz} px"
             )
         return ModelInfo(layers, parameters, learning, gflops)

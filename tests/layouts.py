@@ -216,7 +216,7 @@ LAYOUTS = {
     "labels called a.jpg.txt": Layout(
         lambda f: without_yaml(f, suffix=".jpg.txt"), NO_YAML, ONE, INSTANCES, named=False
     ),
-    "a folder a split": Layout(split_folders, NO_YAML, TWO, INSTANCES, named=False),
+    "one folder per split": Layout(split_folders, NO_YAML, TWO, INSTANCES, named=False),
     "CVAT, COCO 1.0": Layout(cvat_coco, "COCO JSON", ONE, INSTANCES),
     "Roboflow, COCO Segmentation": Layout(roboflow_coco, "COCO JSON", TWO, INSTANCES),
     "Label Studio, COCO": Layout(label_studio_coco, "COCO JSON", ONE, INSTANCES),

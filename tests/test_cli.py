@@ -83,12 +83,12 @@ def test_words_as_people_type_them(line, options):
 @pytest.mark.parametrize(
     "line, told",
     [
-        ("train epochs", "epochs needs a value: write epochs=..., as `seglab help train` shows"),
+        ("train epochs", "epochs needs a value: write epochs=... (see `seglab help train`)"),
         ("predict conf source=a.jpg", "conf needs a value"),
         ("train batch_size=3", "did you mean 'batch'"),
         ("predict image=a.jpg", "did you mean 'source'"),
-        ("predict protocol=yolo", "it is one of val, pass it there"),
-        ("export qqq=3", "`seglab help export` shows all"),
+        ("predict protocol=yolo", "it belongs to val, pass it there"),
+        ("export qqq=3", "`seglab help export` lists all"),
     ],
 )
 def test_wrong_words_name_what_was_meant(line, told, capsys):
@@ -110,7 +110,7 @@ def test_a_runs_folder_is_a_model_and_a_yaml_a_source(tmp_path, monkeypatch, cap
         find_weights(tmp_path)
 
 
-def test_an_interrupted_training_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_training_says_how_to_resume(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def interrupted(given, options):
@@ -122,9 +122,9 @@ def test_an_interrupted_training_says_how_to_go_on(tmp_path, monkeypatch, capsys
         (tmp_path / folder / "weights").mkdir(parents=True)
         (tmp_path / folder / "weights/resume.safetensors").touch()
     assert main(["train"]) == 130
-    assert "go on with: seglab train resume=runs/segment/train2" in capsys.readouterr().err
+    assert "resume with: seglab train resume=runs/segment/train2" in capsys.readouterr().err
     assert main(["train", "project=mine"]) == 130
-    assert "go on with: seglab train resume=mine/first" in capsys.readouterr().err
+    assert "resume with: seglab train resume=mine/first" in capsys.readouterr().err
 
 
 def test_frames_of_a_video_are_numbered(tmp_path, monkeypatch, capsys):
@@ -150,7 +150,7 @@ def test_settings_and_the_file_of_all_arguments(tmp_path, monkeypatch, capsys):
         assert set(verb_arguments(verb)) <= shown.keys()
     assert shown["epochs"] == 100 and shown["conf"] is None  # another in every verb
     assert main(["copy-cfg", "mine.yaml"]) == 0 and yaml.safe_load(Path("mine.yaml").read_text()) == shown
-    assert main(["copy-cfg", "mine.yaml"]) == 2 and "exists already" in capsys.readouterr().err
+    assert main(["copy-cfg", "mine.yaml"]) == 2 and "already exists" in capsys.readouterr().err
 
 
 def test_an_equals_sign_inside_a_value_stays():
@@ -166,10 +166,20 @@ def test_a_wrong_mode_names_the_nearest_one():
         SeglabError, match=r"unexpected argument 'photo\.jpg': write key=value, e\.g\. source=photo\.jpg"
     ):
         parse(["predict", "photo.jpg"])
-    with pytest.raises(SeglabError, match=r"no mode given: write `seglab MODE data=\.\.\.` with one of train, val"):
+    with pytest.raises(SeglabError, match=r"write `seglab MODE data=\.\.\.`, where MODE is one of train, val"):
         parse(["data=coco8-seg"])
-    with pytest.raises(SeglabError, match="not task=detect"):
+    with pytest.raises(SeglabError, match="task=detect is not supported"):
         parse(["train", "task=detect"])
+
+
+@pytest.mark.parametrize("line", ["qqqq", "help qqqq", "qqqq data=a", "train task=detect", "val model=x.pt task=pose"])
+def test_an_error_names_seglab_once_and_a_help_page_that_exists(line, capsys):
+    assert main(line.split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("seglab: ") and not error.startswith("seglab: seglab ")
+    named = re.findall(r"`seglab help (\S+)`", error)
+    assert all(mode in VERBS for mode in named)
+    assert "there is no mode 'qqqq': choose one of benchmark" in error or "qqqq" not in line
 
 
 def test_problems_are_one_line_and_status_2(capsys):
@@ -282,8 +292,8 @@ def test_training_without_a_model_begins_from_official_weights(monkeypatch, caps
 def test_what_a_mode_needs_and_does_not_know(capsys):
     for line, told in (
         ("convert sauce=a.json", "did you mean 'source'"),
-        ("convert", "convert needs source="),
-        ("evaluate gt=a.json", "evaluate needs dt="),
+        ("convert", "convert needs the argument source"),
+        ("evaluate gt=a.json", "evaluate needs the argument dt"),
         ("evaluate gt=a.json dt=b.json", "no file a.json"),
         ("check data=toybox8-seg ot=none", "did you mean 'out'"),
         ("doctor model=toybox-n thres=3", "doctor has no argument 'thres'"),
@@ -305,7 +315,7 @@ def test_convert_check_and_evaluate_from_the_command_line(tmp_path, capsys, monk
     to_yolo = f"convert source={ground_truth} images={images}".split()
     assert main([*to_yolo, "out=made", "--strict"]) == 0
     shown = capsys.readouterr().out
-    assert "4 of 4" in shown and "as one polygon a row" in shown and "0 lost" in shown
+    assert "4 of 4" in shown and "one polygon per row" in shown and "0 lost" in shown
     assert {path.name for path in (tmp_path / "made").iterdir()} == {"images", "labels", "annotations", "made.yaml"}
     assert main(["convert", "source=made/made.yaml", "to=coco", "out=back.json", "strict=0.99"]) == 0
     capsys.readouterr()
@@ -349,7 +359,7 @@ def test_a_file_is_verified_against_weights_only(capsys, monkeypatch):
     runtime = Runtime("b.onnx", ModelMetadata({0: "a"}), None)
     monkeypatch.setattr("seglab.export.registry.load_runtime", lambda path, trust: runtime)
     assert main(["verify", "a.onnx", "model=b.onnx"]) == 2
-    assert "give the weights that a.onnx came from" in capsys.readouterr().err
+    assert "give the weights of a.onnx" in capsys.readouterr().err
 
 
 def test_help_of_a_mode_lists_all_that_it_takes(capsys):
@@ -429,6 +439,6 @@ def test_a_console_that_lacks_a_letter_of_a_class_ends_nothing(tmp_path, monkeyp
 
 def test_a_message_names_the_command_once(capsys):
     assert main(["x"]) == 2
-    assert capsys.readouterr().err.startswith("seglab has no mode 'x'")
+    assert capsys.readouterr().err.startswith("seglab: there is no mode 'x'")
     assert main(["predict", "model=nowhere.pt"]) == 2
     assert capsys.readouterr().err.startswith("seglab: ")

@@ -309,7 +309,7 @@ def test_configs_are_frozen():
 
 
 def test_keep_rests_the_statistics_and_refuses_to_be_told_otherwise():
-    with pytest.raises(SeglabError, match="leave freeze_bn=False out"):
+    with pytest.raises(SeglabError, match="leave out freeze_bn=False"):
         make_config(keep=True, freeze_bn=False)
     assert make_config(keep=True).keep and make_config(keep=True, freeze_bn=True).freeze_bn
     assert make_config(keep=False, freeze_bn=False).freeze_bn is False

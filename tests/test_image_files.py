@@ -70,7 +70,7 @@ def test_the_content_names_the_kind(tmp_path):
 
 NO_IMAGES = {  # content: what the message says it is, and what to do
     b"": ("empty", "replace"),
-    b"hello": ("no image format", "replace"),
+    b"hello": ("not in any known image format", "replace"),
     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n": ("PostScript", "PNG"),
     b"\xc5\xd0\xd3\xc6 \0\0\0": ("PostScript", "PNG"),
     b"%PDF-1.7": ("PDF", "export its pages"),

@@ -97,7 +97,7 @@ def test_check_counts_what_is_there_and_finds_no_false_fault(name, written):
     assert sum(split.instances.total() for split in report.splits.values()) == layout.instances
     assert rows()[name][3] == "yes"
     told = [issue.message for issue in report.issues if not issue.is_note]
-    expected = [] if layout.named else ["class names are nowhere to be found"]
+    expected = [] if layout.named else ["no class names were found"]
     missing = [message for message in told if message.startswith("no images: ")]  # Roboflow's test, not exported
     assert [message for message in told if message not in missing] == expected
     assert bool(missing) == (name == "Roboflow, YOLO")

@@ -249,8 +249,8 @@ def test_a_color_of_a_labelmap_is_no_index_and_blue_is_no_border(tmp_path):
 @pytest.mark.parametrize(
     "name, content, said",
     [
-        ("a.txt", "cat 0.1 0.1 0.5 0.1 0.5 0.5\n", "no row of labels: write 'class x1 y1"),
-        ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "boxes, which are no masks"),
+        ("a.txt", "cat 0.1 0.1 0.5 0.1 0.5 0.5\n", "not a row of labels: write 'class x1 y1"),
+        ("a.xml", "<annotation><object><bndbox></bndbox></object></annotation>", "boxes, which are not masks"),
         ("train.csv", "id,rle\na,1 20\n", "table, which is not read: write its masks"),
     ],
 )
@@ -537,7 +537,7 @@ def test_the_split_of_the_command_line_is_found_by_every_verb(tmp_path, capsys):
         text(tmp_path / "set" / f"{name}.txt", ROW)
     assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2", "seed=3"]) == 0
     out = capsys.readouterr().out
-    assert f"kept in {tmp_path / 'set/seglab-split.yaml'}\nnext: seglab train data={tmp_path / 'set'}" in out
+    assert f"saved to {tmp_path / 'set/seglab-split.yaml'}\nnext: seglab train data={tmp_path / 'set'}" in out
     splits = load_dataset(tmp_path / "set").splits
     assert {split: len(images) for split, images in splits.items()} == {"train": 2, "val": 2, "test": 1}
     assert main(["split", f"data={tmp_path / 'set'}", "holdout=0.4", "test=0.2"]) == 0, "kept as it is"

@@ -31,20 +31,18 @@ def main(arguments: list[str] | None = None) -> int:
         mode, options = parse(words)
         return run(mode, options)
     except (SeglabError, OSError) as error:
-        # A message about the command itself begins with its name already.
-        text = str(error)
-        print(text if text.startswith("seglab ") else f"seglab: {text}", file=sys.stderr)
+        print(f"seglab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"seglab: interrupted{_how_to_go_on(mode, options)}", file=sys.stderr)
+        print(f"seglab: interrupted{_how_to_resume(mode, options)}", file=sys.stderr)
         return 130
 
 
-def _how_to_go_on(mode: str | None, options: dict) -> str:
+def _how_to_resume(mode: str | None, options: dict) -> str:
     """After an interruption: the command that resumes a training; "" where there is nothing to resume."""
     if mode != "train":
         return ""
     from seglab.training.arguments import last_run
 
     found = last_run(options.get("project") or "runs/segment")
-    return f"; go on with: seglab train resume={found}" if found else ""
+    return f"; resume with: seglab train resume={found}" if found else ""

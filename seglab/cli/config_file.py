@@ -23,7 +23,7 @@ def config_text() -> str:
     lines = [
         f"# The arguments of seglab {__version__}: {', '.join(TRANSLATED)}.",
         "# A file like this is read by cfg=, as in `seglab train cfg=mine.yaml`.",
-        "# null stands for the default of the verb that reads it.",
+        "# null stands for the default of the mode that reads it.",
     ]
     heading = ""
     for about, default in _each_argument():
@@ -39,7 +39,7 @@ def write_config(out: str) -> Path:
     """Write `config_text` into a new file. Errors: SeglabError where there is one already."""
     path = Path(out)
     if path.exists():
-        raise SeglabError(f"{path} exists already and may hold your changes: choose another name with out=")
+        raise SeglabError(f"{path} already exists and may contain your changes: choose another name with out=")
     return atomic_write(path, config_text().encode())
 
 

@@ -53,7 +53,7 @@ def run(mode: str, options: dict[str, Any]) -> int:
         refuse_unknown(rest, names, mode)
     for about in arguments:
         if about.default is MISSING and own.get(about.name) is None:
-            raise SeglabError(f"{mode} needs {about.name}=: write `seglab {mode} {about.name}=...`")
+            raise SeglabError(f"{mode} needs the argument {about.name}: write `seglab {mode} {about.name}=...`")
     return MODES[mode](own_class(**own), rest) or 0
 
 
@@ -157,7 +157,7 @@ def split(given: SplitInput, _: dict[str, Any]) -> None:
     out = Path(given.out).expanduser() if given.out else None
     spec, path = hold_out_once(spec, given.holdout, given.test, given.seed, out)
     print(describe_split(spec))
-    print(f"kept in {path}\nnext: seglab train data={path if out else given.data}")
+    print(f"saved to {path}\nnext: seglab train data={path if out else given.data}")
 
 
 def evaluate(given: EvaluateInput, _: dict[str, Any]) -> None:
@@ -189,7 +189,7 @@ def verify(given: VerifyInput, _: dict[str, Any]) -> int:
 
     original = YOLO(given.model or weights_beside(given.file))
     if original.network is None:
-        raise SeglabError(f"model={given.model} is an exported file too: give the weights that {given.file} came from")
+        raise SeglabError(f"model={given.model} is an exported file too: give the weights of {given.file}")
     return 0 if verify(given.file, original.network, original.names, given.data, given.trust) else 1
 
 
@@ -268,7 +268,7 @@ def copy_cfg(given: CopyConfigInput, _: dict[str, Any]) -> None:
     from seglab.cli.config_file import write_config
 
     path = write_config(given.out)
-    print(f"Wrote {path}: change what you like, then seglab train cfg={path}")
+    print(f"Wrote {path}: edit it, then run seglab train cfg={path}")
 
 
 def version(_: NoInput, __: dict[str, Any]) -> None:
@@ -283,7 +283,7 @@ def show_help(given: HelpInput, _: dict[str, Any]) -> None:
     if given.mode is None:
         print(overview())
         return
-    refuse_unknown([given.mode], VERBS, "seglab", "mode")
+    refuse_unknown([given.mode], VERBS, kind="mode")
     print(describe_mode(given.mode))
 
 

@@ -48,16 +48,16 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
             options |= _bare_word(word, mode if has_mode else None, options)
     task = options.pop("task", TASK)
     if task not in (TASK, None):
-        raise SeglabError(f"seglab supports task={TASK} only, not task={task}")
+        raise SeglabError(f"task={task} is not supported, only task={TASK}: leave it out")
     if mode is None and not options:
         return "help", {}
     said = options.pop("mode", None) if mode != "help" else None
     mode = mode or said
     if mode is None:
         raise SeglabError(
-            f"no mode given: write `seglab MODE {next(iter(options))}=...` with one of {', '.join(VERBS)}"
+            f"no mode given: write `seglab MODE {next(iter(options))}=...`, where MODE is one of {', '.join(VERBS)}"
         )
-    refuse_unknown([str(mode)], VERBS, "seglab", "mode")
+    refuse_unknown([str(mode)], VERBS, kind="mode")
     return mode, options
 
 
@@ -107,13 +107,13 @@ def _types(name: str, mode: str | None) -> list[str]:
 def _bare_word(word: str, mode: str | None, options: dict[str, Any]) -> dict[str, Any]:
     """What a word without "=" means to a mode, as an option. Errors: SeglabError where it means nothing."""
     if mode is None:
-        refuse_unknown([word], VERBS, "seglab", "mode")
+        refuse_unknown([word], VERBS, kind="mode")
     verb = VERBS[str(mode)]
     if verb.bare and verb.bare not in options:
         return {verb.bare: word}
     names = [name for config in verb.arguments for name in names_of(config)]
     if word in names:
-        raise SeglabError(f"{word} needs a value: write {word}=..., as `seglab help {mode}` shows")
+        raise SeglabError(f"{word} needs a value: write {word}=... (see `seglab help {mode}`)")
     names = names_of(verb.arguments[0])
     likely = [name for name in MAIN_ARGUMENTS if name in names] or names
     advice = f"write key=value, e.g. {likely[0]}={word}" if likely else f"{mode} takes no arguments"

@@ -155,9 +155,9 @@ class NoEffect(NamedTuple):
 
 # For the verbs whose own arguments (seglab.config) lack the name: in ultralytics it has no effect there either.
 NO_EFFECT: tuple[NoEffect, ...] = (
-    NoEffect("seglab segments, whatever the verb", ("task", "mode")),
+    NoEffect("the task is always segment, and the verb is the one that you call", ("task", "mode")),
     NoEffect(
-        "nothing is learned there",
+        "only training uses it",
         (
             "epochs",
             "time",
@@ -195,7 +195,7 @@ NO_EFFECT: tuple[NoEffect, ...] = (
         ),
     ),
     NoEffect(
-        "images are only augmented to learn from them",
+        "only training augments images",
         (
             "hsv_h",
             "hsv_s",
@@ -215,30 +215,30 @@ NO_EFFECT: tuple[NoEffect, ...] = (
             "copy_paste_mode",
         ),
     ),
-    NoEffect("the loss of another task", ("pose", "kobj", "rle", "angle", "dlog", "dgrad", "dlam")),
+    NoEffect("part of the loss of other tasks", ("pose", "kobj", "rle", "angle", "dlog", "dgrad", "dlam")),
     NoEffect("for classification only", ("dropout", "auto_augment", "erasing")),
-    NoEffect("nothing is distilled without distill_model", ("dis",)),
-    NoEffect("the verb reads no dataset", ("data", "split", "fraction", "single_cls", "workers")),
-    NoEffect("the file finds all classes", ("classes",)),
-    NoEffect("validation while training looks at every image once, class by class", ("agnostic_nms", "augment")),
-    NoEffect("masks are compared at the size that the protocol says", ("retina_masks",)),
-    NoEffect("there is no source but the dataset", ("source", "vid_stride", "stream_buffer", "stream")),
-    NoEffect("no results of single images are made or shown there", ("embed", "show", "save_frames", "save_crop")),
-    NoEffect("no images are drawn there", ("show_labels", "show_conf", "show_boxes", "line_width", "visualize")),
+    NoEffect("there is no distillation without distill_model", ("dis",)),
+    NoEffect("it reads no dataset", ("data", "split", "fraction", "single_cls", "workers")),
+    NoEffect("an exported file detects all classes", ("classes",)),
+    NoEffect("validation during training runs plain NMS per class", ("agnostic_nms", "augment")),
+    NoEffect("the protocol determines the size at which masks are compared", ("retina_masks",)),
+    NoEffect("images come from the dataset", ("source", "vid_stride", "stream_buffer", "stream")),
+    NoEffect("it produces no results for single images", ("embed", "show", "save_frames", "save_crop")),
+    NoEffect("it draws no images", ("show_labels", "show_conf", "show_boxes", "line_width", "visualize")),
     NoEffect(
-        "nothing of the kind is written there",
+        "it writes no such files",
         ("save", "save_json", "save_txt", "save_conf", "plots", "project", "name", "exist_ok", "save_dir"),
     ),
     NoEffect("for export only", ("format", "optimize", "dynamic", "simplify", "opset", "workspace", "int8", "keras")),
     NoEffect("ONNX files run in onnxruntime, with the same results", ("dnn",)),
     NoEffect("seglab chooses it by the device; results do not depend on it", ("channels_last", "compile")),
-    NoEffect("a file is written on the CPU, a TensorRT engine on the first GPU", ("device",)),
-    NoEffect("YOLO11 has one head, whose boxes NMS thins out", ("nms", "end2end")),
-    NoEffect("training is in mixed precision by amp=, and validates in float32", ("half", "quantize")),
-    NoEffect("the shape is given by imgsz", ("rect",)),
-    NoEffect("how much is printed does not depend on it", ("verbose",)),
-    NoEffect("nothing is tracked", ("tracker",)),
-    NoEffect("ultralytics has dropped it", ("label_smoothing", "save_hybrid", "crop_fraction")),
+    NoEffect("files are exported on the CPU, TensorRT engines on the first GPU", ("device",)),
+    NoEffect("YOLO11 has a single head, whose boxes always need NMS", ("nms", "end2end")),
+    NoEffect("amp= controls mixed precision; validation during training is in float32", ("half", "quantize")),
+    NoEffect("imgsz determines the shape", ("rect",)),
+    NoEffect("it prints the same either way", ("verbose",)),
+    NoEffect("only track uses it", ("tracker",)),
+    NoEffect("ultralytics has removed it", ("label_smoothing", "save_hybrid", "crop_fraction")),
 )
 
 
@@ -254,21 +254,21 @@ class Refusal(NamedTuple):
 
 # In one verb a name may have no effect for a reason of its own.
 OWN_REASONS: dict[tuple[str, str], str] = {
-    ("predict", "stream_buffer"): "frames are read in order and none is left out; vid_stride= skips some",
+    ("predict", "stream_buffer"): "every frame is read, in order; vid_stride= skips frames",
     ("predict", "data"): "the classes are those of the weights",
 }
 OFF = (False, None, 0)
 REFUSED: dict[tuple[str, str], Refusal] = {
-    ("train", "distill_model"): Refusal((None,), "there is no distillation; start from weights with model="),
-    ("train", "cls_pw"): Refusal(OFF, "classes are weighed alike; list the images of rare classes several times"),
-    ("train", "cls_remap"): Refusal((True, None), "classes of the same name always keep what was learned of them"),
-    ("train", "copy_paste_mode"): Refusal(("flip", None), "copies are pasted mirrored within their image"),
-    ("val", "mask_ratio"): Refusal((4, None), "masks are compared in full, or at a quarter with protocol=yolo"),
-    ("val", "overlap_mask"): Refusal((True, None), "instances are compared whole, whatever lies over them"),
+    ("train", "distill_model"): Refusal((None,), "distillation is not supported; start from weights with model="),
+    ("train", "cls_pw"): Refusal(OFF, "all classes have the same weight; list images of rare classes several times"),
+    ("train", "cls_remap"): Refusal((True, None), "classes with the same name always keep their weights"),
+    ("train", "copy_paste_mode"): Refusal(("flip", None), "copies are always mirrored within their image"),
+    ("val", "mask_ratio"): Refusal((4, None), "masks are compared in full size, or at a quarter with protocol=yolo"),
+    ("val", "overlap_mask"): Refusal((True, None), "masks are always compared in full, even where they overlap"),
     ("train", "save_json"): Refusal(OFF, "pass it to val() on the result"),
     ("train", "save_txt"): Refusal(OFF, "pass it to val() on the result"),
-    ("train", "int8"): Refusal(OFF, "there is no quantization-aware training; pass it to export() with data="),
-    ("export", "keras"): Refusal(OFF, "there is no SavedModel; use format='litert' for TFLite, or 'onnx'"),
+    ("train", "int8"): Refusal(OFF, "quantization-aware training is not supported; pass it to export() with data="),
+    ("export", "keras"): Refusal(OFF, "SavedModel is not supported; use format='litert' for TFLite, or 'onnx'"),
     ("export", "optimize"): Refusal(OFF, "TorchScript files run on phones as they are, leave it out"),
     ("export", "agnostic_nms"): Refusal(OFF, "pass it to predict() on the exported file"),
     ("export", "augment"): Refusal(OFF, "pass it to predict() on the exported file"),
@@ -325,10 +325,10 @@ def read_config(path: str | Path | Mapping) -> dict[str, Any]:
         return dict(path)
     file = Path(path)
     if not file.is_file():
-        raise SeglabError(f"cfg={path}: there is no such file; give a YAML as `seglab copy-cfg` writes")
+        raise SeglabError(f"cfg={path}: there is no such file; give a YAML file such as `seglab copy-cfg` writes")
     values = read_yaml(file)
     if not isinstance(values, Mapping):
-        raise SeglabError(f"cfg={path} must hold arguments, one `name: value` a line")
+        raise SeglabError(f"cfg={path} must contain arguments: write `name: value` lines")
     return dict(values)
 
 
@@ -364,7 +364,7 @@ def refuse_foreign(verb: str, name: str, own: Mapping[str, Argument]) -> None:
     """Errors: SeglabError for a name that the verb does not have, saying which verb has it or what was meant."""
     others = verbs_of().get(name)
     if others:
-        raise SeglabError(f"{verb} has no argument '{name}': it is one of {' and '.join(others)}, pass it there")
+        raise SeglabError(f"{verb} has no argument '{name}': it belongs to {' and '.join(others)}, pass it there")
     refuse_unknown([name], own, verb)
 
 
@@ -385,7 +385,7 @@ def with_new_names(given: Mapping[str, Any]) -> dict[str, Any]:
             given.setdefault(new, not value if turned else value)
     task = given.pop("task", None)
     if task not in TASKS:
-        raise SeglabError(f"task={task!r}: seglab does instance segmentation only, leave it out or write task=segment")
+        raise SeglabError(f"task={task!r} is not supported, only task='segment': leave it out")
     if "quantize" in given:
         precision = str(given.pop("quantize")).lower()
         if precision not in PRECISIONS:
@@ -404,7 +404,7 @@ def refuse_unsupported(verb: str, name: str, value: Any) -> None:
     if refusal is not None and value not in refusal.harmless:
         raise SeglabError(f"{verb} does not take {name}={value!r}: {refusal.instead}")
     if verb == "export" and name == "device" and str(value).lower().startswith(FOREIGN_DEVICES):
-        raise SeglabError(f"export does not take device={value!r}: files are written for CPUs and GPUs, leave it out")
+        raise SeglabError(f"export does not take device={value!r}: only CPUs and GPUs are supported, leave it out")
 
 
 def honored(about: Argument, value: Any, say: Say) -> Any:
@@ -421,7 +421,7 @@ def honored(about: Argument, value: Any, say: Say) -> Any:
     takes_whole = "int" in hint and "float" not in hint
     if takes_whole and isinstance(value, float) and value == value and abs(value) < 1e9:
         if value != int(value):
-            say(f"{name}={value:g} is taken as {round(value)}")
+            say(f"{name}={value:g} is rounded to {round(value)}")
         value = round(value)
     if name == "imgsz":
         return _honored_size(about, value, say)
@@ -448,7 +448,7 @@ def _honored_size(about: Argument, value: Any, say: Say) -> Any:
         return max(rounded)
     if rounded != sides:
         written = rounded[0] if len(rounded) == 1 else rounded
-        say(f"imgsz={value} is taken as {written}: sides are multiples of {STRIDE}")
+        say(f"imgsz={value} is rounded up to {written}: sides must be multiples of {STRIDE}")
     return rounded[0] if len(rounded) == 1 else tuple(rounded)
 
 

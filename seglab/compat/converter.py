@@ -21,7 +21,9 @@ def convert_coco(
     makes COCO's 91 ids the usual 80. Errors: SeglabError for keypoints, or without a JSON.
     """
     if use_keypoints:
-        raise SeglabError("convert_coco writes no keypoints: seglab segments instances only")
+        raise SeglabError(
+            "convert_coco cannot write keypoints, since seglab segments instances only: leave out use_keypoints=True"
+        )
     files = sorted(Path(labels_dir).glob("*.json"))
     if not files:
         raise SeglabError(f"there is no JSON file in {labels_dir}: give the folder of the COCO annotations")

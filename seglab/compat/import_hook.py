@@ -124,7 +124,7 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
 
 # Module, or one name of a module or of the package itself -> what to use instead.
 INSTEAD = {
-    "seglab.data.annotator": "it has no SAM to label with: predict(source, save_txt=True) writes labels of a model",
+    "seglab.data.annotator": "it has no SAM to label with: predict(source, save_txt=True) writes predictions as labels",
     "seglab.data.build": "use seglab.data.loader.build_loader",
     "seglab.data.split": "split with `seglab convert ... holdout=0.2`",
     "seglab.solutions": "loop over YOLO(...).predict(video, stream=True) and draw with Results.plot",
@@ -148,7 +148,7 @@ INSTEAD = {
     "seglab.utils.ASSETS": "it has no images of ultralytics: give a path of your own, or source=toybox8-seg",
     "seglab.utils.torch_utils.de_parallel": "use unwrap_model",
     "seglab.utils.callbacks": "use YOLO(...).add_callback",
-    "seglab.utils.downloads": "official weights and datasets are fetched by name when they are used",
+    "seglab.utils.downloads": "official weights and datasets are downloaded by name on first use",
     "seglab.utils.instance": "use seglab.sample.Instance",
     "seglab.utils.loss": "use seglab.training.loss",
     "seglab.utils.nms": "use seglab.inference.nms",
@@ -168,7 +168,7 @@ INSTEAD = {
     "seglab.YOLOE": "it has YOLO11-seg only: use seglab.YOLO",
     "seglab.YOLOWorld": "it has YOLO11-seg only: use seglab.YOLO",
 }
-OTHERWISE = "docs/compat.md lists what there is"
+OTHERWISE = "docs/compat.md lists what is available"
 # Packages of ultralytics, whose other modules are refused with a sentence too.
 PACKAGES = ("data", "engine", "hub", "models", "nn", "solutions", "trackers", "utils")
 

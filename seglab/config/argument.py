@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from seglab.errors import SeglabError
 
-MAX_LISTED = 12  # names in a message; more are nothing that anybody reads
+MAX_LISTED = 12  # names in a message, where help lists them too
 # Words of other tools -> what they may mean here, the likeliest first.
 OTHER_WORDS = {
     "size img_size imgsize image_size img imgs input_size resolution sz": ("imgsz", "size", "source"),
@@ -101,22 +101,28 @@ def names_of(*configs: type) -> list[str]:
 # --- checks ---
 
 
-def refuse_unknown(given: Iterable[str], valid: Iterable[str], where: str, kind: str = "argument") -> None:
+def refuse_unknown(
+    given: Iterable[str], valid: Iterable[str], where: str = "", kind: str = "argument", help_mode: str | None = None
+) -> None:
     """Raise SeglabError for the first name that does not exist, giving the nearest one that does.
 
-    where: who has no such name ("train has no argument ..."); kind: what the names are names of.
+    where: who has no such name ("train has no argument ..."), "" for "there is no ..."; kind: what the names are
+    names of. help_mode: the mode whose `seglab help` lists them, which for arguments is `where`; "" where none does.
     """
+    if help_mode is None:
+        help_mode = where if kind == "argument" else ""
+    subject = f"{where} has" if where else "there is"
     valid = sorted(valid)
     for name in given:
         if name not in valid:
             nearest = nearest_name(str(name), valid)
             if nearest:
                 advice = f"did you mean '{nearest}'?"
-            elif len(valid) <= MAX_LISTED:
-                advice = f"valid names are {', '.join(valid)}"
+            elif len(valid) > MAX_LISTED and help_mode:
+                advice = f"`seglab help {help_mode}` lists all {len(valid)}"
             else:
-                advice = f"`seglab help {where}` shows all {len(valid)} with their meaning"
-            raise SeglabError(f"{where} has no {kind} '{name}': {advice}")
+                advice = f"choose one of {', '.join(valid)}"
+            raise SeglabError(f"{subject} no {kind} '{name}': {advice}")
 
 
 def nearest_name(wrong: str, valid: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ class ExportInput(Arguments):
     format: str = argument(
         "onnx", "torchscript, pt2, onnx, openvino, ncnn, executorch, coreml, engine (TensorRT) or litert (TFLite)"
     )
-    out: str | None = argument(None, "path of the file, without suffix; None: beside the weights")
+    out: str | None = argument(None, "path of the file, without suffix; None: next to the weights")
 
 
 @dataclass(frozen=True)
@@ -26,40 +26,38 @@ class ExportConfig(Arguments):
     """How a model is written in another format. imgsz becomes (height, width)."""
 
     imgsz: int | tuple[int, int] = argument(
-        640, "side in pixels or (height, width), multiples of 32; unless given, the size of the training"
+        640, "side in pixels or (height, width), multiples of 32; if not given, the size used in training"
     )
     batch: int = argument(1, "images per call", min=1)
     dynamic: bool = argument(False, "batch and size may differ from call to call")
     half: bool = argument(False, "compute in float16")
-    int8: bool = argument(False, "compute in int8, but for the last layers of the head; calibrated on the data")
+    int8: bool = argument(False, "compute in int8, except in the last layers of the head; needs data= for calibration")
     data: str | None = argument(
-        None, "dataset whose validation split the parity check measures mAP on, and whose images calibrate int8"
+        None, "dataset on whose validation split the parity check compares mAP, and whose images calibrate int8"
     )
     nms: bool = argument(False, "onnx: an end-to-end file, from image to boxes, scores and classes", group=DETECTION)
     masks: bool = argument(False, "with nms: masks at the image's own resolution too", group=DETECTION)
     conf: float = argument(0.25, "with nms: minimum confidence score of a detection", group=DETECTION, min=0, max=1)
     iou: float = argument(
-        0.7, "with nms: overlap above which the lower-scoring box is dropped", group=DETECTION, min=0, max=1
+        0.7, "with nms: IoU above which the lower-scoring box is dropped", group=DETECTION, min=0, max=1
     )
     max_det: int = argument(300, "with nms: maximum number of detections", group=DETECTION, min=1)
     mask_targets: str = MASK_TARGETS("soft")
     opset: int | None = argument(None, "onnx: version of the operator set; None: 17", min=11, max=25)
-    simplify: bool = argument(True, "onnx: fold what is constant while the graph is written")
+    simplify: bool = argument(True, "onnx: fold constants when the graph is written")
     workspace: float | None = argument(None, "engine: GiB that TensorRT may use while it builds; None: all", min=0)
-    fraction: float = argument(1.0, "int8: part of the calibration images that is used", min=0, max=1)
+    fraction: float = argument(1.0, "int8: fraction of the calibration images to use", min=0, max=1)
     license: str = argument(
-        "unknown", "license of the weights, written into the file; unless given, what the weights say"
+        "unknown", "license of the weights, written into the file; if not given, as recorded in the weights"
     )
 
     def __post_init__(self) -> None:
         if self.fraction == 0:
-            raise SeglabError("fraction=0 leaves no image to calibrate on: give a part of 1, e.g. fraction=0.5")
+            raise SeglabError("fraction=0 leaves no image to calibrate on: give a fraction above 0, e.g. fraction=0.5")
         super().__post_init__()
         height, width = as_size(self.imgsz)
         if height % STRIDE or width % STRIDE:
-            raise SeglabError(
-                f"imgsz={self.imgsz!r} must be a multiple of {STRIDE}, or (height, width) in multiples of {STRIDE}"
-            )
+            raise SeglabError(f"imgsz={self.imgsz!r} must be a multiple of {STRIDE}, or (height, width) that both are")
         self._set("imgsz", (height, width))
 
     @property

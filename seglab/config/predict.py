@@ -39,14 +39,14 @@ class PredictInput(Arguments):
 
     model: str = MODEL("yolo11n-seg.pt")
     source: str | list | tuple = argument(
-        "toybox8-seg", "image, folder, glob, video, camera number, URL or dataset name, whose images it means"
+        "toybox8-seg", "image, folder, glob, video, camera number, URL, or a dataset, for its images"
     )
     stream: bool = argument(
         False, "in Python: return an iterator over results instead of a list; the command line always streams"
     )
     device: str | int | None = DEVICE(None)
     embed: list[int] | int | None = argument(
-        None, "instead of results, give each image as a vector of features of these layers, e.g. [22]", group=DETECTION
+        None, "instead of results, return one feature vector per image from these layers, e.g. [22]", group=DETECTION
     )
     trust: bool = TRUST(False)
     engine: str | None = argument(
@@ -69,21 +69,23 @@ class PredictConfig(ReadConfig):
     agnostic_nms: bool = AGNOSTIC_NMS(False)
     augment: bool = AUGMENT(False)
     retina_masks: bool = argument(
-        True, "masks of the image's own size; False: of the network's input, as ultralytics by default", group=DETECTION
+        True,
+        "masks at the image's own size; False: at that of the network's input, as ultralytics by default",
+        group=DETECTION,
     )
     batch: int = argument(1, "images per run of the network", min=1)
     rect: bool = RECT(True)
     half: bool = HALF(False)
     compile: bool | str = COMPILE(False)
     visualize: bool = argument(
-        False, "write NAME_heatmap.jpg too: where the network sees the classes it found", group=OUTPUT
+        False, "also write NAME_heatmap.jpg: where the network sees the classes that it found", group=OUTPUT
     )
     tile: int | None = argument(
         None,
-        "predict tiles of this side in pixels and join what they show, for large images; None: whole images",
+        "for large images: predict on tiles with this side in pixels, and merge them; None: on the whole image",
         min=32,
     )
-    overlap: float = argument(0.2, "with tile: fraction of a tile that the next one sees too", min=0, max=0.9)
+    overlap: float = argument(0.2, "with tile: fraction of a tile that overlaps with the next one", min=0, max=0.9)
     vid_stride: int = argument(1, "read every n-th frame of a video", min=1)
     mask_targets: str = MASK_TARGETS("soft")
 
@@ -93,7 +95,7 @@ class PredictConfig(ReadConfig):
         super().__post_init__()
         if self.tile and (self.visualize or not self.retina_masks):
             name = "visualize=True" if self.visualize else "retina_masks=False"
-            raise SeglabError(f"{name} is for whole images: leave it out, or tile={self.tile}")
+            raise SeglabError(f"{name} does not work with tile={self.tile}: leave out one of the two")
         height, width = map(round_up, as_size(self.imgsz))
         is_one_side = isinstance(self.imgsz, int) or len(self.imgsz) == 1  # then images get the least padding
         self._set("imgsz", height if is_one_side else (height, width))
@@ -113,17 +115,17 @@ class SaveConfig(Arguments):
     )
     save_txt: bool = SAVE_TXT(False)
     save_conf: bool = SAVE_CONF(False)
-    save_crop: bool = argument(False, "write the cut-out instances as crops/CLASS/NAME.jpg", group=OUTPUT)
-    save_frames: bool = argument(False, "write every frame of a video as NAME_frames/NUMBER.jpg too", group=OUTPUT)
+    save_crop: bool = argument(False, "write every instance, cropped, as crops/CLASS/NAME.jpg", group=OUTPUT)
+    save_frames: bool = argument(False, "also write every frame of a video as NAME_frames/NUMBER.jpg", group=OUTPUT)
     show: bool = argument(False, "show every result: in a window, or under the cell of a notebook", group=OUTPUT)
     save_as: str | None = argument(
         None,
-        "write predictions as annotations to correct in a labeling tool, beside links to the images",
+        "write predictions as annotations, with links to the images, to correct in a labeling tool",
         choices=("labelme", "coco", "cvat", "yolo"),
         group=OUTPUT,
     )
     tolerance: float = argument(
-        1.0, "with save_as: how far outlines may move to have fewer vertices, in pixels; 0: exact", group=OUTPUT, min=0
+        1.0, "with save_as: simplify outlines by at most so many pixels; 0: keep them exact", group=OUTPUT, min=0
     )
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)

@@ -19,13 +19,13 @@ class ReadConfig(Arguments):
 
     max_pixels: int = argument(
         MAX_PIXELS,
-        "largest image that is read, height times width; what is larger is reported and left out",
+        "maximum size of an image, height times width; larger ones are reported and skipped",
         min=1,
     )
     range: int | float | list | tuple | None = argument(
         None,
-        "in images of more than 8 bits the values that are black and white, e.g. 4095 or 100,4000; None: 16 bits as "
-        "they are",
+        "for images of more than 8 bits: the values to read as black and white, e.g. 4095 or 100,4000; None: the full "
+        "range of 16 bits",
     )
 
     def __post_init__(self) -> None:
@@ -47,5 +47,5 @@ def _sample_range(given: Any) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = math.nan
     if not (low < high and math.isfinite(high - low)):
-        raise SeglabError(f"range={given!r} must be one number above 0, or two as in range=100,4000, the lower first")
+        raise SeglabError(f"range={given!r} must be one number above 0, or two in ascending order, e.g. range=100,4000")
     return low, high

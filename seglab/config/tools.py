@@ -21,10 +21,10 @@ class ConvertInput(Arguments):
 
     source: str = argument(text="dataset to convert: any labeled folder or file, see docs/data.md")
     images: str | None = argument(None, "folder of the images, if it is not in one of the usual places")
-    out: str | None = argument(None, "new folder, or with to=coco new JSON file")
-    to: str = argument("yolo", "format to write: yolo, coco or another that seglab can write")
+    out: str | None = argument(None, "new folder, or with to=coco a new JSON file")
+    to: str = argument("yolo", "format to write, e.g. yolo, coco, labelme or cvat")
     strict: bool | float | None = argument(
-        None, "minimum mask IoU: if any instance falls below, nothing is written; True: 1, no difference at all"
+        None, "minimum mask IoU: if any instance falls below it, nothing is written; True: 1, identical masks"
     )
     instances: str | None = INSTANCES(None)
     holdout: float | None = HOLDOUT(None)
@@ -37,7 +37,7 @@ class ConvertInput(Arguments):
 class CacheInput(Arguments):
     """Arguments of `cache`."""
 
-    clear: str | None = argument(None, "entry to remove, as it is listed, or all")
+    clear: str | None = argument(None, "entry to remove, as listed, or all")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class SplitInput(Arguments):
     holdout: float = HOLDOUT(0.2)
     test: float = TEST(0.0)
     seed: int = argument(0, "random seed: the same one gives the same split", min=0)
-    out: str | None = argument(None, "file that keeps the split; None: beside the data, where every verb finds it")
+    out: str | None = argument(None, "file for the split; None: next to the data, where every mode finds it")
     labels: str | None = LABELS(None)
 
 
@@ -86,8 +86,8 @@ class VerifyInput(Arguments):
     """Arguments of `verify`."""
 
     file: str = argument(text="exported file")
-    model: str | None = argument(None, "weights it was exported from; None: those beside it")
-    data: str | None = argument(None, "dataset on which mAP is compared too")
+    model: str | None = argument(None, "weights it was exported from; None: those next to it")
+    data: str | None = argument(None, "dataset on which to compare mAP as well")
     trust: bool = TRUST(False)
 
 
@@ -99,7 +99,7 @@ class ExploreInput(ReadConfig):
     source: str = argument("toybox8-seg", "images, or a dataset with its ground truth")
     html: str | bool = argument("explorer.html", "page to write")
     imgsz: int | None = argument(
-        None, "long side of the network input in pixels; None: the size of the training", min=1
+        None, "long side of the network input in pixels; None: the size used in training", min=1
     )
     split: str = argument("val", "split of the dataset: train, val or test")
 
@@ -114,9 +114,9 @@ class BenchmarkInput(Arguments):
         choices=("table",),
     )
     model: str = MODEL("yolo11n-seg.pt")
-    data: str | None = argument(None, "dataset on which mAP is measured; None: the one that val would use")
+    data: str | None = argument(None, "dataset on which to measure mAP; None: the one that val would use")
     imgsz: int | tuple[int, int] | None = argument(
-        None, "input size: side in pixels, or (height, width); None: the size of the training"
+        None, "input size: side in pixels, or (height, width); None: the size used in training"
     )
     formats: str | list | tuple | None = argument(None, "formats to compare, as in onnx,openvino; None: all")
     precisions: str | list | tuple | None = argument(
@@ -153,7 +153,7 @@ class ToyboxInput(Arguments):
 class DemoInput(Arguments):
     """Arguments of `demo`."""
 
-    out: str = argument("runs/demo", "folder of everything it writes")
+    out: str = argument("runs/demo", "folder for all output")
     epochs: int = argument(8, "passes over the training images", min=1)
     imgsz: int = argument(320, "side of the square network input in pixels, a multiple of 32", min=1)
 

@@ -17,7 +17,7 @@ class TrackInput(Arguments):
         "botsort.yaml", "botsort.yaml, bytetrack.yaml, or your own YAML file with settings", group=TRACKING
     )
     persist: bool = argument(
-        False, "in Python: go on with the tracks of the last call, for frames that come one by one", group=TRACKING
+        False, "in Python: continue the tracks of the last call, for frames passed one by one", group=TRACKING
     )
 
 
@@ -32,10 +32,10 @@ class TrackerConfig(Arguments):
     track_high_thresh: float = argument(0.5, "minimum score of what is matched first", min=0, max=1)
     track_low_thresh: float = argument(0.1, "minimum score of what is matched with the rest", min=0, max=1)
     new_track_thresh: float = argument(0.6, "minimum score of what begins a track", min=0, max=1)
-    track_buffer: int = argument(30, "frames for which a lost track may be found again", min=0)
-    match_thresh: float = argument(0.9, "largest distance of a match: 1 - IoU", min=0, max=1)
+    track_buffer: int = argument(30, "frames during which a lost track may be found again", min=0)
+    match_thresh: float = argument(0.9, "maximum distance of a match: 1 - IoU", min=0, max=1)
     gmc_method: str = argument(
         "sparseOptFlow",
-        "botsort: how the motion of the camera is found",
+        "botsort: how camera motion is estimated",
         choices=("sparseOptFlow", "orb", "sift", "ecc", "none"),
     )

@@ -55,7 +55,7 @@ OPTIMIZERS = ("SGD", "MuSGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSP
 class TrainInput(Arguments):
     """What is trained, on what."""
 
-    model: str | None = argument(None, "weights to start from, or yolo11n-seg.yaml for scratch; None: yolo11n-seg.pt")
+    model: str | None = argument(None, "weights to start from; yolo11n-seg.yaml: from scratch; None: yolo11n-seg.pt")
     data: str | list | tuple | dict | None = DATASET(None)
     pretrained: bool | str = argument(True, "weights to load into the model first; False: start from random weights")
 
@@ -65,7 +65,7 @@ class AugmentConfig(Arguments):
     """How much of each augmentation; probabilities where the text says so."""
 
     hsv_h: float = argument(
-        0.015, "maximum change of hue, as a fraction of the color circle", group=AUGMENTATION, min=0, max=1
+        0.015, "maximum change of hue, as a fraction of the color wheel", group=AUGMENTATION, min=0, max=1
     )
     hsv_s: float = argument(0.7, "maximum change of saturation: factor 1 ± this", group=AUGMENTATION, min=0, max=1)
     hsv_v: float = argument(0.4, "maximum change of brightness: factor 1 ± this", group=AUGMENTATION, min=0, max=1)
@@ -92,11 +92,11 @@ class TrainConfig(ReadConfig):
 
     epochs: int = argument(100, "passes over the training images", group=RUN, min=1)
     time: float | None = argument(
-        None, "hours that the training may take; it then decides how many epochs there are", group=RUN, min=0
+        None, "maximum training time in hours; the number of epochs then follows from it", group=RUN, min=0
     )
     batch: int | float = argument(
         16,
-        "images per step, over all processes together; -1: as many as 60 % of the memory hold, measured; 0.8: of 80 %",
+        "images per step, summed over all processes; -1: as many as fit into 60 % of the memory; 0.8: into 80 %",
         group=RUN,
         min=-1,
     )
@@ -111,9 +111,12 @@ class TrainConfig(ReadConfig):
         choices=("auto", "ultralytics", "small"),
     )
     resume: str | bool | None = argument(
-        None, "run to resume: its folder or its weights/last.safetensors; True: the run of the weights", group=RUN
+        None,
+        "run to resume: its folder or its weights/last.safetensors; True: the run of the weights, or else the last "
+        "interrupted one",
+        group=RUN,
     )
-    keep: bool = argument(False, "keep the classes that the weights know beside those of the data", group=RUN)
+    keep: bool = argument(False, "keep the classes that the weights know, and add those of the data", group=RUN)
     freeze: int | str | list | tuple | None = argument(
         None, "layers to freeze: 10 means layers 0 to 9; or a list of layers, or of parts such as 23.cv2", group=RUN
     )
@@ -121,11 +124,11 @@ class TrainConfig(ReadConfig):
     single_cls: bool = SINGLE_CLS(False)
     fraction: float | int | list | tuple = FRACTION(1.0)
     rect: bool = argument(
-        False, "batches of images of like shape, padded as little as possible, without mosaic", group=RUN
+        False, "batches of images of similar shape, padded as little as possible; turns mosaic off", group=RUN
     )
     multi_scale: float = argument(
         0.0,
-        "another input size for every batch, smaller or larger by at most this: 0.5 is 0.5 to 1.5 of imgsz",
+        "vary the input size from batch to batch by up to this fraction: 0.5 means 0.5 to 1.5 times imgsz",
         group=RUN,
         min=0,
         max=0.95,
@@ -134,9 +137,9 @@ class TrainConfig(ReadConfig):
     conf: float = CONF(0.001)
     iou: float = IOU(0.7)
     max_det: int = MAX_DET(300)
-    freeze_bn: bool = argument(False, "keep the statistics of batch normalization, for small batches", group=RUN)
+    freeze_bn: bool = argument(False, "freeze the statistics of batch normalization, for small batches", group=RUN)
     val: bool = argument(
-        True, "validate after every epoch; else once at the end, and the last weights are the result", group=RUN
+        True, "validate after every epoch; False: once at the end, and the last weights are the result", group=RUN
     )
     strict: bool = STRICT(False, group=RUN)
     holdout: float | None = HOLDOUT(None)
@@ -153,14 +156,14 @@ class TrainConfig(ReadConfig):
         choices=(False, True, "ram", "disk"),
     )
     compile: bool | str = COMPILE(False)
-    profile: bool = argument(False, "time the result in the end, in PyTorch and in onnxruntime", group=MACHINE)
+    profile: bool = argument(False, "measure latency at the end, in PyTorch and in onnxruntime", group=MACHINE)
     amp: bool | str = argument(
         True,
-        "mixed precision; True: on GPUs, in bf16 or else fp16; bf16: on CPUs that have it too",
+        "mixed precision; True: on GPUs, in bf16 or else fp16; bf16: also on CPUs that support it",
         group=MACHINE,
         choices=(True, False, "bf16"),
     )
-    deterministic: bool = argument(True, "the same result for the same seed on CUDA too", group=MACHINE)
+    deterministic: bool = argument(True, "give the same result for the same seed on CUDA too", group=MACHINE)
     seed: int = argument(
         0, "random seed of the initial weights, the order of images and the augmentation", group=MACHINE, min=0
     )
@@ -177,7 +180,7 @@ class TrainConfig(ReadConfig):
     cos_lr: bool = argument(False, "cosine instead of linear decay of the learning rate", group=OPTIMIZER)
     momentum: float | None = argument(
         None,
-        "momentum of SGD, MuSGD and RMSProp, or beta1 of Adam and its kin; None: 0.937, or what optimizer=auto chooses",
+        "momentum of SGD, MuSGD and RMSProp, or beta1 of the Adam family; None: 0.937, or what optimizer=auto chooses",
         group=OPTIMIZER,
         min=0,
         max=0.9999,
@@ -208,13 +211,13 @@ class TrainConfig(ReadConfig):
     dfl: float = argument(1.5, "gain of the distribution focal loss", group=LOSS, min=0)
     mask_targets: str = argument(
         "soft",
-        "soft: the exact area covered in each cell; hard: in or out, as in other tools",
+        "soft: the exact fraction of each cell that is covered; hard: 0 or 1, as in other tools",
         group=LOSS,
         choices=("soft", "hard"),
     )
     mask_ratio: int = argument(
         4,
-        "input pixels per cell of the mask targets: 2 learns finer masks and is a tenth slower",
+        "side of a cell of the mask targets in input pixels: 2 learns finer masks and is a tenth slower",
         group=LOSS,
         choices=(1, 2, 4),
     )
@@ -223,7 +226,7 @@ class TrainConfig(ReadConfig):
         "where instances overlap, the smaller one owns the pixel in the mask targets; None: in hard targets only",
         group=LOSS,
     )
-    close_mosaic: int = argument(10, "last epochs without mosaic", group=AUGMENTATION, min=0)
+    close_mosaic: int = argument(10, "how many epochs at the end are without mosaic", group=AUGMENTATION, min=0)
     verbose: bool = argument(True, "print a line for every epoch", group=OUTPUT)
     save: bool = argument(True, "write the last weights and the state to resume from after every epoch", group=OUTPUT)
     save_period: int = argument(-1, "also keep the weights of every n-th epoch; -1: never", group=OUTPUT, min=-1)
@@ -255,7 +258,7 @@ class TrainConfig(ReadConfig):
         if not is_automatic:
             self._set("batch", int(self.batch))
         if self.time is not None and self.time <= 0:
-            raise SeglabError(f"time={self.time} must be the hours that the training may take, e.g. time=0.5")
+            raise SeglabError(f"time={self.time} must be a number of hours above 0, e.g. time=0.5")
         if self.imgsz % STRIDE:
             raise SeglabError(f"imgsz={self.imgsz} must be a multiple of {STRIDE}: use {round_up(self.imgsz)}")
 

@@ -16,16 +16,18 @@ class TuneInput(Arguments):
     """How the best arguments of `train` are searched, beside those arguments themselves."""
 
     iterations: int = argument(
-        10, "trials, each a training with other values; the first has the usual ones", group=TUNING, min=1
+        10, "number of trials; each trains with other values, the first with those given", group=TUNING, min=1
     )
     space: dict | str | None = argument(
         None,
-        "what is searched: argument -> (low, high), or a YAML file of `name: [low, high]` lines; None: rates, loss "
-        "gains and augmentation",
+        "what to search: argument -> (low, high), or a YAML file of `name: [low, high]` lines; None: learning rates, "
+        "loss gains and augmentation",
         group=TUNING,
     )
-    keep_weights: bool = argument(False, "keep the weights of every trial; else only those of the best", group=TUNING)
-    use_ray: bool = argument(False, "refused: several machines share one folder instead", group=TUNING)
+    keep_weights: bool = argument(
+        False, "keep the weights of all trials; False: only those of the best one", group=TUNING
+    )
+    use_ray: bool = argument(False, "not supported: several machines can share one folder instead", group=TUNING)
 
 
 # Argument of train -> lowest and highest value that is tried.

@@ -88,7 +88,7 @@ class ValidateConfig(ReadConfig):
     save_conf: bool = SAVE_CONF(False)
     visualize: bool = argument(
         False,
-        "write every image with what was found, what was missed and what is wrong",
+        "write every image with its correct, missed and wrong detections",
         group=OUTPUT,
     )
     show_labels: bool = argument(True, "draw class names", group=OUTPUT)

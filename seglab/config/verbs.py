@@ -65,7 +65,7 @@ VERBS = {
         defaults={"save": True, "verbose": True},
     ),
     "track": Verb(
-        "follow instances through a video: predict, with a number for each",
+        "follow instances through a video: predict, with a track id for each",
         (PredictInput, TrackInput, PredictConfig, SaveConfig),
         "seglab track model=yolo11n-seg.pt source=video.mp4",
         defaults={"save": True, "verbose": True},
@@ -76,7 +76,7 @@ VERBS = {
         "seglab export model=runs/segment/train/weights/best.safetensors format=onnx",
     ),
     "tune": Verb(
-        "search for the arguments of train that suit a dataset best, one training a trial",
+        "search for the arguments of train that suit a dataset best, with one training per trial",
         (TrainInput, TuneInput, TrainConfig, AugmentConfig),
         "seglab tune data=coco8-seg model=yolo11n-seg.pt epochs=30 iterations=100",
     ),
@@ -86,12 +86,12 @@ VERBS = {
         "seglab convert source=annotations.json images=images/ out=mine",
     ),
     "check": Verb(
-        "look for issues in a dataset",
+        "read every image and label of a dataset, and list the issues",
         (CheckInput,),
         "seglab check data=mine/mine.yaml",
     ),
     "split": Verb(
-        "hold images out for validation, once for all later runs",
+        "hold out images for validation, once for all later runs",
         (SplitInput,),
         "seglab split data=mine holdout=0.2",
     ),
@@ -101,7 +101,7 @@ VERBS = {
         "seglab evaluate gt=instances_val.json dt=predictions.json",
     ),
     "doctor": Verb(
-        "find out why mAP is low, from labels to metric",
+        "find out why mAP is low, step by step from the labels to the metric",
         (DoctorInput, ValidateConfig),
         "seglab doctor model=runs/segment/train/weights/best.safetensors",
     ),
@@ -139,12 +139,14 @@ VERBS = {
         bare="out",
     ),
     "cache": Verb(
-        "list what seglab has downloaded and computed, and remove it", (CacheInput,), "seglab cache clear=all"
+        "list the files that seglab has downloaded or computed, and remove them",
+        (CacheInput,),
+        "seglab cache clear=all",
     ),
     "checks": Verb("print versions, devices and settings, for bug reports", (NoInput,), "seglab checks"),
-    "settings": Verb("print the folders and variables that seglab goes by", (NoInput,), "seglab settings"),
+    "settings": Verb("print the folders and environment variables that seglab uses", (NoInput,), "seglab settings"),
     "cfg": Verb("print all arguments with their defaults, as a YAML for cfg=", (NoInput,), "seglab cfg"),
-    "copy-cfg": Verb("write that YAML into a file", (CopyConfigInput,), "seglab copy-cfg out=mine.yaml", bare="out"),
+    "copy-cfg": Verb("write that YAML to a file", (CopyConfigInput,), "seglab copy-cfg out=mine.yaml", bare="out"),
     "version": Verb("print the version of seglab", (NoInput,), "seglab version"),
     "help": Verb("list the modes, or the arguments of one", (HelpInput,), "seglab help train", bare="mode"),
 }

@@ -1,4 +1,4 @@
-"""From any format to any other, without loss, with a fidelity report."""
+"""From any format to YOLO, COCO, Labelme or CVAT, with a fidelity report."""
 
 from __future__ import annotations
 

@@ -78,11 +78,13 @@ def convert(
     if to not in known:
         raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(sorted(known))}")
     if out == Path():
-        raise SeglabError("out= must be a new path: give a new folder, or with to=coco a new JSON file")
+        raise SeglabError("out= must be a new path: give a new folder, or a new JSON file with to=coco")
     if out.exists():
         raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
     if to != "yolo" and (holdout or test):
-        raise SeglabError(f"holdout= and test= go with to=yolo: split first (seglab split data={source}), then convert")
+        raise SeglabError(
+            f"holdout= and test= work with to=yolo only: split first (seglab split data={source}), then convert"
+        )
     folder = Path(images).expanduser() if images else None
     given = Source(source, folder, Path(labels).expanduser() if labels else None, instances)
     report, started = Report(source, out, strict), time.perf_counter()
@@ -100,8 +102,8 @@ def convert(
                 made = {_to_format(to, given, part, report): out}
             if not report.instances_written + report.crowds and not allow_empty:
                 raise SeglabError(
-                    f"no instance of {source} could be converted{report.reasons()}, so nothing is written: look at "
-                    f"`seglab check data={source}`, or convert the images alone with allow_empty=True"
+                    f"no instance of {source} could be converted{report.reasons()}, so nothing was written: run "
+                    f"`seglab check data={source}` to see why, or convert only the images with allow_empty=True"
                 )
             # Another process may have made it meanwhile: what is there is never replaced.
             if taken := [str(place) for place in made.values() if place.exists()]:
@@ -112,7 +114,7 @@ def convert(
                 os.replace(file, place)
     except PermissionError as error:
         raise SeglabError(
-            f"cannot write to {error.filename or out} ({error.strerror}): choose an out= in a folder of your own"
+            f"cannot write to {error.filename or out} ({error.strerror}): choose an out= that you can write to"
         ) from error
     report.seconds = time.perf_counter() - started
     return report
@@ -187,7 +189,8 @@ def _to_yolo(source: Source, part: Path, report: Report, targets: Targets) -> No
             splits, crowds = _dataset_to_yolo(spec, part, report, targets)
     if not report.images_written:
         raise SeglabError(
-            f"no image of {source.path} could be converted{report.reasons()}: look at `seglab check data={source.path}`"
+            f"no image of {source.path} could be converted{report.reasons()}: run `seglab check data={source.path}` to "
+            "see why"
         )
     _write_yaml(part, splits, names, crowds, report)
 
@@ -206,7 +209,7 @@ def _write_yaml(
             )
         folder_of[role] = split
     if "val" not in folder_of:
-        action = "train with holdout=0.2, or convert with it; holdout=0 validates on what is trained on"
+        action = "train or convert with holdout=0.2; holdout=0 validates on the training images"
         report.note(str(report.out), "no val split in the source", action)
     write_dataset_yaml(
         part / f"{report.out.name}.yaml",
@@ -404,7 +407,7 @@ class CocoConversion:
             name = PurePosixPath(file.name)  # found without the folders that the JSON says
         own = free_name(name, self.table.has_label)
         if own.name != name.name:
-            self.report.note(f"image {name}", RENAMED, f"called {own} in the output")
+            self.report.note(f"image {name}", RENAMED, f"renamed to {own} in the output")
         return own
 
     def _name_fault(self, name: PurePosixPath, file: Path | None) -> str:
@@ -421,7 +424,7 @@ class CocoConversion:
         if file is None:
             if stated is None:
                 raise SeglabError(
-                    f"{self.path}: an image has no size: use convert_dataset(images=FOLDER), which reads it"
+                    f"{self.path}: an image has no width and height: pass images=FOLDER to read them from the files"
                 )
             return Frame(stated), ""
         try:
@@ -454,7 +457,7 @@ class CocoConversion:
                     self._write(row, image)
         self.writer.close()
         if self.report.crowds > coco.MANY_CROWDS * self.report.instances:
-            message = f"crowd regions beside instances: {self.report.crowds} of {self.report.instances} annotations"
+            message = f"crowd regions besides instances: {self.report.crowds} of {self.report.instances} annotations"
             self.report.note(str(self.path), message, coco.SOME_CROWD)
         for gone in self.table.left_out():
             self.report.lose(f"{self.path} image id {gone.image_id}", gone.message, gone.lost)
@@ -636,7 +639,7 @@ def _to_format(to: str, source: Source, part: Path, report: Report) -> Path:
                 report.add_read(len(instances), issues)
                 kept = [found for found in instances if not found.crowd]
                 if len(kept) < len(instances):
-                    report.lose(str(file), "a crowd: the format cannot hold crowds", len(instances) - len(kept))
+                    report.lose(str(file), "a crowd: the format cannot store crowds", len(instances) - len(kept))
                 name = f"{split}/{names[file]}"
                 originals[name] = split, file, size
                 report.instances_written += len(kept)

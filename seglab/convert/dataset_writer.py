@@ -17,7 +17,7 @@ from seglab.formats.yolo import place_image
 from seglab.geometry.polygons import Ring, ring_area
 from seglab.geometry.rle import Rle, area, rings_to_rle
 
-RENAMED = "a name that a loader would take for another's"
+RENAMED = "a name that a loader would confuse with another"
 
 
 class DatasetWriter:
@@ -40,7 +40,7 @@ class DatasetWriter:
             self.report.add(fault)
             return None
         if str(name) != labelled.name:
-            self.report.note(f"image {labelled.name}", RENAMED, f"called {name} in the output")
+            self.report.note(f"image {labelled.name}", RENAMED, f"renamed to {name} in the output")
         label = label_of(name)
         self._taken.add((labelled.split, label))
         self.report.images_written += 1

@@ -131,7 +131,7 @@ class Report:
         """The line on instances of which a part could not be read, where there are any."""
         if not self.incomplete:
             return []
-        return [f"             {self.incomplete} of them without a part that could not be read: each counts as IoU 0"]
+        return [f"             {self.incomplete} of them lack a part that could not be read: each counts as IoU 0"]
 
     def __str__(self) -> str:
         crowds = pluralize(self.crowds, "crowd")
@@ -145,13 +145,13 @@ class Report:
             f"  read back  {pluralize(self.instances_back, 'instance')} on {images_back}, as training reads them",
             f"  mask IoU against the source  {'instances':>9} {'mean':>9} {'worst':>9} {'under .99':>10}",
         ]
-        for reader, sizes in (("as read back", self.own), ("as one polygon a row", self.other)):
+        for reader, sizes in (("as read back", self.own), ("one polygon per row", self.other)):
             for size, fidelity in sizes.items():
                 if fidelity.instances:
                     values = f"{fidelity.instances:9} {fidelity.mean:9.6f} {fidelity.worst:9.6f} {fidelity.low:10}"
                     lines.append(f"    {reader:20} {size:6} {values}")
         if not self.passed:
-            lines.append(f"  NOT WRITTEN: with strict={self.strict} no instance may be lost or lie under that IoU")
+            lines.append(f"  NOT WRITTEN: with strict={self.strict} no instance may be lost or fall below that IoU")
         table = issue_table(self.issues, counts=self.counts)
         if table:
             lines.append(table)

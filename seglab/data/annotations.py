@@ -22,7 +22,7 @@ from seglab.sample import Instance, with_class_ids
 from seglab.sizes import Size
 
 KEPT = 5000  # images whose instances stay in memory once read: a few kilobytes each
-UNLABELLED = "read as an image without instances"
+UNLABELED = "read as an image without instances"
 
 
 class Annotations:
@@ -88,7 +88,7 @@ class Annotations:
             labelled = self._source.load(entry)
             issues += labelled.issues
             if labelled.file is not None:
-                message = "an image inside its label file: `seglab convert` writes it as a file of its own"
+                message = "an image stored inside its label file: `seglab convert` writes it to a separate file"
                 issues.append(left_out(str(entry.files[0]), message, len(labelled.instances)))
         return issues
 
@@ -146,7 +146,7 @@ class Annotations:
         """What the JSON has of an image: everything, or crowd regions alone."""
         entry = self._listed.get(image)
         if entry is None or self.coco is None:
-            return [], [Issue(str(image), 0, "image not listed in the JSON", UNLABELLED)] if self.whole else []
+            return [], [Issue(str(image), 0, "image not listed in the JSON", UNLABELED)] if self.whole else []
         # Only of an image whose sides the JSON swaps does it matter whether EXIF does so too.
         orientation = image_orientation(image) if stated_size(entry) not in (None, size) else 1
         return self.coco.instances(entry, size, orientation)

@@ -182,7 +182,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         image = self._read(path) if self._cached_images is None else self._cached_images[index]
         if image.shape[:2] != self.image_sizes[index]:
             raise SeglabError(
-                f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; start again"
+                f"{path} has changed since the dataset was opened: its size was {self.image_sizes[index]}; "
+                "start the run again"
             )
         return Sample(image, self.instances(index), str(path))
 
@@ -328,4 +329,4 @@ def _check_options(mask_targets: str | None, cache: bool | str) -> None:
     if mask_targets not in ("soft", "hard", None):
         raise SeglabError(f"mask_targets={mask_targets!r} must be 'soft', 'hard' or None")
     if cache not in (False, True, "ram", "disk"):
-        raise SeglabError(f"cache={cache!r} must be 'ram', 'disk' or False: in memory, in files, or read again")
+        raise SeglabError(f"cache={cache!r} must be 'ram' (in memory), 'disk' (in files) or False")

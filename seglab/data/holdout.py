@@ -56,8 +56,8 @@ def hold_out_once(
         if (kept.holdout, kept.test) == (holdout, test):
             return apply_split(spec, kept, path), path
         raise SeglabError(
-            f"{path} already holds out {kept.holdout:g} for val and {kept.test:g} for test: leave holdout= and test= "
-            "out to use it, or delete the file to split anew"
+            f"{path} already holds out {kept.holdout:g} for val and {kept.test:g} for test: leave out holdout= "
+            "and test= to use this split, or delete the file to draw a new one"
         )
     split = draw_split(spec, holdout, test, seed)
     write_split(path, spec, split)
@@ -73,8 +73,9 @@ def draw_split(spec: DatasetSpec, holdout: float, test: float, seed: int) -> Spl
     groups = group_images(images, max(holdout, test))
     if len(groups) < 2 + bool(test):
         raise SeglabError(
-            f"{spec.source} has {len(images)} images that show one thing in {len(groups)} group: too few to hold any "
-            "out; add images, or train with holdout=0, which validates on what is trained on"
+            f"{spec.source} has {pluralize(len(images), 'image')} in {pluralize(len(groups), 'group')} of copies, "
+            f"tiles or frames of the same image, and a split needs {2 + bool(test)} groups: add images, or train with "
+            "holdout=0, which validates on the training images"
         )
     shares = {"train": 1 - holdout - test, "val": holdout, "test": test}
     side = assign_groups(groups, classes, shares, seed)
@@ -87,13 +88,15 @@ def draw_split(spec: DatasetSpec, holdout: float, test: float, seed: int) -> Spl
 def _refuse_unsplittable(spec: DatasetSpec, holdout: float, test: float) -> None:
     train, val = spec.splits.get("train", ()), spec.splits.get("val", ())
     if spec.parts or spec.draw:
-        raise SeglabError(f"{spec.name} is not one dataset of files: split each of its parts, then name all of them")
+        raise SeglabError(
+            f"{spec.name} is not a single dataset of files: split each part, then pass all of them as a list"
+        )
     if not 0 <= holdout + test < 1:
-        raise SeglabError(f"holdout={holdout} and test={test} leave nothing to train on: together stay below 1")
+        raise SeglabError(f"holdout={holdout} and test={test} leave nothing to train on: their sum must be below 1")
     if train and val and set(train) != set(val):
-        raise SeglabError(f"{spec.source} already has a split val of {len(val)} images: leave holdout= out")
+        raise SeglabError(f"{spec.source} already has a val split of {len(val)} images: leave out holdout=")
     if test and spec.splits.get("test"):
-        raise SeglabError(f"{spec.source} already has a split test: leave test= out")
+        raise SeglabError(f"{spec.source} already has a test split: leave out test=")
 
 
 def _classes_of(spec: DatasetSpec, images: Sequence[Path]) -> dict[Path, set[int]]:
@@ -257,12 +260,12 @@ def with_holdout(spec: DatasetSpec, holdout: float | None, test: float | None, s
     if not holdout and not test:
         if spec.splits.get("val"):
             return spec
-        print("holdout=0: no image is held out, so validation measures what was learned by heart")
+        print("holdout=0: no image is held out, so validation measures memorization")
         both = {"val": spec.images("train"), **spec.splits}
         return replace(spec, splits=both, annotations=spread(spec.annotations, both), crowds=spread(spec.crowds, both))
     split, path = hold_out_once(spec, holdout or 0.0, test or 0.0, seed)
     counts = ", ".join(f"{name} {pluralize(len(images), 'image')}" for name, images in split.splits.items())
-    print(f"split: {counts}; kept in {path}")
+    print(f"split: {counts}; saved to {path}")
     return split
 
 

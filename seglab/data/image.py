@@ -119,7 +119,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 def _decode(path: str | Path, file: IO[bytes], header: Header, reading: Reading) -> np.ndarray:
     """The pixels of an open image file whose header has been checked."""
     if header.channels > _MAX_CHANNELS:
-        raise unreadable(path, f"it has {header.channels} channels", "write the three to be used as an RGB image")
+        raise unreadable(path, f"it has {header.channels} channels", "save the three that you need as an RGB image")
     is_for_opencv = header.kind in _OPENCV_KINDS and header.compression in _OPENCV_COMPRESSIONS
     if not is_for_opencv or not _is_complete(file, header):
         return _decode_with_pillow(path, file, header, reading)
@@ -257,5 +257,7 @@ def _check_full_range(samples: np.ndarray) -> None:
     if highest < DARK:
         bits = next(bits for bits in _SENSOR_BITS if highest < 1 << bits)
         what = f"its samples of 16 bits reach only {highest} of 65535, which would be almost black"
-        remedy = f"pass range={(1 << bits) - 1} if they are of {bits} bits, or range=65535 if it is meant to be so dark"
+        remedy = (
+            f"pass range={(1 << bits) - 1} if they are of {bits} bits, or range=65535 if the image really is that dark"
+        )
         raise ValueError(what, remedy)

@@ -61,9 +61,9 @@ def _nothing_in(dataset: SegmentationDataset) -> str:
     spec = dataset.spec
     crowds = sum(found.crowd for index in range(len(dataset)) for found in dataset.instances(index))
     kinds = sorted({issue.message.split(":")[0] for issue in dataset.issues})
-    why = f" (found on the way: {', '.join(kinds[:3])})" if kinds else ""
-    aside = f", {pluralize(crowds, 'crowd region')} aside" if crowds else ""
+    why = f" (issues found: {', '.join(kinds[:3])})" if kinds else ""
+    aside = f", apart from {pluralize(crowds, 'crowd region')}," if crowds else ""
     return (
         f"{spec.source} has no instance on the {pluralize(len(dataset), 'image')} of {dataset.split}{aside}{why}: "
-        f"look at `seglab check data={spec.source}`, or pass allow_empty=True if that is meant"
+        f"run `seglab check data={spec.source}` to see why, or pass allow_empty=True if this is intended"
     )

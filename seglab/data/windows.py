@@ -61,7 +61,9 @@ class TiffWindows:
         with open_image_file(path) as file:
             header = read_header(path, file)
         if header.orientation != 1:
-            raise unreadable(path, "turned by its orientation tag, it has no windows", "save it upright")
+            raise unreadable(
+                path, "it is rotated by its orientation tag, so it cannot be read in windows", "save it upright"
+            )
         self.path, self.range = path, reading.range
         self.page = _first_page(path)
         height, width = self.page.imagelength, self.page.imagewidth
@@ -69,7 +71,7 @@ class TiffWindows:
         # Rows and columns of a tile; a strip is a tile as wide as the image.
         self.block = self._block_size()
         if self.block[0] * self.block[1] > WHOLE_PIXELS:
-            raise unreadable(path, "it is one piece and not made of tiles or strips", "save it as a tiled TIFF")
+            raise unreadable(path, "it is not stored in tiles or strips", "save it as a tiled TIFF")
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
 
     @property
@@ -136,7 +138,7 @@ def _first_page(path: str | Path) -> Any:
         import tifffile
     except ImportError:
         raise SeglabError(
-            f"{path} is read by windows, which needs tifffile: pip install tifffile imagecodecs"
+            f"{path} is read in windows, which needs tifffile: pip install tifffile imagecodecs"
         ) from None
     try:
         page: Any = tifffile.TiffFile(path).pages[0]
@@ -146,6 +148,6 @@ def _first_page(path: str | Path) -> Any:
     is_planar = page.planarconfig == 2 and channels > 1
     if is_planar or channels > MAX_CHANNELS or page.photometric not in (1, 2, 6):
         said = f"{channels} channels, {getattr(page.photometric, 'name', page.photometric)}"
-        said = f"windows are read from gray and RGB only, this has {said}"
+        said = f"windows can be read from gray and RGB images only, this one has {said}"
         raise unreadable(path, said, "save it as a tiled RGB TIFF")
     return page

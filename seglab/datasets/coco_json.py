@@ -109,8 +109,8 @@ def join_categories(lists: Mapping[Path, Sequence[Category]]) -> tuple[list[Cate
     for file, own in lists.items():
         if len({name for _, name in own}) < len(own):
             raise SeglabError(
-                f"{file} has two categories of one name, and the files beside it have other categories, so that they "
-                "cannot be joined by name: give each category a name of its own"
+                f"{file} has two categories with the same name, and the files next to it have other categories, so "
+                "they cannot be joined by name: give each category a unique name"
             )
     return list(zip(category_ids(dict(enumerate(names))), names)), [note]
 
@@ -217,7 +217,7 @@ def find_images(path: Path, names: Callable[[], Iterable[str | PurePath]], image
         advice = f"put them in one of these folders, or convert: seglab convert source={path} images=FOLDER out=NEW"
         if images:
             advice = "give the folder that has them"
-        raise SeglabError(f"{path}: none of its images is in {', '.join(map(str, places))}: {advice}")
+        raise SeglabError(f"{path}: none of its images are in {', '.join(map(str, places))}: {advice}")
     return _search(path, best, images, names)
 
 

@@ -118,7 +118,7 @@ def fetch(name: str) -> Path:
     except (OSError, HTTPException) as error:
         raise _unreachable(name, path, getattr(error, "reason", None) or error) from error
     try:
-        _verify(part, name, "try again, or look for a proxy that alters downloads")
+        _verify(part, name, "try again, or check for a proxy that changes downloads")
     except SeglabError:
         part.unlink()
         raise

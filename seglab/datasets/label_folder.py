@@ -44,7 +44,7 @@ def read_label_folder(folder: Path, labels: Path | None = None) -> DatasetSpec |
     issues: list[Issue] = []
     if names is None:
         names = numbered_names(_largest_class(existing) + 1)
-        message = "class names are nowhere to be found"
+        message = "no class names were found"
         action = f"called by their numbers; to name them, save {folder / 'data.yaml'} with the names filled in:\n    "
         issues.append(Issue(str(folder), 0, message, action + _yaml_to_save(folder, splits, names)))
     return DatasetSpec(folder.name, folder, splits, names, label_folder=labels, about=about, issues=tuple(issues))

@@ -120,7 +120,9 @@ def _by_path(path: Path, images: Path | None = None, instances: str | None = Non
     if suffix in YAML_SUFFIXES and path.is_file() and is_split_file(path):
         return _by_split_file(path)
     if suffix == ".zip" and path.is_file():
-        raise SeglabError(f"{path} is an archive: unpack it, as in `unzip {path} -d {path.stem}`, and use {path.stem}")
+        raise SeglabError(
+            f"{path} is an archive: unpack it, e.g. with `unzip {path} -d {path.stem}`, and use {path.stem}"
+        )
     if path.is_file():
         return read_tool_labels(path, images) or read_dataset_yaml(path)
     return None
@@ -157,7 +159,9 @@ def _with_labels(path: Path, labels: Path, split: str | None, instances: str | N
     if is_yolo and path.is_dir() and read_folder(path) is None:
         found = read_label_folder(path, labels)
         if found is None:
-            raise SeglabError(f"no file of {labels} is called like an image of {path}: the names must be equal")
+            raise SeglabError(
+                f"no file in {labels} is named after an image in {path}: label files need the names of their images"
+            )
         return found
     if is_yolo:
         spec = load_dataset(path, split)
@@ -208,11 +212,11 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
             row = next((row for row in decode_text(file.read_bytes()[:4096]).splitlines() if row.strip()), "")
             if row:
                 return (
-                    f"{file} begins with '{row[:60]}', which is no row of labels: write 'class x1 y1 x2 y2 ...', the "
-                    "class as a number from 0, the rest as fractions of the image's size"
+                    f"{file} begins with '{row[:60]}', which is not a row of labels: write 'class x1 y1 x2 y2 ...', "
+                    "the class as a number from 0, the rest as fractions of the image's size"
                 )
         if suffix == ".xml" and b"<bndbox>" in file.read_bytes()[:65536]:
-            return f"{file} has boxes, which are no masks: draw outlines in your labeling tool, and export those"
+            return f"{file} has boxes, which are not masks: draw outlines in your labeling tool, and export those"
         if suffix in (".json", ".jsonl") and file.name not in NO_LABELS:
             return f"{file} is {_what_json(file)}: export COCO JSON from your labeling tool"
         if suffix == ".csv":

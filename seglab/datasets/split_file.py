@@ -78,7 +78,7 @@ def read_split(path: Path, spec: DatasetSpec) -> Split:
         return Split(float(content["holdout"]), float(content["test"]), int(content["seed"]), val, tested)
     except (KeyError, TypeError, ValueError) as error:
         raise SeglabError(
-            f"{path} does not keep a split ({type(error).__name__}: {error}): delete it, and split anew with "
+            f"{path} is not a valid split file ({type(error).__name__}: {error}): delete it, and split again with "
             f"`seglab split data={spec.source} holdout=0.2`"
         ) from error
 
@@ -124,7 +124,7 @@ def apply_split(spec: DatasetSpec, split: Split, path: Path) -> DatasetSpec:
     issues = list(spec.issues)
     if gone:
         message = f"the split names images that are not in the dataset: {gone}"
-        issues.append(Issue(str(path), 0, message, "left out; delete the file to split anew"))
+        issues.append(Issue(str(path), 0, message, "left out; delete the file to split again"))
     filled = {name: images for name, images in splits.items() if images}
     return replace(
         spec,

@@ -64,5 +64,5 @@ def split_fractions(fraction: float | list | tuple, of: Sequence[str]) -> dict[s
     for value in values:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (is_number and 0 < value and (value <= 1 or value == int(value))):
-            raise SeglabError(f"fraction={fraction} must be above 0 and up to 1, or a number of images from 2 on")
+            raise SeglabError(f"fraction={fraction} must be above 0 and up to 1, or a number of images, 2 or more")
     return {split: value for split, value in zip(splits, values) if value != 1}

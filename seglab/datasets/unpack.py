@@ -35,7 +35,8 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
                 free = shutil.disk_usage(part).free
                 if need > free:
                     raise SeglabError(
-                        f"{archive} needs {need:,} bytes in {folder.parent}, where {free:,} are free: make room there"
+                        f"{archive} needs {need:,} bytes in {folder.parent}, but only {free:,} are free: free some "
+                        "space there"
                     )
                 for member in with_progress(members, f"unpack {archive.name}", "file"):
                     opened.extract(member, part)
@@ -57,12 +58,12 @@ def _refuse_unsafe(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         name = member.orig_filename.replace("\\", "/")
         if name.startswith("/") or ":" in name.split("/")[0] or ".." in PurePosixPath(name).parts or "\0" in name:
             raise SeglabError(
-                f"{archive} has a member that leaves its folder: '{member.orig_filename}'; not unpacked, get a new copy"
+                f"{archive} contains a path outside its folder, '{member.orig_filename}': not unpacked, get a new copy"
             )
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise SeglabError(
-                f"{archive} has a link or device among its members ('{member.filename}'): not unpacked, get a new copy"
+                f"{archive} contains a link or device ('{member.filename}'): not unpacked, get a new copy"
             )
     size, unpacked = archive.stat().st_size, sum(member.file_size for member in members)
     if unpacked > MAX_GROWTH * size + SMALL_BYTES:

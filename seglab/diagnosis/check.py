@@ -213,7 +213,7 @@ def _without_instances(report: DatasetReport) -> list[Issue]:
     """An issue for every split that has images and not one instance."""
     where = str(report.spec.yaml or report.spec.root)
     return [
-        Issue(where, 0, f"no instance in split {name}", "training and validation stop there; label some images")
+        Issue(where, 0, f"no instance in split {name}", "training and validation will stop; label some images")
         for name, split in report.splits.items()
         if split.images and not split.instances
     ]
@@ -227,7 +227,7 @@ def _left_aside(spec: DatasetSpec) -> list[Issue]:
     issues = []
     if spec.labels is None and not spec.annotations:
         for file in unused_label_files(label_files(images, spec.root, spec.label_folder)):
-            action = f"not read; put its image back, called {file.stem}.jpg, or delete it"
+            action = f"not read; restore its image as {file.stem}.jpg, or delete it"
             issues.append(Issue(str(file), 0, "a label file without an image", action))
     beside = [
         file

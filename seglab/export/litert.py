@@ -46,8 +46,8 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
         converter: Any = require("litert_torch", needs()["litert_torch"])
     except SeglabError:
         raise SeglabError(
-            "format=litert converts with litert-torch, which needs an older torch than most: export in an environment "
-            "of its own (in a clone: python -m venv litert; litert/bin/pip install . litert-torch); the file runs "
+            "format=litert converts with litert-torch, which needs an older version of torch: export in a separate "
+            "environment (in a clone: python -m venv litert; litert/bin/pip install . litert-torch); the file runs "
             "anywhere with ai-edge-litert"
         ) from None
     example = (torch.zeros(metadata.batch, 3, *metadata.size),)

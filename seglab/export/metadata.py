@@ -91,7 +91,7 @@ class ModelMetadata:
         """
         if not isinstance(strings, Mapping) or not {"names", "imgsz"} <= strings.keys():
             raise SeglabError(
-                f"{source} has no class names and input size (metadata 'names' and 'imgsz'): export it again with "
+                f"{source} has no class names or no input size (metadata 'names' and 'imgsz'): export it again with "
                 "seglab"
             )
         with reading(source, "a file with metadata that says what it is", "export it again"):

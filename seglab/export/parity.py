@@ -367,8 +367,8 @@ def compare_map(
     if runtime.metadata.precision == "int8" and min(expected.box.map, expected.seg.map) < MIN_MAP:
         raise SeglabError(
             f"cannot judge int8 on {spec.yaml or spec.root}: the network itself reaches box mAP "
-            f"{expected.box.map:.3f} and mask mAP {expected.seg.map:.3f} there, and {MIN_MAP} is needed: train it "
-            "further or give data= it was trained for"
+            f"{expected.box.map:.3f} and mask mAP {expected.seg.map:.3f} there, but the comparison needs {MIN_MAP}: "
+            "train it further, or pass the data= it was trained on"
         )
     given = validate_dataset(runtime.forward, spec, names, config)
     return [

@@ -74,8 +74,8 @@ def find_format(name: str) -> tuple[str, ExportFormat]:
     name = ALIASES.get(name, name)
     if name not in FORMATS:
         raise SeglabError(
-            f"there is no export format '{name}': choose one of {', '.join(FORMATS)}; docs/export.md says how an ONNX "
-            "file becomes one of the others"
+            f"there is no export format '{name}': choose one of {', '.join(FORMATS)}; docs/export.md explains how "
+            "to convert an ONNX file to others"
         )
     return name, FORMATS[name]
 

@@ -175,7 +175,7 @@ class CocoFile:
         crowds = sum(is_crowd(row) for rows in self.annotations.values() for row in rows)
         count = sum(map(len, self.annotations.values()))
         if not self._crowds_only and count * MANY_CROWDS < crowds < count:
-            message = f"crowd regions beside instances: {crowds} of {count} annotations are iscrowd=1"
+            message = f"crowd regions besides instances: {crowds} of {count} annotations are iscrowd=1"
             issues.append(Issue(str(self.path), 0, message, SOME_CROWD, "note"))
         return issues
 
@@ -312,7 +312,7 @@ def category_faults(categories: Sequence[dict]) -> list[Fault]:
     several = [f"'{name}' has the ids {', '.join(map(str, own))}" for name, own in ids.items() if len(own) > 1]
     if several:
         message = f"categories of the same name: {'; '.join(several)}; give each a name of its own, or all one id"
-        faults.append((message, "kept as classes of their own"))
+        faults.append((message, "kept as separate classes"))
     nameless = [str(category["id"]) for category in categories if not str(category["name"] or "").strip()]
     if nameless:
         message = f"categories without a name: of the ids {', '.join(nameless)}"
@@ -416,7 +416,7 @@ def read_results(path: str | Path) -> list:
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
         raise SeglabError(
             f"{path} is not a COCO results file: it must be a list of detections, and this one is the object around "
-            "such a list; save what stands under 'annotations' alone"
+            "such a list; save only the list under 'annotations'"
         )
     if not isinstance(content, list):
         raise SeglabError(f"{path} is not a COCO results file: it must be a list of detections")

@@ -129,7 +129,7 @@ def read_annotation(row: dict, class_of: ClassOf, frame: Frame) -> tuple[Annotat
     if frame.swapped and not _fits(rings, frame.size):
         return None, [*faults, ("outside the image, whose width and height the JSON swaps", LEFT_OUT)]
     if rings and not masks and _in_fractions(rings, frame.size):
-        message = "smaller than a pixel: coordinates from 0 to 1 are fractions of the size, and COCO has pixels"
+        message = "smaller than a pixel: coordinates from 0 to 1 are fractions of the size, but COCO uses pixels"
         return None, [*faults, (f"{message}; multiply x by the width and y by the height", LEFT_OUT)]
     rle = _union(rings, masks, frame.drawn_size) if masks else None
     found = Annotation(class_id, [] if rle else rings, rle, is_crowd(row))
@@ -138,7 +138,9 @@ def read_annotation(row: dict, class_of: ClassOf, frame: Frame) -> tuple[Annotat
 
 def _no_outline(row: dict) -> str:
     if row.get("bbox"):
-        return "no outline: the segmentation is empty, and a box alone is no mask; draw outlines in your labeling tool"
+        return (
+            "no outline: the segmentation is empty, and a box alone is not a mask; draw outlines in your labeling tool"
+        )
     return "no outline: the segmentation is empty"
 
 

@@ -120,7 +120,7 @@ def _frames(root: Element, file: Path, images: Path | None) -> list[Frame]:
         return frames or _video_frames(root, images or file.parent)
     except ValueError as error:
         raise SeglabError(
-            f"{file} has an image whose size is no number ({error}): export it again from CVAT"
+            f"{file} has an image whose size is not a number ({error}): export it again from CVAT"
         ) from error
 
 
@@ -194,7 +194,7 @@ def _ring(shape: Element) -> Ring | None:
     if shape.tag == "polygon":
         points = [point.split(",") for point in shape.get("points", "").split(";") if point.strip()]
         if any(len(point) != 2 for point in points):
-            raise ValueError("its points are no pairs of numbers")
+            raise ValueError("its points are not pairs of numbers")
         return polygon(np.array(points, dtype=np.float64).reshape(-1, 2))
     if shape.tag == "box" and numbers.keys() >= {"xtl", "ytl", "xbr", "ybr"}:
         corners = rectangle(*(numbers[key] for key in ("xtl", "ytl", "xbr", "ybr")))
@@ -211,7 +211,7 @@ def _mask(shape: Element, size: tuple[int, int]) -> Rle | None:
     counts = np.array([int(count) for count in shape.get("rle", "").split(",")], dtype=np.int64)
     pixels = int(size[0] * size[1])
     if width <= 0 or height <= 0 or width * height > 4 * pixels or (counts < 0).any():
-        raise ValueError(f"{width} x {height} pixels are no size of it")
+        raise ValueError(f"{width} x {height} pixels is not a valid size")
     if counts.sum() != width * height:
         raise ValueError(f"its runs add up to {counts.sum()} pixels, not {width} x {height}")
     values = np.arange(len(counts)) % 2 == 1

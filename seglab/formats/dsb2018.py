@@ -98,4 +98,4 @@ class DsbSource:
         return LabelledImage(image, f"{image.parents[1].name}{image.suffix}", entry.split, size, instances, issues)
 
 
-FORMAT = Format("dsb2018", "folders of one mask an instance", is_here, read)
+FORMAT = Format("dsb2018", "folders with one mask per instance", is_here, read)

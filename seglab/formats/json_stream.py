@@ -58,7 +58,7 @@ class _Reader:
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self._more(CHUNK):
-                self.fail("more: the file is cut short")
+                self.fail("more data (the file is truncated)")
 
     def expect(self, character: str) -> None:
         if self.next() != character:
@@ -95,7 +95,7 @@ class _Reader:
 
     def fail(self, expected: str) -> NoReturn:
         raise SeglabError(
-            f"{self.path} is damaged: at character {self.before + self.at} {expected} was expected; get a new copy"
+            f"{self.path} is damaged: expected {expected} at character {self.before + self.at}; get a new copy"
         )
 
     def _more(self, size: int) -> bool:

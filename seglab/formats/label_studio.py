@@ -113,7 +113,9 @@ class LabelStudioSource:
         annotations = item.get("annotations", item.get("completions")) or []
         done = [each for each in annotations if isinstance(each, dict) and not each.get("was_cancelled")]
         if not done:
-            self._issues.append(Issue(where, 0, "no annotation: the task waits or was skipped", "not read", "note"))
+            self._issues.append(
+                Issue(where, 0, "no annotation: the task is not labeled yet, or was skipped", "not read", "note")
+            )
             return None
         if len(done) > 1:
             message = f"several annotations of one task: {len(done)}"
@@ -121,7 +123,9 @@ class LabelStudioSource:
         chosen = next((each for each in done if each.get("ground_truth")), done[-1])
         result = chosen.get("result") or []
         if not isinstance(result, list):
-            raise SeglabError(f"{where} has an annotation whose result is no list: export it again from Label Studio")
+            raise SeglabError(
+                f"{where} has an annotation whose result is not a list: export it again from Label Studio"
+            )
         return Task(where, image, tuple(_merged(result)))
 
     def _find(self, said: str) -> Path | None:
@@ -198,7 +202,7 @@ def _table_items(file: Path) -> list[Json]:
         rows = csv_rows(file)
         return [{key: json.loads(cell) if cell[:1] == "[" else cell for key, cell in row.items()} for row in rows]
     except (csv.Error, ValueError) as error:
-        raise SeglabError(f"{file} is not a sound table of tasks ({error}): export it again as JSON") from error
+        raise SeglabError(f"{file} is not a valid table of tasks ({error}): export it again as JSON") from error
 
 
 def _merged(result: Sequence[Any]) -> list[Json]:
@@ -303,7 +307,7 @@ def unpack_brush(data: bytes, count: int) -> np.ndarray:
     def number(length: int) -> int:
         nonlocal at
         if at + length > bits:
-            raise ValueError("its brush ends too early")
+            raise ValueError("its brush data ends too early")
         first, last = at // 8, (at + length + 7) // 8
         value = int.from_bytes(data[first:last], "big") >> (last * 8 - at - length)
         at += length
@@ -324,7 +328,7 @@ def unpack_brush(data: bytes, count: int) -> np.ndarray:
         if is_repeated:
             values[done : done + run] = number(word)
         elif at + run * word > bits:
-            raise ValueError("its brush ends too early")
+            raise ValueError("its brush data ends too early")
         else:
             values[done : done + run] = np.packbits(whole[at : at + run * word])
             at += run * word

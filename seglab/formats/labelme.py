@@ -74,7 +74,7 @@ class LabelmeSource:
         for file in _json_files(source):
             if not _is_labelme(file) and isinstance(read_json(file), (dict, list)):
                 self._issues.append(
-                    Issue(str(file), 0, "no Labelme JSON: another file beside them", "not read", "note")
+                    Issue(str(file), 0, "not a Labelme JSON: another file among them", "not read", "note")
                 )
                 continue
             content = _content(file)

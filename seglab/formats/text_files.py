@@ -131,7 +131,7 @@ def read_json(file: str | Path) -> Any:
     except OSError as error:
         raise SeglabError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
     except (ValueError, RecursionError) as error:
-        raise SeglabError(f"{file} is not a JSON file ({error}): write it again, or move it elsewhere") from error
+        raise SeglabError(f"{file} is not a JSON file ({error}): export it again, or move it elsewhere") from error
 
 
 def sketch_json(file: Path) -> Any:
@@ -297,4 +297,4 @@ def read_xml(file: Path) -> ElementTree.Element:
     except OSError as error:
         raise SeglabError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error
     except (ElementTree.ParseError, SeglabError) as error:
-        raise SeglabError(f"{file} cannot be read as XML ({error}): write it again from your labeling tool") from error
+        raise SeglabError(f"{file} cannot be read as XML ({error}): export it again from your labeling tool") from error

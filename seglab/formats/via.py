@@ -163,7 +163,7 @@ def _pictures(file: Path) -> list[Picture]:
         readers = {"csv": _csv_pictures, "project 3": _via3_pictures}
         return readers.get(_type_of(file), _json_pictures)(file)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise SeglabError(f"{file} is not a sound VIA file ({error!r}): save it again in VIA") from error
+        raise SeglabError(f"{file} is not a valid VIA file ({error!r}): save it again in VIA") from error
 
 
 def _json_pictures(file: Path) -> list[Picture]:
@@ -244,7 +244,7 @@ def _class_attribute(source: Path, pictures: Any) -> str:
         return next(iter([*usual, *counts]), "")
     raise SeglabError(
         f"{source} has regions with the attributes {', '.join(sorted(counts))}, and none of them is called 'class': "
-        "rename the one that names the class in VIA, or in the file"
+        "rename the attribute that holds the class, in VIA or in the file"
     )
 
 

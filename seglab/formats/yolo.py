@@ -83,14 +83,14 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
     # What is no list of points is made one where that is possible.
     if len(numbers) == 4:
         numbers = _rectangle(*numbers)
-        faults.append(("a box, no polygon: the row has four numbers", "read as a rectangle"))
+        faults.append(("a box, not a polygon: the row has four numbers", "read as a rectangle"))
     if len(numbers) % 2:
         numbers.pop()
         faults.append(("an x without its y: the row has an odd count of coordinates", "last number left out"))
     points = np.array(numbers, dtype=np.float64).reshape(-1, 2)
     if not np.isfinite(points).all():
         points = points[np.isfinite(points).all(axis=1)]
-        faults.append(("coordinates that are no finite numbers", "those points left out"))
+        faults.append(("coordinates that are not finite numbers", "those points left out"))
     if len(points) < 3:
         return None, [*faults, (f"too few points: {len(points)} where an outline has at least 3", LEFT_OUT)]
 

@@ -38,7 +38,7 @@ def bounding_box(rings: Sequence[Ring]) -> np.ndarray:
     """Left, top, right, bottom of all rings as (4,) float64. Errors: ValueError when there is no vertex."""
     points = np.concatenate(rings) if len(rings) else np.zeros((0, 2))
     if not len(points):
-        raise ValueError("an object without vertices has no bounding box; leave empty objects out")
+        raise ValueError("an instance without vertices has no bounding box; leave out empty instances")
     return np.concatenate((points.min(axis=0), points.max(axis=0)))
 
 
@@ -88,7 +88,7 @@ def join_rings(rings: Sequence[Ring]) -> Ring:
     come back as one ring that touches itself). Errors: ValueError when there is no ring.
     """
     if not len(rings):
-        raise ValueError("an object without rings cannot be written as a row; leave empty objects out")
+        raise ValueError("an instance without rings cannot be written as a row; leave out empty instances")
     order = sorted(range(len(rings)), key=lambda index: -abs(ring_area(rings[index])))
     row = rings[order[0]]
     waiting = [rings[index] for index in order[1:]]

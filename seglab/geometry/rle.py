@@ -1,4 +1,4 @@
-"""COCO run-length masks: {"size": [height, width], "counts": bytes}, how full-resolution masks are kept.
+"""COCO run-length masks: {"size": [height, width], "counts": bytes}, how full-resolution masks are stored.
 
 Runs go down the columns and start with the zeros:
 
@@ -22,7 +22,7 @@ from seglab.errors import SeglabError
 from seglab.geometry.polygons import Ring, clip_rings, ring_area
 
 Rle = dict[str, Any]
-FAR = 100_000  # pixels: COCO's rasteriser walks along every edge by fifths of a pixel, along one of 1e9 for hours
+FAR = 100_000  # pixels: COCO's rasterizer walks along every edge by fifths of a pixel, along one of 1e9 for hours
 ZERO = 48  # the character that packs a zero
 MAX_GROUPS = 7  # of a packed count: 35 bits
 MAX_PIXELS = 2**32 - 1  # of an image: COCO's tools count in 32 bits

@@ -44,7 +44,7 @@ class AnnotationWriter:
         self._names: dict[int, str] = {}
         if self.target.exists():
             raise SeglabError(
-                f"{self.target} exists already and may hold corrections: choose another name=, or move it away"
+                f"{self.target} already exists and may contain corrections: choose another name=, or move it away"
             )
         self._frames = self.target.with_name(f"{save_as}.frames")  # images that are no files
 
@@ -85,5 +85,5 @@ class AnnotationWriter:
         count = sum(len(labelled.instances) for labelled in self._images)
         print(
             f"{pluralize(count, 'instance')} on {pluralize(len(self._images), 'image')} saved to {self.target} as "
-            f"{self._format.title}; when they are corrected: seglab train data={self.target}"
+            f"{self._format.title}; after correcting them: seglab train data={self.target}"
         )

@@ -67,7 +67,7 @@ class Boxes(Movable):
         rows = boxes[None] if boxes.ndim == 1 else boxes
         if rows.ndim != 2 or rows.shape[1] not in (6, 7):
             raise SeglabError(
-                f"boxes must be rows of 6 values (left, top, right, bottom, score, class), or 7 with a track's number "
+                f"boxes must be rows of 6 values (left, top, right, bottom, score, class), or 7 with a track id "
                 f"before the score, not of shape {tuple(boxes.shape)}"
             )
         self.data = rows

@@ -304,7 +304,7 @@ def _check_video_file(source: str | int, max_pixels: int) -> None:
     with open_image_file(source) as file:
         start = file.read(START_BYTES)
         if start and start.isascii() and b"\0" not in start:
-            raise SeglabError(f"no frame can be read from video {source}: it holds text; replace or remove it")
+            raise SeglabError(f"no frame can be read from video {source}: it contains text; replace or remove it")
         if kind_of(start) == "GIF":
             check_budget(source, file, read_header(source, file), max_pixels)
 
@@ -350,7 +350,7 @@ def _from_array(array: np.ndarray, options: _Options) -> SourceImage | LargeImag
     is_number = array.dtype == np.uint8 or array.dtype == np.uint16 or sample_range is not None
     if not is_number or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise SeglabError(
-            f"a numpy image must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) in BGR order, or of other numbers "
+            f"a numpy image must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) in BGR order, or of another type "
             f"with range=LOW,HIGH, not {array.dtype} of shape {array.shape}"
         )
     if options.by_windows and array.shape[0] * array.shape[1] > WHOLE_PIXELS:

@@ -47,9 +47,9 @@ def tracker_config(tracker: str | Path = "botsort.yaml") -> TrackerConfig:
 def _settings_of(path: Path) -> dict[str, Any]:
     settings = read_yaml(path)
     if not isinstance(settings, dict):
-        raise SeglabError(f"{path} holds no settings: write one a line, as in `track_buffer: 30`")
+        raise SeglabError(f"{path} has no settings: write one per line, e.g. `track_buffer: 30`")
     if settings.get("with_reid"):
-        raise SeglabError(f"{path} asks for with_reid, and seglab tracks by position only: set with_reid: False")
+        raise SeglabError(f"{path} sets with_reid, but seglab tracks by position only: set with_reid: False")
     own = [field.name for field in fields(TrackerConfig)]
     given = {name: value for name, value in settings.items() if name not in (*APPEARANCE, "fuse_score")}
     refuse_unknown(given, own, f"tracker file {path}", "setting")

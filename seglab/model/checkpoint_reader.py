@@ -51,7 +51,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         with zipfile.ZipFile(path) as archive:
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(pickles) != 1:
-                raise SeglabError(f"not a PyTorch checkpoint: it holds {len(pickles)} data.pkl, not one")
+                raise SeglabError(f"not a PyTorch checkpoint: it contains {len(pickles)} data.pkl files, not one")
             reader = _open_reader(archive, pickles[0], os.path.getsize(path))
             return _take_weights(reader)
     except SeglabError as error:
@@ -333,7 +333,7 @@ def _own_metadata(text: str) -> dict[str, Any]:
     """What a checkpoint of ours says about itself."""
     metadata = json.loads(text)
     if not isinstance(metadata, dict):
-        raise SeglabError("what it says about itself is not a mapping")
+        raise SeglabError("its metadata is not a mapping")
     return metadata
 
 

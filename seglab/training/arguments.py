@@ -33,7 +33,7 @@ def make_config(**arguments: Any) -> TrainConfig:
     values |= RECIPES.get(str(arguments.get("recipe")), {})
     values |= arguments
     if values.get("keep") and arguments.get("freeze_bn") is False:
-        raise SeglabError("keep=True also freezes the statistics of batch normalization: leave freeze_bn=False out")
+        raise SeglabError("keep=True also freezes the statistics of batch normalization: leave out freeze_bn=False")
     if values.get("recipe", AUTO) is None:
         values["recipe"] = AUTO
     augment = AugmentConfig(**{name: value for name, value in values.items() if name in augmentation})

@@ -49,7 +49,7 @@ from seglab.model.packed import pack
 from seglab.model.weights import load_weights, save_weights
 from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.training.distributed import Process, rank_zero_first
-from seglab.training.loss import LossGains, label_loss, normalisers
+from seglab.training.loss import LossGains, label_loss, normalizers
 from seglab.training.quiet import QuietSteps
 
 TERMS = ("keep_cls", "keep_box", "keep_seg")
@@ -98,7 +98,7 @@ def find_knowledge(
     if not old:
         old = [load_dataset(STAND_IN)]
         print(
-            f"no images of the known classes are available: synthetic ones ({STAND_IN}) stand in for them, and "
+            f"no images of the known classes are available: synthetic ones ({STAND_IN}) are used instead, and "
             "less is kept; add real ones, labeled or not, e.g. data=[new.yaml, old.yaml]"
         )
     return Knowledge(len(names), tuple(source for spec in old for source in _sources(spec)))
@@ -166,8 +166,8 @@ class Teacher:
             total, terms, taken = label_loss(new_raw, targets, gains, self.silent)
             kept = OLD_GAIN * rehearsal_loss(old_raw, old_told, self.known, gains)
             if len(new_told.boxes):
-                kept = kept + TURN * unlabelled_loss(new_raw, new_told, taken, self.silent)
-            images = normalisers(new, kept.detach()[:0])[0]
+                kept = kept + TURN * unlabeled_loss(new_raw, new_told, taken, self.silent)
+            images = normalizers(new, kept.detach()[:0])[0]
             return total + kept.sum() * images, {**terms, **dict(zip(TERMS, kept.detach()))}
 
     @contextlib.contextmanager
@@ -190,7 +190,7 @@ def split(output: RawOutput, count: int) -> tuple[RawOutput, RawOutput]:
     return RawOutput(*(tensor[:count] for tensor in output)), RawOutput(*(tensor[count:] for tensor in output))
 
 
-def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> Tensor:
+def unlabeled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tensor) -> Tensor:
     """On new images -> terms (3,): how far class scores, boxes and masks are from the teacher's where no label is.
 
     taken (B, A) bool: anchor points of labeled instances, of which nothing is asked; silent (C,) bool: the classes
@@ -200,7 +200,7 @@ def unlabelled_loss(raw: RawOutput, told: RawOutput, taken: Tensor, silent: Tens
     apart = (raw.classes[:, silent] - told.classes[:, silent]).square()  # (B, S, A)
     classes = (apart.sum(dim=1) * free).mean() / max(int(silent.sum()), 1)
     weight = sureness(told.classes[:, silent]) * free  # (B, A)
-    weight_sum = normalisers(len(weight), weight[weight > 0])[1]
+    weight_sum = normalizers(len(weight), weight[weight > 0])[1]
     boxes = (box_divergence(raw.boxes, told.boxes) * weight).sum() / weight_sum
     masks = sure_masks_loss(raw, told, weight) / weight_sum
     return torch.stack((NEW_CLASS_GAIN * classes, boxes, masks))
@@ -213,7 +213,7 @@ def rehearsal_loss(raw: RawOutput, told: RawOutput, known: int, gains: LossGains
     it knows, a new class must not be found instead.
     """
     classes = (raw.classes[:, :known] - told.classes[:, :known]).square().mean()
-    weight_sum = normalisers(len(told.boxes), sureness(told.classes[:, :known]).flatten())[1]
+    weight_sum = normalizers(len(told.boxes), sureness(told.classes[:, :known]).flatten())[1]
     background = F.softplus(raw.classes[:, known:]).sum() / weight_sum
     boxes = box_divergence(raw.boxes, told.boxes).mean()
     masks = relative_distance(raw.coefficients, told.coefficients)

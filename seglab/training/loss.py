@@ -70,7 +70,7 @@ class LossInputs:
     classes: Tensor  # (P,) int64, of the instance
     scores: Tensor  # (P,) target of the class score
 
-    # normalizers, see `normalisers`
+    # normalizers, see `normalizers`
     score_sum: Tensor  # () sum of the scores
     positives: Tensor  # () number of positives
 
@@ -137,7 +137,7 @@ def label_loss(
         image, anchor = assigned.nonzero(as_tuple=True)  # (P,) each
         instance = assignment.instance_index[image, anchor]  # (P,)
         scores = assignment.scores[image, anchor]  # (P,)
-        images, score_sum, positives = normalisers(len(raw.boxes), scores)
+        images, score_sum, positives = normalizers(len(raw.boxes), scores)
         inputs = LossInputs(
             raw=raw,
             instance_boxes=boxes,
@@ -187,7 +187,7 @@ def check_masks(masks: Tensor, prototypes: Tensor) -> None:
         )
 
 
-def normalisers(images: int, scores: Tensor) -> Tensor:
+def normalizers(images: int, scores: Tensor) -> Tensor:
     """From this process's image count and its positives' scores (P,) -> (3,): images, sum of scores, positives.
 
     Sums are over all processes that train together. The latter two are at least 1 and then divided by the number of

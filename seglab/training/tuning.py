@@ -116,7 +116,7 @@ def tune(
     try:
         run_trials(study)
     except KeyboardInterrupt:
-        print(f"\nthe study is kept in {study.folder}: go on with {study.command}")
+        print(f"\nthe study is saved in {study.folder}: resume it with {study.command}")
         raise
     return conclude(study)
 
@@ -125,8 +125,8 @@ def refuse_what_is_done_otherwise(options: TuneInput) -> None:
     """Errors: SeglabError for Ray, and under torchrun."""
     if options.use_ray:
         raise SeglabError(
-            "use_ray=True: there is no Ray here; start the same command with resume=FOLDER on every machine or GPU, "
-            "with the study's folder on a disk that they share"
+            "use_ray=True is not supported: instead, start the same command with resume=FOLDER on every machine or "
+            "GPU, with the folder of the study on a shared disk"
         )
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise SeglabError("a trial trains in one process: start tune without torchrun, once for each GPU, with resume=")
@@ -157,7 +157,7 @@ def read_space(space: Mapping[str, Any] | str | None) -> dict[str, Range]:
     if not space:
         raise SeglabError("space is empty: give at least one range, e.g. space={'lr0': (1e-4, 1e-2)}")
     known = searchable()
-    refuse_unknown(space, known, "space")
+    refuse_unknown(space, known, "space", help_mode="train")
     return {name: _range(known[name], given) for name, given in space.items()}
 
 
@@ -169,7 +169,7 @@ def _range(about: Argument, given: Any) -> Range:
     if not isinstance(given, (list, tuple)) or len(given) not in (2, 3):
         raise SeglabError(f"space: {name}={given!r} must be the lowest and the highest value, e.g. {name}=(low, high)")
     if len(given) == 3:
-        print(f"space: the third number of {name}={tuple(given)} is not used, as nothing is mutated")
+        print(f"space: the third number of {name}={tuple(given)} is ignored, since values are not mutated")
     low, high = (fit_value(about, bound) for bound in given[:2])
     if low is None or high is None or not low < high:
         raise SeglabError(f"space: {name}={tuple(given)}: the first number must be lower than the second")
@@ -216,7 +216,9 @@ def open_study(
     else:
         folder = new_run_dir("tune", place["project"], place["name"], bool(place["exist_ok"]))
         if (folder / JOURNAL).exists():
-            raise SeglabError(f"{folder} holds a study already: go on with resume={folder}, or choose another name=")
+            raise SeglabError(
+                f"{folder} already contains a study: resume it with resume={folder}, or choose another name="
+            )
         atomic_write(folder / REQUEST, yaml.safe_dump(request, sort_keys=False).encode())
 
     # A resumed search must not draw the numbers again that it has drawn.
@@ -269,7 +271,7 @@ def study_folder(resume: str | bool, project: str | None, name: str | None) -> P
         newest = max(journals, key=lambda path: path.stat().st_mtime, default=parent / "tune" / JOURNAL)
         folder = newest.parent
     if not (folder / REQUEST).is_file():
-        raise SeglabError(f"cannot resume from {folder}: it holds no {REQUEST}; give the folder that tune made")
+        raise SeglabError(f"cannot resume from {folder}: it has no {REQUEST}; give the folder that tune created")
     return folder
 
 
@@ -298,8 +300,8 @@ def _with_earlier(folder: Path, request: dict[str, Any], options: TuneInput) -> 
     for name, value in now.items():
         if name not in free and begun.get(name) != value:
             raise SeglabError(
-                f"{folder} was begun with {name}={begun.get(name)}, not {value}, so its trials cannot be compared: "
-                f"leave {name} out, or begin another study"
+                f"{folder} was started with {name}={begun.get(name)}, not {value}, so its trials cannot be compared: "
+                f"leave out {name}, or start another study"
             )
     changed = {name: value for name, value in request["arguments"].items() if name in free}
     return {**earlier, "arguments": {**earlier["arguments"], **changed}}
@@ -314,7 +316,7 @@ def _read_yaml(path: Path, argument: str) -> dict[str, Any]:
             f"{argument}={path} cannot be read ({error}): give a YAML file of `name: value` lines"
         ) from None
     if not isinstance(values, dict):
-        raise SeglabError(f"{argument}={path} must hold `name: value` lines")
+        raise SeglabError(f"{argument}={path} must contain `name: value` lines")
     return values
 
 

@@ -48,7 +48,14 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
         mixer.layout.width = "230px"
         mixer.style.description_width = "24px"
     chooser = slider("object", min(i, count - 1) + 1, 1, count, 1, "Which detection")
-    strongest_only = slider("strongest", COEFFICIENTS, 0, COEFFICIENTS, 1, "Mix only so many, the largest ones")
+    strongest_only = slider(
+        "strongest",
+        COEFFICIENTS,
+        0,
+        COEFFICIENTS,
+        1,
+        "Mix only this many prototypes, those with the largest coefficients",
+    )
     controls = {"object": chooser, "strongest": strongest_only, **mixers}
     present: list[int] = []  # the object that the mixers are set for
 
@@ -69,7 +76,7 @@ def prototypes(model: Any, image: Any, i: int = 0, imgsz: int | None = None) -> 
         coefficients = keep_strongest(np.where(is_unmoved, own, mixed), strongest)
         return draw_mixture(forward_pass, detections, object - 1, coefficients, model.names)
 
-    reset = widgets.Button(description="the network's own", tooltip="Set every coefficient back")
+    reset = widgets.Button(description="the network's own", tooltip="Reset every coefficient")
     panel = Panel("prototype mixer", controls, draw, [[chooser, strongest_only, reset], list(mixers.values())])
 
     def set_back(_: Any) -> None:
@@ -131,7 +138,7 @@ def draw_mixture(
     text = (
         f"<b>{mask.sum()} px</b> from {used} of {COEFFICIENTS} prototypes; IoU with the network's own mask "
         f"{overlap:.2f}<br>Left the mask, right the sum on the prototypes' grid (red above zero, blue below), "
-        "and below the prototypes with their coefficients. Outside its box a mask is cut off."
+        "and below the prototypes with their coefficients. Pixels outside its box are cut off."
     )
     return Drawn(canvas, text)
 

@@ -49,7 +49,7 @@ def test_every_argument_is_taken_or_answered(verb, name):
     try:
         _, said = translated(verb, **{name: value})
     except SeglabError as error:
-        assert "valid names are" not in str(error)
+        assert "choose one of" not in str(error)
         assert (verb, name) in REFUSED or name in ("int8", "conf_thres", "iou_thres"), error
         return
     told = name in OWN[verb] or name in ("task", "mode", "cfg", "quantize", "save_dir") or said
@@ -95,7 +95,7 @@ def test_the_document_has_the_table():
         ("predict", {"imgsz": (100, 200)}, {"imgsz": (128, 224)}, "multiples of 32"),
         ("export", {"imgsz": 650}, {"imgsz": 672}, "672"),
         ("val", {"imgsz": "640"}, {"imgsz": 640}, ""),
-        ("train", {"epochs": 10.4}, {"epochs": 10}, "epochs=10.4 is taken as 10"),
+        ("train", {"epochs": 10.4}, {"epochs": 10}, "epochs=10.4 is rounded to 10"),
         ("train", {"epochs": "3"}, {"epochs": 3}, ""),
         ("train", {"epochs": 3.0}, {"epochs": 3}, ""),
         ("train", {"cos_lr": 1, "rect": 0}, {"cos_lr": True, "rect": False}, ""),
@@ -111,7 +111,7 @@ def test_the_document_has_the_table():
         ("export", {"quantize": "int8"}, {"int8": True}, ""),
         ("train", {"save_dir": "a/b"}, {"project": "a", "name": "b", "exist_ok": True}, ""),
         ("val", {"save_crop": True}, {}, "val does not use save_crop=True"),
-        ("predict", {"epochs": 3}, {}, "nothing is learned there"),
+        ("predict", {"epochs": 3}, {}, "only training uses it"),
         ("predict", {"epochs": 100}, {}, ""),
         ("train", {"task": "segment", "mode": "train", "pose": 12.0}, {}, ""),
     ],
@@ -130,10 +130,10 @@ def test_none_is_the_default_of_everything(verb):
 @pytest.mark.parametrize(
     "verb, given, told",
     [
-        ("train", {"task": "classify"}, "segmentation only"),
+        ("train", {"task": "classify"}, "only task='segment'"),
         ("predict", {"quantize": 4}, "must be 8"),
         ("train", {"quantize": 8}, "export"),
-        ("export", {"device": "dla:0"}, "CPUs and GPUs"),
+        ("export", {"device": "dla:0"}, "only CPUs and GPUs"),
         ("train", {"cfg": "nowhere.yaml"}, "no such file"),
         ("export", {"keras": True}, "litert"),
     ],
@@ -172,16 +172,21 @@ def test_a_wrong_word_names_the_argument_that_was_meant(verb, wrong, meant):
 
 
 def test_an_argument_of_another_verb_is_sent_there():
-    with pytest.raises(SeglabError, match="predict has no argument 'protocol': it is one of val, pass it there"):
+    with pytest.raises(SeglabError, match="predict has no argument 'protocol': it belongs to val, pass it there"):
         translated("predict", protocol="yolo")
 
 
 def test_a_word_that_means_nothing_leads_to_help_not_to_a_list():
-    with pytest.raises(SeglabError, match="`seglab help train` shows all") as caught:
+    with pytest.raises(SeglabError, match="`seglab help train` lists all") as caught:
         translated("train", qqq=1)
     assert len(str(caught.value)) < 120
-    with pytest.raises(SeglabError, match="valid names are a, b"):  # few names are listed
+    with pytest.raises(SeglabError, match="choose one of a, b"):  # few names are listed
         refuse_unknown(["qqq"], ["a", "b"], "it")
+    many = [f"name{number}" for number in range(20)]
+    with pytest.raises(SeglabError, match="there is no event 'qqq': choose one of name0, "):  # no help lists events
+        refuse_unknown(["qqq"], many, kind="event")
+    with pytest.raises(SeglabError, match="space has no argument 'qqq': `seglab help train` lists all 20"):
+        refuse_unknown(["qqq"], many, "space", help_mode="train")
 
 
 # --- cfg= ---
@@ -211,7 +216,7 @@ def test_seglabs_own_file_changes_nothing_until_it_is_changed(tmp_path):
     path.write_text(config_text().replace("\nepochs: 100", "\nepochs: 30").replace("\nconf: null", "\nconf: 0.4"))
     assert translated("train", cfg=path)[0] == {"epochs": 30, "conf": 0.4}
     assert translated("predict", cfg=path)[0] == {"conf": 0.4}
-    with pytest.raises(SeglabError, match="exists already"):
+    with pytest.raises(SeglabError, match="already exists"):
         write_config(str(path))
 
 

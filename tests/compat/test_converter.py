@@ -24,7 +24,7 @@ def test_every_json_of_a_folder_is_converted(tmp_path, capsys):
     for name in ("train", "other"):
         values = (tmp_path / f"out/labels/{name}/a.txt").read_text().split()
         assert values[0] == "0" and [float(v) for v in values[1:]] == [0.1, 0.2, 0.3, 0.2, 0.3, 0.6, 0.1, 0.6]
-    with pytest.raises(SeglabError, match="no keypoints"):
+    with pytest.raises(SeglabError, match="cannot write keypoints"):
         convert_coco(tmp_path, tmp_path / "k", use_keypoints=True)
     (tmp_path / "empty").mkdir()
     with pytest.raises(SeglabError, match="no JSON file in"):

@@ -219,7 +219,7 @@ def test_train_takes_data_as_scripts_give_it(quick, toybox, tmp_path, monkeypatc
     model = YOLO("toybox-n")
     model.train(["toybox8-seg", "toybox8-seg"], **{**quick, "imgsz": 90, "fraction": 0.5, "profile": True})
     told = capsys.readouterr().out
-    assert "imgsz=90 is taken as 96" in told and "2 training images" in told and "ms an image of 96 px" in told
+    assert "imgsz=90 is rounded up to 96" in told and "2 training images" in told and "ms an image of 96 px" in told
 
 
 def test_train_takes_a_model_and_an_args_yaml(quick, tmp_path):
@@ -239,7 +239,7 @@ def test_train_takes_a_model_and_an_args_yaml(quick, tmp_path):
 def test_resume_in_every_form(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert last_run() is None
-    with pytest.raises(SeglabError, match="runs/segment holds none that was cut"):
+    with pytest.raises(SeglabError, match="runs/segment has no interrupted one"):
         YOLO("toybox-n").train(resume=True)
     weights = tmp_path / "runs/segment/train/weights"
     weights.mkdir(parents=True)

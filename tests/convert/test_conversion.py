@@ -43,7 +43,7 @@ from ..sources import (
 
 
 def as_one_polygon(out: Path, split: str, kind: type) -> dict[str, list]:
-    """What an outsider sees: every row one polygon, drawn by COCO's rasteriser."""
+    """What an outsider sees: every row one polygon, drawn by COCO's rasterizer."""
     found = {}
     for image in load_dataset(out).images(split):
         height, width = cv2.imread(str(image)).shape[:2]
@@ -265,7 +265,7 @@ def test_output_is_whole_or_absent(tmp_path):
     (left / "out").mkdir(parents=True)
     (left / "out/old").touch()
     report = convert(source, images=tmp_path / "images", out=tmp_path / "out", strict=0.99)
-    with pytest.raises(SeglabError, match=r"none of its images is in .*elsewhere"):
+    with pytest.raises(SeglabError, match=r"none of its images are in .*elsewhere"):
         convert(source, images=tmp_path / "elsewhere", out=tmp_path / "out")
     assert not report.passed and "14 lost" in str(report) and "NOT WRITTEN" in str(report)
     text = source.read_text()
@@ -487,7 +487,7 @@ def test_an_instance_that_lacks_a_part_counts_as_lost(tmp_path):
     source = odd_coco(tmp_path / "set", one("annotations", segmentation=shape))
     report = convert(source, out=tmp_path / "out")
     assert (report.instances_written, report.incomplete, report.worst) == (1, 1, 0.0)
-    assert "1 of them without a part" in str(report) and "1.000000" not in str(report)
+    assert "1 of them lack a part" in str(report) and "1.000000" not in str(report)
     assert not convert(source, out=tmp_path / "strict", strict=0.5).passed and not (tmp_path / "strict").exists()
     assert areas_as_trained(source) == [600]
 

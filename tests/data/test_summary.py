@@ -35,7 +35,7 @@ def test_a_split_without_instances_is_refused_unless_that_is_meant(make_shelf, c
     dataset = without_labels(make_shelf(2))
     assert is_empty(dataset)
     capsys.readouterr()  # the issues that reading has printed
-    expected = r"has no instance on the 2 images of train \(found on the way: empty label file\): look at `seglab"
+    expected = r"has no instance on the 2 images of train \(issues found: empty label file\): run `seglab"
     with pytest.raises(SeglabError, match=expected):
         announce_split(dataset)
     assert not capsys.readouterr().out
@@ -45,7 +45,7 @@ def test_a_split_without_instances_is_refused_unless_that_is_meant(make_shelf, c
 
 def test_the_refusal_says_what_was_found_instead(make_shelf):
     dataset = without_labels(make_shelf(2), kept="0 0.5 0.5\n")
-    with pytest.raises(SeglabError, match="found on the way: "):
+    with pytest.raises(SeglabError, match="issues found: "):
         announce_split(dataset)
 
 

@@ -112,7 +112,7 @@ def test_a_damaged_file_says_how_to_split_anew(tmp_path, text):
     spec = dataset(tmp_path, "a.jpg")
     file = tmp_path / NAME
     file.write_text("source: .\n" + text)
-    with pytest.raises(SeglabError, match=r"does not keep a split .* split anew with `seglab split data="):
+    with pytest.raises(SeglabError, match=r"is not a valid split file .* split again with `seglab split data="):
         read_split(file, spec)
 
 

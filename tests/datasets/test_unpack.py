@@ -36,7 +36,7 @@ def test_extract_keeps_several_top_entries(tmp_path):
 def test_members_that_leave_the_folder_are_refused(tmp_path, name):
     (tmp_path / "box").mkdir()
     archive = make_zip(tmp_path / "box/a.zip", {"fine.txt": "x", name: "evil"})
-    with pytest.raises(SeglabError, match="leaves its folder"):
+    with pytest.raises(SeglabError, match="outside its folder"):
         extract_zip(archive, tmp_path / "box/inside/set")
     assert sorted(os.listdir(tmp_path / "box")) == ["a.zip"]
 

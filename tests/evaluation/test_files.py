@@ -235,7 +235,9 @@ def test_sizes_matter_for_masks_alone(tmp_path):
 
 def test_a_results_object_says_what_to_save(tmp_path):
     gt, dt = sound()
-    with pytest.raises(SeglabError, match=r"dt\.json is not a COCO results file.*save what stands under 'annotations'"):
+    with pytest.raises(
+        SeglabError, match=r"dt\.json is not a COCO results file.*save only the list under 'annotations'"
+    ):
         evaluate_files(*write(tmp_path, gt, {"annotations": dt}))
 
 

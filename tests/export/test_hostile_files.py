@@ -102,7 +102,7 @@ def test_a_tflite_file_with_a_tensor_of_a_gigabyte_is_refused_before_it_is_made(
 
 @pytest.mark.parametrize("about", [5, None, "text", ["names", "imgsz"]])
 def test_metadata_that_is_no_mapping_is_refused(about):
-    with pytest.raises(SeglabError, match="class names and input size"):
+    with pytest.raises(SeglabError, match="class names or no input size"):
         ModelMetadata.from_strings(about, "a.onnx")
 
 

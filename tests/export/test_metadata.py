@@ -52,7 +52,7 @@ def test_files_of_former_versions_are_of_soft_targets():
 @pytest.mark.parametrize(
     ("strings", "message"),
     [
-        ({}, "class names and input size"),
+        ({}, "class names or no input size"),
         ({"names": "{}", "imgsz": "[640]"}, "class names"),
         ({"names": "__import__('os').getcwd()", "imgsz": "[640, 640]"}, "class names"),
         ({"names": "{0: 'a'}", "imgsz": "[640, 640]", "task": "detect"}, "'detect'"),

@@ -127,7 +127,7 @@ def test_a_box_alone_is_told():
         found, [(message, _)] = read_annotation(
             {"category_id": "1", "bbox": [1, 2, 3, 4], **shape}, CLASSES, Frame(SIZE)
         )
-        assert found is None and "a box alone is no mask" in message
+        assert found is None and "a box alone is not a mask" in message
 
 
 @pytest.mark.parametrize("said", [1, True, "1", "true", 1.0])

@@ -38,7 +38,7 @@ def test_a_stream_gives_what_json_gives(tmp_path_factory, content, chunk, indent
 def test_a_damaged_stream_names_file_and_place(tmp_path, text):
     path = tmp_path / "bad.json"
     path.write_text(text)
-    with pytest.raises(SeglabError, match=r"bad\.json is damaged: at character \d+"):
+    with pytest.raises(SeglabError, match=r"bad\.json is damaged: expected .+ at character \d+; get"):
         list(stream_json(path))
 
 

@@ -155,7 +155,7 @@ def test_tables_of_tasks(tmp_path, separator):
 
 def test_a_damaged_table_is_named(tmp_path):
     (tmp_path / "export.csv").write_text("image,annotator,annotation_id,label\na.jpg,1,1,[{\n")
-    with pytest.raises(SeglabError, match=r"export\.csv is not a sound table of tasks"):
+    with pytest.raises(SeglabError, match=r"export\.csv is not a valid table of tasks"):
         load_dataset(tmp_path)
 
 

@@ -197,7 +197,7 @@ def test_copies_that_notebooks_keep_are_not_read_and_other_json_files_are_told(t
         str(check(tmp_path, out=None)),
         str(convert(tmp_path, out=tmp_path.with_name(f"{tmp_path.name}-out"))),
     ):
-        assert "classes.json  no Labelme JSON" in report and "settings.json  no Labelme JSON" in report
+        assert "classes.json  not a Labelme JSON" in report and "settings.json  not a Labelme JSON" in report
         assert "unseen.jpg  no label file for this image" in report
 
 

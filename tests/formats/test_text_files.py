@@ -109,7 +109,7 @@ def test_bytes_of_windows_are_its_letters_and_those_it_lacks_are_kept(tmp_path):
 def test_what_is_no_json_is_one_sentence(tmp_path, data):
     path = tmp_path / "bad.json"
     path.write_bytes(data)
-    with pytest.raises(SeglabError, match=r"bad\.json is not a JSON file \(.*\): write it again"):
+    with pytest.raises(SeglabError, match=r"bad\.json is not a JSON file \(.*\): export it again"):
         read_json(path)
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         read_json(tmp_path / "nowhere.json")

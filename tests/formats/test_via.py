@@ -112,7 +112,7 @@ def test_folders_of_splits_with_a_file_each(tmp_path):
 @pytest.mark.parametrize("wrong", ['{"a": {"filename": "a.jpg", "regions": [1]}}', '{"_via_img_metadata": []}'])
 def test_a_damaged_file_is_named(tmp_path, wrong):
     (tmp_path / "labels.json").write_text(wrong)
-    with pytest.raises(SeglabError, match=r"labels\.json is not a sound VIA file"):
+    with pytest.raises(SeglabError, match=r"labels\.json is not a valid VIA file"):
         load_dataset(tmp_path)
 
 
@@ -138,5 +138,5 @@ def test_a_project_of_version_3(tmp_path):
     assert messages == ["no outline: a rect", "no area: a region of the shape 'type 1'"]
     content["metadata"]["1_0"]["vid"] = "9"
     (tmp_path / "via3.json").write_text(json.dumps(content))
-    with pytest.raises(SeglabError, match=r"via3\.json is not a sound VIA file"):
+    with pytest.raises(SeglabError, match=r"via3\.json is not a valid VIA file"):
         load_dataset(tmp_path)

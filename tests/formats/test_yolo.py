@@ -80,7 +80,7 @@ def test_bad_rows(tmp_path, row, what, kept):
 def test_a_row_with_several_faults_is_one_problem(tmp_path):
     _, (problem,) = read(tmp_path, "0 nan 0.1 0.2 0.2 0.3 0.3 0.4")
     assert problem.type == ("too few points", "row left out")  # what decided comes first
-    assert problem.message.endswith("no finite numbers; an x without its y: the row has an odd count of coordinates")
+    assert problem.message.endswith("not finite numbers; an x without its y: the row has an odd count of coordinates")
     instances, (problem,) = read(tmp_path, f"0 {SQUARE} nan 0.5 1.5 0.6 0.7")
     assert len(instances) == 1
     assert problem.action == "last number left out, those points left out, cut at the border"

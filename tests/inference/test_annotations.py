@@ -113,7 +113,7 @@ def test_corrections_are_never_overwritten(predicted):
     config = SaveConfig(save_as="labelme", name="run", exist_ok=True)
     list(save_results(iter(predicted), config))
     before = {path: path.read_bytes() for path in Path("runs").rglob("*.json")}
-    with pytest.raises(SeglabError, match="may hold corrections"):
+    with pytest.raises(SeglabError, match="may contain corrections"):
         list(save_results(iter(predicted), config))
     assert {path: path.read_bytes() for path in Path("runs").rglob("*.json")} == before
 

@@ -301,7 +301,7 @@ def test_arguments():
     assert PredictConfig(range=4095).reading.range == (0, 4095)
     assert PredictConfig(range=[100, 4000]).reading.range == (100, 4000)
     for whole_only in ({"visualize": True}, {"retina_masks": False}):
-        with pytest.raises(SeglabError, match="is for whole images"):
+        with pytest.raises(SeglabError, match="does not work with tile="):
             PredictConfig(tile=640, **whole_only)
     for wrong in ((5, 5), (5, 1), (1, 2, 3), float("nan"), -4):
         with pytest.raises(SeglabError, match="range="):

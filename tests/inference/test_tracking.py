@@ -143,7 +143,7 @@ def test_lost_tracks_are_found_again_for_as_long_as_the_setting_says(tmp_path):
         ("track_buffer: -3", "track_buffer"),
         ("tracker_type: deepsort", "tracker_type"),
         ("with_reid: True", "set with_reid: False"),
-        ("- 1\n- 2", "holds no settings"),
+        ("- 1\n- 2", "has no settings"),
         ("a: [", "is not a valid YAML file"),
     ],
 )

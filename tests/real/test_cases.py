@@ -97,7 +97,7 @@ REFUSED = {
     "rle_bytes_repr": r"counts\.decode\(\)",
     "cat_dup": "the categories 'cat' and 'dog' have the same id 1",
     "no_annotations": "it lacks annotations",
-    "bbox_only": "a box alone is no mask",
+    "bbox_only": "a box alone is not a mask",
     "many_json/annotations/captions_train2017.json": "it has no categories",
 }
 
@@ -206,7 +206,7 @@ EVALUATED: dict[str, float | str] = {
     "cat_text_int": 1.0,
     "catoff": 0.0,  # and a warning
     "crowd_bool": 1.0,
-    "dict_dt": "save what stands under 'annotations'",
+    "dict_dt": "save only the list under 'annotations'",
     "dupid": 1.0,  # with ids of their own; pycocotools takes the two annotations for one
     "empty_dt": 0.0,
     "emptyseg_g": "its segmentation is empty",

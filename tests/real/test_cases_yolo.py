@@ -43,7 +43,7 @@ READ = {
     "y_comma": Case((1213, 1213), told=("commas between the numbers",), splits=SAME),
     "y_conf": Case(TWO, told=("an odd count of coordinates",), splits=SAME),
     "y_gap": Case((472, 472), told=("duplicate row: the same as row 1",), splits=SAME),
-    "y_nan": Case((1229, 2426), ("cat", "dog"), (NC, "no finite numbers", "too few points"), splits=SAME),
+    "y_nan": Case((1229, 2426), ("cat", "dog"), (NC, "not finite numbers", "too few points"), splits=SAME),
 }
 REFUSED = {
     "y_class1": r"unknown class id: 1 is not among the 1 names",

@@ -24,8 +24,8 @@ LABELME = {
     "lm_nested": ([[600], [600]], ""),
     "lm_nosize": ([[600]], ""),
     "lm_group": ([[73, 45]], ""),
-    "lm_mixed": ([[600]], "classes.json  no Labelme JSON"),
-    "lm_mixed2": ([[600]], "settings.json  no Labelme JSON"),
+    "lm_mixed": ([[600]], "classes.json  not a Labelme JSON"),
+    "lm_mixed2": ([[600]], "settings.json  not a Labelme JSON"),
 }
 
 

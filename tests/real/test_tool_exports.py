@@ -69,5 +69,5 @@ def test_what_tools_export_is_read_checked_and_converted(name, exports, tmp_path
 
 
 def test_labels_without_images_are_told(exports):
-    with pytest.raises(SeglabError, match=r"none of its images is in .*images=FOLDER"):
+    with pytest.raises(SeglabError, match=r"none of its images are in .*images=FOLDER"):
         load_dataset(exports / "cvat_coco_noimages")

@@ -48,5 +48,5 @@ def test_what_cannot_be_is_refused_with_the_way_out():
         make_config(epoch=3)
     with pytest.raises(SeglabError, match="give its folder"):
         make_config(resume=True)
-    with pytest.raises(SeglabError, match="leave freeze_bn=False out"):
+    with pytest.raises(SeglabError, match="leave out freeze_bn=False"):
         make_config(keep=True, freeze_bn=False)

@@ -37,7 +37,7 @@ from seglab.training.keep import (
     named_by_all,
     rehearsal_loss,
     split,
-    unlabelled_loss,
+    unlabeled_loss,
 )
 from seglab.training.loss import LossGains, label_loss, segmentation_loss
 
@@ -75,7 +75,7 @@ def like(raw: RawOutput, seed: int | None = None) -> RawOutput:
     return RawOutput(*(tensor.requires_grad_() for tensor in tensors))
 
 
-def labelled(*boxes, classes=(4,)):
+def labeled(*boxes, classes=(4,)):
     """Targets of a batch whose first image has instances in `boxes`."""
     boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     return {
@@ -113,7 +113,7 @@ def new_data(tmp_path_factory) -> Path:
 
 def test_a_network_that_agrees_with_its_teacher_loses_nothing(told):
     raw, taken = like(told), torch.zeros(2, told.classes.shape[2], dtype=torch.bool)
-    new = unlabelled_loss(raw, told, taken, SILENT)
+    new = unlabeled_loss(raw, told, taken, SILENT)
     raw.classes.data[:, KNOWN:] = -50.0  # the new class is not found, which is right
     old = rehearsal_loss(raw, told, KNOWN, LossGains())
     assert new.abs().max() < 1e-6 and old.abs().max() < 1e-6
@@ -123,7 +123,7 @@ def test_a_network_that_agrees_with_its_teacher_loses_nothing(told):
 
 def test_every_term_sees_a_network_that_disagrees(told):
     raw, taken = like(told, seed=3), torch.zeros(2, told.classes.shape[2], dtype=torch.bool)
-    for terms in (unlabelled_loss(raw, told, taken, SILENT), rehearsal_loss(raw, told, KNOWN, LossGains())):
+    for terms in (unlabeled_loss(raw, told, taken, SILENT), rehearsal_loss(raw, told, KNOWN, LossGains())):
         assert (terms > 1e-4).all()
         for term, name in zip(terms, ("classes", "boxes", "coefficients")):
             (gradient,) = torch.autograd.grad(term, getattr(raw, name), retain_graph=True)
@@ -132,46 +132,46 @@ def test_every_term_sees_a_network_that_disagrees(told):
 
 def test_without_labels_only_the_teacher_speaks_for_its_classes(told):
     raw = like(told)
-    total, _, taken = label_loss(raw, labelled(), LossGains(), SILENT)
+    total, _, taken = label_loss(raw, labeled(), LossGains(), SILENT)
     (gradient,) = torch.autograd.grad(total, raw.classes)
     assert not taken.any()
     assert gradient[:, :3].abs().max() < 1e-7  # summed and taken off again
     assert (gradient[:, 3:] > 0).all()  # background of the classes that the data name
-    plain, _ = segmentation_loss(raw, labelled(), LossGains())
+    plain, _ = segmentation_loss(raw, labeled(), LossGains())
     assert (torch.autograd.grad(plain, raw.classes)[0] > 0).all()
     silent_everywhere = torch.ones(CLASSES, dtype=torch.bool)
-    assert label_loss(raw, labelled(), LossGains(), silent_everywhere)[0].abs() < 1e-3
+    assert label_loss(raw, labeled(), LossGains(), silent_everywhere)[0].abs() < 1e-3
 
 
 def test_labels_speak_for_all_classes_where_they_are(told):
-    """At anchor points of a labelled instance known classes are pushed down, and the teacher is not asked."""
+    """At anchor points of a labeled instance known classes are pushed down, and the teacher is not asked."""
     raw = like(told, seed=3)
-    targets = labelled([8.0, 8.0, 56.0, 56.0])
+    targets = labeled([8.0, 8.0, 56.0, 56.0])
     total, _, taken = label_loss(raw, targets, LossGains(), SILENT)
     assert taken[0].any() and not taken[1].any()
     (gradient,) = torch.autograd.grad(total, raw.classes, retain_graph=True)
     by_anchor = gradient[:, :3].transpose(1, 2)  # (B, A, 3)
     assert (by_anchor[taken] > 0).all() and by_anchor[~taken].abs().max() < 1e-7
 
-    terms = unlabelled_loss(raw, told, taken, SILENT)
+    terms = unlabeled_loss(raw, told, taken, SILENT)
     for name in ("classes", "boxes", "coefficients"):
         other = getattr(told, name).clone()
         other.transpose(1, 2)[taken] += 5.0  # whatever the teacher says there
-        same = unlabelled_loss(raw, told._replace(**{name: other}), taken, SILENT)
+        same = unlabeled_loss(raw, told._replace(**{name: other}), taken, SILENT)
         assert torch.allclose(same, terms)
 
 
 def test_an_unsure_teacher_asks_for_no_boxes_and_no_masks(told):
     raw, taken = like(told, seed=3), torch.zeros(2, told.classes.shape[2], dtype=torch.bool)
     unsure = told._replace(classes=torch.full_like(told.classes, -3.0))
-    classes, boxes, masks = unlabelled_loss(raw, unsure, taken, SILENT)
+    classes, boxes, masks = unlabeled_loss(raw, unsure, taken, SILENT)
     assert classes > 0 and boxes == 0 and masks == 0
 
 
 def test_old_images_come_behind_the_new_ones(told):
     teacher = teacher_of(told, load_dataset("toybox8-seg"))
     teacher.silent = SILENT
-    raw, targets, gains = like(told, seed=3), labelled([8.0, 8.0, 56.0, 56.0]), LossGains()
+    raw, targets, gains = like(told, seed=3), labeled([8.0, 8.0, 56.0, 56.0]), LossGains()
     (first, second), (told_first, told_second) = split(raw, 1), split(told, 1)
     total, terms = teacher.loss(raw, told_second, targets, gains, new=1)
     labels, plain, taken = label_loss(first, targets, gains, SILENT)
@@ -184,7 +184,7 @@ def test_old_images_come_behind_the_new_ones(told):
 
     _, terms = teacher.loss(raw, told, targets, gains, new=1)  # a step in which the teacher looks at the new image too
     kept = torch.stack([terms[name] for name in TERMS])
-    assert torch.allclose(kept, rehearsed + TURN * unlabelled_loss(first, told_first, taken, SILENT))
+    assert torch.allclose(kept, rehearsed + TURN * unlabeled_loss(first, told_first, taken, SILENT))
 
 
 def test_the_teacher_looks_at_new_images_in_one_step_of_a_few(told):
@@ -437,6 +437,6 @@ def test_without_old_images_a_run_says_so(new_data, tmp_path, capsys):
     said = capsys.readouterr().out
     assert (
         "no images of gone.yaml can be rehearsed" in said
-        and "stand in for them" in said
+        and "are used instead" in said
         and "data=[new.yaml, old.yaml]" in said
     )

@@ -142,7 +142,7 @@ def test_a_killed_run_keeps_its_best_epoch_and_its_patience(tmp_path, capsys):
 
 
 def test_two_processes_train_as_one(tmp_path):
-    """Statistics of batch normalisation, normalisers of the loss and gradients are those of the whole batch.
+    """Statistics of batch normalisation, normalizers of the loss and gradients are those of the whole batch.
 
     Sums run in another order, so bits differ: about as much as when the images of a batch change places (1e-3 of the
     way the weights went). Leaving out any of the three moves weights by more than a third of that way.

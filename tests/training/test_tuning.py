@@ -229,7 +229,7 @@ def test_ctrl_c_leaves_a_study_to_go_on_with(tmp_path, capsys, cut):
     before = Trainings({cut: interrupt})
     with pytest.raises(KeyboardInterrupt):
         search(before, folder)
-    assert f"go on with seglab tune resume={folder} iterations=3" in capsys.readouterr().out
+    assert f"resume it with seglab tune resume={folder} iterations=3" in capsys.readouterr().out
     after = Trainings()
     result = search(after, folder, resume=str(folder))
     assert len(after.given) == 3 - cut and len(result.trials) == 3
@@ -241,7 +241,7 @@ def test_the_study_is_found_by_name_or_is_the_newest(tmp_path):
         search(Trainings(), tmp_path / name, iterations=1)
     assert study_folder(True, str(tmp_path), "a") == tmp_path / "a"
     assert study_folder(True, str(tmp_path), None) == tmp_path / "b"
-    with pytest.raises(SeglabError, match="give the folder that tune made"):
+    with pytest.raises(SeglabError, match="give the folder that tune created"):
         study_folder(True, str(tmp_path / "nowhere"), None)
 
 
@@ -258,7 +258,7 @@ def test_only_what_leaves_trials_comparable_may_change(tmp_path):
 
 def test_a_folder_of_a_study_is_not_written_over(tmp_path):
     search(Trainings(), tmp_path / "tune", iterations=1)
-    with pytest.raises(SeglabError, match="holds a study already"):
+    with pytest.raises(SeglabError, match="already contains a study"):
         search(Trainings(), tmp_path / "tune", exist_ok=True)
     assert search(Trainings(), tmp_path / "tune", iterations=1).folder == tmp_path / "tune2"
 

@@ -1,6 +1,6 @@
-"""Times the polygon rasterisers beside cv2.fillPoly and pycocotools, and shows what each keeps of COCO's masks.
+"""Times the polygon rasterizers beside cv2.fillPoly and pycocotools, and shows what each keeps of COCO's masks.
 
-    python -m benchmarks.rasterise rounds=200
+    python -m benchmarks.rasterize rounds=200
 
 Round outlines of rising size in a 640 x 640 image, ten seconds on one thread. fill: COCO's mask at full size;
 pycocotools: the same through its whole-image calls; cv2.fillPoly: integer vertices; coverage: exact shares of a

@@ -130,7 +130,7 @@ def test_lesson_has_its_parts(lesson, notebook):
     assert all(re.search(rf"^{number}\. ", first, re.M) for number in (1, 2, 3)), "three objectives"
     assert re.search(r"\*\*Study time:\*\* (\d+ minutes|an hour|an hour and a half|two hours)\.", first)
     assert "**Compute time:** about" in first and "CPU" in first and "**Prerequisites:**" in first
-    assert not re.search(r"\bT4\b", text) or "not measured" in text, "a time that nobody measured"
+    assert not re.search(r"(on|with) an? T4", text) or "not measured" in text, "a time that nobody measured"
     assert all(f"## {part}" in text for part in ("Recap", "Exercises", "Sources"))
     assert notebook.cells[1].source == build.setup()
 
@@ -211,10 +211,8 @@ def test_what_lessons_build_is_the_librarys_network_loss_and_steps(monkeypatch):
         )
 
 
-def test_a_lesson_has_exercises_of_every_kind_and_they_are_open(lesson, notebook):
+def test_a_lesson_has_exercises_of_every_kind_and_they_are_open(notebook):
     """A function to write, a number to predict, a thing to change, a question: each hint and answer is folded."""
-    if not (Path(__file__).parent / "answers" / f"{lesson[3:]}.py").exists():
-        pytest.skip("a lesson of 2026-11-30, with two functions to write so far")
     exercises = notebook.cells[next(i for i, cell in enumerate(notebook.cells) if "## Exercises" in cell.source) :]
     text = "\n".join(cell.source for cell in exercises if cell.cell_type == "markdown")
     by_tag = {

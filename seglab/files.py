@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from platformdirs import user_cache_dir
 
@@ -28,6 +28,7 @@ SPLITS = ("train", "val", "test")
 SYSTEM_FOLDERS = {"__macosx", "@eadir"}
 # Seconds between attempts: Windows refuses to replace a file that a virus scanner or a reader has open.
 REPLACE_WAITS = (0.1, 0.4, 1.6)
+WINDOWS_LOCK_WAIT = 0.2  # seconds between two looks at a lock
 DIGEST_BYTES = 1 << 20  # read at once while a file is hashed
 
 
@@ -41,11 +42,14 @@ def staging_dir(target: Path) -> Iterator[Path]:
     if not target.parent.exists():  # where it is a file, the next line says so better
         target.parent.mkdir(parents=True, exist_ok=True)
     remove_orphans(target.parent)
-    prefix = f"{part_name(target)}."
-    with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as private:
-        staging = Path(private) / target.name  # within, since a temporary folder is closed to all other users
-        staging.mkdir()
+    # Named before it is made, so that an interruption in between leaves nothing either.
+    private = target.with_name(f"{part_name(target)}.{secrets.token_hex(4)}")
+    try:
+        staging = private / target.name
+        staging.mkdir(parents=True)
         yield staging
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def publish(made: Path, target: Path) -> None:
@@ -58,8 +62,8 @@ def publish(made: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def replace(made: Path, target: Path) -> Path:
-    """Move a finished file or folder to `target`, over whatever is there; returns `target`.
+def replace(made: Path, target: Path, sync: bool = True) -> Path:
+    """Move a finished file or folder to `target`, over whatever is there; returns `target`. sync: see `atomic_write`.
 
     Errors: OSError when what is there stays locked.
     """
@@ -73,7 +77,8 @@ def replace(made: Path, target: Path) -> Path:
             time.sleep(wait)
     else:
         os.replace(made, target)
-    sync_folder(target.parent)
+    if sync:
+        sync_folder(target.parent)
     return target
 
 
@@ -90,20 +95,79 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def atomic_write(path: Path, data: bytes) -> Path:
-    """Write a file, making its folder if need be; an interruption leaves the old file or the new one."""
+def atomic_write(path: Path, data: bytes, sync: bool = True) -> Path:
+    """Write a file, making its folder if need be; an interruption leaves the old file or the new one.
+
+    sync: also where the power fails, for which the disk is waited for; pictures can be made again.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_orphans(path.parent)
     part = path.with_name(part_name(path))
     try:
         with part.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        replace(part, path)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        replace(part, path, sync)
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+# --- one process at a time -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def sole_process(path: Path, busy: str = "") -> Iterator[None]:
+    """Hold the lock file `path`, which no two processes do at once; it is gone afterwards, and with a killed process.
+
+    Another process's is waited for, or where `busy` says so ends in a SeglabError of that text. Where the file system
+    knows no locks, all go on.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        file = open(path, "ab")
+        try:
+            if not _lock(file.fileno(), wait=not busy):
+                raise SeglabError(busy)
+            # Whoever had it before has removed the file: then another has the lock of the new one.
+            if os.path.exists(path) and os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                break
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file; an empty one is left there
+            path.unlink()
+        file.close()
+
+
+def _lock(descriptor: int, wait: bool) -> bool:
+    """Lock an open file for this process; False where another has it."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            while True:
+                try:
+                    msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+                    return True
+                except OSError:
+                    if not wait:
+                        return False
+                    time.sleep(WINDOWS_LOCK_WAIT)
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 # --- what killed processes leave behind ------------------------------------------------------------------------------

@@ -494,6 +494,7 @@ class YOLO:
 
         Returns a list, or with stream=True an iterator that holds one batch at a time. engine="auto": on CPUs, through
         onnxruntime or OpenVINO where one is installed and agrees with the network (see seglab.export.engine).
+        Start processes that predict with multiprocessing's "spawn": a forked one lacks PyTorch's threads, and waits.
         embed=[22]: instead of results a vector for every image, the mean features of these layers. Other
         arguments: those of seglab.config.PredictConfig and SaveConfig, by name.
         """

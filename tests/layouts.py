@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from seglab.data.annotations import Annotations
 from seglab.data.image import image_size
@@ -114,7 +115,7 @@ def cvat_yolo(folder: Path, prefix: str = "") -> Path:
 def roboflow_yolo(folder: Path) -> Path:
     for image in ALL:
         part = folder / {"train": "train", "val": "valid"}[image.split]
-        stem = f"{Path(image.name).stem}_jpg.rf.{hash(image.name) % 16**8:08x}"
+        stem = f"{Path(image.name).stem}_jpg.rf.{crc32(image.name.encode()):08x}"
         put(image, part / "images", f"{stem}.jpg")
         put_labels(image, part / "labels", f"{stem}.txt")
     splits = "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n"  # test is not exported

@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from seglab import files
-from seglab.files import atomic_write, publish, replace, staging_dir
+from seglab.errors import SeglabError
+from seglab.files import atomic_write, publish, replace, sole_process, staging_dir
 
 
 def test_two_that_make_one_thing_at_once_leave_each_others_work_alone(tmp_path):
@@ -33,6 +36,20 @@ def test_what_fails_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
     with pytest.raises(FileNotFoundError):
         publish(part, tmp_path / "set")
+    assert not os.listdir(tmp_path)
+
+
+def test_an_interruption_while_the_folder_is_made_leaves_nothing(tmp_path, monkeypatch):
+    make = os.mkdir
+
+    def interrupted(path, *arguments, **named):
+        make(path, *arguments, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "mkdir", interrupted)
+        with staging_dir(tmp_path / "set"):
+            pass
     assert not os.listdir(tmp_path)
 
 
@@ -155,3 +172,49 @@ def test_a_number_that_another_process_has_now_protects_nothing(tmp_path):
     left = tmp_path / f"{files.part_name(tmp_path / 'set').rpartition('-')[0]}-1.x_y"  # ours, of an earlier start
     left.mkdir()
     assert files.orphans(tmp_path) == [left]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from seglab.files import sole_process
+with sole_process(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_is_one_process_s_at_a_time_and_goes_with_a_killed_one(tmp_path):
+    lock = tmp_path / "new" / "set.lock"
+    with sole_process(lock, busy="in use: wait"):
+        with pytest.raises(SeglabError, match="in use: wait"), sole_process(lock, busy="in use: wait"):
+            pass
+        assert lock.exists()
+    assert not lock.exists()
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(SeglabError, match="in use"), sole_process(lock, busy="in use: wait"):
+        pass
+    other.kill()
+    other.wait()
+    with sole_process(lock, busy="in use: wait"):
+        pass
+    assert not lock.exists()
+
+
+def test_those_that_wait_for_a_lock_have_it_one_after_another(tmp_path):
+    inside, seen = [], []
+
+    def work():
+        with sole_process(tmp_path / "lock"):
+            inside.append(1)
+            seen.append(len(inside))
+            time.sleep(0.01)
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1] * 8 and not os.listdir(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -54,6 +55,16 @@ def rows() -> dict[str, list[str]]:
 
 def test_the_page_lists_every_layout_and_no_other():
     assert list(rows()) == list(LAYOUTS)
+
+
+def test_every_layout_that_is_described_has_its_picture_and_no_picture_is_left():
+    text = PAGE.read_text(encoding="utf-8")
+    sections = re.findall(r"^### (.+)$", text, re.MULTILINE)
+    assert set(sections) <= set(LAYOUTS)
+    shown = re.findall(r"!\[Folders and files of (.+)\]\((images/layout-.+\.png)\)", text)
+    assert [title for title, _ in shown] == sections
+    drawn = {f"images/{file.name}" for file in (PAGE.parent / "images").glob("layout-*.png")}
+    assert {file for _, file in shown} == drawn
 
 
 @every_layout

@@ -526,7 +526,7 @@ def test_check_names_labels_without_images_shared_ones_and_what_nothing_reads(tm
     text(tmp_path / "set/labels/lost.txt", ROW)
     text(tmp_path / "set/images/a.psd", "8BPS")
     told = str(check_dataset(tmp_path / "set", out=None))
-    assert "labels/lost.txt  a label file without an image -> not read; put its image back, called lost.jpg" in told
+    assert "labels/lost.txt  a label file without an image -> not read; restore its image as lost.jpg" in told
     assert "one label file for several images: a.jpg and a.png -> all have its instances; name the files" in told
     assert "files among the images that are not read: 1 .psd file -> left out; save them as PNG or JPEG" in told
 

@@ -54,6 +54,8 @@ def each_verb(work: Path, faults_of: Callable[[dict[str, int]], list[Fault]]) ->
             if wrong:
                 ended = f"{outcome.how}: {outcome.text}"[-300:]
                 findings.append({"verb": name, "fault": str(fault), "ended": ended, "wrong": wrong[:5]})
+    if ends["done"] == sum(ends.values()):
+        findings.append("nothing happened to any verb")
     return {"cases": sum(ends.values()), "ends": dict(ends), "findings": findings}
 
 

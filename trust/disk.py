@@ -111,6 +111,8 @@ DEADLY = ("SIGKILL", "SIGTERM")
 
 def _report(function: Callable[[], object], folder: Path, fault: Fault, log: Path) -> int:
     """In the child: call the function -> the exit status that tells how it ended."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let what they start in the background ignore it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     arm(folder, fault)
     how, text = "done", ""
     try:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from seglab.errors import SeglabError
+from seglab.files import atomic_write
 from seglab.geometry.orientation import TAG, turn_pixels
 from seglab.image_files import (
     DEFAULT_READING,
@@ -107,8 +108,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         raise SeglabError(f"cannot write an image as {path}: use a suffix such as .jpg or .png")
     data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())
+        atomic_write(path, data.tobytes(), sync=False)
     except OSError as error:
         raise SeglabError(f"cannot write the image {path} ({error.strerror}): choose another path") from error
 

@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from seglab.errors import SeglabError
-from seglab.files import cache_dir, replace, sha256_of
+from seglab.files import cache_dir, replace, sha256_of, sole_process
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 20
@@ -104,15 +104,22 @@ def fetch(name: str) -> Path:
     if name not in ASSETS:
         raise SeglabError(f"'{name}' is not a file that seglab can download: use one of {', '.join(ASSETS)}")
     asset, path = ASSETS[name], cache_dir() / name
-    if path.exists():
-        _verify(path, name, f"delete {path} and try again")
-        return path
-    if is_offline():
+    if not path.exists() and not is_offline():
+        with sole_process(path.with_name(f"{path.name}.lock")):  # another process may be at it: then its file is taken
+            if not path.exists():
+                _fetch_into(path, name, asset)
+                return path
+    if not path.exists():
         raise _unreachable(name, path, "SEGLAB_OFFLINE is set")
+    _verify(path, name, f"delete {path} and try again")
+    return path
+
+
+def _fetch_into(path: Path, name: str, asset: Asset) -> None:
+    """Download an asset to `path`, going on where a process that is dead now stopped. Errors: those of `fetch`."""
     if not asset.sha256:
         print(f"{name} cannot be verified: its size and SHA-256 are not published, so {asset.address} is trusted")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part{os.environ.get('LOCAL_RANK', '')}")  # torchrun: each process its own
+    part = path.with_name(f"{path.name}.part")
     try:
         _download(asset, part)
     except (OSError, HTTPException) as error:
@@ -123,7 +130,6 @@ def fetch(name: str) -> Path:
         part.unlink()
         raise
     replace(part, path)
-    return path
 
 
 def _unreachable(name: str, path: Path, reason: object) -> SeglabError:

@@ -18,7 +18,7 @@ from seglab.config import SaveConfig
 from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_heatmap
 from seglab.errors import SeglabError
-from seglab.files import new_run_dir
+from seglab.files import atomic_write, new_run_dir, part_name, replace
 from seglab.formats.coco_ids import category_ids as coco_category_ids
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
@@ -105,9 +105,7 @@ def write_label_file(results: Results, path: Path, save_conf: bool) -> Path:
     for row, rings in zip(rows_of(results), results.masks.rings if results.masks else []):
         score = row.score if save_conf else None
         lines.append(row_text(row.class_id, rings, results.orig_shape, digits=".6g", score=score) + "\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
+    return atomic_write(path, "".join(lines).encode(), sync=False)
 
 
 def write_crops(results: Results, save_dir: Path, file_name: Path) -> None:
@@ -328,15 +326,20 @@ def _is_video_file(path: str) -> bool:
 
 
 class _Video:
-    """A video file that is being written, of the size of its first frame and as fast as the video it comes from."""
+    """A video file that is being written, of the size of its first frame and as fast as the video it comes from.
+
+    It gets its name when it is closed: before that it cannot be played.
+    """
 
     def __init__(self, first: Results, path: Path, vid_stride: int) -> None:
         self.source = first.path
+        self._path = path
+        self._part = path.with_name(part_name(path) + path.suffix)
         capture = cv2.VideoCapture(first.path)
         fps = capture.get(cv2.CAP_PROP_FPS) / vid_stride or DEFAULT_FPS
         capture.release()
         height, width = first.orig_shape
-        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
+        self._writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
         if not self._writer.isOpened():
             raise SeglabError(
                 f"OpenCV cannot write the video {path}: predict with stream=True and save() each frame instead"
@@ -348,3 +351,4 @@ class _Video:
 
     def close(self) -> None:
         self._writer.release()
+        replace(self._part, self._path, sync=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from seglab.device import autocast_dtype, choose_device, deterministic, memory_f
 from seglab.errors import SeglabError, reading
 from seglab.evaluation.metrics import Metrics
 from seglab.events import SILENT, Events
-from seglab.files import new_run_dir
+from seglab.files import new_run_dir, sole_process
 from seglab.formats.issues import Issue, write_rest
 from seglab.model.compiling import compile_network
 from seglab.model.weights import load_weights
@@ -39,6 +41,7 @@ from seglab.training.checkpoint import (
     CheckpointWriter,
     Progress,
     capture,
+    ema_state,
     read_state,
     restore,
 )
@@ -62,6 +65,8 @@ from seglab.training.run_log import Row, RunLogger, SilentLogger, epoch_line, ma
 from seglab.training.validation import Validate, make_validate
 
 MAX_RESTARTS = 3
+LOCK = ".lock"  # in a run folder, while a training writes to it
+WORKER = "DataLoader worker"  # what PyTorch says of an error in a process that loads data
 SECONDS_PER_HOUR = 3600
 CLASS_LOSS = "val/cls_loss"  # a column of results.csv
 CLEARLY_LOWER = 0.9  # on photos that weights know it is at least .97 of the start's, on drawings .65 (decision 0015)
@@ -144,15 +149,49 @@ def train(
         )
     for split in ("train",) if validation else ("train", config.split):
         spec.images(split)  # there are some, before anything is made or looked through
-    with deterministic(config.deterministic):
+    with deterministic(config.deterministic), contextlib.ExitStack() as stack:
         process = join(choose_device(config.device))
         config = with_batch_that_fits(model, spec, config, process)
-        run = set_up(model, spec, config, process, validation, license, start, knowledge, fallback or {}, events)
+        folder = broadcast_object(process, own_run_dir(config, stack) if process.is_main else None)
+        run = set_up(
+            model, spec, config, process, folder, validation, license, start, knowledge, fallback or {}, events
+        )
         try:
-            train_epochs(run)
-            return finish(run)._replace(run=run)
+            with telling_how_to_resume(run):
+                train_epochs(run)
+                return finish(run)._replace(run=run)
         finally:
             run.learner.parallel = None  # whoever keeps the run would keep the group's threads with it
+
+
+@contextlib.contextmanager
+def telling_how_to_resume(run: Run) -> Iterator[None]:
+    """Within, what stops a run from outside ends in one sentence that says how to go on.
+
+    Errors: SeglabError for a full disk, an image that has vanished, a worker process that was killed. KeyboardInterrupt
+    stays one, and the model holds the averaged weights of the last epoch that was finished.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.learner.average.load_state_dict(ema_state(run.good))
+        held = f"after epoch {run.progress.epoch}" if run.progress.epoch else "at the start"
+        run.logger.say(f"interrupted in epoch {run.epoch + 1}: the model holds the weights {held}{how_to_resume(run)}")
+        raise
+    except (OSError, SeglabError, RuntimeError) as error:
+        came_from_worker = WORKER in str(error)
+        if not isinstance(error, OSError) and not came_from_worker:
+            raise
+        # A worker's error comes with its traceback, the error itself last.
+        reason = str(error).strip().splitlines()[-1] if came_from_worker else str(error)
+        reason = re.sub(r"^[\w.]*(Error|Exception): ", "", reason)
+        remedy = how_to_resume(run) or "; see to that, and train anew"
+        raise SeglabError(f"the training stopped in epoch {run.epoch + 1} ({reason}){remedy}") from error
+
+
+def how_to_resume(run: Run) -> str:
+    """What to type to go on, as the end of a sentence; "" where nothing has been saved yet."""
+    return f"; go on with: seglab train resume={run.folder}" if (run.folder / RESUME).is_file() else ""
 
 
 # --- set-up ---
@@ -163,6 +202,7 @@ def set_up(
     spec: DatasetSpec,
     config: TrainConfig,
     process: Process,
+    folder: Path,
     validation: Validate | None,
     license: str,
     start: Start,
@@ -176,17 +216,11 @@ def set_up(
     dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed, rect=config.rect)
     validate_as: Callable[[str], Validate] = validates_nothing
     validated: SegmentationDataset | None = None
-    folder = None
     if process.is_main:
         if validation is None:
             validated = open_split(spec, config.split, config, rect=ValidateConfig.rect)
         validate_as = open_validation(validated, config, gains, process.device, validation, events)
-        folder = make_run_dir(config)
-    folder = broadcast_object(process, folder)
-    loader = build_loader(
-        dataset, int(config.batch), config.workers, True, config.seed, process.rank, process.world,
-        pin_memory=process.device.type == "cuda",
-    )  # fmt: skip
+    loader = make_loader(dataset, config, process)
     plan = make_plan(config, len(dataset), len(loader), model.classes)
 
     # Then the networks: `average` is what users get, and training happens in a copy.
@@ -291,6 +325,23 @@ def make_run_dir(config: TrainConfig) -> Path:
     return new_run_dir("train", config.project, config.name, config.exist_ok)
 
 
+def own_run_dir(config: TrainConfig, stack: contextlib.ExitStack) -> Path:
+    """`make_run_dir`, for this training alone until the stack is closed. Errors: SeglabError where another writes."""
+    folder = make_run_dir(config)
+    if folder.is_dir():
+        busy = f"another training writes to {folder}: wait for its end, or give this one another name="
+        stack.enter_context(sole_process(folder / LOCK, busy))
+    return folder
+
+
+def make_loader(dataset: SegmentationDataset, config: TrainConfig, process: Process) -> BatchLoader:
+    """The training images in batches, of this process."""
+    return build_loader(
+        dataset, int(config.batch), config.workers, True, config.seed, process.rank, process.world,
+        pin_memory=process.device.type == "cuda",
+    )  # fmt: skip
+
+
 def make_teacher(
     average: YOLO11Seg,
     spec: DatasetSpec,
@@ -390,7 +441,16 @@ def train_epochs(run: Run) -> None:
         if run.epoch != progress.epoch:
             run.epoch = progress.epoch
             run.tell("on_train_epoch_start")
-        losses, updates = run_epoch(run)
+        fits = True
+        try:
+            losses, updates = run_epoch(run)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            fits = False  # what the epoch held is let go of when this block ends
+        if not fits:
+            halve_batch(run)
+            continue
         finite = all(map(math.isfinite, losses.values())) and is_finite(run.learner.network)
         on_trial = is_on_trial(run)
         if not finite and not on_trial:
@@ -475,6 +535,40 @@ def restart_epoch(run: Run) -> None:
     progress.restarts += 1
     restore(run.good, run.learner.network, run.learner.average, run.learner.optimizer)
     run.logger.say(f"non-finite loss in epoch {number}: restarting it at half the learning rate")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the device, or of this machine, did not suffice."""
+    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+        return True
+    return any(words in str(error) for words in ("can't allocate memory", "not enough memory", "out of memory"))
+
+
+def halve_batch(run: Run) -> None:
+    """After an epoch that did not fit into memory: begin it again with half as many images a batch.
+
+    The steps stay as long where nbs lets them: gradients of more batches are accumulated.
+    Errors: SeglabError for a batch of one image, and among several processes, of which the others wait.
+    """
+    config, learner = run.config, run.learner
+    batch = int(config.batch) // 2
+    if run.process.world > 1 or batch < 1:
+        raise SeglabError(
+            f"out of memory in epoch {run.progress.epoch + 1} with batch={config.batch}: give a smaller batch, imgsz "
+            f"or model{how_to_resume(run)}"
+        )
+    run.config = replace(config, batch=batch)
+    run.loader = make_loader(run.dataset, run.config, run.process)
+    run.plan = make_plan(run.config, len(run.dataset), len(run.loader), learner.network.classes)
+    learner.optimizer = make_optimizer(learner.network, run.plan)
+    learner.scaler = make_scaler(learner.dtype, learner.device)
+    learner.network.zero_grad()
+    restore(run.good, learner.network, learner.average, learner.optimizer)
+    if learner.device.type == "cuda":
+        torch.cuda.empty_cache()
+    write_arguments(run.folder, run.config, run.spec.source)
+    run.checkpoints.metadata["train_args"] |= flatten(run.config)
+    run.logger.say(f"out of memory in epoch {run.progress.epoch + 1}: restarting it with batch={batch}")
 
 
 def validate_average(run: Run) -> tuple[Metrics | None, Row]:

@@ -16,13 +16,14 @@ import pytest
 import torch
 import yaml
 
+import seglab.data.dataset as dataset
 import seglab.training.checkpoint as checkpoint
 import seglab.training.engine as engine
 import seglab.training.trainer as trainer
 from seglab import YOLO
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
-from seglab.files import new_run_dir
+from seglab.files import bundled_data_dir, new_run_dir
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.training.arguments import make_config
@@ -613,3 +614,132 @@ def test_folders_count_up(tmp_path):
     for project in (tmp_path / "file", tmp_path / "file/below"):
         with pytest.raises(SeglabError, match="choose another one with project="):
             new_run_dir("train", project)
+
+
+def test_two_trainings_do_not_write_into_one_folder(tmp_path):
+    """The second one is refused while the first is at it, and has the folder afterwards."""
+    arguments = {"epochs": 1, "batch": 4, "project": str(tmp_path), "name": "one", "exist_ok": True}
+    refused = []
+
+    def another(model):
+        if not refused:
+            with pytest.raises(SeglabError, match=r"another training writes to .*one: wait for its end") as raised:
+                worker.run(**arguments)
+            refused.append(raised.value)
+        return worker.Figures(), {}
+
+    worker.run(another, **arguments, val=True)
+    assert refused and not (tmp_path / "one/.lock").exists()
+    worker.run(**arguments)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_vanishes_ends_in_a_sentence_that_says_how_to_go_on(tmp_path, workers, monkeypatch):
+    monkeypatch.setattr(dataset, "RECENT_BYTES", 0)  # a few images would be kept in memory
+    data = tmp_path / "data"
+    for part in ("images", "labels"):
+        shutil.copytree(bundled_data_dir() / "toybox8-seg" / part, data / part)
+    (data / "data.yaml").write_text("train: images/train\nval: images/val\nnames: " + str([*"abcdefghij"]))
+
+    def validation(model):
+        for image in (data / "images/train").iterdir():
+            image.unlink()
+        return worker.Figures(), {}
+
+    model = worker.new_model()
+    spec = load_dataset(data / "data.yaml")
+    options = {"epochs": 3, "batch": 4, "imgsz": 64, "workers": workers, "device": "cpu", "plots": False}
+    config = make_config(**options, project=str(tmp_path), name="run")
+    with pytest.raises(SeglabError, match=r"^the training stopped in epoch 2 \(.*resume=.*run$") as raised:
+        trainer.train(model, spec, config, validation)
+    assert "\n" not in str(raised.value) and "Traceback" not in str(raised.value)
+
+
+def test_a_full_disk_ends_in_a_sentence_that_says_how_to_go_on(tmp_path, monkeypatch):
+    write = checkpoint.save_both
+
+    def full(path, state, metadata):
+        if metadata["epoch"] == 2:
+            raise OSError(28, "No space left on device", str(path))
+        write(path, state, metadata)
+
+    monkeypatch.setattr(checkpoint, "save_both", full)
+    with pytest.raises(SeglabError, match=r"stopped in epoch 2 \(.*No space left.*go on with: seglab train resume="):
+        worker.run(epochs=3, batch=4, project=str(tmp_path), name="run")
+    monkeypatch.setattr(checkpoint, "save_both", write)
+    result, _ = worker.run(resume=str(tmp_path / "run"))
+    assert len(table(result)) == 3
+
+
+def test_a_worker_that_is_killed_ends_in_a_sentence_that_says_how_to_go_on(tmp_path, monkeypatch):
+    message = "DataLoader worker (pid(s) 7) exited unexpectedly"
+    monkeypatch.setattr(trainer, "run_epoch", lambda run: (_ for _ in ()).throw(RuntimeError(message)))
+    with pytest.raises(SeglabError, match=r"stopped in epoch 1 \(DataLoader worker .* go on with"):
+        worker.run(epochs=1, batch=4, project=str(tmp_path), name="run")
+
+
+def test_other_errors_stay_what_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "run_epoch", lambda run: (_ for _ in ()).throw(RuntimeError("a fault of ours")))
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        worker.run(epochs=1, batch=4, project=str(tmp_path), name="run")
+
+
+def test_an_interrupted_training_says_what_the_model_holds(tmp_path, capsys):
+    model = worker.new_model()
+    config = make_config(
+        epochs=3, batch=4, imgsz=64, workers=0, device="cpu", plots=False, project=str(tmp_path), name="run"
+    )
+    checkpoint.SECONDS_BETWEEN_SAVES = 0.0
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(model, load_dataset("toybox8-seg"), config, interrupted_in_epoch(2))
+    said = capsys.readouterr().out
+    assert "interrupted in epoch 2: the model holds the weights after epoch 1; go on with" in said
+    kept = load_weights(tmp_path / "run/weights/last.safetensors").state
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in model.state_dict().items())
+
+
+def test_an_epoch_that_does_not_fit_into_memory_is_begun_again_with_half_the_batch(tmp_path, monkeypatch, capsys):
+    """As with the smaller batch from the start: nothing of the epoch that failed is left."""
+    step = engine.compute_loss
+
+    def out_of_memory(learner, batch, *rest):
+        if len(batch["images"]) > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return step(learner, batch, *rest)
+
+    monkeypatch.setattr(engine, "compute_loss", out_of_memory)
+    result, model = worker.run(epochs=2, batch=4, nbs=4, optimizer="SGD", project=str(tmp_path), name="large")
+    assert "out of memory in epoch 1: restarting it with batch=2" in capsys.readouterr().out
+    assert result.config.batch == 2 and "batch: 2" in (tmp_path / "large/args.yaml").read_text()
+    monkeypatch.setattr(engine, "compute_loss", step)
+    _, small = worker.run(epochs=2, batch=2, nbs=4, optimizer="SGD", project=str(tmp_path), name="small")
+    assert all(torch.equal(tensor, small.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
+def test_one_image_that_does_not_fit_into_memory_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "compute_loss", lambda *a: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(SeglabError, match=r"out of memory in epoch 1 with batch=1: give a smaller batch"):
+        worker.run(epochs=1, batch=2, project=str(tmp_path), name="run")
+
+
+STATES = {
+    "no progress": {},
+    "a list": {"progress": [1]},
+    "text for numbers": {"progress": {"epoch": "many"}},
+    "unknown fields": {"progress": {"epoch": 1, "evil": 2}},
+    "a history of numbers": {"progress": {"epoch": 1, "history": [5]}},
+    "a history without times": {"progress": {"epoch": 1, "history": [{"a": 1}]}},
+    "another model": {"progress": {"epoch": 1}},
+}
+
+
+@pytest.mark.parametrize("metadata", STATES.values(), ids=STATES.keys())
+def test_a_run_folder_with_other_content_is_not_resumed(metadata, tmp_path):
+    from seglab.model.weights import save_weights
+
+    folder = tmp_path / "run"
+    (folder / "weights").mkdir(parents=True)
+    (folder / "args.yaml").write_text("epochs: 3\nbatch: 4\n")
+    save_weights(folder / checkpoint.RESUME, {"network/a": torch.zeros(3), "odd": torch.zeros(1)}, metadata)
+    with pytest.raises(SeglabError, match=r"resume\.safetensors is not the state of a run.*start a new run"):
+        worker.run(resume=str(folder))

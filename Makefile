@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 SPREAD := --numprocesses auto --dist loadfile  # the tests of a file stay together, as the cells of a lesson have to
 
-.PHONY: demo dev lint test trust trust-long lab wheel bench browser site toybox8 clean
+.PHONY: demo dev lint reproducible test trust trust-long lab wheel bench browser site toybox8 clean
 demo: $(VENV)/.installed-demo
 	$(BIN)/seglab demo
 
@@ -37,7 +37,7 @@ trust-long: $(VENV)/.installed-trust
 	$(BIN)/python -m trust --long
 
 bench: $(VENV)/.installed-test
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks
 
 # In copies of the lessons: a notebook that is only opened is written anew by JupyterLab, with its kernel's details
 lab: $(VENV)/.installed-lab
@@ -47,6 +47,18 @@ lab: $(VENV)/.installed-lab
 wheel: $(VENV)/.installed-demo
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
 	@ls dist/*.whl
+
+# The source archive and the wheel twice, which must be the same bytes; the wheel works in an environment of its own
+reproducible:
+	rm -rf build/reproducible
+	$(PYTHON) -m venv build/reproducible/tools
+	build/reproducible/tools/bin/python -m pip install -q build
+	for each in one two; do SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) build/reproducible/tools/bin/python -m build -q \
+		-o build/reproducible/$$each . || exit 1; done
+	cd build/reproducible/one && sha256sum * | tee ../sums && cd ../two && sha256sum -c ../sums
+	$(PYTHON) -m venv build/reproducible/clean
+	build/reproducible/clean/bin/python -m pip install -q build/reproducible/one/*.whl
+	cd build/reproducible && clean/bin/seglab predict model=toybox-n source=toybox8-seg imgsz=320 project=runs
 
 # Course, API reference and decisions as pages that read offline; the browser demo among them where npm can fetch its runtime
 site: $(VENV)/.installed-test

@@ -1,13 +1,16 @@
-"""Speed and memory beside ultralytics: `python -m benchmarks.speed`.
+"""Speed and memory beside ultralytics: `python -m benchmarks.speed [--busy N]`.
 
-Each tool runs in a process of its own (importing ultralytics sets one OpenMP thread, so threads are set afterwards and
-stated). The two take turns, A B A B ..., on the same weights and images; the figure is the median of the ratios.
+Each contestant runs in a process of its own and has so many of the machine's cores as its row says; importing
+ultralytics sets one OpenMP thread and its prediction another number, so its threads are set in both places. All take
+turns, A B C A B C ..., on the same weights and images; a figure is the median of the ratios. `--busy N` lets N
+processes compute beside them all the while.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -19,11 +22,31 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.machine import describe_machine
+
 if TYPE_CHECKING:  # where ultralytics learns it is imported first, as it sets the number of threads
     from seglab.datasets.spec import DatasetSpec
 
-ROUNDS = {"predict": 25, "train step": 9, "val": 5}
+ROUNDS = {"predict": 25, "folder": 7, "video": 7, "train step": 9, "val": 5}
 IMPORTS = {"torch": "import torch", "seglab": "from seglab import YOLO", "peer": "from ultralytics import YOLO"}
+# Who competes in prediction: in float32, then in bf16, which ultralytics' OpenVINO chooses by itself on such CPUs.
+ENGINES = (
+    "seglab",
+    "seglab openvino",
+    "seglab torch",
+    "peer",
+    "peer onnx",
+    "seglab bf16",
+    "seglab torch bf16",
+    "peer openvino",
+)
+CONTESTANTS = {
+    "predict": ENGINES,
+    "folder": ENGINES,
+    "video": ENGINES,
+    "train step": ("seglab", "peer"),
+    "val": ("seglab", "peer"),
+}
 
 
 def import_seconds(statement: str) -> float:
@@ -38,49 +61,89 @@ def environment() -> dict[str, str]:
 
 
 class Worker:
-    """One tool in its own process, told over a pipe what to do; answers with seconds and peak memory."""
+    """A contestant in its own process, told over a pipe what to do; answers with seconds and peak memory."""
 
-    def __init__(self, tool: str, task: str, data: str, threads: int):
-        arguments = [sys.executable, "-m", "benchmarks.speed", "--worker", tool, task, data, str(threads)]
+    def __init__(self, contestant: str, task: str, data: str, threads: int):
+        arguments = [sys.executable, "-m", "benchmarks.speed", "--worker", contestant, task, data, str(threads)]
         self.process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env={**environment(), "OMP_NUM_THREADS": str(threads)},
         )
-        self.read()  # ready, warmed up
 
-    def read(self) -> dict:
-        while True:
-            line = self.process.stdout.readline()
-            if not line:
-                raise RuntimeError(f"the worker ended: run it by hand to see why: {' '.join(self.process.args)}")
+    def read(self) -> dict | None:
+        """The next answer; None from a contestant that cannot run here."""
+        for line in self.process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
+        return None
 
     def go(self) -> dict:
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        return self.read()
+        answer = self.read()
+        if answer is None:
+            raise RuntimeError(f"{' '.join(self.process.args)} ended: {self.process.stderr.read()}")
+        return answer
 
-    def close(self) -> None:
+    def close(self) -> str:
+        """End it; what it said last on standard error."""
         self.process.stdin.close()
+        errors = self.process.stderr.read().strip()
         self.process.wait()
+        return errors.splitlines()[-1] if errors else ""
 
 
-def work(tool: str, task: str, data: str, threads: int) -> None:
+def work(contestant: str, task: str, data: str, threads: int) -> None:
     """The worker's side: prepare, warm up twice, then one timed round for every line on standard input."""
-    run = {"seglab": prepare_seglab, "peer": prepare_peer}[tool](task, data, threads)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    tool, _, engine = contestant.partition(" ")
+    run = {"seglab": prepare_seglab, "peer": prepare_peer}[tool](task, data, threads, engine)
     run(), run()
     print(json.dumps({"ready": True}), flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
+        start_cpu = time.process_time()
         run()
+        cpu = time.process_time() - start_cpu
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": seconds, "peak_mb": peak}), flush=True)
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak}), flush=True)
+
+
+def source_of(task: str, data: str):
+    """What is predicted on: a photo as cv2 reads it, a folder of files, or a video of the same."""
+    from seglab.datasets.load import load_dataset
+
+    folder = Path(load_dataset(data).images("val")[0]).parent
+    if task == "predict":
+        return first_image(data)
+    return str(folder if task == "folder" else video_of(folder))
+
+
+def video_of(folder: Path) -> Path:
+    """The photos of a folder as the frames of a video beside it."""
+    import cv2
+
+    path = folder.with_suffix(".mp4")
+    if not path.is_file():
+        part = path.with_name("part.mp4")
+        writer = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), 25, (640, 480))
+        for photo in sorted(folder.iterdir()):
+            writer.write(cv2.resize(cv2.imread(str(photo)), (640, 480)))
+        writer.release()
+        part.replace(path)
+    return path
+
+
+def count_results(results) -> None:
+    """Take all results of a stream, with their masks in memory."""
+    for result in results:
+        assert result.boxes is not None
 
 
 def training_batch(data: str) -> dict:
@@ -93,8 +156,8 @@ def training_batch(data: str) -> dict:
     return collate([dataset[i] for i in range(4)])
 
 
-def prepare_seglab(task: str, data: str, threads: int):
-    """What one round of `task` is in seglab."""
+def prepare_seglab(task: str, data: str, threads: int, engine: str):
+    """What one round of `task` is in seglab. engine: "", "openvino" or "torch", perhaps with "bf16" behind it."""
     import torch
 
     from seglab import YOLO
@@ -102,9 +165,21 @@ def prepare_seglab(task: str, data: str, threads: int):
 
     torch.set_num_threads(threads)
     model = YOLO(COURSE_WEIGHTS)
-    if task == "predict":
-        image = first_image(data)
-        return lambda: model.predict(image, imgsz=640)
+    if task in ("predict", "folder", "video"):
+        from seglab.export import engine as engines
+
+        source = source_of(task, data)
+        options = {"imgsz": 640, "stream": True}
+        if engine.endswith("bf16"):
+            options["precision"] = "bf16"
+        if engine.startswith("torch"):
+            options["engine"] = "torch"
+        elif engine == "openvino":
+            engines.PREFERRED = {"openvino": "openvino"}
+        if "engine" not in options:
+            precision = options.get("precision", "fp32")
+            assert engines.engine_file(model.network, model.names, precision=precision), "no engine is installed"
+        return lambda: count_results(model.predict(source, **options))
     if task == "val":
         return lambda: model.val(data=data, imgsz=640, workers=0, verbose=False)
 
@@ -131,30 +206,36 @@ def finish(network, optimizer) -> None:
     optimizer.zero_grad()
 
 
-def prepare_peer(task: str, data: str, threads: int):
-    """What the same round is in ultralytics, with the same weights."""
+def prepare_peer(task: str, data: str, threads: int, engine: str):
+    """What the same round is in ultralytics, with the same weights. engine: "" for PyTorch, or an export format."""
     import torch
     from safetensors.torch import load_file
     from ultralytics import YOLO
     from ultralytics.nn.tasks import SegmentationModel
+    from ultralytics.utils import torch_utils
 
     from seglab.datasets.load import load_dataset
 
     torch.set_num_threads(threads)
+    torch_utils.NUM_THREADS = threads  # which its prediction sets, by default one less than there are cores
     spec = load_dataset(data)
     model = YOLO("yolo11n-seg.yaml", task="segment")
+    settings = model.model.args  # which its export reads
     model.model = SegmentationModel("yolo11n-seg.yaml", nc=len(spec.names), verbose=False)
+    model.model.args, model.model.task = settings, "segment"
     model.model.load_state_dict({name: tensor.float() for name, tensor in load_file(weights_file()).items()})
     model.model.names = dict(spec.names)
-    if task == "predict":
-        image = first_image(data)
-        return lambda: model.predict(image, imgsz=640, verbose=False)
+    if task in ("predict", "folder", "video"):
+        source = source_of(task, data)
+        if engine:
+            model = YOLO(exported_by_peer(model, engine, Path(data).parent), task="segment")
+        return lambda: count_results(model.predict(source, imgsz=640, verbose=False, stream=True))
     if task == "val":
         return lambda: model.val(data=str(spec.yaml), imgsz=640, workers=0, plots=False, verbose=False)
 
     from types import SimpleNamespace
 
-    network = model.model.train()
+    network = model.model.train().to(memory_format=torch.channels_last)
     network.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, overlap_mask=True, mask_ratio=4)
     batch = peer_batch(training_batch(data))
     optimizer = torch.optim.AdamW((p for p in network.parameters() if p.requires_grad), lr=1e-5)
@@ -165,6 +246,23 @@ def prepare_peer(task: str, data: str, threads: int):
         finish(network, optimizer)
 
     return step
+
+
+def exported_by_peer(model, engine: str, folder: Path) -> str:
+    """The file that ultralytics makes of its model with its default settings, kept beside the data for the next run."""
+    import torch
+
+    kept = folder / "peer" / {"onnx": "peer.onnx", "openvino": "peer_openvino_model"}[engine]
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        checkpoint = kept.parent / "peer.pt"
+        model.ckpt_path = str(checkpoint)
+        model.model.pt_path = model.model.yaml_file = str(checkpoint)
+        made = model.export(format=engine, imgsz=640, verbose=False)
+        if Path(made).resolve() != kept.resolve():
+            Path(made).replace(kept)
+        torch.set_num_threads(torch.get_num_threads())
+    return str(kept)
 
 
 def peer_batch(batch: dict) -> dict:
@@ -179,7 +277,7 @@ def peer_batch(batch: dict) -> dict:
         for number, mask in enumerate(batch["masks"][index == image], start=1):
             masks[image][mask > 0.5] = number
     return {
-        "img": images.float() / 255,
+        "img": (images.float() / 255).contiguous(memory_format=torch.channels_last),
         "cls": batch["classes"].float()[:, None],
         "bboxes": xyxy_to_xywh(batch["boxes"]) / images.shape[-1],
         "batch_idx": index.float(),
@@ -202,21 +300,41 @@ def weights_file() -> str:
     return str(find_weights(COURSE_WEIGHTS))
 
 
-def paired(task: str, data: str, threads: tuple[int, int]) -> dict:
-    """Interleaved rounds of both tools -> medians and the ratio peer / seglab (above 1: seglab is faster)."""
-    ours, theirs = (Worker(tool, task, data, count) for tool, count in zip(("seglab", "peer"), threads))
-    rounds = [(ours.go(), theirs.go()) for _ in range(ROUNDS[task])]
-    ours.close(), theirs.close()
-    seconds = [[answer["seconds"] for answer in side] for side in zip(*rounds)]
-    return {
-        "task": task,
-        "threads": f"{threads[0]} and {threads[1]}",
-        "seglab": statistics.median(seconds[0]),
-        "peer": statistics.median(seconds[1]),
-        "ratio": statistics.median(b / a for a, b in zip(*seconds)),
-        "seglab_mb": rounds[-1][0]["peak_mb"],
-        "peer_mb": rounds[-1][1]["peak_mb"],
-    }
+def compared(task: str, data: str, threads: int, contestants: list[str]) -> list[dict]:
+    """Interleaved rounds of all contestants -> a row each: medians, and the ratio to the first one's time.
+
+    A ratio above 1 means that the first one is faster. One that cannot run here has the reason instead.
+    """
+    rows: dict[str, dict] = {}
+    workers: dict[str, Worker] = {}
+    for contestant in contestants:  # one after another, since exporting takes all cores
+        worker = Worker(contestant, task, data, threads)
+        if worker.read() is None:
+            rows[contestant] = {"name": contestant, "why": worker.close()}
+        else:
+            workers[contestant] = worker
+    rounds = [{name: worker.go() for name, worker in workers.items()} for _ in range(ROUNDS[task])]
+    first = next(iter(workers))
+    for name, worker in workers.items():
+        worker.close()
+        mine = [answers[name] for answers in rounds]
+        seconds = [answer["seconds"] for answer in mine]
+        rows[name] = {
+            "name": name,
+            "seconds": statistics.median(seconds),
+            "slowest": max(seconds) / statistics.median(seconds),
+            "cpu": statistics.median(answer["cpu"] for answer in mine),
+            "ratio": statistics.median(answers[name]["seconds"] / answers[first]["seconds"] for answers in rounds),
+            "cpu_ratio": statistics.median(answers[name]["cpu"] / answers[first]["cpu"] for answers in rounds),
+            "peak_mb": mine[-1]["peak_mb"],
+        }
+    return [rows[name] for name in contestants]
+
+
+def burn() -> None:
+    """What a busy neighbor does."""
+    while True:
+        sum(range(100_000))
 
 
 def copied(spec: DatasetSpec, out: Path, val: str = "val") -> Path:
@@ -238,11 +356,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="dataset to use; by default 48 toybox scenes are made, 36 of them to validate")
     parser.add_argument("--tasks", nargs="*", default=list(ROUNDS))
-    parser.add_argument("--worker", nargs=4, metavar=("TOOL", "TASK", "DATA", "THREADS"), help=argparse.SUPPRESS)
+    parser.add_argument("--threads", nargs="*", type=int, default=sorted({1, os.cpu_count() or 1}))
+    parser.add_argument("--contestants", nargs="*", help="by default all; the first is what the others are compared to")
+    parser.add_argument("--busy", type=int, default=0, help="processes that compute beside them all the while")
+    parser.add_argument("--worker", nargs=4, metavar=("CONTESTANT", "TASK", "DATA", "THREADS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        tool, task, data, threads = options.worker
-        return work(tool, task, data, int(threads))
+        contestant, task, data, threads = options.worker
+        return work(contestant, task, data, int(threads))
 
     folder = tempfile.TemporaryDirectory(prefix="speed-")
     if options.data is None:
@@ -253,23 +374,46 @@ def main() -> None:
         from seglab.datasets.load import load_dataset
 
         options.data = str(copied(load_dataset(options.data), Path(folder.name) / "speed"))
+    print(describe_machine())
+    neighbors = [multiprocessing.Process(target=burn, daemon=True) for _ in range(options.busy)]
+    for neighbor in neighbors:
+        neighbor.start()
+    if neighbors:
+        print(f"busy: {len(neighbors)} processes compute beside all contestants")
+    else:
+        print_imports()
+    for task in options.tasks:
+        for threads in options.threads:
+            chosen = [name for name in CONTESTANTS[task] if not options.contestants or name in options.contestants]
+            print_table(task, threads, compared(task, options.data, threads, chosen))
+    for neighbor in neighbors:
+        neighbor.terminate()
+
+
+def print_imports() -> None:
+    """How long a fresh interpreter takes to import each tool."""
     rounds = [{name: import_seconds(line) for name, line in IMPORTS.items()} for _ in range(9)]
-    print("| import | median s | against `import torch` |\n|-|-|-|")
+    print("\n| import | median s | against `import torch` |\n|-|-|-|")
     for name in IMPORTS:
         seconds = [times[name] for times in rounds]
         ratio = statistics.median(times[name] / times["torch"] for times in rounds)
         print(f"| {name} | {statistics.median(seconds):.2f} | {ratio:.2f} |")
-    print("\n| task | threads (seglab and peer) | seglab ms | peer ms | faster by | peak MB, seglab | peak MB, peer |")
+
+
+def print_table(task: str, threads: int, rows: list[dict]) -> None:
+    first = rows[0]["name"]
+    print(f"\n{task}, {threads} thread{'s' * (threads > 1)} each\n")
+    print(f"| contestant | ms | CPU ms | time / {first}'s | CPU time / {first}'s | slowest round / median | peak MB |")
     print("|-|-|-|-|-|-|-|")
-    cores = os.cpu_count() or 1
-    for task in options.tasks:
-        for threads in dict.fromkeys([(1, 1), (cores, cores), (cores, 1)]):
-            row = paired(task, options.data, threads)
-            print(
-                f"| {task} | {row['threads']} | {1e3 * row['seglab']:.1f} | {1e3 * row['peer']:.1f} | "
-                f"{row['ratio']:.2f} | {row['seglab_mb']:.0f} | {row['peer_mb']:.0f} |",
-                flush=True,
-            )
+    for row in rows:
+        if "why" in row:
+            print(f"| {row['name']} | could not run: {row['why']} | | | | | |", flush=True)
+            continue
+        print(
+            f"| {row['name']} | {1e3 * row['seconds']:.1f} | {1e3 * row['cpu']:.1f} | {row['ratio']:.2f} | "
+            f"{row['cpu_ratio']:.2f} | {row['slowest']:.2f} | {row['peak_mb']:.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from pathlib import Path
+from typing import Any
 
 from seglab.datasets.pretrained import COURSE_WEIGHTS
 from seglab.toybox.cells import NAME, generate_cells
@@ -33,7 +34,8 @@ def demo(out: str | Path = "runs/demo", epochs: int = 8, imgsz: int = 320) -> di
 
     # The weights and the file made from them must find the same cells.
     images = sorted((data.parent / "images" / "val").iterdir())
-    found = model.predict(images, imgsz=imgsz, save=True, save_txt=True, project=project, name="predict", exist_ok=True)
+    folder: dict[str, Any] = {"project": project, "name": "predict", "exist_ok": True}
+    found = model.predict(images, imgsz=imgsz, engine="torch", save=True, save_txt=True, **folder)
     exported = model.export(format="onnx", imgsz=imgsz, dynamic=True, out=out / "model")
     found_by_file = YOLO(exported).predict(images)
 

@@ -280,7 +280,7 @@ def check_budget(path: str | Path, file: IO[bytes], header: Header, max_pixels: 
     size = os.fstat(file.fileno()).st_size
     if size > MAX_BYTES_PER_PIXEL * max_pixels:
         said = f"it has {size / 1e9:.1f} GB, more than any image of max_pixels={max_pixels:,}"
-        raise unreadable(path, said, "save the image alone in a file")
+        raise unreadable(path, said, "save only the image in a file")
 
 
 _one_at_a_time = threading.Lock()  # Pillow's limit and Python's warning filters are global

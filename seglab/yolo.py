@@ -32,9 +32,9 @@ from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import counterpart_of, find_weights
 from seglab.datasets.subset import split_fractions, subset
 from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
-from seglab.device import choose_device, memory_format
+from seglab.device import choose_device, has_bf16_units, memory_format
 from seglab.errors import SeglabError, reading
-from seglab.events import EVENTS, Events
+from seglab.events import EVENTS, PREDICT_EVENTS, Events
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import format_of
 from seglab.files import bundled_data_dir, cache_dir
@@ -68,6 +68,7 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.training.tuning import Report, TuneResult
 
 DEFAULT_SOURCE = "toybox8-seg"  # what is predicted on where no source is given
+MAX_WORKERS = 4  # batches that are computed at once on a CPU; each holds its activations, about 100 MB at 640 px
 WeightsVersion = list[tuple[int, int]]  # see `_version_of`
 
 
@@ -136,9 +137,11 @@ class YOLO:
         self._tracker: Tracker | None = None  # of the last call of `track`
         # What the weights were when they were drawn at random: as long as they are still so, nothing has been learned.
         self._random_weights: WeightsVersion | None = None
-        # The network as `predict` and `val` run it, and as engine="auto" does, each with what it was made from.
+        # What the weights were when they were those of a file: as long as they are still so, an engine is worth making.
+        self._filed_weights: WeightsVersion | None = None
+        # The network as `predict` and `val` run it, with what it was made from; and engines of the weights of the file.
         self._inference_cache: tuple[Any, InferenceModel] | None = None
-        self._engine_cache: tuple[WeightsVersion, Runtime | None] | None = None
+        self._engines: dict[tuple, Runtime | None] = {}
         with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
             self._open(model, trust)
 
@@ -185,13 +188,15 @@ class YOLO:
         self.names = class_names(weights, network.classes, self.model_name)
         trained = weights.metadata.get("train_args") or {}
         if not isinstance(trained, dict):
-            raise SeglabError(f"{self.model_name}: its training arguments are no mapping: get a new copy")
+            raise SeglabError(f"{self.model_name}: its training arguments are not a mapping: get a new copy")
         self.overrides = dict(trained)
         data = data_of_training(self.overrides, self.names)
         if data is not None:
             self.overrides["data"] = data
         self._loaded = dict(self.overrides)
         self.license = str(weights.metadata.get("license", "unknown"))
+        self._filed_weights = _version_of(self.network)
+        self._engines = {}
 
     def load(self, weights: str | Path) -> YOLO:
         """Take over every tensor that fits from other weights, and list what does not.
@@ -310,6 +315,8 @@ class YOLO:
                 events=events,
             )
         self.path = result.best
+        self._filed_weights = _version_of(network)
+        self._engines = {}
         self.trainer = events.view_of(result.run)
         self.metrics = result.metrics
         if config.profile and is_main():
@@ -465,7 +472,7 @@ class YOLO:
         stream: Literal[False] = False,
         *,
         device: str | int | torch.device | None = None,
-        engine: str | None = None,
+        engine: str = "auto",
         **arguments: Any,
     ) -> list[Results]: ...
 
@@ -476,7 +483,7 @@ class YOLO:
         *,
         stream: Literal[True],
         device: str | int | torch.device | None = None,
-        engine: str | None = None,
+        engine: str = "auto",
         **arguments: Any,
     ) -> Iterator[Results]: ...
 
@@ -487,13 +494,15 @@ class YOLO:
         *,
         device: str | int | torch.device | None = None,
         embed: list[int] | int | None = None,
-        engine: str | None = None,
+        engine: str = "auto",
         **arguments: Any,
     ) -> Any:
         """Find instances on images: a path, folder, glob, video, URL, PIL, numpy (BGR), tensor, dataset name or list.
 
-        Returns a list, or with stream=True an iterator that holds one batch at a time. engine="auto": on CPUs, through
-        onnxruntime or OpenVINO where one is installed and agrees with the network (see seglab.export.engine).
+        Returns a list, or with stream=True an iterator that holds a few batches at a time. engine="auto", the default:
+        on CPUs, weights of a file run through onnxruntime or OpenVINO where one is installed and agrees with the
+        network (see seglab.export.engine); "torch": through PyTorch. Folders, lists, videos and cameras are read ahead,
+        and several images are worked on at once (see seglab.inference.pipeline).
         Start processes that predict with multiprocessing's "spawn": a forked one lacks PyTorch's threads, and waits.
         embed=[22]: instead of results a vector for every image, the mean features of these layers. Other
         arguments: those of seglab.config.PredictConfig and SaveConfig, by name.
@@ -542,7 +551,7 @@ class YOLO:
         from seglab.inference.predictor import predict
         from seglab.inference.results import ResultsList
         from seglab.inference.results_io import save_results
-        from seglab.inference.sources import images_of_dataset
+        from seglab.inference.sources import can_be_read_ahead, images_of_dataset
 
         arguments = self._given("predict", arguments, **named)
         source = arguments.pop("source", source)
@@ -553,7 +562,7 @@ class YOLO:
                 "read; check the path"
             )
         device = arguments.pop("device", None)
-        engine = fit_argument(PredictInput, "engine", arguments.pop("engine", None))
+        engine = fit_argument(PredictInput, "engine", arguments.pop("engine", None) or "auto")
         layers = _as_list(fit_argument(PredictInput, "embed", arguments.pop("embed", None)))
 
         # What is left is checked as a whole, so that a misspelled argument is named before anything runs.
@@ -569,16 +578,25 @@ class YOLO:
             vectors = embed_images(self._feature_network(where, config.half), images, config, layers, where)
             return vectors if stream else list(vectors)
 
+        events = self._events()
+        is_watched = events.awaits(*PREDICT_EVENTS)  # and what callbacks do with an image comes before the next one
+        workers = 0
+        if can_be_read_ahead(images) and not is_watched and not config.compile and not config.tile:
+            workers = self._workers(where)
+        if engine == "auto" and where.type == "cpu" and not config.half and not config.compile:
+            forward = self._engine(config.precision, max(1, workers))
+        else:
+            forward = None
+        if forward is None:
+            forward = self._forward(where, _dtype(config.half, config.precision), config.compile)
         # on_predict_batch_start is called from within the forward pass, and wraps it only where somebody waits.
-        forward = self._forward(where, config.half, engine, config.compile)
         if config.augment:
             forward = augmented(forward)
-        events = self._events()
         about = {"model": self.model_name, "source": source}
         self.predictor = Predictor({**asdict(config), **asdict(saving), **about}, self.network, where)
         if events.awaits("on_predict_batch_start"):
             forward = told_forward(forward, events, self.predictor)
-        found = predict(forward, images, config, self.names, where)
+        found = predict(forward, images, config, self.names, where, workers)
         if tracker is not None:
             found = tracker.follow(found)
 
@@ -776,14 +794,15 @@ class YOLO:
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: not what the last runs made, which can be made again."""
-        left_out = {"_inference_cache", "_engine_cache", "trainer", "predictor", "runtime"}
+        left_out = {"_inference_cache", "_engines", "trainer", "predictor", "runtime"}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**state, "exported": self.runtime is not None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         exported = state.pop("exported")
         self.__dict__.update(state)
-        self._inference_cache = self._engine_cache = self.trainer = self.predictor = self.runtime = None
+        self._inference_cache = self.trainer = self.predictor = self.runtime = None
+        self._engines = {}
         if exported:
             self._from_exported_file(self.model_name, self.trust)
 
@@ -908,7 +927,7 @@ class YOLO:
         if labels_some_classes:
             spec = join_datasets([spec], known=names)
         where = self._device(device)
-        forward = self._forward(where, config.half, compiled=config.compile)
+        forward = self._forward(where, _dtype(config.half), config.compile)
         if config.single_cls and len(self.names) > 1:
             forward = as_one_class(forward)
         if config.augment:
@@ -918,50 +937,81 @@ class YOLO:
     def _feature_network(self, device: torch.device, half: bool) -> YOLO11Seg:
         """The fused network itself, whose layers can be looked into."""
         self._network("look into it")
-        self._forward(device, half)
+        self._forward(device, _dtype(half))
         assert self._inference_cache is not None
         return self._inference_cache[1].network
 
     def _forward(
-        self,
-        device: str | int | torch.device,
-        half: bool = False,
-        engine: str | None = None,
-        compiled: bool | str = False,
+        self, device: str | int | torch.device, dtype: torch.dtype = torch.float32, compiled: bool | str = False
     ) -> Forward:
-        """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, an engine's, or the fused network's.
+        """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, or the fused network's.
 
         The network is fused anew for another device, and when a weight has changed since.
         """
         if self.runtime is not None:
             return self.runtime.forward
         device = choose_device(device)
-        on_cpu_in_full = device.type == "cpu" and not half
-        if engine and on_cpu_in_full:
-            runtime = self._engine()
-            if runtime is not None:
-                return runtime.forward
+        if device.type == "cpu" and dtype == torch.bfloat16 and not has_bf16_units():
+            raise SeglabError("precision=bf16: this CPU has no units for it, and would take longer: leave it out")
         network = self._network("run it")
-        made_from = _version_of(network), device, half, compiled
+        made_from = _version_of(network), device, dtype, compiled
         if self._inference_cache is None or self._inference_cache[0] != made_from:
-            model = InferenceModel(network, torch.float16 if half else torch.float32)
+            model = InferenceModel(network, dtype)
             model.to(device).to(memory_format=memory_format(device))
             is_compiled = bool(compiled) and compile_network(model, compiled)
-            if on_cpu_in_full and not is_compiled:
+            if device.type == "cpu" and dtype == torch.float32 and not is_compiled:
                 pack(model.network)
             self._inference_cache = made_from, model
         return self._inference_cache[1]
 
-    def _engine(self) -> Runtime | None:
-        """The runtime that engine="auto" stands for, or None; chosen anew whenever a weight has changed since."""
-        from seglab.export.engine import select_engine
+    def _workers(self, device: torch.device) -> int:
+        """How many batches may be computed at once, while the next are read; 0: one after another.
 
-        network = self._network("run it")
-        made_from = _version_of(network)
-        if self._engine_cache is None or self._engine_cache[0] != made_from:
-            size = as_size(self._trained_size())
-            self._engine_cache = made_from, select_engine(network, self.names, size)
-        return self._engine_cache[1]
+        A GPU and an exported file, which may have one memory for all calls, take one. On a CPU each has threads of its
+        own, since threads that work on one image wait for each other. A user who wants one thread gets one.
+        """
+        if device.type != "cpu":
+            return 1
+        threads = torch.get_num_threads()
+        if threads == 1:
+            return 0
+        return 1 if self.runtime is not None else min(threads, MAX_WORKERS)
+
+    def _engine(self, precision: str, streams: int) -> Forward | None:
+        """What engine="auto" stands for, or None, where PyTorch runs the network.
+
+        Only for weights of a file: what is made for an engine is made once for those, and again at every change. It is
+        opened for so many threads that call it at once.
+        """
+        if self.network is None or self._filed_weights != _version_of(self.network):
+            return None
+        if precision == "bf16" and not has_bf16_units():
+            return None
+        wanted = precision, streams, torch.get_num_threads()
+        if wanted not in self._engines:
+            self._engines[wanted] = self._open_engine(precision, streams)
+        runtime = self._engines[wanted]
+        return None if runtime is None else runtime.forward
+
+    def _open_engine(self, precision: str, streams: int) -> Runtime | None:
+        """The engine for the network as it is; None, and a line why, where there is none."""
+        from seglab.export.engine import engine_file, open_engine
+
+        path = engine_file(self._network("run it"), self.names, as_size(self._trained_size()), precision)
+        if path is None:
+            return None
+        try:
+            return open_engine(path, streams, precision)
+        except SeglabError:
+            print(f"engine=auto: using PyTorch, since {path} is damaged: delete it, and it will be written again")
+            return None
+
+
+def _dtype(half: bool, precision: str = "fp32") -> torch.dtype:
+    """What the network computes in."""
+    if half:
+        return torch.float16
+    return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
 def _data_to_train_on(data: str | Path | Sequence[str | Path], config: TrainConfig) -> DatasetSpec:
@@ -984,5 +1034,13 @@ def _as_list(value: Any) -> list:
 
 
 def _version_of(network: YOLO11Seg) -> WeightsVersion:
-    """Which tensors a network has and how often each was written: equal as long as no weight has changed."""
-    return [(id(tensor), tensor._version) for tensor in (*network.parameters(), *network.buffers())]
+    """Which tensors a network has and how often each was written: equal as long as no weight has changed.
+
+    Each module's own tables are read, since asking for parameters by name takes longer than reading an image's header.
+    """
+    version = []
+    for module in network.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                version.append((id(tensor), tensor._version))
+    return version

@@ -34,6 +34,12 @@ def datasets_folder() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(autouse=True)
+def predictions_run_through_torch(monkeypatch):
+    """What a test finds does not depend on which engines are installed. Those that are about engines ask for them."""
+    monkeypatch.setattr("seglab.export.engine.PREFERRED", {})
+
+
 @pytest.fixture
 def one_thread():
     """Small networks train faster on one thread, and alike on every machine's number of cores."""

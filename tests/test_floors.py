@@ -18,7 +18,7 @@ import seglab
 FLOORS = (
     ("version", "errors", "wording", "telemetry", "idle_threads"),
     ("sizes", "image_files"),
-    ("config", "class_names", "files", "memory", "tables", "events", "parallel", "progress", "device"),
+    ("config", "class_names", "files", "memory", "tables", "events", "parallel", "progress", "notebooks", "device"),
     ("geometry",),
     ("sample", "model", "data.image"),
     ("drawing", "formats"),

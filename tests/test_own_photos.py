@@ -193,7 +193,7 @@ def test_a_white_background_is_no_instance(tmp_path):
     mask(tmp_path / "masks" / "a.png", two_areas((255, 255, 255), (255, 0, 0), (0, 0, 255)))
     spec = load_dataset(tmp_path)
     assert areas(spec) == [("object", 225), ("object", 600)]
-    assert any("black is no background" in issue.message for issue in spec.issues)
+    assert any("black is not the background" in issue.message for issue in spec.issues)
 
 
 @pytest.mark.parametrize("white", [255, (255, 255, 255)])
@@ -204,10 +204,10 @@ def test_black_instances_on_white_are_instances(tmp_path, white):
         mask(tmp_path / "masks" / f"{name}.png", two_areas(white, black, black))
     spec = load_dataset(tmp_path)
     assert areas(spec) == [("object", 225)] * 2 + [("object", 600)] * 2
-    assert any("black is no background" in issue.message for issue in spec.issues)
+    assert any("black is not the background" in issue.message for issue in spec.issues)
     image(tmp_path / "images" / "c.jpg")
     mask(tmp_path / "masks" / "c.png", two_areas(black, white, white))
-    assert not any("black is no background" in issue.message for issue in load_dataset(tmp_path).issues)
+    assert not any("black is not the background" in issue.message for issue in load_dataset(tmp_path).issues)
 
 
 def test_black_instances_on_white_are_instances_in_files_of_their_own(tmp_path):
@@ -265,7 +265,7 @@ def test_labels_that_cannot_be_used_are_named_with_the_remedy(tmp_path, name, co
 def test_photos_are_no_masks_whatever_they_are_called(tmp_path):
     image(tmp_path / "car.jpg")
     image(tmp_path / "car gt.jpg", 1)
-    with pytest.raises(SeglabError, match="no labels of them"):
+    with pytest.raises(SeglabError, match="no labels for them"):
         load_dataset(tmp_path)
 
 

@@ -335,7 +335,7 @@ from seglab.datasets.load import load_dataset
 
 held_out = SegmentationDataset(load_dataset(mine), "val", 320)
 fullest = sorted(range(len(held_out)), key=lambda index: -len(held_out.instances(index)))[:2]
-results = model.predict([held_out.images[index] for index in fullest])
+results = model.predict([held_out.images[index] for index in fullest], engine="torch")
 print(len(results), "photos that it has not seen")
 
 # %% [markdown]

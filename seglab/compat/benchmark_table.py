@@ -40,9 +40,10 @@ def benchmark_arguments(given: dict[str, Any]) -> dict[str, Any]:
     device = str(wanted.pop("device", "cpu"))
     if device != "cpu":
         raise SeglabError(f"benchmark does not take device={device}: formats are timed on the CPU, leave it out")
-    half = wanted.pop("half", False)
-    int8 = wanted.pop("int8", False)
-    bits = str(wanted.pop("quantize", "16" if half else "8" if int8 else "")).lower()
+    bits = str(wanted.pop("quantize", "")).lower()
+    for name, number in (("int8", "8"), ("half", "16")):
+        if wanted.pop(name, False):
+            bits = bits or number
     if bits and bits not in PRECISIONS:
         raise SeglabError(f"quantize={bits} must be 8 (int8), 16 (fp16) or 32 (fp32)")
     if bits:

@@ -62,7 +62,7 @@ class Settings(MutableMapping[str, Any]):
     def _switch(self, name: str, on: bool) -> None:
         """Switch a tracker on or off. One that is not installed stays off, with a word: the script runs without it."""
         if on and not is_installed(name):
-            print(f"settings: {how_to_install(name)}; trainings go on without it")
+            print(f"settings: {how_to_install(name)}; training continues without it")
             on = False
         self._trackers[name] = on
 

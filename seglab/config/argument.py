@@ -82,8 +82,17 @@ def argument(
     return field(default=default, metadata={"argument": about})
 
 
-def arguments_of(config: type) -> list[Argument]:
+_known: dict[type, tuple[Argument, ...]] = {}  # every call of a verb asks, and evaluating the hints takes milliseconds
+
+
+def arguments_of(config: type) -> tuple[Argument, ...]:
     """The arguments of one class, in the order in which it lists them."""
+    if config not in _known:
+        _known[config] = tuple(_read_arguments(config))
+    return _known[config]
+
+
+def _read_arguments(config: type) -> list[Argument]:
     hints = get_type_hints(config)
     found = []
     for item in fields(config):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seglab.config.argument import DETECTION, MACHINE, OUTPUT, Arguments, argument, class_ids
+from seglab.config.argument import DETECTION, OUTPUT, Arguments, argument, class_ids
 from seglab.config.reading import ReadConfig
 from seglab.config.shared import (
     AGNOSTIC_NMS,
@@ -15,6 +15,7 @@ from seglab.config.shared import (
     COMPILE,
     CONF,
     DEVICE,
+    ENGINE,
     EXIST_OK,
     HALF,
     IOU,
@@ -23,6 +24,7 @@ from seglab.config.shared import (
     MAX_DET,
     MODEL,
     NAME,
+    PRECISION,
     PROJECT,
     RECT,
     SAVE_CONF,
@@ -49,12 +51,7 @@ class PredictInput(Arguments):
         None, "instead of results, return one feature vector per image from these layers, e.g. [22]", group=DETECTION
     )
     trust: bool = TRUST(False)
-    engine: str | None = argument(
-        None,
-        "auto: run on CPUs through onnxruntime or OpenVINO where they agree with the network",
-        group=MACHINE,
-        choices=("auto",),
-    )
+    engine: str = ENGINE("auto")
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,7 @@ class PredictConfig(ReadConfig):
     batch: int = argument(1, "images per run of the network", min=1)
     rect: bool = RECT(True)
     half: bool = HALF(False)
+    precision: str = PRECISION("fp32")
     compile: bool | str = COMPILE(False)
     visualize: bool = argument(
         False, "also write NAME_heatmap.jpg: where the network sees the classes that it found", group=OUTPUT
@@ -93,6 +91,8 @@ class PredictConfig(ReadConfig):
         if self.classes is not None:
             self._set("classes", class_ids(self.classes))
         super().__post_init__()
+        if self.half and self.precision != "fp32":
+            raise SeglabError(f"half=True and precision={self.precision} cannot be combined: use one of them")
         if self.tile and (self.visualize or not self.retina_masks):
             name = "visualize=True" if self.visualize else "retina_masks=False"
             raise SeglabError(f"{name} does not work with tile={self.tile}: leave out one of the two")

@@ -52,6 +52,18 @@ FRACTION = partial(
 )
 SPLIT = partial(argument, text="split of the dataset: train, val or test")
 HALF = partial(argument, text="run the network in float16", group=MACHINE)
+PRECISION = partial(
+    argument,
+    text="of the network's arithmetic: fp32, or bf16 on GPUs and on CPUs with units for it",
+    choices=("fp32", "bf16"),
+    group=MACHINE,
+)
+ENGINE = partial(
+    argument,
+    text="auto: run the weights of a file on CPUs through onnxruntime or OpenVINO, where one is installed and agrees",
+    choices=("auto", "torch"),
+    group=MACHINE,
+)
 AUGMENT = partial(
     argument,
     text="test-time augmentation: run on every image twice, as it is and mirrored",

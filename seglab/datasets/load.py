@@ -221,7 +221,7 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
             return f"{file} is {_what_json(file)}: export COCO JSON from your labeling tool"
         if suffix == ".csv":
             return (
-                f"{file} is a table, which is not read: write its masks as images into a folder masks, one a file "
+                f"{file} is a table, which is not read: write its masks as images to a folder masks, one per file "
                 "(masks/a_cat_1.png for a.jpg), or as COCO JSON"
             )
     return ""
@@ -255,8 +255,8 @@ def _not_recognized(path: Path) -> str:
     if reason := _near_miss(files, images):
         return f"{path} holds {found}, and {reason}"
     return (
-        f"{path} holds {found}, and no labels of them: put a label file beside each image ({example}: a row "
-        f"'class x1 y1 x2 y2 ...' an instance, in fractions of the size), give the labels' folder with labels=FOLDER, "
-        f"or for labels kept elsewhere save {path / 'data.yaml'} with\n"
+        f"{path} holds {found}, but no labels for them: put a label file next to each image ({example}: one "
+        f"row 'class x1 y1 x2 y2 ...' per instance, as fractions of the size), give the folder of the labels with "
+        f"labels=FOLDER, or, for labels kept elsewhere, save {path / 'data.yaml'} with\n"
         f"    train: {os.path.relpath(entry, path)}\n    names: [first class, second class]"
     )

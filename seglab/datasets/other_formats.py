@@ -51,7 +51,7 @@ def _dataset(known: Format, path: Path, labels: LabelSource) -> DatasetSpec:
     if not by_split and any(labels.load(entry).file is not None for entry in labels.entries[:1]):
         # Only a conversion reads images that lie inside label files.
         faults["train"] = (
-            f"the images lie inside the label files: write them with `seglab convert source={path} out=NEW`"
+            f"the images are stored inside the label files: write them with `seglab convert source={path} out=NEW`"
         )
     elif not labels.entries:
         why = f" ({labels.issues[0].message})" if labels.issues else ""

@@ -211,7 +211,7 @@ def _find_root(path: Path, content: Content, entries: Sequence[str]) -> Path:
     listed = ", ".join(f"'{entry}'" for entry in dict.fromkeys(entries))
     raise SeglabError(
         f"{path}: no {listed} under its path '{folder}'; searched {searched}; "
-        f"correct 'path' (leave it out where they lie beside the YAML), or set SEGLAB_DATASETS"
+        f"correct 'path' (leave it out if they are next to the YAML), or set SEGLAB_DATASETS"
     )
 
 

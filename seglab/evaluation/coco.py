@@ -494,7 +494,7 @@ def _compare_names(gt: str | Path, dt: str | Path, truth: dict, results: list[di
     if not unknown:
         return ()
     rows = sum(not known.get(row["category_id"]) for row in results)
-    which = f"categories missing from {gt}, which are not counted: {_listed(unknown)}"
+    which = f"categories that are missing from {gt} and not counted: {_listed(unknown)}"
     if len(unknown) < len(found):
         return (f"{dt} has {pluralize(rows, 'detection')} of {which}",)
     return (f"all {rows} detections of {dt} are of {which}; the ground truth has {_listed(ids)}",)

@@ -21,6 +21,7 @@ from seglab.evaluation.coco import (
 )
 from seglab.evaluation.confusion import ConfusionMatrix
 from seglab.evaluation.curves import GRID, Curves, best_confidence, class_curves
+from seglab.notebooks import BACKGROUND, Display, in_notebook, running_cell
 
 KEYS = ("precision", "recall", "mAP50", "mAP50-95")
 HEADS = ("P", "R", "mAP50", "mAP50-95")  # of tables
@@ -140,6 +141,7 @@ class Metrics:
     confusion_matrix: ConfusionMatrix | None = None
     speed: dict[str, float] = field(default_factory=dict)
     save_dir: Path | None = None
+    _shown_in: int | None = field(default=None, init=False, compare=False)  # the notebook's cell that has shown them
 
     @property
     def keys(self) -> list[str]:
@@ -232,6 +234,22 @@ class Metrics:
     def __repr__(self) -> str:
         return self.table()
 
+    def show(self) -> None:
+        """Print the table; in a notebook, show it as `_repr_html_` gives it.
+
+        Where the cell then ends with these metrics, they are not shown a second time.
+        """
+        if not in_notebook():
+            print(self.table(), flush=True)
+            return
+        self._shown_in = running_cell()
+        Display().show(self._repr_html_(), self.table())
+
+    def _ipython_display_(self) -> None:
+        """The last value of a cell, unless the cell has shown it already."""
+        if self._shown_in is None or self._shown_in != running_cell():
+            Display().show(self._repr_html_(), self.table())
+
     def _repr_html_(self) -> str:
         """What notebooks show: a table that scrolls, best classes first, colored by mask AP."""
         order = np.argsort(-self.seg.ap, kind="stable").tolist()
@@ -241,7 +259,7 @@ class Metrics:
             c = int(self.ap_class_index[i])
             values = list(self.class_result(i))
             lines.append(_html_row(self.names[c], int(self.images[c]), int(self.instances[c]), values))
-        head = "".join(f'<th style="position: sticky; top: 0; background: white">{name}</th>' for name in heads)
+        head = "".join(f'<th style="position: sticky; top: 0; background: {BACKGROUND}">{name}</th>' for name in heads)
         body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
         return f'<div style="max-height: 400px; overflow: auto; width: fit-content">{body}</div>'
 
@@ -265,7 +283,7 @@ def _html_row(name: str, images: int, instances: int, values: list[float]) -> st
     """One line of `Metrics._repr_html_`; the last value, mask AP, is colored from red (0) over yellow to green (1)."""
     cells = [html.escape(name), str(images), str(instances), *(f"{value:.3f}" for value in values)]
     plain = "".join(f"<td>{cell}</td>" for cell in cells[:-1])
-    return f'<tr>{plain}<td style="background: hsl({120 * values[-1]:.0f} 70% 80%)">{cells[-1]}</td></tr>'
+    return f'<tr>{plain}<td style="color: black; background: hsl({120 * values[-1]:.0f} 70% 80%)">{cells[-1]}</td></tr>'
 
 
 def task_metrics(

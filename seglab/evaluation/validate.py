@@ -371,7 +371,7 @@ def validate_dataset(
     progress = tqdm(split.loader, desc="validate", unit="batch", disable=not config.verbose)
     metrics = validate(forward, progress, split.dataset, spec.names, config, device, results, each, events)
     if config.verbose:
-        print(metrics.table())
+        metrics.show()
     if folder is not None:
         metrics.save_dir = folder
         if results is not None:

@@ -41,7 +41,7 @@ def read_value(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if len(value) > MAX_TEXT:
-        raise ValueError(f"a text of {len(value):,} characters is no metadata")
+        raise ValueError(f"a text of {len(value):,} characters is not metadata")
     for parse in (json.loads, ast.literal_eval):
         try:
             return parse(value)

@@ -131,7 +131,7 @@ def _check_row(words: list[str], number: int, largest: int) -> None:
         raise ValueError(f"the layer {kind[:40]!r} in line {number} is none of a YOLO model")
     is_plain = all(_WORD.fullmatch(word) for word in [name, *words[4 : 4 + blobs]])
     if min(int(inputs), int(outputs)) < 0 or len(words) < 4 + blobs or not is_plain:
-        raise ValueError(f"line {number} is no layer")
+        raise ValueError(f"line {number} is not a layer")
     for setting in settings:
         if not _SETTING.fullmatch(setting) or any(abs(float(value)) > largest for value in _values(setting)):
             raise ValueError(f"the setting {setting[:40]!r} in line {number} is none of a YOLO model")

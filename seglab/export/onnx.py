@@ -142,12 +142,13 @@ def write_metadata(path: str | Path, metadata: ModelMetadata) -> None:
     onnx.save(graph, path)
 
 
-def load(path: str | Path) -> Runtime:
+def load(path: str | Path, streams: int = 1) -> Runtime:
     """Run an ONNX file through onnxruntime on as many threads as torch uses.
 
+    streams: so many threads may call it at once, and share the cores; 1 gives each call all of them.
     Errors: SeglabError when onnxruntime is missing, the file is damaged or has no metadata.
     """
-    session = _open_session(path)
+    session = _open_session(path, max(1, torch.get_num_threads() // streams))
     metadata = ModelMetadata.from_strings(session.get_modelmeta().custom_metadata_map, str(path))
     if metadata.end_to_end:
         return _end_to_end_runtime(path, metadata, session)
@@ -168,11 +169,11 @@ def load(path: str | Path) -> Runtime:
     return Runtime(path, metadata, run, channels_last=channels_last)
 
 
-def _open_session(path: str | Path) -> Any:
+def _open_session(path: str | Path, threads: int) -> Any:
     onnxruntime = require("onnxruntime", needs()["onnxruntime"])
     _refuse_external_data(path)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -100,7 +100,18 @@ def verify(
     data: a dataset, whose validation split then also gives box and mask mAP of both; its images, or those of the
     bundled default, are what is compared. Rows the file has from an earlier time and this one does not measure stay.
     A file that another tool wrote stays as it is.
-    trust: see registry.load_runtime.
+    trust: see registry.load_runtime. Errors: those of `measure`.
+    """
+    title, rows = measure(path, model, names, data, trust)
+    print(table(rows, title))
+    return all(row.ok for row in rows)
+
+
+def measure(
+    path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str | Path | None = None, trust: bool = False
+) -> tuple[str, list[Row]]:
+    """What `verify` compares, as a title and rows, which the file then keeps.
+
     Errors: SeglabError when the file was made from other weights or holds detections only, or is an int8 file, which
     only mAP can judge, and there is no data, or the network finds next to nothing on it.
     """
@@ -123,10 +134,9 @@ def verify(
     title = f"{runtime.path.name} ({runtime.metadata.origin}) against the network it came from"
     if limits.rounding is not None:
         title += f"; numbers may differ by {limits.rounding:g} times the network's own rounding in {precision}"
-    print(table(rows, title))
     if not runtime.metadata.is_foreign:
         _keep(rows, runtime)
-    return all(row.ok for row in rows)
+    return title, rows
 
 
 def _refuse_incomparable(runtime: Runtime, model: YOLO11Seg, names: dict[int, str], data: str | Path | None) -> None:

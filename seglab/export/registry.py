@@ -81,14 +81,21 @@ def find_format(name: str) -> tuple[str, ExportFormat]:
 
 
 def model_path(path: Path) -> Path:
-    """The exported model that `path` means: a file inside a format's folder stands for the folder."""
+    """The exported model that `path` means: a file inside a format's folder stands for the folder.
+
+    What is itself named like a model is one, whatever the folder is called that it lies in.
+    """
     folder_suffixes = tuple(its.SUFFIX for its in FORMATS.values() if "." not in its.SUFFIX)
-    return path.parent if path.parent.name.endswith(folder_suffixes) else path
+    is_inside = path.parent.name.endswith(folder_suffixes) and _format_named(path.name) is None
+    return path.parent if is_inside else path
 
 
 def format_of(path: Path) -> ExportFormat | None:
     """The format of an exported file, folder, or file inside such a folder, by the name; None for any other name."""
-    name = model_path(path).name
+    return _format_named(model_path(path).name)
+
+
+def _format_named(name: str) -> ExportFormat | None:
     return next((its for its in FORMATS.values() if name.endswith(its.SUFFIX)), None)
 
 

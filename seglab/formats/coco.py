@@ -280,7 +280,7 @@ def _distinct(path: Path, items: Iterable[Any]) -> list[dict]:
         if category_name(known) != category_name(category):
             raise SeglabError(
                 f"{path}: the categories '{known['name']}' and '{category['name']}' have the same id {category['id']}: "
-                "give each an id of its own"
+                "give each a unique id"
             )
     return [by_id[number] for number in in_order(by_id)]
 
@@ -311,7 +311,7 @@ def category_faults(categories: Sequence[dict]) -> list[Fault]:
         ids[category_name(category)].append(category["id"])
     several = [f"'{name}' has the ids {', '.join(map(str, own))}" for name, own in ids.items() if len(own) > 1]
     if several:
-        message = f"categories of the same name: {'; '.join(several)}; give each a name of its own, or all one id"
+        message = f"categories of the same name: {'; '.join(several)}; give each a unique name, or all of them one id"
         faults.append((message, "kept as separate classes"))
     nameless = [str(category["id"]) for category in categories if not str(category["name"] or "").strip()]
     if nameless:

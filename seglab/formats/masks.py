@@ -270,7 +270,7 @@ class MasksSource:
         folder = str(next(iter(self._files)).parent)
         if self._background is not None:
             color = f"#{self._background % OPAQUE:06x}" if self._background > MAX_GRAY else str(self._background)
-            message = f"black is no background: the value at the borders of all masks is {color}"
+            message = f"black is not the background: the value at the borders of all masks is {color}"
             notes.append(Issue(folder, 0, message, "taken for the background", "note"))
         first = next((file for file, mask in self._files.items() if not mask.whole), None)
         return notes if first is None else [*notes, *self._told_apart(first)]
@@ -306,7 +306,7 @@ class MasksSource:
                 issues.append(left_out(str(file), "no area: a mask without a pixel"))
             for name, x0, y0, crop in regions:
                 if name is None:
-                    message = "unknown color: not in the list of classes beside the masks; add it there"
+                    message = "unknown color: not in the list of classes next to the masks; add it there"
                     issues.append(left_out(str(file), message))
                     continue
                 instances.append(Instance(self._class_of[name], [], rle=crop_to_rle(x0, y0, crop, *size)))

@@ -17,6 +17,7 @@ from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
 from seglab.inference.heatmap import class_heatmap
 from seglab.inference.masks import assemble
 from seglab.inference.nms import Detections, suppress
+from seglab.inference.pipeline import in_order
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import SourceImage, batches, load, load_by_windows
 from seglab.inference.tiles import predict_tiles
@@ -31,12 +32,14 @@ def predict(
     config: PredictConfig,
     names: dict[int, str] | Sequence[str],
     device: str | torch.device = "cpu",
+    workers: int = 0,
 ) -> Iterator[Results]:
     """Yield the Results of every image of `source` (see sources.load), reading and computing batch by batch.
 
     forward: the network or an exported file behind one signature: float images (B, 3, H, W), RGB in 0..1, letterboxed,
     to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name; device: where
-    `forward` expects its images.
+    `forward` expects its images. workers: batches that are computed at once while the next are read, which `forward`
+    must allow; 0 reads each batch when it is asked for.
     """
     names = names if isinstance(names, dict) else dict(enumerate(names))
     if config.tile:
@@ -44,8 +47,10 @@ def predict(
         for image in load_by_windows(source, config.vid_stride, config.reading):
             yield predict_tiles(image, config.tile, config.overlap, look, names, config.batch, config.agnostic_nms)
         return
-    for images in batches(load(source, config.vid_stride, config.reading), config.batch):
-        yield from predict_batch(forward, images, config, names, device)
+    groups = batches(load(source, config.vid_stride, config.reading), config.batch)
+    look_at_batch = partial(predict_batch, forward, config=config, names=names, device=device)
+    for results in in_order(look_at_batch, groups, workers):
+        yield from results
 
 
 @torch.no_grad()  # not inference mode, whose tensors users could not change in place

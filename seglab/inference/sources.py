@@ -108,6 +108,29 @@ def images_of_dataset(source: Any) -> Any:
     return source
 
 
+def can_be_read_ahead(source: Any) -> bool:
+    """Whether a source has several images that may be read before they are asked for: folders, lists, videos, cameras.
+
+    A single image gains nothing. An iterator of a program's own may depend on the results that it was given before.
+    """
+    if isinstance(source, (list, tuple)):
+        return len(source) > 1
+    if isinstance(source, int):
+        return True
+    if not isinstance(source, (str, os.PathLike)):
+        return False
+    name = os.fspath(source)
+    if name.isdigit() or name.lower().startswith(STREAM_SCHEMES):
+        return True
+    path = Path(name)
+    if not path.is_file():
+        return path.is_dir() or any(sign in name for sign in "*?[")
+    try:
+        return path.suffix.lower() in LIST_SUFFIXES or is_video(path)
+    except SeglabError:  # which reading it will raise
+        return False
+
+
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Group a stream into lists of `size`; the last may be shorter."""
     items = iter(items)

@@ -317,7 +317,7 @@ def _take_weights(reader: _Reader) -> Checkpoint:
         names = source.attributes().get("names")
     found = {name: value for name, value in values.items() if isinstance(value, (_InertTensor, _InertParameter))}
     if not found:
-        raise SeglabError("it holds no weights; give a model checkpoint")
+        raise SeglabError("it contains no weights; give a model checkpoint")
 
     state: dict[str, Tensor] = {}
     for name, value in found.items():

@@ -100,5 +100,5 @@ def read_arguments(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"cannot resume from {folder}: it has no args.yaml; give the folder of a run")
     values = read_yaml(path)
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise SeglabError(f"{path} holds no arguments of a run: give the folder of a run, or train anew")
+        raise SeglabError(f"{path} has no arguments of a run: give the folder of a run, or start a new one")
     return {name: value for name, value in values.items() if name != "data"}

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 from seglab.files import atomic_write
+from seglab.notebooks import in_notebook
 from seglab.training.loss import TERMS
-
-Row = dict[str, float]
+from seglab.training.notebook import NotebookLogger, Row
 
 
 def make_row(epoch: int, seconds: float, losses: Row, metrics: Row, rates: list[float]) -> Row:
@@ -51,8 +51,9 @@ class RunLogger:
     def __init__(self, folder: Path, epochs: int, done: int = 0, verbose: bool = True):
         self.verbose = verbose
         self.loggers: list[Logger] = [CsvLogger(folder / "results.csv")]
+        self.notebook = NotebookLogger(epochs, done) if verbose and in_notebook() else None
         if verbose:
-            self.loggers.append(NotebookLogger(epochs, done) if in_notebook() else ConsoleLogger(epochs))
+            self.loggers.append(self.notebook or ConsoleLogger(epochs))
 
     def log(self, history: list[Row]) -> None:
         for logger in self.loggers:
@@ -66,6 +67,8 @@ class RunLogger:
         print(text, flush=True)
 
     def progress_bar(self, batches: Iterable[dict], text: str) -> Iterable[dict]:
+        if self.notebook is not None:
+            return self.notebook.batches(batches, text)
         return progress_bar(batches, text) if self.verbose else batches
 
 
@@ -111,26 +114,6 @@ class ConsoleLogger:
         pass
 
 
-class NotebookLogger:
-    """One bar for the whole run, with the latest epoch beside it: a hundred lines would bury a notebook."""
-
-    def __init__(self, epochs: int, done: int = 0):
-        from tqdm.auto import tqdm
-
-        self.epochs = epochs
-        self.bar = tqdm(total=epochs, initial=done, desc="training", unit="epoch")
-
-    def log(self, history: list[Row]) -> None:
-        row = history[-1]
-        _, _, values = epoch_line(row, self.epochs).partition("  ")
-        self.bar.set_postfix_str(values)
-        if row["epoch"]:
-            self.bar.update()
-
-    def close(self, history: list[Row]) -> None:
-        self.bar.close()
-
-
 def write_results(path: Path, history: list[Row]) -> None:
     """Write the whole results.csv; its columns are those of all rows, in the order of the fullest row."""
     fullest_first = sorted(history, key=len, reverse=True)
@@ -157,15 +140,8 @@ def epoch_line(row: Row, epochs: int) -> str:
 
 def progress_bar(batches: Iterable[dict], text: str) -> Iterable[dict]:
     """The batches of an epoch, with a bar that vanishes at its end where somebody watches a terminal."""
-    if in_notebook() or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         return batches
     from tqdm.auto import tqdm
 
     return tqdm(batches, desc=text, leave=False, unit="batch")
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and hasattr(shell, "kernel")

@@ -693,7 +693,8 @@ def conclude(run: Run, result: TrainResult) -> TrainResult:
     metrics.save_dir = run.folder
     run.metrics = metrics
     run.tell("on_fit_epoch_end")
-    run.logger.say(f"best weights: {best_name}, in {result.best}\n{metrics.table()}")
+    run.logger.say(f"best weights: {best_name}, in {result.best}")
+    metrics.show()
     if gain := describe_gain(progress.history, best, config, run.plan.lr):
         run.logger.say(gain)
     if config.plots:

@@ -47,7 +47,7 @@ def test_trackers_are_switched_on_by_name(monkeypatch, capsys):
     settings.update({"wandb": True, "dvc": True, "comet": False, "mlflow": True})
     assert settings.trackers() == ["wandb", "dvclive"]
     assert settings["wandb"] is settings["dvc"] is True and settings["mlflow"] is settings["comet"] is False
-    assert "mlflow needs the package mlflow: pip install mlflow; trainings go on without it" in capsys.readouterr().out
+    assert "mlflow needs the package mlflow: pip install mlflow; training continues" in capsys.readouterr().out
     assert "wandb: True" in repr(settings)
     settings.reset()
     assert settings.trackers() == [] and settings["wandb"] is False

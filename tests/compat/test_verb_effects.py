@@ -28,8 +28,9 @@ SHOWN = {
 }
 # Shown by the tests of their own parts, or where their hardware is.
 ELSEWHERE = {
-    "model", "device", "engine", "compile", "mask_targets", "strict", "license", "masks", "max_pixels", "range", "tile",
-    "overlap", "trust", "save_as", "tolerance", "source", "embed", "vid_stride", "save_frames", "labels", "allow_empty",
+    "model", "device", "engine", "precision", "compile", "mask_targets", "strict", "license", "masks", "max_pixels",
+    "range", "tile", "overlap", "trust", "save_as", "tolerance", "source", "embed", "vid_stride", "save_frames",
+    "labels", "allow_empty", "instances",
 }  # fmt: skip
 
 

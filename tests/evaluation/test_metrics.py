@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 
+import seglab.evaluation.metrics as metrics_module
 from seglab.evaluation.coco import CocoAccumulator
 from seglab.evaluation.metrics import Metrics, task_metrics
 
@@ -70,3 +71,22 @@ def test_no_object_at_all_is_no_error():
     accumulator.add("empty", instances([]), instances([(0, 0, 0, 5, 5)], [0.5]))
     task = task_metrics(accumulator)
     assert task.map == task.mp == 0 and len(task.ap_class_index) == 0 and task.coco.stats["AP"] == -1
+
+
+def test_a_notebook_shows_metrics_once(monkeypatch, capsys):
+    accumulator = CocoAccumulator([0], "bbox")
+    task = task_metrics(accumulator)
+    metrics = Metrics(task, task, {0: "cat"}, np.zeros(1, int), np.zeros(1, int), 1)
+    metrics.show()
+    assert capsys.readouterr().out == metrics.table() + "\n"
+
+    shown, cell = [], [3]
+    monkeypatch.setattr(metrics_module, "in_notebook", lambda: True)
+    monkeypatch.setattr(metrics_module, "running_cell", lambda: cell[0])
+    monkeypatch.setattr(metrics_module.Display, "show", lambda display, html, text: shown.append((html, text)))
+    metrics.show()
+    metrics._ipython_display_()  # the last line of the same cell
+    assert shown == [(metrics._repr_html_(), metrics.table())]
+    cell[0] = 4
+    metrics._ipython_display_()
+    assert len(shown) == 2 and capsys.readouterr().out == ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,8 +16,10 @@ from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.export import exporter
 from seglab.export import registry as formats
+from seglab.export.inference_model import InferenceModel
 from seglab.export.metadata import ModelMetadata
 from seglab.export.registry import load_runtime
+from seglab.export.runtime import Runtime
 from seglab.geometry.letterbox import letterbox
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -85,6 +89,42 @@ def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
     with pytest.raises(SeglabError, match=r"model\.onnx\.failed"):
         exporter.export(untrained, TEN, out=tmp_path / "model", imgsz=64)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx.failed"]
+
+
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_every_format_is_verified_where_it_is_staged(format, network, tmp_path, monkeypatch, capsys):
+    """With converters that write next to nothing: what is opened again is what they were told to write, files and
+    folders alike, whatever the folder is called that they lie in.
+    """
+    module = formats.find_format(format)[1]
+    is_folder = "." not in module.SUFFIX
+
+    def file_of(path: Path) -> Path:
+        return path / "graph" if is_folder else path
+
+    def write(model, path, metadata, calibration, **options):
+        if is_folder:
+            path.mkdir()
+        write_metadata(path, metadata)
+
+    def write_metadata(path, metadata):
+        file_of(path).write_text(json.dumps(metadata.to_strings()))
+
+    def load(path):
+        metadata = ModelMetadata.from_strings(json.loads(file_of(path).read_text()), str(path))
+        return Runtime(path, metadata, InferenceModel(network))
+
+    for function in (write, write_metadata, load):
+        monkeypatch.setattr(module, function.__name__, function)
+    monkeypatch.setattr(module, "runs_here", lambda: True)
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))  # which remembers the formats that run code
+    names = dict(enumerate(["circle", "square", "star"]))
+    path = exporter.export(network, names, format, tmp_path / "of_ncnn_model" / "model", imgsz=64)
+    assert path == tmp_path / "of_ncnn_model" / f"model{module.SUFFIX}"
+    assert list(path.parent.iterdir()) == [path]
+    runtime = load_runtime(path)
+    assert runtime.path == path and len(runtime.metadata.parity) > 10  # the real check has run
+    assert load_runtime(file_of(path)).path == path
 
 
 @pytest.mark.parametrize("format", ["torchscript", "ncnn"])  # a file, a folder

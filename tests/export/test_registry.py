@@ -18,6 +18,9 @@ def test_names_find_their_format(tmp_path):
     folder = tmp_path / "best_openvino_model"
     assert formats.format_of(folder / "model.xml") == formats.FORMATS["openvino"]
     assert formats.model_path(folder / "model.xml") == folder
+    for row in formats.FORMATS.values():  # a model in a folder that is called like one is itself
+        assert formats.model_path(folder / f"best{row.SUFFIX}") == folder / f"best{row.SUFFIX}"
+        assert formats.format_of(folder / f"best{row.SUFFIX}") == row
     assert formats.format_of(tmp_path / "best.safetensors") is None
 
 

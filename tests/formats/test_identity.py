@@ -194,7 +194,7 @@ def test_categories_that_the_ground_truth_lacks_are_told(two_files):
 
     changed(two_files[1], rename)  # counted from 0, as some tools do
     figures = evaluate_files(*two_files)
-    assert "of categories that" in figures.warnings[0] and figures.warnings[0].endswith("count nowhere: 0")
+    assert "of categories that" in figures.warnings[0] and figures.warnings[0].endswith("not counted: 0")
     assert "warning: " in str(figures)
 
 

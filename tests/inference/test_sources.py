@@ -19,7 +19,7 @@ from PIL import Image
 from seglab.errors import SeglabError
 from seglab.image_files import Reading
 from seglab.inference import sources as source_module
-from seglab.inference.sources import batches, load
+from seglab.inference.sources import batches, can_be_read_ahead, load
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 
@@ -44,6 +44,14 @@ def video(tmp_path: Path) -> Path:
         writer.write(np.full((48, 64, 3), (0, 0, level), dtype=np.uint8))  # ever more red
     writer.release()
     return path
+
+
+def test_what_is_read_ahead_has_several_images_and_is_not_a_programs_own(folder, video):
+    (folder / "list.txt").write_text("b.png\n")
+    several = [folder, str(folder / "*.png"), folder / "list.txt", video, 0, "0", "rtsp://camera", [RGB, RGB], (RGB, 0)]
+    assert all(map(can_be_read_ahead, several))
+    single = [folder / "b.png", RGB, [RGB], Image.fromarray(RGB), iter([RGB, RGB]), torch.zeros(2, 3, 32, 32)]
+    assert not any(map(can_be_read_ahead, [*single, folder / "missing.png", "https://site/a.jpg", folder / "notes.md"]))
 
 
 def test_memory_sources_agree(folder):

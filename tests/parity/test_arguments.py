@@ -70,7 +70,8 @@ def test_most_pairs_are_tried_beside_the_peer():
     tried = {(verb, name) for verb in TRANSLATED for name in no_ops(verb)}
     tried |= {("predict", name) for name in (*CHANGES_PREDICTION, *WRITES)}
     tried |= {("val", name) for name in CHANGES_METRICS}
-    assert len(tried) >= 0.64 * len(DEFAULTS) * len(TRANSLATED)
+    tried |= {("train", name) for name in CHANGES_TRAINING}
+    assert len(tried) >= 0.7 * len(DEFAULTS) * len(TRANSLATED)
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +219,46 @@ def test_what_changes_metrics_here_changes_them_there(theirs, data):
         assert theirs[0].val(**{**there, name: value}).results_dict != before_there, name
         changed = ours.val(**{**here, name: value})
         assert (changed.box.map, changed.seg.map) != (before.box.map, before.seg.map), name
+
+
+# --- training: the weights after an epoch of two batches ---
+
+# Argument -> a value that must show in two steps without warm-up and mosaic.
+CHANGES_TRAINING = {
+    "lr0": 0.1, "momentum": 0.5, "weight_decay": 0.5, "optimizer": "Adam", "box": 30.0, "cls": 10.0, "dfl": 30.0,
+    "freeze": 3, "seed": 3, "mask_ratio": 2, "overlap_mask": False, "imgsz": 96, "batch": 4, "classes": [1, 2],
+    "single_cls": True, "fraction": 0.5, "hsv_h": 0.5, "hsv_s": 0.1, "hsv_v": 0.9, "degrees": 90.0, "translate": 0.5,
+    "scale": 0.9, "shear": 40.0, "perspective": 0.001, "flipud": 1.0, "fliplr": 1.0, "bgr": 1.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def learned(theirs, data):
+    """Weights after a training with some arguments, here or there; every training happens once."""
+    known: dict[str, list[torch.Tensor]] = {}
+    both = dict(
+        data=str(data / "data.yaml"), epochs=1, imgsz=64, batch=2, workers=0, plots=False, val=False, verbose=False,
+        device="cpu", amp=False, optimizer="SGD", lr0=0.01, nbs=4, fliplr=0.0, warmup_epochs=0,
+        mosaic=0.0, exist_ok=True,
+    )  # fmt: skip
+    here = {"recipe": "ultralytics", "mask_targets": "hard", "project": str(theirs[1] / "here")}
+    there = {"pretrained": False, "project": str(theirs[1] / "there"), "save": False}
+
+    def train(who: str, arguments: dict) -> list[torch.Tensor]:
+        key = f"{who} {sorted(arguments.items())}"
+        if key not in known:
+            model = (YOLO if who == "here" else peer.YOLO)("yolo11n-seg.yaml")
+            model.train(**{**both, **(here if who == "here" else there), **arguments})
+            known[key] = [tensor.clone() for tensor in model.trainer.model.state_dict().values()]
+        return known[key]
+
+    return train
+
+
+@pytest.mark.parametrize("name", CHANGES_TRAINING)
+def test_what_changes_training_here_changes_it_there(learned, name):
+    for who in ("here", "there"):
+        before = learned(who, {})
+        after = learned(who, {name: CHANGES_TRAINING[name]})
+        same = all(one.shape == other.shape and torch.equal(one, other) for one, other in zip(before, after))
+        assert not same, who

@@ -1,16 +1,16 @@
 import csv
 import os
 import sys
-import types
 
 from seglab import files
 from seglab.drawing.plots import training_curves
+from seglab.notebooks import Display
+from seglab.training import run_log
 from seglab.training.run_log import (
     CsvLogger,
     RunLogger,
     SilentLogger,
     epoch_line,
-    in_notebook,
     make_row,
     progress_bar,
     write_results,
@@ -54,33 +54,20 @@ def test_a_log_file_gets_no_bars(monkeypatch):
     assert progress_bar(batches, "epoch") is batches
 
 
-def test_a_notebook_gets_one_bar_instead_of_lines(monkeypatch, tmp_path, capsys):
-    shell = types.SimpleNamespace(kernel=object())
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    assert in_notebook()
-    bars = []
-
-    class Bar:
-        def __init__(self, **options):
-            bars.append(options)
-            self.count, self.text = options["initial"], ""
-
-        def update(self):
-            self.count += 1
-
-        def set_postfix_str(self, text):
-            self.text = text
-
-        def close(self):
-            bars.append((self.count, self.text))
-
-    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
+def test_a_notebook_gets_a_display_instead_of_lines(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(run_log, "in_notebook", lambda: True)
+    told = []
+    monkeypatch.setattr(Display, "show", lambda display, html, text: told.append(text))
     logger = RunLogger(tmp_path, epochs=3, done=2)
+    assert list(logger.progress_bar([{}, {}], "epoch 3/3")) == [{}, {}]
     logger.log([ROW])
     logger.close([ROW])
     assert capsys.readouterr().out == ""
-    assert bars[0]["total"] == 3
-    assert bars[1] == (3, "box 1.000  seg 2.000  cls 3.000  dfl 4.000  mask mAP 0.250")
+    assert told[0].startswith("training: 2/3 epochs") and told[-1].startswith("training: 3/3 epochs")
+    assert "epoch 3  mask mAP 0.250" in told
+    quiet = RunLogger(tmp_path, epochs=3, verbose=False)
+    batches = [{}]
+    assert quiet.progress_bar(batches, "epoch 1/3") is batches
 
 
 def test_a_spreadsheet_that_holds_the_table_ends_no_run(monkeypatch, tmp_path, capsys):

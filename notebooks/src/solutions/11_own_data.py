@@ -66,7 +66,6 @@ else:
     assert (np.diff([sums[number] for number in order]) <= 1e-9).all() and label_next(many, 5) == order[:5]
     nothing_found = [number for number in order if not len(many[number])]
     assert nothing_found == sorted(nothing_found), "equal photos keep their order"
-    seen = [result.boxes.conf.numpy() for result in model.predict(list(held_out.images), conf=0.05)]
     seen = [result.boxes.conf.numpy() for result in model.predict(list(held_out.images), conf=0.05, engine="torch")]
     ranked = label_next(seen, len(seen))
     assert sorted(ranked) == list(range(len(seen)))

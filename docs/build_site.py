@@ -170,10 +170,8 @@ def write_lessons(out: Path) -> None:
         before = link(number - 1, 'rel="prev" ') if number > 0 else "<span></span>"
         after = link(number + 1, 'rel="next" ') if number + 1 < len(paths) else "<span></span>"
         write_page(out, f"notebooks/{path.stem}.html", titles[number], f'{body}<p class="turn">{before}{after}</p>')
-        solutions = ROOT / "notebooks/solutions" / path.name
-        if solutions.is_file():
-            body, _ = exporter.from_notebook_node(readable(solutions))
-            write_page(out, f"notebooks/solutions/{path.stem}.html", f"Solutions: {titles[number]}", body)
+        body, _ = exporter.from_notebook_node(readable(ROOT / "notebooks/solutions" / path.name))
+        write_page(out, f"notebooks/solutions/{path.stem}.html", f"Solutions: {titles[number]}", body)
     write_page(out, "notebooks/index.html", "Lessons", f"<h1>Lessons</h1>{lesson_cards('../', '')}")
 
 

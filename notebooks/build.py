@@ -48,8 +48,6 @@ from torch import nn
 """
 SOURCES, SOLUTIONS = FOLDER / "src", FOLDER / "src" / "solutions"
 SOLVED = FOLDER / "solutions"
-# Lessons that have two functions to write, but not yet the other kinds of exercises and a notebook of solutions.
-UNSOLVED = {"own_photos", "it_learns", "in_the_field"}
 PROJECT = FOLDER.parent / "pyproject.toml"
 COLAB = "https://colab.research.google.com"
 BADGE = f"{COLAB}/assets/colab-badge.svg"
@@ -101,8 +99,7 @@ def compose(name: str, solved: bool = False) -> nbformat.NotebookNode:
         if "alt" in cell.metadata:
             cells.append(_cell("markdown", caption(cell.metadata["alt"]), {"tags": ["caption"]}))
         if "## Exercises" in cell.source:
-            if name[3:] not in UNSOLVED:
-                cells[-1].source += f"\n\n[Solutions](solutions/{name}.ipynb) are in a notebook of their own."
+            cells[-1].source += f"\n\n[Solutions](solutions/{name}.ipynb) are in a notebook of their own."
             cells += _exercises(name, solved)
     return _notebook(name, cells)
 
@@ -118,17 +115,6 @@ def compose_solutions(name: str) -> nbformat.NotebookNode:
     run = f'%%capture\nfrom seglab.course import lesson\n\n%run {{lesson("{name}")}}'
     cells = [_cell("markdown", start, {}), _cell("code", setup(), SETUP), _cell("code", run, {"tags": ["lesson"]})]
     return _notebook(f"solutions {name}", cells + _exercises(name, solved=True))
-
-
-def built() -> str:
-    """The text of built.py: the cells tagged "built" of all lessons, in order."""
-    parts: list[str] = []
-    for name in lessons():
-        cells = jupytext.read(SOURCES / f"{name}.py", fmt="py:percent").cells
-        sources = [cell.source for cell in cells if "built" in cell.metadata.get("tags", ())]
-        if sources:
-            parts += [f"# ---------- lesson {name[:2]} ----------", *sources]
-    return BUILT_TOP + "\n" + "\n\n\n".join(parts) + "\n"
 
 
 def lesson_title(name: str) -> str:
@@ -173,6 +159,17 @@ def _notebook(name: str, cells: list[nbformat.NotebookNode]) -> nbformat.Noteboo
     notebook.metadata.language_info = {"name": "python"}
     notebook.metadata.accelerator = "GPU"
     return notebook
+
+
+def built() -> str:
+    """The text of built.py: the cells tagged "built" of all lessons, in order."""
+    parts: list[str] = []
+    for name in lessons():
+        cells = jupytext.read(SOURCES / f"{name}.py", fmt="py:percent").cells
+        sources = [cell.source for cell in cells if "built" in cell.metadata.get("tags", ())]
+        if sources:
+            parts += [f"# ---------- lesson {name[:2]} ----------", *sources]
+    return BUILT_TOP + "\n" + "\n\n\n".join(parts) + "\n"
 
 
 # The setup cell is folded in JupyterLab and a form on Colab: nobody came to read an installer.
@@ -339,15 +336,13 @@ def keep_outputs(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 def main(words: list[str]) -> None:
     wanted = [word for word in words if word != "--texts"]
-    BUILT.write_text(built(), encoding="utf-8")
     SOLVED.mkdir(exist_ok=True)
+    BUILT.write_text(built(), encoding="utf-8")
     for name in lessons():
         if wanted and name[:2] not in wanted:
             continue
         lesson, solutions = compose(name), compose_solutions(name)
-        both = [(lesson, FOLDER / f"{name}.ipynb"), (solutions, SOLVED / f"{name}.ipynb")]
-        if name[3:] in UNSOLVED:
-            both = both[:1]
+        both = (lesson, FOLDER / f"{name}.ipynb"), (solutions, SOLVED / f"{name}.ipynb")
         if "--texts" in words:
             for notebook, path in both:
                 keep_outputs(notebook, path)

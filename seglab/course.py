@@ -11,15 +11,19 @@ from pathlib import Path
 
 from seglab.errors import SeglabError
 
-# What a folder of lessons needs besides the notebooks: the learner's network as the lessons have built it, and what
-# `pytest --nbval` compares outputs by.
-OTHER_FILES = ("built.py", "conftest.py", "sanitize.cfg")
+# What a folder of lessons needs besides the notebooks: what earlier lessons wrote by hand, which later ones import, and
+# what `pytest --nbval` compares outputs with.
+BESIDE = ("built.py", "conftest.py", "sanitize.cfg")
 # A Markdown link that leads out of the folder of lessons, to pages that only a clone has.
 LINK_TO_CLONE = re.compile(r"\[([^\[\]]+)\]\(\.\./(?!0|solutions/)[^()\s]+\)")
 
 
 def ready() -> None:
-    """What the first cell of every lesson calls: figures have twice the pixels from here on, and seglab is ready."""
+    """What the first cell of every lesson calls: figures have twice the pixels from here on, and `import built` finds
+    what earlier lessons wrote by hand, also where a lesson lies alone.
+    """
+    if str(lessons_dir()) not in sys.path:
+        sys.path.append(str(lessons_dir()))
     if "ipykernel" in sys.modules:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -59,7 +63,7 @@ def copy_lessons(out: str | Path) -> list[Path]:
     (out / "solutions").mkdir(parents=True, exist_ok=True)
 
     written = []
-    for path in [*notebooks, *(source / name for name in OTHER_FILES)]:
+    for path in [*notebooks, *(source / name for name in BESIDE)]:
         target = out / path.relative_to(source)
         if not target.exists():
             text = path.read_text(encoding="utf-8")

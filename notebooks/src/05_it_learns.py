@@ -21,9 +21,10 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import batched_nms
 
+import built
 from built import Network, anchor_points, boxes_from, optimizer_for, segmentation_loss, start_biases, step
 
-with open("built.py") as file:
+with open(built.__file__) as file:
     lines = file.read().splitlines()
 print("your own code:", sum(line.startswith("class ") for line in lines), "classes and", end=" ")
 print(sum(line.startswith("def ") for line in lines), "functions")

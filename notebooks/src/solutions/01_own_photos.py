@@ -64,3 +64,43 @@ else:
             whole, thinned = fill([ring], height, width), fill([ring[::step]], height, width)
             assert np.isclose(answer, (whole & thinned).sum() / (whole | thinned).sum()) and low < answer < high, step
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** Twenty photos are converted with `holdout=0.25`, and training takes four images per step. How
+# many steps has an epoch?
+
+# %% tags=["guess"]
+guess = 4
+
+# %% tags=["check"]
+held_back = 20 * 0.25
+truth = -(-(20 - int(held_back)) // 4)
+if guess is ...:
+    print("exercise 3 is open")
+elif guess == truth:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** Run the cell, then with `level = 0.8`. What is lost, what is gained, and which of
+# the two would you show to somebody who pays for the result?
+
+# %% [markdown] tags=["answer"]
+# Bananas that were called notebooks have lower scores than notebooks, so a higher threshold removes most of them first.
+# Objects that are cut off by the border go as well. Which is better depends on what a mistake costs: a false alarm that
+# a person sees and removes is often cheaper than a miss that nobody sees.
+
+# %%
+level = 0.25
+kept = [int((result.boxes.conf > level).sum()) for result in results]
+print("photos:", len(kept), "- at a threshold of", level)
+
+# %% [markdown]
+# **5. A question.** A friend has trained on photos of one table and gets a mask mAP50 of 1.0 on photos held back. On
+# another table nothing is found. What went wrong, and could the metric have known?
+
+# %% [markdown] tags=["answer"]
+# The photos held back show the same table as those of training, so the metric measured whether the network knows that
+# table. It cannot know what it was never asked. Hold back whole tables (or days, or cameras) instead of photos: lesson
+# 11.

@@ -62,3 +62,41 @@ else:
         np.array([9.0, 3, 3]), 1, 0.1
     )
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** A mask logit of 0 costs ln 2 per cell, and the mask term is multiplied by 7.5. What does a
+# network cost that is confidently wrong everywhere, with a logit of 4 in the background and -4 on the object?
+
+# %% tags=["guess"]
+guess = 30.1
+
+# %% tags=["check"]
+truth = round(7.5 * float(F.softplus(torch.tensor(4.0))), 1)
+if guess is ...:
+    print("exercise 3 is open")
+elif abs(guess - truth) <= 0.5:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** Run the cell, then with `lrf = 1.0`, and then train with it (set it in `plan`, make
+# a new network and a new optimizer, and run the training cell again). What does the end of the loss curve look like?
+
+# %% [markdown] tags=["answer"]
+# With a constant rate the steps at the end are as long as in the middle: the loss keeps jumping, and the mAP with it. The
+# falling rate lets the noise of single batches average out. That is worth more than the distance that long steps cover.
+
+# %%
+lrf = 0.01
+middle, end = ((lrf + (1 - lrf) * (1 - at / 400)) * 2e-3 for at in (200, 399))
+print(f"learning rate in the middle {1000 * middle:.2f}, at the end {1000 * end:.2f} thousandths")
+
+# %% [markdown]
+# **5. A question.** All terms fall from the first step on, but the mAP is zero for fifty steps. Which of the terms has to
+# become small before the mAP can rise, and why does its mean not show it?
+
+# %% [markdown] tags=["answer"]
+# A detection counts only when its mask overlaps by half *and* its score puts it before the false ones. So the class term
+# must have learned to rank points, which takes good boxes first, since its targets are overlaps. Its mean is ruled by
+# thousands of background points, which are right after a few steps.

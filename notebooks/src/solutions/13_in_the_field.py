@@ -21,7 +21,7 @@ upright = np.array([[20, 30], [120, 30], [120, 130], [20, 130]], float)
 if to_centimeters(upright, upright, 10.0) is ...:
     print("exercise 1 is open")
 else:
-    assert np.allclose(to_centimeters([[70, 80], [20, 30]], upright, 10.0), [[5, 5], [0, 0]], atol=1e-3)
+    assert np.allclose(to_centimeters([[45, 80], [120, 30]], upright, 10.0), [[2.5, 5], [10, 0]], atol=1e-3)
     assert np.allclose(to_centimeters([[70, 80]], upright, 4.0), [[2, 2]], atol=1e-3), "the side is an argument"
     slanted = np.array([[100, 100], [200, 100], [260, 220], [40, 220]], float)
     middle = to_centimeters([[150, 137.5]], slanted, 10.0)[0]  # where the diagonals cross
@@ -51,3 +51,43 @@ else:
     assert [forgotten(film, patience) for patience in (1, 2, 4, 5, 6)] == [[0, 1, 2, 3], [1, 2], [1], [], []]
     assert forgotten([], 3) == [] and forgotten([[5], [], [5]], 1) == []
     print("exercise 2 is right")
+
+# %% [markdown]
+# **3. Predict, then run.** An image of 4,000 × 3,000 pixels is cut into tiles of 640 with an overlap of a quarter. How
+# many tiles are there?
+
+# %% tags=["guess"]
+guess = 48
+
+# %% tags=["check"]
+from seglab.inference.tiles import tile_windows
+
+truth = len(tile_windows((3000, 4000), 640, 0.25))
+if guess is ...:
+    print("exercise 3 is open")
+elif guess == truth:
+    print(f"it is {truth}: exercise 3 is right")
+else:
+    print(f"it is {truth}, and you said {guess}: where does the difference come from?")
+
+# %% [markdown]
+# **4. Change one thing, and explain.** Run the cell, then with `t = 0.1` and with `t = 1.0`. What does the threshold
+# decide?
+
+# %% [markdown] tags=["answer"]
+# Classes on a smaller fraction of the images than `t` are repeated, the rarer the more often, by a square root so that
+# the rarest do not take over. With .1 nothing is rare here and all factors are 1. With 1 every class is rare, and the
+# factors only say how much rarer one is than another.
+
+# %%
+t = 0.5
+print("shown per epoch:", [f"{factor:.2f}" for factor in repeat_factors([{0}, {0, 1}, {0}, {0}, {0, 2}], t)])
+
+# %% [markdown]
+# **5. A question.** A count is balanced: its bias is zero on fifty images. On an image with twice as many objects as usual
+# it is ten too low. Why, and what would help?
+
+# %% [markdown] tags=["answer"]
+# The bias was balanced for a usual density. Misses grow with crowding (objects cover each other, suppression merges
+# them), false alarms do not, so the balance tips. Report the error by density, balance for dense images apart, raise the
+# `iou` of suppression, and raise `max_det` if the count comes near it.

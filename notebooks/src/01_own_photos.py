@@ -103,7 +103,7 @@ assert metrics.seg.map50 > 0.3
 # Never believe a number that you have not seen. The photos held back, with what the network says:
 
 # %% alt="Four photos seen from above, with bagels and notebooks tinted, outlined and named by the network; some bananas are left alone, others are taken for notebooks."
-results = model(folder / "dataset/images/val", imgsz=192)
+results = model(folder / "dataset/images/val", imgsz=192, engine="torch")
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), dpi=80, layout="constrained")
 figure.suptitle(f"photos held back: mask mAP50 {metrics.seg.map50:.2f}", fontsize=10)
 for axis, result in zip(axes, results):

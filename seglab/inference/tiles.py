@@ -31,6 +31,8 @@ from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import LargeImage, SourceImage, batches
 from seglab.progress import with_progress
 
+__all__ = ["Window", "tile_windows"]
+
 SAME_OBJECT = 0.5  # intersection over union, in the strip that two tiles share
 COVERED = 0.5  # of a cut part's own area, from which on it is no object of its own
 BORDER = 0.01  # of a tile's side: a box that ends within it may have been cut

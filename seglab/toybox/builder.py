@@ -14,6 +14,8 @@ from seglab.toybox.objects import NAMES, OBJECTS
 from seglab.toybox.props import twig
 from seglab.toybox.tiles import TILE, tile
 
+__all__ = ["SceneBuilder"]
+
 # What black and what white of a tile become, two sRGB colors of 0 to 255.
 Tones = np.ndarray | Sequence[Sequence[float]]
 

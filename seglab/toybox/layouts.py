@@ -13,6 +13,8 @@ from seglab.toybox.objects import NAMES, book
 from seglab.toybox.props import blanket, board, pencil, post
 from seglab.toybox.tiles import noise
 
+__all__ = ["LAYOUTS", "PLAIN_NAMES", "above", "outdoor", "plain", "shelf", "table"]
+
 Tone = tuple[int, ...]  # sRGB, 0 to 255
 
 

@@ -24,6 +24,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from seglab import YOLO
+
 GPU = {"cuda": torch.device("cuda:0"), "mps": torch.device("mps:0")}
 # operations that may be given both: a GPU's tensor takes indices from the CPU, and modules compare kinds
 MIXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_to_copy", "_has_compatible_shallow_copy_type")
@@ -142,6 +144,7 @@ def pretended_gpu(kind: str = "cuda") -> Iterator[type[Pretending]]:
         patch.setattr(torch.mps, "synchronize", lambda: None)
         patch.setattr(OnGpu, "kind", kind)
         patch.setattr(torch.accelerator, "is_available", lambda: False)  # no thread that pins memory
+        patch.setattr(YOLO, "_workers", lambda self, device: 0)  # the modes below are those of one thread
         torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device="cuda") fills it, then moves it
         torch.__future__.set_overwrite_module_params_on_conversion(True)  # a parameter becomes one of another class
         try:

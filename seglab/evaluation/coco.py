@@ -421,8 +421,10 @@ def _told_by(file: str | Path, where: str = "") -> Iterator[None]:
     """What fails on the content of a file becomes one sentence on that file. where: which row it is, if known."""
     try:
         yield
-    except SeglabError:
-        raise
+    except SeglabError as error:
+        if str(file) in str(error):
+            raise
+        raise SeglabError(f"{file} has a row{where} that cannot be read ({error})") from error
     except KeyError as missing:
         raise SeglabError(f"{file} has a row without {missing}, which COCO's format requires: add it") from missing
     except _UNREADABLE as error:

@@ -254,7 +254,7 @@ def test_errors_name_the_problem(tmp_path, monkeypatch):
         (None, TypeError, "NoneType"),
         (b"the bytes of a file", TypeError, "bytes"),
         (tmp_path / "lists.txt", SeglabError, "contains another list"),
-        (tmp_path / "latin.txt", SeglabError, "UTF-8"),
+        (tmp_path / "latin.txt", SeglabError, "no file of the list .*latin"),
         ("http://host/a b.jpg", SeglabError, "cannot fetch"),
         (Image.open(tmp_path / "cut.png"), SeglabError, r"PIL image .*cut\.png"),
         (Image.fromarray(np.zeros((4, 4), np.int32)), SeglabError, "8 or 16 bits"),

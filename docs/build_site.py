@@ -156,21 +156,25 @@ def build(out: Path) -> Path:
 
 def write_lessons(out: Path) -> None:
     """The stored notebooks with their outputs, each with a way to its neighbors."""
-    exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
+    exporter = HTMLExporter(template_name="basic")
     paths = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     titles = [lesson_title(path) for path in paths]
+
+    def exported(path: Path) -> str:
+        body, _ = exporter.from_notebook_node(readable(path))
+        return re.sub(r'<a class="anchor-link".*?</a>', "", body, flags=re.S)  # headings keep their ids without it
 
     def link(number: int, attributes: str = "") -> str:
         return f'<a {attributes}href="{paths[number].stem}.html">{html.escape(titles[number])}</a>'
 
     for number, path in enumerate(paths):
-        body, _ = exporter.from_notebook_node(readable(path))
+        body = exported(path)
         section = r'(<h2 id="A-page-to-share">.*?</p>)'
         body = re.sub(section, lambda found: found[1] + EMBEDDED, body, count=1, flags=re.S)
         before = link(number - 1, 'rel="prev" ') if number > 0 else "<span></span>"
         after = link(number + 1, 'rel="next" ') if number + 1 < len(paths) else "<span></span>"
         write_page(out, f"notebooks/{path.stem}.html", titles[number], f'{body}<p class="turn">{before}{after}</p>')
-        body, _ = exporter.from_notebook_node(readable(ROOT / "notebooks/solutions" / path.name))
+        body = exported(ROOT / "notebooks/solutions" / path.name)
         write_page(out, f"notebooks/solutions/{path.stem}.html", f"Solutions: {titles[number]}", body)
     write_page(out, "notebooks/index.html", "Lessons", f"<h1>Lessons</h1>{lesson_cards('../', '')}")
 
@@ -279,11 +283,16 @@ def write_reference(out: Path) -> None:
         # Generated __init__ of named tuples: their annotations are shown as written.
         warnings.filterwarnings("ignore", "Error parsing type annotation")
         pdoc.pdoc("seglab", output_directory=out / "api")
+    # Every page brings the same styles: they go into one file.
     for path in (out / "api").rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         up = "../" * len(path.relative_to(out).parents[:-1])
-        search = '<input type="search"'
-        text = text.replace(search, f'<p><a href="{up}index.html">seglab, the course</a></p>{search}', 1)
+        styles = re.findall(r"<style>(.*?)</style>", text, flags=re.S)
+        (out / "api/style.css").write_text("\n".join(styles), encoding="utf-8")
+        text = re.sub(r"<style>.*?</style>", "", text, flags=re.S)
+        text = text.replace("</head>", f'<link rel="stylesheet" href="{up}api/style.css">\n</head>', 1)
+        menu = '<nav class="pdoc">'
+        text = text.replace(menu, f'{menu}\n<p><a href="{up}index.html">seglab, the course</a></p>', 1)
         path.write_text(text, encoding="utf-8")
 
 

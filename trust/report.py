@@ -18,7 +18,7 @@ INTRODUCTION = """
 
     What [SECURITY.md](../SECURITY.md) promises is tested by trying to break it. `make trust` takes about twenty minutes
     on two cores; `python -m trust --long` takes hours, and [a workflow](../.github/workflows/trust.yml) runs it every
-    night. The code is in [`trust/`](../trust/__init__.py), a file an idea. All figures on this page are measured by it,
+    night. The code is in `trust/`, one file per idea. All figures on this page are measured by it,
     and written here by `python -m trust` itself; a dash means that nobody has run it yet.
 
     A finding is whatever breaks a promise below. One that is fixed stays in the corpus or gets a test.

@@ -74,5 +74,5 @@ def test_the_facade_packs_on_a_processor_and_packs_again_after_a_change():
         model.network.state_dict()["model.23.proto.cv3.bn.bias"].add_(1)
     after = model._forward("cpu")(images)[1]
     assert (after - before).abs().max() > 0.1
-    assert model._forward("cpu", half=True) is not None, "half precision takes the plain layout"
+    assert model._forward("cpu", torch.float16) is not None, "half precision takes the plain layout"
     assert not any(isinstance(module, PackedConv) for module in model._inference_cache[1].modules())

@@ -17,7 +17,7 @@ INTRODUCTION = """
     # Reliability
 
     What [SECURITY.md](../SECURITY.md) promises is tested by trying to break it. `make trust` takes about twenty minutes
-    on two cores; `python -m trust --long` takes hours, and [a workflow](../.github/workflows/trust.yml) runs it every
+    on two cores; `python -m trust --long` takes hours, and a workflow (`.github/workflows/trust.yml`) runs it every
     night. The code is in `trust/`, one file per idea. All figures on this page are measured by it,
     and written here by `python -m trust` itself; a dash means that nobody has run it yet.
 

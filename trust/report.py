@@ -30,7 +30,7 @@ TEXTS = {
         Coverage-guided fuzzing ([atheris](https://github.com/google/atheris)) of everything that reads what strangers
         write. Whatever the bytes are, the answer is an object or one `SeglabError`: no other exception, no more than 5
         seconds, no more than 1 GB. Inputs that reach new code are kept in
-        [`trust/corpus`](../trust/corpus), which `make test` runs too. At length, a parser gets a million inputs, or
+        `trust/corpus`, which `make test` runs too. At length, a parser gets a million inputs, or
         five hours.
     """,
     "faults": """

@@ -80,6 +80,7 @@ def test_the_embedded_scenes_are_regenerated(tmp_path):
     shipped = bundled_data_dir() / "toybox8-seg"
     write_embedded(tmp_path / "toybox8-seg")
     old, new = files_of(shipped), files_of(tmp_path / "toybox8-seg")
+    old = {name: data for name, data in old.items() if not name.endswith(".cache")}  # ultralytics leaves them there
     assert old.keys() == new.keys()
     assert sum(map(len, old.values())) < 1.5e6
     for name in (name for name in new if new[name] != old[name]):

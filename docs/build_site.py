@@ -284,17 +284,18 @@ def write_reference(out: Path) -> None:
         warnings.filterwarnings("ignore", "Error parsing type annotation")
         pdoc.pdoc("seglab", output_directory=out / "api")
     # Every page brings the same styles: they go into one file.
+    styles: dict[str, None] = {}
     for path in (out / "api").rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         up = "../" * len(path.relative_to(out).parents[:-1])
-        styles = re.findall(r"<style>(.*?)</style>", text, flags=re.S)
-        (out / "api/style.css").write_text("\n".join(styles), encoding="utf-8")
+        styles |= dict.fromkeys(re.findall(r"<style>(.*?)</style>", text, flags=re.S))
         text = re.sub(r"<style>.*?</style>", "", text, flags=re.S)
         text = text.replace("</head>", f'<link rel="stylesheet" href="{up}api/style.css">\n</head>', 1)
         menu = '<nav class="pdoc">'
         text = text.replace(menu, f'{menu}\n<p><a href="{up}index.html">seglab, the course</a></p>', 1)
         text = re.sub(r"\n\s+", "\n", text) if "<pre" not in text else text  # indentation is a fifth of a page
         path.write_text(text, encoding="utf-8")
+    (out / "api/style.css").write_text("\n".join(styles), encoding="utf-8")
 
 
 def _reference_link(found: re.Match[str], up: str) -> str:

@@ -92,7 +92,7 @@ def test_long_pages_have_their_contents_beside_them(site, pages):
 def test_nobody_reads_an_installer_on_the_site(site, pages):
     for lesson in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
         beginning = pages[site / f"notebooks/{lesson.stem}.html"].text.partition("</h1>")[2][:3000]
-        assert "find_spec" not in beginning and "%pip" not in beginning
+        assert "run_line_magic" not in beginning  # how the setup cell calls pip; lesson 08 names pip in its text
 
 
 def test_search_has_the_sections_of_every_lesson(site, pages):

@@ -192,10 +192,10 @@ def test_the_lesson_runs_and_its_tools_answer_to_keys(opened, keep):
         ("mask explorer, 4", "confidence", "Home"),
         ("mask explorer, 4", "mask", "ArrowRight"),
         ("mask explorer, 4", "image", "ArrowRight"),
-        ("prototype mixer", "strongest", "Home"),  # from all of them to one
+        ("prototype mixer", "strongest", "ArrowLeft"),  # it begins with all of them
         ("prototype mixer", "0", "Home"),  # which makes it one of the strongest
         ("sides as distributions", "object", "ArrowLeft"),
-        ("assignment", "point", "ArrowLeft"),
+        ("assignment", "point", "ArrowRight"),
     ):
         panel = panel_of(page, tool)
         panel.scroll_into_view_if_needed()

@@ -211,7 +211,7 @@ def _small_text(file: Path) -> str:
         raise SeglabError(f"{file} is not a file: give the path of a YAML file")
     if state.st_size > MAX_YAML_BYTES:
         raise SeglabError(f"{file} has {state.st_size:,} bytes, more than any YAML of a dataset or a run: give another")
-    return read_text(file).removeprefix("\ufeff")
+    return read_text(file)
 
 
 def _refuse_bombs(text: str) -> None:

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator, Sized
 
 from seglab.notebooks import ACCENT, BACKGROUND, Display
 from seglab.training.loss import TERMS
-
-Row = dict[str, float]
+from seglab.training.rows import MAP, Row, fitness
 
 SECONDS_BETWEEN = 0.25  # changes of the bar: more would keep the browser busy
 WIDTH, HEIGHT = 360, 90  # of the curves, in pixels
 MARGIN = 4  # around them
 BLOCKS = 10  # of the bar in plain text
-CURVES = {"box mAP": "metrics/mAP50-95(B)", "mask mAP": "metrics/mAP50-95(M)"}
 
 
 class NotebookLogger:
@@ -66,7 +64,7 @@ def plain_table(history: list[Row]) -> str:
     """The epochs as lines of text: what results.csv says of mAP."""
     lines = []
     for row in history:
-        values = [f"{title} {row[name]:.3f}" for title, name in CURVES.items() if name in row]
+        values = [f"{title} {row[name]:.3f}" for title, name in MAP.items() if name in row]
         lines.append("  ".join([f"epoch {int(row['epoch'])}", *values]))
     return "\n".join(lines)
 
@@ -82,9 +80,9 @@ def bar_html(text: str, done: int, count: int, seconds: float) -> str:
 def curves_html(history: list[Row]) -> str:
     """mAP over the epochs as lines; empty before there are two points."""
     lines = []
-    highest = max((row[name] for row in history for name in CURVES.values() if name in row), default=0) or 1
+    highest = max((row[name] for row in history for name in MAP.values() if name in row), default=0) or 1
     last = max((row["epoch"] for row in history), default=0)
-    for number, (title, name) in enumerate(CURVES.items()):
+    for number, (title, name) in enumerate(MAP.items()):
         points = [(row["epoch"], row[name]) for row in history if name in row]
         if len(points) < 2:
             continue
@@ -112,7 +110,7 @@ def table_html(history: list[Row]) -> str:
     if not history:
         return ""
     columns = {name: f"train/{name}_loss" for name in TERMS if any(f"train/{name}_loss" in row for row in history)}
-    columns |= {title: name for title, name in CURVES.items() if any(name in row for row in history)}
+    columns |= {title: name for title, name in MAP.items() if any(name in row for row in history)}
     best = max(history, key=fitness)
     sticky = f"position: sticky; top: 0; background: {BACKGROUND}"
     head = "".join(f'<th style="{sticky}">{title}</th>' for title in ("epoch", *columns, "s"))
@@ -125,8 +123,3 @@ def table_html(history: list[Row]) -> str:
         body.append(f'<tr style="font-weight: {weight}">{cells}</tr>')
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     return f'<div style="max-height: 260px; overflow: auto; width: fit-content">{table}</div>'
-
-
-def fitness(row: Row) -> float:
-    """What the best epoch is chosen by; 0 without a validation."""
-    return sum(row.get(name, 0.0) for name in CURVES.values())

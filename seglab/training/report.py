@@ -19,7 +19,7 @@ from seglab.evaluation.samples import draw_validation_batches
 from seglab.evaluation.validate import write_plots
 from seglab.inference.decode import decode
 from seglab.model.yolo11 import YOLO11Seg
-from seglab.training.run_log import Row
+from seglab.training.rows import Row, fitness
 
 BATCHES_DRAWN = 3
 IMAGES_COUNTED = 5000  # whose labels are drawn
@@ -45,7 +45,7 @@ def describe_gain(history: list[Row], best: int, config: TrainConfig, lr: float)
             f"training did not help: no epoch is better than the start (mask mAP {_map(start, 'M')}, "
             f"box mAP {_map(start, 'B')}), so the result is the weights it started from"
         )
-    if _fitness(last) >= _fitness(start):
+    if fitness(last) >= fitness(start):
         return text
 
     remedies = [f"lr0={lr / 3:.1g}"]
@@ -60,10 +60,6 @@ def describe_gain(history: list[Row], best: int, config: TrainConfig, lr: float)
 
 def _map(row: Row, part: str) -> str:
     return f"{row[f'metrics/mAP50-95({part})']:.3f}"
-
-
-def _fitness(row: Row) -> float:
-    return row["metrics/mAP50-95(B)"] + row["metrics/mAP50-95(M)"]
 
 
 def describe_weights(best: Path) -> str:

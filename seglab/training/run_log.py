@@ -18,7 +18,8 @@ from typing import Protocol
 from seglab.files import atomic_write
 from seglab.notebooks import in_notebook
 from seglab.training.loss import TERMS
-from seglab.training.notebook import NotebookLogger, Row
+from seglab.training.notebook import NotebookLogger
+from seglab.training.rows import MAP, Row
 
 
 def make_row(epoch: int, seconds: float, losses: Row, metrics: Row, rates: list[float]) -> Row:
@@ -132,7 +133,7 @@ def epoch_line(row: Row, epochs: int) -> str:
     for name in TERMS:
         if f"train/{name}_loss" in row:
             parts.append(f"{name} {row[f'train/{name}_loss']:.3f}")
-    for label, name in (("box mAP", "metrics/mAP50-95(B)"), ("mask mAP", "metrics/mAP50-95(M)")):
+    for label, name in MAP.items():
         if name in row:
             parts.append(f"{label} {row[name]:.3f}")
     return "  ".join(parts)

@@ -61,7 +61,8 @@ from seglab.training.loss import LossGains
 from seglab.training.optim import Plan, describe, make_optimizer, make_plan
 from seglab.training.recipes import SCRATCH, Start
 from seglab.training.report import describe_gain, describe_weights, draw_batches, draw_labels, draw_results
-from seglab.training.run_log import Row, RunLogger, SilentLogger, epoch_line, make_row
+from seglab.training.rows import Row
+from seglab.training.run_log import RunLogger, SilentLogger, epoch_line, make_row
 from seglab.training.validation import Validate, make_validate
 
 MAX_RESTARTS = 3

@@ -3,7 +3,8 @@ import types
 import pytest
 
 from seglab.training import notebook
-from seglab.training.notebook import NotebookLogger, bar_html, curves_html, fitness, plain_bar, plain_table, table_html
+from seglab.training.notebook import NotebookLogger, bar_html, curves_html, plain_bar, plain_table, table_html
+from seglab.training.rows import fitness
 from seglab.training.run_log import make_row
 
 LOSSES = {"box": 1.0, "seg": 2.0, "cls": 3.0, "dfl": 4.0}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -64,9 +67,25 @@ def parallel_map(
         yield from pool.map(_do_item, items, chunksize=chunk)
 
 
+def end_with_parent() -> None:
+    """Called in a process that another one has started: it ends when that one does, whatever it is doing.
+
+    Whoever is killed tells nobody. Its workers would wait for ever for work from a pipe whose other end they hold too.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_for_the_end_of, args=(parent,), daemon=True).start()
+
+
+def _wait_for_the_end_of(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
 def _receive_job(do: Callable, common: tuple) -> None:
     global _job
     _job = do, common
+    end_with_parent()
     cv2.setNumThreads(1)  # the processes are the parallelism
 
 

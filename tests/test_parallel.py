@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from torch.utils.data import Dataset
 
 from seglab import parallel as processes
 from seglab.data import scan
 from seglab.data.annotations import Annotations
+from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 from seglab.parallel import parallel_map, workers_for
@@ -73,3 +78,60 @@ def test_a_split_looked_at_by_several_is_found_the_same(tmp_path, monkeypatch):
     assert scan.scan(images, annotations, strict=False) == alone and asked == [2]
     with pytest.raises(SeglabError, match=r"000002\.jpg"):
         scan.scan(images, annotations, strict=True)
+
+
+# --- whoever is killed takes the processes along that it has started ---
+
+
+def share_and_be_killed():
+    for number in parallel_map(shifted, range(500), 2, 2, 3):
+        if number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Stuck(Dataset):
+    """Its second item takes for ever."""
+
+    rect = False
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        time.sleep(1000 * index)
+        return {}
+
+
+def load_and_be_killed():
+    loader = build_loader(Stuck(), batch=1, workers=2)
+    loader.collate_fn = list
+    next(iter(loader))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.parametrize("work", [share_and_be_killed, load_and_be_killed])
+def test_no_process_outlives_the_one_that_started_it(work, monkeypatch):
+    monkeypatch.setattr("seglab.data.loader.cores", lambda: 2)
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        work()
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    deadline = time.monotonic() + 60
+    while group_lives(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    outlived = group_lives(child)
+    if outlived:
+        os.killpg(child, signal.SIGKILL)
+    assert not outlived

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 from seglab.data.collate import Item, collate
 from seglab.data.dataset import SegmentationDataset, epoch_order
 from seglab.errors import SeglabError
-from seglab.parallel import cores, starting_processes
+from seglab.parallel import cores, end_with_parent, starting_processes
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -121,7 +121,7 @@ def build_loader(
         collate_fn=collate,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_begin_worker,
         generator=torch.Generator(),
     )
 
@@ -132,5 +132,6 @@ def start_epoch(loader: BatchLoader, epoch: int) -> None:
     loader.batch_sampler.set_epoch(epoch)
 
 
-def _use_one_thread(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
+    end_with_parent()
     cv2.setNumThreads(0)  # the workers themselves are the parallelism

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from seglab.datasets import downloads
+from seglab.training import checkpoint
 from trust import __main__ as proof
 from trust import conditions, load, report, verbs
 from trust.disk import BROKEN, FULL, KILL, Fault, build_disk_layer, spread
@@ -32,6 +34,23 @@ def test_the_page_is_what_was_measured(tmp_path, monkeypatch):
     assert (tmp_path / "page.md").read_text() == committed.read_text(), "run python -m trust.report"
     for curve in (tmp_path / "curves").iterdir():
         assert curve.read_text() == (report.ROOT / "docs/images/reliability" / curve.name).read_text()
+
+
+@pytest.mark.parametrize("name", ("train", "convert", "download", "generate"))
+def test_the_verbs_still_run(name, tmp_path, monkeypatch):
+    """What is killed and failed by the hour runs whole first (the other verbs are called as users do)."""
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
+    for variable in ("SEGLAB_CACHE", "SEGLAB_OFFLINE"):
+        monkeypatch.setenv(variable, str(tmp_path / "out/cache") if variable == "SEGLAB_CACHE" else "0")
+    monkeypatch.setitem(downloads.ASSETS, "made.zip", None)
+    verb = verbs.VERBS[name]
+    verb.prepare(tmp_path)
+    (tmp_path / "out").mkdir()
+    verb.start(tmp_path)
+    made = verbs.products(tmp_path)
+    assert made and not verbs.unreadable_files(tmp_path) and not verbs.leftovers(tmp_path)
+    verb.start(tmp_path)
+    assert verbs.products(tmp_path) == made
 
 
 def test_cases_are_spread_over_a_run():

@@ -58,15 +58,6 @@ class Verb:
 # --- training ---
 
 
-class Judged:
-    """Stands for metrics: validation is no part of these runs' promises."""
-
-    fitness = 0.5
-
-    def table(self) -> str:
-        return ""
-
-
 def prepare_training(folder: Path) -> None:
     shutil.copytree(bundled_data_dir() / "toybox8-seg", folder / "data")
 
@@ -85,7 +76,7 @@ def start_training(folder: Path, workers: int = 0) -> None:
     elif is_finished(run):
         return
     spec = load_dataset(folder / "data/toybox8-seg.yaml")
-    train(model, spec, make_config(**arguments), validation=lambda model: (Judged(), {}))
+    train(model, spec, make_config(**arguments))
 
 
 def is_finished(run: Path) -> bool:

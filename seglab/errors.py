@@ -6,11 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from seglab.wording import one_line
+
 MAX_REASON = 200  # characters of what a parser says: it may quote the whole file
+
+# What values of a file may raise that are not what they should be: absent, of another type, numbers beyond all bounds.
+UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 
 class SeglabError(ValueError):
-    """A problem that the user can solve; its message is one sentence that says what, where and what to do."""
+    """A problem that the user can solve; its message is one sentence that says what, where and what to do.
+
+    What it quotes of a file may hold anything, so that characters which would move a terminal's cursor become spaces.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 @contextmanager

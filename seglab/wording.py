@@ -19,6 +19,11 @@ def shortened(text: str, length: int = MAX_QUOTED) -> str:
     return plain if len(plain) <= length else plain[: length - 3] + "..."
 
 
+JOINERS = "\u200c\u200d"  # which some scripts need within words
+
+
 def one_line(text: str) -> str:
     """A text without line breaks and other characters that move the cursor: a name may hold any of them."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() or character in JOINERS else " " for character in text)

@@ -23,6 +23,14 @@ def test_it_is_a_value_error_for_those_who_catch_that():
     assert issubclass(SeglabError, ValueError) and seglab.SeglabError is SeglabError
 
 
+def test_what_a_message_quotes_moves_no_cursor():
+    """An id or a name in a file may hold what clears a terminal, colors it or breaks the line."""
+    assert str(SeglabError("a\x1b[31mb\nc\u202ed\udcff")) == "a [31mb c d "
+    assert (
+        str(SeglabError("é 猫 \u0645\u06cc\u200c\u062e")) == "é 猫 \u0645\u06cc\u200c\u062e"
+    )  # the joiner belongs to the word
+
+
 def test_every_exception_class_is_a_seglab_error():
     defined = {
         node.name: [ast.unparse(base) for base in node.bases]

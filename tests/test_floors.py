@@ -16,7 +16,8 @@ import seglab
 
 # From the ground up. What stands on one floor does not import its neighbors.
 FLOORS = (
-    ("version", "errors", "wording", "telemetry", "idle_threads"),
+    ("version", "wording", "telemetry", "idle_threads"),
+    ("errors",),
     ("sizes", "image_files"),
     ("config", "class_names", "files", "memory", "tables", "events", "parallel", "progress", "notebooks", "device"),
     ("geometry",),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
+from trust.changes import wrong_documents
 from trust.fuzz import CORPUS, MAX_BYTES, MAX_SECONDS, NAMES, peak_memory
 from trust.parsers import PARSERS, read_quietly
 
@@ -33,6 +35,28 @@ def test_the_corpus_is_read_or_refused(name, tmp_path, monkeypatch):
         read_quietly(name, file.read_bytes(), folder)
         assert time.process_time() - began < MAX_SECONDS, file
     assert peak_memory() - peak < MAX_BYTES
+
+
+# How many of the wrong documents are read here: one in so many, since some take longer than others.
+STEPS = {"coco": 19, "tools": 13, "results": 11, "rle": 3, "safetensors": 1, "onnx": 7, "pt2": 701}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_wrong_value_in_any_place_is_read_or_refused(name, tmp_path, monkeypatch):
+    """Every place of the parser's valid inputs that are JSON, with values of every type and size."""
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    tried = 0
+    for seed in PARSERS[name].seeds():
+        if seed[:1] in (b"{", b"["):
+            for told, data in wrong_documents(json.loads(seed), STEPS[name]):
+                began = time.process_time()
+                try:
+                    read_quietly(name, data, tmp_path)
+                except Exception as error:
+                    raise AssertionError(told) from error
+                assert time.process_time() - began < MAX_SECONDS, told
+                tried += 1
+    assert tried > 20
 
 
 def test_what_is_a_finding_is_told_from_what_is_refused(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The proof of what SECURITY.md and docs/reliability.md promise. `make trust` runs it; nothing here is part of seglab.
 
+changes     a valid document with something else in every place
 parsers     every reader of files from strangers, as a function of bytes
 fuzz        coverage-guided fuzzing of the parsers, with a corpus that is kept
 verbs       small trainings, conversions, exports, ... : how to start one, how to start it again, what it leaves

@@ -26,7 +26,21 @@ from tempfile import TemporaryDirectory, mkdtemp
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT / "trust/corpus"  # PARSER/SHA1, part of the repository
 WORK = ROOT / "build/trust"  # what runs leave: their own corpus, and findings
-NAMES = ("labels", "yaml", "coco", "results", "rle", "pt", "safetensors", "onnx", "pt2", "images", "archives", "cli")
+NAMES = (
+    "labels",
+    "yaml",
+    "coco",
+    "tools",
+    "results",
+    "rle",
+    "pt",
+    "safetensors",
+    "onnx",
+    "pt2",
+    "images",
+    "archives",
+    "cli",
+)
 MAX_SECONDS = 5
 MAX_BYTES = 1 << 30  # beyond what the process takes before the first input
 MAX_INPUT = 4096  # bytes

@@ -7,10 +7,12 @@ reads `data` as if it had come in a file; `folder` is a private one. SEEDS are v
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from PIL import Image
 
 from seglab.cli.parsing import parse
 from seglab.compat.arguments import translate
@@ -132,6 +135,67 @@ def coco_seeds() -> list[bytes]:
     whole = coco_entries()
     empty = {**whole, "annotations": []}
     return [json.dumps(whole).encode(), json.dumps(empty).encode(), json.dumps(whole, indent=1).encode("utf-8-sig")]
+
+
+def read_labels_of_a_tool(data: bytes, folder: Path) -> None:
+    """The file of a labeling tool beside its image, told from others by its content."""
+    own = folder / "tools"
+    own.mkdir(exist_ok=True)
+    if not (own / "a.png").exists():
+        write_image(own / "a.png", np.full((SIDE, SIDE, 3), 100, np.uint8))
+    path = own / ("a.xml" if data.lstrip(b"\xef\xbb\xbf \n").startswith(b"<") else "a.json")
+    path.write_bytes(data)
+    try:
+        spec = load_dataset(own)
+        for split in spec.splits:
+            dataset = SegmentationDataset(spec, split, SIDE)
+            for index in range(len(dataset)):
+                dataset[index]
+    finally:
+        path.unlink()
+
+
+def tool_seeds() -> list[bytes]:
+    """What Labelme, VIA, Label Studio and Supervisely write as JSON, and CVAT as XML."""
+    corners = [[5, 5], [40, 5], [40, 50]]
+    painted = io.BytesIO()
+    Image.fromarray(np.full((6, 9), 255, np.uint8)).save(painted, "PNG")
+    mask = base64.b64encode(painted.getvalue()).decode()
+    shapes = [
+        {"label": "cup", "points": corners, "shape_type": "polygon", "group_id": None, "flags": {}},
+        {"label": "kite", "points": [[20, 20], [30, 20]], "shape_type": "circle", "group_id": 1},
+        {"label": "bowl", "points": [[5, 5], [14, 11]], "shape_type": "mask", "mask": mask},
+    ]
+    labelme = {"version": "5", "shapes": shapes, "imagePath": "a.png", "imageHeight": SIDE, "imageWidth": SIDE}
+    x, y = zip(*corners)
+    forms = [
+        {"name": "polygon", "all_points_x": x, "all_points_y": y},
+        {"name": "circle", "cx": 10, "cy": 10, "r": 5},
+        {"name": "rect", "x": 1, "y": 2, "width": 9, "height": 9},
+    ]
+    regions = [{"shape_attributes": form, "region_attributes": {"class": "cup"}} for form in forms]
+    via = {"_via_img_metadata": {"a.png1": {"filename": "a.png", "size": 1, "regions": regions}}}
+    sizes = {"original_width": SIDE, "original_height": SIDE}
+    results = [
+        {"type": "polygonlabels", "value": {"points": corners, "polygonlabels": ["cup"]}, **sizes},
+        {"type": "rectanglelabels", "value": {"x": 1, "y": 1, "width": 9, "height": 9, "rotation": 30,
+                                              "rectanglelabels": ["kite"]}, **sizes},
+        {"type": "brushlabels", "value": {"format": "rle", "rle": [0, 0, 1, 2, 3], "brushlabels": ["cup"]}, **sizes},
+    ]  # fmt: skip
+    studio = [{"id": 1, "data": {"image": "/data/upload/1/a.png"}, "annotations": [{"id": 2, "result": results}]}]
+    bitmap = base64.b64encode(zlib.compress(painted.getvalue())).decode()
+    objects = [
+        {"classTitle": "cup", "geometryType": "polygon", "points": {"exterior": corners, "interior": []}},
+        {"classTitle": "kite", "geometryType": "bitmap", "bitmap": {"data": bitmap, "origin": [3, 4]}},
+    ]
+    supervisely = {"size": {"height": SIDE, "width": SIDE}, "objects": objects, "tags": []}
+    cvat = (
+        f'<annotations><version>1.1</version><image id="0" name="a.png" width="{SIDE}" height="{SIDE}">'
+        '<polygon label="cup" points="5,5;40,5;40,50" z_order="0"/><mask label="kite" rle="3, 4, 5" left="2" top="3" '
+        'width="4" height="3"/></image></annotations>'
+    )
+    documents = (labelme, via, studio, supervisely)
+    return [*(json.dumps(document).encode() for document in documents), cvat.encode()]
 
 
 def read_results_json(data: bytes, folder: Path) -> None:
@@ -325,8 +389,6 @@ def read_image_file(data: bytes, folder: Path) -> None:
 
 
 def image_seeds() -> list[bytes]:
-    from PIL import Image
-
     rng = np.random.default_rng(0)
     pixels = Image.fromarray(rng.integers(0, 255, (6, 7, 3), np.uint8))
     gray = Image.fromarray(rng.integers(0, 65535, (5, 4), np.uint16))
@@ -386,6 +448,7 @@ PARSERS = {
     "labels": Parser(read_label_file, label_seeds, "YOLO label files"),
     "yaml": Parser(read_yaml_file, yaml_seeds, "dataset YAML, read up to the scan of its images"),
     "coco": Parser(read_coco_json, coco_seeds, "COCO JSON, read up to training items"),
+    "tools": Parser(read_labels_of_a_tool, tool_seeds, "label files of five tools, read up to training items"),
     "results": Parser(read_results_json, results_seeds, "results JSON, evaluated"),
     "rle": Parser(read_rle, rle_seeds, "RLE masks, evaluated"),
     "pt": Parser(read_pt, pt_seeds, ".pt checkpoints"),

@@ -493,7 +493,7 @@ class CocoConversion:
             self.report.lose(where, reason)
             return
         pixels = row.get("area")
-        if not pixels or not isinstance(pixels, (int, float)):
+        if not isinstance(pixels, (int, float)) or not 0 < pixels <= image.width * image.height:
             pixels = pixels_of(read.rings, read.rle)
         size = image.width, image.height
         assert image.label is not None, "the caller has looked"

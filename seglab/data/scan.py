@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seglab.data.annotations import AnyAnnotations
 from seglab.data.image import look_at
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import atomic_write, cache_dir
 from seglab.formats.issues import Issue, raise_first
 from seglab.image_files import DEFAULT_READING, Reading
@@ -89,7 +89,7 @@ def _read_cache(path: Path) -> tuple[list[Size | None], list[Issue]] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         sizes = [size and (size[0], size[1]) for size in content["sizes"]]
         return sizes, [Issue(*row) for row in content["issues"]]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (*UNREADABLE, OSError):
         return None
 
 

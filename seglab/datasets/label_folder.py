@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seglab.datasets.image_lists import read_list
 from seglab.datasets.spec import DatasetSpec, numbered_names
+from seglab.errors import UNREADABLE
 from seglab.files import SPLITS, split_of_folder
 from seglab.formats.image_search import image_files
 from seglab.formats.issues import Issue
@@ -81,7 +82,7 @@ def _names_in_notes(file: Path) -> dict[int, str] | None:
     try:
         content = json.loads(read_text(file))
         names = {int(category["id"]): str(category["name"]) for category in content["categories"]}
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return None
     return names if sorted(names) == list(range(len(names))) else None
 

@@ -21,7 +21,7 @@ import yaml
 
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.yaml_file import read_yaml
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import atomic_write
 from seglab.formats.issues import Issue
 
@@ -76,7 +76,7 @@ def read_split(path: Path, spec: DatasetSpec) -> Split:
         val = frozenset(spec.root / name for name in content["val"])
         tested = frozenset(spec.root / name for name in content.get("test_images") or ())
         return Split(float(content["holdout"]), float(content["test"]), int(content["seed"]), val, tested)
-    except (KeyError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise SeglabError(
             f"{path} is not a valid split file ({type(error).__name__}: {error}): delete it, and split again with "
             f"`seglab split data={spec.source} holdout=0.2`"

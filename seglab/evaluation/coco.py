@@ -23,12 +23,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.evaluation.boundary import boundary
 from seglab.evaluation.matching import Pairs, count_within, match_all_images
 from seglab.formats.coco import class_of, read_ground_truth, read_results
 from seglab.formats.coco_ids import ById, Id, in_order, refuse_no_id
-from seglab.formats.coco_shapes import draw_rows, is_crowd, stated_size
+from seglab.formats.coco_shapes import draw_rows, finite_numbers, is_crowd, stated_size
 from seglab.formats.image_names import plain_path, same_file
 from seglab.geometry.rle import Rle
 from seglab.sizes import Size
@@ -40,8 +40,6 @@ AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**
 MAX_DETECTIONS = (1, 10, 100)
 NO_CLASS = -1  # of detections whose category the ground truth lacks
 MAX_LISTED = 5  # ids that a message names
-# What numbers and shapes in a file may raise that are not what they should be.
-_UNREADABLE = (AttributeError, IndexError, OverflowError, TypeError, ValueError)
 IOU_TYPES = ("bbox", "segm", "boundary")
 STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
@@ -427,7 +425,7 @@ def _told_by(file: str | Path, where: str = "") -> Iterator[None]:
         raise SeglabError(f"{file} has a row{where} that cannot be read ({error})") from error
     except KeyError as missing:
         raise SeglabError(f"{file} has a row without {missing}, which COCO's format requires: add it") from missing
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise SeglabError(f"{file} has a row{where} that cannot be read ({error}): correct it") from error
 
 
@@ -462,7 +460,7 @@ def _read_image(
     """The `rows` of one image. Errors: SeglabError naming the row, with its place among `every` row of the file."""
     try:
         return read(rows)
-    except (KeyError, *_UNREADABLE):
+    except UNREADABLE:
         where = _unreadable(rows, every, read)
     with _told_by(file, where):  # once more, for the sentence
         return read(rows)
@@ -523,7 +521,7 @@ def _unreadable(rows: list[dict], every: list[dict], read: Callable[[list[dict]]
     for row in rows:
         try:
             read([row])
-        except (KeyError, *_UNREADABLE):
+        except UNREADABLE:
             number = next(number for number, each in enumerate(every, start=1) if each is row)
             return f" (number {number} of the {len(every)} of image {row['image_id']})"
     return ""
@@ -554,21 +552,18 @@ class _Reader:
         if self.kind == "bbox" and masks:
             boxes = coco_mask.toBbox(masks)
         elif self.kind == "bbox":
-            boxes = np.array([row["bbox"] for row in rows], dtype=np.float64)
+            boxes = finite_numbers(rows, "bbox", 4)
 
-        areas: Sequence[float] | np.ndarray
         if area_key == "mask":
             areas = mask_areas
         elif area_key == "bbox" or (self.kind == "bbox" and not is_truth):
-            areas = [row["bbox"][2] * row["bbox"][3] for row in rows]
+            areas = finite_numbers(rows, "bbox", 4)[:, 2:].prod(axis=1)
         else:
-            areas = [row[area_key] for row in rows]
-        scores = np.array([0.0 if is_truth else row["score"] for row in rows], dtype=np.float64)
-        if not np.isfinite(scores).all():
-            raise ValueError("its score is not a finite number")
+            areas = finite_numbers(rows, area_key)
+        scores = np.zeros(len(rows)) if is_truth else finite_numbers(rows, "score")
         return Instances(
             np.array([self._class_of(row["category_id"], is_truth) for row in rows], dtype=np.int64),
-            np.array(areas, dtype=np.float64),
+            areas,
             boxes,
             masks,
             scores,

@@ -43,6 +43,7 @@ END_TO_END_AXES = {
 # Operations that may go on for ever, and whose operations may be used: ONNX's own, and those that quantization adds.
 ENDLESS = {"Loop", "Scan"}
 DOMAINS = {"", "ai.onnx", "com.microsoft"}
+MAX_NODES = 100_000  # with all that functions of the file stand for; YOLO11x has a thousand
 EXAMPLE_IMAGE = (48, 64, 3)  # an end-to-end file is traced with it; any size will do
 
 
@@ -184,13 +185,15 @@ def _open_session(path: str | Path, threads: int) -> Any:
 def _refuse_external_data(path: str | Path) -> None:
     """Errors: SeglabError for a file that is no ONNX graph, or whose weights lie in other files, which it names.
 
-    Loops are refused too, since they may never end, and operations that are not ONNX's own.
+    Loops are refused too, since they may never end, and operations that are not ONNX's own; and functions of functions
+    of functions, which onnxruntime would write out as billions of nodes.
     """
     import onnx
     from onnx.external_data_helper import uses_external_data
 
     with reading(path, "an ONNX file", "export it again"):
         model = onnx.load(path, load_external_data=False)
+        _refuse_endless_functions(model)
     parts = [model.graph, *model.functions, *(training.algorithm for training in model.training_info)]
     outside = [tensor.name for part in parts for tensor in _tensors(part) if uses_external_data(tensor)]
     own = {function.name for function in model.functions}
@@ -209,6 +212,33 @@ def _refuse_external_data(path: str | Path) -> None:
             f"{path} keeps the weights {outside[0][:80]!r} in another file, which could be any: save it as one file "
             "(onnx.save does)"
         )
+
+
+def _refuse_endless_functions(model: Any) -> None:
+    """Errors: ValueError where functions call themselves, or stand for more than MAX_NODES nodes."""
+    functions: dict[tuple[str, str], list[Any]] = {}
+    for function in model.functions:
+        functions.setdefault((function.domain, function.name), []).append(function)
+    counts: dict[tuple[str, str], int | None] = {}  # None: being counted
+
+    def count(part: Any) -> int:
+        total = 0
+        for node in _nodes(part):
+            total += 1 + count_called((node.domain, node.op_type))
+            if total > MAX_NODES:
+                raise ValueError(f"its functions stand for more than {MAX_NODES:,} operations")
+        return total
+
+    def count_called(name: tuple[str, str]) -> int:
+        if name not in counts:
+            counts[name] = None
+            counts[name] = sum(map(count, functions.get(name, ())))
+        known = counts[name]
+        if known is None:
+            raise ValueError(f"its function {name[1][:80]!r} calls itself")
+        return known
+
+    count(model.graph)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import SPLITS, real_files
 from seglab.formats.coco_ids import ById, Id, category_ids, counted_on, image_ids, in_order, refuse_no_id
 from seglab.formats.coco_shapes import (
@@ -253,7 +253,8 @@ def checked(path: Path, key: str, items: Iterable[Any]) -> Iterator[dict]:
     """The items of one list of a COCO JSON. Errors: SeglabError for one that lacks what it needs, and for no item."""
     needed = NEEDED[key]
     count = 0
-    for item in items or ():
+    listed = items if isinstance(items, Iterable) else [items]
+    for item in listed if items is not None else ():
         if key == "images" and isinstance(item, dict) and "file_name" not in item and "coco_url" in item:
             item = item | {"file_name": item["coco_url"]}  # as LVIS names images
         if not isinstance(item, dict) or not item.keys() >= set(needed):
@@ -393,7 +394,7 @@ def _categories_at_the_end(path: Path) -> list[dict]:
     try:
         # Read as the end of an object: only the outermost one closes with the file.
         return json.loads("{" + text[name:])["categories"]
-    except (ValueError, KeyError):
+    except UNREADABLE:
         return []
 
 

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from seglab.class_names import COCO_NAMES
 from seglab.errors import SeglabError
 
+MAX_DIGITS = 100  # of an id that is a number
 LARGEST_ID = 2**53  # from here on, JSON readers that hold numbers as float64 confuse neighbors
 
 _UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of 1 to 90: categories that COCO named and never published
@@ -92,7 +93,8 @@ def other_spelling(number: object) -> Id | None:
     """The same id as text where it is a number, and as a number where it is text of digits; None for others."""
     if isinstance(number, str):
         digits = number.strip()
-        return int(digits) if digits.isascii() and digits.removeprefix("-").isdecimal() else None
+        is_whole = digits.isascii() and digits.removeprefix("-").isdecimal() and len(digits) <= MAX_DIGITS
+        return int(digits) if is_whole else None
     if isinstance(number, (int, float)) and number == number and number % 1 == 0:
         return str(int(number))
     return None

@@ -12,6 +12,7 @@ One reading serves training, conversion and evaluation. A segmentation is a list
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol
@@ -58,7 +59,7 @@ def stated_size(entry: dict) -> Size | None:
     for key in ("height", "width"):
         try:
             side = float(entry.get(key) or 0)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             return None
         if not (isfinite(side) and side >= 1 and side % 1 == 0):
             return None
@@ -172,6 +173,24 @@ def _turned(found: Annotation, frame: Frame) -> Annotation:
         found.rle = encode(turn_pixels(decode(found.rle), frame.orientation))
     found.rings = [turn_points(ring, frame.orientation, frame.size) for ring in found.rings]
     return found
+
+
+def finite_numbers(rows: Sequence[dict], key: str, width: int = 0) -> np.ndarray:
+    """What rows of a JSON have under a key, numbers or as text: (N,) float64, or (N, width) of lists.
+
+    Errors: KeyError for a row without it; ValueError where anything else stands there.
+    """
+    values = [row[key] for row in rows]
+    shape = (len(rows), width) if width else (len(rows),)
+    try:
+        numbers = np.array(values, dtype=np.float64)
+        is_whole = not values or (numbers.shape == shape and bool(np.isfinite(numbers).all()))
+    except (OverflowError, TypeError, ValueError):
+        is_whole = False
+    if not is_whole:
+        wanted = f"a list of {width} finite numbers" if width else "a finite number"
+        raise ValueError(f"its {key} is not {wanted}")
+    return numbers.reshape(shape)
 
 
 def is_crowd(row: dict) -> bool:
@@ -303,7 +322,7 @@ def draw_rows(rows: list[dict], size: Size) -> tuple[list[dict], np.ndarray]:
         if shape == []:
             raise ValueError("its segmentation is empty: give it an outline")
         if shape is None:
-            x, y, w, h = row["bbox"]
+            x, y, w, h = finite_numbers([row], "bbox", 4)[0].tolist()
             shape = [[x, y, x, y + h, x + w, y + h, x + w, y]]
         if isinstance(shape, dict) and isinstance(shape.get("counts"), str) and tuple(shape["size"]) == size:
             _refuse_bytes_as_text(shape["counts"])

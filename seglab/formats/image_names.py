@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # of the web, or of a bucket in a cloud
+MAX_PART = 255  # bytes of a name on every disk, and of a path by far
+MAX_PATH = 1024
 _LOCAL_FILES = "?d="  # what Label Studio's addresses of local files have before the path
 
 
@@ -28,8 +30,13 @@ def spelling(name: str) -> str:
 
 
 def plain_path(name: str) -> PurePosixPath:
-    """The path that a label file calls an image by, with slashes; halves of surrogate pairs are in no file's name."""
-    return PurePosixPath(name.replace("\\", "/").encode(errors="replace").decode())
+    """The path that a label file calls an image by, with slashes.
+
+    No file's name has halves of surrogate pairs, nor is any longer than the bounds above: what is there instead is the
+    name of no file, too.
+    """
+    parts = name.replace("\\", "/").encode(errors="replace")[:MAX_PATH].split(b"/")
+    return PurePosixPath("/".join(part[:MAX_PART].decode(errors="ignore") for part in parts))
 
 
 def own_name(path: PurePosixPath) -> str:

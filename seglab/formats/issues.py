@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seglab.errors import SeglabError
 from seglab.sizes import Size
-from seglab.wording import pluralize
+from seglab.wording import one_line, pluralize
 
 ROWS_SHOWN = 10  # of each type
 
@@ -105,10 +105,10 @@ def issue_table(
         shown[issue.type] += 1
         if shown[issue.type] <= rows:
             where = issue.where.removeprefix(f"{root}{os.sep}") if str(root) else issue.where
-            lines.append(f"  {where}  {issue.message} -> {issue.action}")
+            lines.append(one_line(f"  {where}  {issue.message} -> {issue.action}"))
         if shown[issue.type] == rows + 1:
             message, action = issue.type
-            lines.append(f"  ... {counts[issue.type] - rows} more: {message} -> {action}")
+            lines.append(one_line(f"  ... {counts[issue.type] - rows} more: {message} -> {action}"))
     total = sum(counts.values())
     return "\n".join([f"{pluralize(total, 'issue')} in the data:", *lines]) if lines else ""
 

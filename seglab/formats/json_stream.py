@@ -86,6 +86,8 @@ class _Reader:
                 whole = end < len(self.text) and self.text[end] not in ".eE"
             except ValueError:
                 whole = False
+            except RecursionError:
+                self.fail("less nesting")
             if whole:
                 self.at = end
                 return value

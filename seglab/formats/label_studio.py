@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from seglab.data.image import image_size
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_names import without_address
@@ -156,7 +156,7 @@ class LabelStudioSource:
             where = f"{task.where} region {number}"
             try:
                 found = self._instance(region, size)
-            except (ValueError, TypeError, KeyError, OSError, IndexError) as error:
+            except (*UNREADABLE, OSError) as error:
                 issues.append(left_out(where, f"damaged region: {error}"))
                 continue
             if isinstance(found, Instance):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from seglab.data.image import image_size
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import files_below, real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
@@ -140,7 +140,7 @@ def _content(file: Path) -> dict[str, Any]:
         said = content.get("imagePath")
         content["imagePath"] = said if said and isinstance(said, str) else f"{file.stem}.jpg"
         return content | {key: content.get(key) for key in ("imageHeight", "imageWidth")}
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise SeglabError(
             f"{file} is not a Labelme JSON ({error}): move it elsewhere, or save it again in Labelme"
         ) from error
@@ -214,7 +214,7 @@ def _mask(text: str, corner: np.ndarray, size: tuple[int, int], file: Path) -> R
     try:
         x0, y0 = (round(float(value)) for value in corner)
         return painted(x0, y0, painted_image(base64.b64decode(text)), size)
-    except (OSError, OverflowError, TypeError, ValueError) as error:
+    except (*UNREADABLE, OSError) as error:
         raise SeglabError(f"{file} holds a mask that cannot be read ({error}): draw it again in Labelme") from error
 
 

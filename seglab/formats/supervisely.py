@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import files_below, real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
@@ -26,6 +26,7 @@ from seglab.formats.text_files import read_json, sketch_json
 from seglab.geometry.polygons import Ring, orient
 from seglab.geometry.rle import Rle, area
 from seglab.sample import Instance
+from seglab.wording import shortened
 
 MAX_PNG = 1 << 28  # bytes of an unpacked bitmap, which is a PNG itself
 
@@ -112,8 +113,10 @@ def _content(file: Path) -> dict[str, Any]:
     try:
         sizes = [int(content["size"][side]) for side in ("height", "width")]
         titles = [item["classTitle"] for item in content["objects"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise SeglabError(f"{file} is not a valid Supervisely label file ({error!r}): export it again") from error
+    except UNREADABLE as error:
+        raise SeglabError(
+            f"{file} is not a valid Supervisely label file ({shortened(repr(error))}): export it again"
+        ) from error
     if min(sizes) <= 0 or not all(isinstance(title, str) for title in titles):
         raise SeglabError(f"{file} has an image without size or an object without classTitle: export it again")
     return content
@@ -132,7 +135,7 @@ def _instance(item: dict, class_of: Mapping[str, int], size: tuple[int, int]) ->
             masks += [mask] if area(mask) else []
         else:
             rings = _rings(shape, item.get("points") or {}, item)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
+    except (*UNREADABLE, OSError, zlib.error) as error:
         return None, f"damaged {shape}: {error}"
     found = put_together(class_of[item["classTitle"]], rings, masks, size)
     return found, "" if found else f"no area: a {shape}"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from seglab.data.image import image_size
-from seglab.errors import SeglabError
+from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
@@ -30,6 +30,7 @@ from seglab.formats.shapes import as_rectangle, ellipse, polygon, rectangle
 from seglab.formats.text_files import csv_rows, decode_text, read_json, sketch_json
 from seglab.geometry.polygons import Ring
 from seglab.sample import Instance
+from seglab.wording import shortened
 
 CLASS_ATTRIBUTES = ("class", "label", "name", "type", "category", "object")
 ONE_CLASS = "object"  # of regions without any attribute
@@ -162,8 +163,8 @@ def _images(file: Path) -> list[ViaImage]:
     try:
         readers = {"csv": _csv_images, "project 3": _via3_images}
         return readers.get(_type_of(file), _json_images)(file)
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise SeglabError(f"{file} is not a valid VIA file ({error!r}): save it again in VIA") from error
+    except (*UNREADABLE, csv.Error) as error:
+        raise SeglabError(f"{file} is not a valid VIA file ({shortened(repr(error))}): save it again in VIA") from error
 
 
 def _json_images(file: Path) -> list[ViaImage]:
@@ -273,7 +274,7 @@ def _ring(shape: Mapping[str, Any]) -> Ring | None:
         if name not in ("polygon", "polyline"):
             return None
         points = np.array([shape["all_points_x"], shape["all_points_y"]], dtype=np.float64).T
-    except (KeyError, TypeError, ValueError):
+    except UNREADABLE:
         return None
     is_closed = len(points) > 3 and (points[0] == points[-1]).all()
     # A line encloses nothing, unless it comes back to where it began.

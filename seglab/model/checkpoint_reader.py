@@ -61,7 +61,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             f"cannot read {path}: not a zip archive (truncated, or older than PyTorch 1.6?); get a new copy"
         ) from None
     except Exception as error:  # a damaged pickle can fail anywhere, and none of it is the user's to debug
-        raise SeglabError(f"cannot read {path}: the checkpoint is damaged ({error}); get a new copy") from None
+        reason = str(error) or type(error).__name__
+        raise SeglabError(f"cannot read {path}: the checkpoint is damaged ({reason}); get a new copy") from None
 
 
 def is_own(path: str | Path) -> bool:
@@ -189,9 +190,13 @@ _PythonUnpickler: Any = pickle._Unpickler
 
 
 def _refuse_key(key: Any) -> None:
-    """Errors: SeglabError for what takes for ever to hash: a tuple of two, each twice the same tuple of two, ..."""
-    if isinstance(key, (tuple, frozenset)) and any(isinstance(inner, (tuple, frozenset)) for inner in key):
-        raise SeglabError("it has keys of tuples in tuples, which no checkpoint has")
+    """Errors: SeglabError for keys that take for ever: to hash, such as a tuple of two, each twice the same tuple of
+    two, ...; and to tell apart, such as numbers that all have one hash, which is their rest modulo a large prime."""
+    for part in key if isinstance(key, (tuple, frozenset)) else (key,):
+        if isinstance(part, (tuple, frozenset)):
+            raise SeglabError("it has keys of tuples in tuples, which no checkpoint has")
+        if isinstance(part, (int, float)) and not abs(part) < sys.hash_info.modulus:
+            raise SeglabError("it has keys that are huge numbers, which no checkpoint has")
 
 
 class _Reader(_PythonUnpickler):
@@ -244,6 +249,12 @@ class _Reader(_PythonUnpickler):
                         _refuse_key(inner)
         super().load_reduce()
 
+    def load_bytearray8(self) -> None:
+        """As it is in Python, but the bytes are read before there is room for as many as they are said to be."""
+        length = int.from_bytes(self.read(8), "little")
+        self.append(bytearray(self.read(length)))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
     dispatch[pickle.SETITEM[0]] = load_setitem
     dispatch[pickle.SETITEMS[0]] = load_setitems
     dispatch[pickle.DICT[0]] = load_dict

@@ -65,7 +65,8 @@ def load_weights(path: str | Path) -> Weights:
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}: check the path")
     state, metadata = read_checkpoint(path) if path.suffix in CHECKPOINT_SUFFIXES else read_safetensors(path)
-    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    with reading(path, "a file of numbers that PyTorch can convert"):  # of those of 4 bits it cannot
+        floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     return Weights(floats, metadata)
 
 

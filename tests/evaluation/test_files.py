@@ -197,6 +197,9 @@ SENTENCES = {
     "bytes as text": (changed("dt", 0, segmentation=RLE | {"counts": "b'abc'"}), r"write counts\.decode\(\)"),
     "no score": (changed("dt", 0, score=...), "has a row without 'score'"),
     "a score that is no number": (changed("dt", 0, score=float("nan")), "its score is not a finite number"),
+    "an area that is a list": (changed("gt", 0, area=[]), "its area is not a finite number"),
+    "an endless area": (changed("gt", 0, area=float("inf")), "its area is not a finite number"),
+    "an id with an escape": (changed("gt", 0, category_id="\x1b[31m\n"), r"its category  \[31m  is not among"),
     "no area": (changed("gt", 0, area=...), "has a row without 'area'"),
     "no size": (changed("images", 0, width=...), "has no width and height, which masks need"),
     "an empty size": (changed("images", 0, width=None), "has no width and height, which masks need"),
@@ -222,6 +225,20 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name):
     with pytest.raises(SeglabError, match=rf"(gt|dt)\.json.*{told}") as error:
         evaluate_files(*write(tmp_path, gt, dt))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "box", [[1, 2, 3], [1, 2, 3, 4, 5, 6], [1, 2, 3, []], [1, 2, 3, None], 5, "box", [[1, 2, 3, 4]], [1, 2, 3, 10**400]]
+)
+@pytest.mark.parametrize("where", ["gt", "dt"])
+def test_a_box_is_four_finite_numbers(tmp_path, where, box):
+    gt, dt = copy.deepcopy(sound())
+    for row in dt:
+        row["bbox"] = [1, 2, 3, 4]
+    rows = gt["annotations"] if where == "gt" else dt
+    rows[0]["bbox"] = box
+    with pytest.raises(SeglabError, match=rf"{where}\.json has a row.*its bbox is not a list of 4 finite numbers"):
+        evaluate_files(*write(tmp_path, gt, dt), "bbox")
 
 
 def test_sizes_matter_for_masks_alone(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from seglab.errors import SeglabError
 from seglab.export.inference_model import InferenceModel
@@ -129,3 +130,35 @@ def test_weights_in_other_files_are_refused(network, metadata, tmp_path, where):
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(SeglabError, match="in another file, which could be any"):
         load(path)
+
+
+def graph_with_functions(bodies: dict[str, list[str]], path):
+    """A graph that calls the first function; a function calls the others that it is said to, one after another."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("f", 1)]
+
+    def nodes(called, first, last):
+        places = [first, *(f"t{number}" for number in range(1, len(called))), last]
+        return [
+            helper.make_node(name, [start], [end], domain="f" if name in bodies else "")
+            for name, start, end in zip(called, places, places[1:])
+        ]
+
+    functions = [
+        helper.make_function("f", name, ["x"], ["y"], nodes(called, "x", "y"), opsets)
+        for name, called in bodies.items()
+    ]
+    images, result = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 64]) for name in ("x", "y"))
+    graph = helper.make_graph(nodes([next(iter(bodies))], "x", "y"), "g", [images], [result])
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8, functions=functions), path)
+    return path
+
+
+def test_functions_of_functions_of_functions_are_refused(tmp_path):
+    """Ten each time, nine times: onnxruntime would write them out as a billion operations, in a file of 4 kB."""
+    bodies = {f"f{level}": [f"f{level + 1}"] * 10 for level in range(9)} | {"f9": ["Identity"]}
+    with pytest.raises(SeglabError, match="stand for more than 100,000 operations"):
+        load(graph_with_functions(bodies, tmp_path / "a.onnx"))
+    with pytest.raises(SeglabError, match="its function 'f0' calls itself"):
+        load(graph_with_functions({"f0": ["f1"], "f1": ["f0"]}, tmp_path / "b.onnx"))
+    with pytest.raises(SeglabError, match="no class names"):  # a few of them are read
+        load(graph_with_functions({"f0": ["f1"] * 3, "f1": ["Identity"]}, tmp_path / "c.onnx"))

@@ -1,10 +1,12 @@
 """COCO JSON: the same masks as pycocotools, bad annotations told."""
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
+from seglab.convert.conversion import convert
 from seglab.errors import SeglabError
 from seglab.formats.coco import CocoFile, coco_categories, coco_images, read_coco
 from seglab.formats.issues import raise_first
@@ -179,3 +181,39 @@ def test_the_head_is_found_in_any_order(tmp_path):
     path.write_text(json.dumps(parts | {"categories": [{"id": [3], "name": "ant"}]}))
     with pytest.raises(SeglabError, match="must be a number or text"):
         coco_categories(path)
+
+
+@pytest.mark.parametrize("value", [10**400, "9" * 5000, "x" * 5000, float("inf"), -1, True, None, {}])
+@pytest.mark.parametrize("where", ["categories", "images/0/height", "images/0/file_name", "annotations/0/category_id"])
+def test_a_value_beyond_all_bounds_is_told(tmp_path, where, value):
+    """Numbers of hundreds of digits, and names that no disk takes, in files that are read whole and as a stream."""
+    image = {"id": 1, "file_name": "a.png", "height": 8, "width": 8}
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 6, 1, 6, 6]]}
+    content = {"images": [image], "annotations": [annotation], "categories": [{"id": 1, "name": "a"}]}
+    *above, last = where.split("/")
+    holder = content
+    for part in above:
+        holder = holder[int(part) if part.isdigit() else part]
+    holder[last] = value
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps(content))
+    for read in (read_whole, read_as_stream):
+        with suppress(SeglabError):
+            read(path)
+
+
+def read_whole(path):
+    coco = CocoFile(path)
+    for entry in coco.images.values():
+        coco.instances(entry, (8, 8))
+
+
+def read_as_stream(path):
+    coco_categories(path)
+    convert(path, path.parent, path.parent / "out")
+
+
+def test_nesting_without_end_is_damage_in_a_stream(tmp_path):
+    (tmp_path / "a.json").write_text('{"images": ' + "[" * 100_000)
+    with pytest.raises(SeglabError, match="expected less nesting at character"):
+        list(coco_images(tmp_path / "a.json"))

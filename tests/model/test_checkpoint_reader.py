@@ -14,6 +14,7 @@ import os
 import pathlib
 import pickle
 import subprocess
+import sys
 import time
 import types
 import zipfile
@@ -338,3 +339,18 @@ def test_a_key_that_takes_for_ever_to_hash_is_refused(ending, tmp_path):
     with pytest.raises(SeglabError, match="keys of tuples in tuples"):
         read_checkpoint(write_checkpoint(tmp_path / "bomb.pt", data))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("make", [int, float, lambda number: (number, 1)], ids=["ints", "floats", "tuples"])
+def test_keys_that_all_have_one_hash_are_refused(make, tmp_path):
+    """Each is compared with all before it: sixty thousand took ten seconds, and a million would take an hour."""
+    keys = [make(number * sys.hash_info.modulus) for number in range(9)]
+    path = write_checkpoint(tmp_path / "bomb.pt", pickle.dumps({"model": {}, "names": dict.fromkeys(keys, "a")}))
+    with pytest.raises(SeglabError, match="keys that are huge numbers"):
+        read_checkpoint(path)
+
+
+def test_no_room_is_made_for_bytes_that_are_not_there(tmp_path):
+    announced = b"\x96" + (1 << 60).to_bytes(8, "little")  # BYTEARRAY8
+    with pytest.raises(SeglabError, match="EOFError"):
+        read_checkpoint(write_checkpoint(tmp_path / "bomb.pt", b"\x80\x05" + announced + b"."))

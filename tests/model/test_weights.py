@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import pickletools
 import zipfile
@@ -85,3 +86,12 @@ def test_a_checkpoint_of_another_tool_is_not_overwritten(tmp_path):
         with pytest.raises(SeglabError, match="of another tool"):
             save_checkpoint(tmp_path / name, {"a": torch.ones(1)}, {})
     assert load_weights(tmp_path / "theirs.pt").state["a"] == 0
+
+
+def test_numbers_of_a_type_that_no_network_has_are_told(tmp_path):
+    """Two numbers in a byte: safetensors reads them, and PyTorch cannot convert them."""
+    header = json.dumps({"a": {"dtype": "F4", "shape": [4], "data_offsets": [0, 2]}}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(2))
+    with pytest.raises(SeglabError, match=r"a\.safetensors"):
+        load_weights(path)

@@ -414,7 +414,8 @@ def _groups(size: Tensor) -> list[tuple[Tensor, int]]:
     at_once = PIXELS_AT_ONCE if size.device.type == "cpu" else 8 * PIXELS_AT_ONCE  # elsewhere launches cost more
     order = size.argsort(descending=True)
     sizes = [pixels for pixels in size[order].tolist() if pixels]
-    groups, start = [], 0
+    groups = []
+    start = 0
     while start < len(sizes):
         longest = sizes[start]
         end = min(start + max(1, at_once // longest), len(sizes))

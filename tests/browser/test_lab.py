@@ -162,7 +162,8 @@ def press(page, panel, control, key: str) -> None:
     control.focus()
     assert control.evaluate("control => control === document.activeElement"), control
     page.keyboard.press(key)
-    playwright.expect(image, f"{key} on {control} draws another image").not_to_have_attribute("src", before, timeout=60_000)
+    shown = playwright.expect(image, f"{key} on {control} draws another image")
+    shown.not_to_have_attribute("src", before, timeout=60_000)
     page.wait_for_function("image => image.complete", arg=image.element_handle())
 
 

@@ -421,20 +421,21 @@ def _enlarging(first: Tensor, size: Tensor, longest: int, finer: int, side: int)
 
 
 def _groups(sizes: Tensor) -> list[tuple[Tensor, list[int]]]:
-    """Windows in groups of about PIXELS_AT_ONCE when padded, from their sizes (N, 2) -> (rows, the largest of each side).
+    """Windows in groups of about PIXELS_AT_ONCE when padded, from their sizes (N, 2) -> (rows, largest columns and rows).
 
     Instances without a window are left out.
     """
     at_once = PIXELS_AT_ONCE if sizes.device.type == "cpu" else 16 * PIXELS_AT_ONCE  # elsewhere launches cost more
     order = sizes.amax(dim=1).argsort(descending=True)
-    sides = [(columns, rows) for columns, rows in sizes[order].tolist()]
-    order = order[[columns > 0 and rows > 0 for columns, rows in sides]]
-    sides = [side for side in sides if min(side) > 0]
-    groups, start = [], 0
+    order = order[sizes[order].amin(dim=1) > 0]
+    sides = sizes[order].tolist()
+    groups = []
+    start = 0
     while start < len(sides):
         longest = max(sides[start])
         end = min(start + max(1, at_once // longest**2), len(sides))
-        groups.append((order[start:end], [max(side) for side in zip(*sides[start:end])]))
+        largest = [max(side) for side in zip(*sides[start:end])]
+        groups.append((order[start:end], largest))
         start = end
     return groups
 

@@ -421,7 +421,7 @@ def _enlarging(first: Tensor, size: Tensor, longest: int, finer: int, side: int)
 
 
 def _groups(sizes: Tensor) -> list[tuple[Tensor, list[int]]]:
-    """Windows in groups of about PIXELS_AT_ONCE when padded, from their sizes (N, 2) -> (rows, largest columns and rows).
+    """Windows in groups of about PIXELS_AT_ONCE when padded, by their sizes (N, 2) -> rows, most columns and rows.
 
     Instances without a window are left out.
     """

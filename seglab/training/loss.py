@@ -366,7 +366,8 @@ class _WindowedMaskLoss(torch.autograd.Function):
         for group, longest in _groups(sizes):
             x, columns, across = _enlarging(corners[group, 0], sizes[group, 0], longest[0], finer, width)
             y, rows, up = _enlarging(corners[group, 1], sizes[group, 1], longest[1], finer, height)
-            up, across = (weights.to(cells.dtype).unsqueeze(1) for weights in (up, across))  # (n, 1, H, h), (n, 1, W, w)
+            across = across.to(cells.dtype).unsqueeze(1)  # (n, 1, W, w)
+            up = up.to(cells.dtype).unsqueeze(1)  # (n, 1, H, h)
             target = masks[group[:, None, None], y[:, :, None], x[:, None]].to(cells.dtype)  # (n, H, W)
             target = target.unsqueeze(1)  # (n, 1, H, W)
             place = (image_index[group, None, None] * height + rows[:, :, None]) * width + columns[:, None]  # (n, h, w)

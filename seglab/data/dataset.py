@@ -31,6 +31,8 @@ from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
 
+__path__: list[str] = []  # names of ultralytics that are not here are looked up by seglab.compat.import_hook
+
 BLOCK = 64  # so many images, neighbors in the epoch's order, are mixed with each other
 RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand
 
@@ -80,7 +82,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self.spec = spec
         self.split = split
         self.names = spec.names
-        self.augment, self.seed = augment, seed
+        self.augment = augment
+        self.seed = seed
         self.reading = reading
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets = mask_targets
@@ -130,7 +133,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         sizes, self.issues = scan(listed, self._annotations, strict, self.reading)
         if self.issues and int(os.environ.get("RANK", 0)) == 0:  # once, not once per process of a training run
             print(issue_table(self.issues, self.spec.root))
-        self.images, self.image_sizes = [], []
+        self.images = []
+        self.image_sizes = []
         for path, size in zip(listed, sizes):
             if size is not None:
                 self.images.append(path)

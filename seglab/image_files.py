@@ -7,6 +7,7 @@ such as PostScript, is refused before any decoder sees it, so that reading an im
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 import warnings
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 MAX_PIXELS = 256_000_000  # cameras of 200 megapixels exist
 # A file may be larger than its pixels: pages, previews and films lie in it too. Beyond this it is no image.
 MAX_BYTES_PER_PIXEL = 16
+# How many pixels a byte may stand for where an image is of one color; what has fewer bytes is decoded for seconds, to
+# nothing. JPEG has a bit a block, Deflate at best 1032 bytes for one, LZW some 4,000 for a code of 12 bits; a pixel may
+# be a bit. There is no such bound for the others, nor for a fax in a TIFF.
+MAX_PIXELS_PER_BYTE = {"GIF": 1 << 15, "JPEG": 1 << 13, "PNG": 1 << 14, "TIFF": 1 << 15}
+# Of a JPEG: a mark is followed by its segment's length, and a scan by what is no mark.
+_JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd9-\xfe])", re.DOTALL)
+END_OF_IMAGE, SCAN = b"\xd9", b"\xda"
+MAX_SCANS = 100  # of a progressive JPEG, which libjpeg writes in ten
+FAX = (2, 3, 4)  # of a TIFF's compressions
 START_BYTES = 256  # of a file, enough to tell what it is
 
 # What an image may be -> the decoder of Pillow that may open it, by Pillow's own name. HEIF comes with pillow-heif.
@@ -278,9 +288,31 @@ def check_budget(path: str | Path, file: IO[bytes], header: Header, max_pixels: 
         said += f", more than max_pixels={max_pixels:,}"
         raise unreadable(path, said, advice)
     size = os.fstat(file.fileno()).st_size
+    per_byte = MAX_PIXELS_PER_BYTE.get(header.kind)
+    if per_byte and header.compression not in FAX and pixels > per_byte * size:
+        raise unreadable(path, f"truncated: {size:,} bytes cannot hold its {header.width:,} x {header.height:,} pixels")
     if size > MAX_BYTES_PER_PIXEL * max_pixels:
         said = f"it has {size / 1e9:.1f} GB, more than any image of max_pixels={max_pixels:,}"
         raise unreadable(path, said, "save only the image in a file")
+    if header.kind == "JPEG":
+        _refuse_endless_scans(path, file)
+
+
+def _refuse_endless_scans(path: str | Path, file: IO[bytes]) -> None:
+    """Errors: SeglabError for a progressive JPEG that paints its pixels over thousands of times, each time in full."""
+    file.seek(0)
+    data = file.read()
+    scans = 0
+    at = 2  # behind the mark of a JPEG
+    while found := _JPEG_MARKER.search(data, at):
+        marker = found[1]
+        if marker == END_OF_IMAGE:
+            return
+        scans += marker == SCAN
+        if scans > MAX_SCANS:
+            raise unreadable(path, f"it paints its pixels over more than {MAX_SCANS} times", "save it again")
+        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
+        at = found.end() + length
 
 
 _one_at_a_time = threading.Lock()  # Pillow's limit and Python's warning filters are global

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,42 @@ def test_a_move_is_on_the_disk_when_it_is_reported(tmp_path, monkeypatch, writes
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells when a process began")
+@pytest.mark.parametrize("move", [publish, replace])
+@pytest.mark.parametrize("has_syncfs", [True, False])
+def test_the_files_of_a_folder_are_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch, move, has_syncfs):
+    made, target = tmp_path / "made", tmp_path / "target"
+    (made / "inner").mkdir(parents=True)
+    for name in ("a", "inner/b"):
+        (made / name).write_bytes(b"x")
+    os.symlink("nowhere", made / "link")
+    done = []
+    whole_disk, one_file, rename = files._sync_disk_of, files._sync_file, os.replace
+    monkeypatch.setattr(
+        files, "_sync_disk_of", lambda folder: done.append(folder) or (has_syncfs and whole_disk(folder))
+    )
+    monkeypatch.setattr(files, "_sync_file", lambda path: done.append(path) or one_file(path))
+    monkeypatch.setattr(os, "replace", lambda *paths: done.append("moved") or rename(*paths))
+    move(made, target)
+    one_by_one = set() if has_syncfs else {made / "a", made / "inner/b"}
+    assert done[0] == made and set(done[1:-1]) == one_by_one and done[-1] == "moved"
+    assert (target / "inner/b").read_bytes() == b"x"
+
+
+def test_a_file_that_the_disk_has_lost_is_told(tmp_path, monkeypatch):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/a").write_bytes(b"x")
+    monkeypatch.setattr(files, "_sync_disk_of", lambda folder: False)
+    for number, is_told in ((errno.EIO, True), (errno.EINVAL, False)):  # some network drives cannot be asked
+
+        def fail(descriptor, number=number):
+            raise OSError(number, "no")
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError) if is_told else nullcontext():
+            publish(tmp_path / "made", tmp_path / "target")
+        assert (tmp_path / "target").exists() is not is_told
+
+
 def test_a_number_that_another_process_has_now_protects_nothing(tmp_path):
     left = tmp_path / f"{files.part_name(tmp_path / 'set').rpartition('-')[0]}-1.x_y"  # ours, of an earlier start
     left.mkdir()

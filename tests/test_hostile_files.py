@@ -38,7 +38,7 @@ def test_the_corpus_is_read_or_refused(name, tmp_path, monkeypatch):
 
 
 # How many of the wrong documents are read here: one in so many, since some take longer than others.
-STEPS = {"coco": 19, "tools": 13, "results": 11, "rle": 3, "safetensors": 1, "onnx": 7, "pt2": 701}
+STEPS = {"coco": 19, "tools": 13, "results": 11, "rle": 3, "safetensors": 1, "onnx": 7, "pt2": 307}
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -56,7 +56,7 @@ def test_a_wrong_value_in_any_place_is_read_or_refused(name, tmp_path, monkeypat
                     raise AssertionError(told) from error
                 assert time.process_time() - began < MAX_SECONDS, told
                 tried += 1
-    assert tried > 20
+    assert tried > 10
 
 
 def test_what_is_a_finding_is_told_from_what_is_refused(tmp_path, monkeypatch):

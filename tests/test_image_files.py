@@ -174,6 +174,48 @@ def test_an_image_of_200_megapixels_is_read_like_any_other(tmp_path):
     assert Image.MAX_IMAGE_PIXELS == before  # the user's own use of Pillow stays as protected as it was
 
 
+@pytest.mark.parametrize("is_progressive", [True, False])
+def test_a_jpeg_that_paints_its_pixels_over_for_ever_is_refused_at_once(tmp_path, is_progressive):
+    """Each scan goes over all pixels; a hundred kilobytes of them take minutes."""
+    Image.new("L", (2000, 2000), 77).save(tmp_path / "a.jpg", progressive=is_progressive)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    last_scan = whole[whole.rfind(b"\xff\xda") : -2]
+    (tmp_path / "b.jpg").write_bytes(whole[:-2] + last_scan * 1000 + whole[-2:])
+    (tmp_path / "c.jpg").write_bytes(whole + last_scan * 1000)  # behind its end anything may lie
+    assert read_image(tmp_path / "a.jpg").shape == (2000, 2000, 3)
+    began = time.process_time()
+    for read in (read_image, look_at):
+        with pytest.raises(SeglabError, match="paints its pixels over more than 100 times"):
+            read(tmp_path / "b.jpg")
+    assert time.process_time() - began < 1
+    assert look_at(tmp_path / "c.jpg")[0] == (2000, 2000)
+
+
+def packed_tiff(width: int, height: int, compression: int) -> bytes:
+    """A TIFF of one gray image that declares a size, and holds four bytes of it."""
+    tags = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 273: 150, 277: 1, 278: height, 279: 4}
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return (b"II*\0" + struct.pack("<IH", 8, len(tags)) + rows + bytes(4)).ljust(154, b"\x80")
+
+
+@pytest.mark.parametrize("compression", [5, 7, 8, 32773])
+def test_a_header_that_promises_more_pixels_than_any_packing_holds_is_told_before_they_are_made(tmp_path, compression):
+    (tmp_path / "a.tif").write_bytes(packed_tiff(8192, 8192, compression))
+    began = time.process_time()
+    with pytest.raises(SeglabError, match="truncated: 154 bytes cannot hold its 8,192 x 8,192 pixels"):
+        read_image(tmp_path / "a.tif")
+    assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "jpg", "tif"])
+def test_the_emptiest_of_images_are_read(tmp_path, suffix):
+    """One color, packed as well as can be, is far within the bound."""
+    options = {"tif": {"compression": "tiff_lzw"}, "png": {"compress_level": 9}, "jpg": {"progressive": True}}
+    mode = "L" if suffix == "jpg" else "1"
+    Image.new(mode, (6000, 6000)).save(tmp_path / f"a.{suffix}", **options.get(suffix, {}))
+    assert read_image(tmp_path / f"a.{suffix}").shape == (6000, 6000, 3)
+
+
 def test_reading_starts_no_program(tmp_path):
     """Pillow alone would hand PostScript to Ghostscript, whatever the file is called."""
     (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")

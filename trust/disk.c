@@ -116,6 +116,7 @@ ON_DESCRIPTOR(WRITE, ssize_t, copy_file_range, (int in, off64_t *a, int fd, off6
               (in, a, fd, o, n, f))
 ON_DESCRIPTOR(SYNC, int, fsync, (int fd), fd, (fd))
 ON_DESCRIPTOR(SYNC, int, fdatasync, (int fd), fd, (fd))
+ON_DESCRIPTOR(SYNC, int, syncfs, (int fd), fd, (fd))
 ON_DESCRIPTOR(READ, ssize_t, read, (int fd, void *b, size_t n), fd, (fd, b, n))
 ON_DESCRIPTOR(READ, ssize_t, pread, (int fd, void *b, size_t n, off_t o), fd, (fd, b, n, o))
 ON_DESCRIPTOR(READ, ssize_t, pread64, (int fd, void *b, size_t n, off64_t o), fd, (fd, b, n, o))

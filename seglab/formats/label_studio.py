@@ -26,7 +26,7 @@ from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_names import without_address
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, rectangle, turned
+from seglab.formats.shapes import MAX_PAINTED, as_rectangle, ellipse, painted, painted_image, polygon, rectangle, turned
 from seglab.formats.text_files import csv_rows, decode_text, read_json, sketch_json
 from seglab.geometry.polygons import Ring
 from seglab.geometry.rle import Rle, area
@@ -316,6 +316,8 @@ def unpack_brush(data: bytes, count: int) -> np.ndarray:
     said = number(32)
     word = number(5) + 1
     lengths = [number(4) + 1 for _ in range(4)]
+    if count > MAX_PAINTED * CHANNELS:
+        raise ValueError(f"its brush has {count:,} values, more than any image")
     if said != count or word != 8:
         raise ValueError(f"its brush has {said} values of {word} bits, not {count} of 8")
     values = np.zeros(count, dtype=np.uint8)

@@ -17,6 +17,7 @@ from seglab.sample import Instance
 from seglab.sizes import Size
 
 NOWHERE = 1e9  # pixels from an image's corner
+MAX_PAINTED = 1 << 26  # pixels of a mask that lies as an image within a label file
 CIRCLE = 72  # vertices of a circle or ellipse, on radii that keep its area
 
 
@@ -42,7 +43,9 @@ def ellipse(center: Sequence[float], radii: Sequence[float], degrees: float = 0)
 
 
 def turned(points: np.ndarray, around: Sequence[float], degrees: float) -> np.ndarray:
-    """(n, 2) points turned around a point, clockwise as seen, since y points down."""
+    """(n, 2) points turned around a point, clockwise as seen, since y points down. Errors: ValueError for no angle."""
+    if not math.isfinite(degrees):
+        raise ValueError(f"{degrees} is not an angle")
     sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
     return (points - around) @ np.array([[cosine, sine], [-sine, cosine]]) + around
 
@@ -67,7 +70,13 @@ def painted_image(data: bytes) -> np.ndarray:
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+    try:
+        opened = Image.open(io.BytesIO(data), formats=("PNG",))
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
+    with opened as image:
+        if image.width * image.height > MAX_PAINTED:
+            raise ValueError(f"its mask has {image.width} x {image.height} pixels, more than any image")
         has_alpha = image.mode in ("RGBA", "LA", "PA")
         channel = image.getchannel("A") if has_alpha else image
         pixels = np.array(channel).astype(bool)

@@ -202,3 +202,22 @@ def test_a_brush_that_ends_too_early_is_told(cut):
     packed = pack_brush(np.repeat(np.array([0, 255, 0], np.uint8), 50))
     with pytest.raises(ValueError, match="brush"):
         unpack_brush(packed[:cut], 150)
+
+
+def test_a_brush_of_more_values_than_any_image_makes_no_room_for_them():
+    count = 2**32 - 4
+    data = count.to_bytes(4, "big") + bytes([7 << 3]) + bytes(20)
+    with pytest.raises(ValueError, match="more than any image"):
+        unpack_brush(data, count)
+
+
+@pytest.mark.parametrize("rotation", [float("nan"), float("inf"), "nan", 1e400])
+def test_an_angle_that_is_none_is_damage(tmp_path, rotation):
+    value = {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": rotation, "rectanglelabels": ["a"]}
+    result = {"type": "rectanglelabels", "original_width": WIDTH, "original_height": HEIGHT, "value": value}
+    task = {"id": 1, "data": {"image": "a.png"}, "annotations": [{"result": [result]}]}
+    picture(tmp_path / "a.png")
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    source = read(tmp_path)
+    labeled = source.load(source.entries[0])
+    assert not labeled.instances and "damaged region" in labeled.issues[0].message

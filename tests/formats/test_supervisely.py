@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 import zlib
 
 import numpy as np
@@ -99,3 +100,18 @@ def test_datasets_and_tags_called_train_and_val_are_splits(tmp_path):
     for project in ("one", "two"):
         spec = load_dataset(tmp_path / project)
         assert {split: len(images) for split, images in spec.splits.items()} == {"train": 1, "val": 1}
+
+
+@pytest.mark.parametrize("side", [9_000, 20_000])
+def test_a_bitmap_larger_than_any_image_is_damage(side):
+    """A few kilobytes of PNG that would be a hundred megabytes; beyond its own limit, Pillow raises an error of its
+    own."""
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(side))), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n"
+    for name, data in chunks:
+        png += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    bitmap = {"data": base64.b64encode(zlib.compress(png)).decode(), "origin": [0, 0]}
+    item = {"classTitle": "a", "geometryType": "bitmap", "bitmap": bitmap}
+    found, why = supervisely._instance(item, {"a": 0}, (64, 64))
+    assert found is None and why.startswith("damaged bitmap: ")

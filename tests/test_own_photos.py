@@ -436,9 +436,9 @@ def test_images_that_a_json_names_by_their_address_alone(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", '{"image": "a.jpg", "marks": []}', "of no labeling tool that seglab knows, with image, marks"),
-        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "no JSON that can be read"),
-        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "without one labeled image"),
+        ("a.json", '{"image": "a.jpg", "marks": []}', "not from a labeling tool that seglab knows, with image, marks"),
+        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "a JSON file that cannot be read"),
+        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "but no labeled image"),
     ],
 )
 def test_a_json_that_is_no_labels_is_named(tmp_path, name, content, said):

@@ -74,9 +74,11 @@ def _load(
     if not isinstance(source, (str, Path)):
         several = [one for one in source if str(one)]
         if not several:
-            raise SeglabError("data=[] names no dataset: list at least one YAML file or name")
+            raise SeglabError("data=[] contains no dataset: list at least one YAML file or name")
         if labels is not None:
-            raise SeglabError("labels= goes with one dataset: give the labels of each with its own data=")
+            raise SeglabError(
+                "labels= works with one dataset only: convert each with its own labels=, then join the results"
+            )
         return join_datasets([load_dataset(one, split, instances=instances) for one in several])
 
     path = expand_home(source)
@@ -232,9 +234,9 @@ def _what_json(file: Path) -> str:
     try:
         content = read_json(file)
     except SeglabError as error:
-        return f"no JSON that can be read ({error})"
+        return f"a JSON file that cannot be read ({error})"
     known_by = f", with {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) and content else ""
-    return f"of no labeling tool that seglab knows{known_by}"
+    return f"not from a labeling tool that seglab knows{known_by}"
 
 
 def _not_recognized(path: Path) -> str:
@@ -247,15 +249,15 @@ def _not_recognized(path: Path) -> str:
     )
     if not images:
         return (
-            f"{path} holds no images ({found}): give the folder of the images, with labels={path} where these are "
-            "their labels"
+            f"{path} contains no images ({found}): give the folder of the images as data=, and labels={path} if their "
+            "labels are here"
         )
     entry = os.path.commonpath([image.parent for image in images])
     example = Path(entry, f"{images[0].stem}.txt")
     if reason := _near_miss(files, images):
-        return f"{path} holds {found}, and {reason}"
+        return f"{path} contains {found}, and {reason}"
     return (
-        f"{path} holds {found}, but no labels for them: put a label file next to each image ({example}: one "
+        f"{path} contains {found}, but no labels for them: put a label file next to each image ({example}: one "
         f"row 'class x1 y1 x2 y2 ...' per instance, as fractions of the size), give the folder of the labels with "
         f"labels=FOLDER, or, for labels kept elsewhere, save {path / 'data.yaml'} with\n"
         f"    train: {os.path.relpath(entry, path)}\n    names: [first class, second class]"

@@ -31,6 +31,8 @@ from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
 
+__path__: list[str] = []  # names of ultralytics that are not here are looked up by seglab.compat.import_hook
+
 BLOCK = 64  # so many images, neighbors in the epoch's order, are mixed with each other
 RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand
 

@@ -37,7 +37,7 @@ from seglab.model.yolo11 import SCALES, Scale, YOLO11Seg
 from seglab.toybox.dataset import generate_dataset
 from seglab.training import checkpoint
 from seglab.training.arguments import make_config
-from seglab.training.trainer import train
+from seglab.training.trainer import LOCK, train
 from seglab.yolo import YOLO
 
 SIDE = 64  # pixels, of the network's input
@@ -246,10 +246,13 @@ VERBS = {
 
 
 def products(folder: Path) -> dict[str, str]:
-    """Every file below `folder`/out -> a digest of what a run decides: not of times."""
+    """Every file below `folder`/out -> a digest of what a run decides: not of times.
+
+    The lock of a run that was killed when all was done is none: it is empty, and the next training there removes it.
+    """
     found = {}
     for path in sorted((folder / "out").rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != LOCK:
             found[path.relative_to(folder).as_posix()] = digest(path, folder)
     return found
 

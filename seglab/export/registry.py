@@ -128,7 +128,16 @@ def load_runtime(path: str | Path, trust: bool = False) -> Runtime:
         known = ", ".join(f"*{its.SUFFIX}" for its in FORMATS.values())
         raise SeglabError(f"{path} is not named like an exported model: seglab runs {known}")
     path = model_path(path)
+    _refuse_pipes(path)
     if found.RUNS_CODE and not trust:
         refuse_stranger(path)
     with reading(path, f"a model as *{found.SUFFIX} files hold them", "export it again"):
         return found.load(path)
+
+
+def _refuse_pipes(path: Path) -> None:
+    """Errors: SeglabError where a file is a pipe or a device, which nobody may ever be done with reading."""
+    inside = path.rglob("*") if path.is_dir() else ()
+    for file in (path, *inside):
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise SeglabError(f"{file} is a pipe or a device and not a file: give an exported model")

@@ -23,6 +23,7 @@ from seglab.formats.issues import Fault, Issue, merged_issue
 from seglab.formats.text_files import read_text, row_words
 from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
 from seglab.sample import Instance
+from seglab.wording import shortened
 
 ROUNDING = 1e-4  # fractions this far outside 0..1 come from rounding and are cut without a word
 LEFT_OUT = "row left out"
@@ -78,7 +79,9 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
     except ValueError:
         return None, [("not a row of numbers", LEFT_OUT)]
     if class_id != class_id or class_id % 1 or not 0 <= class_id < classes:
-        return None, [(f"unknown class id: {words[0]} is not among the {classes} names (0 to {classes - 1})", LEFT_OUT)]
+        return None, [
+            (f"unknown class id: {shortened(words[0])} is not among the {classes} names (0 to {classes - 1})", LEFT_OUT)
+        ]
 
     # What is no list of points is made one where that is possible.
     if len(numbers) == 4:

@@ -49,7 +49,7 @@ def candidates(
     `classes` keeps only detections of those classes. As in ultralytics, a box whose best class is another one is
     dropped, even where its score for a wanted class is above `conf` too. coefficients: how many prototypes there are.
     """
-    scores = predictions[:, 4:-coefficients]  # (B, C, A), a view
+    scores = predictions[:, 4 : predictions.shape[1] - coefficients]  # (B, C, A), a view
     # One pass over the scores; only the anchor points that survive it are copied.
     above_threshold = scores.amax(dim=1) > conf  # (B, A)
     return [

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
 POSITIONS = 256  # patches of a layer that are looked at in an image: they are alike
-SOFTNESS = 0.05  # f as a fraction of the mean of C's diagonal
+SOFTNESS = 0.15  # f as a fraction of the mean of C's diagonal
 
 
 class QuietSteps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seglab.errors import SeglabError
+from seglab.wording import one_line
 
 MAX_CLASSES = 100_000  # ImageNet has 21,841; every class costs memory in the network, and a file may say any number
 MAX_NAME = 1000  # characters
@@ -44,7 +45,7 @@ def numbered(names: object, source: str, count: int | None = None) -> dict[int, 
         is_number = isinstance(key, int) or (isinstance(key, str) and key.isascii() and key.isdecimal())
         if not is_number or not isinstance(name, (str, int, float)) or len(str(name)) > MAX_NAME:
             raise fault
-        found[int(key)] = str(name)  # type: ignore[call-overload]
+        found[int(key)] = one_line(str(name))  # type: ignore[call-overload]
     if sorted(found) != list(range(len(items))):
         raise fault
     return dict(sorted(found.items()))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from seglab.class_names import MAX_CLASSES, equal_classes, numbered, same_classes
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
 
 
@@ -48,3 +52,21 @@ def test_names_of_strangers_are_names_or_an_error(names):
 def test_too_few_names_are_told():
     with pytest.raises(SeglabError, match="3 names for the ids 0, 1, 2"):
         numbered(["a", "b"], "w.pt", 3)
+
+
+@pytest.mark.parametrize("kind", ["yaml", "json", "weights"])
+def test_a_name_moves_no_cursor_wherever_it_comes_from(tmp_path, kind):
+    """Names are printed in tables and drawn into images: one with an escape would clear the terminal."""
+    name = "\x1b[2Jred\ncup"
+    if kind == "weights":
+        names = numbered([name], "w.pt")
+    else:
+        (tmp_path / "images").mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / "images/a.png")
+        content = {"train": "images", "val": "images", "names": [name]}
+        if kind == "json":
+            entry = {"id": 1, "file_name": "images/a.png", "height": 8, "width": 8}
+            content = {"images": [entry], "annotations": [], "categories": [{"id": 1, "name": name}]}
+        (tmp_path / f"data.{kind}").write_text(json.dumps(content))
+        names = load_dataset(tmp_path / f"data.{kind}").names
+    assert list(names) == [0] and names[0].strip() == "[2Jred cup"

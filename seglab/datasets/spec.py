@@ -11,6 +11,7 @@ from seglab.errors import SeglabError
 from seglab.files import SPLITS
 from seglab.formats.issues import Issue
 from seglab.sample import Sample
+from seglab.wording import one_line
 
 if TYPE_CHECKING:
     from seglab.formats.format import LabelSource
@@ -61,6 +62,11 @@ class DatasetSpec:
     label_folder: Path | None = None
     about: str = ""
     issues: tuple[Issue, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Names come from strangers and end up in tables and images: they move no cursor."""
+        clean = {class_id: one_line(name) for class_id, name in self.names.items()}
+        object.__setattr__(self, "names", clean)
 
     @property
     def source(self) -> str | list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from seglab.errors import SeglabError
 from seglab.files import publish, staging_dir
 from seglab.progress import with_progress
+from seglab.wording import shortened
 
 MAX_GROWTH = 100  # an archive that unpacks to more than this many times its size is taken for a bomb
 SMALL_BYTES = 10 << 20  # so much may come of any archive, however small it is
@@ -48,7 +49,7 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
     except Exception as error:  # of a damaged archive, zipfile raises what its bytes happen to lead to
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise
-        reason = str(error) or type(error).__name__
+        reason = shortened(str(error)) or type(error).__name__
         raise SeglabError(f"{archive} cannot be unpacked ({reason}): delete it and download it again") from error
     return folder
 

@@ -34,6 +34,7 @@ from seglab.sample import SIZES, Sample, size_class
 from seglab.wording import pluralize
 
 MAX_DRAWN = 24  # images on the contact sheet
+MAX_OUTLINES = 300  # of one of them: more cannot be told apart, and a million would take hours
 # What lies among images for a reason: they themselves, their labels, and what describes the dataset.
 KNOWN_SUFFIXES = {
     *IMAGE_SUFFIXES,
@@ -267,12 +268,13 @@ def _count(split: SplitReport, sample: Sample) -> None:
 
 def _draw(sample: Sample, spec: DatasetSpec) -> np.ndarray:
     size = sample.image.shape[:2]
+    shown = sample.instances[:MAX_OUTLINES]
     return draw_instances(
         sample.image,
-        [instance.class_id for instance in sample.instances],
-        boxes=boxes_of(sample.instances),
-        crops=[(0, 0, fill(instance.rings, *size)) for instance in sample.instances],
-        labels=[spec.names[instance.class_id] for instance in sample.instances],
+        [instance.class_id for instance in shown],
+        boxes=boxes_of(shown),
+        crops=[(0, 0, fill(instance.rings, *size)) for instance in shown],
+        labels=[spec.names[instance.class_id] for instance in shown],
     )
 
 

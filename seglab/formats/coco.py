@@ -38,7 +38,7 @@ from seglab.geometry.polygons import bounding_box, clip_rings, orient
 from seglab.geometry.rle import rings_to_rle, rle_to_crop
 from seglab.sample import Instance
 from seglab.sizes import Size
-from seglab.wording import pluralize
+from seglab.wording import one_line, pluralize
 
 TAIL = 1 << 20  # bytes at the end of a file in which its categories are looked for
 ALL_CROWD = ("all annotations are iscrowd=1, as some tools write masks", "read as instances")
@@ -300,7 +300,7 @@ def class_of(ids: Sequence[Id]) -> ById[int]:
 
 def category_name(category: dict) -> str:
     """What a category is called; by its id where its name is null or empty."""
-    name = "" if category["name"] is None else str(category["name"]).strip()
+    name = "" if category["name"] is None else one_line(str(category["name"])).strip()
     return name or f"category {category['id']}"
 
 

@@ -24,7 +24,7 @@ from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
 from seglab.inference.annotations import AnnotationWriter
 from seglab.inference.sources import STREAM_SCHEMES, is_video
-from seglab.wording import pluralize
+from seglab.wording import one_line, pluralize
 
 if TYPE_CHECKING:  # the classes there call the functions here
     from seglab.inference.masks import MaskCrop
@@ -263,7 +263,8 @@ def save_results(
             frame += vid_stride if frame else 1
             if config.verbose:
                 of_video = f" frame {frame}" if _is_video(result.path) else ""
-                print(f"{result.path}{of_video}: {counts_text(result)}, {sum(result.speed.values()):.1f} ms")
+                where = one_line(f"{result.path}{of_video}")
+                print(f"{where}: {counts_text(result)}, {sum(result.speed.values()):.1f} ms")
             if config.show:
                 result.show(**plot_options)
             if not saves_files:

@@ -37,6 +37,7 @@ from seglab.image_files import (
     read_header,
     unreadable,
 )
+from seglab.wording import one_line
 
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
 LIST_SUFFIXES = {".txt", ".csv"}
@@ -272,7 +273,7 @@ def _file(path: Path, options: _Options) -> ImageStream:
             instead = " at once, or predict it by windows with tile=640"
             check_budget(path, file, header, options.reading.max_pixels, instead)
     if header.frames:
-        print(f"note: {path} has several {header.frames}: the first is read")
+        print(f"note: {one_line(str(path))} has several {header.frames}: the first is read")
     yield SourceImage(str(path), read_image(path, options.reading))
 
 

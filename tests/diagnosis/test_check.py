@@ -1,11 +1,15 @@
 """`check` finds what was planted."""
 
 import shutil
+from types import SimpleNamespace
 
 import cv2
+import numpy as np
 
 from seglab.datasets.load import load_dataset
+from seglab.diagnosis import check as check_module
 from seglab.diagnosis.check import check
+from seglab.sample import Instance, Sample
 
 
 def test_what_was_planted_is_found(make_shelf, tmp_path):
@@ -66,3 +70,13 @@ def test_a_clean_dataset_has_no_issues(make_shelf):
     report = check(make_shelf().root, out=None)
     assert not report.issues and not report.duplicates and report.sheet is None
     assert "no issues found" in str(report) and len(load_dataset(report.spec.yaml).names) == 2
+
+
+def test_an_image_of_very_many_instances_is_drawn_with_the_first_of_them(monkeypatch):
+    """Each takes a pass over the image: a label file of a million rows would keep the report busy for hours."""
+    drawn = []
+    monkeypatch.setattr(check_module, "draw_instances", lambda image, classes, **_: drawn.append(classes) or image)
+    ring = np.array([[1.0, 1], [5, 1], [5, 5]])
+    sample = Sample(np.zeros((8, 8, 3), np.uint8), [Instance(0, [ring])] * 1000)
+    check_module._draw(sample, SimpleNamespace(names={0: "a"}))
+    assert drawn == [[0] * check_module.MAX_OUTLINES]

@@ -57,7 +57,7 @@ def read_image(path: str | Path, reading: Reading = DEFAULT_READING) -> np.ndarr
     with open_image_file(path) as file:
         header = read_header(path, file)
         check_budget(path, file, header, reading.max_pixels)
-        return _decode(path, file, header, reading)
+        return decode_image(path, file, header, reading)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def look_at(path: str | Path, reading: Reading = DEFAULT_READING) -> tuple[tuple
         needs_range = header.bits > 8 and reading.range is None
         is_sure = header.kind in _TELL_THEIR_END and _is_complete(file, header)
         if needs_range or not is_sure or header.channels > _MAX_CHANNELS:
-            _decode(path, file, header, reading)
+            decode_image(path, file, header, reading)
         return header.size, header.frames
 
 
@@ -116,8 +116,8 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 # --- from files ---
 
 
-def _decode(path: str | Path, file: IO[bytes], header: Header, reading: Reading) -> np.ndarray:
-    """The pixels of an open image file whose header has been checked."""
+def decode_image(path: str | Path, file: IO[bytes], header: Header, reading: Reading) -> np.ndarray:
+    """The pixels of an open image file whose header has been checked, as `read_image` gives them."""
     if header.channels > _MAX_CHANNELS:
         raise unreadable(path, f"it has {header.channels} channels", "save the three that you need as an RGB image")
     is_for_opencv = header.kind in _OPENCV_KINDS and header.compression in _OPENCV_COMPRESSIONS

@@ -24,7 +24,8 @@ lint: $(VENV)/.installed-test
 # A process for each core, and a thread for each process: small networks gain little by more
 test: export OMP_NUM_THREADS := 1
 test: lint $(VENV)/.browser
-	$(BIN)/python -m pytest -q $(SPREAD) tests --ignore=tests/parity
+	$(BIN)/python -m pytest -q $(SPREAD) tests --ignore=tests/parity --ignore=tests/browser
+	$(BIN)/python -m pytest -q tests/browser  # alone, since a browser is not to wait for other tests
 	$(BIN)/python -m pytest -q tests/parity
 	$(BIN)/python -m pytest -q $(SPREAD) --nbval notebooks --ignore=notebooks/solutions  # tests/course runs the solutions
 

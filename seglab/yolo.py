@@ -725,7 +725,8 @@ class YOLO:
 
     def to(self, device: str | int | torch.device) -> YOLO:
         """Move the network to a device, where the verbs then run unless they are given another."""
-        network, untrained = self._network("move it"), self._is_untrained()
+        network = self._network("move it")
+        untrained = self._is_untrained()
         self._moved_to = choose_device(device)
         network.to(self._moved_to)
         if untrained:

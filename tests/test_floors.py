@@ -7,6 +7,8 @@ on a lower floor, and modules of its own folder. Imports inside functions count 
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -109,3 +111,17 @@ def test_nothing_imports_in_a_circle():
         list(TopologicalSorter(IMPORTS).static_order())
     except CycleError as error:
         pytest.fail(f"imports in a circle: {' -> '.join(error.args[1])}")
+
+
+def test_the_page_on_the_structure_draws_the_folders_in_this_order():
+    """Lines of the second tree of decision 19 are floors, the same folders from the ground up."""
+    page = (PACKAGE.parent / "docs/decisions/0019-the-house.md").read_text(encoding="utf-8")
+    tree = page[page.index("**After**") :].split("```")[1]
+    folders = re.findall(r"(\w+)/", tree)[1:]  # without seglab/ itself
+    assert sorted(folders) == sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+    assert [floor_of(name) for name in folders] == sorted(floor_of(name) for name in folders)
+
+
+def test_every_folder_says_what_may_be_used_from_outside():
+    for path in PACKAGE.glob("*/__init__.py"):
+        assert isinstance(importlib.import_module(f"seglab.{path.parent.name}").__all__, list), path

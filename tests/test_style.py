@@ -24,8 +24,11 @@ def statements_of(name: str, of: type) -> list:
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_one_statement_assigns_at_most_two_values_at_once(name):
-    """`a, b, c = x, y, z` are three statements in one; unpacking what is one value already is not."""
+def test_one_statement_assigns_one_thing_or_a_pair(name):
+    """`a, b, c = x, y, z` are three statements in one; unpacking what is one value already is not.
+
+    Two at once are for what is one thing in two numbers, such as `height, width`: a reader sees that, a test does not.
+    """
     for node in statements_of(name, ast.Assign):
         targets = node.targets[0]
         if isinstance(targets, ast.Tuple) and isinstance(node.value, ast.Tuple):

@@ -25,24 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, TextIOWrapper):  # a Windows console may lack letters of class names and paths
         sys.stdout.reconfigure(errors="backslashreplace")
-    mode: str | None = None
-    options: dict = {}
     try:
         mode, options = parse(words)
         return run(mode, options)
     except (SeglabError, OSError) as error:
         print(f"seglab: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"seglab: interrupted{_how_to_resume(mode, options)}", file=sys.stderr)
+    except KeyboardInterrupt as interruption:  # a training says in its text how to resume it
+        print(f"seglab: {interruption}" if str(interruption) else "seglab: interrupted", file=sys.stderr)
         return 130
-
-
-def _how_to_resume(mode: str | None, options: dict) -> str:
-    """After an interruption: the command that resumes a training; "" where there is nothing to resume."""
-    if mode != "train":
-        return ""
-    from seglab.training.arguments import last_run
-
-    found = last_run(options.get("project") or "runs/segment")
-    return f"; resume with: seglab train resume={found}" if found else ""

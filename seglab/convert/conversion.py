@@ -87,7 +87,8 @@ def convert(
         )
     folder = Path(images).expanduser() if images else None
     given = Source(source, folder, Path(labels).expanduser() if labels else None, instances)
-    report, started = Report(source, out, strict), time.perf_counter()
+    report = Report(source, out, strict)
+    started = time.perf_counter()
     # Everything is written into a folder beside `out`, which takes its place at the end.
     try:
         with staging_dir(out) as part:

@@ -24,7 +24,8 @@ class DatasetWriter:
     """Images with their instances on their way into the folders of a YOLO dataset."""
 
     def __init__(self, part: Path, report: Report, targets: Targets):
-        self.part, self.report = part, report
+        self.part = part
+        self.report = report
         self.targets = targets
         self._writers: dict[str, LabelWriter] = {}
         self._taken: set[tuple[str, str]] = set()

@@ -151,7 +151,8 @@ def plain_rows(outlines: Sequence[Outline]) -> list[str | None]:
     for outline in outlines:
         own_rings = slice(first_ring, first_ring + len(outline.rings))
         own_counts = kept_counts[own_rings]
-        first_ring, start = own_rings.stop, end
+        first_ring = own_rings.stop
+        start = end
         end = start + sum(own_counts)
         meets_itself = len(set(vertices[start:end])) < end - start
         if not all(ring_inside[own_rings]) or min(own_counts) < 3 or meets_itself:
@@ -257,7 +258,8 @@ class LabelWriter:
     """
 
     def __init__(self, folder: Path, report: Report, targets: Targets | None = None):
-        self.folder, self.report = folder, report
+        self.folder = folder
+        self.report = report
         self.targets = targets
         folder.mkdir(parents=True, exist_ok=True)
         self.files = 0

@@ -80,7 +80,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         self.spec = spec
         self.split = split
         self.names = spec.names
-        self.augment, self.seed = augment, seed
+        self.augment = augment
+        self.seed = seed
         self.reading = reading
         self._without_mixing = augment and replace(augment, mosaic=0.0, mixup=0.0, cutmix=0.0, copy_paste=0.0)
         self.mask_targets = mask_targets
@@ -130,7 +131,8 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
         sizes, self.issues = scan(listed, self._annotations, strict, self.reading)
         if self.issues and int(os.environ.get("RANK", 0)) == 0:  # once, not once per process of a training run
             print(issue_table(self.issues, self.spec.root))
-        self.images, self.image_sizes = [], []
+        self.images = []
+        self.image_sizes = []
         for path, size in zip(listed, sizes):
             if size is not None:
                 self.images.append(path)

@@ -40,7 +40,8 @@ class ArrayWindows:
     """An array in memory or mapped from a file, (H, W) or (H, W, 1 to 4) in BGR order: converted window by window."""
 
     def __init__(self, array: np.ndarray, sample_range: tuple[float, float] | None = None):
-        self.array, self.range = array, sample_range
+        self.array = array
+        self.range = sample_range
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -64,7 +65,8 @@ class TiffWindows:
             raise unreadable(
                 path, "it is rotated by its orientation tag, so it cannot be read in windows", "save it upright"
             )
-        self.path, self.range = path, reading.range
+        self.path = path
+        self.range = reading.range
         self.page = _first_page(path)
         height, width = self.page.imagelength, self.page.imagewidth
         self._shape = (int(height), int(width), 3)

@@ -207,11 +207,13 @@ def find_images(path: Path, names: Callable[[], Iterable[str | PurePath]], image
     """
     first = [str(name).replace("\\", "/") for name in islice(names(), MAX_NAMES_TRIED)]
     places = _places_in(images, path) if images else _usual_places(path)
-    best, most = places[0], 0
+    best = places[0]
+    most = 0
     for place in places:
         count = sum((place / name).is_file() for name in first)
         if count > most:
-            best, most = place, count
+            best = place
+            most = count
     found = _search(path, best, images, names)
     if not most and not any(found.find(name) for name in first):
         advice = f"put them in one of these folders, or convert: seglab convert source={path} images=FOLDER out=NEW"

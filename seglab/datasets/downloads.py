@@ -103,7 +103,8 @@ def fetch(name: str) -> Path:
     """
     if name not in ASSETS:
         raise SeglabError(f"'{name}' is not a file that seglab can download: use one of {', '.join(ASSETS)}")
-    asset, path = ASSETS[name], cache_dir() / name
+    asset = ASSETS[name]
+    path = cache_dir() / name
     if not path.exists() and not is_offline():
         with sole_process(path.with_name(f"{path.name}.lock")):  # another process may be at it: then its file is taken
             if not path.exists():
@@ -208,7 +209,8 @@ def _receive(asset: Asset, part: Path) -> bool:
 
 
 def _verify(path: Path, name: str, advice: str) -> None:
-    asset, size = ASSETS[name], path.stat().st_size
+    asset = ASSETS[name]
+    size = path.stat().st_size
     if asset.bytes and size != asset.bytes:
         raise SeglabError(f"{path} has {size} bytes, but the official {name} has {asset.bytes}: {advice}")
     if not asset.sha256:

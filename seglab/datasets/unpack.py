@@ -25,7 +25,8 @@ def extract_zip(archive: str | Path, folder: str | Path) -> Path:
     that grow beyond reason are refused before anything is written. Errors: SeglabError, naming the archive and the
     member.
     """
-    archive, folder = Path(archive), Path(folder)
+    archive = Path(archive)
+    folder = Path(folder)
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()

@@ -86,7 +86,8 @@ class ErrorBreakdown:
         nothing = np.zeros(0, int)
         ap50 = _mean_ap(every.classes[counted], right[counted], wanted, nothing)
 
-        counts, gains = {}, {}
+        counts = {}
+        gains = {}
         for code, name in enumerate(CAUSES):
             if code == MISSED:
                 counts[name] = len(missed)
@@ -145,9 +146,11 @@ def _find_causes(classes: np.ndarray, scores: np.ndarray, overlap: np.ndarray, g
         best_same = same[d].max(initial=0.0)
         best_other = other[d].max(initial=0.0)
         if BACKGROUND <= best_same < FOREGROUND:
-            cause[d], target[d] = LOCALIZATION, same[d].argmax()
+            cause[d] = LOCALIZATION
+            target[d] = same[d].argmax()
         elif best_other >= FOREGROUND:
-            cause[d], target[d] = CLASSIFICATION, other[d].argmax()
+            cause[d] = CLASSIFICATION
+            target[d] = other[d].argmax()
         elif best_same >= FOREGROUND:
             cause[d] = DUPLICATE
         elif max(best_same, best_other) < BACKGROUND:

@@ -71,7 +71,8 @@ def oracle(dataset: SegmentationDataset, index: int) -> EvaluatedImage:
     )
     prototypes = torch.from_numpy(item["masks"]).float() - 0.5  # (count, h, w), positive where a mask is above one half
     sample = item["sample"]
-    letterbox, source = sample["letterbox"], sample["source"]
+    letterbox = sample["letterbox"]
+    source = sample["source"]
     if letterbox is None or source is None:
         raise ValueError("an oracle needs items without augmentation")
     return EvaluatedImage(index, index, None, letterbox, source, detections, prototypes)

@@ -74,7 +74,8 @@ def compare(
     found = []
     if masks is not None:
         for row, rle, rings in zip(boxes.data.tolist(), masks.rle, masks.rings):
-            class_id, score = int(row[-1]), row[-2]
+            class_id = int(row[-1])
+            score = row[-2]
             if score < DRAWN_SCORE:
                 continue
             same = [number for number in missed if instances[number].class_id == class_id]

@@ -16,7 +16,8 @@ def as_one_class(forward: Forward) -> Forward:
 
     def one_class(images: Tensor) -> tuple[Tensor, Tensor]:
         predictions, prototypes = forward(images)
-        boxes, rest = predictions[:, :4], predictions[:, 4:]
+        boxes = predictions[:, :4]
+        rest = predictions[:, 4:]
         scores, coefficients = rest.split((rest.shape[1] - prototypes.shape[1], prototypes.shape[1]), dim=1)
         highest = scores.amax(dim=1, keepdim=True)
         return torch.cat((boxes, highest, coefficients), dim=1), prototypes

@@ -141,7 +141,8 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, iou: fl
     kept = []
     left = np.arange(len(boxes))
     while len(left):
-        best, rest = left[0], left[1:]
+        best = left[0]
+        rest = left[1:]
         kept.append(best)
         top_left = np.maximum(boxes[best, :2], boxes[rest, :2])
         bottom_right = np.minimum(boxes[best, 2:], boxes[rest, 2:])

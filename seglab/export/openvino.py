@@ -125,7 +125,8 @@ def find_graph(folder: Path) -> Path:
 def refuse_strange_layers(graph: Path) -> None:
     """Errors: SeglabError for a graph with layers of somebody's extension, which would be code, or with loops."""
     for layer in read_xml(graph).iter("layer"):
-        version, kind = layer.get("version", ""), layer.get("type", "")
+        version = layer.get("version", "")
+        kind = layer.get("type", "")
         if not _OPSET.fullmatch(version) or kind in ENDLESS:
             raise SeglabError(
                 f"{graph} has a layer of the type {kind[:40]!r} ({version[:40]!r}), which no network of a YOLO model "

@@ -402,7 +402,8 @@ def table(rows: list[Row], title: str) -> str:
     """The rows as text, one per line."""
     lines = [title, f"  {'':<44}{'value':>12}   {'limit':<13}"]
     for row in rows:
-        limit, verdict = "", ""
+        limit = ""
+        verdict = ""
         if row.limit is not None:
             bound = ">=" if row.at_least else "<="
             limit = f"{bound} {row.limit:.3g}"

@@ -484,7 +484,8 @@ class CocoSource:
                 self._image[entry] = image
 
     def load(self, entry: ImageEntry) -> LabeledImage:
-        file, image = entry.files[0], self._image[entry]
+        file = entry.files[0]
+        image = self._image[entry]
         name = file_name(image).as_posix()
         size = stated_size(image)
         if size is None:

@@ -77,7 +77,8 @@ def merged_issue(path: str, line: int, faults: Sequence[Fault], used: bool) -> I
     messages = [message for message, _ in faults]
     actions = [action for _, action in faults]
     if used:
-        message, action = "; ".join(dict.fromkeys(messages)), ", ".join(dict.fromkeys(actions))
+        message = "; ".join(dict.fromkeys(messages))
+        action = ", ".join(dict.fromkeys(actions))
         return Issue(path, line, message, action, incomplete=int(PART_LEFT_OUT in actions))
     return Issue(path, line, "; ".join(dict.fromkeys(reversed(messages))), actions[-1], lost=1)
 

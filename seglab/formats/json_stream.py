@@ -101,6 +101,7 @@ class _Reader:
     def _more(self, size: int) -> bool:
         chunk = self.file.read(size)
         self.before += self.at
-        self.text, self.at = self.text[self.at :] + chunk, 0
+        self.text = self.text[self.at :] + chunk
+        self.at = 0
         self.progress(len(chunk))
         return bool(chunk)

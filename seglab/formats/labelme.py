@@ -122,7 +122,8 @@ class LabelmeSource:
             try:
                 size = _size_of(image) if image else (1, 1)
             except SeglabError as error:
-                size, fault = (1, 1), f"unreadable image: {error}"
+                size = (1, 1)
+                fault = f"unreadable image: {error}"
         instances, issues = _instances(content["shapes"], size, self._class_of, file)
         if fault:
             issues.append(left_out(str(file), fault, len(instances)))

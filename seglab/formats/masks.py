@@ -346,7 +346,8 @@ def _listed_in(place: Place, listed: list[str]) -> Iterator[tuple[str, Path | No
         folders = file.relative_to(place.masks).parts[:-1]
         split = place.split or "train"
         if splits_by_folder and folders:
-            split, folders = split_of(folders[:1]), folders[1:]
+            split = split_of(folders[:1])
+            folders = folders[1:]
         if place.beside:
             class_name = _named("/".join(folders), listed) or _only(listed)
             yield split, place.beside[file], MaskFile(file, class_name, whole=False)

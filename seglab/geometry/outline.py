@@ -60,7 +60,8 @@ def _join_parts(parts: Sequence[Line]) -> Line:
     while waiting:
         # Prim's minimum spanning tree: each waiting part knows how it is nearest to what is joined already.
         index = min(range(len(waiting)), key=lambda i: nearest[i][0])
-        part, (_, start, anchor) = waiting.pop(index), nearest.pop(index)
+        part = waiting.pop(index)
+        _, start, anchor = nearest.pop(index)
         at = int(np.flatnonzero((line == anchor).all(axis=1))[0])
         line = np.concatenate((line[: at + 1], part[start:], part[: start + 1], line[at:]))
         for i, other in enumerate(waiting):

@@ -184,7 +184,8 @@ def unpack_reference(string: str) -> list[int]:
     one is the sign. From the fourth on, a number is the difference to the count before the previous one.
     """
     counts: list[int] = []
-    number, bits = 0, 0
+    number = 0
+    bits = 0
     for character in string:
         group = ord(character) - ZERO
         number |= (group & 31) << bits
@@ -194,7 +195,8 @@ def unpack_reference(string: str) -> list[int]:
         if group & 16:
             number -= 1 << bits
         counts.append(number + counts[-2] if len(counts) > 2 else number)
-        number, bits = 0, 0
+        number = 0
+        bits = 0
     return counts
 
 

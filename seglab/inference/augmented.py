@@ -68,7 +68,8 @@ def apply_view(images: Tensor, view: View) -> tuple[Tensor, Size]:
 
 def to_input_frame(predictions: Tensor, view: View, shown: Size, width: int) -> Tensor:
     """Predictions (B, 4 + C + 32, A) of a view with their boxes in the frame of the input, so many pixels wide."""
-    boxes, rest = predictions[:, :4] * (width / shown[1]), predictions[:, 4:]
+    boxes = predictions[:, :4] * (width / shown[1])
+    rest = predictions[:, 4:]
     if view.mirrored:
         boxes = torch.cat((width - boxes[:, :1], boxes[:, 1:]), dim=1)  # the center's x
     return torch.cat((boxes, rest), dim=1)

@@ -251,7 +251,8 @@ def save_results(
         for result in results:
             name = _free_name(plain_name(Path(result.path).stem) or "image", taken)
             if result.path != path:
-                path, frame = result.path, 0
+                path = result.path
+                frame = 0
             frame += vid_stride if frame else 1
             if config.verbose:
                 of_video = f" frame {frame}" if _is_video(result.path) else ""

@@ -101,7 +101,8 @@ class _Inert:
 
     def __new__(cls, *arguments: Any, **_: Any) -> _Inert:
         self = super().__new__(cls)
-        self.arguments, self.state = arguments, None
+        self.arguments = arguments
+        self.state = None
         return self
 
     def __setstate__(self, state: Any) -> None:
@@ -206,7 +207,8 @@ class _Reader(_PythonUnpickler):
 
     def __init__(self, archive: zipfile.ZipFile, prefix: str, budget: int):
         super().__init__(io.BytesIO(archive.read(prefix + "data.pkl")))
-        self.archive, self.prefix = archive, prefix
+        self.archive = archive
+        self.prefix = prefix
         self.budget = budget
         self.storages: dict[str, Tensor] = {}
 

@@ -56,7 +56,8 @@ class YOLO11Seg(nn.Module):
             raise SeglabError(f"there is no YOLO11 scale '{scale}': choose one of {', '.join(SCALES)}")
         if classes < 1:
             raise SeglabError(f"a model needs at least one class, not {classes}")
-        self.scale, self.classes = scale, classes
+        self.scale = scale
+        self.classes = classes
         # A scale is three numbers: how deep, how wide, and how wide at most.
         depth, width, cap, c3k = SCALES[scale]
 

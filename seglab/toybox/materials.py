@@ -212,7 +212,8 @@ class Light:
 
 def shade(part: Part, f: Field, light: Light, start: tuple[int, int]) -> np.ndarray:
     """Radiance of a part's pixels, (3, h, w) or (3, 1, 1) float32. start: where in the tile its texture begins."""
-    finish, shape = part.finish, f.alpha.shape
+    finish = part.finish
+    shape = f.alpha.shape
     if f.alpha.size < MIN_PIXELS:
         finish = PLAIN
     form = part.form if finish is not PLAIN else flat()

@@ -81,7 +81,8 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     parts = [Part(loop(ear if side > 0 else ear[::-1], thick), glaze, m.CERAMIC, rounded(thick))]
     parts.append(Part([turned(radii, heights, tilt)], glaze, m.CERAMIC, lathe(radii, heights, tilt), decor))
     # The brim and the opening, whose inner wall is darker the deeper it lies.
-    r, q = radii[-1], 0.91
+    r = radii[-1]
+    q = 0.91
     parts.append(Part([ellipse(0, brim, r, r * tilt)], inside * 1.05, m.CERAMIC, flat(0, -0.5), inner=True))
 
     def hollow(f: Field) -> Layers:  # deeper is darker, and the wall towards the light lies in its own shade

@@ -130,7 +130,8 @@ def turned(radii: np.ndarray, heights: np.ndarray, tilt: float) -> np.ndarray:
 def affine(square: np.ndarray, offset: np.ndarray) -> np.ndarray:
     """2x3 from its 2x2 part and its last column."""
     matrix = np.empty((2, 3))
-    matrix[:, :2], matrix[:, 2] = square, offset
+    matrix[:, :2] = square
+    matrix[:, 2] = offset
     return matrix
 
 

@@ -30,7 +30,8 @@ def pick(rng: np.random.Generator, colors: str, spread: float = 12.0) -> np.ndar
 def moved(parts: list[Part], matrix) -> list[Part]:
     """Parts under a 2x3 affine, what is painted on them too."""
     a = np.asarray(matrix, float)
-    turned_by, offset = a[:, :2].T, a[:, 2]
+    turned_by = a[:, :2].T
+    offset = a[:, 2]
     return [
         replace(
             part,

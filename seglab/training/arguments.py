@@ -25,7 +25,8 @@ def make_config(**arguments: Any) -> TrainConfig:
     recipe="auto" chooses depends on weights and data: see seglab.training.recipes.choose.
     Errors: SeglabError for an unknown name (with the nearest valid one) or a value that does not fit.
     """
-    own, augmentation = names_of(TrainConfig), names_of(AugmentConfig)
+    own = names_of(TrainConfig)
+    augmentation = names_of(AugmentConfig)
     refuse_unknown(arguments, [*own, *augmentation], "train")
     values: dict[str, Any] = {}
     if arguments.get("resume"):
@@ -80,9 +81,9 @@ def run_folder(resume: str | Path | bool) -> Path:
     return path.parent if path.name == "weights" else path
 
 
-def last_run(project: str | Path = "runs/segment") -> Path | None:
-    """The run that was cut last, of those in a folder: the newest that can be resumed. None where there is none."""
-    states = Path(project).glob(f"*/{RESUME}")
+def last_run() -> Path | None:
+    """The last interrupted run: the newest in runs/segment that can be resumed. None where there is none."""
+    states = Path("runs/segment").glob(f"*/{RESUME}")
     newest = max(states, key=lambda path: path.stat().st_mtime, default=None)
     return None if newest is None else newest.parent.parent
 

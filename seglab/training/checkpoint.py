@@ -117,8 +117,10 @@ class CheckpointWriter:
     """
 
     def __init__(self, folder: Path, metadata: dict[str, Any], save: bool = True, save_period: int = -1):
-        self.folder, self.metadata = folder, metadata
-        self.save, self.save_period = save, save_period
+        self.folder = folder
+        self.metadata = metadata
+        self.save = save
+        self.save_period = save_period
         self.best: tuple[dict[str, Tensor], dict[str, Any]] | None = None  # weights and metadata, not yet written
         self.at_every_epoch = False
         self.saved = -SECONDS_BETWEEN_SAVES  # when, by the clock of `time.monotonic`

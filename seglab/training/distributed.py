@@ -43,7 +43,8 @@ def join(device: torch.device) -> Process:
     if world == 1:
         return Process(0, 1, device)
     if device.type == "cuda":
-        local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        local_rank = int(os.environ["LOCAL_RANK"])
+        gpus = torch.cuda.device_count()
         if local_rank >= gpus:
             raise SeglabError(
                 f"there are more processes than GPUs on this machine ({gpus}): use torchrun --nproc-per-node {gpus}"

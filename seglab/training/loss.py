@@ -23,7 +23,7 @@ from seglab.geometry.boxes import complete_iou
 from seglab.model.head import BINS, PROTOTYPE_STRIDE, RawOutput, anchor_points, boxes_from_distribution
 from seglab.training.assign import assign
 
-PIXELS_AT_ONCE = 1 << 15  # window pixels the mask loss handles together: few enough to stay in a CPU's cache
+PIXELS_AT_ONCE = 1 << 14  # window pixels the mask loss handles together: few enough to stay in a CPU's cache
 MASK_SCALES = (1, 2, 4)  # how many times finer than the prototypes the masks of a batch may be
 
 
@@ -307,11 +307,7 @@ def mask_loss(
     `plain_mask_loss` says the same in a few lines, with several (P, n * h, n * w) tensors. Here only windows, the
     pixels inside boxes, are visited, and each window is read once for all the positives of its instance.
     """
-    # The sum of enlarged prototypes is the enlarged sum, and there are fewer prototypes than masks.
-    finer = masks.shape[1] // prototypes.shape[2]
-    if finer > 1:
-        prototypes = F.interpolate(prototypes, scale_factor=finer, mode="bilinear")  # (B, 32, n * h, n * w)
-    boxes = boxes * (finer / PROTOTYPE_STRIDE)  # in mask pixels
+    boxes = boxes * (masks.shape[1] / prototypes.shape[2] / PROTOTYPE_STRIDE)  # in mask pixels
 
     # Group the positives by instance: each takes the next free column of its instance's row.
     count = torch.bincount(instance, minlength=len(boxes))  # (N,) positives of an instance
@@ -331,12 +327,14 @@ class _WindowedMaskLoss(torch.autograd.Function):
     The gradient is known in closed form, so it is computed along with the value while a window is at hand, and
     nothing of a window's size is kept for the backward pass.
 
-        prototypes of an image                     pixels of a window, row by row
+    Enlarging is linear, and goes along rows and columns one after the other: up @ cells @ across.T. Of the prototypes
+    only the cells that a window's pixels lie between are looked at, and what is enlarged are the logits there.
+
+        cells of the prototypes                    mask pixels of a window, n = 2 times as fine
         +-----------------------+
-        |     left    right     |                  step    0  1  2  3  4  5  6  7 ...
-        | top  +-------+        |                  column  0  1  2  3  0  1  2  3 ...   step %  columns
-        |      | box   |        |       ->         row     0  0  0  0  1  1  1  1 ...   step // columns
-        |      +-------+ bottom |
+        |    . . . .            |                  +-------+
+        |    . . . .  (h, w)    |       ->         |       |  (H, W)  =  up (H, h) @ cells (h, w) @ across.T (w, W)
+        |    . . . .            |                  +-------+
         +-----------------------+
     """
 
@@ -346,56 +344,56 @@ class _WindowedMaskLoss(torch.autograd.Function):
         prototypes: Tensor,  # (B, 32, h, w)
         coefficients: Tensor,  # (N, K, 32)
         count: Tensor,  # (N,)
-        masks: Tensor,  # (N, h, w)
+        masks: Tensor,  # (N, n * h, n * w)
         boxes: Tensor,  # (N, 4) in mask pixels
         image_index: Tensor,  # (N,)
     ) -> Tensor:
         batch, channels, height, width = prototypes.shape
-        pixels = prototypes.permute(0, 2, 3, 1).reshape(-1, channels)  # (B * h * w, 32)
-        total = pixels.new_zeros(())
-        d_pixels = torch.zeros_like(pixels)
+        finer = masks.shape[1] // height
+        cells = prototypes.permute(0, 2, 3, 1).reshape(-1, channels)  # (B * h * w, 32)
+        total = cells.new_zeros(())
+        d_cells = torch.zeros_like(cells)
         d_coefficients = torch.zeros_like(coefficients)
 
         # The window of an instance: the pixels whose upper left corner is in its box.
         area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp(min=1e-9)  # (N,)
-        limit = boxes.new_tensor([width, height, width, height])
+        limit = boxes.new_tensor([masks.shape[2], masks.shape[1]] * 2)
         corners = torch.minimum(boxes.ceil().clamp(min=0), limit).long()  # (N, 4)
-        left, top, right, bottom = corners.unbind(1)  # (N,) each
-        columns = right - left  # (N,)
-        size = columns.clamp(min=0) * (bottom - top).clamp(min=0) * (count > 0)  # (N,) pixels in the window
+        sizes = (corners[:, 2:] - corners[:, :2]).clamp(min=0) * (count > 0)[:, None]  # (N, 2) columns and rows
         positive = torch.arange(coefficients.shape[1], device=count.device) < count[:, None]  # (N, K)
 
-        # Windows of like size share a group of n; each is padded to the largest, S pixels, by weightless repetition.
-        for group, longest in _groups(size):
-            step = torch.arange(longest, device=size.device)  # (S,)
-            real = step < size[group, None]  # (n, S)
-            step = torch.minimum(step, size[group, None] - 1)  # (n, S)
-            weight = (real / area[group, None]).unsqueeze(1)  # (n, 1, S)
+        # Windows of like size share a group of n; each is padded to W columns and H rows by weightless pixels.
+        for group, longest in _groups(sizes):
+            x, columns, across = _enlarging(corners[group, 0], sizes[group, 0], longest[0], finer, width)
+            y, rows, up = _enlarging(corners[group, 1], sizes[group, 1], longest[1], finer, height)
+            across = across.to(cells.dtype).unsqueeze(1)  # (n, 1, W, w)
+            up = up.to(cells.dtype).unsqueeze(1)  # (n, 1, H, h)
+            target = masks[group[:, None, None], y[:, :, None], x[:, None]].to(cells.dtype)  # (n, H, W)
+            target = target.unsqueeze(1)  # (n, 1, H, W)
+            place = (image_index[group, None, None] * height + rows[:, :, None]) * width + columns[:, None]  # (n, h, w)
+            shape = place.shape[1:]
+            place = place.flatten(1)  # (n, h * w)
 
-            # Where the window's pixels are, first in their image and then among all images' pixels.
-            across = columns[group, None]  # (n, 1)
-            y = top[group, None] + step // across  # (n, S)
-            x = left[group, None] + step % across  # (n, S)
-            place = y * width + x  # (n, S)
-            target = masks.flatten(1)[group[:, None], place].to(pixels.dtype).unsqueeze(1)  # (n, 1, S)
-            place = place + image_index[group, None] * (height * width)  # (n, S)
-
-            # The value: weighted binary cross-entropy, softplus(x) - t * x, of the real positives.
-            window = pixels[place]  # (n, S, 32)
+            # The value: binary cross-entropy, softplus(x) - t * x, of the real positives.
+            window = cells[place]  # (n, h * w, 32)
             mixing = coefficients[group]  # (n, K, 32)
-            logits = mixing @ window.transpose(1, 2)  # (n, K, S)
-            values = (F.softplus(logits) - logits * target) @ weight.transpose(1, 2)  # (n, K, 1)
-            total += values.squeeze(2)[positive[group]].sum()
+            coarse = (mixing @ window.transpose(1, 2)).unflatten(2, shape)  # (n, K, h, w)
+            logits = up @ coarse @ across.transpose(2, 3)  # (n, K, H, W)
+            real = up.sum(dim=3, keepdim=True) @ across.sum(dim=3, keepdim=True).transpose(2, 3)  # (n, 1, H, W)
+            weight = real / area[group, None, None, None]
+            values = ((F.softplus(logits) - logits * target) * weight).sum(dim=(2, 3))  # (n, K)
+            total += values[positive[group]].sum()
 
-            # The gradient: sigmoid(x) - t at the logits, from there to both factors of their product. Rows that are
-            # no real positives have coefficients of 0, so the pixels get nothing from them, and their own gradient
-            # ends in the grouping of the coefficients.
-            d_logits = (logits.sigmoid() - target) * weight  # (n, K, S)
-            d_window = d_logits.transpose(1, 2) @ mixing  # (n, S, 32)
-            d_coefficients[group] = d_logits @ window
-            d_pixels.index_add_(0, place.flatten(), d_window.flatten(0, 1))
+            # The gradient: sigmoid(x) - t at the logits, from there to the cells they were enlarged from, and on to
+            # both factors of their product. Rows that are no real positives have coefficients of 0, so the cells get
+            # nothing from them, and their own gradient ends in the grouping of the coefficients.
+            d_logits = (logits.sigmoid() - target) * weight  # (n, K, H, W)
+            d_coarse = (up.transpose(2, 3) @ d_logits @ across).flatten(2)  # (n, K, h * w)
+            d_coefficients[group] = d_coarse @ window
+            d_window = d_coarse.transpose(1, 2) @ mixing  # (n, h * w, 32)
+            d_cells.index_add_(0, place.flatten(), d_window.flatten(0, 1))
 
-        d_prototypes = d_pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)  # (B, 32, h, w)
+        d_prototypes = d_cells.view(batch, height, width, channels).permute(0, 3, 1, 2)  # (B, 32, h, w)
         ctx.save_for_backward(d_prototypes, d_coefficients)
         return total
 
@@ -406,19 +404,39 @@ class _WindowedMaskLoss(torch.autograd.Function):
         return d_prototypes * upstream, d_coefficients * upstream, None, None, None, None
 
 
-def _groups(size: Tensor) -> list[tuple[Tensor, int]]:
-    """Instances in groups of about PIXELS_AT_ONCE when padded, from their windows' sizes (N,) -> (rows, largest size).
+def _enlarging(first: Tensor, size: Tensor, longest: int, finer: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Along one axis, how windows of mask pixels come out of the cells of prototypes, `finer` times as large.
+
+    first, size (n,): where each window begins and how many pixels it has, of which `longest` is the most; side: cells
+    along the axis. Returns the pixels (n, L) and cells (n, l) of the windows, numbered along the axis, and the weights
+    (n, L, l) of the cells in each pixel, as bilinear interpolation has them; 0 for a pixel beyond the window's own.
+    """
+    step = torch.arange(longest, device=first.device)
+    own = step < size[:, None]  # (n, L)
+    pixels = (first[:, None] + step).clamp(max=finer * side - 1)  # (n, L)
+    position = ((pixels + 0.5) / finer - 0.5).clamp(0, side - 1)  # (n, L) in cells
+    most = -(-(longest - 1) // finer) + 2  # cells that so many pixels lie between
+    cells = position[:, :1].long() + torch.arange(most, device=first.device)  # (n, l)
+    weights = (1 - (position[:, :, None] - cells[:, None]).abs()).clamp(min=0)  # (n, L, l)
+    return pixels, cells.clamp(max=side - 1), weights * own[:, :, None]
+
+
+def _groups(sizes: Tensor) -> list[tuple[Tensor, list[int]]]:
+    """Windows in groups of about PIXELS_AT_ONCE when padded, by their sizes (N, 2) -> rows, most columns and rows.
 
     Instances without a window are left out.
     """
-    at_once = PIXELS_AT_ONCE if size.device.type == "cpu" else 8 * PIXELS_AT_ONCE  # elsewhere launches cost more
-    order = size.argsort(descending=True)
-    sizes = [pixels for pixels in size[order].tolist() if pixels]
-    groups, start = [], 0
-    while start < len(sizes):
-        longest = sizes[start]
-        end = min(start + max(1, at_once // longest), len(sizes))
-        groups.append((order[start:end], longest))
+    at_once = PIXELS_AT_ONCE if sizes.device.type == "cpu" else 16 * PIXELS_AT_ONCE  # elsewhere launches cost more
+    order = sizes.amax(dim=1).argsort(descending=True)
+    order = order[sizes[order].amin(dim=1) > 0]
+    sides = sizes[order].tolist()
+    groups = []
+    start = 0
+    while start < len(sides):
+        longest = max(sides[start])
+        end = min(start + max(1, at_once // longest**2), len(sides))
+        largest = [max(side) for side in zip(*sides[start:end])]
+        groups.append((order[start:end], largest))
         start = end
     return groups
 

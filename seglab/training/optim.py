@@ -69,7 +69,8 @@ def make_plan(config: TrainConfig, images: int, iterations: int, classes: int) -
         steps = math.ceil(images / max(config.batch, config.nbs)) * config.epochs
         optimizer = "AdamW" if steps <= AUTO_STEPS else "SGD"
         lr = round(0.002 * 5 / (4 + classes), 6) if optimizer == "AdamW" else 0.01
-        momentum, warmup_bias_lr = 0.9, 0.0
+        momentum = 0.9
+        warmup_bias_lr = 0.0
 
     # What the user gives wins.
     if config.lr0 is not None:
@@ -202,7 +203,8 @@ def average_decay(how: str, updates: int, steps: int) -> float:
 @torch.no_grad()
 def update_ema(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move `average` in place so that it keeps `decay` of itself and takes the rest of `model`, statistics included."""
-    averages, values = [], []
+    averages = []
+    values = []
     for kept, value in zip(_tensors(average), _tensors(model)):
         if kept.is_floating_point():
             averages.append(kept)

@@ -111,7 +111,8 @@ def patches(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
 
 def bend(C: Tensor) -> Tensor:
     """Mean outer products (G, d, d) -> f (C + f I)^-1 of each group."""
-    device, C = C.device, C.cpu().double()
+    device = C.device
+    C = C.cpu().double()
     f = SOFTNESS * C.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None] + 1e-12  # (G, 1, 1)
     bends = f * torch.cholesky_inverse(torch.linalg.cholesky(C + f * torch.eye(C.shape[1], dtype=C.dtype)))
     return bends.to(device, torch.float32)

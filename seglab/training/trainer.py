@@ -7,6 +7,7 @@ import copy
 import functools
 import math
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -164,17 +165,17 @@ def train(
 
 @contextlib.contextmanager
 def telling_how_to_resume(run: Run) -> Iterator[None]:
-    """Within, what stops a run from outside ends in one sentence that says how to go on.
+    """Within, what stops a run from outside ends in one sentence that says how to resume.
 
     Errors: SeglabError for a full disk, an image that has vanished, a worker process that was killed. KeyboardInterrupt
-    stays one, and the model holds the averaged weights of the last epoch that was finished.
+    stays one, with the sentence as its text, and the model holds the averaged weights of the last finished epoch.
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         run.learner.average.load_state_dict(ema_state(run.good))
-        held = f"after epoch {run.progress.epoch}" if run.progress.epoch else "at the start"
-        run.logger.say(f"interrupted in epoch {run.epoch + 1}: the model holds the weights {held}{how_to_resume(run)}")
+        held = f"the weights of epoch {run.progress.epoch}" if run.progress.epoch else "its starting weights"
+        interruption.args = (f"interrupted in epoch {run.epoch + 1}: the model has {held}{how_to_resume(run)}",)
         raise
     except (OSError, SeglabError, RuntimeError) as error:
         came_from_worker = WORKER in str(error)
@@ -183,13 +184,15 @@ def telling_how_to_resume(run: Run) -> Iterator[None]:
         # A worker's error comes with its traceback, the error itself last.
         reason = str(error).strip().splitlines()[-1] if came_from_worker else str(error)
         reason = re.sub(r"^[\w.]*(Error|Exception): ", "", reason)
-        remedy = how_to_resume(run) or "; see to that, and train anew"
+        remedy = how_to_resume(run) or "; fix this, and start the training again"
         raise SeglabError(f"the training stopped in epoch {run.epoch + 1} ({reason}){remedy}") from error
 
 
 def how_to_resume(run: Run) -> str:
-    """What to type to go on, as the end of a sentence; "" where nothing has been saved yet."""
-    return f"; go on with: seglab train resume={run.folder}" if (run.folder / RESUME).is_file() else ""
+    """What to type to resume, as the end of a sentence; "" where nothing has been saved yet."""
+    if not (run.folder / RESUME).is_file():
+        return ""
+    return f"; resume with: seglab train resume={shlex.quote(str(run.folder))}"
 
 
 # --- set-up ---
@@ -417,7 +420,8 @@ def announce(run: Run, issues: list[Issue]) -> None:
 
 def begin(run: Run, start: Start) -> None:
     """Before the first epoch: validate weights that know something, and write what there is to resume from."""
-    config, progress = run.config, run.progress
+    config = run.config
+    progress = run.progress
     if config.val and not (start.scratch or config.resume):
         metrics, columns = run.validate_as(start.mask_targets)(run.learner.average)
         run.best_metrics = metrics
@@ -482,7 +486,8 @@ def train_epochs(run: Run) -> None:
 
 def run_epoch(run: Run) -> tuple[Row, int]:
     """One epoch -> means of the loss terms over all processes, by name, and optimizer steps so far."""
-    config, progress = run.config, run.progress
+    config = run.config
+    progress = run.progress
     epoch = progress.epoch
     torch.manual_seed(config.seed + epoch)  # whatever may draw from it draws the same after a resume
     start_epoch(run.loader, epoch)
@@ -509,7 +514,8 @@ def keep_to_time(run: Run, hours: float) -> None:
 
     The first process decides for all.
     """
-    done, seconds = run.progress.epoch, time.monotonic() - run.began
+    done = run.progress.epoch
+    seconds = time.monotonic() - run.began
     left = max(hours * SECONDS_PER_HOUR - seconds, 0.0)
     epochs = broadcast_object(run.process, done + int(left / (seconds / done)))
     if epochs == run.config.epochs:
@@ -552,7 +558,8 @@ def halve_batch(run: Run) -> None:
     The steps stay as long where nbs lets them: gradients of more batches are accumulated.
     Errors: SeglabError for a batch of one image, and among several processes, of which the others wait.
     """
-    config, learner = run.config, run.learner
+    config = run.config
+    learner = run.learner
     batch = int(config.batch) // 2
     if run.process.world > 1 or batch < 1:
         raise SeglabError(
@@ -582,7 +589,8 @@ def validate_average(run: Run) -> tuple[Metrics | None, Row]:
 
 def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> None:
     """After an epoch: log its row, write weights, and see whether to stop. metrics: None without validation."""
-    config, progress = run.config, run.progress
+    config = run.config
+    progress = run.progress
     run.metrics = metrics
     better = True  # without validation the last weights are the result
     if metrics:
@@ -637,7 +645,8 @@ def fall_back(run: Run, losses: Row, columns: Row) -> None:
 
     losses, columns: of the epoch that was tried. It is told, but no row of results.csv: its weights lead nowhere.
     """
-    progress, learner = run.progress, run.learner
+    progress = run.progress
+    learner = run.learner
     tried = make_row(1, seconds_since(run), losses, columns, rates=[])
     run.config = replace(run.config, **progress.fallback)
     run.plan = make_plan(run.config, len(run.dataset), len(run.loader), learner.network.classes)

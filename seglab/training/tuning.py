@@ -97,7 +97,7 @@ class Study:
 
     @property
     def command(self) -> str:
-        """The line that goes on with it."""
+        """The command line that resumes it."""
         return f"seglab tune resume={shlex.quote(str(self.folder))} iterations={self.iterations}"
 
 
@@ -107,7 +107,7 @@ def tune(
     """Search for the best arguments of `train`, beginning with those it has anyway.
 
     train: one training; model, data, pretrained: what it starts from and learns, as given; arguments: the other given
-    arguments of train, by flat name. Ctrl-C leaves a study that resume= goes on with.
+    arguments of train, by flat name. After Ctrl-C, the study can be resumed.
     Errors: SeglabError without Optuna, and for arguments, ranges or a study that do not fit.
     """
     refuse_what_is_done_otherwise(options)
@@ -115,8 +115,8 @@ def tune(
     print(describe(study))
     try:
         run_trials(study)
-    except KeyboardInterrupt:
-        print(f"\nthe study is saved in {study.folder}: resume it with {study.command}")
+    except KeyboardInterrupt as interruption:
+        interruption.args = (f"interrupted: the study is saved in {study.folder}; resume with: {study.command}",)
         raise
     return conclude(study)
 

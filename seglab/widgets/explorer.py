@@ -389,7 +389,8 @@ def draw_ground_truth(
     """The true objects on the image, colored by class or, given what was missed, by found and missed."""
     shown = _shown_ground_truth(explored, hidden)
     crops = [explored.ground_truth_crops[index] for index in shown]
-    labels, colors = [], []
+    labels = []
+    colors = []
     for index in shown:
         item = explored.ground_truth[index]
         label = explored.names.get(item.class_id, "?")
@@ -397,7 +398,8 @@ def draw_ground_truth(
         if missed is not None and item.crowd:
             color = IGNORED_COLOR
         elif missed is not None and missed[index]:
-            label, color = f"missed {label}", WRONG_COLOR
+            label = f"missed {label}"
+            color = WRONG_COLOR
         elif missed is not None:
             color = RIGHT_COLOR
         labels.append(label)

@@ -64,7 +64,8 @@ def image_data(explored: ExploredImage, name: str) -> dict[str, Any]:
     """
     # Of each mask threshold the outlines of all candidates, and what they overlap.
     numbers = list(range(min(len(explored), MAX_CANDIDATES)))
-    outlines, overlaps = [], []
+    outlines = []
+    overlaps = []
     for threshold in MASK_THRESHOLDS:  # in turn, since the image keeps what belongs to one threshold
         outlines.append([outline_code(crop) for crop in explored.crops(numbers, threshold)])
         overlaps.append([overlap_pairs(row) for row in explored.overlaps(numbers, threshold)])

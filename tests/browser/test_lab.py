@@ -21,6 +21,7 @@ from seglab.widgets.panel import NAMES
 
 nbformat = pytest.importorskip("nbformat", reason="JupyterLab comes with the extra [course]")
 pytest.importorskip("jupyterlab", reason="JupyterLab comes with the extra [course]")
+playwright = pytest.importorskip("playwright.sync_api", reason="browsers are driven by playwright, of [test]")
 
 LESSON = Path(__file__).resolve().parents[2] / "notebooks" / "07_explore.ipynb"
 PRESSES = 24
@@ -154,18 +155,16 @@ def handle(panel, name: str):
     return panel.locator(".widget-slider", has=label).first.locator(".noUi-handle").first
 
 
-def source(panel) -> str:
-    return panel.locator("img").first.get_attribute("src")
-
-
 def press(page, panel, control, key: str) -> None:
-    """Focus a control, press a key, and wait for another image."""
-    before = source(panel)
+    """Focus a control, press a key, and wait for another image, looked up anew as long as it takes."""
+    image = panel.locator("img").first
+    before = image.get_attribute("src")
     control.focus()
+    assert control.evaluate("control => control === document.activeElement"), control
     page.keyboard.press(key)
-    page.wait_for_function("([image, before]) => image.src !== before && image.complete", arg=[
-        panel.locator("img").first.element_handle(), before,
-    ])  # fmt: skip
+    shown = playwright.expect(image, f"{key} on {control} draws another image")
+    shown.not_to_have_attribute("src", before, timeout=60_000)
+    page.wait_for_function("image => image.complete", arg=image.element_handle())
 
 
 def test_tools_are_images_until_they_are_run(opened, keep):

@@ -141,9 +141,10 @@ def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
 def test_show_where_there_is_no_window(results, capsys):
     from matplotlib import pyplot
 
+    before = pyplot.get_fignums()
     with pyplot.rc_context({"backend": "agg"}):
         results.show()
-    assert "save()" in capsys.readouterr().out and not pyplot.get_fignums()
+    assert "save()" in capsys.readouterr().out and pyplot.get_fignums() == before
 
 
 def test_a_place_that_cannot_be_written_to_is_an_error(results, tmp_path):

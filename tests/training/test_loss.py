@@ -67,7 +67,7 @@ def mask_case(seed: int, instances: int, positives: int) -> tuple[tuple[Tensor, 
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(0, 40), st.sampled_from([1, 100, 1 << 15]))
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(0, 40), st.sampled_from([1, 1000, 1 << 15]))
 def test_mask_loss_and_gradient_equal_the_plain_ones(seed, instances, positives, at_once):
     leaves, rest = mask_case(seed, instances, positives)
     with pytest.MonkeyPatch.context() as patch:  # however the windows are grouped
@@ -79,9 +79,11 @@ def test_mask_loss_and_gradient_equal_the_plain_ones(seed, instances, positives,
         torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.parametrize("at_once", [1, 1 << 14])
 @pytest.mark.parametrize("finer", [2, 4])
-def test_finer_masks_ask_for_what_prediction_will_enlarge(finer):
+def test_finer_masks_ask_for_what_prediction_will_enlarge(finer, at_once, monkeypatch):
     """mask_loss on finer masks equals the plain one on logits that are enlarged first, and so do its gradients."""
+    monkeypatch.setattr(loss_module, "PIXELS_AT_ONCE", at_once)
     leaves, (masks, boxes, image_index, instance) = mask_case(7, 3, 20)
     prototypes, coefficients = leaves
     masks = torch.rand(len(masks), finer * HEIGHT // 4, finer * WIDTH // 4, generator=torch.Generator().manual_seed(1))

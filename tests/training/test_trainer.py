@@ -655,7 +655,7 @@ def test_an_image_that_vanishes_ends_in_a_sentence_that_says_how_to_go_on(tmp_pa
     assert "\n" not in str(raised.value) and "Traceback" not in str(raised.value)
 
 
-def test_a_full_disk_ends_in_a_sentence_that_says_how_to_go_on(tmp_path, monkeypatch):
+def test_a_full_disk_ends_in_a_sentence_that_says_how_to_resume(tmp_path, monkeypatch):
     write = checkpoint.save_both
 
     def full(path, state, metadata):
@@ -664,17 +664,17 @@ def test_a_full_disk_ends_in_a_sentence_that_says_how_to_go_on(tmp_path, monkeyp
         write(path, state, metadata)
 
     monkeypatch.setattr(checkpoint, "save_both", full)
-    with pytest.raises(SeglabError, match=r"stopped in epoch 2 \(.*No space left.*go on with: seglab train resume="):
+    with pytest.raises(SeglabError, match=r"stopped in epoch 2 \(.*No space left.*resume with: seglab train resume="):
         worker.run(epochs=3, batch=4, project=str(tmp_path), name="run")
     monkeypatch.setattr(checkpoint, "save_both", write)
     result, _ = worker.run(resume=str(tmp_path / "run"))
     assert len(table(result)) == 3
 
 
-def test_a_worker_that_is_killed_ends_in_a_sentence_that_says_how_to_go_on(tmp_path, monkeypatch):
+def test_a_worker_that_is_killed_ends_in_a_sentence_that_says_how_to_resume(tmp_path, monkeypatch):
     message = "DataLoader worker (pid(s) 7) exited unexpectedly"
     monkeypatch.setattr(trainer, "run_epoch", lambda run: (_ for _ in ()).throw(RuntimeError(message)))
-    with pytest.raises(SeglabError, match=r"stopped in epoch 1 \(DataLoader worker .* go on with"):
+    with pytest.raises(SeglabError, match=r"stopped in epoch 1 \(DataLoader worker .* resume with"):
         worker.run(epochs=1, batch=4, project=str(tmp_path), name="run")
 
 
@@ -684,16 +684,16 @@ def test_other_errors_stay_what_they_are(tmp_path, monkeypatch):
         worker.run(epochs=1, batch=4, project=str(tmp_path), name="run")
 
 
-def test_an_interrupted_training_says_what_the_model_holds(tmp_path, capsys):
+def test_an_interrupted_training_says_what_the_model_has(tmp_path):
     model = worker.new_model()
     config = make_config(
         epochs=3, batch=4, imgsz=64, workers=0, device="cpu", plots=False, project=str(tmp_path), name="run"
     )
     checkpoint.SECONDS_BETWEEN_SAVES = 0.0
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as raised:
         trainer.train(model, load_dataset("toybox8-seg"), config, interrupted_in_epoch(2))
-    said = capsys.readouterr().out
-    assert "interrupted in epoch 2: the model holds the weights after epoch 1; go on with" in said
+    told = "interrupted in epoch 2: the model has the weights of epoch 1; resume with: seglab train resume="
+    assert str(raised.value) == f"{told}{tmp_path / 'run'}"
     kept = load_weights(tmp_path / "run/weights/last.safetensors").state
     assert all(torch.equal(tensor, kept[name]) for name, tensor in model.state_dict().items())
 

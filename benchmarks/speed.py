@@ -1,9 +1,9 @@
 """Speed and memory beside ultralytics: `python -m benchmarks.speed [--busy N]`.
 
-The last table sums up. Each contestant runs in a process of its own and has so many of the machine's cores as its row says; importing
+Each contestant runs in a process of its own and has so many of the machine's cores as its row says; importing
 ultralytics sets one OpenMP thread and its prediction another number, so its threads are set in both places. All take
-turns, A B C A B C ..., on the same weights and images; a figure is the median of the ratios. `--busy N` lets N
-processes compute beside them all the while.
+turns, A B C A B C ..., on the same weights and images; a figure is the median of the ratios. The last table sums up.
+`--busy N` lets N processes compute beside them all the while.
 """
 
 from __future__ import annotations

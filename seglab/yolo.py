@@ -459,7 +459,10 @@ class YOLO:
         self._open_other(arguments.pop("model", None))
         given = self._examination("val", data, device, arguments)
         split = load_split(given.spec, given.names, given.config, given.device)
-        metrics = validate_dataset(*given, split, events=self._events())
+        forward: Forward | UndecodedForward = given.forward
+        if isinstance(forward, InferenceModel) and not given.config.compile:
+            forward = forward.undecoded  # suppression decodes what it needs
+        metrics = validate_dataset(forward, *given[1:], split, events=self._events())
         self.metrics = metrics
         if given.config.explain:
             print(explain(given.forward, split.loader, split.dataset, given.spec.names, given.config, given.device))

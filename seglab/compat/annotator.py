@@ -70,6 +70,7 @@ class Annotator:
         self.lw = line_width or natural_line_width(self.im)
         self.font_size = font_size
         self.font = font
+        self.pil = False  # text of any script is drawn without it
 
     def box_label(
         self, box: Any, label: str = "", color: BGR = (128, 128, 128), txt_color: BGR | None = None, *_: Any, **__: Any

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from seglab.convert.conversion import convert_coco_labels as _convert
 from seglab.errors import SeglabError
+from seglab.formats.coco_ids import COCO_IDS
+from seglab.formats.mask_pixels import components, read_regions, regions_of
+from seglab.formats.yolo import write_labels
+from seglab.geometry.contours import mask_to_rings
+from seglab.geometry.polygons import join_rings
+from seglab.sample import Instance
 
 
 def convert_coco(
@@ -30,3 +39,41 @@ def convert_coco(
     for path in files:
         folder = Path(save_dir) / "labels" / path.stem.removeprefix("instances_")
         print(_convert(path, folder))
+
+
+def convert_segment_masks_to_yolo_seg(masks_dir: str | Path, output_dir: str | Path, classes: int) -> None:
+    """Mask images, whose values are 1 + the class id, 0 being background -> a label file of each in output_dir.
+
+    Every connected region is an instance. Holes are kept. Errors: SeglabError for a folder without mask images, and for
+    values above `classes`.
+    """
+    files = [path for path in sorted(Path(masks_dir).iterdir()) if path.suffix.lower() in (".png", ".jpg")]
+    if not files:
+        raise SeglabError(f"there is no .png or .jpg mask image in {masks_dir}: give the folder of the mask images")
+    for path in files:
+        ids = read_regions(path)
+        if ids.max() > classes:
+            raise SeglabError(f"{path} has the value {ids.max()} and classes={classes}: values are 1 + the class id")
+        instances = []
+        for _, x0, y0, region in regions_of(components(ids)):
+            row, column = np.argwhere(region)[0]
+            class_id = int(ids[y0 + row, x0 + column]) - 1
+            instances.append(Instance(class_id, mask_to_rings(region, x0, y0)))
+        height, width = ids.shape
+        write_labels(Path(output_dir) / f"{path.stem}.txt", instances, (height, width))
+
+
+def merge_multi_segment(segments: Sequence[Sequence[float]]) -> list[np.ndarray]:
+    """The parts of one object, each flat x y or (n, 2) -> one outline in a list, the parts joined by seams."""
+    return [join_rings([np.asarray(part, np.float64).reshape(-1, 2) for part in segments])]
+
+
+def coco91_to_coco80_class() -> list[int | None]:
+    """For each of COCO's ids 1 to 91, at its place from 0 on: the usual class id 0 to 79, None where there is none."""
+    ids = {coco_id: class_id for class_id, coco_id in enumerate(COCO_IDS.values())}
+    return [ids.get(coco_id) for coco_id in range(1, 92)]
+
+
+def coco80_to_coco91_class() -> list[int]:
+    """For each of the usual class ids 0 to 79: COCO's id."""
+    return list(COCO_IDS.values())

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import torch
 
 from seglab.geometry.letterbox import letterbox
 from seglab.geometry.outline import mask_to_outline
+from seglab.inference.nms import suppress
 
 Rows = TypeVar("Rows", torch.Tensor, np.ndarray)  # (..., 4)
 
@@ -110,6 +112,15 @@ def scale_masks(masks: torch.Tensor, shape: Sequence[int], *_: Any, **__: Any) -
     return torch.nn.functional.interpolate(inside, size, mode="bilinear", align_corners=False)
 
 
+def scale_image(masks: np.ndarray, im0_shape: Sequence[int], *_: Any, **__: Any) -> np.ndarray:
+    """An image or masks (h, w) or (h, w, C) in the letterbox -> the same of (height, width) im0_shape, bilinear."""
+    box = letterbox((im0_shape[0], im0_shape[1]), (masks.shape[0], masks.shape[1]))
+    top, left = box.pad
+    inside = masks[top : top + box.resized[0], left : left + box.resized[1]]
+    scaled = cv2.resize(inside, (im0_shape[1], im0_shape[0]))
+    return scaled if scaled.ndim == masks.ndim else scaled[..., None]
+
+
 def masks2segments(masks: Any, strategy: str = "all") -> list[np.ndarray]:
     """(N, H, W) masks -> N outlines (n, 2) float32 xy, each of which cv2.fillPoly turns back into its whole mask."""
     arrays = masks.cpu().numpy() if isinstance(masks, torch.Tensor) else np.asarray(masks)
@@ -150,6 +161,65 @@ def crop_mask(masks: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     x = torch.arange(width, device=masks.device)[None, None]  # (1, 1, W)
     y = torch.arange(height, device=masks.device)[None, :, None]  # (1, H, 1)
     return masks * ((x >= left) & (x < right) & (y >= top) & (y < bottom))
+
+
+def process_mask(
+    protos: torch.Tensor, masks_in: torch.Tensor, bboxes: torch.Tensor, shape: Sequence[int], upsample: bool = False
+) -> torch.Tensor:
+    """Prototypes (C, h, w) and N coefficients (N, C) -> (N, h, w) uint8 masks, empty outside their boxes.
+
+    bboxes: (N, 4) xyxy in the letterbox of (height, width) `shape`; upsample: masks of that size.
+    """
+    sums = _sums(protos, masks_in)
+    cells_high, cells_wide = protos.shape[1:]
+    if upsample:
+        sums = torch.nn.functional.interpolate(sums[None], (shape[0], shape[1]), mode="bilinear")[0]
+    else:
+        bboxes = bboxes * bboxes.new_tensor((cells_wide / shape[1], cells_high / shape[0])).repeat(2)
+    sums = crop_mask(sums, bboxes)
+    return (sums > 0).byte()
+
+
+def process_mask_native(
+    protos: torch.Tensor, masks_in: torch.Tensor, bboxes: torch.Tensor, shape: Sequence[int]
+) -> torch.Tensor:
+    """Prototypes (C, h, w) of a letterboxed image and N coefficients (N, C) -> (N, height, width) uint8 masks.
+
+    bboxes: (N, 4) xyxy in the image; shape: its (height, width).
+    """
+    scaled = scale_masks(_sums(protos, masks_in)[None], shape)[0]
+    return (crop_mask(scaled, bboxes) > 0).byte()
+
+
+def _sums(protos: torch.Tensor, masks_in: torch.Tensor) -> torch.Tensor:
+    """Prototypes (C, h, w), weighted by N coefficients (N, C) -> (N, h, w)."""
+    return torch.einsum("nc,chw->nhw", masks_in.float(), protos.float())
+
+
+def non_max_suppression(
+    prediction: Any,
+    conf_thres: float = 0.25,
+    iou_thres: float = 0.45,
+    classes: Sequence[int] | None = None,
+    agnostic: bool = False,
+    multi_label: bool = False,
+    labels: Any = (),
+    max_det: int = 300,
+    nc: int = 0,
+    **_: Any,
+) -> list[torch.Tensor]:
+    """What a network gives, (B, 4 + nc + C, A) or a tuple that begins with it -> for each image (n, 6 + C).
+
+    Rows are left, top, right, bottom in the letterbox, score, class, coefficients. nc: how many classes there are,
+    0 for all values behind the box.
+    """
+    dense = prediction[0] if isinstance(prediction, (tuple, list)) else prediction
+    coefficients = dense.shape[1] - 4 - (nc or dense.shape[1] - 4)
+    found = suppress(dense, conf_thres, iou_thres, max_det, classes, agnostic, multi_label, coefficients)
+    return [
+        torch.cat((one.boxes, one.scores[:, None], one.classes[:, None].to(one.boxes), one.coefficients), dim=1)
+        for one in found
+    ]
 
 
 def empty_like(x: Any) -> Any:

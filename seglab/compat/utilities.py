@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.metadata
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ import cv2
 import numpy as np
 import torch
 import yaml
+from packaging.requirements import Requirement
 from torch import nn
 
 from seglab.errors import SeglabError
@@ -48,6 +51,21 @@ def time_sync(device: torch.device | None = None) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+def ThreadingLocked() -> Callable[[Callable], Callable]:
+    """A decorator: only one thread at a time is in the function, as threads need that share a model."""
+    lock = threading.Lock()
+
+    def locked(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def alone(*args: Any, **kwargs: Any) -> Any:
+            with lock:
+                return function(*args, **kwargs)
+
+        return alone
+
+    return locked
 
 
 # --- numbers and networks ---
@@ -159,6 +177,39 @@ class YAML:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
         path.write_text(header + text, encoding="utf-8")
+
+
+def yaml_load(file: str | Path = "data.yaml", append_filename: bool = False) -> dict[str, Any]:
+    """`YAML.load`, under its older name."""
+    return YAML.load(file, append_filename)
+
+
+def yaml_save(file: str | Path = "data.yaml", data: dict[str, Any] | None = None, header: str = "") -> None:
+    """`YAML.save`, under its older name."""
+    YAML.save(file, data, header)
+
+
+def check_requirements(requirements: str | Path | Sequence[str] = (), exclude: Sequence[str] = (), **_: Any) -> bool:
+    """Whether packages such as "shapely>=2" are installed, in these versions. Those that are not are printed.
+
+    requirements: one or several, or the path of a requirements.txt. Nothing is installed.
+    """
+    if isinstance(requirements, Path) or str(requirements).endswith(".txt"):
+        lines = Path(str(requirements)).read_text(encoding="utf-8").splitlines()
+        wanted = [text for text in (line.partition("#")[0].strip() for line in lines) if text]
+    else:
+        wanted = [requirements] if isinstance(requirements, str) else list(requirements)
+    missing = [text for text in wanted if Requirement(text).name not in exclude and not _is_met(Requirement(text))]
+    if missing:
+        print(f"not installed: {', '.join(missing)}. Install with: pip install {' '.join(map(repr, missing))}")
+    return not missing
+
+
+def _is_met(requirement: Requirement) -> bool:
+    try:
+        return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def img2label_paths(img_paths: Sequence[str | Path]) -> list[str]:

@@ -19,6 +19,8 @@ from seglab.geometry.raster import fill
 from seglab.sample import Instance, Sample
 from seglab.sizes import Size
 
+__path__: list[str] = []  # names of ultralytics that are not here are looked up by seglab.compat.import_hook
+
 # What cropping leaves of an instance is kept if its box is wider and higher than MIN_SIDE pixels, its sides differ by
 # less than a factor of MAX_ASPECT, and it has more than MIN_FRACTION of its area before: the rule of the field, with
 # the fraction it uses for outlines.

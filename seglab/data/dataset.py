@@ -31,6 +31,8 @@ from seglab.progress import with_progress
 from seglab.sample import Instance, Sample
 from seglab.sizes import STRIDE, Size, as_size
 
+__path__: list[str] = []  # names of ultralytics that are not here are looked up by seglab.compat.import_hook
+
 BLOCK = 64  # so many images, neighbors in the epoch's order, are mixed with each other
 RECENT_BYTES = 1 << 26  # decoded images that a data-loading process keeps at hand
 
@@ -137,6 +139,11 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
             if size is not None:
                 self.images.append(path)
                 self.image_sizes.append(size)
+        if not self.images and not any(path.exists() for path in listed):
+            raise SeglabError(
+                f"none of the {len(listed)} images of {self.split} in {self.spec.root} exists, as {listed[0]}: put "
+                "them there, or pass the folder that has them as data=, and the folder of the labels as labels="
+            )
         if not self.images:
             own = set(map(str, listed))
             why = next(issue for issue in self.issues if issue.unusable or issue.path in own)

@@ -144,6 +144,11 @@ class Metrics:
     _shown_in: int | None = field(default=None, init=False, compare=False)  # the notebook's cell that has shown them
 
     @property
+    def task(self) -> str:
+        """What the metrics are of."""
+        return "segment"
+
+    @property
     def keys(self) -> list[str]:
         """The names under which `mean_results` come, boxes (B) before masks (M)."""
         return [f"metrics/{key}({part})" for part in "BM" for key in KEYS]

@@ -57,7 +57,7 @@ def candidates(
         found = decode_above(predictions, conf)
     else:
         # One pass over the scores; only the anchor points that survive it are copied.
-        above_threshold = predictions[:, 4:-coefficients].amax(dim=1) > conf  # (B, A)
+        above_threshold = predictions[:, 4 : predictions.shape[1] - coefficients].amax(dim=1) > conf  # (B, A)
         found = [image[:, keep] for image, keep in zip(predictions, above_threshold)]
     return [_candidates(image.T.float(), conf, classes, multi_label, coefficients) for image in found]
 

@@ -5,7 +5,6 @@ The classes here hold the data; how it is written to files and other formats is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +25,6 @@ from seglab.geometry.outline import mask_to_outline
 from seglab.geometry.rle import Rle, crop_to_rle
 from seglab.inference import results_io
 from seglab.inference.masks import MaskCrop, PackedCrops
-from seglab.wording import pluralize
 
 Array = torch.Tensor | np.ndarray
 Moved = TypeVar("Moved", bound="Movable")
@@ -37,7 +35,9 @@ def positions(index: Any, count: int) -> np.ndarray:
 
     Errors: IndexError beyond the end, or for a choice of another length.
     """
-    return np.atleast_1d(np.arange(count)[index.cpu() if isinstance(index, torch.Tensor) else index])
+    # A tensor of one value would be taken for that number, also where it is a boolean choice.
+    chosen = np.asarray(index.cpu()) if isinstance(index, torch.Tensor) else index
+    return np.atleast_1d(np.arange(count)[chosen])
 
 
 class Movable:
@@ -76,7 +76,7 @@ class Boxes(Movable):
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, 6), or (N, 7) of tracked instances."""
-        return tuple(self.data.shape)
+        return self.data.shape
 
     @property
     def boxes(self) -> Array:
@@ -560,14 +560,12 @@ class Results(Movable):
         return cv2.imencode(".jpg", self.plot(), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
     def verbose(self) -> str:
-        """One line, such as "2 persons, 1 bus"."""
-        counts = Counter(row.class_id for row in results_io.rows_of(self))
-        parts = [pluralize(counts[class_id], self.names[class_id]) for class_id in sorted(counts)]
-        return ", ".join(parts) or "(no detections)"
+        """One line, such as "2 persons, 1 bus, ": it ends in a comma, which scripts cut off."""
+        return f"{results_io.counts_text(self)}, "
 
     def __repr__(self) -> str:
         height, width = self.orig_shape
-        return f"Results({Path(self.path).name}, {width} x {height}: {self.verbose()})"
+        return f"Results({Path(self.path).name}, {width} x {height}: {results_io.counts_text(self)})"
 
     # Saving
 

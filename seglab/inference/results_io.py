@@ -55,6 +55,13 @@ def rows_of(results: Results) -> list[InstanceRow]:
     return found
 
 
+def counts_text(results: Results) -> str:
+    """How many there are of each class, such as "2 persons, 1 bus"."""
+    counts = Counter(row.class_id for row in rows_of(results))
+    parts = [pluralize(counts[class_id], results.names[class_id]) for class_id in sorted(counts)]
+    return ", ".join(parts) or "(no detections)"
+
+
 def label_of(row: InstanceRow, names: dict[int, str], with_score: bool = True) -> str:
     """What stands beside an instance in an image: "id:3 cup 0.87"."""
     track = "" if row.track_id is None else f"id:{row.track_id} "
@@ -183,7 +190,7 @@ def html_of_list(listed: Sequence[Results]) -> str:
     figures = []
     for result in listed[:IMAGES_SHOWN]:
         data = base64.b64encode(result._repr_jpeg_()).decode()
-        caption = html.escape(f"{Path(result.path).name}: {result.verbose()}")
+        caption = html.escape(f"{Path(result.path).name}: {counts_text(result)}")
         image = f'<img src="data:image/jpeg;base64,{data}" style="max-width: 320px; max-height: 320px">'
         figures.append(f'<figure style="margin: 4px">{image}<figcaption>{caption}</figcaption></figure>')
     rest = len(listed) - IMAGES_SHOWN
@@ -256,7 +263,7 @@ def save_results(
             frame += vid_stride if frame else 1
             if config.verbose:
                 of_video = f" frame {frame}" if _is_video(result.path) else ""
-                print(f"{result.path}{of_video}: {result.verbose()}, {sum(result.speed.values()):.1f} ms")
+                print(f"{result.path}{of_video}: {counts_text(result)}, {sum(result.speed.values()):.1f} ms")
             if config.show:
                 result.show(**plot_options)
             if not saves_files:

@@ -72,3 +72,44 @@ def test_outlines_are_boxed_resampled_and_cropped():
     cropped = crop_mask(torch.ones(1, 8, 8), torch.tensor([[1.0, 2.0, 4.0, 5.0]]))
     assert cropped.sum() == 9 and cropped[0, 2:5, 1:4].all()
     assert empty_like(np.zeros((2, 3), int)).dtype == np.float32 and empty_like(torch.zeros(2)).shape == (2,)
+
+
+def test_masks_are_put_together_from_prototypes():
+    """What the library's own masks are, computed over the whole image and cut at the boxes."""
+    generator = torch.Generator().manual_seed(0)
+    prototypes = torch.randn(4, 16, 16, generator=generator)
+    coefficients = torch.randn(3, 4, generator=generator)
+    boxes = torch.tensor([[0.0, 0, 20, 20], [8, 12, 40, 36], [1, 1, 60, 62]])
+    coarse = ops.process_mask(prototypes, coefficients, boxes, (64, 64))
+    fine = ops.process_mask(prototypes, coefficients, boxes, (64, 64), upsample=True)
+    native = ops.process_mask_native(prototypes, coefficients, boxes, (64, 64))
+    assert coarse.shape == (3, 16, 16) and fine.shape == (3, 64, 64) and fine.dtype == torch.uint8
+    assert torch.equal(fine, native)
+    sums = (coefficients @ prototypes.reshape(4, -1)).reshape(3, 16, 16)
+    inside = coarse[1, 3:9, 2:10]
+    assert torch.equal(inside > 0, sums[1, 3:9, 2:10] > 0) and coarse[1].sum() == inside.sum()
+    assert not fine[0, 20:].any() and not fine[0, :, 20:].any()
+
+
+def test_an_image_in_the_letterbox_is_scaled_back():
+    image = np.zeros((64, 64, 3), np.uint8)
+    box = letterbox((50, 100), (64, 64))
+    top, left = box.pad
+    image[top : top + box.resized[0], left : left + box.resized[1]] = 200
+    scaled = ops.scale_image(image, (50, 100))
+    assert scaled.shape == (50, 100, 3) and (scaled == 200).all()
+    assert ops.scale_image(image[..., :1], (50, 100, 3)).shape == (50, 100, 1)
+    assert ops.scale_image(image[..., 0], (50, 100)).shape == (50, 100)
+
+
+def test_detections_are_suppressed_with_and_without_coefficients():
+    dense = torch.zeros(2, 4 + 3 + 5, 6)
+    dense[0, :4, 0] = dense[0, :4, 1] = torch.tensor([10.0, 10, 8, 8])
+    dense[0, 4 + 2, 0], dense[0, 4 + 2, 1] = 0.9, 0.8
+    dense[0, 7:, 0] = torch.arange(5.0)
+    first, second = ops.non_max_suppression((dense, None), 0.25, 0.5, nc=3)
+    assert first.tolist() == [[6, 6, 14, 14, pytest.approx(0.9), 2, 0, 1, 2, 3, 4]] and second.shape == (0, 11)
+    boxes_only, _ = ops.non_max_suppression(dense[:, :7], 0.25, 0.5)
+    assert boxes_only.shape == (1, 6)
+    both, _ = ops.non_max_suppression(dense, 0.25, 0.99, nc=3, classes=[2], max_det=1)
+    assert len(both) == 1

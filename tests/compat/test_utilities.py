@@ -1,3 +1,4 @@
+import threading
 import time
 
 import cv2
@@ -9,8 +10,10 @@ from torch import nn
 from seglab.compat.utilities import (
     YAML,
     Profile,
+    ThreadingLocked,
     WorkingDirectory,
     check_file,
+    check_requirements,
     file_size,
     get_flops,
     get_num_gradients,
@@ -25,6 +28,8 @@ from seglab.compat.utilities import (
     smart_inference_mode,
     time_sync,
     unwrap_model,
+    yaml_load,
+    yaml_save,
 )
 from seglab.errors import SeglabError
 from seglab.model.yolo11 import YOLO11Seg
@@ -87,3 +92,37 @@ def test_polygons_are_mask_images_of_their_own_and_one_together():
     assert ((together == 2) == (masks[0] > 0)).all()  # the smaller one is on top
     outline = cv2.findContours(masks[1], cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0][0]
     assert (polygon2mask((12, 16), [outline]) == masks[1]).all()
+
+
+def test_one_thread_at_a_time_is_in_a_locked_function():
+    inside = []
+    most = []
+
+    @ThreadingLocked()
+    def work(number):
+        inside.append(number)
+        most.append(len(inside))
+        time.sleep(0.002)
+        inside.remove(number)
+        return number
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 4 and work(7) == 7 and work.__name__ == "work"
+
+
+def test_requirements_are_looked_up_and_never_installed(tmp_path, capsys):
+    assert check_requirements("numpy>=1.20") and check_requirements(["numpy", "torch"])
+    assert not check_requirements(("numpy<1", "no-such-package-of-anyone>=2"))
+    assert "pip install 'numpy<1' 'no-such-package-of-anyone>=2'" in capsys.readouterr().out
+    listed = tmp_path / "requirements.txt"
+    listed.write_text("numpy  # arrays\n\n# nothing\nno-such-package-of-anyone\n")
+    assert not check_requirements(listed) and check_requirements(listed, exclude=["no-such-package-of-anyone"])
+
+
+def test_older_names_of_yaml(tmp_path):
+    yaml_save(tmp_path / "a.yaml", {"nc": 3})
+    assert yaml_load(tmp_path / "a.yaml") == {"nc": 3}

@@ -123,7 +123,7 @@ def test_nothing_found_and_filters():
     assert len(next(predict(forward, image, PredictConfig(classes=1), NAMES))) == 0  # its mask is empty
     assert len(next(predict(forward, image, PredictConfig(conf=0.95), NAMES))) == 0
     names = ["disc", "other"]
-    assert next(predict(forward, image, PredictConfig(), names)).verbose() == "1 disc"
+    assert next(predict(forward, image, PredictConfig(), names)).verbose() == "1 disc, "
 
 
 def test_results_are_the_users_to_change():

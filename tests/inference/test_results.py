@@ -96,6 +96,9 @@ def test_indexing_gives_results_of_their_own(results):
         assert chosen.boxes.conf.tolist() == pytest.approx([0.8, 0.7])
         assert len(chosen.masks) == 2 and chosen.masks.crops[0][0] == 40
     assert len(results[results.boxes.conf > 1]) == len(results[[]]) == 0
+    alone = results[0]  # a choice of one value is none of a number
+    assert len(alone[alone.boxes.conf > 1]) == len(alone.boxes[alone.boxes.conf > 1]) == 0
+    assert len(alone[alone.boxes.conf > 0]) == len(alone.masks[alone.boxes.conf > 0]) == 1
     best = results[results.boxes.conf.argmax()]  # a tensor without dimensions
     assert best.boxes.xyxy.tolist() == results[0].boxes.xyxy.tolist() and len(best.masks) == 1
     for wrong in (3, -4, torch.tensor(3), [0, 3], np.array([True, False])):
@@ -218,7 +221,7 @@ def test_results_made_of_arrays(tmp_path):
         assert made.orig_img is image and made.image[0, 0].tolist() == [30, 20, 10]
         assert type(made.boxes.data) is type(made.masks.data) is type(boxes)
         assert np.array_equal(np.asarray(made.masks.data), full) and len(made) == 2
-        assert made.masks.crops[1][:2] == (30, 10) and made.verbose() == "1 cup, 1 car"
+        assert made.masks.crops[1][:2] == (30, 10) and made.verbose() == "1 cup, 1 car, "
     assert len(Results(image, "a.jpg", {0: "cup"})) == 0 and Results(image, "a.jpg", {}).masks is None
     with pytest.raises(SeglabError, match="have no keypoints"):
         Results(image, "a.jpg", {}, keypoints=torch.zeros(1, 17, 3))
@@ -330,5 +333,5 @@ def test_supervision(results, nothing):
 
 
 def test_one_line(results, nothing):
-    assert results.verbose() == "1 cup, 2 cars" and nothing.verbose() == "(no detections)"
+    assert results.verbose() == "1 cup, 2 cars, " and nothing.verbose() == "(no detections), "
     assert repr(results) == "Results(photo.png, 80 x 60: 1 cup, 2 cars)"

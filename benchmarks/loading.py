@@ -8,9 +8,11 @@ rounds in one process, medians; a ratio above 1 means that seglab is faster.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -81,6 +83,11 @@ def make_dataset(root: Path) -> DatasetSpec:
 
 
 def peer_dataset(spec: DatasetSpec, mode: str):
+    with contextlib.redirect_stdout(sys.stderr):  # where it says what it reads
+        return open_peer_dataset(spec, mode)
+
+
+def open_peer_dataset(spec: DatasetSpec, mode: str):
     from ultralytics.cfg import get_cfg
     from ultralytics.data.build import build_yolo_dataset
 

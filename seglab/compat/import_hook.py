@@ -26,6 +26,9 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
         "SegmentationTrainer": "seglab.compat.tasks:SegmentationTrainer",
         "SegmentationValidator": "seglab.compat.tasks:SegmentationValidator",
     },
+    "seglab.models.yolo.segment.predict": {"SegmentationPredictor": "seglab.compat.tasks:SegmentationPredictor"},
+    "seglab.models.yolo.segment.train": {"SegmentationTrainer": "seglab.compat.tasks:SegmentationTrainer"},
+    "seglab.models.yolo.segment.val": {"SegmentationValidator": "seglab.compat.tasks:SegmentationValidator"},
     "seglab.engine": {},
     "seglab.engine.model": {"Model": "seglab.yolo:YOLO"},
     "seglab.engine.results": {

@@ -70,7 +70,7 @@ class ModelMetadata:
         return f"exported by {tool}, license {self.license}"
 
     def to_strings(self) -> dict[str, str]:
-        """Text under the keys common among YOLO tools (names as a Python literal), and the rest as JSON under `seglab`."""
+        """Text under the keys common among YOLO tools, as Python literals, and the rest as JSON under `seglab`."""
         own = {"version": self.version, "normalization": NORMALIZATION}
         own |= {name: getattr(self, name) for name in OWN_FIELDS}
         return {

@@ -41,7 +41,7 @@ def test_a_network_by_the_name_of_its_architecture():
 
 
 def test_a_class_that_replaces_what_nothing_calls_is_refused():
-    with pytest.raises(SeglabError, match="Mine replaces optimizer_step, which seglab would not call: .*add_callback"):
+    with pytest.raises(SeglabError, match=r"Mine replaces optimizer_step, which seglab would not call: .*add_callback"):
 
         class Mine(SegmentationTrainer):
             def optimizer_step(self):

@@ -232,7 +232,7 @@ CHANGES_TRAINING = {
     "freeze": 3, "seed": 3, "mask_ratio": 2, "overlap_mask": False, "imgsz": 96, "batch": 4, "classes": [1, 2],
     "single_cls": True, "fraction": 0.5, "hsv_h": 0.5, "hsv_s": 0.1, "hsv_v": 0.9, "degrees": 90.0, "translate": 0.5,
     "scale": 0.9, "shear": 40.0, "perspective": 0.001, "flipud": 1.0, "fliplr": 1.0, "bgr": 1.0, "mosaic": 1.0,
-    "mixup": 1.0, "cutmix": 1.0, "copy_paste": 1.0, "rect": True, "nbs": 2, "epochs": 2, "lrf": 0.5,
+    "mixup": 1.0, "cutmix": 1.0, "copy_paste": 1.0, "nbs": 2, "epochs": 2, "lrf": 0.5,
     "warmup_epochs": 1.0, "warmup_momentum": 0.1, "warmup_bias_lr": 0.5,
 }  # fmt: skip
 # What else has to be given for an argument to matter.
@@ -248,7 +248,7 @@ def learned(theirs, data):
     both = dict(
         data=str(data / "data.yaml"), epochs=1, imgsz=64, batch=2, workers=0, plots=False, val=False, verbose=False,
         device="cpu", amp=False, optimizer="SGD", lr0=0.01, nbs=4, fliplr=0.0, warmup_epochs=0,
-        mosaic=0.0, exist_ok=True,
+        mosaic=0.0, close_mosaic=0, exist_ok=True,
     )  # fmt: skip
     here = {"recipe": "ultralytics", "mask_targets": "hard", "project": str(theirs[1] / "here")}
     there = {"pretrained": False, "project": str(theirs[1] / "there"), "save": False}

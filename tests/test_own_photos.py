@@ -436,9 +436,9 @@ def test_images_that_a_json_names_by_their_address_alone(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", '{"image": "a.jpg", "marks": []}', "of no labeling tool that seglab knows, with image, marks"),
-        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "no JSON that can be read"),
-        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "without one labeled image"),
+        ("a.json", '{"image": "a.jpg", "marks": []}', "not from a labeling tool that seglab knows, with image, marks"),
+        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "not from a labeling tool that seglab knows"),
+        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "but no labeled image"),
     ],
 )
 def test_a_json_that_is_no_labels_is_named(tmp_path, name, content, said):
@@ -547,3 +547,206 @@ def test_the_split_of_the_command_line_is_found_by_every_verb(tmp_path, capsys):
     assert load_dataset(tmp_path / "set").splits == splits
     report = convert_dataset(tmp_path / "set", out=tmp_path / "out")
     assert report.instances_back == 5 and list(load_dataset(tmp_path / "out").splits) == ["train", "val", "test"]
+
+
+# YOLO folders as tools leave them
+
+
+def yolo_pairs(folder, stems="abc"):
+    """images/a.jpg with labels/a.txt, and so on."""
+    for seed, stem in enumerate(stems):
+        image(folder / "images" / f"{stem}.jpg", seed)
+        text(folder / "labels" / f"{stem}.txt", ROW)
+
+
+def test_splits_may_be_called_in_words_of_their_own(tmp_path):
+    """CVAT calls them as the subsets of its project."""
+    yolo_pairs(tmp_path)
+    text(tmp_path / "Train.txt", "data/images/a.jpg\ndata/images/b.jpg\n")
+    text(tmp_path / "Validation.txt", "data/images/c.jpg\n")
+    text(tmp_path / "data.yaml", "Train: Train.txt\nValidation: Validation.txt\npath: .\nnames:\n  0: cat\n")
+    spec = load_dataset(tmp_path)
+    assert {split: len(images) for split, images in spec.splits.items()} == {"train": 2, "val": 1}
+    assert areas(spec, "val") == [("cat", 600)]
+
+
+def test_a_yaml_names_parent_folders_of_which_only_one_was_exported(tmp_path):
+    """Roboflow's YAML names train, valid and test whatever a version has."""
+    yolo_pairs(tmp_path / "train")
+    text(tmp_path / "data.yaml", "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [cat]\n")
+    assert areas(load_dataset(tmp_path)) == [("cat", 600)] * 3
+    assert len(with_holdout(load_dataset(tmp_path), 0.4, None, 0).images("val")) == 1
+
+
+@pytest.mark.parametrize("point", ["", "train.txt"])
+def test_lists_of_images_are_splits_without_a_yaml(tmp_path, point):
+    yolo_pairs(tmp_path)
+    text(tmp_path / "train.txt", "images/a.jpg\n./images/b.jpg\n")
+    text(tmp_path / "val.txt", "C:\\me\\set\\images\\c.jpg\n")
+    text(tmp_path / "voc.names", "cat\n")
+    spec = load_dataset(tmp_path / point)
+    assert {split: len(images) for split, images in spec.splits.items()} == {"train": 2, "val": 1}
+    assert areas(spec) == [("cat", 600)] * 2
+
+
+def test_a_list_of_any_name_is_what_to_train_on(tmp_path):
+    yolo_pairs(tmp_path)
+    text(tmp_path / "mine.txt", "images/a.jpg\n")
+    assert areas(load_dataset(tmp_path / "mine.txt")) == [("class 0", 600)]
+
+
+def test_the_folder_of_images_has_the_class_names_of_the_yaml_above(tmp_path):
+    yolo_pairs(tmp_path)
+    text(tmp_path / "data.yaml", "train: images\nval: images\nnames: [cat]\n")
+    assert areas(load_dataset(tmp_path / "images")) == [("cat", 600)] * 3
+
+
+def test_an_export_without_images_is_told_and_goes_with_the_folder_of_the_images(tmp_path):
+    """CVAT leaves the images out unless it is told to save them."""
+    for seed, stem in enumerate("abc"):
+        image(tmp_path / "photos" / f"{stem}.jpg", seed)
+        text(tmp_path / "export" / "labels" / "train" / f"{stem}.txt", ROW)
+    text(tmp_path / "export" / "train.txt", "".join(f"data/images/train/{stem}.jpg\n" for stem in "abc"))
+    text(tmp_path / "export" / "data.yaml", "path: .\ntrain: train.txt\nnames: [cat]\n")
+    with pytest.raises(SeglabError, match=r"none of the 3 images of train .* exists.*as data=.*as labels="):
+        areas(load_dataset(tmp_path / "export"))
+    assert "none of the 3 images" in str(check_dataset(tmp_path / "export", None))
+    assert areas(load_dataset(tmp_path / "photos", labels=tmp_path / "export")) == [("cat", 600)] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("export.zip", "is an archive: unpack it, e.g. with `unzip .*export.zip -d export`, and use export"),
+        ("masks.npy", "is an array, which is not read: write its masks as images"),
+        ("train.csv", "is a table, which is not read"),
+        ("release.ndjson", "is not from a labeling tool that seglab knows: export COCO JSON"),
+        ("a.geojson", "is not from a labeling tool that seglab knows: export COCO JSON"),
+        ("a.xml", "is not from a labeling tool that seglab knows: export COCO JSON"),
+        ("b.NEF", "is a camera raw file, which is not read: export it as JPEG or PNG"),
+        ("b.svg", "is not an image of pixels: export it as PNG"),
+        ("best.pt", "is a file of weights: pass it as model="),
+    ],
+)
+def test_what_is_not_read_is_named_in_a_folder_and_alone(tmp_path, name, said):
+    image(tmp_path / "a.jpg")
+    text(tmp_path / name, "1;2\n")
+    for source in (tmp_path, tmp_path / name):
+        with pytest.raises(SeglabError, match=said):
+            load_dataset(source)
+
+
+def test_a_file_that_is_no_dataset_is_said_to_be_what_it_is(tmp_path):
+    image(tmp_path / "a.jpg")
+    text(tmp_path / "notes.md", "hello: there\n")
+    with pytest.raises(SeglabError, match="is an image: give the folder that contains the images and their labels"):
+        load_dataset(tmp_path / "a.jpg")
+    with pytest.raises(SeglabError, match="is not in a format that seglab reads"):
+        load_dataset(tmp_path / "notes.md")
+
+
+def test_a_list_in_a_file_called_like_coco_is_not_damaged(tmp_path):
+    """Roboflow's CreateML export: boxes in a list."""
+    image(tmp_path / "train" / "a.jpg")
+    text(tmp_path / "train" / "_annotations.createml.json", '[{"image": "a.jpg", "annotations": []}]')
+    with pytest.raises(SeglabError, match="is not from a labeling tool that seglab knows: export COCO JSON"):
+        load_dataset(tmp_path)
+
+
+# Mask images as data sets have them
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("PNGImages/a.png", "PedMasks/a_mask.png"),
+        ("photos/a.png", "my drawings/a.png"),
+        ("A1/a_rgb.png", "A1/a_label.png"),
+        ("a.png", "a_cp_masks.png"),
+        ("JPEGImages/480p/bear/00000.png", "Annotations/480p/bear/00000.png"),
+        ("set [1] 100%/images/a.png", "set [1] 100%/masks/a.png"),
+    ],
+)
+def test_masks_are_found_by_what_is_in_them(tmp_path, images, masks):
+    image(tmp_path / images)
+    mask(tmp_path / masks, two_areas(0, 1, 2))
+    assert [size for _, size in areas(load_dataset(tmp_path))] == [225, 600]
+
+
+def test_equal_names_in_folders_of_masks_and_images_belong_together(tmp_path):
+    for seed, day in enumerate(("day1", "day2")):
+        image(tmp_path / "images" / day / "001.png", seed)
+        mask(tmp_path / "masks" / day / "001.png", two_areas(0, 1, 2 * (1 - seed)))
+    assert areas(load_dataset(tmp_path)) == [("day1", 225), ("day1", 600), ("day2", 600)]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "values"),
+    [
+        ("_classes.csv", "Pixel Value, Class\n0, background\n1, cat\n2, dog\n", (0, 1, 2)),
+        ("classes.txt", "cat\ndog\n", (0, 1, 2)),
+        ("classes.txt", "background\ncat\ndog\n", (0, 1, 2)),
+        (
+            "label_colors.txt",
+            "0 0 0 background\n250 50 83 cat\n51 221 255 dog\n",
+            ([0] * 3, [250, 50, 83], [51, 221, 255]),
+        ),
+    ],
+)
+def test_values_are_classes_where_a_list_says_so(tmp_path, name, rows, values):
+    image(tmp_path / "images" / "a.png")
+    mask(tmp_path / "masks" / "a.png", two_areas(*values))
+    text(tmp_path / "masks" / name, rows)
+    spec = load_dataset(tmp_path)
+    assert areas(spec) == [("cat", 600), ("dog", 225)]
+    assert "colors are classes" in spec.issues[0].message
+
+
+def test_pixels_of_no_class_are_no_instance(tmp_path):
+    image(tmp_path / "images" / "a.png")
+    pixels = two_areas(0, 1, 2)
+    pixels[40:] = 255
+    mask(tmp_path / "masks" / "a.png", pixels)
+    text(tmp_path / "classes.txt", "cat\ndog\n")
+    assert areas(load_dataset(tmp_path)) == [("cat", 600), ("dog", 225)]
+
+
+def test_numbers_of_more_instances_than_classes_stay_instances(tmp_path):
+    image(tmp_path / "images" / "a.png")
+    mask(tmp_path / "masks" / "a.png", two_areas(0, 7, 9))
+    text(tmp_path / "classes.txt", "cat\ndog\n")
+    assert areas(load_dataset(tmp_path)) == [("object", 225), ("object", 600)]
+
+
+def test_doubtful_values_are_told(tmp_path):
+    """Classes without a list of names, and a trimap, which has no background."""
+    for seed, stem in enumerate("ab"):
+        image(tmp_path / "classes" / "images" / f"{stem}.png", seed)
+        pixels = two_areas(0, 1, 1)
+        pixels[40:, :10] = pixels[40:, 20:30] = 2
+        mask(tmp_path / "classes" / "masks" / f"{stem}.png", pixels)
+        image(tmp_path / "trimap" / "images" / f"{stem}.png", seed)
+        mask(tmp_path / "trimap" / "masks" / f"{stem}.png", two_areas(2, 1, 3))
+    assert "values look like classes" in str(check_dataset(tmp_path / "classes", None))
+    assert "no background: no mask has the value 0" in str(check_dataset(tmp_path / "trimap", None))
+    spec = load_dataset(tmp_path / "classes", instances="components")
+    assert sorted(size for _, size in areas(spec)) == [80, 80, 80, 80, 225, 225, 600, 600] and not spec.issues
+
+
+@pytest.mark.parametrize("png", ["", "PNG"])
+def test_labelme2voc_names_its_classes_in_a_file_of_its_own(tmp_path, png):
+    image(tmp_path / "JPEGImages" / "a.jpg")
+    mask(tmp_path / f"SegmentationClass{png}" / "a.png", two_areas(0, 1, 2))
+    mask(tmp_path / f"SegmentationObject{png}" / "a.png", two_areas(0, 1, 2))
+    (tmp_path / "SegmentationClass").mkdir(exist_ok=True)
+    np.save(tmp_path / "SegmentationClass" / "a.npy", two_areas(0, 1, 2))
+    text(tmp_path / "class_names.txt", "__ignore__\n_background_\ncat\ndog")
+    assert areas(load_dataset(tmp_path)) == [("cat", 600), ("dog", 225)]
+
+
+def test_voc_objects_without_classes_are_objects_and_their_border_is_none(tmp_path):
+    image(tmp_path / "JPEGImages" / "a.jpg")
+    pixels = two_areas(0, 1, 2)
+    pixels[35:] = 255
+    mask(tmp_path / "SegmentationObject" / "a.png", pixels)
+    assert areas(load_dataset(tmp_path)) == [("object", 225), ("object", 600)]

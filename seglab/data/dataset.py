@@ -139,6 +139,11 @@ class SegmentationDataset(torch.utils.data.Dataset[Item]):
             if size is not None:
                 self.images.append(path)
                 self.image_sizes.append(size)
+        if not self.images and not any(path.exists() for path in listed):
+            raise SeglabError(
+                f"none of the {len(listed)} images of {self.split} in {self.spec.root} exists, as {listed[0]}: put "
+                "them there, or pass the folder that has them as data=, and the folder of the labels as labels="
+            )
         if not self.images:
             own = set(map(str, listed))
             why = next(issue for issue in self.issues if issue.unusable or issue.path in own)

@@ -14,6 +14,7 @@ from seglab.files import SPLITS, is_system_folder, real_files, split_named, spli
 from seglab.formats.coco_ids import Id, category_ids, in_order
 from seglab.formats.image_search import ImageSearch
 from seglab.formats.issues import Issue
+from seglab.formats.text_files import sketch_json
 
 MAX_NAMES_TRIED = 100  # images of a JSON: in the folder that has all of these, all of them are expected
 MAX_FILES_TRIED = 20  # JSON files of a folder that are looked into for being COCO's
@@ -125,6 +126,8 @@ def is_instances_json(path: Path) -> bool:
     """
     from seglab.formats.json_stream import stream_json
 
+    if isinstance(sketch_json(path), list):
+        return False
     for key, item in stream_json(path):
         if key == "images":
             return isinstance(item, dict) and ("file_name" in item or "coco_url" in item)

@@ -1,4 +1,4 @@
-"""A folder of images and YOLO label files that comes without a YAML: what its folders and files say."""
+"""A folder of images and YOLO label files that comes without a dataset YAML: what its folders and files say."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from seglab.datasets.image_lists import read_list
+from seglab.datasets.image_lists import list_images, read_list
 from seglab.datasets.spec import DatasetSpec, numbered_names
-from seglab.files import SPLITS, split_of_folder
+from seglab.datasets.yaml_file import class_names, read_yaml
+from seglab.files import IMAGE_SUFFIXES, SPLITS, real_files, split_of_folder
 from seglab.formats.image_search import image_files
 from seglab.formats.issues import Issue
 from seglab.formats.label_files import has_rows, label_files
 from seglab.formats.text_files import read_text, row_words
 
 CLASS_LISTS = ("classes.txt", "obj.names", "names.txt", "labels.txt", "_darknet.labels")  # one class name a line
+YAMLS = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")
 NOTES = "notes.json"  # Label Studio's list of classes
 MAX_TRIED = 50  # label files that are looked into for being some
 
@@ -24,24 +26,70 @@ MAX_TRIED = 50  # label files that are looked into for being some
 def read_label_folder(folder: Path, labels: Path | None = None) -> DatasetSpec | None:
     """The dataset of a folder with images and rows of YOLO labels; None where no image has a file of such rows.
 
-    A folder that is called like a split (train, valid, test, in any case) says which one its images are. Class names
-    come from classes.txt and its like; where there is none, classes are called by their numbers, and the YAML to write
-    is shown. labels: where the label files are, if they are kept apart.
+    Lists of images that are called like splits (train.txt, val.txt) say what is in them; else a folder that is called
+    so (train, valid, test, in any case) says which one its images are. Class names come from classes.txt and its like,
+    or a YAML beside; where there is none, classes are called by their numbers, and the YAML to write is shown.
+    labels: where the label files are, if they are kept apart.
     """
     folder = folder.resolve()
-    images = image_files(folder)
+    lists = _split_lists(folder)
+    if lists:
+        return _of_lists(folder, lists, labels)
+    by_split: dict[str, list[Path]] = defaultdict(list)
+    for image in image_files(folder):
+        by_split[_split_of(image, folder)].append(image)
+    splits = {split: tuple(by_split[split]) for split in SPLITS if split in by_split}
+    return _with_labels(folder, splits, labels, [])
+
+
+def read_image_list(path: Path) -> DatasetSpec | None:
+    """The dataset of a text file that lists images, with the lists beside it that are of other splits.
+
+    None for a text of anything else. A list that is called like no split is what to train on.
+    """
+    if not _lists_images(path):
+        return None
+    folder = path.resolve().parent
+    lists = _split_lists(folder)
+    if path.resolve() not in lists.values():
+        lists = {"train": path.resolve()}
+    return _of_lists(folder, lists, None)
+
+
+def _of_lists(folder: Path, lists: dict[str, Path], labels: Path | None) -> DatasetSpec | None:
+    issues: list[Issue] = []
+    splits = {split: tuple(list_images(file, folder, [str(file)], issues)) for split, file in lists.items()}
+    return _with_labels(folder, splits, labels, issues)
+
+
+def _split_lists(folder: Path) -> dict[str, Path]:
+    """Split -> the text file of a folder that lists its images: train.txt, val.txt and their like."""
+    found: dict[str, Path] = {}
+    for file in sorted(real_files(folder.glob("*.txt"))):
+        split = split_of_folder(file.stem)
+        if split and split not in found and _lists_images(file):
+            found[split] = file
+    return {split: found[split] for split in SPLITS if split in found}
+
+
+def _lists_images(file: Path) -> bool:
+    """Whether the first row of a text file is the name of an image."""
+    first = next(iter(read_list(file)), "")
+    return Path(first.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _with_labels(
+    folder: Path, splits: dict[str, tuple[Path, ...]], labels: Path | None, issues: list[Issue]
+) -> DatasetSpec | None:
+    """The dataset of images of known splits; None where no image has a file of rows."""
+    images = [image for each in splits.values() for image in each]
     files = label_files(images, folder, labels)
     existing = [file for file in dict.fromkeys(files.values()) if file.is_file()]
     if not any(has_rows(file) for file in existing[:MAX_TRIED]):
         return None
 
-    by_split: dict[str, list[Path]] = defaultdict(list)
-    for image in images:
-        by_split[_split_of(image, folder)].append(image)
-    splits = {split: tuple(by_split[split]) for split in SPLITS if split in by_split}
     names = _names_beside(folder, labels)
     about = "images with YOLO labels, without a YAML"
-    issues: list[Issue] = []
     if names is None:
         names = numbered_names(_largest_class(existing) + 1)
         message = "no class names were found"
@@ -60,15 +108,17 @@ def _split_of(image: Path, folder: Path) -> str:
 
 
 def _names_beside(folder: Path, labels: Path | None) -> dict[int, str] | None:
-    """Class id -> name, from a list of class names in the dataset's folder, among its labels, or above it."""
+    """Class id -> name, from a list of class names or a YAML in the dataset's folder, among its labels, or above it."""
     places = [folder, folder / "labels", folder.parent]
     if labels is not None:
-        places[:0] = [labels, labels.parent]
+        places[:0] = [labels, *labels.parents[:2]]
     for place in places:
-        for name in CLASS_LISTS:
-            file = place / name
+        for file in [*(place / name for name in CLASS_LISTS), *sorted(place.glob("*.names"))]:
             if file.is_file() and not has_rows(file):
                 return dict(enumerate(read_list(file)))
+        for file in (place / name for name in YAMLS):
+            if file.is_file() and (content := read_yaml(file)).get("names"):
+                return class_names(file, content)
         if (place / NOTES).is_file():
             names = _names_in_notes(place / NOTES)
             if names:

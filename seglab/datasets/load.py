@@ -15,7 +15,7 @@ from seglab.datasets.finders import finder_of, registered_names
 from seglab.datasets.folder import read_folder, recognize_folder
 from seglab.datasets.given import as_yaml
 from seglab.datasets.join import join_datasets
-from seglab.datasets.label_folder import read_label_folder
+from seglab.datasets.label_folder import read_image_list, read_label_folder
 from seglab.datasets.other_formats import read_tool_labels
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec
@@ -29,6 +29,26 @@ from seglab.wording import pluralize
 
 YAML_SUFFIXES = (".yaml", ".yml")
 NO_LABELS = {"notes.json", "package.json", "settings.json", "classes.json"}  # JSON files of something else
+JSONS = (".json", ".jsonl", ".ndjson", ".geojson", ".manifest")
+UNKNOWN_TOOL = "not from a labeling tool that seglab knows"
+EXPORT_COCO = "export COCO JSON from your labeling tool"
+_AS_MASKS = "write its masks as images to a folder masks, one per file (masks/a_cat_1.png for a.jpg), or as COCO JSON"
+_TABLE = "a table, which is not read", _AS_MASKS
+_ARRAY = "an array, which is not read", _AS_MASKS
+_ARCHIVE = "an archive", "unpack it, e.g. with `tar xf {file}`, and give the folder"
+_ZIP = "an archive", "unpack it, e.g. with `unzip {file} -d {stem}`, and use {stem}"
+_CAMERA_RAW = "a camera raw file, which is not read", "export it as JPEG or PNG, under the same name"
+_NO_IMAGE = "not an image of pixels", "export it as PNG, under the same name"
+# Suffix of files that people have among their data -> what it is, and what to do.
+OTHER_FILES = (
+    dict.fromkeys((".csv", ".tsv", ".xlsx", ".parquet", ".arrow", ".tfrecord", ".tfrecords"), _TABLE)
+    | dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl"), _ARRAY)
+    | dict.fromkeys((".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"), _ARCHIVE)
+    | {".zip": _ZIP}
+    | dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef"), _CAMERA_RAW)
+    | dict.fromkeys((".svg", ".psd", ".pdf", ".eps", ".ai"), _NO_IMAGE)
+    | dict.fromkeys((".pt", ".pth", ".safetensors", ".onnx"), ("a file of weights", "pass it as model="))
+)
 BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
@@ -74,9 +94,11 @@ def _load(
     if not isinstance(source, (str, Path)):
         several = [one for one in source if str(one)]
         if not several:
-            raise SeglabError("data=[] names no dataset: list at least one YAML file or name")
+            raise SeglabError("data=[] contains no dataset: list at least one YAML file or name")
         if labels is not None:
-            raise SeglabError("labels= goes with one dataset: give the labels of each with its own data=")
+            raise SeglabError(
+                "labels= works with one dataset only: convert each with its own labels=, then join the results"
+            )
         return join_datasets([load_dataset(one, split, instances=instances) for one in several])
 
     path = expand_home(source)
@@ -119,13 +141,13 @@ def _by_path(path: Path, images: Path | None = None, instances: str | None = Non
         return _other_json(path, images) or read_dataset_json(path, images)
     if suffix in YAML_SUFFIXES and path.is_file() and is_split_file(path):
         return _by_split_file(path)
-    if suffix == ".zip" and path.is_file():
-        raise SeglabError(
-            f"{path} is an archive: unpack it, e.g. with `unzip {path} -d {path.stem}`, and use {path.stem}"
-        )
-    if path.is_file():
-        return read_tool_labels(path, images) or read_dataset_yaml(path)
-    return None
+    if not path.is_file():
+        return None
+    if suffix in YAML_SUFFIXES:
+        return read_dataset_yaml(path)
+    if suffix == ".txt":
+        return read_image_list(path)
+    return read_tool_labels(path, images)
 
 
 def _other_json(path: Path, images: Path | None) -> DatasetSpec | None:
@@ -215,47 +237,63 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
                     f"{file} begins with '{row[:60]}', which is not a row of labels: write 'class x1 y1 x2 y2 ...', "
                     "the class as a number from 0, the rest as fractions of the image's size"
                 )
-        if suffix == ".xml" and b"<bndbox>" in file.read_bytes()[:65536]:
-            return f"{file} has boxes, which are not masks: draw outlines in your labeling tool, and export those"
-        if suffix in (".json", ".jsonl") and file.name not in NO_LABELS:
-            return f"{file} is {_what_json(file)}: export COCO JSON from your labeling tool"
-        if suffix == ".csv":
-            return (
-                f"{file} is a table, which is not read: write its masks as images to a folder masks, one per file "
-                "(masks/a_cat_1.png for a.jpg), or as COCO JSON"
-            )
+        if suffix == ".xml":
+            if b"<bndbox>" in file.read_bytes()[:65536]:
+                return f"{file} has boxes, which are not masks: draw outlines in your labeling tool, and export those"
+            return f"{file} is {UNKNOWN_TOOL}: {EXPORT_COCO}"
+        if suffix in JSONS and file.name not in NO_LABELS:
+            return f"{file} is {_what_json(file)}: {EXPORT_COCO}"
+        if suffix in OTHER_FILES:
+            what, advice = OTHER_FILES[suffix]
+            return f"{file} is {what}: {advice.format(file=file, stem=file.stem)}"
     return ""
 
 
 def _what_json(file: Path) -> str:
     """What a JSON is that no format knows."""
+    if file.suffix.lower() != ".json":
+        return UNKNOWN_TOOL
     try:
         content = read_json(file)
     except SeglabError as error:
-        return f"no JSON that can be read ({error})"
+        return f"a JSON file that cannot be read ({error})"
     known_by = f", with {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) and content else ""
-    return f"of no labeling tool that seglab knows{known_by}"
+    return f"{UNKNOWN_TOOL}{known_by}"
+
+
+def _not_a_dataset_file(path: Path) -> str:
+    """What a file is that is no dataset, and what to give instead."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return f"{path} is an image: give the folder that contains the images and their labels"
+    if reason := _near_miss([path], []):
+        return reason
+    return f"{path} is not in a format that seglab reads: give the folder of images and labels, or a dataset YAML"
 
 
 def _not_recognized(path: Path) -> str:
     """What lies at a path that is no dataset, and what to write so that it is one."""
-    files = [file for file in files_below(path) if not file.name.startswith(".")] if path.is_dir() else [path]
+    if path.is_file():
+        return _not_a_dataset_file(path)
+    files = [file for file in files_below(path) if not file.name.startswith(".")]
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     others = Counter(file.suffix.lower() or file.name for file in files if file not in images)
     found = pluralize(len(images), "image") + "".join(
         f", {pluralize(count, f'{suffix} file')}" for suffix, count in others.most_common(5)
     )
+    reason = _near_miss(files, images)
     if not images:
+        if reason:
+            return f"{path} contains no images ({found}), and {reason}"
         return (
-            f"{path} holds no images ({found}): give the folder of the images, with labels={path} where these are "
-            "their labels"
+            f"{path} contains no images ({found}): give the folder of the images as data=, and labels={path} if their "
+            "labels are here"
         )
     entry = os.path.commonpath([image.parent for image in images])
     example = Path(entry, f"{images[0].stem}.txt")
-    if reason := _near_miss(files, images):
-        return f"{path} holds {found}, and {reason}"
+    if reason:
+        return f"{path} contains {found}, and {reason}"
     return (
-        f"{path} holds {found}, but no labels for them: put a label file next to each image ({example}: one "
+        f"{path} contains {found}, but no labels for them: put a label file next to each image ({example}: one "
         f"row 'class x1 y1 x2 y2 ...' per instance, as fractions of the size), give the folder of the labels with "
         f"labels=FOLDER, or, for labels kept elsewhere, save {path / 'data.yaml'} with\n"
         f"    train: {os.path.relpath(entry, path)}\n    names: [first class, second class]"

@@ -13,7 +13,7 @@ from seglab.datasets.image_lists import is_absolute, list_images, place_of
 from seglab.datasets.search import search_places
 from seglab.datasets.spec import DatasetSpec, numbered_names
 from seglab.errors import SeglabError
-from seglab.files import SPLITS, expand_home
+from seglab.files import SPLITS, expand_home, split_of_folder
 from seglab.formats.issues import Issue
 from seglab.formats.text_files import read_yaml as read_any_yaml
 from seglab.wording import shortened
@@ -21,7 +21,6 @@ from seglab.wording import shortened
 Content = dict[str, Any]  # the content of a YAML file
 EXAMPLE = "as in\ntrain: images/train\nval: images/val\nnames: [cat, dog]"
 MAX_PATH = 4096  # characters, as systems have it
-OTHER_WORDS = {"valid": "val", "validation": "val"}  # what some files call a split
 
 
 def read_dataset_yaml(path: Path) -> DatasetSpec:
@@ -36,7 +35,7 @@ def read_dataset_yaml(path: Path) -> DatasetSpec:
         raise SeglabError(
             f"{path} is not a dataset YAML: it needs 'train' and 'val' (folders of images) and 'names', {EXAMPLE}"
         )
-    names = _class_names(path, content)
+    names = class_names(path, content)
     refuse_no_path(path, "path", content.get("path") or ".")
     issues = _doubts(path, content, names)
     entries = _entries(path, content)
@@ -79,9 +78,10 @@ def read_yaml(path: Path) -> Content:
         return {}
     if isinstance(content.get("names"), (list, dict)):
         content["names"] = _names_as_written(content["names"], read_any_yaml(path, as_written=True)["names"])
-    for other, split in OTHER_WORDS.items():
-        if other in content and split not in content:
-            content[split] = content[other]
+    for key in list(content):
+        split = split_of_folder(key) if isinstance(key, str) else None  # Validation, as CVAT calls a subset, is val
+        if split and not content.get(split):
+            content[split] = content[key]
     return content
 
 
@@ -97,8 +97,8 @@ def is_dataset(content: Content) -> bool:
     return bool(content.get("train") or content.get("val"))
 
 
-def _class_names(path: Path, content: Content) -> dict[int, str]:
-    """Class id -> name, from `names` or, where only their number is known, from `nc`."""
+def class_names(path: Path, content: Content) -> dict[int, str]:
+    """Class id -> name, from a YAML's `names` or, where only their number is known, from `nc`. Errors: SeglabError."""
     names = content.get("names", content.get("nc"))
     if isinstance(names, str) and names.isdecimal():
         names = int(names)
@@ -169,15 +169,12 @@ def _moved(path: Path, entries: dict[str, list[str]], root: Path) -> list[Issue]
     return issues
 
 
-def _first_entry(entries: dict[str, list[str]]) -> str:
-    """The entry that tells where all of them are: validation data is what everybody has."""
-    return (entries.get("val") or entries["train"])[0]
-
-
 def _says_parent_folder(path: Path, entries: dict[str, list[str]]) -> bool:
-    """Whether the entries say ../train/images of folders beside the YAML, as Roboflow's do."""
-    first = _first_entry(entries)
-    return not place_of(path.parent, first).exists() and place_of(path.parent, first.removeprefix("../")).exists()
+    """Whether the entries say ../train/images of folders beside the YAML, as Roboflow's do: not all may be exported."""
+    every = [entry for items in entries.values() for entry in items]
+    as_said = sum(place_of(path.parent, entry).exists() for entry in every)
+    beside = sum(place_of(path.parent, entry.removeprefix("../")).exists() for entry in every)
+    return not as_said and beside > 0
 
 
 def _said_path(content: Content) -> Path:

@@ -231,7 +231,7 @@ def _left_aside(spec: DatasetSpec) -> list[Issue]:
             issues.append(Issue(str(file), 0, "a label file without an image", action))
     beside = [
         file
-        for folder in sorted({image.parent for image in images})
+        for folder in sorted({image.parent for image in images if image.parent.is_dir()})
         for file in folder.iterdir()
         if file.is_file() and not file.name.startswith(".")
     ]

@@ -11,7 +11,7 @@ Folders may also be called image or img, and label, annotations, txt or gt. A na
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -64,11 +64,13 @@ def label_files(images: Sequence[Path], root: Path, labels: Path | None = None) 
     """Image -> its label file, or where it would lie if there were one.
 
     root: the dataset's folder; labels: a folder that the user names, in which files lie as the images do below `root`,
-    or all in one. Else the place is used in which most of the images have a label file.
+    or all in one, or each under a name of its own. Else the place is used in which most of the images have one.
     """
     listings = Listings()
     if labels is not None:
         named = _found_in(images, lambda folder: _below(labels, folder, root), listings)
+        if len(named) < len(images):
+            named = _by_name_alone(images, labels) | named
         return {image: named.get(image, labels / f"{image.stem}.txt") for image in images}
     best: dict[Path, Path] = {}
     for place in (_in_labels, _in_labels_nearby, _beside):
@@ -78,6 +80,16 @@ def label_files(images: Sequence[Path], root: Path, labels: Path | None = None) 
         if len(best) == len(images):
             break
     return {image: best[image] if image in best else label_path(image) for image in images}
+
+
+def _by_name_alone(images: Sequence[Path], labels: Path) -> dict[Path, Path]:
+    """Image -> the label file of its name anywhere below a folder, where one image and one file have that name."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    for file in labels.rglob("*.txt"):
+        files[spelling(file.stem)].append(file)
+    stems = Counter(spelling(image.stem) for image in images)
+    names = {image: spelling(image.stem) for image in images if stems[spelling(image.stem)] == 1}
+    return {image: files[name][0] for image, name in names.items() if len(files.get(name, [])) == 1}
 
 
 def _found_in(

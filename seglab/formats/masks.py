@@ -8,10 +8,12 @@
     masks/a/cell_3.png        the same, in a folder an image
     train_masks/a.png         a folder of masks for every folder of images: train/a.jpg
     train/label/a.png         a folder called like masks beside its folder of images, in a folder a split too
-    a_mask.png                beside the image a.png; a_mask_1.png, too
+    drawn/a.png               the only folder of plain areas beside a folder of photos that are called the same
+    a_mask.png                beside the image a.png or a_rgb.png; a_mask_1.png, too
 
 Where all masks of a dataset are white on black they do not tell instances apart: then every connected region is one. So
-it is with lists of colors of classes. Both is said, and `instances="values"` or `instances="components"` decides.
+it is with lists of the colors or values of classes. Both is said, and `instances="values"` or `instances="components"`
+decides.
 """
 
 from __future__ import annotations
@@ -39,18 +41,25 @@ ONE_CLASS = "object"  # what masks without a subfolder are called
 MASK_FOLDERS = ("masks", "mask", "Masks", "SegmentationMasks")
 IMAGE_FOLDERS = ("images", "Images", "image", "imgs", "JPEGImages")
 BY = ("values", "components")  # what is one instance: a value, or a connected region of one
-PALETTES = ("labelmap.txt", "class_dict.csv")  # name:r,g,b rows, or name,r,g,b
-BACKGROUNDS = ("background", "void", "unlabeled", "unlabeled", "_background_")
+PALETTES = ("labelmap.txt", "class_dict.csv", "label_colors.txt", "_classes.csv")  # see `palette_rows`
+BACKGROUNDS = ("background", "void", "unlabeled", "unlabelled", "_background_")
 WHITE = {255, 65535, 0xFFFFFF, OPAQUE + 0xFFFFFF}
+VOID = 255  # the value of pixels that are of no class, in masks whose values are classes
 BLACK = OPAQUE  # what stands for black where it is no background
 FRAMED = 0.9  # of the pixels at the borders of a mask that is black on white are white
 MAX_PLAIN = 5  # files that are looked at to see whether a folder holds masks
 PLAIN = 0.8  # of the pixels of a mask are like their neighbor on the left
 MAX_GRAY = 65535  # the largest value of a mask without colors
 MAX_TRIED = 50  # masks that are looked at to see whether any tells instances apart
-_MASK_WORD = re.compile(r"[ ._-]+(masks?|seg(mentation)?|labels?|gt|instances?|instance_?ids?|label_?ids?)$", re.I)
+MAX_CLASSES = 20  # values of a mask that may be classes rather than instances
+_MASK_WORD = re.compile(
+    r"[ ._-]+((cp[ ._-])?masks?|seg(mentation)?|labels?|gt|annotations?|instances?|instance_?ids?|label_?ids?)$", re.I
+)
+_IMAGE_WORD = re.compile(r"[ ._-]+(rgb|images?|imgs?|photos?)$", re.I)
 _MASK_FOLDER = re.compile(r"^(masks?|labels?|annotations?|gts?|ground_?truths?|seg(mentation)?s?|targets?)$", re.I)
-_BESIDE = re.compile(r"[ ._-]*(masks?|seg(mentation)?|gt)([ ._-]*\d+)?$", re.I)
+_BESIDE = re.compile(r"[ ._-]*((cp[ ._-])?masks?|seg(mentation)?|gt|labels?|instances?)([ ._-]*\d+)?$", re.I)
+_COLOR_FIRST = re.compile(r"(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)")
+_VALUE_FIRST = re.compile(r"(\d+)\s*,\s*([^,]*[^,\s\d][^,]*)")
 _NUMBER = re.compile(r"[ ._-]*\d+$")
 _NO_NAME = re.compile(r"^[0-9a-f]*$", re.I)  # digits or a hash
 
@@ -64,6 +73,9 @@ def is_here(source: Path) -> bool:
         return next(_masks_in(masks), None) is not None
     if _pairs_of_folders(source) or _pairs_beside(source):
         return True
+    inside = [path for path in sorted(source.iterdir()) if path.is_dir()]
+    if len(inside) == 1 and (_pair_in(inside[0], "") or any((inside[0] / name).is_dir() for name in IMAGE_FOLDERS)):
+        return False  # that folder is the dataset
     pngs = [file for file in _masks_in(source) if file.suffix.lower() == ".png"]
     return _are_plain(pngs)
 
@@ -89,7 +101,7 @@ def read(source: Path, images: Path | None = None, instances: str | None = None)
         return MasksSource(pair, instances)
     if folder is None:
         raise SeglabError(
-            f"{source} holds mask images, but there is no folder {places[0]} with their images: "
+            f"{source} contains mask images, but there is no folder {places[0]} with their images: "
             f"put the images there, or run `seglab convert source={source} images=FOLDER out=NEW`"
         )
     if not folder.is_dir():
@@ -120,13 +132,14 @@ def _pairs_of_folders(source: Path) -> list[Place]:
 
 
 def _pair_in(folder: Path, split: str) -> list[Place]:
-    """The folder of masks in a folder, by its name and what is in it, and the only one beside it with its images."""
+    """The folder of masks in a folder, by its name or what is in it, and the only one beside it with its images."""
     inside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
-    masks = [path for path in inside if _MASK_FOLDER.match(path.name) and _are_plain(image_files(path))]
+    plain = [path for path in inside if _are_plain(image_files(path))]
+    masks = [path for path in plain if _MASK_FOLDER.match(path.name)] or plain
     if len(masks) != 1:
         return []
     wanted = {_MASK_WORD.sub("", file.stem) for file in image_files(masks[0])}
-    others = [path for path in inside if path != masks[0] and wanted & {file.stem for file in image_files(path)}]
+    others = [path for path in inside if path != masks[0] and wanted & _images_by_stem(path).keys()]
     return [Place(masks[0], others[0], split)] if len(others) == 1 else []
 
 
@@ -146,7 +159,8 @@ def _pairs_beside(source: Path) -> dict[Path, Path]:
     by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     files = list(_masks_in(source))
     for file in files:
-        by_stem[file.parent, file.stem].append(file)
+        for stem in _stems_of(file):
+            by_stem[file.parent, stem].append(file)
     pairs = {}
     for file in files:
         stem = _BESIDE.sub("", file.stem)
@@ -197,17 +211,31 @@ class MasksSource:
                 key = split, image.as_posix() if image else mask.path.stem
                 own[key].append(mask)
                 found[key] = image
-        self._palette = _palette_beside(masks)
+        own_folders = sorted({mask.path.parent for each in own.values() for mask in each})
+        self._files = {mask.path: mask for each in own.values() for mask in each}
+        self._palette = _palette_beside([masks, masks.parent, *own_folders[:MAX_PLAIN]]) or self._classes_by_value(
+            listed
+        )
         names = self._palette.values() if self._palette else [mask.class_name for each in own.values() for mask in each]
         in_use = sorted(set(names))
         self.names = dict(
             enumerate([name for name in listed if name in in_use] + [n for n in in_use if n not in listed])
         )
         self._class_of = {name: class_id for class_id, name in self.names.items()}
-        self._files = {mask.path: mask for each in own.values() for mask in each}
         self.entries = [
             ImageEntry(found[key], key[0], tuple(mask.path for mask in each)) for key, each in sorted(own.items())
         ]
+
+    def _classes_by_value(self, listed: list[str]) -> dict[int, str] | None:
+        """Value -> class, where several classes are listed and nothing but the values of masks can tell them."""
+        if len(listed) < 2 or any(mask.whole or mask.class_name != ONE_CLASS for mask in self._files.values()):
+            return None
+        first = 0 if listed[0].lower() in BACKGROUNDS else 1
+        named = {first + place: name for place, name in enumerate(listed) if name.lower() not in BACKGROUNDS}
+        for _, file in zip(range(MAX_TRIED), self._files):
+            if not set(np.unique(read_ids(file)).tolist()) <= {0, *named, VOID}:
+                return None
+        return named
 
     @cached_property
     def _values(self) -> set[int]:
@@ -273,7 +301,32 @@ class MasksSource:
             message = f"black is not the background: the value at the borders of all masks is {color}"
             notes.append(Issue(folder, 0, message, "taken for the background", "note"))
         first = next((file for file, mask in self._files.items() if not mask.whole), None)
-        return notes if first is None else [*notes, *self._told_apart(first)]
+        return notes if first is None else [*notes, *self._told_apart(first), *self._doubts(folder)]
+
+    def _doubts(self, folder: str) -> list[Issue]:
+        """What makes it doubtful that every value of the masks but 0 is one instance, where nothing else is said."""
+        if self._by is not None or self._palette or len(self._values) < 2 or self._background is not None:
+            return []
+        several = [file for file, mask in self._files.items() if not mask.whole][:MAX_PLAIN]
+        masks = [self._ids(file) for file in several]
+        if all(ids.all() and ids.max() <= MAX_GRAY for ids in masks):
+            message = "no background: no mask has the value 0, so that every pixel is of an instance"
+            return [Issue(folder, 0, message, "read as it is; write 0 where no instance is")]
+        counts: list[int] = []  # of regions that one value of one mask has
+        for ids in masks:
+            values = np.unique(ids[ids != 0])
+            if len(values) > MAX_CLASSES:
+                return []
+            numbers = components(ids)
+            counts += [len(np.unique(numbers[ids == value])) for value in values]
+        if len(masks) < 2 or sum(count > 1 for count in counts) * 2 < len(counts):
+            return []
+        message = "values look like classes: most of them are in several regions of an image"
+        action = (
+            "read as one instance a value; if they are classes, name them in a classes.txt next to the masks; "
+            'instances="components" reads every connected region as one'
+        )
+        return [Issue(folder, 0, message, action)]
 
     def _told_apart(self, first: Path) -> list[Issue]:
         """The note on how instances are told apart, where the masks themselves do not say it."""
@@ -288,6 +341,12 @@ class MasksSource:
             message = "masks of one value: they may not tell instances apart"
             action = 'read as one instance a mask; instances="components" reads every connected region as one'
         return [Issue(str(first.parent), 0, message, action, "note")]
+
+    @property
+    def _nothing(self) -> set[int]:
+        """Values besides 0 that are no instance, where values are classes."""
+        is_by_value = self._palette is not None and max(self._palette, default=0) < VOID
+        return {VOID} if is_by_value else set()
 
     def load(self, entry: ImageEntry) -> LabeledImage:
         instances: list[Instance] = []
@@ -327,7 +386,7 @@ class MasksSource:
         for _, x0, y0, crop in regions_of(numbers):
             inside = ids[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop]
             name = self._palette.get(int(inside[0])) if self._palette else mask.class_name
-            if self._palette is None or int(inside[0]) != 0:
+            if self._palette is None or int(inside[0]) not in (0, *self._nothing):
                 found.append((name, x0, y0, crop))
         return found
 
@@ -358,8 +417,14 @@ def _listed_in(place: Place, listed: list[str]) -> Iterator[tuple[str, Path | No
 def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = defaultdict(list)
     for file in image_files(folder):
-        found[file.stem].append(file)
+        for stem in _stems_of(file):
+            found[stem].append(file)
     return found
+
+
+def _stems_of(image: Path) -> set[str]:
+    """The names that the masks of an image may begin with: a_rgb and a, of a_rgb.png."""
+    return {image.stem, _IMAGE_WORD.sub("", image.stem)}
 
 
 def _are_splits(masks: Path, files: list[Path]) -> bool:
@@ -372,7 +437,7 @@ def _belongs_to(
     file: Path, folders: tuple[str, ...], by_stem: dict[str, list[Path]], split: str | None, listed: list[str]
 ) -> tuple[Path | None, MaskFile]:
     """The image of a mask, by the rules of the module in their order, and what the mask is."""
-    find = partial(_image_of, by_stem, split)
+    find = partial(_image_of, by_stem, split, folders)
     class_name = _named("/".join(folders), listed) or _only(listed)
     stem = file.stem
     for own in (stem, _MASK_WORD.sub("", stem)):
@@ -386,9 +451,12 @@ def _belongs_to(
     return None, MaskFile(file, class_name, whole=False)
 
 
-def _image_of(by_stem: dict[str, list[Path]], split: str | None, stem: str) -> Path | None:
-    """The image of a name, of several the one in a folder of the split."""
+def _image_of(by_stem: dict[str, list[Path]], split: str | None, folders: tuple[str, ...], stem: str) -> Path | None:
+    """The image of a name, of several the one in folders like the mask's, or in one of the split."""
     found = by_stem.get(stem, [])
+    alike = [image for image in found if folders and image.parts[-1 - len(folders) : -1] == folders]
+    if len(alike) == 1:
+        return alike[0]
     own = [image for image in found if split is None or split_of(image.parts[-2:-1], default=split) == split]
     return own[0] if len(own) == 1 else None
 
@@ -428,23 +496,30 @@ def _names_beside(masks: Path) -> list[str]:
     return []
 
 
-def _palette_beside(masks: Path) -> dict[int, str] | None:
-    """Packed color -> class name, of a list of colors in the folder of masks or beside it; None where there is none."""
-    for folder in (masks, masks.parent):
+def _palette_beside(folders: Sequence[Path]) -> dict[int, str] | None:
+    """Packed color or value -> class name, of a list in one of some folders; None where there is none."""
+    for folder in folders:
         for name in PALETTES:
-            if (folder / name).is_file():
-                rows = palette_rows(folder / name)
+            rows = palette_rows(folder / name) if (folder / name).is_file() else []
+            if rows:
                 return {color: class_name for class_name, color in rows if class_name.lower() not in BACKGROUNDS}
     return None
 
 
 def palette_rows(file: Path) -> list[tuple[str, int]]:
-    """(name, packed color) of every row of a list of classes: name:r,g,b:... or name,r,g,b, in their order.
+    """(name, packed color) of every row of a list of classes, in their order.
 
-    Errors: SeglabError for a row without a color.
+    Rows are name:r,g,b:... as CVAT writes them, name,r,g,b, `r g b name` as CamVid does, or `value, name` as Roboflow
+    does: then it is the value. Errors: SeglabError for a row without a color.
     """
     rows: list[tuple[str, int]] = []
     for row in read_text(file).splitlines():
+        if match := _COLOR_FIRST.fullmatch(row.strip()):
+            rows.append((match[4], int(packed(np.array([int(word) for word in match.groups()[:3]])))))
+            continue
+        if match := _VALUE_FIRST.fullmatch(row.strip()):
+            rows.append((match[2].strip(), int(match[1])))
+            continue
         words = re.split(r"[:,;]", row)
         is_heading = len(words) > 3 and not words[1].strip().isdecimal()
         if not row.strip() or row.lstrip().startswith("#") or is_heading or len(words) < 4:

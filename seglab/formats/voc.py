@@ -6,8 +6,10 @@
     VOC2012/ImageSets/Segmentation     train.txt, val.txt, ...: the splits
     VOC2012/labelmap.txt               the classes, where they are not VOC's: "Segmentation mask 1.1" of CVAT
 
-Without SegmentationObject every connected region of a class is an instance. The void border belongs to none.
-Class names come from labelmap.txt, as CVAT and others write it, or are VOC's own twenty.
+Without SegmentationObject every connected region of a class is an instance; without SegmentationClass all are of one
+class, "object". The void border belongs to none. Class names come from labelmap.txt, as CVAT and others write it, from
+class_names.txt, as labelme2voc does, or are VOC's own twenty. Older files of that program call the folders
+SegmentationClassPNG and SegmentationObjectPNG.
 """
 
 from __future__ import annotations
@@ -21,13 +23,18 @@ from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.mask_pixels import components, packed, read_values, regions_of
-from seglab.formats.masks import palette_rows, two_sizes, with_image
+from seglab.formats.masks import ONE_CLASS, palette_rows, two_sizes, with_image
 from seglab.formats.text_files import read_text
 from seglab.geometry.rle import crop_to_rle
 from seglab.sample import Instance
 
 VOID = {False: 255, True: 0xE0E0C0}  # the border around VOC's instances, as index and as color
 BACKGROUND = "background"
+BACKGROUNDS = (BACKGROUND, "_background_")
+IGNORED = "__ignore__"
+CLASSES = ("SegmentationClass", "SegmentationClassPNG")
+INSTANCES = ("SegmentationObject", "SegmentationObjectPNG")
+CLASS_LISTS = ("labelmap.txt", "class_names.txt")
 NAMES = (
     "aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, motorbike, person, "
     "pottedplant, sheep, sofa, train, tvmonitor"
@@ -35,17 +42,23 @@ NAMES = (
 
 
 def is_here(source: Path) -> bool:
-    """Whether this is a folder with SegmentationClass, or one that such a folder lies in."""
+    """Whether this is a folder with SegmentationClass or SegmentationObject, or one that such a folder lies in."""
     return _voc_folder(source) is not None
 
 
 def _voc_folder(source: Path) -> Path | None:
     """The folder of the masks: the source, or the only one in or below a folder VOCdevkit."""
-    for pattern in ("SegmentationClass", "*/SegmentationClass", "*/*/SegmentationClass"):
-        found = [path.parent for path in sorted(source.glob(pattern)) if path.is_dir()]
+    for above in ("", "*/", "*/*/"):
+        every = [path for name in (*CLASSES, *INSTANCES) for path in source.glob(above + name) if path.is_dir()]
+        found = {path.parent for path in every}
         if found:
-            return found[0] if len(found) == 1 else None
+            return found.pop() if len(found) == 1 else None
     return None
+
+
+def _folder_of_masks(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The first of the folders of these names that has PNG files."""
+    return next((folder / name for name in names if any((folder / name).rglob("*.png"))), None)
 
 
 def read(source: Path, images: Path | None = None) -> VocSource:
@@ -60,25 +73,35 @@ class VocSource:
     issues: tuple[Issue, ...] = ()
 
     def __init__(self, folder: Path, images: Path):
-        self.names, by_index, by_color = class_map(folder / "labelmap.txt")
+        names_file = next((folder / name for name in CLASS_LISTS if (folder / name).is_file()), None)
+        self.names, by_index, by_color = class_map(names_file)
         self._class_of = {False: by_index, True: by_color}
-        self._instances = folder / "SegmentationObject"
+        classes = _folder_of_masks(folder, CLASSES)
+        instances = _folder_of_masks(folder, INSTANCES)
+        self._instances = instances if classes is not None else None
+        self._has_classes = classes is not None
+        if not self._has_classes:
+            self.names = {0: ONE_CLASS}
         splits = _splits(folder / "ImageSets" / "Segmentation")
         search = search_from(images, images)
-        classes = folder / "SegmentationClass"
-        self._class_folder = classes
+        self._folder = classes or instances or folder
         self.entries: list[ImageEntry] = []
-        for file in sorted(real_files(classes.rglob("*.png"))):
-            stem = file.relative_to(classes).with_suffix("").as_posix()
+        for file in sorted(real_files(self._folder.rglob("*.png"))):
+            stem = file.relative_to(self._folder).with_suffix("").as_posix()
             self.entries.append(ImageEntry(search.find_stem(stem), splits.get(stem, "train"), (file,)))
 
     def load(self, entry: ImageEntry) -> LabeledImage:
         (file,) = entry.files
         classes, by_color = _without_void(file)
-        class_of = self._class_of[by_color]
-        instance_file = self._instances / file.relative_to(self._class_folder)
-        ids = _without_void(instance_file)[0] if instance_file.is_file() else components(classes)
         height, width = classes.shape
+        if not self._has_classes:
+            found = regions_of(classes)
+            whole = [Instance(0, [], rle=crop_to_rle(x0, y0, crop, height, width)) for _, x0, y0, crop in found]
+            return with_image(entry, (height, width), whole, [])
+        class_of = self._class_of[by_color]
+        instance_file = self._instances / file.relative_to(self._folder) if self._instances else None
+        is_told = instance_file is not None and instance_file.is_file()
+        ids = _without_void(instance_file)[0] if instance_file and is_told else components(classes)
         if ids.shape != classes.shape:
             message = two_sizes((ids.shape[0], ids.shape[1]), (height, width))
             issue = left_out(str(instance_file), message, len(list(regions_of(ids))))
@@ -117,20 +140,29 @@ def _splits(folder: Path) -> dict[str, str]:
     return split
 
 
-def class_map(labelmap: Path) -> tuple[dict[int, str], dict[int, int], dict[int, int]]:
-    """Class names without the background, and class ids by index and by packed color: 0,0,2 is a color, not index 2."""
-    if labelmap.is_file():  # name:r,g,b:parts:actions, the first row being index 0
-        rows = palette_rows(labelmap)
+def class_map(listed: Path | None) -> tuple[dict[int, str], dict[int, int], dict[int, int]]:
+    """Class names without the background, and class ids by index and by packed color: 0,0,2 is a color, not index 2.
+
+    listed: labelmap.txt or class_names.txt; None for VOC's own classes.
+    """
+    rows = palette_rows(listed) if listed else []
+    if rows:  # name:r,g,b:parts:actions, the first row being index 0
         colors = [np.int32(color) for _, color in rows]
         every = [name for name, _ in rows]
     else:
-        every = [BACKGROUND, *NAMES]
+        every = [BACKGROUND, *NAMES] if listed is None else _names_in(listed)
         # VOC's colors spread the bits of the index: the lowest three are the highest bits of red, green and blue.
         colors = [packed(np.array([_spread(index >> channel) for channel in range(3)])) for index in range(len(every))]
-    names = [name for name in every if name != BACKGROUND]
-    class_of = {index: names.index(name) for index, name in enumerate(every) if name != BACKGROUND}
+    names = [name for name in every if name not in BACKGROUNDS]
+    class_of = {index: names.index(name) for index, name in enumerate(every) if name not in BACKGROUNDS}
     by_color = {int(colors[index]): class_id for index, class_id in class_of.items()}
     return dict(enumerate(names)), class_of, by_color
+
+
+def _names_in(listed: Path) -> list[str]:
+    """The names of a class_names.txt by index; what is to be ignored comes before index 0."""
+    names = [row.strip() for row in read_text(listed).splitlines() if row.strip()]
+    return [name for name in names if name != IGNORED]
 
 
 def _spread(bits: int) -> int:

@@ -32,10 +32,10 @@ def numbered(names: object, source: str, count: int | None = None) -> dict[int, 
         items = list(names.items())
     elif isinstance(names, Sequence) and not isinstance(names, (str, bytes)):
         items = list(enumerate(names))
-    wanted = "" if count is None else f" {count}"
+    wanted = "" if count is None else f"{count} "
     fault = SeglabError(
-        f"{source}: its class names are not{wanted} names for 0, 1, 2, ... ({type(names).__name__} of "
-        f"{len(items):,}): get a new copy"
+        f"{source}: its class names must be {wanted}names for the ids 0, 1, 2, ..., not a {type(names).__name__} of "
+        f"{len(items):,} entries: get a new copy"
     )
     if not 0 < len(items) <= MAX_CLASSES or count not in (None, len(items)):
         raise fault

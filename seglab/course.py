@@ -57,7 +57,7 @@ def copy_lessons(out: str | Path) -> list[Path]:
     source = lessons_dir()
     notebooks = [*sorted(source.glob("*.ipynb")), *sorted((source / "solutions").glob("*.ipynb"))]
     if not notebooks:
-        raise SeglabError(f"{source} holds no lessons: install seglab from its wheel, or clone its repository")
+        raise SeglabError(f"{source} contains no lessons: install seglab from its wheel, or clone its repository")
     if out.is_file():
         raise SeglabError(f"out={out} is a file: name a folder for the lessons")
     (out / "solutions").mkdir(parents=True, exist_ok=True)

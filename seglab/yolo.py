@@ -953,7 +953,9 @@ class YOLO:
             return self.runtime.forward
         device = choose_device(device)
         if device.type == "cpu" and dtype == torch.bfloat16 and not has_bf16_units():
-            raise SeglabError("precision=bf16: this CPU has no units for it, and would take longer: leave it out")
+            raise SeglabError(
+                "precision=bf16 would be slower here, since this CPU has no hardware support for it: leave it out"
+            )
         network = self._network("run it")
         made_from = _version_of(network), device, dtype, compiled
         if self._inference_cache is None or self._inference_cache[0] != made_from:

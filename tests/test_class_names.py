@@ -46,5 +46,5 @@ def test_names_of_strangers_are_names_or_an_error(names):
 
 
 def test_too_few_names_are_told():
-    with pytest.raises(SeglabError, match="3 names for 0, 1, 2"):
+    with pytest.raises(SeglabError, match="3 names for the ids 0, 1, 2"):
         numbered(["a", "b"], "w.pt", 3)

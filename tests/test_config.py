@@ -189,11 +189,11 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "seed": {"train", "split", "toybox"},
         "epochs": {"train", "demo"},
         "save": {"train", "predict", "track"},
-        "verbose": {"train", "val", "doctor", "predict", "track", "benchmark"},
+        "verbose": {"train", "val", "predict", "track", "benchmark"},
         "plots": {"train"},
         "half": {"export"},
         "rect": {"train"},  # batches of a training have one shape each, too
-        "visualize": {"val", "doctor"},
+        "visualize": {"val"},
         "fraction": {"export"},
     }
     texts: dict[str, set[str]] = {}

@@ -140,9 +140,9 @@ def test_conversion_holds_images_out(name, written, tmp_path):
 def test_nothing_is_recognized_in_vain(tmp_path, written):
     """What is no dataset is told with what was found and what to write."""
     folder = written("images and labels")
-    with pytest.raises(SeglabError, match=r"holds 3 images, but no labels for them: .*data\.yaml"):
+    with pytest.raises(SeglabError, match=r"contains 3 images, but no labels for them: .*data\.yaml"):
         load_dataset(plain(folder, tmp_path / "plain"))
-    with pytest.raises(SeglabError, match="holds no images"):
+    with pytest.raises(SeglabError, match="contains no images"):
         (tmp_path / "empty").mkdir()
         load_dataset(tmp_path / "empty")
 

@@ -436,9 +436,9 @@ def test_images_that_a_json_names_by_their_address_alone(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", '{"image": "a.jpg", "marks": []}', "of no labeling tool that seglab knows, with image, marks"),
-        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "of no labeling tool that seglab knows"),
-        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "without one labeled image"),
+        ("a.json", '{"image": "a.jpg", "marks": []}', "not from a labeling tool that seglab knows, with image, marks"),
+        ("a.jsonl", '{"a": 1}\n{"b": 2}\n', "not from a labeling tool that seglab knows"),
+        ("a.json", '[{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}]', "but no labeled image"),
     ],
 )
 def test_a_json_that_is_no_labels_is_named(tmp_path, name, content, said):
@@ -620,9 +620,9 @@ def test_an_export_without_images_is_told_and_goes_with_the_folder_of_the_images
         ("export.zip", "is an archive: unpack it, e.g. with `unzip .*export.zip -d export`, and use export"),
         ("masks.npy", "is an array, which is not read: write its masks as images"),
         ("train.csv", "is a table, which is not read"),
-        ("release.ndjson", "is of no labeling tool that seglab knows: export COCO JSON"),
-        ("a.geojson", "is of no labeling tool that seglab knows: export COCO JSON"),
-        ("a.xml", "is of no labeling tool that seglab knows: export COCO JSON"),
+        ("release.ndjson", "is not from a labeling tool that seglab knows: export COCO JSON"),
+        ("a.geojson", "is not from a labeling tool that seglab knows: export COCO JSON"),
+        ("a.xml", "is not from a labeling tool that seglab knows: export COCO JSON"),
         ("b.NEF", "is a camera raw file, which is not read: export it as JPEG or PNG"),
         ("b.svg", "is not an image of pixels: export it as PNG"),
         ("best.pt", "is a file of weights: pass it as model="),
@@ -639,9 +639,9 @@ def test_what_is_not_read_is_named_in_a_folder_and_alone(tmp_path, name, said):
 def test_a_file_that_is_no_dataset_is_said_to_be_what_it_is(tmp_path):
     image(tmp_path / "a.jpg")
     text(tmp_path / "notes.md", "hello: there\n")
-    with pytest.raises(SeglabError, match="is an image: give the folder that holds the images and their labels"):
+    with pytest.raises(SeglabError, match="is an image: give the folder that contains the images and their labels"):
         load_dataset(tmp_path / "a.jpg")
-    with pytest.raises(SeglabError, match="is of no format that seglab reads"):
+    with pytest.raises(SeglabError, match="is not in a format that seglab reads"):
         load_dataset(tmp_path / "notes.md")
 
 
@@ -649,7 +649,7 @@ def test_a_list_in_a_file_called_like_coco_is_not_damaged(tmp_path):
     """Roboflow's CreateML export: boxes in a list."""
     image(tmp_path / "train" / "a.jpg")
     text(tmp_path / "train" / "_annotations.createml.json", '[{"image": "a.jpg", "annotations": []}]')
-    with pytest.raises(SeglabError, match="is of no labeling tool that seglab knows: export COCO JSON"):
+    with pytest.raises(SeglabError, match="is not from a labeling tool that seglab knows: export COCO JSON"):
         load_dataset(tmp_path)
 
 

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 01 · Your own photos in fifteen minutes
 #
-# Before we take the network apart, use it for something of yours. Sixteen photos, an outline around every object, one
-# call to convert them, one to train, and the network finds what no network was ever told about. The how and why fills
-# the rest of the course; here is the shortest way through.
+# Before we take the network apart, use it for something of your own: sixteen photos, an outline around every object, one
+# call to convert them and one to train, and the network finds objects of classes that are yours alone. How and why this
+# works fills the rest of the course; here is the shortest way through.
 #
 # After this lesson you can
 #
@@ -16,14 +16,14 @@
 # %% [markdown]
 # | minutes | what you do |
 # |-|-|
-# | 0 to 2 | take sixteen photos of two or three kinds of things, from several sides, on several backgrounds |
-# | 2 to 12 | outline every object in an annotation tool: [Labelme](https://github.com/wkentaro/labelme), CVAT, Label Studio; some let you click on an object and propose its outline |
+# | 0 to 2 | take sixteen photos of two or three classes of objects, from several sides, on several backgrounds |
+# | 2 to 12 | outline every object in a labeling tool: [Labelme](https://github.com/wkentaro/labelme), CVAT, Label Studio; some of them propose an outline when you click on an object |
 # | 12 to 13 | convert |
 # | 13 to 15 | train, and look at the result |
 #
-# To run this lesson on your photos, put them and their Labelme files into a folder called `my_photos` beside it. Without
-# that folder, generated images stand in for photos: bagels and notebooks on a table. (Bananas lie there as well. Nobody
-# outlined them, because we do not want to find bananas.)
+# To run this lesson on your photos, put them and their Labelme files into a folder called `my_photos` next to this
+# notebook. Without that folder, the lesson generates images instead: bagels and notebooks on a table. (There are bananas
+# on it as well. They are not outlined, because we do not want to find bananas.)
 
 # %%
 import json
@@ -39,13 +39,13 @@ folder = Path(tempfile.mkdtemp()).resolve()
 WANTED = {0: "bagel", 2: "notebook"}  # the generator's classes 0, 1 and 2 are donut, banana and book
 
 
-def page_for(name, made):
+def labelme_content(name, scene):
     """What Labelme writes for one photo: a label and the corners of every outline."""
-    wanted = [each for each in made.instances if each.class_id in WANTED]
+    wanted = [each for each in scene.instances if each.class_id in WANTED]
     shapes = [{"label": WANTED[each.class_id], "points": each.rings[0].round(1).tolist()} for each in wanted]
-    height, width = made.image.shape[:2]
-    page = {"imagePath": name, "imageHeight": height, "imageWidth": width, "imageData": None}
-    return page | {"shapes": [shape | {"shape_type": "polygon", "group_id": None} for shape in shapes]}
+    height, width = scene.image.shape[:2]
+    content = {"imagePath": name, "imageHeight": height, "imageWidth": width, "imageData": None}
+    return content | {"shapes": [shape | {"shape_type": "polygon", "group_id": None} for shape in shapes]}
 
 
 print("looking for", " and ".join(WANTED.values()))
@@ -56,20 +56,20 @@ if not photos.is_dir():
     photos = folder / "photos"
     photos.mkdir()
     for number in range(16):
-        made = plain_scene((8, number), (192, 256))
-        cv2.imwrite(str(photos / f"IMG_{number:04}.jpg"), made.image[..., ::-1])
-        page = page_for(f"IMG_{number:04}.jpg", made)
-        (photos / f"IMG_{number:04}.json").write_text(json.dumps(page))
-pages = [json.loads(path.read_text()) for path in sorted(photos.glob("*.json"))]
-labels = [shape["label"] for page in pages for shape in page["shapes"]]
-print(len(pages), "photos with", {name: labels.count(name) for name in sorted(set(labels))})
-assert len(pages) >= 8, "take a few more photos"
+        scene = plain_scene((8, number), (192, 256))
+        cv2.imwrite(str(photos / f"IMG_{number:04}.jpg"), scene.image[..., ::-1])
+        content = labelme_content(f"IMG_{number:04}.jpg", scene)
+        (photos / f"IMG_{number:04}.json").write_text(json.dumps(content))
+contents = [json.loads(path.read_text()) for path in sorted(photos.glob("*.json"))]
+labels = [shape["label"] for content in contents for shape in content["shapes"]]
+print(len(contents), "photos with", {name: labels.count(name) for name in sorted(set(labels))})
+assert len(contents) >= 8, "take a few more photos"
 
 # %% [markdown]
 # ## Convert
 #
-# One call reads the outlines, whatever tool wrote them, holds a quarter of the photos back for validation, and checks
-# that every object comes back as it was drawn.
+# One call reads the outlines, whichever tool wrote them, holds out a quarter of the photos for validation, and checks
+# that every object can be read back as it was drawn.
 
 # %%
 from seglab.convert import convert
@@ -81,9 +81,9 @@ assert report.lost == 0, report.issues
 # %% [markdown]
 # ## Train
 #
-# Start from a network that already knows how objects look: here the course's own, for photos of real things
-# `YOLO("yolo11n-seg.pt")`, which has seen COCO's photos. Only what tells *your* classes apart must be learned anew, so a
-# few dozen steps are enough.
+# Start from weights that already know what objects look like: here the course's own, `toybox-n`. For photos of real
+# objects, take `YOLO("yolo11n-seg.pt")`, which was trained on COCO's photos. Only the layer that tells *your* classes
+# apart must be learned from scratch, so a few dozen steps are enough.
 
 # %%
 import contextlib
@@ -100,12 +100,13 @@ assert metrics.seg.map50 > 0.3
 # %% [markdown]
 # ## Look
 #
-# Never believe a number that you have not seen. The photos held back, with what the network says:
+# Never trust a metric before you have looked at the predictions behind it. Here are the held-out photos, with what the
+# network finds in them:
 
 # %% alt="Four photos seen from above, with bagels and notebooks tinted, outlined and named by the network; some bananas are left alone, others are taken for notebooks."
 results = model(folder / "dataset/images/val", imgsz=192, engine="torch")
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), dpi=80, layout="constrained")
-figure.suptitle(f"photos held back: mask mAP50 {metrics.seg.map50:.2f}", fontsize=10)
+figure.suptitle(f"held-out photos: mask mAP50 {metrics.seg.map50:.2f}", fontsize=10)
 for axis, result in zip(axes, results):
     axis.imshow(result.plot(conf=False)[..., ::-1])
     axis.set_axis_off()
@@ -114,10 +115,10 @@ assert sum(map(len, results)) > 0
 print("photos:", len(results))
 
 # %% [markdown]
-# All bagels and notebooks are found, so the metric is high, and yet a banana may be called a notebook: fifteen minutes are
-# not much to learn from. mAP counts such false alarms little when their scores are low. Your eyes do not.
+# All bagels and notebooks are found, so the metric is high. And yet a banana may be called a notebook: twelve photos are
+# not much to learn from. In mAP, false positives with low scores cost little. On an image, you notice every one of them.
 #
-# Use it all the same. A `Results` object has everything that lesson 00 showed; here is a count per photo.
+# The network is useful all the same. A `Results` object has everything that lesson 00 showed; here is a count per photo.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -132,22 +133,21 @@ for result in results:
 # %% [markdown]
 # ## If it does not work
 #
-# - **Nothing is found**: look at the labels first. A misspelled class is a class of its own. `seglab check data=FOLDER`
-#   counts them and draws them.
-# - **The wrong things are found**: add photos *without* your objects, with an empty list of outlines. The network learns
-#   from them what to leave alone.
+# - **Nothing is found**: look at the labels first. A misspelled class name makes a class of its own. `seglab check
+#   data=FOLDER` counts the labels and draws them.
+# - **The wrong objects are found**: add photos *without* your objects, with an empty list of outlines. From them, the
+#   network learns what to ignore.
 # - **Edges are rough**: train and predict with a larger `imgsz`. Masks have a quarter of its resolution (lesson 02).
-# - **Validation looks too good**: do photos of the same scene lie on both sides of the split? Lesson 11 shows how to
-#   split by groups.
+# - **Validation looks too good**: are photos of the same scene in both splits? Lesson 11 shows how to split by groups.
 #
 # ## Recap
 #
-# - A dataset is photos and outlines; `convert` turns any tool's files into one, and reports what was lost.
+# - A dataset is photos and outlines; `convert` makes one from any tool's files, and reports what was lost.
 # - Fine-tuning starts from a network that knows other classes. It takes a few photos and minutes, not days.
-# - Look at images before numbers, and at numbers that come from photos held back.
+# - Look at images before metrics, and trust only metrics of held-out photos.
 #
-# *To think about:* your sixteen photos were all taken on one evening. What will the network do in daylight, and which
-# photo would you take next?
+# *To think about:* your sixteen photos were all taken on the same evening. What will the network do in daylight, and
+# which photo would you take next?
 #
 # ## Sources
 #

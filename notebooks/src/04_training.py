@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04 · Training: the loop, and everything around it
 #
-# The loop itself is four lines: predict, compute the loss, differentiate, step. What decides whether it works is around
+# The loop itself is four lines: predict, compute the loss, differentiate, step. Whether it works depends on what is around
 # them: which images the network sees, how large a step may be and when, which weights are kept, and whether an
 # interrupted run can resume as if nothing had happened. This lesson writes each of these by hand, trains with them, and
 # checks that the library's training does the same.
@@ -79,8 +79,8 @@ print(len(originals), "images to train on,", len(spec.images("val")), "to valida
 # trained with outlines that are half a pixel off still learns, only a little worse, and nothing tells you why.
 #
 # **Mirroring.** A pixel's column c becomes width − 1 − c, but a *coordinate* x becomes width − x (lesson 09:
-# coordinates are points in the plane). Mirroring also reverses the direction of every ring; so the ring is written
-# backwards, and solid stays solid.
+# coordinates are points in the plane). Mirroring also reverses the direction of every ring, and the direction is what
+# tells a solid part from a hole; so the order of the ring's corners is reversed as well.
 
 
 # %%
@@ -104,9 +104,9 @@ for before, a, b in zip(fitted(0).instances, mine.instances, library.instances):
 print("mirrored outlines cover the mirrored pixels, by hand and by the library")
 
 # %% [markdown]
-# **Scaling, and the half pixel.** OpenCV's `warpAffine` counts from pixel centers: its (0, 0) is our (½, ½). Give it
-# the matrix that transforms the outlines, and the image comes out shifted by (scale − 1) / 2 pixels: half a pixel at a
-# scale of 2. The fix is to shift by half a pixel, transform, and shift back.
+# **Scaling, and the half pixel.** OpenCV's `warpAffine` has its origin at the center of the first pixel: its (0, 0) is
+# our (½, ½). If you pass it the matrix that transforms the outlines, the image comes out shifted by (scale − 1) / 2
+# pixels: half a pixel at a scale of 2. The fix is to shift by half a pixel, transform, and shift back.
 
 # %%
 import cv2
@@ -239,18 +239,19 @@ print("made in this process or in another: the same batches in the same order")
 # %% [markdown]
 # ## How large a step
 #
-# The learning rate rises from 0 during a **warm-up** and then falls to about a hundredth of its highest value. Why not
-# start high? At first the statistics of the optimizer and of batch normalization rest on a handful of batches, and a
-# large step in a direction that is mostly noise is hard to undo. Biases may start *higher* than everything else: the
-# outputs find their level before the filters have moved much, and a bias damages no filter.
+# The learning rate rises from 0 during a **warm-up** and then falls to about a hundredth of its peak. Why not start
+# high? At first the statistics of the optimizer and of batch normalization are based on a handful of batches, and a
+# large step in a direction that is mostly noise is hard to undo. Biases may start with a *higher* rate than everything
+# else: the outputs then reach the right range before the filters have moved much, and no filter is damaged.
 #
 # An *iteration* is one batch, a *step* is one update of the weights. They need not be the same: with 16 images per
-# batch the library sums the gradients of four batches before it steps, because learning rates are meant for a nominal
-# batch (`nbs`) of 64 images. The warm-up raises the number of batches per step from 1, and SGD's momentum from 0.8.
+# batch the library sums the gradients of four batches before each step, because learning rates are meant for a nominal
+# batch size (`nbs`) of 64 images. The warm-up raises the number of batches per step from 1 to 4, and SGD's momentum
+# from 0.8 to its final value.
 #
 # All of this is a function of the iteration, so there is no state to save. Here is a long run with the usual settings.
-# (The rate changes once per epoch. It would reach the hundredth after the last epoch; during the last of 50 it is at
-# .03 of the highest rate. On the right, the biases start above the plot.)
+# (The rate changes once per epoch, so during the last of 50 epochs it is still .03 of the peak. On the right, the rate
+# of the biases starts above the plot.)
 
 # %%
 from seglab.config import TrainConfig
@@ -287,11 +288,11 @@ plt.show()
 print(f"in the last epoch {curve[-1, 0] / long_plan.lr:.2f} of the highest rate")
 
 # %% [markdown]
-# **Which parameters decay.** Weight decay pulls parameters towards zero. "To keep the function simple", most books say,
-# but the weights of a convolution before a normalization can be doubled without changing its output. What decay does
-# there is keep the weights from growing: the larger they are, the less a step of a given length changes their
-# direction. Scales, shifts and biases have no such freedom: pull them to zero and the output changes. So only
-# convolution weights decay.
+# **Which parameters decay.** Weight decay pulls parameters toward zero. "To keep the function simple", most books say.
+# But the weights of a convolution that is followed by a normalization can be doubled without any change to its output.
+# What decay does there is to keep the weights from growing: the larger they are, the less a step of a given length
+# changes their direction. The scales and shifts of normalizations, and biases, have no such freedom: pull them toward
+# zero, and the output changes. So only convolution weights decay.
 
 # %%
 from seglab.model.blocks import Conv
@@ -304,8 +305,8 @@ with torch.no_grad():
 print("weights twice as large, and the same output:", tuple(before.shape))
 
 # %% [markdown]
-# From here on we use a tiny run of our own, with AdamW. (Its steps are about as long as the learning rate, however
-# small the gradient. A bias rate of 0.1, harmless with SGD, would be far too high for it; hence `warmup_bias_lr=0`.)
+# From here on we use a tiny run of our own, with AdamW. (However small the gradient, AdamW changes each parameter by
+# about the learning rate. A rate of 0.1 for biases, harmless with SGD, would be far too high; hence `warmup_bias_lr=0`.)
 
 # %%
 from seglab.model.yolo11 import YOLO11Seg
@@ -339,12 +340,13 @@ print("tensors that decay, scales of normalizations, biases:", sizes)
 # %% [markdown]
 # ## Which weights are kept
 #
-# Not those of the last step. Every step is partly noise, and an **exponential moving average** of all weights (the
-# statistics of normalizations included) has less of it. After step $t$, with weights $w_t$,
+# Not those of the last step: every step is partly noise, and an **exponential moving average** of all weights (including
+# the statistics of normalizations) has less of it. After step $t$, with weights $w_t$,
 #
 # $$\bar w_t = d_t\,\bar w_{t-1} + (1 - d_t)\,w_t, \qquad d_t = 0.9999\,\big(1 - e^{-t/2000}\big).$$
 #
-# The decay $d_t$ is not constant, so the average looks back about $1 / (1 - d_t)$ steps:
+# With a decay of $d_t$, the average looks back about $1 / (1 - d_t)$ steps. The decay grows during training, and so does
+# that number of steps:
 
 
 # %% tags=["built"]
@@ -364,10 +366,10 @@ update_ema(average, weights, average_decay("ema", 700, steps=10_000))
 torch.testing.assert_close(average.weight, by_hand.detach())
 
 # %% [markdown]
-# Note: **in a run of a few hundred steps the average is the last weights**, or nearly so. It cannot rescue a short run,
-# and it cannot be the reason why one went wrong. A fine-tuning run, which is short, is better served by an average over
-# the last ninth of its own steps, or by one that includes the starting weights (`average="late"` and `"anchored"`,
-# lesson 11). In a long run the average does this (a made-up weight, with a slow drift and noise):
+# Note: **in a run of a few hundred steps the average nearly equals the last weights**. It cannot rescue a short run, nor
+# can it be the reason why one went wrong. For a short run, such as fine-tuning, it is better to average over the last
+# ninth of its steps, or to include the starting weights (`average="late"` and `"anchored"`, lesson 11). In a long run
+# the average does this (a made-up weight, with a slow drift and noise):
 
 # %% alt="A gray band of noisy weights rising over 20,000 steps; the average, a thin line, follows the noise at first, then runs smoothly through the middle."
 steps = np.arange(1, 20_001)
@@ -389,8 +391,8 @@ print(f"from step to step, the average moves {early:.3f} at first and {late:.3f}
 # %% [markdown]
 # ## The loop by hand
 #
-# Now all the parts are there. One step: set the learning rates; predict; assign and compute the loss (lesson 03);
-# differentiate; clip the gradient where its norm exceeds 10, which a single odd batch can cause; step; average.
+# Now we have all the parts. One step: set the learning rates; predict; assign and compute the loss (lesson 03);
+# differentiate; clip the gradient if its norm exceeds 10, as a single unusual batch can make it; step; average.
 
 # %%
 import copy
@@ -439,8 +441,8 @@ print(sum(parameter.numel() for parameter in mine.parameters()), "numbers to tra
 
 
 # %% [markdown]
-# In the last epochs mosaic is switched off (`close_mosaic`), so that training ends on images like those the network
-# will see in use.
+# In the last epochs mosaic is switched off (`close_mosaic`), so that training ends with images like those that the
+# network will see later.
 
 # %%
 dataset = SegmentationDataset(spec, "train", config.imgsz, augment=config.augment, seed=0)
@@ -462,8 +464,8 @@ assert all(loss.isfinite() for losses in my_losses for loss in losses.values())
 print(len(my_losses), "epochs of", len(loader), "steps, with the losses", ", ".join(my_losses[0]))
 
 # %% [markdown]
-# The same with the library's `train_one_epoch`, from the same start. (The scaler is for 16-bit floats on a GPU and
-# does nothing here.) After the second epoch the state is written to a file, from which the next section resumes.
+# The same with the library's `train_one_epoch`, from the same initial weights. (The scaler is for 16-bit floats on a
+# GPU and does nothing here.) After the second epoch the state is written to a file, from which the next section resumes.
 
 # %%
 import tempfile
@@ -527,10 +529,10 @@ print("in the file:", groups, "- resumed and uninterrupted run are equal to the 
 #
 # One call does all of this and more: it prints its plan, validates the averaged weights after every epoch, keeps the
 # best, writes `results.csv`, and can be resumed (`seglab train resume=FOLDER`). Let it fine-tune the course weights on
-# the four training images of the toybox. They are augmented only a little and there is no mosaic: the network is meant
-# to overfit them. The recipe is the plain one of this lesson; what training chooses by default for pretrained weights
-# is the subject of lesson 11. The weights are validated *before* training as well, as row 0 of `results.csv`; without
-# that, no metric says what training did.
+# the four training images of the toybox. They are augmented only a little, and without mosaic: the network is meant to
+# overfit them. The settings are those of this lesson; what training chooses by default for pretrained weights is the
+# subject of lesson 11. The weights are validated *before* training as well, as row 0 of `results.csv`; without it, no
+# metric could tell what training changed.
 
 # %% tags=["nbval-ignore-output"]
 import contextlib
@@ -568,12 +570,13 @@ assert total[-4:].mean() < total[:4].mean()
 print("epochs:", len(total))
 
 # %% [markdown]
-# **How to read this.** The left side must fall, since a network can overfit four images; if it does not, something is
-# broken. The right side says whether anything was learned that generalizes. The gray line is the mask mAP before
-# training: weights trained on thousands of scenes have learned next to nothing from four more, and may even get *worse*
-# while the loss falls. That is overfitting, and it is why the best epoch by validation is kept, besides the last one.
-# (The mAP of an epoch chosen as the best on four images is too optimistic. To report a metric, use images that played
-# no part in any choice. And inputs are 320 pixels here: at 640, in lesson 06, the same weights reach a higher mAP.)
+# **How to read this.** The losses on the left must fall, since a network can overfit four images; if they do not,
+# something is broken. The right side shows whether anything was learned that generalizes. The gray line is the mask mAP
+# before training: weights trained on thousands of scenes learn next to nothing from four more, and may even get *worse*
+# while the loss falls. That is overfitting, and it is why the best epoch by validation is kept as well as the last one.
+# (The mAP of an epoch that was chosen as the best on these four images is too optimistic. To report a metric, use images
+# that were not used for any choice. And inputs have 320 pixels here: at 640, the same weights reach a higher mAP, as
+# lesson 06 shows.)
 #
 # ## Recap
 #
@@ -582,8 +585,8 @@ print("epochs:", len(total))
 # - Randomness is a function of seed, epoch and image. So runs are reproducible, whatever the number of workers, and can
 #   resume.
 # - Learning rates rise, then fall; biases start high; only convolution weights decay; large gradients are clipped.
-# - The average helps long runs. In short ones it is nearly the same as the last weights.
-# - The training loss says whether training works, validation whether it was worth it.
+# - The average helps in long runs. In short ones it nearly equals the last weights.
+# - The training loss tells whether training works; validation tells whether it was worth it.
 #
 # ## Sources
 #

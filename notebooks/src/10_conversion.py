@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 10 · From COCO JSON to YOLO-seg and back, without loss
 #
-# COCO keeps its annotations in one JSON file, YOLO tools in one small text file per image. Many scripts convert one into
+# COCO stores its annotations in one JSON file, YOLO tools in a small text file per image. Many scripts convert one into
 # the other, and what they lose, they lose silently. This lesson rebuilds what the best-known converter does, measures
 # what it keeps and what it loses, and fixes it.
 #
@@ -28,13 +28,14 @@ from seglab.geometry.contours import mask_to_rings
 from seglab.geometry.raster import fill
 
 folder = Path(tempfile.mkdtemp())
-print("files in the folder to work in:", len(list(folder.iterdir())))
+print("files in the working folder:", len(list(folder.iterdir())))
 
 # %% [markdown]
-# ## A whole dataset on paper
+# ## A dataset of one image
 #
-# One image, 80 × 60. A book whose middle is hidden by a bottle, so that **two parts** of it are visible. A donut with a
-# **hole**. A cup. And a pile of books that nobody wanted to outline one by one: a **crowd**.
+# One image of 80 × 60 pixels, with four annotations: a book whose middle is hidden by a bottle, so that **two parts** of
+# it are visible; a donut with a **hole**; a cup; and a pile of books that nobody wanted to outline one by one, a
+# **crowd**.
 
 # %%
 y, x = np.mgrid[:60, :80] + 0.5  # centers of pixels
@@ -52,8 +53,8 @@ shapes = [(84, book, 0), (60, uncompressed_rle(donut), 0), (47, cup, 0), (84, un
 print([("RLE" if isinstance(shape, dict) else f"{len(shape)} polygon(s)") for _, shape, _ in shapes])
 
 # %% [markdown]
-# This is the JSON. Note two points. COCO's category ids have **gaps** (84 is the book), and a mask is a list of
-# polygons or run lengths, depending on who made it.
+# Here is the same as JSON. Note two points: COCO's category ids have **gaps** (84 is the book), and a mask is either a
+# list of polygons or run lengths (RLE, lesson 09).
 
 # %%
 categories = [{"id": 47, "name": "cup"}, {"id": 60, "name": "donut"}, {"id": 84, "name": "book"}]
@@ -92,17 +93,17 @@ print("pixels:", [int(mask.sum()) for mask in ground_truth])
 # %% [markdown]
 # ## What the usual converter does
 #
-# A YOLO-seg label file has one row per object: `class x1 y1 x2 y2 ...`, coordinates as fractions of the image's size.
-# **One** polygon per row, no holes, no crowds. The best-known converter is `convert_coco` of the ultralytics package
-# (JSON2YOLO, a repository of the same authors, was its forerunner). Its documentation says what happens to an object in
-# several parts: they are joined into one polygon by a thin line between their nearest points. What else it does can be
-# seen by converting small files with it (version 8.4): crowds are dropped; a class is the category id minus 1, or what
-# a fixed table of COCO's 80 classes says; and a run-length mask is traced through the *centers* of its outer pixels,
-# without its holes.
+# A YOLO-seg label file has one row per object: `class x1 y1 x2 y2 ...`, with coordinates as fractions of the image's size.
+# So there is **one** polygon per row, without holes, and there are no crowds. The best-known converter is `convert_coco`
+# of the ultralytics package (its predecessor was JSON2YOLO, a repository by the same authors). Its documentation says
+# what happens to an object with several parts: they are joined into one polygon by a thin line between their nearest
+# points. What else it does can be seen by converting small files with it (version 8.4): crowds are dropped; the class is
+# the category id minus 1, or taken from a fixed table of COCO's 80 classes; and a run-length mask is traced through the
+# *centers* of its outermost pixels, without its holes.
 #
-# Joining parts is the clever piece. The format has one polygon per row, but no rule says that it must not touch itself.
-# Follow the first ring, cross over to the second at the nearest corners, go around it, and come back **the same way**.
-# The seam has no width. A fill method that counts crossings counts it twice, so the seam has no effect.
+# Joining parts is the clever bit. The format has one polygon per row, but no rule says that a polygon must not touch
+# itself. Follow the first ring, cross over to the second at the nearest corners, go around it, and come back **the same
+# way**. This seam has no width: a fill method that counts crossings counts it twice, so it has no effect.
 
 
 # %%
@@ -117,7 +118,7 @@ row = join(*parts)
 print(len(parts[0]), "+", len(parts[1]), "corners become", len(row), "with two for the way there and back")
 
 # %% [markdown]
-# With it, the whole converter, in our own words:
+# With this function, here is the whole converter, in code of our own:
 
 # %%
 from functools import reduce
@@ -143,7 +144,7 @@ rows = usual_script(annotations)
 print(" ".join(f"{float(word):g}" for word in rows[0].split()[:7]), "...")
 
 # %% [markdown]
-# Read the rows back, draw them as COCO would, and compare with the ground truth, object by object.
+# Read the rows back, draw them as COCO does, and compare with the ground truth, object by object.
 
 
 # %%
@@ -170,15 +171,15 @@ plt.show()
 print("class numbers written:", [int(row.split()[0]) for row in rows], "for a dataset of", len(categories), "classes")
 
 # %% [markdown]
-# Count the losses. The book's **parts** are all there: by COCO's fill method nothing is lost. The **crowd** is silently
-# dropped: evaluation will count every detection on that pile as wrong. The **hole** is filled, and the donut's rim lies
-# **half a pixel** too far inside, as with every run-length mask. The **class numbers** are beyond the list of names;
-# with COCO's list of 80 names, 59 and 46 would be wrong without anybody noticing (donut is 54, cup 41), and 83 would
-# still be beyond the end. And the fill method matters, as the end of this section shows: trainers fill with cv2.
+# Count the losses. The book's **parts** are all there: with COCO's fill method, nothing is lost. The **crowd** is silently
+# dropped: evaluation will count every detection on that pile as wrong. The **hole** is filled, and the donut's rim is
+# **half a pixel** too far inside, as with every run-length mask. The **class numbers** do not fit the three class names;
+# with COCO's list of 80 names, 59 and 46 would be wrong classes that nobody notices (donut is 54, cup is 41), and 83
+# would be beyond the end of the list. And the fill method matters, as a later section shows: many trainers fill with cv2.
 #
 # ## Fixing it, one loss at a time
 #
-# **Classes**: sort the category ids and number them. Never subtract.
+# **Classes**: sort the category ids and number them from 0. Never subtract.
 
 # %%
 class_of = {category["id"]: number for number, category in enumerate(sorted(categories, key=lambda c: c["id"]))}
@@ -186,7 +187,7 @@ print(class_of)
 assert [class_of[category] for category in (47, 60, 84)] == [0, 1, 2]
 
 # %% [markdown]
-# **Outlines of run-length masks**: follow the pixels' edges, as in lesson 09. Holes come out as rings in the opposite
+# **Outlines of run-length masks**: follow the edges of the pixels, as in lesson 09. Holes become rings in the opposite
 # direction.
 
 # %%
@@ -203,7 +204,7 @@ print(
 assert np.array_equal(fill(rings, 60, 80), ground_truth[1])
 
 # %% [markdown]
-# **Holes in a row**: the same seam carries them. A hole's ring runs in the opposite direction, so its area counts
+# **Holes in a row**: the same kind of seam connects them. A hole's ring runs in the opposite direction, so its area is
 # negative.
 
 # %%
@@ -239,16 +240,17 @@ for decimals in (2, 3, 4, 6):
     print(f"{decimals} decimals: mean IoU {np.mean([iou(*pair) for pair in masks]):.3f}")
 
 # %% [markdown]
-# Six are enough for most masks, but COCO's own fill method rounds to fifths of a pixel, so the last digit can still
-# move a corner that lies on a tie. The library writes nine, and keeps coordinates away from those ties.
+# Six are enough for most masks. But COCO's own fill method rounds coordinates to fifths of a pixel, so the last digit
+# can still move a corner that lies halfway between two fifths. The library writes nine decimals, and keeps coordinates
+# away from those halfway points.
 #
-# **Crowds** cannot be expressed in a label row. They go into a small JSON file beside the labels, which evaluation
-# reads.
+# **Crowds** cannot be expressed as a label row. They are stored in a small JSON file next to the labels, which
+# evaluation reads.
 #
 # ## The library's converter, and its report
 #
-# One call. Images are linked, labels are written, and crowds are stored separately; then every object is drawn again
-# and compared with its source. The output is written completely or not at all.
+# One call links the images, writes the labels and stores crowds separately; then it draws every object again and
+# compares it with its source. The output is written completely or not at all.
 
 # %%
 from seglab.convert import convert
@@ -277,10 +279,10 @@ for label, mask in zip(labels, ground_truth):
 print("every row, read as one polygon, gives the mask of its source")
 
 # %% [markdown]
-# The report has two columns of fidelity. `report.own` is what this library reads, which splits rows at their seams.
-# `report.other` is what a reader gets that takes each row as one polygon. Both are 1 here: the labels serve both types
-# of reader, as long as they fill polygons as COCO does. A trainer that fills with cv2 (lesson 09) also paints the seam,
-# as a line one pixel wide. Without the seam it would hardly do better, since cv2 thickens every outline:
+# The report measures fidelity for two types of reader. `report.own` is for this library, which splits rows at their
+# seams. `report.other` is for a reader that takes each row as one polygon. Both are 1 here: the labels work for both, as
+# long as polygons are filled as COCO does. A trainer that fills with cv2 (lesson 09) also paints the seam, as a line one
+# pixel wide. Without the seam its masks would hardly be better, since cv2 makes every outline thicker:
 
 
 # %%
@@ -295,8 +297,8 @@ ious = [iou(mask, ground_truth[0]) for mask in (with_seam, without)]
 print(f"the book's IoU by cv2: {ious[0]:.2f} with the seam, {ious[1]:.2f} without")
 
 # %% [markdown]
-# **If nothing may be lost**, tell the converter so: with `strict=0.99`, it writes nothing if any object is lost or has
-# a lower IoU.
+# **If nothing may be lost**, tell the converter so: with `strict=0.99`, it writes nothing at all if any object is lost
+# or has an IoU below .99.
 
 # %%
 broken = json.loads(json.dumps(content))
@@ -328,8 +330,8 @@ print(len(returned["annotations"]), "annotations, each with its original pixels"
 # %% [markdown]
 # ## On the course's scenes
 #
-# The course's own scenes come with a COCO JSON file. Some objects in it are cut in two by others, and handles and rings
-# have holes. Here are the usual converter and the library's on the same file:
+# The course's own scenes come with a COCO JSON file. Some of their objects are cut in two by others, and handles and
+# rings have holes. Here are the usual converter and the library's on the same file:
 
 # %%
 from seglab.datasets.load import load_dataset
@@ -366,18 +368,19 @@ for axis, image, title in zip(axes, (before, after, before ^ after), ("source", 
     axis.set(title=title, xticks=[], yticks=[])
 plt.show()
 solid = sum(ring_area(ring) > 0 for ring in mask_to_rings(before))
-print(f"an object in {solid} parts, of which the script keeps {len(mask_to_rings(after))}")
+print(f"an object in {solid} parts, of which the usual converter keeps {len(mask_to_rings(after))}")
 
 # %% [markdown]
-# On 239 COCO photos, polygons in the text format kept a mean IoU of .999 when filled by COCO's own method. **The text
-# format is not the problem**; converters and fill methods are.
+# On 239 COCO photos, polygons written to the text format had a mean IoU of .999 with their sources when filled by COCO's
+# own method. **The text format is not the problem**; converters and fill methods are.
 #
 # ## Recap
 #
-# - COCO JSON can express parts, holes and crowds; a YOLO row is one polygon. Seams of zero width carry parts and holes
-#   through it.
-# - Map categories by sorted id. Trace pixels' edges, not their centers. Store crowds separately; evaluation needs them.
-# - Never trust a converter that does not redraw what it wrote and compare: a fidelity report costs seconds.
+# - COCO JSON can express parts, holes and crowds; a YOLO row is one polygon. Seams of zero width connect parts and holes
+#   in it.
+# - Number the categories by sorted id. Trace the edges of pixels, not their centers. Store crowds separately, since
+#   evaluation needs them.
+# - Do not trust a converter that does not redraw what it wrote and compare it with the source: that costs seconds.
 #
 # ## Sources
 #

@@ -7,6 +7,7 @@ from dataclasses import MISSING
 from typing import Any
 
 from seglab.config import VERBS, Argument, arguments_of, describe_type
+from seglab.config.argument import DATA
 from seglab.version import __version__
 
 WIDTH = 100
@@ -41,9 +42,10 @@ def overview() -> str:
 def describe_mode(mode: str) -> str:
     """All arguments of a mode by group: name and default, type or choices, and what it is."""
     verb = VERBS[mode]
-    groups: dict[str, list[tuple[str, str, str]]] = {}
+    groups: dict[str, list[tuple[str, str, str]]] = {DATA: []}  # which comes first
     for about in mode_arguments(mode):
         groups.setdefault(about.group, []).append(_row(about))
+    groups = {group: members for group, members in groups.items() if members}
     lines = [f"seglab {mode}: {verb.text}", ""]
     rows = [row for group in groups.values() for row in group]
     first = min(LONGEST_NAME, max((len(name) for name, _, _ in rows), default=0))

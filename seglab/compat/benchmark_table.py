@@ -80,7 +80,7 @@ def raise_failure(lines: Sequence[Line], verbose: bool | float) -> None:
     failed = [f"{line.format} {line.precision} ({line.status})" for line in lines if line.status != "ok"]
     if failed:
         raise SeglabError(
-            f"benchmark: {len(failed)} formats failed, the first is {failed[0]}: choose others by formats="
+            f"benchmark: {len(failed)} formats failed, the first is {failed[0]}: choose others with formats="
         )
     if verbose is not True:
         low = [line for line in lines if line.mask_map is not None and line.mask_map < verbose]

@@ -156,7 +156,7 @@ def check_file(file: str | Path, suffix: str = "", hard: bool = True, **_: Any) 
     if path.is_file() and path.suffix.lower().endswith(suffix.lower()):
         return str(path)
     if hard:
-        raise SeglabError(f"there is no file {file}{' of suffix ' + suffix if suffix else ''}: check the path")
+        raise SeglabError(f"there is no file {file}{' with the suffix ' + suffix if suffix else ''}: check the path")
     return ""
 
 

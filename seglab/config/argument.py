@@ -43,6 +43,7 @@ OTHER_WORDS = {
 
 # Headings of `seglab help`.
 DATA = "Model and data"
+READING = "Images"
 RUN = "Training"
 MACHINE = "Device and speed"
 OPTIMIZER = "Optimizer"

@@ -58,7 +58,9 @@ class ExportConfig(ReadConfig):
         super().__post_init__()
         height, width = as_size(self.imgsz)
         if height % STRIDE or width % STRIDE:
-            raise SeglabError(f"imgsz={self.imgsz!r} must be a multiple of {STRIDE}, or (height, width) that both are")
+            raise SeglabError(
+                f"imgsz={self.imgsz!r} must be a multiple of {STRIDE}, or (height, width), both multiples of it"
+            )
         self._set("imgsz", (height, width))
 
     @property

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from seglab.config.argument import Arguments, argument
+from seglab.config.argument import READING, Arguments, argument
 from seglab.errors import SeglabError
 from seglab.image_files import MAX_PIXELS, Reading
 
@@ -21,11 +21,13 @@ class ReadConfig(Arguments):
         MAX_PIXELS,
         "maximum size of an image, height times width; larger ones are reported and skipped",
         min=1,
+        group=READING,
     )
     range: int | float | list | tuple | None = argument(
         None,
         "for images of more than 8 bits: the values to read as black and white, e.g. 4095 or 100,4000; None: the full "
         "range of 16 bits",
+        group=READING,
     )
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ SPLIT = partial(argument, text="split of the dataset: train, val or test")
 HALF = partial(argument, text="run the network in float16", group=MACHINE)
 PRECISION = partial(
     argument,
-    text="of the network's arithmetic: fp32, or bf16 on GPUs and on CPUs with units for it",
+    text="number format that the network computes in: fp32, or bf16 on GPUs and CPUs that support it",
     choices=("fp32", "bf16"),
     group=MACHINE,
 )

@@ -120,7 +120,7 @@ class BenchmarkInput(Arguments):
     )
     formats: str | list | tuple | None = argument(None, "formats to compare, as in onnx,openvino; None: all")
     precisions: str | list | tuple | None = argument(
-        None, "of these precisions only, as in fp32,int8; None: all that a format has"
+        None, "precisions to compare, as in fp32,int8; None: all that a format supports"
     )
     verbose: bool | float = argument(
         False, "True: a format that fails is an error; a number: so is one whose mask mAP is lower"
@@ -141,7 +141,7 @@ class ToyboxInput(Arguments):
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.sides) < SMALLEST_SCENE:
-            raise SeglabError(f"size={self.size} must be at least {SMALLEST_SCENE} pixels a side")
+            raise SeglabError(f"size={self.size} must be at least {SMALLEST_SCENE} pixels per side")
 
     @property
     def sides(self) -> Size:

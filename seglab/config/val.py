@@ -51,11 +51,10 @@ class ValInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ValidateConfig(ReadConfig):
-    """Arguments of `val` and `doctor`."""
+class ExamineConfig(ReadConfig):
+    """Arguments of `val` and `doctor`: which images a model sees, and how its outputs are decoded."""
 
     imgsz: int | tuple[int, int] = LONG_SIDE(640)
-    batch: int = argument(16, "images that are loaded together and padded to one shape", min=1)
     split: str = SPLIT("val")
     classes: list[int] | int | None = CLASSES(None)
     single_cls: bool = SINGLE_CLS(False)
@@ -65,8 +64,6 @@ class ValidateConfig(ReadConfig):
     strict: bool = STRICT(False)
     labels: str | None = LABELS(None)
     instances: str | None = INSTANCES(None)
-    allow_empty: bool = ALLOW_EMPTY(False)
-    workers: int = WORKERS(8)
     conf: float = CONF(0.001)
     iou: float = IOU(0.7)
     max_det: int = MAX_DET(300)
@@ -74,6 +71,20 @@ class ValidateConfig(ReadConfig):
     augment: bool = AUGMENT(False)
     rect: bool = RECT(True)
     mask_targets: str = MASK_TARGETS("soft")
+
+    def __post_init__(self) -> None:
+        if self.classes is not None:
+            self._set("classes", class_ids(self.classes))
+        super().__post_init__()
+
+
+@dataclass(frozen=True)
+class ValidateConfig(ExamineConfig):
+    """Arguments of `val`."""
+
+    batch: int = argument(16, "images that are loaded together and padded to one shape", min=1)
+    allow_empty: bool = ALLOW_EMPTY(False)
+    workers: int = WORKERS(8)
     protocol: str = argument(
         "coco",
         "coco: COCO's rules at the images' own resolution; yolo: the metrics YOLO tools print",
@@ -98,8 +109,3 @@ class ValidateConfig(ReadConfig):
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)
     exist_ok: bool = EXIST_OK(False)
-
-    def __post_init__(self) -> None:
-        if self.classes is not None:
-            self._set("classes", class_ids(self.classes))
-        super().__post_init__()

@@ -29,7 +29,7 @@ from seglab.config.tools import (
 from seglab.config.track import TrackInput
 from seglab.config.train import AugmentConfig, TrainConfig, TrainInput
 from seglab.config.tune import TuneInput
-from seglab.config.val import ValidateConfig, ValInput
+from seglab.config.val import ExamineConfig, ValidateConfig, ValInput
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ VERBS = {
     ),
     "doctor": Verb(
         "find out why mAP is low, step by step from the labels to the metric",
-        (DoctorInput, ValidateConfig),
+        (DoctorInput, ExamineConfig),
         "seglab doctor model=runs/segment/train/weights/best.safetensors",
     ),
     "verify": Verb(
@@ -146,7 +146,9 @@ VERBS = {
     "checks": Verb("print versions, devices and settings, for bug reports", (NoInput,), "seglab checks"),
     "settings": Verb("print the folders and environment variables that seglab uses", (NoInput,), "seglab settings"),
     "cfg": Verb("print all arguments with their defaults, as a YAML for cfg=", (NoInput,), "seglab cfg"),
-    "copy-cfg": Verb("write that YAML to a file", (CopyConfigInput,), "seglab copy-cfg out=mine.yaml", bare="out"),
+    "copy-cfg": Verb(
+        "write the YAML that cfg prints to a file", (CopyConfigInput,), "seglab copy-cfg out=mine.yaml", bare="out"
+    ),
     "version": Verb("print the version of seglab", (NoInput,), "seglab version"),
     "help": Verb("list the modes, or the arguments of one", (HelpInput,), "seglab help train", bare="mode"),
 }

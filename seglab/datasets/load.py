@@ -30,6 +30,7 @@ from seglab.wording import pluralize
 YAML_SUFFIXES = (".yaml", ".yml")
 NO_LABELS = {"notes.json", "package.json", "settings.json", "classes.json"}  # JSON files of something else
 JSONS = (".json", ".jsonl", ".ndjson", ".geojson", ".manifest")
+UNKNOWN_TOOL = "not from a labeling tool that seglab knows"
 EXPORT_COCO = "export COCO JSON from your labeling tool"
 _AS_MASKS = "write its masks as images to a folder masks, one per file (masks/a_cat_1.png for a.jpg), or as COCO JSON"
 _TABLE = "a table, which is not read", _AS_MASKS
@@ -93,9 +94,11 @@ def _load(
     if not isinstance(source, (str, Path)):
         several = [one for one in source if str(one)]
         if not several:
-            raise SeglabError("data=[] names no dataset: list at least one YAML file or name")
+            raise SeglabError("data=[] contains no dataset: list at least one YAML file or name")
         if labels is not None:
-            raise SeglabError("labels= goes with one dataset: give the labels of each with its own data=")
+            raise SeglabError(
+                "labels= works with one dataset only: convert each with its own labels=, then join the results"
+            )
         return join_datasets([load_dataset(one, split, instances=instances) for one in several])
 
     path = expand_home(source)
@@ -235,11 +238,9 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
                     "the class as a number from 0, the rest as fractions of the image's size"
                 )
         if suffix == ".xml":
-            has_boxes = b"<bndbox>" in file.read_bytes()[:65536]
-            what = "of no labeling tool that seglab knows"
-            if has_boxes:
+            if b"<bndbox>" in file.read_bytes()[:65536]:
                 return f"{file} has boxes, which are not masks: draw outlines in your labeling tool, and export those"
-            return f"{file} is {what}: {EXPORT_COCO}"
+            return f"{file} is {UNKNOWN_TOOL}: {EXPORT_COCO}"
         if suffix in JSONS and file.name not in NO_LABELS:
             return f"{file} is {_what_json(file)}: {EXPORT_COCO}"
         if suffix in OTHER_FILES:
@@ -251,23 +252,22 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
 def _what_json(file: Path) -> str:
     """What a JSON is that no format knows."""
     if file.suffix.lower() != ".json":
-        return "of no labeling tool that seglab knows"
+        return UNKNOWN_TOOL
     try:
         content = read_json(file)
     except SeglabError as error:
-        return f"no JSON that can be read ({error})"
+        return f"a JSON file that cannot be read ({error})"
     known_by = f", with {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) and content else ""
-    return f"of no labeling tool that seglab knows{known_by}"
+    return f"{UNKNOWN_TOOL}{known_by}"
 
 
 def _not_a_dataset_file(path: Path) -> str:
     """What a file is that is no dataset, and what to give instead."""
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return f"{path} is an image: give the folder that holds the images and their labels"
-    reason = _near_miss([path], [])
-    return (
-        reason or f"{path} is of no format that seglab reads: give the folder of images and labels, or a dataset YAML"
-    )
+        return f"{path} is an image: give the folder that contains the images and their labels"
+    if reason := _near_miss([path], []):
+        return reason
+    return f"{path} is not in a format that seglab reads: give the folder of images and labels, or a dataset YAML"
 
 
 def _not_recognized(path: Path) -> str:
@@ -283,17 +283,17 @@ def _not_recognized(path: Path) -> str:
     reason = _near_miss(files, images)
     if not images:
         if reason:
-            return f"{path} holds no images ({found}), and {reason}"
+            return f"{path} contains no images ({found}), and {reason}"
         return (
-            f"{path} holds no images ({found}): give the folder of the images, with labels={path} where these are "
-            "their labels"
+            f"{path} contains no images ({found}): give the folder of the images as data=, and labels={path} if their "
+            "labels are here"
         )
     entry = os.path.commonpath([image.parent for image in images])
     example = Path(entry, f"{images[0].stem}.txt")
     if reason:
-        return f"{path} holds {found}, and {reason}"
+        return f"{path} contains {found}, and {reason}"
     return (
-        f"{path} holds {found}, but no labels for them: put a label file next to each image ({example}: one "
+        f"{path} contains {found}, but no labels for them: put a label file next to each image ({example}: one "
         f"row 'class x1 y1 x2 y2 ...' per instance, as fractions of the size), give the folder of the labels with "
         f"labels=FOLDER, or, for labels kept elsewhere, save {path / 'data.yaml'} with\n"
         f"    train: {os.path.relpath(entry, path)}\n    names: [first class, second class]"

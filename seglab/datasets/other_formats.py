@@ -55,10 +55,10 @@ def _dataset(known: Format, path: Path, labels: LabelSource) -> DatasetSpec:
         )
     elif not labels.entries:
         why = f" ({labels.issues[0].message})" if labels.issues else ""
-        raise SeglabError(f"{path} holds {known.title} without one labeled image{why}: label some, and export again")
+        raise SeglabError(f"{path} contains {known.title}, but no labeled image{why}: label some, and export again")
     elif not by_split:
         raise SeglabError(
-            f"{path} holds {known.title} but none of their images: give the folder with them, as in "
+            f"{path} contains {known.title}, but none of their images: give the folder of the images, as in "
             f"`seglab convert source={path} images=FOLDER out=NEW`, or data=FOLDER labels={path}"
         )
     ordered = [split for split in SPLITS if split in by_split] + [split for split in by_split if split not in SPLITS]

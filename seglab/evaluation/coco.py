@@ -180,7 +180,7 @@ class CocoAccumulator:
     def __init__(self, classes: Sequence[int], iou_type: str = "segm", limit: int = MAX_DETECTIONS[-1]) -> None:
         """classes: the ids to report, others are left out; limit: detections per image and class, COCO takes 100."""
         if iou_type not in IOU_TYPES:
-            raise SeglabError(f"unknown type of overlap {iou_type!r}: choose bbox, segm or boundary")
+            raise SeglabError(f"iou_type={iou_type!r} is unknown: choose bbox, segm or boundary")
         self.classes = tuple(sorted(classes))
         self.iou_type = iou_type
         self.limit = limit

@@ -123,7 +123,7 @@ def read_appended(path: Path) -> dict[str, Any]:
                 continue
             if "names" in metadata:
                 return metadata
-    raise ValueError("no entry of its archive holds class names")
+    raise ValueError("no entry of its archive has class names")
 
 
 def quantized(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:

@@ -111,7 +111,7 @@ def refuse_strange_layers(folder: Path) -> None:
     graph = folder / GRAPH
     weights = folder / WEIGHTS
     if not (graph.is_file() and weights.is_file()):
-        raise SeglabError(f"{folder} must hold {GRAPH} and {WEIGHTS}: export it again")
+        raise SeglabError(f"{folder} must contain {GRAPH} and {WEIGHTS}: export it again")
     with reading(graph, "a graph of ncnn", "export it again"):
         magic, counts, *rows = graph.read_text(encoding="ascii").splitlines()
         layers, blobs = map(int, counts.split())

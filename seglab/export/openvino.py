@@ -118,7 +118,7 @@ def find_graph(folder: Path) -> Path:
     graphs = sorted(folder.glob("*.xml"))
     if len(graphs) != 1:
         names = ", ".join(path.name for path in graphs) or "none"
-        raise SeglabError(f"{folder} must hold one .xml file, the graph, but holds {names}: export it again")
+        raise SeglabError(f"{folder} must contain one .xml file, the graph, but contains {names}: export it again")
     return graphs[0]
 
 

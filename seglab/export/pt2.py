@@ -63,7 +63,7 @@ def write(model: YOLO11Seg, path: Path, metadata: ModelMetadata, calibration: It
     """
     if torch.__version__ < OLDEST:
         raise SeglabError(
-            f"pt2 files need PyTorch {OLDEST} or newer, and this is {torch.__version__}: upgrade it, or export "
+            f"pt2 files need PyTorch {OLDEST} or newer, but {torch.__version__} is installed: upgrade it, or export "
             "format=torchscript"
         )
     exported = program(model, metadata)
@@ -177,8 +177,8 @@ def _refuse_code(path: Path) -> None:
     suspicious += _suspicious_texts(archive.graph) + _huge_numbers(archive.graph)
     if suspicious:
         raise SeglabError(
-            f"{path} holds more than a graph of tensor operations ({suspicious[0][:80]!r}), which may run code when it "
-            "is read; nothing was run: use files exported by seglab"
+            f"{path} contains more than a graph of tensor operations ({suspicious[0][:80]!r}), which may run code when "
+            "it is read; nothing was run: use files exported by seglab"
         )
 
 

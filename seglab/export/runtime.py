@@ -95,8 +95,8 @@ class Runtime:
             if not fits or prototypes.dim() != 4 or prototypes.shape[1] != COEFFICIENTS:
                 shapes = f"{tuple(predictions.shape)} and {tuple(prototypes.shape)}"
                 raise SeglabError(
-                    f"{self.path} gives {shapes}, which is not what a model of {len(self.names)} classes gives: its "
-                    "metadata is not its own; export it again"
+                    f"{self.path} returned the shapes {shapes}, which do not fit the {len(self.names)} classes in its "
+                    "metadata: export it again"
                 )
             return predictions, prototypes
         height, width = images.shape[2:]

@@ -324,7 +324,7 @@ def unpack_brush(data: bytes, count: int) -> np.ndarray:
         is_repeated = number(1)
         run = number(lengths[number(2)]) + 1
         if done + run > count:
-            raise ValueError("its brush holds more values than it says")
+            raise ValueError("its brush has more values than it declares")
         if is_repeated:
             values[done : done + run] = number(word)
         elif at + run * word > bits:

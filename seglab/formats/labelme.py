@@ -216,7 +216,7 @@ def _mask(text: str, corner: np.ndarray, size: tuple[int, int], file: Path) -> R
         x0, y0 = (round(float(value)) for value in corner)
         return painted(x0, y0, painted_image(base64.b64decode(text)), size)
     except (OSError, OverflowError, TypeError, ValueError) as error:
-        raise SeglabError(f"{file} holds a mask that cannot be read ({error}): draw it again in Labelme") from error
+        raise SeglabError(f"{file} has a mask that cannot be read ({error}): draw it again in Labelme") from error
 
 
 def write(out: Path, names: Mapping[int, str], images: Iterable[LabeledImage]) -> None:

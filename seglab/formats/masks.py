@@ -101,7 +101,7 @@ def read(source: Path, images: Path | None = None, instances: str | None = None)
         return MasksSource(pair, instances)
     if folder is None:
         raise SeglabError(
-            f"{source} holds mask images, but there is no folder {places[0]} with their images: "
+            f"{source} contains mask images, but there is no folder {places[0]} with their images: "
             f"put the images there, or run `seglab convert source={source} images=FOLDER out=NEW`"
         )
     if not folder.is_dir():

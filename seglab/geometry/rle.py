@@ -216,7 +216,7 @@ def _packed_numbers(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     ends = np.flatnonzero(is_last)
     lengths = np.diff(ends, prepend=-1)
     if lengths.max() > MAX_GROUPS:
-        raise SeglabError(f"its RLE counts string holds a number of more than 35 bits: {DAMAGED}")
+        raise SeglabError(f"its RLE counts string has a number of more than 35 bits: {DAMAGED}")
     # From the last group of each number, which has the sign, back to the first.
     numbers = (groups[ends] & 31).astype(np.int64)
     numbers -= (numbers & 16) << 1

@@ -472,7 +472,9 @@ class Results(Movable):
         """Errors: SeglabError for what other tasks find."""
         for name, value in others.items():
             if value is not None:
-                raise SeglabError(f"Results have no {name}: seglab segments instances, so give boxes= and masks=")
+                raise SeglabError(
+                    f"Results takes no {name}=: seglab segments instances only, so pass boxes= and masks="
+                )
 
     # Looking
 

@@ -51,7 +51,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         with zipfile.ZipFile(path) as archive:
             pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(pickles) != 1:
-                raise SeglabError(f"not a PyTorch checkpoint: it contains {len(pickles)} data.pkl files, not one")
+                raise SeglabError(
+                    f"not a PyTorch checkpoint: it contains {len(pickles)} data.pkl files, not one; give a .pt "
+                    "file of YOLO11-seg"
+                )
             reader = _open_reader(archive, pickles[0], os.path.getsize(path))
             return _take_weights(reader)
     except SeglabError as error:
@@ -83,10 +86,10 @@ def _open_reader(archive: zipfile.ZipFile, name: str, size: int) -> _Reader:
     unpacked = sum(entry.file_size for entry in archive.infolist())
     budget = MAX_GROWTH * size + SMALL_BYTES
     if unpacked > budget:
-        raise SeglabError(f"it would grow from {size:,} to {unpacked:,} bytes, like a zip bomb")
+        raise SeglabError(f"it would grow from {size:,} to {unpacked:,} bytes, like a zip bomb; get a new copy")
     pickled = archive.getinfo(name).file_size
     if pickled > MAX_PICKLE_BYTES:
-        raise SeglabError(f"its data.pkl has {pickled:,} bytes, more than that of any network")
+        raise SeglabError(f"its data.pkl has {pickled:,} bytes, more than that of any network; get a new copy")
     return _Reader(archive, name.removesuffix("data.pkl"), budget)
 
 
@@ -192,7 +195,7 @@ _PythonUnpickler: Any = pickle._Unpickler
 def _refuse_key(key: Any) -> None:
     """Errors: SeglabError for what takes for ever to hash: a tuple of two, each twice the same tuple of two, ..."""
     if isinstance(key, (tuple, frozenset)) and any(isinstance(inner, (tuple, frozenset)) for inner in key):
-        raise SeglabError("it has keys of tuples in tuples, which no checkpoint has")
+        raise SeglabError("it has keys of tuples in tuples, which no checkpoint has; get a new copy")
 
 
 class _Reader(_PythonUnpickler):
@@ -277,22 +280,25 @@ class _Reader(_PythonUnpickler):
         storage = self._storage(*identifier)
         shape = torch.Size(size)
         if math.prod(shape) > storage.numel():  # a stride of 0 could unfold a few bytes into all the memory there is
-            raise SeglabError(f"it declares a tensor of shape {tuple(shape)} over {storage.numel()} numbers")
+            raise SeglabError(
+                f"it declares a tensor of shape {tuple(shape)} over {storage.numel()} numbers; get a new copy"
+            )
         self.budget -= math.prod(shape) * storage.itemsize
         if self.budget < 0:  # many tensors may share one storage
-            raise SeglabError("its tensors are many times as large as the file")
+            raise SeglabError("its tensors are many times as large as the file; get a new copy")
         return storage.as_strided(shape, stride, offset).clone()
 
     def _storage(self, kind: Any, dtype: Any, key: Any, _: Any, count: Any) -> Tensor:
         """The numbers (count,) of a storage; several tensors may share one. The place on a device is of no interest."""
         plain = isinstance(dtype, torch.dtype) and isinstance(key, str) and isinstance(count, int)
         if kind != "storage" or not plain:
-            raise SeglabError("it refers to a storage of an unknown type")
+            raise SeglabError("it refers to a storage of an unknown type; get a new copy")
         if key not in self.storages:
             entry = self.archive.getinfo(f"{self.prefix}data/{key}")
             if entry.file_size != count * dtype.itemsize:
                 raise SeglabError(
-                    f"storage {key} has {entry.file_size} bytes where {count} numbers of {dtype} are declared"
+                    f"storage {key} has {entry.file_size} bytes where {count} numbers of {dtype} are declared; get a "
+                    "new copy"
                 )
             data = bytearray(self.archive.read(entry))
             self.storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
@@ -335,7 +341,7 @@ def _own_metadata(text: str) -> dict[str, Any]:
     """What a checkpoint of ours says about itself."""
     metadata = json.loads(text)
     if not isinstance(metadata, dict):
-        raise SeglabError("its metadata is not a mapping")
+        raise SeglabError("its metadata is not a mapping; get a new copy")
     return metadata
 
 

@@ -141,7 +141,7 @@ def test_datasets_that_cannot_be_joined_say_why(two, tmp_path):
         load_dataset([two[0], unnamed])
     with pytest.raises(SeglabError, match="toybox-seg with others"):
         load_dataset([two[0], "toybox-fresh:4"])
-    with pytest.raises(SeglabError, match="names no dataset"):
+    with pytest.raises(SeglabError, match="contains no dataset"):
         load_dataset([])
     only = write_dataset(tmp_path / "only", ["x"], {"a": [0]}, splits=("train",))
     with pytest.raises(SeglabError, match="no images in its split 'val'"):

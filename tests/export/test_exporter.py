@@ -198,6 +198,6 @@ def test_what_cannot_be_is_refused_before_any_work(untrained, tmp_path, options,
 
 def test_an_older_pytorch_is_told_to_upgrade(untrained, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "__version__", TorchVersion("2.8.1+cpu"))
-    with pytest.raises(SeglabError, match=r"need PyTorch 2\.9 or newer, and this is 2\.8\.1"):
+    with pytest.raises(SeglabError, match=r"need PyTorch 2\.9 or newer, but 2\.8\.1"):
         exporter.export(untrained, TEN, format="pt2", out=tmp_path / "model")
     assert not list(tmp_path.iterdir())

@@ -14,12 +14,12 @@ from seglab.export.registry import FORMATS, load_runtime
 
 
 def test_the_graph_of_a_folder_may_have_any_name(tmp_path):
-    with pytest.raises(SeglabError, match=r"one \.xml file.*holds none"):
+    with pytest.raises(SeglabError, match=r"one \.xml file.*contains none"):
         openvino.find_graph(tmp_path)
     (tmp_path / "yolo11n-seg.xml").touch()
     assert openvino.find_graph(tmp_path).name == "yolo11n-seg.xml"
     (tmp_path / "other.xml").touch()
-    with pytest.raises(SeglabError, match=r"holds other\.xml, yolo11n-seg\.xml"):
+    with pytest.raises(SeglabError, match=r"contains other\.xml, yolo11n-seg\.xml"):
         openvino.find_graph(tmp_path)
     (tmp_path / "model.xml").touch()
     assert openvino.find_graph(tmp_path).name == "model.xml"

@@ -1,6 +1,6 @@
 # %% [markdown]
-# **1. A count that can be trusted.** For a stock list, count only objects with a score of at least `score`, and list
-# every class, also those with none.
+# **1. A count that can be trusted.** For an inventory, count only objects with a score of at least `score`, and list
+# every class, including those without any.
 
 # %% [markdown] tags=["hint"]
 # `result.boxes.conf >= score` selects, `result[...]` indexes like an array, and `result.names` has all classes.
@@ -9,9 +9,9 @@
 # %% tags=["solution"]
 def stock(result, score):
     """A Results object and a score -> {class name: number of objects with at least that score}, for all classes."""
-    sure = result[result.boxes.conf >= score]
+    confident = result[result.boxes.conf >= score]
     counts = {name: 0 for name in result.names.values()}
-    for class_id in sure.boxes.cls.tolist():
+    for class_id in confident.boxes.cls.tolist():
         counts[result.names[int(class_id)]] += 1
     return counts
 
@@ -31,8 +31,8 @@ else:
     print("exercise 1 is right")
 
 # %% [markdown]
-# **2. How far is the label from the truth?** People click a corner every few pixels. Thin an outline out to every
-# `step`-th corner, and say what IoU is left.
+# **2. How good is an outline with few corners?** People click a corner every few pixels. Keep only every `step`-th
+# corner of an outline, and compute the IoU of the two masks.
 
 # %% [markdown] tags=["hint"]
 # `ring[::step]` keeps every step-th corner, and `fill([ring], height, width)` (imported in the check) draws an outline
@@ -66,15 +66,15 @@ else:
     print("exercise 2 is right")
 
 # %% [markdown]
-# **3. Predict, then run.** Twenty photos are converted with `holdout=0.25`, and training takes four images per step. How
-# many steps has an epoch?
+# **3. Predict, then run.** Twenty photos are converted with `holdout=0.25`, and training uses four images per step. How
+# many steps does an epoch have?
 
 # %% tags=["guess"]
 guess = 4
 
 # %% tags=["check"]
-held_back = 20 * 0.25
-truth = -(-(20 - int(held_back)) // 4)
+held_out = 20 * 0.25
+truth = -(-(20 - int(held_out)) // 4)
 if guess is ...:
     print("exercise 3 is open")
 elif guess == truth:
@@ -83,13 +83,13 @@ else:
     print(f"it is {truth}, and you said {guess}: where does the difference come from?")
 
 # %% [markdown]
-# **4. Change one thing, and explain.** Run the cell, then with `level = 0.8`. What is lost, what is gained, and which of
-# the two would you show to somebody who pays for the result?
+# **4. Change one thing, and explain.** Run the cell, then run it with `level = 0.8`. What is lost, what is gained, and
+# which of the two would you deliver to a customer?
 
 # %% [markdown] tags=["answer"]
-# Bananas that were called notebooks have lower scores than notebooks, so a higher threshold removes most of them first.
-# Objects that are cut off by the border go as well. Which is better depends on what a mistake costs: a false alarm that
-# a person sees and removes is often cheaper than a miss that nobody sees.
+# Bananas that were called notebooks have lower scores than notebooks, so a higher threshold removes them first. Objects
+# that are cut off by the image's border disappear as well. Which is better depends on what a mistake costs: a false
+# positive that a person sees and removes is often cheaper than a miss that nobody sees.
 
 # %%
 level = 0.25
@@ -97,10 +97,9 @@ kept = [int((result.boxes.conf > level).sum()) for result in results]
 print("photos:", len(kept), "- at a threshold of", level)
 
 # %% [markdown]
-# **5. A question.** A friend has trained on photos of one table and gets a mask mAP50 of 1.0 on photos held back. On
-# another table nothing is found. What went wrong, and could the metric have known?
+# **5. A question.** A friend has trained on photos of one table, and gets a mask mAP50 of 1.0 on held-out photos. On
+# another table, nothing is found. What went wrong, and could the metric have shown it?
 
 # %% [markdown] tags=["answer"]
-# The photos held back show the same table as those of training, so the metric measured whether the network knows that
-# table. It cannot know what it was never asked. Hold back whole tables (or days, or cameras) instead of photos: lesson
-# 11.
+# The held-out photos show the same table as the training photos, so the metric measures how well the network knows that
+# table, and says nothing about others. Hold out whole tables (or days, or cameras) instead of single photos: lesson 11.

@@ -38,8 +38,8 @@ else:
 
 # %% [markdown] tags=["hint"]
 # The norm of the whole gradient is the square root of the sum of all squares, over all tensors. Multiply each gradient
-# by limit / norm, where that is less than 1. Clipped one by one, tensors would change their proportions, and so the
-# direction of the step.
+# by limit / norm, if that is less than 1. If each tensor were clipped on its own, their proportions would change, and
+# with them the direction of the step.
 
 
 # %% tags=["solution"]
@@ -73,8 +73,8 @@ else:
     print("exercise 2 is right")
 
 # %% [markdown]
-# **3. Predict, then run.** Averaged weights with a decay of 0.9: after how many updates do the weights of the start
-# make up less than half of the average?
+# **3. Predict, then run.** Weights are averaged with a constant decay of 0.9. After how many updates do the initial
+# weights make up less than half of the average?
 
 # %% tags=["guess"]
 guess = 7
@@ -91,8 +91,8 @@ else:
     print(f"it is {truth}, and you said {guess}: where does the difference come from?")
 
 # %% [markdown]
-# **4. Change one thing, and explain.** The cell goes downhill on the parabola w²/2, whose slope is w, from w = 1. Run
-# it, then with `rate = 1.9`, then with 2.1. What happens beyond 2?
+# **4. Change one thing, and explain.** The cell runs gradient descent on w²/2, whose gradient is w, starting at w = 1.
+# Run it, then with `rate = 1.9`, then with 2.1. What happens beyond 2?
 
 # %% [markdown] tags=["answer"]
 # Each step multiplies w by 1 - rate. At 1.9 that is -0.9: the steps overshoot from side to side and still shrink. At
@@ -107,9 +107,9 @@ for _ in range(20):
 print(f"after 20 steps with a rate of {rate}: {weight:.3f}")
 
 # %% [markdown]
-# **5. A question.** Weight decay leaves out biases and the numbers of batch normalization. Why?
+# **5. A question.** Weight decay is not applied to biases, nor to the scales and shifts of batch normalization. Why?
 
 # %% [markdown] tags=["answer"]
-# Decay pulls toward zero. A convolution's weights may shrink, since the normalization behind it scales its output back
-# up. But that normalization's own scale and the biases have nothing behind them: pulled toward zero, they would switch
-# channels off, and there are too few of them to overfit.
+# Decay pulls toward zero. A convolution's weights may shrink, since the normalization that follows scales its output
+# back up. But nothing makes up for that normalization's own scale and for the biases: pulled toward zero, they would
+# switch channels off. And there are too few of them to overfit.

@@ -70,12 +70,12 @@ else:
     print(f"it is {truth}, and you said {guess}: where does the difference come from?")
 
 # %% [markdown]
-# **4. Change one thing, and explain.** The cell writes the cup with six decimals and compares the pixels. Run it, then
+# **4. Change one thing, and explain.** The cell writes the cup with six decimals and compares the masks. Run it, then
 # with `decimals = 2`. What would two decimals mean in a photo that is 4,000 pixels wide?
 
 # %% [markdown] tags=["answer"]
-# Coordinates are fractions of the image's sides, so 0.01 is 0.8 pixels here and 40 pixels there. Rounding moves each
-# corner by up to half of that. Six decimals are a two hundred and fiftieth of a pixel even in the large photo.
+# Coordinates are fractions of the image's width and height, so 0.01 is 0.8 pixels here and 40 pixels in the photo.
+# Rounding moves each corner by up to half of that. With six decimals, a step is 1/250 of a pixel even in the photo.
 
 # %%
 decimals = 6
@@ -88,6 +88,6 @@ print(f"{decimals} decimals: IoU with the cup {iou(read_row(written), ground_tru
 # converted labels than on the original ones. What may have changed?
 
 # %% [markdown] tags=["answer"]
-# Everything but the masks: class numbers (an order, or a gap closed in another way), crowds that were dropped, so that
-# detections on them count as wrong, images without objects that are missing, objects counted twice. That is why a
-# report has to compare classes, crowds and images as well as pixels.
+# Everything but the masks. Classes may be numbered in another order, or with gaps. Crowds may have been dropped, so that
+# detections on them count as wrong. Images without objects may be missing, and objects may be there twice. That is why
+# a report has to compare classes, crowds and images as well as masks.

@@ -163,4 +163,4 @@ def test_shapes_of_via_3_by_their_extreme_points(tmp_path, xy, pixels):
     (tmp_path / "via3.json").write_text(json.dumps(content))
     found, messages = read(tmp_path)
     assert sum(area for _, area in found) == pytest.approx(pixels, abs=6)
-    assert bool(messages) == (pixels == 0)
+    assert any(message.startswith("no area") for message in messages) == (pixels == 0)

@@ -22,11 +22,11 @@ from seglab.files import atomic_write, new_run_dir, part_name, replace
 from seglab.formats.coco_ids import category_ids as coco_category_ids
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
-from seglab.inference.annotations import AnnotationWriter
 from seglab.inference.sources import STREAM_SCHEMES, is_video
 from seglab.wording import pluralize
 
 if TYPE_CHECKING:  # the classes there call the functions here
+    from seglab.inference.annotations import AnnotationWriter
     from seglab.inference.masks import MaskCrop
     from seglab.inference.results import Results
 
@@ -274,6 +274,10 @@ def save_results(
             if folder is None:
                 folder = new_run_dir("predict", config.project, config.name, config.exist_ok)
                 if config.save_as:
+                    from seglab.inference.annotations import (
+                        AnnotationWriter,  # with all formats, in a tenth of a second
+                    )
+
                     annotations = AnnotationWriter(folder, config.save_as, config.tolerance)
             result.save_dir = str(folder)
             # Frames of a video file become a video again, everything else an image each.

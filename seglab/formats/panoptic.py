@@ -148,7 +148,9 @@ def _fault(segment: Json | None, class_of: Mapping[Any, int], stuff: Mapping[Any
 
 def _segment_id(color: int) -> int:
     """The id that a packed color stands for."""
-    red, green, blue = color >> 16, color >> 8 & 255, color & 255
+    red = color >> 16
+    green = color >> 8 & 255
+    blue = color & 255
     return red + 256 * green + 65536 * blue
 
 

@@ -550,7 +550,7 @@ class YOLO:
         from seglab.inference.embed import embed as embed_images
         from seglab.inference.predictor import predict
         from seglab.inference.results import ResultsList
-        from seglab.inference.results_io import save_results
+        from seglab.inference.saved_run import save_results
         from seglab.inference.sources import can_be_read_ahead, images_of_dataset
 
         arguments = self._given("predict", arguments, **named)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from seglab.data.image import write_image
 from seglab.errors import SeglabError
@@ -19,11 +18,9 @@ from seglab.formats import registry
 from seglab.formats.format import LabeledImage
 from seglab.formats.yolo import place_image
 from seglab.geometry.simplify import simplify_rings
+from seglab.inference.results import Results
 from seglab.sample import Instance
 from seglab.wording import pluralize
-
-if TYPE_CHECKING:
-    from seglab.inference.results import Results
 
 SPLIT = "train"  # what corrected predictions are for
 

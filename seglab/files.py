@@ -316,6 +316,12 @@ def files_below(folder: Path) -> Iterator[Path]:
             yield Path(current, name)
 
 
+def files_of_suffix(source: Path, *suffixes: str) -> list[Path]:
+    """The files with one of these suffixes (lower case), sorted: `source` itself, or all under it."""
+    files = [source] if source.is_file() else sorted(real_files(files_below(source)))
+    return [file for file in files if file.suffix.lower() in suffixes]
+
+
 def is_system_folder(name: str) -> bool:
     """Whether a folder of this name is hidden or a system's own, so that nothing in it is anybody's data."""
     return name.startswith(".") or name.lower() in SYSTEM_FOLDERS

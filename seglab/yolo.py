@@ -583,12 +583,7 @@ class YOLO:
         workers = 0
         if can_be_read_ahead(images) and not is_watched and not config.compile and not config.tile:
             workers = self._workers(where)
-        if engine == "auto" and where.type == "cpu" and not config.half and not config.compile:
-            forward = self._engine(config.precision, max(1, workers))
-        else:
-            forward = None
-        if forward is None:
-            forward = self._forward(where, _dtype(config.half, config.precision), config.compile)
+        forward = self._fastest_forward(engine, config, where, workers)
         # on_predict_batch_start is called from within the forward pass, and wraps it only where somebody waits.
         if config.augment:
             forward = augmented(forward)
@@ -979,6 +974,14 @@ class YOLO:
         if threads == 1:
             return 0
         return 1 if self.runtime is not None else min(threads, MAX_WORKERS)
+
+    def _fastest_forward(self, engine: str, config: PredictConfig, device: torch.device, workers: int) -> Forward:
+        """What predict runs: an engine where engine="auto" finds one for a CPU, else PyTorch."""
+        if engine == "auto" and device.type == "cpu" and not config.half and not config.compile:
+            forward = self._engine(config.precision, max(1, workers))
+            if forward is not None:
+                return forward
+        return self._forward(device, _dtype(config.half, config.precision), config.compile)
 
     def _engine(self, precision: str, streams: int) -> Forward | None:
         """What engine="auto" stands for, or None, where PyTorch runs the network.

@@ -86,7 +86,7 @@ def test_a_labelme_mask_that_cannot_be_read_is_an_error_that_names_the_file(tmp_
     mask = {"label": "cup", "points": [[1, 1]], "shape_type": "mask", "mask": png(np.ones((9, 9), np.uint8))}
     picture(tmp_path / "in/a.jpg")
     labelme(tmp_path / "in/a.json", [mask | wrong])
-    with pytest.raises(SeglabError, match=r"a\.json holds a mask that cannot be read"):
+    with pytest.raises(SeglabError, match=r"a\.json has a mask that cannot be read"):
         convert(tmp_path / "in", out=tmp_path / "out")
 
 

@@ -74,7 +74,8 @@ def decode_seglab(weights: Path, task: Task, imgsz: int) -> list[dict]:
     category_ids = [category_of.get(index, -1) for index in range(len(model.names))]
     detections = []
     for image_id, path in images:
-        found = model.predict(str(path), imgsz=imgsz, device="cpu", classes=list(category_of), **DECODING)
+        options = {"imgsz": imgsz, "device": "cpu", "classes": list(category_of), "engine": "torch"}
+        found = model.predict(str(path), **options, **DECODING)
         detections += found[0].to_coco(image_id, category_ids)
     return detections
 

@@ -9,8 +9,9 @@ All runs start from the COCO weights under SEGLAB_SHARED and train for ten epoch
 toybox umbrellas pasted in, the only instances labeled, and the other half for validation with COCO's labeled too.
 
 What a run ends with is judged by pycocotools at native resolution: `new` is the mask AP of the new class on the
-dataset's validation images at 320 px; `coco` the mask AP of COCO's 80 classes on its photos at 640 px (38, of mixed the
-half that no training sees); `together`, of mixed, that of COCO's classes on the photos with umbrellas in them.
+dataset's validation images at 320 px; `coco` the mask AP of COCO's 80 classes on its photos (38, of mixed the half that
+no training sees), the mean over four sizes, since 38 photos are luckier in one size than in another; `together`, of
+mixed, that of COCO's classes on the photos with umbrellas in them.
 
 A setting is a name of SETTINGS, key=value words, or both: "keep lr0=1e-4". Every run has a folder under --out with one
 JSON row in the end; what has a row is not run again, so a cut benchmark goes on where it stopped.
@@ -57,7 +58,7 @@ THING = "umbrella"  # of the toybox
 NEW_ID = 1000  # category of what COCO lacks, in the JSON of `mixed`
 SPRITES = (1, 3)  # fewest and most that are pasted into a photo
 SPRITE_SIZE = (0.15, 0.4)  # longer side, as a fraction of the photo's
-COCO_SIZE = 640
+COCO_SIZES = (544, 608, 640, 672)
 
 
 # --- data ---
@@ -234,14 +235,23 @@ def carry_out(folder: Path) -> None:
 def judged(weights: Path, dataset: str, task: Task, out: str) -> dict[str, dict]:
     """Box and mask AP of weights: of the new class, of COCO's on photos, and of these on the dataset's own images."""
     size = COMMON["imgsz"]
-    coco = coco_task(dataset, Path(out))
-    row = {"coco": judge([Path(coco.ground_truth)], decode_seglab(weights, coco, COCO_SIZE))}
+    row = {"coco": judged_in_sizes(weights, coco_task(dataset, Path(out)))}
     if dataset != "mixed":
         return row | {"new": judge([Path(task.ground_truth)], decode_seglab(weights, task, size))}
     new, known = (truth_of(task, wanted) for wanted in (True, False))
     row["new"] = judge([new.ground_truth], decode_seglab(weights, new, size))
-    row["together"] = judge([known.ground_truth], decode_seglab(weights, known, COCO_SIZE))
+    row["together"] = judged_in_sizes(weights, known)
     return row
+
+
+def judged_in_sizes(weights: Path, task: Task) -> dict[str, dict]:
+    """AP of boxes and masks: means over COCO_SIZES, and those of every size by its name."""
+    found = {str(size): judge([Path(task.ground_truth)], decode_seglab(weights, task, size)) for size in COCO_SIZES}
+    means = {}
+    for shape in ("box", "mask"):
+        names = found[str(COCO_SIZES[0])][shape]
+        means[shape] = {name: statistics.mean(one[shape][name] for one in found.values()) for name in names}
+    return means | found
 
 
 def coco_task(dataset: str, out: Path) -> Task:

@@ -47,7 +47,7 @@ def test_a_file_is_no_folder_for_lessons(tmp_path, capsys):
 
 def test_a_package_without_lessons_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(course, "lessons_dir", lambda: tmp_path)
-    with pytest.raises(SeglabError, match="holds no lessons"):
+    with pytest.raises(SeglabError, match="contains no lessons"):
         copy_lessons(tmp_path / "out")
 
 

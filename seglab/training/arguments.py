@@ -53,7 +53,7 @@ def with_chosen_settings(
     text = describe_scratch(images) if start.scratch else ""
     fallback: dict[str, Any] = {}
     if config.recipe == AUTO and not (config.resume or start.scratch):
-        choice = choose(start, images, config.epochs, given)
+        choice = choose(start, images, config.epochs, config.imgsz, given)
         config = make_config(**{**choice.settings, **given})
         text = choice.text
         fallback = choice.fallback

@@ -2,10 +2,10 @@
 
 The weights that a run starts from are its teacher: a copy at rest that sees the same images. Two rules follow.
 
-Labels speak for the classes that their dataset names, the teacher speaks for the others. An object of a known class
-that nobody labeled is therefore no background: where no labeled instance is, the network is asked for the teacher's
-class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a labeled
-instance belongs to its label alone.
+Labels speak for the classes that their dataset names and labels, the teacher speaks for the others. An object of a
+known class that nobody labeled is therefore no background: where no labeled instance is, the network is asked for the
+teacher's class scores, and for its boxes and masks where the teacher is sure. An anchor point that was assigned to a
+labeled instance belongs to its label alone.
 
 What the new images do not show is forgotten all the same: cells under a microscope say nothing of dogs. So some of the
 images that the weights learned from are looked at again. Nobody needs to have labeled them. A survey before the run
@@ -123,10 +123,11 @@ def _sources(spec: DatasetSpec) -> list[str]:
 class Teacher:
     """The weights of a run's start, at rest, and what they ask of the network in training.
 
-    network: the start, with rows for all classes of the run; knowledge: of the start; spec: what is learned.
+    network: the start, with rows for all classes of the run; knowledge: of the start; labeled: the classes, by id, that
+    the labels of the new images speak for.
     """
 
-    def __init__(self, network: YOLO11Seg, knowledge: Knowledge, spec: DatasetSpec, rehearsal: Rehearsal):
+    def __init__(self, network: YOLO11Seg, knowledge: Knowledge, labeled: set[int], rehearsal: Rehearsal):
         self.network = fuse(network)
         device = next(network.parameters()).device
         if device.type == "cpu":
@@ -134,8 +135,7 @@ class Teacher:
         self.known = knowledge.classes
         self.rehearsal = rehearsal
         self.quiet = QuietSteps(network, rehearsal.survey())
-        named = named_by_all(spec)
-        silent = [number < self.known and number not in named for number in range(network.classes)]
+        silent = [number < self.known and number not in labeled for number in range(network.classes)]
         self.silent = torch.tensor(silent, device=device)  # (C,) bool
 
     def looks_at_new(self, step: int) -> bool:
@@ -265,10 +265,17 @@ def sure_masks_loss(raw: RawOutput, told: RawOutput, weight: Tensor) -> Tensor:
     return (mean * weights).sum()
 
 
-def named_by_all(spec: DatasetSpec) -> set[int]:
-    """The classes of a dataset, by id, that all datasets it is joined from name: of these alone labels say it all."""
+def labeled_classes(dataset: SegmentationDataset) -> set[int]:
+    """The classes, by id, that the labels of a dataset speak for.
+
+    All datasets that it is joined from name them, and an instance of each is labeled somewhere: a list of names may be
+    that of a larger project, of which only the new classes have been labeled here.
+    """
+    spec = dataset.spec
     parts = spec.parts or (spec,)
-    return set.intersection(*(set(equal_classes(part.names, spec.names).values()) for part in parts))
+    named = set.intersection(*(set(equal_classes(part.names, spec.names).values()) for part in parts))
+    instances = itertools.chain.from_iterable(dataset.instances(index) for index in range(len(dataset)))
+    return named & {instance.class_id for instance in instances}
 
 
 class Rehearsal:

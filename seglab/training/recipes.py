@@ -65,6 +65,7 @@ class Start:
 
 SCRATCH = Start()
 FEW_IMAGES = 640_000  # over all epochs; more are 10,000 steps of 64 images, where optimizer=auto goes over to SGD
+FINE_SIZE = 320  # pixels of images up to which masks are learned at full resolution
 FEW_FOR_SCRATCH = 5_000  # images; official weights saw 118,000
 
 
@@ -92,15 +93,17 @@ def describe_scratch(images: int) -> str:
     )
 
 
-def choose(start: Start, images: int, epochs: int, given: Mapping[str, Any]) -> Choice:
-    """The settings of recipe="auto" for epochs over `images` images; `given` are the user's own arguments, which win.
+def choose(start: Start, images: int, epochs: int, imgsz: int, given: Mapping[str, Any]) -> Choice:
+    """The settings of recipe="auto" for epochs over `images` images of `imgsz` pixels.
+
+    `given` are the user's own arguments, which win.
 
     Of weights that have learned something: random ones are trained with the defaults. A run so long that it would be
     one from scratch elsewhere has images enough for the defaults too.
     """
-    reasons: list[tuple[dict[str, Any], str]] = [
-        ({"mask_ratio": 2}, "targets at half resolution give finer masks"),
-    ]
+    fine = {"mask_ratio": 1}, "targets at full resolution give the finest masks, which small images can afford"
+    half = {"mask_ratio": 2}, "targets at half resolution give finer masks"
+    reasons: list[tuple[dict[str, Any], str]] = [fine if imgsz <= FINE_SIZE else half]
     fallback: dict[str, Any] = {}
     if images * epochs <= FEW_IMAGES or given.get("keep"):
         batch = given.get("batch") or 0

@@ -57,7 +57,7 @@ from seglab.training.distributed import (
 from seglab.training.engine import Learner, is_finite, train_one_epoch
 from seglab.training.freezing import batch_norms, freeze
 from seglab.training.keep import STATE as TEACHER
-from seglab.training.keep import Knowledge, Teacher, old_images, read_teacher, write_teacher
+from seglab.training.keep import Knowledge, Teacher, labeled_classes, old_images, read_teacher, write_teacher
 from seglab.training.loss import LossGains
 from seglab.training.optim import Plan, describe, make_optimizer, make_plan
 from seglab.training.recipes import SCRATCH, Start
@@ -234,7 +234,7 @@ def set_up(
     arguments = {**flatten(config), "data": spec.source}
     teacher = None
     if config.keep:
-        teacher, knowledge = make_teacher(average, spec, config, process, folder, knowledge)
+        teacher, knowledge = make_teacher(average, dataset, config, process, folder, knowledge)
         arguments["old_data"] = list(knowledge.data)
     learner = make_learner(average, config, process, plan, gains, teacher)
 
@@ -349,7 +349,7 @@ def make_loader(dataset: SegmentationDataset, config: TrainConfig, process: Proc
 
 def make_teacher(
     average: YOLO11Seg,
-    spec: DatasetSpec,
+    dataset: SegmentationDataset,
     config: TrainConfig,
     process: Process,
     folder: Path,
@@ -361,7 +361,7 @@ def make_teacher(
         knowledge = read_teacher(folder, network)
     if knowledge is None:
         raise SeglabError("keep=True needs to know the model's classes: use YOLO(...).train(keep=True)")
-    teacher = Teacher(network, knowledge, spec, old_images(knowledge, config, process))
+    teacher = Teacher(network, knowledge, labeled_classes(dataset), old_images(knowledge, config, process))
     if process.is_main and not config.resume:
         write_teacher(folder, network, knowledge)
     return teacher, knowledge

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from html import escape, unescape
 from typing import Any, NamedTuple
@@ -118,7 +119,10 @@ class Panel:
         # The image first and the controls beside it; below it where the page is narrow, as on a phone.
         row_layout = widgets.Layout(flex_flow="row wrap", align_items="flex-start", max_width="100%")
         self.view = widgets.Box([self.stack, beside, style], layout=row_layout).add_class("seglab-panel")
+        # A kernel may hear controls in another thread than the one that runs cells: one draws at a time.
+        self._lock = threading.RLock()
         self._is_drawing = False
+        self._latest: Drawn | None = None
         self._waiting: asyncio.TimerHandle | None = None  # for the pause after which hover regions follow
         for control in self.controls.values():
             control.observe(lambda _: self.redraw(), names="value")
@@ -129,17 +133,22 @@ class Panel:
 
     def redraw(self) -> None:
         """Draw for the controls' present values."""
-        if self._is_drawing:
-            return
-        self._is_drawing = True  # controls that drawing itself corrects do not draw again
-        try:
-            drawn = self._draw(**{name: control.value for name, control in self.controls.items()})
-        finally:
-            self._is_drawing = False
-        self.image.value = encode(drawn.image)
-        height, width = drawn.image.shape[:2]
-        self.stack.layout.max_width = f"{min(width, round(MAX_HEIGHT * width / height))}px"
-        self.text.value = drawn.text
+        with self._lock:
+            if self._is_drawing:  # in this thread: controls that drawing itself corrects do not draw again
+                return
+            self._is_drawing = True
+            try:
+                drawn = self._draw(**{name: control.value for name, control in self.controls.items()})
+            finally:
+                self._is_drawing = False
+            self._latest = drawn
+            self.image.value = encode(drawn.image)
+            height, width = drawn.image.shape[:2]
+            self.stack.layout.max_width = f"{min(width, round(MAX_HEIGHT * width / height))}px"
+            self.text.value = drawn.text
+            self._show_regions_soon(drawn)
+
+    def _show_regions_soon(self, drawn: Drawn) -> None:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # outside a kernel
@@ -150,12 +159,15 @@ class Panel:
         self._waiting = loop.call_later(PAUSE, self._show_regions, drawn)
 
     def _show_regions(self, drawn: Drawn) -> None:
-        height, width = drawn.image.shape[:2]
-        words = escape(f"{self.title}: {plain(drawn.text)}")
-        self.regions.value = (
-            f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{words}">'
-            f"{drawn.regions()}</svg>"
-        )
+        with self._lock:
+            if drawn is not self._latest:  # the thread that drew after it shows its own
+                return
+            height, width = drawn.image.shape[:2]
+            words = escape(f"{self.title}: {plain(drawn.text)}")
+            self.regions.value = (
+                f'<svg class="seglab-regions" viewBox="0 0 {width} {height}" role="img" aria-label="{words}">'
+                f"{drawn.regions()}</svg>"
+            )
 
     def __repr__(self) -> str:
         return f"<{self.title}: {', '.join(self.controls)}>"

@@ -18,6 +18,7 @@ import seglab.training.checkpoint as checkpoint
 import seglab.training.trainer as trainer
 from seglab import YOLO
 from seglab.config import TrainConfig
+from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
@@ -34,7 +35,7 @@ from seglab.training.keep import (
     Knowledge,
     Rehearsal,
     Teacher,
-    named_by_all,
+    labeled_classes,
     rehearsal_loss,
     split,
     unlabeled_loss,
@@ -86,8 +87,8 @@ def labeled(*boxes, classes=(4,)):
     }
 
 
-def teacher_of(told: RawOutput, spec, known=KNOWN) -> Teacher:
-    return Teacher(init_network("n", told.classes.shape[1], 0), Knowledge(known), spec, OLD)
+def teacher_of(told: RawOutput, known=KNOWN) -> Teacher:
+    return Teacher(init_network("n", told.classes.shape[1], 0), Knowledge(known), set(range(10)), OLD)
 
 
 def write_dataset_yaml(path: Path, names) -> Path:
@@ -169,7 +170,7 @@ def test_an_unsure_teacher_asks_for_no_boxes_and_no_masks(told):
 
 
 def test_old_images_come_behind_the_new_ones(told):
-    teacher = teacher_of(told, load_dataset("toybox8-seg"))
+    teacher = teacher_of(told)
     teacher.silent = SILENT
     raw, targets, gains = like(told, seed=3), labeled([8.0, 8.0, 56.0, 56.0]), LossGains()
     (first, second), (told_first, told_second) = split(raw, 1), split(told, 1)
@@ -188,7 +189,7 @@ def test_old_images_come_behind_the_new_ones(told):
 
 
 def test_the_teacher_looks_at_new_images_in_one_step_of_a_few(told):
-    teacher = teacher_of(told, load_dataset("toybox8-seg"))
+    teacher = teacher_of(told)
     assert sum(teacher.looks_at_new(step) for step in range(10 * TURN)) == 10
 
 
@@ -202,7 +203,7 @@ def test_old_images_show_no_new_class(told):
 
 
 def test_the_teacher_is_the_start(told):
-    teacher = teacher_of(told, load_dataset("toybox8-seg"))
+    teacher = teacher_of(told)
     images = torch.rand(2, 3, SIDE, SIDE)
     with torch.no_grad():
         outputs = init_network("n", CLASSES, 0)(images)
@@ -210,7 +211,7 @@ def test_the_teacher_is_the_start(told):
 
 
 def test_only_rows_of_new_classes_move_freely(told):
-    teacher, network = teacher_of(told, load_dataset("toybox8-seg")), init_network("n", CLASSES, 0)
+    teacher, network = teacher_of(told), init_network("n", CLASSES, 0)
     before = {name: tensor.clone() for name, tensor in network.named_parameters()}
     with torch.no_grad(), teacher.quiet_step(network):
         for tensor in network.parameters():
@@ -227,15 +228,30 @@ def test_only_rows_of_new_classes_move_freely(told):
             assert moved.norm() < 0.1001 * moved.numel() ** 0.5
 
 
+def labels_of(spec) -> set[str]:
+    dataset = SegmentationDataset(spec, "train", SIDE)
+    return {spec.names[number] for number in labeled_classes(dataset)}
+
+
 def test_labels_speak_for_what_all_joined_datasets_name(new_data):
     spec = load_dataset("toybox8-seg")
-    assert named_by_all(spec) == set(range(10))
-    both = load_dataset(["toybox8-seg", new_data])
-    assert {both.names[number] for number in named_by_all(both)} == {"donut"}
+    assert labels_of(spec) == set(spec.names.values())
+    assert labels_of(load_dataset(["toybox8-seg", new_data])) == {"donut"}
     known = join_datasets([load_dataset(new_data)], known=spec.names)
-    teacher = Teacher(init_network("n", len(known.names), 0), Knowledge(10), known, OLD)
+    assert labels_of(known) == set(NEW_NAMES)
+    labeled = labeled_classes(SegmentationDataset(known, "train", SIDE))
+    teacher = Teacher(init_network("n", len(known.names), 0), Knowledge(10), labeled, OLD)
     silent = {known.names[number] for number in teacher.silent.nonzero()[:, 0].tolist()}
     assert silent == set(spec.names.values()) - {"donut"}
+
+
+def test_labels_say_nothing_of_a_class_that_is_named_and_never_labeled(tmp_path):
+    """A project's list of names, of which only the last class has been labeled on these images."""
+    path = write_dataset_yaml(tmp_path / "all.yaml", [*load_dataset("toybox8-seg").names.values(), "gadget"])
+    for file in (tmp_path / "all/labels").rglob("*.txt"):
+        rows = [row.split(maxsplit=1)[1] for row in file.read_text().splitlines()]
+        file.write_text("".join(f"10 {row}\n" for row in rows))
+    assert labels_of(load_dataset(path)) == {"gadget"}
 
 
 # --- old images ---

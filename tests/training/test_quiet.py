@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import seglab.training.quiet as quiet
-from seglab.training.quiet import QuietSteps, bend, patches, survey
+from seglab.training.quiet import QuietSteps, patches, survey
 
 LAYERS = {
     "plain": lambda: nn.Conv2d(6, 4, 1, bias=False),
@@ -30,11 +30,12 @@ def test_patches_are_what_a_layer_weighs(kind):
     layer, x = LAYERS[kind](), features()
     found = patches(layer, x)  # (G, d, n)
     if kind == "transposed":
-        outputs = layer.weight.flatten(1).T @ found[0]  # (4 * 4, n): a cell becomes 2 x 2
+        outputs = layer.weight.flatten(1).T @ found[0, :, 0]  # (4 * 4, n): a cell becomes 2 x 2
         expected = layer(x).unfold(2, 2, 2).unfold(3, 2, 2)  # (B, 4, H, W, 2, 2)
         expected = expected.permute(1, 4, 5, 0, 2, 3).reshape(16, -1)
     else:
-        outputs = (layer.weight.reshape(len(found), -1, found.shape[1]) @ found).flatten(0, 1)
+        flat = found.flatten(1, 2)  # (G, c * t, n)
+        outputs = (layer.weight.reshape(len(flat), -1, flat.shape[1]) @ flat).flatten(0, 1)
         expected = layer(x).permute(1, 0, 2, 3).flatten(1)
     assert torch.allclose(outputs, expected, atol=1e-5)
 
@@ -45,7 +46,9 @@ def test_a_quiet_step_is_the_shortest_compromise(kind):
     torch.manual_seed(0)
     network, x = nn.Sequential(LAYERS[kind]()), features()
     steps = QuietSteps(network, [x])
-    C = survey(network, {"0": network[0]}, [x])["0"].double()
+    channels, cells = (found.double() for found in survey(network, {"0": network[0]}, [x])["0"])
+    total = channels.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
+    C = torch.stack([torch.kron(*factors) for factors in zip(channels, cells)]) / total  # (G, c * t, c * t)
     f = quiet.SOFTNESS * C.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None]
     wanted = torch.randn(network[0].weight.shape)
     got = steps.bent("0.weight", wanted)
@@ -95,16 +98,30 @@ def test_what_is_no_convolution_or_frozen_stays():
     assert changed == {"0.weight"}
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_survey_sums_what_patches_share(kind):
+    """Channels over the cells of a window, and cells over its channels: exact where there is one of either."""
+    layer, x = LAYERS[kind](), features()
+    channels, cells = survey(nn.Sequential(layer), {"0": layer}, [x[:1], x[1:]])["0"]
+    flat = patches(layer, x).flatten(1, 2)  # (G, c * t, n)
+    C = (flat @ flat.mT / flat.shape[2]).unflatten(1, (channels.shape[1], -1)).unflatten(3, (channels.shape[1], -1))
+    torch.testing.assert_close(channels, torch.einsum("gctdt->gcd", C))
+    torch.testing.assert_close(cells, torch.einsum("gctcu->gtu", C))
+
+
 def test_inputs_that_are_never_there_are_free():
+    layer = nn.Conv2d(6, 4, 1)
     x = features()
     x[:, 3:] = 0
-    found = patches(nn.Conv2d(6, 4, 1), x)
-    bends = bend(found @ found.transpose(1, 2) / found.shape[2])
-    assert torch.allclose(bends[0, 3:, 3:], torch.eye(3), atol=1e-6)
+    steps = QuietSteps(nn.Sequential(layer), [x])
+    wanted = torch.randn(4, 6, 1, 1)
+    found = steps.bent("0.weight", wanted)
+    assert torch.allclose(found[:, 3:], wanted[:, 3:], atol=1e-6)
+    assert found[:, :3].norm() < wanted[:, :3].norm()
 
 
 def test_many_patches_are_thinned_evenly(monkeypatch):
     monkeypatch.setattr(quiet, "POSITIONS", 10)
     layer, x = nn.Conv2d(1, 1, 1), torch.arange(100.0).reshape(1, 1, 10, 10)
-    found = patches(layer, x)[0, 0]
+    found = patches(layer, x)[0, 0, 0]
     assert found.tolist() == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]

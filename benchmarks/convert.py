@@ -30,6 +30,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 HEIGHT, WIDTH = 480, 640
+SHOWN = {"peer": "ultralytics", "seglab": "seglab"}
 CATEGORY_IDS = [i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]  # COCO's own
 
 
@@ -153,12 +154,14 @@ def main(annotations: int = 30000, rounds: int = 5, million: bool = False, sourc
         for tool in tools:
             seconds, busy, growth = (statistics.median(column) for column in zip(*figures[tool]))
             kept = fidelity(given, Path(folder) / f"{tool}0")
-            print(f"| {tool} | {seconds:.2f} | {busy:.2f} | {growth:.0f} | {len(kept)} ", end="")
+            print(f"| {SHOWN[tool]} | {seconds:.2f} | {busy:.2f} | {growth:.0f} | {len(kept)} ", end="")
             print(f"| {kept.mean():.6f} | {kept.min():.4f} | {np.sum(kept < 0.99)} |")
         for place, name in enumerate(("clock", "CPU")):
             ratios = [a[place] / b[place] for a, b in zip(figures["peer"], figures["seglab"])]
             spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-            print(f"\npeer / seglab, {name}: median of {rounds} rounds {statistics.median(ratios):.2f} ({spread})")
+            print(
+                f"\nultralytics / seglab, {name}: median of {rounds} rounds {statistics.median(ratios):.2f} ({spread})"
+            )
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def main(weights: str | None = None, imgsz: int = 640, threads: str = "1,2", rou
             packed.network = pack(packed.network)
             forwards = {("pytorch", "eager, fused"): eager, ("pytorch", "eager, packed"): packed}
             if beside is not None:
-                forwards["peer", "eager, fused"] = beside
+                forwards["ultralytics", "eager, fused"] = beside
             forwards |= {key: load_runtime(path, trust=True).forward for key, path in files.items()}
             seconds = interleaved(forwards, images, rounds)
             base = seconds["pytorch", "eager, fused"]

@@ -8,9 +8,11 @@ rounds in one process, medians; a ratio above 1 means that seglab is faster.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,17 +39,18 @@ def main() -> None:
         spec = make_dataset(Path(folder) / "shelf")
         order = epoch_order(len(spec.images("train")), 0, 0).tolist()
         training = {
-            "peer": peer_dataset(spec, "train"),
+            "ultralytics": peer_dataset(spec, "train"),
             "soft": SegmentationDataset(spec, "train", 640, AugmentConfig()),
             "hard": SegmentationDataset(spec, "train", 640, AugmentConfig(), mask_targets="hard"),
         }
-        compare("training item, mosaic at 640", training, order)
+        print("| item | targets | ms | ultralytics / seglab |\n|-|-|-|-|")
+        compare("training, mosaic", training, order)
         validation = {
-            "peer": peer_dataset(spec, "val"),
+            "ultralytics": peer_dataset(spec, "val"),
             "soft": SegmentationDataset(spec, "val", 640, rect=True),
             "no masks": SegmentationDataset(spec, "val", 640, mask_targets=None, rect=True),
         }
-        compare("validation item at 640", validation, list(range(len(order))))
+        compare("validation", validation, list(range(len(order))))
 
 
 def compare(what: str, datasets: dict, order: list[int]) -> None:
@@ -61,8 +64,8 @@ def compare(what: str, datasets: dict, order: list[int]) -> None:
             if start:  # the first round warms up
                 times[name].append((time.process_time() - before) / len(part) * 1e3)
     for name in datasets:
-        ratio = statistics.median(peer / own for peer, own in zip(times["peer"], times[name]))
-        print(f"{what:32} {name:9} {statistics.median(times[name]):6.1f} ms  ratio {ratio:.2f}")
+        ratio = statistics.median(peer / own for peer, own in zip(times["ultralytics"], times[name]))
+        print(f"| {what} | {name} | {statistics.median(times[name]):.1f} | {ratio:.2f} |")
 
 
 def make_dataset(root: Path) -> DatasetSpec:
@@ -80,6 +83,11 @@ def make_dataset(root: Path) -> DatasetSpec:
 
 
 def peer_dataset(spec: DatasetSpec, mode: str):
+    with contextlib.redirect_stdout(sys.stderr):  # where it says what it reads
+        return open_peer_dataset(spec, mode)
+
+
+def open_peer_dataset(spec: DatasetSpec, mode: str):
     from ultralytics.cfg import get_cfg
     from ultralytics.data.build import build_yolo_dataset
 

@@ -24,7 +24,7 @@ from seglab.geometry.boxes import xyxy_to_xywh
 from seglab.model.head import RawOutput
 from seglab.training.loss import LossGains, segmentation_loss
 
-SIZE, CLASSES, ROUNDS = 640, 80, 9
+SIZE, CLASSES, ROUNDS = 640, 80, 5
 
 
 def main(counts: list[int]) -> None:
@@ -34,7 +34,7 @@ def main(counts: list[int]) -> None:
     peer.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, overlap_mask=True, mask_ratio=4)
     criterion = peer.init_criterion()
     torch.set_num_threads(1)
-    print("| batch | objects an image | peer, ms | seglab, ms | ratio |\n|-|-|-|-|-|")
+    print("| batch | objects an image | ultralytics, ms | seglab, ms | ratio |\n|-|-|-|-|-|")
     for batch in (4, 16):
         for instances in counts:
             ms, ratios = compare(criterion, batch, instances)

@@ -7,25 +7,27 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+# Of what Linux lists, those that convolutions use.
+INSTRUCTIONS = ("avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8")
 PACKAGES = ("torch", "ultralytics", "onnxruntime", "openvino", "pycocotools", "faster-coco-eval", "hotcoco")
 
 
 def describe_machine() -> str:
-    """Processor, instruction sets, cores, load and versions, in two lines."""
+    """Processor, instruction sets, cores, load and versions, in one line."""
     import torch
 
     from seglab.device import has_bf16_units
 
-    capability = torch.backends.cpu.get_cpu_capability()
-    units = "with bf16 units" if has_bf16_units() else "without bf16 units"
-    if "amx_bf16" in _cpu_fields("flags").split():
-        units += ", AMX among them"
+    flags = _cpu_fields("flags").split()
+    sets = [torch.backends.cpu.get_cpu_capability(), *(flag for flag in INSTRUCTIONS if flag in flags)]
+    units = "" if has_bf16_units() else "; no bf16 units"
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    machine = (
-        f"{_cpu_fields('model name') or platform.processor()}, {capability}, {units}, {os.cpu_count()} cores{load}"
-    )
+    processor = _cpu_fields("model name") or platform.processor()
     found = ", ".join(f"{package} {_version(package)}" for package in PACKAGES if _version(package))
-    return f"machine: {machine}\npackages: Python {platform.python_version()}, {found}"
+    return (
+        f"{processor} ({', '.join(sets)}{units}), {os.cpu_count()} cores{load}; Python {platform.python_version()}, "
+        f"{found}."
+    )
 
 
 def _cpu_fields(name: str) -> str:

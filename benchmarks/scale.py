@@ -124,7 +124,10 @@ def main() -> None:
                     sys.exit(f"{tool} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
                 found = json.loads(done.stdout.strip().splitlines()[-1])
                 print(
-                    f"| {tool} | {again} | " + " | ".join(f"{value:.1f}" for value in found.values()) + " |", flush=True
+                    f"| {tool.replace('peer', 'ultralytics')} | {again} | "
+                    + " | ".join(f"{value:.1f}" for value in found.values())
+                    + " |",
+                    flush=True,
                 )
 
 

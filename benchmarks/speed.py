@@ -2,8 +2,8 @@
 
 Each contestant runs in a process of its own and has so many of the machine's cores as its row says; importing
 ultralytics sets one OpenMP thread and its prediction another number, so its threads are set in both places. All take
-turns, A B C A B C ..., on the same weights and images; a figure is the median of the ratios. `--busy N` lets N
-processes compute beside them all the while.
+turns, A B C A B C ..., on the same weights and images; a figure is the median of the ratios. The last table sums up.
+`--busy N` lets N processes compute beside them all the while.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.machine import describe_machine
 if TYPE_CHECKING:  # where ultralytics learns it is imported first, as it sets the number of threads
     from seglab.datasets.spec import DatasetSpec
 
-ROUNDS = {"predict": 25, "folder": 7, "video": 7, "train step": 9, "val": 5}
+ROUNDS = {"predict": 15, "folder": 3, "video": 3, "train step": 5, "val": 5}
 IMPORTS = {"torch": "import torch", "seglab": "from seglab import YOLO", "peer": "from ultralytics import YOLO"}
 # Who competes in prediction: in float32, then in bf16, which ultralytics' OpenVINO chooses by itself on such CPUs.
 ENGINES = (
@@ -98,12 +98,13 @@ class Worker:
 
 
 def work(contestant: str, task: str, data: str, threads: int) -> None:
-    """The worker's side: prepare, warm up twice, then one timed round for every line on standard input."""
+    """The worker's side: prepare, warm up, then one timed round for every line on standard input."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
     tool, _, engine = contestant.partition(" ")
     run = {"seglab": prepare_seglab, "peer": prepare_peer}[tool](task, data, threads, engine)
-    run(), run()
+    for _ in range(2 if task == "predict" else 1):  # warm up
+        run()
     print(json.dumps({"ready": True}), flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -354,7 +355,7 @@ def copied(spec: DatasetSpec, out: Path, val: str = "val") -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="dataset to use; by default 48 toybox scenes are made, 36 of them to validate")
+    parser.add_argument("--data", help="dataset to use; by default 24 toybox scenes are made, 16 of them to validate")
     parser.add_argument("--tasks", nargs="*", default=list(ROUNDS))
     parser.add_argument("--threads", nargs="*", type=int, default=sorted({1, os.cpu_count() or 1}))
     parser.add_argument("--contestants", nargs="*", help="by default all; the first is what the others are compared to")
@@ -369,12 +370,12 @@ def main() -> None:
     if options.data is None:
         from seglab.toybox.dataset import generate_dataset
 
-        options.data = str(generate_dataset(Path(folder.name) / "speed", 48, seed=7, val=0.75))
+        options.data = str(generate_dataset(Path(folder.name) / "speed", 24, seed=7, val=2 / 3))
     else:
         from seglab.datasets.load import load_dataset
 
         options.data = str(copied(load_dataset(options.data), Path(folder.name) / "speed"))
-    print(describe_machine())
+    print(describe_machine(), file=sys.stderr)
     neighbors = [multiprocessing.Process(target=burn, daemon=True) for _ in range(options.busy)]
     for neighbor in neighbors:
         neighbor.start()
@@ -382,10 +383,13 @@ def main() -> None:
         print(f"busy: {len(neighbors)} processes compute beside all contestants")
     else:
         print_imports()
+    tables = {}
     for task in options.tasks:
         for threads in options.threads:
             chosen = [name for name in CONTESTANTS[task] if not options.contestants or name in options.contestants]
-            print_table(task, threads, compared(task, options.data, threads, chosen))
+            tables[task, threads] = compared(task, options.data, threads, chosen)
+            print_table(task, threads, tables[task, threads])
+    print_summary(tables)
     for neighbor in neighbors:
         neighbor.terminate()
 
@@ -397,7 +401,7 @@ def print_imports() -> None:
     for name in IMPORTS:
         seconds = [times[name] for times in rounds]
         ratio = statistics.median(times[name] / times["torch"] for times in rounds)
-        print(f"| {name} | {statistics.median(seconds):.2f} | {ratio:.2f} |")
+        print(f"| `{IMPORTS[name]}` | {statistics.median(seconds):.2f} | {ratio:.2f} |")
 
 
 def print_table(task: str, threads: int, rows: list[dict]) -> None:
@@ -406,14 +410,35 @@ def print_table(task: str, threads: int, rows: list[dict]) -> None:
     print(f"| contestant | ms | CPU ms | time / {first}'s | CPU time / {first}'s | slowest round / median | peak MB |")
     print("|-|-|-|-|-|-|-|")
     for row in rows:
+        name = row["name"].replace("peer", "ultralytics")
         if "why" in row:
-            print(f"| {row['name']} | could not run: {row['why']} | | | | | |", flush=True)
+            print(f"| {name} | could not run: {row['why']} | | | | | |", flush=True)
             continue
         print(
-            f"| {row['name']} | {1e3 * row['seconds']:.1f} | {1e3 * row['cpu']:.1f} | {row['ratio']:.2f} | "
+            f"| {name} | {1e3 * row['seconds']:.1f} | {1e3 * row['cpu']:.1f} | {row['ratio']:.2f} | "
             f"{row['cpu_ratio']:.2f} | {row['slowest']:.2f} | {row['peak_mb']:.0f} |",
             flush=True,
         )
+
+
+def print_summary(tables: dict[tuple[str, int], list[dict]]) -> None:
+    """How many times the time of seglab ultralytics takes: by default, with its fastest engine, and in bf16."""
+    print("\nTime of ultralytics / time of seglab; above 1, seglab is faster\n")
+    print("| task | threads each | both by default | its fastest in float32 | in bf16 |\n|-|-|-|-|-|")
+    for (task, threads), rows in tables.items():
+        seconds = {row["name"]: row["seconds"] for row in rows if "seconds" in row}
+        ratios = (
+            _ratio(seconds, ["peer"], ["seglab"]),
+            _ratio(seconds, ["peer", "peer onnx"], ["seglab"]),
+            _ratio(seconds, ["peer openvino"], ["seglab bf16", "seglab torch bf16"]),
+        )
+        print(f"| {task} | {threads} | {' | '.join(ratios)} |")
+
+
+def _ratio(seconds: dict[str, float], theirs: list[str], ours: list[str]) -> str:
+    """The fastest of theirs over the fastest of ours, "" where one side could not run or has no such engine."""
+    fastest = [min((seconds[name] for name in names if name in seconds), default=None) for names in (theirs, ours)]
+    return "" if None in fastest else f"{fastest[0] / fastest[1]:.2f}"
 
 
 if __name__ == "__main__":

@@ -31,16 +31,20 @@ def choose_device(device: Any = None) -> torch.device:
     if name.isdigit():
         name = f"cuda:{name}"
 
-    device_type, _, index = name.partition(":")
-    is_available = {
-        "cpu": True,
-        "cuda": (index or "0").isdigit() and int(index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not is_available.get(device_type):
-        available = " or ".join(each for each in is_available if is_available[each])
+    if not _is_available(name):
+        available = " or ".join(each for each in ("cpu", "cuda", "mps") if _is_available(each))
         raise SeglabError(f"device={device}: this machine has no such device; use {available}")
     return torch.device(name)
+
+
+def _is_available(name: str) -> bool:
+    """Whether this machine has a device, such as "cuda:1". GPUs are looked for only then: it takes a driver's time."""
+    device_type, _, index = name.partition(":")
+    if device_type == "cuda":
+        return (index or "0").isdigit() and int(index or 0) < torch.cuda.device_count()
+    if device_type == "mps":
+        return torch.backends.mps.is_available()
+    return device_type == "cpu"
 
 
 def memory_format(device: str | torch.device) -> torch.memory_format:

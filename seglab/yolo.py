@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 import torch
 
@@ -60,7 +60,7 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.diagnosis.doctor import Diagnosis
     from seglab.evaluation.metrics import Metrics
     from seglab.export.runtime import Runtime
-    from seglab.inference.predictor import Forward
+    from seglab.inference.predictor import Forward, UndecodedForward
     from seglab.inference.results import Results
     from seglab.inference.tracking import Tracker
     from seglab.training.keep import Knowledge
@@ -459,7 +459,10 @@ class YOLO:
         self._open_other(arguments.pop("model", None))
         given = self._examination("val", data, device, arguments)
         split = load_split(given.spec, given.names, given.config, given.device)
-        metrics = validate_dataset(*given, split, events=self._events())
+        forward: Forward | UndecodedForward = given.forward
+        if isinstance(forward, InferenceModel) and not given.config.compile:
+            forward = forward.undecoded  # suppression decodes what it needs
+        metrics = validate_dataset(forward, *given[1:], split, events=self._events())
         self.metrics = metrics
         if given.config.explain:
             print(explain(given.forward, split.loader, split.dataset, given.spec.names, given.config, given.device))
@@ -586,7 +589,7 @@ class YOLO:
         forward = self._fastest_forward(engine, config, where, workers)
         # on_predict_batch_start is called from within the forward pass, and wraps it only where somebody waits.
         if config.augment:
-            forward = augmented(forward)
+            forward = augmented(cast("Forward", forward))
         about = {"model": self.model_name, "source": source}
         self.predictor = Predictor({**asdict(config), **asdict(saving), **about}, self.network, where)
         if events.awaits("on_predict_batch_start"):
@@ -975,13 +978,19 @@ class YOLO:
             return 0
         return 1 if self.runtime is not None else min(threads, MAX_WORKERS)
 
-    def _fastest_forward(self, engine: str, config: PredictConfig, device: torch.device, workers: int) -> Forward:
+    def _fastest_forward(
+        self, engine: str, config: PredictConfig, device: torch.device, workers: int
+    ) -> Forward | UndecodedForward:
         """What predict runs: an engine where engine="auto" finds one for a CPU, else PyTorch."""
         if engine == "auto" and device.type == "cpu" and not config.half and not config.compile:
             forward = self._engine(config.precision, max(1, workers))
             if forward is not None:
                 return forward
-        return self._forward(device, _dtype(config.half, config.precision), config.compile)
+        forward = self._forward(device, _dtype(config.half, config.precision), config.compile)
+        needs_all = config.augment or config.visualize or config.compile  # views are joined, heatmaps drawn
+        if isinstance(forward, InferenceModel) and not needs_all:
+            return forward.undecoded
+        return forward
 
     def _engine(self, precision: str, streams: int) -> Forward | None:
         """What engine="auto" stands for, or None, where PyTorch runs the network.
@@ -1042,11 +1051,14 @@ def _as_list(value: Any) -> list:
 def _version_of(network: YOLO11Seg) -> WeightsVersion:
     """Which tensors a network has and how often each was written: equal as long as no weight has changed.
 
-    Each module's own tables are read, since asking for parameters by name takes longer than reading an image's header.
+    Each module's own tables are read, since asking for parameters or modules by name takes longer than reading an
+    image's header.
     """
     version = []
-    for module in network.modules():
-        for tensor in (*module._parameters.values(), *module._buffers.values()):
-            if tensor is not None:
-                version.append((id(tensor), tensor._version))
+    modules: list[torch.nn.Module] = [network]
+    while modules:
+        module = modules.pop()
+        modules += [child for child in module._modules.values() if child is not None]
+        for tensors in (module._parameters, module._buffers):
+            version += [(id(tensor), tensor._version) for tensor in tensors.values() if tensor is not None]
     return version

@@ -14,14 +14,14 @@ from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_instances
 from seglab.drawing.plots import MAX_BATCH_IMAGES, contact_sheet
 from seglab.geometry.raster import fill
-from seglab.inference.predictor import Forward, predict
+from seglab.inference.predictor import Forward, UndecodedForward, predict
 from seglab.sample import Sample
 
 BATCHES_DRAWN = 3
 
 
 def draw_validation_batches(
-    forward: Forward,
+    forward: Forward | UndecodedForward,
     dataset: SegmentationDataset,
     names: dict[int, str],
     batch: int,

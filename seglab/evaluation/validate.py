@@ -43,7 +43,7 @@ from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import Rle, area, crop_to_rle, rings_to_rle
 from seglab.inference.masks import weighted_sums
 from seglab.inference.nms import Detections, suppress
-from seglab.inference.predictor import Clock, Forward, to_image_frame
+from seglab.inference.predictor import Clock, Forward, UndecodedForward, to_image_frame
 from seglab.inference.results import Results
 from seglab.sample import Instance
 
@@ -89,7 +89,7 @@ class LoadedSplit:
 
 @torch.inference_mode()
 def evaluated_images(
-    forward: Forward,
+    forward: Forward | UndecodedForward,
     batches: Iterable[dict],
     dataset: SegmentationDataset,
     config: ValidateConfig,
@@ -142,7 +142,7 @@ def evaluated_images(
 
 
 def validate(
-    forward: Forward,
+    forward: Forward | UndecodedForward,
     batches: Iterable[dict],
     dataset: SegmentationDataset,
     names: dict[int, str],
@@ -345,7 +345,7 @@ def load_split(
 
 
 def validate_dataset(
-    forward: Forward,
+    forward: Forward | UndecodedForward,
     spec: DatasetSpec,
     names: dict[int, str],
     config: ValidateConfig,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seglab.inference.decode import decode
+from seglab.model.head import RawOutput
 from seglab.model.yolo11 import YOLO11Seg, fuse
 
 # What a file's network computes in; an int8 file is quantized from its float32 one.
@@ -28,6 +29,10 @@ class InferenceModel(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        raw = self.network(images.to(self.dtype))
-        prototypes = raw.prototypes.to(torch.promote_types(self.dtype, torch.float32))
+        raw, prototypes = self.undecoded(images)
         return decode(raw, images.shape[2], images.shape[3]), prototypes
+
+    def undecoded(self, images: Tensor) -> tuple[RawOutput, Tensor]:
+        """The same with raw output instead of predictions, for `suppress`, which decodes the few it needs."""
+        raw = self.network(images.to(self.dtype))
+        return raw, raw.prototypes.to(torch.promote_types(self.dtype, torch.float32))

@@ -69,9 +69,11 @@ def _cut(ring: Ring, axis: int, limit: float, side: int) -> Ring:
     inside = distance >= 0
     if inside.all():
         return ring
-    following = np.roll(ring, -1, axis=0)
-    next_distance = np.roll(distance, -1)
-    crosses = inside != np.roll(inside, -1)
+    next_vertex = np.arange(1, len(ring) + 1)
+    next_vertex[-1] = 0
+    following = ring[next_vertex]
+    next_distance = distance[next_vertex]
+    crosses = inside != inside[next_vertex]
     share = np.where(crosses, distance / np.where(crosses, distance - next_distance, 1.0), 0.0)
     crossing = ring + share[:, None] * (following - ring)
     crossing[:, axis] = limit

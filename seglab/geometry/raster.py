@@ -91,7 +91,7 @@ def _signed_areas(ring: Ring, height: int, width: int) -> np.ndarray:
     numbers, which a running sum along the row turns into areas.
     """
     start = ring.T  # (2, n): x, y
-    move = np.roll(start, -1, axis=1) - start
+    move = np.concatenate((start[:, 1:], start[:, :1]), axis=1) - start
     cuts = _cut_at_grid_lines(start, move, height, width)
     edges = start.shape[1]
 

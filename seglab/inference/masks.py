@@ -14,6 +14,7 @@ outline. Measured in docs/decisions/0014.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -25,6 +26,7 @@ from seglab.errors import SeglabError
 from seglab.geometry.letterbox import Letterbox
 from seglab.geometry.rle import Rle, decode, encode
 from seglab.inference.nms import Detections
+from seglab.sizes import Size
 
 MaskCrop = tuple[int, int, np.ndarray]  # left, top, (h, w) bool: the mask inside its window, False outside
 
@@ -79,8 +81,13 @@ def assemble(
     positive (probability one half). mask_targets: "soft" or "hard", what the weights were trained with. Any device and
     float type; arithmetic is float32.
     """
+    return thresholded(cell_sums(prototypes, detections, letterbox.size), letterbox, mask_targets)
+
+
+def thresholded(sums: CellSums, letterbox: Letterbox, mask_targets: str = "soft") -> list[MaskCrop]:
+    """The mask crops of sums at the prototype cells, in the image frame of the letterbox."""
     with one_thread():  # a product takes microseconds, less than a second thread takes to join in
-        return [(x0, y0, sums > 0) for x0, y0, sums in weighted_sums(prototypes, detections, letterbox, mask_targets)]
+        return [(x0, y0, values > 0) for x0, y0, values in interpolated(sums, letterbox, mask_targets)]
 
 
 def check_mask_targets(given: str) -> None:
@@ -106,34 +113,85 @@ def weighted_sums(
     prototypes: Tensor, detections: Detections, letterbox: Letterbox, mask_targets: str = "soft"
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """What `assemble` thresholds, mask by mask: left, top and the sums (h, w) float32 in the box's window."""
+    return interpolated(cell_sums(prototypes, detections, letterbox.size), letterbox, mask_targets)
+
+
+@dataclass(frozen=True)
+class CellSums:
+    """Of N instances of one image the weighted sums of prototypes, at the cells that pixels of their boxes read.
+
+    These are small, and masks of any resolution come from them.
+    """
+
+    boxes: Tensor  # (N, 4) float32 xyxy, letterbox frame
+    size: Size  # of the letterbox, in pixels
+    grid: Size  # of the prototypes, in cells
+    corners: list[tuple[int, int]]  # N times left and top, in cells
+    values: list[Tensor]  # N times (h, w) float32
+
+    def pick(self, chosen: Sequence[int]) -> CellSums:
+        """Those of some of the instances."""
+        corners = [self.corners[index] for index in chosen]
+        values = [self.values[index] for index in chosen]
+        return CellSums(self.boxes[list(chosen)], self.size, self.grid, corners, values)
+
+
+def cell_sums(prototypes: Tensor, detections: Detections, size: Size) -> CellSums:
+    """Prototypes (32, h, w) and N detections in the letterbox frame of (height, width) `size` -> their sums on the CPU.
+
+    Any device and float type; arithmetic is float32.
+    """
     cells = prototypes.detach().float().cpu().permute(1, 2, 0)  # (h, w, 32), as a network leaves them in memory
     coefficients = detections.coefficients.detach().float().cpu()  # (N, 32)
-    boxes = letterbox.boxes_to_image(detections.boxes.detach().float()).cpu().numpy()
+    boxes = detections.boxes.detach().float().cpu()  # (N, 4)
+
+    # A pixel reads the two cells whose centers lie around its own; a little room for rounding.
+    grid = (cells.shape[0], cells.shape[1])
+    limit = torch.tensor([grid[1], grid[0]])  # columns, rows
+    cells_per_pixel = limit / torch.tensor([size[1], size[0]])  # (2,)
+    position = boxes.view(-1, 2, 2) * cells_per_pixel - 0.5  # (N, 2, 2) of the boxes' corners
+    first = (position[:, 0] - 1e-3).floor().minimum(limit - 2).clamp(min=0)  # (N, 2)
+    past_last = ((position[:, 1] + 1e-3).floor() + 2).minimum(limit).maximum(first)  # (N, 2)
+
+    corners = []
+    values = []
+    with one_thread():
+        for own, (left, top), (right, bottom) in zip(coefficients, first.int().tolist(), past_last.int().tolist()):
+            corners.append((left, top))
+            values.append(cells[top:bottom, left:right] @ own)
+    return CellSums(boxes, size, grid, corners, values)
+
+
+def interpolated(
+    sums: CellSums, letterbox: Letterbox, mask_targets: str = "soft"
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Sums at prototype cells -> left, top and the sums (h, w) float32 at the pixels of each box's window."""
+    boxes = letterbox.boxes_to_image(sums.boxes).numpy()
     corners = windows(boxes, letterbox.scale, mask_targets)
 
     # Matrices that interpolate along each axis of the whole image; a window takes its rows of them.
     height, width = letterbox.image_size
     top, left = letterbox.pad
     scale_x, scale_y = letterbox.scale
-    cells_y = prototypes.shape[1] / letterbox.size[0]  # cells per input pixel
-    cells_x = prototypes.shape[2] / letterbox.size[1]
-    row_cell, row_weights = interpolation(height, prototypes.shape[1], scale_y * cells_y, top * cells_y)
-    column_cell, column_weights = interpolation(width, prototypes.shape[2], scale_x * cells_x, left * cells_x)
+    cells_y = sums.grid[0] / letterbox.size[0]  # cells per input pixel
+    cells_x = sums.grid[1] / letterbox.size[1]
+    row_cell, row_weights = interpolation(height, sums.grid[0], scale_y * cells_y, top * cells_y)
+    column_cell, column_weights = interpolation(width, sums.grid[1], scale_x * cells_x, left * cells_x)
     # Products in PyTorch and not in numpy, whose threads would go on spinning between these small products and take
     # the cores from PyTorch's own.
     rows = torch.from_numpy(row_weights)  # (height, h)
-    columns = torch.from_numpy(np.ascontiguousarray(column_weights.T))  # (w, width)
+    columns = torch.from_numpy(column_weights)  # (width, w)
 
-    for own, (x0, y0, x1, y1) in zip(coefficients, corners.tolist()):
+    for (cell_x, cell_y), values, (x0, y0, x1, y1) in zip(sums.corners, sums.values, corners.tolist()):
         if x1 <= x0 or y1 <= y0:
             yield x0, y0, np.zeros((max(y1 - y0, 0), max(x1 - x0, 0)), dtype=np.float32)
             continue
         # Only the cells that pixels of the window read.
-        in_reach_y = slice(row_cell[y0], row_cell[y1 - 1] + 2)
-        in_reach_x = slice(column_cell[x0], column_cell[x1 - 1] + 2)
-        logit = cells[in_reach_y, in_reach_x] @ own
-        sums = rows[y0:y1, in_reach_y] @ (logit @ columns[in_reach_x, x0:x1])
-        yield x0, y0, sums.numpy()
+        first_y, past_y = row_cell[y0], row_cell[y1 - 1] + 2
+        first_x, past_x = column_cell[x0], column_cell[x1 - 1] + 2
+        read = values[first_y - cell_y : past_y - cell_y, first_x - cell_x : past_x - cell_x]
+        along_x = read @ columns[x0:x1, first_x:past_x].T
+        yield x0, y0, (rows[y0:y1, first_y:past_y] @ along_x).numpy()
 
 
 def interpolation(pixels: int, cells: int, scale: float, offset: float) -> tuple[np.ndarray, np.ndarray]:

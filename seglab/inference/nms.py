@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision import ops
 
 from seglab.geometry.boxes import xywh_to_xyxy
-from seglab.model.head import COEFFICIENTS
+from seglab.inference.decode import decode_above
+from seglab.model.head import COEFFICIENTS, RawOutput
 
 MAX_CANDIDATES = 30_000  # boxes that enter NMS, highest scores first
 FIRST_COMPARED = 1000  # of them that are compared with each other at first; the cost grows with the square
+FEW = 300  # boxes that OpenCV suppresses as fast as torchvision
 
 
 Classes = Sequence[int] | int | None  # ids of the classes to keep, None for all
@@ -37,7 +40,7 @@ class Detections(NamedTuple):
 
 
 def candidates(
-    predictions: Tensor,
+    predictions: Tensor | RawOutput,
     conf: float,
     classes: Classes = None,
     multi_label: bool = False,
@@ -45,17 +48,18 @@ def candidates(
 ) -> list[Detections]:
     """Predictions (B, 4 + C + 32, A) -> per image every box whose score is above `conf`, best first, before NMS.
 
-    A box takes its best class; with `multi_label` it is listed once for every class above `conf`, as validation counts.
-    `classes` keeps only detections of those classes. As in ultralytics, a box whose best class is another one is
-    dropped, even where its score for a wanted class is above `conf` too. coefficients: how many prototypes there are.
+    Raw output is decoded where it is needed. A box takes its best class; with `multi_label` it is listed once for every
+    class above `conf`, as validation counts. `classes` keeps only detections of those classes. As in ultralytics, a box
+    whose best class is another one is dropped, even where its score for a wanted class is above `conf` too.
+    coefficients: how many prototypes there are.
     """
-    scores = predictions[:, 4 : predictions.shape[1] - coefficients]  # (B, C, A), a view
-    # One pass over the scores; only the anchor points that survive it are copied.
-    above_threshold = scores.amax(dim=1) > conf  # (B, A)
-    return [
-        _candidates(image[:, keep].T.float(), conf, classes, multi_label, coefficients)
-        for image, keep in zip(predictions, above_threshold)
-    ]
+    if isinstance(predictions, RawOutput):
+        found = decode_above(predictions, conf)
+    else:
+        # One pass over the scores; only the anchor points that survive it are copied.
+        above_threshold = predictions[:, 4 : predictions.shape[1] - coefficients].amax(dim=1) > conf  # (B, A)
+        found = [image[:, keep] for image, keep in zip(predictions, above_threshold)]
+    return [_candidates(image.T.float(), conf, classes, multi_label, coefficients) for image in found]
 
 
 def _candidates(rows: Tensor, conf: float, classes: Classes, multi_label: bool, count: int) -> Detections:
@@ -92,16 +96,32 @@ def nms(detections: Detections, iou: float = 0.7, max_det: int = 300, agnostic: 
     while True:
         boxes, scores, classes, _ = (field[:compared] for field in detections)
         if agnostic:
-            kept = ops.nms(boxes, scores, iou)
+            kept = _suppressed(boxes, scores, torch.zeros_like(classes), iou)
         else:
-            kept = ops.batched_nms(boxes, scores, classes, iou)
+            kept = _suppressed(boxes, scores, classes, iou)
         if len(kept) >= max_det or compared >= len(detections.scores):
             return detections.pick(kept.sort().values[:max_det])
         compared *= 4
 
 
+def _suppressed(boxes: Tensor, scores: Tensor, classes: Tensor, iou: float) -> Tensor:
+    """Which of N boxes (N, 4), sorted by score, no higher-scoring one of the same class overlaps by more than `iou`."""
+    if boxes.device.type != "cpu" or len(boxes) > FEW:
+        from torchvision import ops  # which imports torch's compiler, in more time than a first prediction takes
+
+        return ops.batched_nms(boxes, scores, classes, iou)
+    if not len(boxes):
+        return classes
+    # OpenCV knows no classes: those of each lie far from all others. It takes left, top, width and height.
+    corners = boxes.double()  # (N, 4)
+    left_top = corners[:, :2] + classes[:, None] * (corners.max() - corners.min() + 1)
+    rectangles = torch.cat((left_top, corners[:, 2:] - corners[:, :2]), dim=1)  # (N, 4)
+    kept = cv2.dnn.NMSBoxes(rectangles.tolist(), scores.tolist(), 0.0, iou)
+    return torch.as_tensor(np.asarray(kept, dtype=np.int64))
+
+
 def suppress(
-    predictions: Tensor,
+    predictions: Tensor | RawOutput,
     conf: float = 0.25,
     iou: float = 0.7,
     max_det: int = 300,
@@ -110,6 +130,6 @@ def suppress(
     multi_label: bool = False,
     coefficients: int = COEFFICIENTS,
 ) -> list[Detections]:
-    """Predictions (B, 4 + C + 32, A) -> the final detections of each image: `candidates`, then `nms`."""
+    """Predictions (B, 4 + C + 32, A) or raw output -> the final detections of each image: `candidates`, then `nms`."""
     found = candidates(predictions, conf, classes, multi_label, coefficients)
     return [nms(image, iou, max_det, agnostic) for image in found]

@@ -15,19 +15,22 @@ from seglab.config import PredictConfig
 from seglab.device import images_to_float
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
 from seglab.inference.heatmap import class_heatmap
-from seglab.inference.masks import assemble
+from seglab.inference.masks import CellSums, cell_sums, thresholded
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.pipeline import in_order
 from seglab.inference.results import Boxes, Masks, Results
 from seglab.inference.sources import SourceImage, batches, load, load_by_windows
 from seglab.inference.tiles import predict_tiles
-from seglab.sizes import STRIDE, Size
+from seglab.model.head import RawOutput
+from seglab.sizes import STRIDE
 
-Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes
+# images (B, 3, H, W) -> predictions (B, 4+C+32, A), prototypes (B, 32, H/4, W/4)
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+UndecodedForward = Callable[[Tensor], tuple[RawOutput, Tensor]]  # with raw output instead of predictions
 
 
 def predict(
-    forward: Forward,
+    forward: Forward | UndecodedForward,
     source: Any,
     config: PredictConfig,
     names: dict[int, str] | Sequence[str],
@@ -37,9 +40,9 @@ def predict(
     """Yield the Results of every image of `source` (see sources.load), reading and computing batch by batch.
 
     forward: the network or an exported file behind one signature: float images (B, 3, H, W), RGB in 0..1, letterboxed,
-    to predictions as decode gives them and prototypes (B, 32, H/4, W/4). names: class id -> name; device: where
-    `forward` expects its images. workers: batches that are computed at once while the next are read, which `forward`
-    must allow; 0 reads each batch when it is asked for.
+    to predictions as decode gives them, or raw output, and prototypes (B, 32, H/4, W/4); heatmaps (config.visualize)
+    need predictions. names: class id -> name; device: where `forward` expects its images. workers: batches that are
+    computed at once while the next are read, which `forward` must allow; 0 reads each batch when it is asked for.
     """
     names = names if isinstance(names, dict) else dict(enumerate(names))
     if config.tile:
@@ -55,7 +58,7 @@ def predict(
 
 @torch.no_grad()  # not inference mode, whose tensors users could not change in place
 def predict_batch(
-    forward: Forward,
+    forward: Forward | UndecodedForward,
     images: Sequence[SourceImage],
     config: PredictConfig,
     names: dict[int, str],
@@ -84,9 +87,7 @@ def predict_batch(
     suppression = clock.lap() / len(images)
 
     results = []
-    for image, box, detections, own_prototypes, image_predictions in zip(
-        images, letterboxes, found, prototypes, predictions
-    ):
+    for number, (image, box, detections, own_prototypes) in enumerate(zip(images, letterboxes, found, prototypes)):
         boxes, masks = to_image_frame(
             detections, own_prototypes, box, config.mask_targets, input_size=not config.retina_masks
         )
@@ -94,8 +95,9 @@ def predict_batch(
         speed = {"preprocess": preprocess, "inference": inference, "postprocess": postprocess}
         results.append(Results.of_image(image.image, image.path, names, boxes, masks, speed))
         if config.visualize:
+            assert isinstance(predictions, Tensor), "heatmaps need the scores at every anchor point"
             present = sorted({int(class_id) for class_id in boxes.cls})
-            results[-1].heatmap = class_heatmap(image_predictions, prototypes.shape[1], box, present)
+            results[-1].heatmap = class_heatmap(predictions[number], prototypes.shape[1], box, present)
     return results
 
 
@@ -132,7 +134,8 @@ def to_image_frame(
     Instances whose mask is empty are dropped; masks is None when nothing is left. input_size: the masks' `data` are
     those of the letterboxed image, at the size of the network's input; what else they give stays exact.
     """
-    crops = assemble(prototypes, detections, box, mask_targets)
+    sums = cell_sums(prototypes, detections, box.size)
+    crops = thresholded(sums, box, mask_targets)
     kept = [index for index, (_, _, crop) in enumerate(crops) if crop.any()]
     boxes = box.boxes_to_image(detections.boxes.cpu())  # (N, 4)
     scores = detections.scores.cpu()  # (N,)
@@ -140,16 +143,15 @@ def to_image_frame(
     rows = torch.cat((boxes, scores[:, None], classes[:, None]), dim=1)  # (N, 6)
     masks = Masks([crops[index] for index in kept], box.image_size) if kept else None
     if masks is not None and input_size:
-        chosen = detections.pick(torch.tensor(kept, device=detections.boxes.device))
-        masks.given = input_masks(chosen, prototypes, box.size, mask_targets)
+        masks.given = partial(input_masks, sums.pick(kept), mask_targets)
     return Boxes(rows[kept], box.image_size), masks
 
 
-def input_masks(detections: Detections, prototypes: Tensor, size: Size, mask_targets: str) -> np.ndarray:
-    """Masks of N detections in the letterbox frame of (height, width) `size` -> (N, height, width) uint8."""
-    frame = Letterbox(image_size=size, size=size, resized=size, pad=(0, 0))
-    full = np.zeros((len(detections.scores), *size), np.uint8)
-    for canvas, (x0, y0, crop) in zip(full, assemble(prototypes, detections, frame, mask_targets)):
+def input_masks(sums: CellSums, mask_targets: str) -> np.ndarray:
+    """Sums of N instances at prototype cells -> their masks in the letterbox frame (N, height, width) uint8."""
+    frame = Letterbox(image_size=sums.size, size=sums.size, resized=sums.size, pad=(0, 0))
+    full = np.zeros((len(sums.values), *sums.size), np.uint8)
+    for canvas, (x0, y0, crop) in zip(full, thresholded(sums, frame, mask_targets)):
         canvas[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]] = crop
     return full
 

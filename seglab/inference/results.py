@@ -5,7 +5,7 @@ The classes here hold the data; how it is written to files and other formats is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -168,7 +168,8 @@ class Masks(Movable):
         `orig_shape`, the image's (height, width), are taken as masks of the letterboxed image, and are what `data`
         gives. device, dtype: of `data`; device None makes it a numpy array.
         """
-        self.given: np.ndarray | None = None  # masks of the letterboxed image
+        # Masks (N, h, w) of the letterboxed image, or what makes them once they are asked for.
+        self.given: np.ndarray | Callable[[], np.ndarray] | None = None
         if isinstance(masks, (torch.Tensor, np.ndarray)):
             device = masks.device if isinstance(masks, torch.Tensor) else None
             full = np.asarray(masks.cpu()) if isinstance(masks, torch.Tensor) else masks
@@ -185,15 +186,21 @@ class Masks(Movable):
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, H, W), of `data`."""
-        if self.given is not None:
-            return self.given.shape
-        return len(self), *self.orig_shape
+        given = self._given()
+        return (len(self), *self.orig_shape) if given is None else given.shape
+
+    def _given(self) -> np.ndarray | None:
+        """(N, h, w) masks of the letterboxed image, where `data` is to be that."""
+        if callable(self.given):
+            self.given = self.given()
+        return self.given
 
     @cached_property
     def data(self) -> Array:
         """(N, H, W) uint8, 1 on the instance. The one form whose size grows with the image: prefer `crops`."""
-        if self.given is not None:
-            full = (self.given > 0.5).astype(np.uint8)
+        given = self._given()
+        if given is not None:
+            full = (given > 0.5).astype(np.uint8)
         else:
             full = np.zeros((len(self.crops), *self.orig_shape), dtype=np.uint8)
             for canvas, (x0, y0, crop) in zip(full, self.crops):
@@ -260,8 +267,9 @@ class Masks(Movable):
         else:
             crops = [self.crops[index] for index in chosen]
         masks = Masks(crops, self.orig_shape, device, dtype)
-        if self.given is not None:
-            masks.given = self.given[chosen]
+        given = self._given()
+        if given is not None:
+            masks.given = given[chosen]
         return masks
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -15,10 +15,12 @@ from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_heatmap
 from seglab.errors import SeglabError
 from seglab.files import new_run_dir, part_name, replace
-from seglab.inference.annotations import AnnotationWriter
 from seglab.inference.results import Results
 from seglab.inference.results_io import counts_text, plain_name
 from seglab.inference.sources import STREAM_SCHEMES, is_video
+
+if TYPE_CHECKING:
+    from seglab.inference.annotations import AnnotationWriter
 
 DEFAULT_FPS = 25.0  # of a video file that does not say
 
@@ -114,6 +116,9 @@ class _SavedRun:
         config = self._config
         self.folder = new_run_dir("predict", config.project, config.name, config.exist_ok)
         if config.save_as:
+            # With all formats, in a tenth of a second that others need not wait for.
+            from seglab.inference.annotations import AnnotationWriter
+
             self._annotations = AnnotationWriter(self.folder, config.save_as, config.tolerance)
         return self.folder
 

@@ -14,13 +14,13 @@ import urllib.request
 from collections.abc import Callable, Generator, Iterable, Iterator
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import torch
 
-from seglab.data.image import gray_or_color, pillow_to_array, read_image, to_eight_bits, upright_pillow
+from seglab.data.image import decode_image, gray_or_color, pillow_to_array, to_eight_bits, upright_pillow
 from seglab.data.windows import WHOLE_PIXELS, ArrayWindows, TiffWindows, Windows
 from seglab.datasets.downloads import is_offline
 from seglab.datasets.image_lists import read_list
@@ -259,21 +259,27 @@ def _text_list(path: Path, options: _Options) -> ImageStream:
 
 def _file(path: Path, options: _Options) -> ImageStream:
     """An image or a video, whichever the content says."""
-    if is_video(path):
-        yield from _video(str(path), options)
-        return
     with open_image_file(path) as file:
-        header = read_header(path, file)
+        image = None if _holds_video(path, file) else _image(path, file, options)
+    if image is None:
+        yield from _video(str(path), options)
+    else:
+        yield image
+
+
+def _image(path: Path, file: IO[bytes], options: _Options) -> SourceImage | LargeImage:
+    """The image in an open file; one that is too large to be held is not read, where the options say so."""
+    header = read_header(path, file)
+    instead = ""
+    if header.kind == "TIFF":
         is_large = header.height * header.width > WHOLE_PIXELS
-        if options.by_windows and header.kind == "TIFF" and is_large:
-            yield LargeImage(str(path), TiffWindows(path, options.reading))
-            return
-        if header.kind == "TIFF":
-            instead = " at once, or predict it by windows with tile=640"
-            check_budget(path, file, header, options.reading.max_pixels, instead)
+        if options.by_windows and is_large:
+            return LargeImage(str(path), TiffWindows(path, options.reading))
+        instead = " at once, or predict it by windows with tile=640"
+    check_budget(path, file, header, options.reading.max_pixels, instead)
     if header.frames:
         print(f"note: {path} has several {header.frames}: the first is read")
-    yield SourceImage(str(path), read_image(path, options.reading))
+    return SourceImage(str(path), decode_image(path, file, header, options.reading))
 
 
 def is_video(path: Path) -> bool:
@@ -282,13 +288,17 @@ def is_video(path: Path) -> bool:
     Errors: SeglabError and FileNotFoundError for what is no file that can be opened.
     """
     with open_image_file(path) as file:
-        start = file.read(START_BYTES)
-        kind = kind_of(start)
-        if kind == "GIF":
-            return read_header(path, file).frames != ""
+        return _holds_video(path, file)
+
+
+def _holds_video(path: str | Path, file: IO[bytes]) -> bool:
+    """`is_video` of an open file."""
+    kind = kind_of(file.read(START_BYTES))
+    if kind == "GIF":
+        return read_header(path, file).frames != ""
     if kind:
         return kind == "video"
-    return path.suffix.lower() in VIDEO_SUFFIXES - {".gif"}
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES - {".gif"}
 
 
 def _video(source: str | int, options: _Options) -> ImageStream:

@@ -14,7 +14,7 @@ from seglab.device import targets_to_device
 from seglab.evaluation.metrics import Metrics
 from seglab.evaluation.validate import validate
 from seglab.events import SILENT, Events
-from seglab.inference.decode import decode
+from seglab.model.head import RawOutput
 from seglab.model.yolo11 import YOLO11Seg, fuse
 from seglab.training.loss import LossGains, mean_terms, segmentation_loss
 
@@ -78,13 +78,13 @@ class LossRecorder:
             self.seen = 0
             yield batch
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The next images of the current batch (b, 3, H, W) -> predictions and prototypes, as `decode` gives them."""
+    def forward(self, images: Tensor) -> tuple[RawOutput, Tensor]:
+        """The next images of the current batch (b, 3, H, W) -> raw output, which validation decodes, and prototypes."""
         raw = self.network(images)
         _, terms = segmentation_loss(raw, self._targets_of_next(len(images)), self.gains)
         self.terms.append(terms)
         self.seen += len(images)
-        return decode(raw, *images.shape[2:]), raw.prototypes
+        return raw, raw.prototypes
 
     def _targets_of_next(self, count: int) -> dict[str, Tensor]:
         """The targets of the next `count` images, which are numbered from 0 again."""

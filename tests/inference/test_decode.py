@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seglab.inference.decode import decode
+from seglab.inference.decode import decode, decode_above
 from seglab.model.head import RawOutput, anchor_points
 
 
@@ -40,3 +40,20 @@ def test_half_precision_is_decoded_in_float32():
     predictions = decode(half, 64, 64)
     assert predictions.dtype == torch.float32
     torch.testing.assert_close(predictions, decode(RawOutput(*(tensor.float() for tensor in half)), 64, 64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("conf", [0.0, 0.5, 0.9, 1.0])
+def test_only_what_is_above_the_threshold_is_the_same_as_all(conf, dtype):
+    raw = RawOutput(*(tensor.to(dtype) for tensor in raw_output(64, 96)))
+    everything = decode(raw, 64, 96)
+    for image, predictions in zip(everything, decode_above(raw, conf), strict=True):
+        expected = image[:, image[4:9].amax(dim=0) > conf]
+        assert predictions.shape == expected.shape and predictions.dtype == torch.float32
+        torch.testing.assert_close(predictions, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_network_that_diverged_finds_nothing():
+    raw = raw_output(64, 64)
+    raw.classes.fill_(float("nan"))
+    assert [predictions.shape for predictions in decode_above(raw, 0.1)] == [(41, 0), (41, 0)]

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from seglab.geometry.boxes import box_iou, xywh_to_xyxy
 from seglab.inference import nms as module
+from seglab.inference.decode import decode
 from seglab.inference.nms import candidates, nms, suppress
+from seglab.model.head import RawOutput, anchor_points
 
 
 def random_predictions(seed: int, batch: int = 1, classes: int = 3, anchors: int = 40) -> torch.Tensor:
@@ -112,3 +114,35 @@ def test_nothing_found_and_nan():
     assert [tuple(field.shape) for field in found] == [(0, 4), (0,), (0,), (0, 32)]
     predictions[:, 4:-32] = float("nan")
     assert len(suppress(predictions, 0.001)[0].boxes) == 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_box_without_a_place_ends_no_run(value):
+    predictions = random_predictions(4)
+    predictions[:, 2, ::3] = value
+    assert len(suppress(predictions, 0.001)[0].boxes)
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_few_and_many_boxes_are_suppressed_alike(monkeypatch, agnostic):
+    for seed in range(10):
+        predictions = random_predictions(seed, anchors=100)
+        few = suppress(predictions, 0.1, 0.5, agnostic=agnostic)[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "FEW", 0)
+            many = suppress(predictions, 0.1, 0.5, agnostic=agnostic)[0]
+        assert 0 < len(few.boxes) < 100 and all(torch.equal(a, b) for a, b in zip(few, many, strict=True))
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_raw_output_is_decoded_on_the_way(multi_label):
+    anchors = len(anchor_points(64, 96)[0])
+    generator = torch.Generator().manual_seed(0)
+    fields = [torch.randn(3, channels, anchors, generator=generator) for channels in (64, 5, 32)]
+    raw = RawOutput(*fields, torch.randn(3, 32, 16, 24, generator=generator))
+    found = suppress(raw, 0.8, multi_label=multi_label)
+    expected = suppress(decode(raw, 64, 96), 0.8, multi_label=multi_label)
+    assert [len(image.scores) > 0 for image in found] == [True] * 3
+    for image, same in zip(found, expected, strict=True):
+        for field, same_field in zip(image, same, strict=True):
+            torch.testing.assert_close(field, same_field, rtol=1e-5, atol=1e-4)

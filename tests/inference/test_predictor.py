@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
@@ -12,7 +13,9 @@ import torch.nn.functional as F
 
 from seglab.config import PredictConfig
 from seglab.errors import SeglabError
+from seglab.export.inference_model import InferenceModel
 from seglab.inference.predictor import fit, predict, to_tensor
+from seglab.model.transfer import init_network
 
 NAMES = {0: "disc", 1: "other"}
 
@@ -68,6 +71,28 @@ def test_single_equals_batched():
         assert torch.equal(a.boxes.data, b.boxes.data) and torch.equal(a.masks.data, b.masks.data)
 
 
+def test_raw_output_gives_the_same_as_predictions():
+    model = InferenceModel(init_network("n", 2, seed=0))
+    model.network.model[-1].cv3[0][-1].bias.data.fill_(0)  # so that some scores are high
+    images = [disc(120, 160, 30 + 20 * i, 60, 20 + i) for i in range(6)]
+    config = PredictConfig(imgsz=160, batch=6, conf=0.4)
+    expected = list(predict(model, images, config, NAMES))
+    results = list(predict(model.undecoded, images, config, NAMES))
+    assert len(results) == 6 and any(len(result) for result in results)
+    for result, same in zip(results, expected, strict=True):
+        torch.testing.assert_close(result.boxes.data, same.boxes.data)
+        assert (result.masks is None) == (same.masks is None)
+        assert result.masks is None or torch.equal(result.masks.data, same.masks.data)
+
+
+def test_masks_of_the_input_are_made_when_they_are_asked_for():
+    (result,) = predict(forward, disc(100, 200, 50, 50, 20), PredictConfig(imgsz=160, retina_masks=False), NAMES)
+    assert callable(result.masks.given)
+    kept = pickle.loads(pickle.dumps(result.masks))
+    assert kept.shape == (1, 96, 160) and torch.equal(kept.data, result.masks.data)
+    assert torch.equal(result.masks[0].data, result.masks.data) and result.masks.data.any()
+
+
 def test_shapes_given_to_the_network():
     seen = []
 
@@ -118,10 +143,11 @@ def test_tensor_is_rgb_in_unit_range_channels_last():
     assert to_tensor([image], half=True).dtype == torch.float16
 
 
-def test_what_suppression_needs_is_loaded_before_the_clock_starts():
-    script = "import sys, seglab.inference.predictor; print('torchvision.ops' in sys.modules)"
+def test_torchs_compiler_stays_out_of_a_prediction():
+    """Its import, which torchvision's brings, takes longer than all else of a first prediction."""
+    script = "import sys, seglab.inference.predictor as p, seglab.yolo; print('torch._dynamo' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+    assert done.stdout == "False\n"
 
 
 def test_stream_is_lazy():

@@ -273,7 +273,7 @@ def test_an_address_names_no_file(address, folder, monkeypatch):
     """On Windows C:b.png would lie elsewhere, and a folder with an open film could not be removed."""
     (folder / "C:b.png").write_bytes((folder / "b.png").read_bytes())
     asked, released = [], []
-    monkeypatch.setattr(source_module, "read_image", lambda path, _: asked.append(path.name) or RGB)
+    monkeypatch.setattr(source_module, "decode_image", lambda path, *_: asked.append(path.name) or RGB)
     next(load(f"{address}/C%3Ab.png"))
     assert asked == ["download.png"]
 

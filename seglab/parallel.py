@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, TypeVar
 
 import cv2
+
+from seglab.errors import SeglabError
 
 Result = TypeVar("Result")
 MAX_PROCESSES = 60  # Windows cannot wait for more
@@ -54,14 +57,21 @@ def parallel_map(
 ) -> Generator[Result, None, None]:
     """do(item, *common) of every item, in order, by `workers` processes; by this one if that is 0.
 
-    What items have in common is sent to each process once. Close the generator to end early.
+    What items have in common is sent to each process once. Close the generator to end early. Errors: those of `do`;
+    SeglabError where a process was ended from outside.
     """
     if not workers:
         yield from (do(item, *common) for item in items)
         return
     chunk = max(1, len(items) // (workers * CHUNKS_PER_PROCESS))
     with starting_processes(), ProcessPoolExecutor(workers, initializer=_receive_job, initargs=(do, common)) as pool:
-        yield from pool.map(_do_item, items, chunksize=chunk)
+        try:
+            yield from pool.map(_do_item, items, chunksize=chunk)
+        except BrokenProcessPool as error:
+            raise SeglabError(
+                f"one of {workers} processes that share the work was ended by the system, most likely for want of "
+                "memory: close other programs, and run it again"
+            ) from error
 
 
 def _receive_job(do: Callable, common: tuple) -> None:

@@ -750,3 +750,75 @@ def test_voc_objects_without_classes_are_objects_and_their_border_is_none(tmp_pa
     pixels[35:] = 255
     mask(tmp_path / "SegmentationObject" / "a.png", pixels)
     assert areas(load_dataset(tmp_path)) == [("object", 225), ("object", 600)]
+
+
+# One rule for images
+
+
+def twelve_bits(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(0).integers(0, 4096, (HEIGHT, WIDTH)).astype(np.uint16)
+    Image.fromarray(values).save(path)
+
+
+@pytest.mark.parametrize("labels", ["yolo", "coco", "labelme"])
+@pytest.mark.parametrize("to", ["yolo", "coco", "labelme"])
+def test_a_conversion_reads_images_as_training_does(tmp_path, labels, to):
+    if labels == "coco" == to:
+        return  # to=coco takes no COCO JSON
+    source = tmp_path / "source"
+    twelve_bits(source / "images" / "a.png")
+    if labels == "yolo":
+        text(source / "labels" / "a.txt", ROW)
+    elif labels == "coco":
+        coco(source / "labels.json", ["a.png"], [annotation(1, 1)])
+    else:
+        points = np.reshape(SQUARE, (-1, 2)).tolist()
+        shape = {"label": "cat", "points": points, "shape_type": "polygon", "group_id": None}
+        text(
+            source / "images" / "a.json",
+            json.dumps({"shapes": [shape], "imagePath": "a.png", "imageHeight": HEIGHT, "imageWidth": WIDTH}),
+        )
+    out = tmp_path / ("out.json" if to == "coco" else "out")
+    with pytest.raises(SeglabError, match="range=4095"):
+        areas(load_dataset(source))
+    with pytest.raises(SeglabError, match="range=4095"):
+        convert_dataset(source, out=out, to=to)
+    report = convert_dataset(source, out=out, to=to, range=4095)
+    assert report.instances_written == 1 and not report.lost
+    if to == "yolo":
+        assert "range=0,4095" in report.next_command
+
+
+def test_an_export_reads_images_as_training_does(tmp_path):
+    from seglab.export.exporter import calibration_batches
+    from seglab.export.metadata import ModelMetadata
+    from seglab.image_files import Reading
+
+    twelve_bits(tmp_path / "images" / "a.png")
+    text(tmp_path / "labels" / "a.txt", ROW)
+    spec, metadata = load_dataset(tmp_path), ModelMetadata({0: "cat"}, (64, 64), 1)
+    with pytest.raises(SeglabError, match="range=4095"):
+        list(calibration_batches(spec, metadata))
+    (batch,) = calibration_batches(spec, metadata, reading=Reading(range=(0, 4095)))
+    assert batch.max() > 0.9
+
+
+def test_the_train_split_of_lvis_has_images_of_val2017(tmp_path):
+    for seed, name in enumerate(("train2017/1.jpg", "val2017/2.jpg")):
+        image(tmp_path / name, seed)
+    coco(tmp_path / "lvis_v1_train.json", ["", ""], [annotation(1, 1), annotation(2, 2)])
+    content = json.loads((tmp_path / "lvis_v1_train.json").read_text())
+    for entry, name in zip(content["images"], ("train2017/1.jpg", "val2017/2.jpg")):
+        del entry["file_name"]
+        entry["coco_url"] = f"http://images.cocodataset.org/{name}"
+    (tmp_path / "lvis_v1_train.json").write_text(json.dumps(content))
+    assert areas(load_dataset(tmp_path)) == [("cat", 600)] * 2
+    assert not check_dataset(tmp_path, None).issues
+    assert convert_dataset(tmp_path, out=tmp_path / "out", strict=1.0).instances_back == 2
+
+
+def test_check_reports_images_that_are_not_there(tmp_path):
+    image(tmp_path / "a.jpg")
+    coco(tmp_path / "labels.json", ["a.jpg", "gone/b.jpg"], [annotation(1, 1), annotation(2, 2)])
+    assert "gone/b.jpg" in str(check_dataset(tmp_path, None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -73,3 +74,12 @@ def test_a_split_looked_at_by_several_is_found_the_same(tmp_path, monkeypatch):
     assert scan.scan(images, annotations, strict=False) == alone and asked == [2]
     with pytest.raises(SeglabError, match=r"000002\.jpg"):
         scan.scan(images, annotations, strict=True)
+
+
+def ended(item):
+    os._exit(1)  # as the system ends a process that takes too much memory
+
+
+def test_a_process_that_is_ended_is_told():
+    with pytest.raises(SeglabError, match=r"one of 2 processes .* was ended by the system.*run it again"):
+        list(parallel_map(ended, range(4), 2))

@@ -19,8 +19,21 @@ export async function loadModel(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url} cannot be fetched (${response.status})`);
   const bytes = new Uint8Array(await response.arrayBuffer());
-  const names = JSON.parse(metadata(bytes).names); // class id -> name
+  const names = classNames(metadata(bytes).names);
   return { session: await ort.InferenceSession.create(bytes), names };
+}
+
+// Class id -> name, of a Python literal such as {0: 'cup', 1: "o'clock"}.
+export function classNames(literal) {
+  const pairs = literal.matchAll(/(\d+): (?:'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)")/g);
+  return Object.fromEntries(Array.from(pairs, ([, id, single, double]) => [id, unescaped(single ?? double)]));
+}
+
+function unescaped(text) {
+  const signs = { n: "\n", t: "\t", r: "\r" };
+  const coded = /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g;
+  return text.replace(coded, (_, x, u, U, sign) =>
+    sign === undefined ? String.fromCodePoint(parseInt(x ?? u ?? U, 16)) : (signs[sign] ?? sign));
 }
 
 // The key-value pairs of an ONNX file. It is a protocol buffer: fields one after another, each a tag (number and wire

@@ -77,7 +77,7 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
 print(f"{own_file.name}: {own_file.stat().st_size / 1e6:.0f} MB")
 
 # %%
-import json
+import ast
 
 import onnx
 
@@ -88,7 +88,7 @@ session = onnxruntime.InferenceSession(str(file))
 for tensor in (*session.get_inputs(), *session.get_outputs()):
     print(f"{tensor.name:12}", tensor.shape)
 about = session.get_modelmeta().custom_metadata_map
-print(list(json.loads(about["names"]).values())[:3], "... the class names travel in the file")
+print(list(ast.literal_eval(about["names"]).values())[:3], "... the class names travel in the file")
 
 # %% [markdown]
 # ## Preparing the input: the letterbox
@@ -495,8 +495,8 @@ print("passed the parity check:", ", ".join(name for name in files if name != "O
 
 # %% [markdown]
 # With `nms=True, masks=True` everything in this lesson goes into the graph: letterbox, suppression, masks. A photo of
-# any size goes in, objects come out, and no code around the file is needed. (The last outputs are `predictions` and
-# `prototypes` as before, so the file also works with a decoder of your own.) The price: thresholds are fixed in the
+# any size goes in, objects come out, and no code around the file is needed. (The last outputs are `output0` and
+# `output1` as before, so the file also works with a decoder of your own.) The price: thresholds are fixed in the
 # file, and not every runtime can run it.
 
 # %%

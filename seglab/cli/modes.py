@@ -136,6 +136,8 @@ def convert(given: ConvertInput, _: dict[str, Any]) -> int:
         labels=given.labels,
         allow_empty=given.allow_empty,
         instances=given.instances,
+        max_pixels=given.max_pixels,
+        range=given.range,
     )
     print(report)
     return 0 if report.passed else 1
@@ -190,7 +192,7 @@ def verify(given: VerifyInput, _: dict[str, Any]) -> int:
     original = YOLO(given.model or weights_beside(given.file))
     if original.network is None:
         raise SeglabError(f"model={given.model} is an exported file too: give the weights of {given.file}")
-    return 0 if verify(given.file, original.network, original.names, given.data, given.trust) else 1
+    return 0 if verify(given.file, original.network, original.names, given.data, given.trust, given) else 1
 
 
 def benchmark(given: BenchmarkInput, _: dict[str, Any]) -> None:

@@ -258,6 +258,7 @@ OWN_REASONS: dict[tuple[str, str], str] = {
     ("predict", "data"): "the classes are those of the weights",
 }
 OFF = (False, None, 0)
+CLASSES = "{} has no class to replace; change what it does with add_callback(event, function)"
 REFUSED: dict[tuple[str, str], Refusal] = {
     ("train", "distill_model"): Refusal((None,), "distillation is not supported; start from weights with model="),
     ("train", "cls_pw"): Refusal(OFF, "all classes have the same weight; list images of rare classes several times"),
@@ -268,6 +269,9 @@ REFUSED: dict[tuple[str, str], Refusal] = {
     ("train", "save_json"): Refusal(OFF, "pass it to val() on the result"),
     ("train", "save_txt"): Refusal(OFF, "pass it to val() on the result"),
     ("train", "int8"): Refusal(OFF, "quantization-aware training is not supported; pass it to export() with data="),
+    ("train", "trainer"): Refusal((None,), CLASSES.format("train")),
+    ("val", "validator"): Refusal((None,), CLASSES.format("val")),
+    ("predict", "predictor"): Refusal((None,), CLASSES.format("predict")),
     ("export", "keras"): Refusal(OFF, "SavedModel is not supported; use format='litert' for TFLite, or 'onnx'"),
     ("export", "optimize"): Refusal(OFF, "TorchScript files run on phones as they are, leave it out"),
     ("export", "agnostic_nms"): Refusal(OFF, "pass it to predict() on the exported file"),

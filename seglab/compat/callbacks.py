@@ -31,13 +31,23 @@ def every_argument(mode: str, own: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(**{**DEFAULTS, **own, "task": "segment", "mode": mode})
 
 
-class Trainer:
+class View:
+    """What callbacks get: names that it lacks end in a sentence."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        known = ", ".join(word for word in dir(self) if not word.startswith("_"))
+        raise AttributeError(f"the {type(self).__name__.lower()} of a callback has no {name}: it has {known}")
+
+
+class Trainer(View):
     """A training run, for callbacks and as `YOLO.trainer`. model: what was trained, as it was opened."""
 
     def __init__(self, run: Run, model: str | None = None):
         self._run = run
         self._model = model
-        self.start_epoch = run.progress.epoch
+        self.start_epoch = run.first_epoch
         self.plots: dict[Path, Any] = {}
 
     @property
@@ -109,6 +119,11 @@ class Trainer:
         return {f"{name}_loss": value for name, value in self._run.learner.terms.items()}
 
     @property
+    def loss(self) -> torch.Tensor:
+        """Their sum, (), which is what the weights learn by."""
+        return torch.stack(list(self.loss_items.values())).sum()
+
+    @property
     def tloss(self) -> dict[str, torch.Tensor]:
         """Means of the loss terms over this epoch's batches so far."""
         learner = self._run.learner
@@ -124,6 +139,11 @@ class Trainer:
     @property
     def lr(self) -> dict[str, float]:
         return {f"lr/pg{index}": group["lr"] for index, group in enumerate(self.optimizer.param_groups)}
+
+    @property
+    def scheduler(self) -> SimpleNamespace:
+        """get_last_lr(): the learning rate of every group of parameters."""
+        return SimpleNamespace(get_last_lr=lambda: list(self.lr.values()), last_epoch=self.epoch)
 
     # Files
 
@@ -194,7 +214,7 @@ class Trainer:
         return {"names": dict(spec.names), "nc": len(spec.names), "path": spec.root, "yaml_file": spec.source}
 
 
-class Validator:
+class Validator(View):
     """A validation, for callbacks."""
 
     training = False
@@ -247,7 +267,7 @@ class Validator:
         return self._state.seen
 
 
-class Predictor:
+class Predictor(View):
     """A prediction, for callbacks and as `YOLO.predictor`.
 
     arguments: of the call, by name; results: of the batch that was last, which a callback may change or replace.
@@ -277,7 +297,7 @@ class Predictor:
         )
 
 
-class Exporter:
+class Exporter(View):
     """An export, for callbacks. file: the path, once it is written."""
 
     def __init__(self, arguments: dict[str, Any], model: Any):

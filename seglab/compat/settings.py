@@ -6,15 +6,18 @@ import logging
 import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import seglab.version as _version
+from seglab.compat.arguments import DEFAULTS
 from seglab.config.train import TRACKER_NAMES, TRACKERS
 from seglab.errors import SeglabError
 from seglab.files import cache_dir
 from seglab.loggers.registry import how_to_install, is_installed
 
 ROOT = Path(_version.__file__).resolve().parent
+DEFAULT_CFG = SimpleNamespace(**DEFAULTS)  # of ultralytics
 LOGGER = logging.getLogger("seglab")
 
 # Key -> the environment variable that holds it for this process.

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from seglab.errors import SeglabError
 from seglab.evaluation.metrics import Metrics
 from seglab.inference.results import Results
 from seglab.model.transfer import init_network
 from seglab.model.yolo11 import YOLO11Seg, parse_name
 from seglab.yolo import YOLO
 
+# Methods that classes of scripts replace in ultralytics, and that nothing would call here.
+REPLACED = frozenset(
+    "auto_batch build_dataset build_optimizer build_transforms check_resume construct_result construct_results "
+    "criterion final_eval finalize_metrics get_dataloader get_dataset get_desc get_model get_obj_feats get_stats "
+    "get_validator inference init_criterion init_metrics label_loss_items match_predictions optimizer_step "
+    "plot_metrics plot_predictions plot_training_labels plot_training_samples plot_val_samples postprocess "
+    "pre_transform pred_to_json preprocess preprocess_batch print_results progress_string save_metrics save_model "
+    "save_one_txt save_predicted_images set_model_attributes setup_model setup_source stream_inference "
+    "update_metrics validate write_results _do_train _prepare_batch _prepare_pred _process_batch _setup_scheduler "
+    "_setup_train".split()
+)
+
 
 class _Task:
     """Arguments of a verb, given at once; `model` among them is opened."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Errors: SeglabError where a script's class replaces a method that would not be called."""
+        super().__init_subclass__(**kwargs)
+        replaced = sorted(REPLACED & vars(cls).keys())
+        if replaced:
+            raise SeglabError(
+                f"{cls.__name__} replaces {', '.join(replaced)}, which seglab would not call: change what it does with "
+                "add_callback(event, function), or call the functions that docs/reading-order.md lists"
+            )
 
     def __init__(self, cfg: Any = None, overrides: dict[str, Any] | None = None, _callbacks: Any = None):
         self.overrides = {**(cfg if isinstance(cfg, dict) else {}), **(overrides or {})}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seglab.config.argument import DETECTION, Arguments, argument
+from seglab.config.reading import ReadConfig
 from seglab.config.shared import MASK_TARGETS, MODEL
 from seglab.errors import SeglabError
 from seglab.sizes import STRIDE, Size, as_size
@@ -22,7 +23,7 @@ class ExportInput(Arguments):
 
 
 @dataclass(frozen=True)
-class ExportConfig(Arguments):
+class ExportConfig(ReadConfig):
     """How a model is written in another format. imgsz becomes (height, width)."""
 
     imgsz: int | tuple[int, int] = argument(

@@ -15,8 +15,8 @@ from seglab.sizes import Size, as_size
 SMALLEST_SCENE = 32  # pixels a side: a smaller toybox image shows nothing
 
 
-@dataclass(frozen=True)
-class ConvertInput(Arguments):
+@dataclass(frozen=True, kw_only=True)
+class ConvertInput(ReadConfig):
     """Arguments of `convert`."""
 
     source: str = argument(text="dataset to convert: any labeled folder or file, see docs/data.md")
@@ -81,8 +81,8 @@ class DoctorInput(Arguments):
     device: str | int | None = DEVICE(None)
 
 
-@dataclass(frozen=True)
-class VerifyInput(Arguments):
+@dataclass(frozen=True, kw_only=True)
+class VerifyInput(ReadConfig):
     """Arguments of `verify`."""
 
     file: str = argument(text="exported file")

@@ -15,6 +15,7 @@ from functools import partial
 from math import inf
 from pathlib import Path, PurePosixPath
 
+from seglab.config import ReadConfig
 from seglab.convert.dataset_writer import RENAMED, DatasetWriter, free_name, label_of, pixels_of
 from seglab.convert.finish import finish_yolo
 from seglab.convert.image_table import ImageTable, TableRow
@@ -22,7 +23,7 @@ from seglab.convert.report import Report
 from seglab.convert.rows import Item, LabelWriter, same
 from seglab.convert.targets import Targets
 from seglab.data.annotations import Annotations, in_frame_of_file
-from seglab.data.image import image_orientation, image_size
+from seglab.data.image import image_orientation, look_at
 from seglab.datasets.coco_json import Category, find_images, join_categories, split_of_json
 from seglab.datasets.folder import coco_files_of
 from seglab.datasets.load import load_dataset
@@ -43,6 +44,7 @@ from seglab.formats.json_stream import stream_json
 from seglab.formats.yolo import place_image, write_dataset_yaml
 from seglab.geometry.polygons import orient
 from seglab.geometry.rle import area, rings_to_rle
+from seglab.image_files import MAX_PIXELS, Reading
 from seglab.progress import LARGE_FILE, byte_progress, with_progress
 from seglab.sample import Instance
 
@@ -58,6 +60,8 @@ def convert(
     labels: str | Path | None = None,
     allow_empty: bool = False,
     instances: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    range: int | float | list | tuple | None = None,
 ) -> Report:
     """Convert a dataset; the output appears as a whole at the end, or not at all.
 
@@ -67,7 +71,8 @@ def convert(
     strict: if any instance's mask IoU lies under this or any instance is lost, nothing is written and `passed` is
     False. holdout, test: with to="yolo", fractions of the images that become the splits val and test (`hold_out`).
     allow_empty: whether a source without any instance is converted. instances: "components" or "values", what is one
-    instance in mask images of one value (`load_dataset`).
+    instance in mask images of one value (`load_dataset`). max_pixels, range: which images may be read, and how, as for
+    training; what training would refuse is left out here too.
 
     Errors: SeglabError when the source is of no known format or damaged, or `out` exists already.
     """
@@ -87,7 +92,7 @@ def convert(
         )
     folder = Path(images).expanduser() if images else None
     given = Source(source, folder, Path(labels).expanduser() if labels else None, instances)
-    report = Report(source, out, strict)
+    report = Report(source, out, strict, ReadConfig(max_pixels=max_pixels, range=range).reading)
     started = time.perf_counter()
     # Everything is written into a folder beside `out`, which takes its place at the end.
     try:
@@ -189,11 +194,16 @@ def _to_yolo(source: Source, part: Path, report: Report, targets: Targets) -> No
         else:
             splits, crowds = _dataset_to_yolo(spec, part, report, targets)
     if not report.images_written:
-        raise SeglabError(
-            f"no image of {source.path} could be converted{report.reasons()}: run `seglab check data={source.path}` to "
-            "see why"
-        )
+        raise _no_image(source, report)
     _write_yaml(part, splits, names, crowds, report)
+
+
+def _no_image(source: Source, report: Report) -> SeglabError:
+    """What to say where no image of a source can be used."""
+    return SeglabError(
+        f"no image of {source.path} could be converted{report.reasons()}: run `seglab check data={source.path}` to "
+        "see why"
+    )
 
 
 def _write_yaml(
@@ -233,17 +243,18 @@ def _source_to_yolo(labels: LabelSource, spec: DatasetSpec, part: Path, report: 
         labeled = labels.load(entry)
         report.images += 1
         if entry.image is not None and labeled.file is not None:
-            labeled = _in_frame(labeled, entry.image, split_of.get(entry.image, labeled.split))
+            split = split_of.get(entry.image, labeled.split)
+            labeled = _in_frame(labeled, entry.image, split, report.reading)
         report.add_read(len(labeled.instances), labeled.issues)
         if labeled.file is not None:
             writer.add(labeled)
     return writer.close()
 
 
-def _in_frame(labeled: LabeledImage, image: Path, split: str) -> LabeledImage:
+def _in_frame(labeled: LabeledImage, image: Path, split: str, reading: Reading) -> LabeledImage:
     """A labeled image in the frame of its upright file; without the file where it cannot be used."""
     try:
-        size = image_size(image)
+        size, _ = look_at(image, reading)
     except SeglabError as error:
         fault = left_out(str(image), f"unreadable image: {error}", len(labeled.instances))
         return replace(labeled, file=None, instances=[], issues=[*labeled.issues, fault])
@@ -429,7 +440,7 @@ class CocoConversion:
                 )
             return Frame(stated), ""
         try:
-            size = image_size(file)
+            size, _ = look_at(file, self.report.reading)
             orientation = image_orientation(file) if stated not in (None, size) else 1
         except SeglabError as error:
             return None, f"unreadable image: {error}"
@@ -537,7 +548,7 @@ def _readable_sizes(files: Iterable[Path], annotations: Annotations, report: Rep
     for file in files:
         report.images += 1
         try:
-            size = image_size(file)
+            size, _ = look_at(file, report.reading)
             issues = annotations.read(file, size)[1]
             if any(issue.unusable for issue in issues):
                 report.add_read(0, issues)
@@ -564,17 +575,21 @@ def _to_coco(source: Source, part: Path, out: Path, report: Report) -> dict[Path
         place = out if len(splits) == 1 else out.with_name(f"{out.stem}_{split}{out.suffix}")
         if place.exists():
             raise SeglabError(f"{place} already exists: choose another out=, or delete it")
-        made[part / place.name] = place
         annotations = Annotations(spec, split)
         _note_unplaced(annotations, report)
         sizes = _readable_sizes(files, annotations, report)
         report.images_written += len(sizes)
+        if not sizes:
+            continue
+        made[part / place.name] = place
         names = annotations.file_names()
         images = [image_entry(annotations.image_id(file), names[file], size) for file, size in sizes.items()]
         categories = category_entries(annotations.category_ids, spec.names.values())
         rows = _annotation_rows(annotations, sizes, split, report)
         write_coco(part / place.name, images, rows, categories)
         _read_coco_back(part / place.name, annotations, sizes, report)
+    if not made:
+        raise _no_image(source, report)
     report.next_command = f"seglab evaluate gt={next(iter(made.values()))} dt=predictions.json"
     return made
 

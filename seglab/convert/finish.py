@@ -20,6 +20,7 @@ from seglab.formats.coco import read_coco
 from seglab.formats.coco_writer import category_entries, write_coco
 from seglab.formats.yolo import write_dataset_yaml
 from seglab.geometry.rle import rings_to_rle
+from seglab.image_files import DEFAULT_READING, MAX_PIXELS, Reading
 from seglab.progress import with_progress
 from seglab.sample import Instance
 
@@ -46,7 +47,7 @@ def finish_yolo(part: Path, report: Report, targets: Targets, holdout: float, te
     missing = report.instances_written - report.duplicates - report.instances_back
     if missing > 0:
         report.lose(str(report.out), "not found when the output was read back", missing)
-    report.next_command = next_command(spec, report.out)
+    report.next_command = next_command(spec, report.out, report.reading)
 
 
 def _compare(read: Sequence[Instance], wanted: Sequence[Target], report: Report) -> None:
@@ -57,9 +58,13 @@ def _compare(read: Sequence[Instance], wanted: Sequence[Target], report: Report)
         report.measure(target.pixels, same(target.mask, mask) if mask else 0.0, None)
 
 
-def next_command(spec: DatasetSpec, out: Path) -> str:
+def next_command(spec: DatasetSpec, out: Path, reading: Reading = DEFAULT_READING) -> str:
     """What to type after a conversion."""
     command = f"seglab train data={out / out.name}.yaml"
+    if reading.range is not None:
+        command += f" range={reading.range[0]:g},{reading.range[1]:g}"
+    if reading.max_pixels != MAX_PIXELS:
+        command += f" max_pixels={reading.max_pixels}"
     return command if "val" in spec.splits else f"{command} holdout=0.2"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seglab.formats.issues import ROWS_SHOWN, Fault, Issue, issue_table, left_out
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.sample import SIZES, size_class
 from seglab.wording import pluralize
 
@@ -43,18 +44,20 @@ def _by_size() -> dict[str, Fidelity]:
 class Report:
     """The account of one conversion; `str(report)` is a table.
 
-    strict: the IoU that was asked for. Images and instances counted in the source and as written; crowds: regions kept
-    in a JSON of their own; lost: instances that could not be written; incomplete: those written without a part of
-    theirs that could not be read, which count as IoU 0; duplicates: rows of an instance that the source lists twice,
-    which readers skip. images_back and instances_back: what the loader that trains found in the output. about: what the
-    source was recognized as; next_command: what to type now. issues: why, and what else was found; of each type as many
-    as the table shows and one more, while `counts` has all. own and other: fidelity by size of every instance as the
-    loader that trains read it back, and when a reader takes each row for one polygon and draws it as COCO does.
+    strict: the IoU that was asked for; reading: how images are read. Images and instances counted in the source and as
+    written; crowds: regions kept in a JSON of their own; lost: instances that could not be written; incomplete: those
+    written without a part of theirs that could not be read, which count as IoU 0; duplicates: rows of an instance that
+    the source lists twice, which readers skip. images_back and instances_back: what the loader that trains found in the
+    output. about: what the source was recognized as; next_command: what to type now. issues: why, and what else was
+    found; of each type as many as the table shows and one more, while `counts` has all. own and other: fidelity by size
+    of every instance as the loader that trains read it back, and when a reader takes each row for one polygon and draws
+    it as COCO does.
     """
 
     source: Path
     out: Path
     strict: float | None = None
+    reading: Reading = DEFAULT_READING
     images: int = 0
     images_written: int = 0
     instances: int = 0

@@ -28,8 +28,8 @@ def find_weights(model: str | Path) -> Path:
     """The file of weights by path, by official name (downloaded on first use) or by the name of the course weights.
 
     A run's folder means the best weights in it. A path that ends in .pt also finds our own .safetensors of that name,
-    for scripts that say `best.pt`; the name of official detection weights means those with masks, which hold the same
-    layers.
+    for scripts that say `best.pt`, and one without suffix either file. The name of official detection weights means
+    those with masks, which hold the same layers.
     Errors: SeglabError that lists the names there are.
     """
     path = Path(model)
@@ -44,6 +44,11 @@ def find_weights(model: str | Path) -> Path:
             return own
     if str(model).removesuffix(".pt") == COURSE_WEIGHTS:
         return bundled_data_dir() / "weights" / f"{COURSE_WEIGHTS}.safetensors"
+    if not path.suffix:
+        beside = [Path(f"{model}{suffix}") for suffix in (".safetensors", ".pt")]
+        found = next((file for file in beside if file.is_file()), None)
+        if found is not None:
+            return found
     official = [name.removesuffix(".pt") for name in ASSETS if name.endswith(".pt")]
     if path.stem in official:
         return fetch(f"{path.stem}.pt")

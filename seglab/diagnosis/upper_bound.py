@@ -16,6 +16,7 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.evaluation.coco import CocoAccumulator, CocoMetrics
 from seglab.evaluation.validate import EvaluatedImage, native_instances
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.inference.nms import Detections
 
 
@@ -38,12 +39,16 @@ TARGETS = {
 
 
 def upper_bounds(
-    spec: DatasetSpec, split: str = "val", imgsz: int = 640, targets: dict[str, Target] | None = None
+    spec: DatasetSpec,
+    split: str = "val",
+    imgsz: int = 640,
+    targets: dict[str, Target] | None = None,
+    reading: Reading = DEFAULT_READING,
 ) -> dict[str, CocoMetrics]:
-    """COCO mask metrics of an oracle for each type of target (by default TARGETS)."""
+    """COCO mask metrics of an oracle for each type of target (by default TARGETS). reading: how images are read."""
     bounds = {}
     for name, target in (targets or TARGETS).items():
-        dataset = SegmentationDataset(spec, split, imgsz, rect=True, **target.arguments)
+        dataset = SegmentationDataset(spec, split, imgsz, rect=True, reading=reading, **target.arguments)
         accumulator = CocoAccumulator(range(len(dataset.names)), "segm")
         for index in range(len(dataset)):
             image = oracle(dataset, index)

@@ -20,6 +20,7 @@ from seglab.export.parity import verify
 from seglab.export.registry import FORMATS, ExportFormat, find_format
 from seglab.files import replace, staging_dir
 from seglab.geometry.letterbox import letterbox
+from seglab.image_files import DEFAULT_READING, Reading
 from seglab.inference.predictor import to_tensor
 from seglab.model.yolo11 import YOLO11Seg
 
@@ -51,7 +52,7 @@ def export(
         staged = folder / path.name
         write: Callable[..., None] = its.write
         write(model, staged, metadata, _calibration(config, metadata), **_own_options(name, config))
-        if its.runs_here() and not verify(staged, model, metadata.names, config.data, trust=True):
+        if its.runs_here() and not verify(staged, model, metadata.names, config.data, trust=True, given=config):
             failed = replace(staged, path.with_name(path.name + ".failed"))
             raise SeglabError(
                 f"the {name} file does not agree with the network (see the table above): it was kept as {failed}"
@@ -121,17 +122,21 @@ def _refuse_unsupported(name: str, its: ExportFormat, config: ExportConfig) -> N
 def _calibration(config: ExportConfig, metadata: ModelMetadata) -> Iterator[Tensor]:
     """The images that set the ranges of int8; nothing for other precisions."""
     if config.int8 and config.data is not None:
-        yield from calibration_batches(load_dataset(config.data), metadata, config.fraction)
+        yield from calibration_batches(load_dataset(config.data), metadata, config.fraction, config.reading)
 
 
-def calibration_batches(spec: DatasetSpec, metadata: ModelMetadata, fraction: float = 1.0) -> Iterator[Tensor]:
+def calibration_batches(
+    spec: DatasetSpec, metadata: ModelMetadata, fraction: float = 1.0, reading: Reading = DEFAULT_READING
+) -> Iterator[Tensor]:
     """Training images, letterboxed, in the file's batch size: (B, 3, H, W) float in 0..1.
 
     Validation images stay unseen where there are others. fraction: part of the images that are used, spread evenly.
     """
     split = "train" if spec.splits.get("train") else "val"
     paths = evenly(spec.images(split)[:CALIBRATION_IMAGES], fraction)
-    images = map(read_image, cycle(paths))  # again from the first where a batch takes more than there are
+    images = (
+        read_image(path, reading) for path in cycle(paths)
+    )  # again from the first where a batch takes more than there are
     for _ in range(max(1, len(paths) // metadata.batch)):
         group = islice(images, metadata.batch)
         yield to_tensor([letterbox(image.shape[:2], metadata.size).apply(image) for image in group])

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from seglab.class_names import numbered
 from seglab.errors import SeglabError, reading
 from seglab.export import foreign_metadata
@@ -68,11 +70,11 @@ class ModelMetadata:
         return f"exported by {tool}, license {self.license}"
 
     def to_strings(self) -> dict[str, str]:
-        """Text under the keys common among YOLO tools (values are JSON), and the rest as JSON under `seglab`."""
+        """Text under the keys common among YOLO tools, as Python literals, and the rest as JSON under `seglab`."""
         own = {"version": self.version, "normalization": NORMALIZATION}
         own |= {name: getattr(self, name) for name in OWN_FIELDS}
         return {
-            "names": json.dumps(self.names),
+            "names": str(self.names),
             "stride": str(max(STRIDES)),
             "task": "segment",
             "imgsz": json.dumps(list(self.size)),
@@ -158,9 +160,13 @@ def fingerprint(model: YOLO11Seg) -> str:
 def write_sidecar(folder: Path, metadata: ModelMetadata) -> None:
     """Put the metadata into the folder of a format whose own files have no place for it.
 
-    JSON in a .yaml file: the name other tools look for, and YAML is a superset of JSON.
+    As YAML under the name that other tools look for, with names, sizes and numbers as such.
     """
-    (folder / SIDECAR).write_text(json.dumps(metadata.to_strings(), indent=1), encoding="utf-8")
+    values: dict[str, Any] = metadata.to_strings()
+    values |= {"names": metadata.names, "imgsz": list(metadata.size), "batch": metadata.batch}
+    values |= {name: int(values[name]) for name in ("stride", "channels")}
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    (folder / SIDECAR).write_text(text, encoding="utf-8")
 
 
 def read_sidecar(folder: Path) -> ModelMetadata:

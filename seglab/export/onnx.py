@@ -27,11 +27,11 @@ DYNAMIC = True
 RUNS_CODE = False
 
 OPSET = 17  # read by every onnxruntime since 1.12 (2022), TensorRT since 8.6 and OpenVINO since 2023
-DENSE_OUTPUTS = ["predictions", "prototypes"]
+DENSE_OUTPUTS = ["output0", "output1"]  # predictions and prototypes, by the names that deployed programs know
 DYNAMIC_AXES = {
     "images": {0: "batch", 2: "height", 3: "width"},
-    "predictions": {0: "batch", 2: "anchors"},
-    "prototypes": {0: "batch", 2: "prototype_height", 3: "prototype_width"},
+    "output0": {0: "batch", 2: "anchors"},
+    "output1": {0: "batch", 2: "prototype_height", 3: "prototype_width"},
 }
 END_TO_END_AXES = {
     "image": {0: "height", 1: "width"},

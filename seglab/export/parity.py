@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seglab.config import PredictConfig, ValidateConfig
+from seglab.config import PredictConfig, ReadConfig, ValidateConfig
 from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
@@ -31,12 +31,15 @@ from seglab.export.registry import format_of, load_runtime
 from seglab.export.runtime import EndToEndRun, Runtime
 from seglab.export.trust import remember
 from seglab.geometry.letterbox import letterbox
+from seglab.image_files import DEFAULT_READING
 from seglab.inference.nms import Detections
 from seglab.inference.predictor import Forward, fit, predict_batch, to_tensor
 from seglab.inference.results import Results
 from seglab.inference.sources import SourceImage
 from seglab.model.yolo11 import YOLO11Seg
 from seglab.sizes import STRIDE
+
+READ_BY_DEFAULT = ReadConfig()
 
 MAX_IMAGES = 8  # that are compared in numbers and detections; mAP takes the whole validation split
 MIN_MAP = 0.1  # of the network, below which int8 cannot be judged: a limit on the difference would pass anything
@@ -93,22 +96,32 @@ class Row:
 
 
 def verify(
-    path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str | Path | None = None, trust: bool = False
+    path: str | Path,
+    model: YOLO11Seg,
+    names: dict[int, str],
+    data: str | Path | None = None,
+    trust: bool = False,
+    given: ReadConfig = READ_BY_DEFAULT,
 ) -> bool:
     """Compare an exported file with the network, print the table, keep it in the file; True when every limit holds.
 
     data: a dataset, whose validation split then also gives box and mask mAP of both; its images, or those of the
     bundled default, are what is compared. Rows the file has from an earlier time and this one does not measure stay.
     A file that another tool wrote stays as it is.
-    trust: see registry.load_runtime. Errors: those of `measure`.
+    trust: see registry.load_runtime; given: how the images of the data are read. Errors: those of `measure`.
     """
-    title, rows = measure(path, model, names, data, trust)
+    title, rows = measure(path, model, names, data, trust, given)
     print(table(rows, title))
     return all(row.ok for row in rows)
 
 
 def measure(
-    path: str | Path, model: YOLO11Seg, names: dict[int, str], data: str | Path | None = None, trust: bool = False
+    path: str | Path,
+    model: YOLO11Seg,
+    names: dict[int, str],
+    data: str | Path | None = None,
+    trust: bool = False,
+    given: ReadConfig = READ_BY_DEFAULT,
 ) -> tuple[str, list[Row]]:
     """What `verify` compares, as a title and rows, which the file then keeps.
 
@@ -121,7 +134,8 @@ def measure(
     limits = LIMITS[precision]
     reference = Reference.of(model, precision)
     spec = load_dataset(data or DEFAULT_DATA, "val")
-    images = [read_image(image_path) for image_path in spec.images("val")[:MAX_IMAGES]]
+    reading = given.reading if data is not None else DEFAULT_READING
+    images = [read_image(image_path, reading) for image_path in spec.images("val")[:MAX_IMAGES]]
 
     with torch.inference_mode():
         rows = compare(reference, runtime.forward, images, runtime.imgsz, limits)
@@ -129,7 +143,7 @@ def measure(
         if runtime.end_to_end is not None:
             rows += compare_end_to_end(reference.network, runtime, runtime.end_to_end, images)
         if data is not None:
-            rows += compare_map(reference.network, runtime, spec, names, limits)
+            rows += compare_map(reference.network, runtime, spec, names, limits, given)
 
     title = f"{runtime.path.name} ({runtime.metadata.origin}) against the network it came from"
     if limits.rounding is not None:
@@ -359,9 +373,16 @@ def _end_to_end_differences(
 
 
 def compare_map(
-    network: Forward, runtime: Runtime, spec: DatasetSpec, names: dict[int, str], limits: Limits
+    network: Forward,
+    runtime: Runtime,
+    spec: DatasetSpec,
+    names: dict[int, str],
+    limits: Limits,
+    images: ReadConfig = READ_BY_DEFAULT,
 ) -> list[Row]:
     """Rows on box and mask mAP over the validation split, both letterboxed to the file's own size.
+
+    images: how the images are read.
 
     Errors: SeglabError when an int8 file is to be judged by next to no mAP.
     """
@@ -371,6 +392,8 @@ def compare_map(
         imgsz=runtime.imgsz,
         rect=runtime.size is None,
         mask_targets=runtime.metadata.mask_targets,
+        max_pixels=images.max_pixels,
+        range=images.range,
         verbose=False,
     )
     expected = validate_dataset(network, spec, names, config)

@@ -29,7 +29,6 @@ MAX_BATCH_FACTOR = 4  # a dynamic engine takes up to so many times the batch of 
 MAX_SIDE_FACTOR = 2  # and sides up to so many times as long
 MIN_SIDE = 32
 GIBIBYTE = 1 << 30
-OUTPUTS = ("predictions", "prototypes")
 
 
 def needs() -> dict[str, str]:
@@ -104,6 +103,8 @@ def load(path: Path) -> Runtime:
     if engine is None:
         raise SeglabError(f"{path} was built for another GPU or TensorRT version: export it again on this machine")
     context = engine.create_execution_context()
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    output_names = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
 
     def call(images: Tensor) -> tuple[Tensor, ...]:
         if not context.set_input_shape("images", tuple(images.shape)):
@@ -114,7 +115,7 @@ def load(path: Path) -> Runtime:
             )
         # TensorRT reads from and writes to memory that torch owns.
         context.set_tensor_address("images", images.data_ptr())
-        outputs = {name: torch.empty(tuple(context.get_tensor_shape(name)), device="cuda") for name in OUTPUTS}
+        outputs = {name: torch.empty(tuple(context.get_tensor_shape(name)), device="cuda") for name in output_names}
         for name, output in outputs.items():
             context.set_tensor_address(name, output.data_ptr())
         stream = torch.cuda.current_stream()
@@ -122,7 +123,8 @@ def load(path: Path) -> Runtime:
         stream.synchronize()
         if not succeeded:
             raise SeglabError(f"TensorRT could not run {path} (see its messages above): export it again")
-        return tuple(outputs.values())
+        # Predictions have three dimensions, prototypes four.
+        return tuple(sorted(outputs.values(), key=lambda output: output.ndim))
 
     # However many images come, no call takes more than the engine was built for.
     def run(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from seglab.formats.image_names import (
     most_alike,
     own_name,
     plain_path,
+    without_address,
 )
 from seglab.formats.issues import Issue
 
@@ -119,8 +120,15 @@ class ImageSearch:
 
     def _direct(self, path: PurePosixPath) -> Path | None:
         if not is_below(path):
-            return None
+            return self._in_named_folder(path)
         return next((folder / path for folder in self.near if (folder / path).is_file()), None)
+
+    def _in_named_folder(self, path: PurePosixPath) -> Path | None:
+        """The image at the last folder and name of an address: LVIS has images of val2017 in its train split."""
+        last = PurePosixPath(*without_address(str(path)).parts[-2:])
+        if len(last.parts) < 2 or not is_below(last):
+            return None
+        return next((folder / last for folder in self._below if (folder / last).is_file()), None)
 
     def _find_by_name(self, path: PurePosixPath) -> Path | None:
         name = own_name(path)

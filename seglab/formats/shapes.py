@@ -25,6 +25,17 @@ def polygon(points: np.ndarray) -> Ring | None:
     return orient(points) if len(points) >= 3 and (np.abs(points) < NOWHERE).all() else None
 
 
+def circle_through(points: np.ndarray) -> tuple[float, float, float] | None:
+    """(x, y, radius) of the circle through three points (3, 2); None where they lie on one line."""
+    first, second, third = points
+    sides = np.array([second - first, third - first])
+    if abs(np.linalg.det(sides)) < 1e-9:
+        return None
+    center = np.linalg.solve(2 * sides, (sides**2).sum(axis=1))  # equally far from all three
+    x, y = (first + center).tolist()
+    return x, y, float(np.hypot(*center))
+
+
 def rectangle(left: float, top: float, right: float, bottom: float) -> Ring | None:
     """A solid ring of two corners, in whatever order; None for one without an area."""
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=np.float64)

@@ -26,7 +26,7 @@ from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.shapes import as_rectangle, ellipse, polygon, rectangle
+from seglab.formats.shapes import as_rectangle, circle_through, ellipse, polygon, rectangle
 from seglab.formats.text_files import csv_rows, decode_text, read_json, sketch_json
 from seglab.geometry.polygons import Ring
 from seglab.sample import Instance
@@ -210,6 +210,12 @@ def _via3_shape(numbers: list[float]) -> dict[str, Any]:
         return {"name": "circle", **dict(zip(("cx", "cy", "r"), values))}
     if kind == 4 and len(values) >= 4:
         return {"name": "ellipse", **dict(zip(("cx", "cy", "rx", "ry", "theta"), values))}
+    points = np.array(values).reshape(-1, 2) if len(values) % 2 == 0 else np.empty((0, 2))
+    if kind == 8 and len(points) >= 3:  # drawn by the points that lie farthest out
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        return {"name": "rect", "x": left, "y": top, "width": right - left, "height": bottom - top}
+    if kind == 9 and len(points) == 3 and (circle := circle_through(points)):
+        return {"name": "circle", **dict(zip(("cx", "cy", "r"), circle))}
     name = {6: "polyline", 7: "polygon"}.get(int(kind), f"type {kind}")
     return {"name": name, "all_points_x": values[0::2], "all_points_y": values[1::2]}
 

@@ -113,6 +113,7 @@ class Run:
     best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
     events: Events = SILENT
+    first_epoch: int = 0  # of this run, which may resume another; counted from 0
     epoch: int = -1  # that is under way, or was last; counted from 0
     metrics: Metrics | None = None  # of the last validation
 
@@ -269,6 +270,7 @@ def set_up(
         validate_as=validate_as,
         validated=validated,
         events=events,
+        first_epoch=progress.epoch,
     )
     learner.tell = run.tell
     run.checkpoints.at_every_epoch = events.awaits("on_model_save")  # whoever is told of files finds them

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from seglab import YOLO
 from seglab.compat.arguments import DEFAULTS
 from seglab.compat.callbacks import Exporter, Predictor, followed
 from seglab.config import PredictConfig
@@ -59,3 +60,35 @@ def test_a_run_has_every_argument_that_scripts_may_ask_for():
     assert predictor.args.conf == 0.4 and predictor.args.mode == "predict" and predictor.args.lr0 == DEFAULTS["lr0"]
     assert exporter.args.imgsz == 96 and exporter.args.task == "segment"
     assert set(DEFAULTS) <= vars(predictor.args).keys() and set(DEFAULTS) <= vars(exporter.args).keys()
+
+
+def test_names_that_are_not_there_end_in_what_is():
+    predictor = Predictor(asdict(PredictConfig()), None, torch.device("cpu"))
+    with pytest.raises(
+        AttributeError, match="the predictor of a callback has no dataset: it has args, batch, device, "
+    ):
+        _ = predictor.dataset
+    assert not hasattr(predictor, "_nothing")
+
+
+def test_what_a_training_tells(tmp_path):
+    told = []
+
+    def look(trainer):
+        terms = sum(float(value) for value in trainer.loss_items.values())
+        assert float(trainer.loss) == pytest.approx(terms, rel=1e-5) and trainer.loss.ndim == 0
+        assert trainer.scheduler.get_last_lr() == [group["lr"] for group in trainer.optimizer.param_groups]
+        told.append((trainer.start_epoch, trainer.epoch))
+
+    def train(**arguments):
+        model = YOLO("toybox-n")
+        if told:
+            model.add_callback("on_train_epoch_end", look)
+        model.train("toybox8-seg", imgsz=64, batch=4, workers=0, plots=False, val=False, **arguments)
+        return model.trainer
+
+    silent = train(epochs=2, project=tmp_path, name="silent", save=False)
+    assert (silent.start_epoch, silent.epoch) == (0, 1)  # also where nobody listened
+    told.append((0, 0))
+    train(epochs=1, project=tmp_path, name="heard", save=False)
+    assert told == [(0, 0)] * 2

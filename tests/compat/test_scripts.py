@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NEEDS = {"fastapi_app": ("fastapi", "httpx", "multipart"), "gradio_app": ("gradio",), "streamlit_app": ("streamlit",),
          "pandas_table": ("pandas",), "result_tables": ("pandas",), "confusion_matrix": ("pandas",),
          "results_csv_plot": ("pandas",), "export_reload": ("onnxruntime",), "export_then_compare": ("onnxruntime",),
+         "onnxruntime_decoding": ("onnxruntime",),
          "folder_report": ("pandas",), "kfold_training": ("pandas",),
          "benchmark_table": ("pandas", "onnxruntime")}  # fmt: skip
 

@@ -38,3 +38,20 @@ def test_a_network_by_the_name_of_its_architecture():
     assert segmentation_model("yolo11s-seg.yaml", nc=3).classes == 3 and segmentation_model().classes == 80
     with pytest.raises(SeglabError, match="has YOLO11"):
         segmentation_model("yolov8n-seg.yaml")
+
+
+def test_a_class_that_replaces_what_nothing_calls_is_refused():
+    with pytest.raises(SeglabError, match=r"Mine replaces optimizer_step, which seglab would not call: .*add_callback"):
+
+        class Mine(SegmentationTrainer):
+            def optimizer_step(self):
+                raise AssertionError
+
+    class Named(SegmentationTrainer):
+        def name(self):
+            return "mine"
+
+    assert Named(overrides={"model": "toybox-n"}).name() == "mine"
+    for verb, argument in (("train", "trainer"), ("val", "validator"), ("predict", "predictor")):
+        with pytest.raises(SeglabError, match=f"{verb} does not take {argument}=.*add_callback"):
+            getattr(YOLO("toybox-n"), verb)(**{argument: Named})

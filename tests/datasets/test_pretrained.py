@@ -40,7 +40,8 @@ def test_a_file_that_is_there_wins_and_pt_finds_safetensors(fetched, tmp_path):
     (tmp_path / "best.safetensors").touch()
     assert find_weights("best.pt") == Path("best.safetensors")
     (tmp_path / "yolo11n-seg.pt").touch()
-    assert find_weights("yolo11n-seg.pt") == Path("yolo11n-seg.pt") and not fetched
+    assert find_weights("yolo11n-seg.pt") == find_weights("yolo11n-seg") == Path("yolo11n-seg.pt") and not fetched
+    assert find_weights(tmp_path / "best") == tmp_path / "best.safetensors"
 
 
 def test_an_unknown_name_lists_the_known_ones(fetched):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
 from seglab.datasets.load import load_dataset
 from seglab.diagnosis.upper_bound import fit_coarse_logits, upper_bounds
+from seglab.errors import SeglabError
+from seglab.image_files import Reading
 
 
 def test_the_upper_bound_of_soft_targets_is_higher(toybox, datasets_folder):
@@ -33,3 +36,8 @@ def test_coarse_logits_come_closer_to_the_masks_than_any_that_are_moved_off():
     for _ in range(20):
         other = logits + 0.2 * torch.randn(logits.shape, generator=generator)
         assert cross_entropy(logits) < cross_entropy(other)
+
+
+def test_images_are_read_as_they_are_said_to_be(toybox):
+    with pytest.raises(SeglabError, match="max_pixels"):
+        upper_bounds(toybox, "val", 64, reading=Reading(max_pixels=100))

@@ -85,7 +85,7 @@ def test_calibration_takes_whole_batches_of_images(batch):
 
 def test_a_file_that_disagrees_is_put_aside(untrained, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
-    monkeypatch.setattr(exporter, "verify", lambda *arguments, trust: False)
+    monkeypatch.setattr(exporter, "verify", lambda *arguments, **options: False)
     with pytest.raises(SeglabError, match=r"model\.onnx\.failed"):
         exporter.export(untrained, TEN, out=tmp_path / "model", imgsz=64)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx.failed"]
@@ -138,7 +138,7 @@ def test_the_file_of_an_earlier_export_stays_until_a_better_one_is(untrained, tm
         path.write_text(written)
 
     monkeypatch.setattr(module, "write", write)
-    monkeypatch.setattr(exporter, "verify", lambda *arguments, trust: written != "disagrees")
+    monkeypatch.setattr(exporter, "verify", lambda *arguments, **options: written != "disagrees")
     export = functools.partial(exporter.export, untrained, TEN, format, tmp_path / "model", imgsz=64)
     written = "good"
     path = export()

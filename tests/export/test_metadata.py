@@ -69,7 +69,8 @@ def test_beside_a_folder_it_is_yaml_too(tmp_path):
     metadata = ModelMetadata(names={0: "a"})
     write_sidecar(tmp_path, metadata)
     assert read_sidecar(tmp_path) == metadata
-    assert json.loads(yaml.safe_load((tmp_path / "metadata.yaml").read_text())["names"]) == {"0": "a"}
+    written = yaml.safe_load((tmp_path / "metadata.yaml").read_text())
+    assert written["names"] == {0: "a"} and written["imgsz"] == list(metadata.size) and written["stride"] == 32
     with pytest.raises(SeglabError, match="metadata"):
         read_sidecar(tmp_path / "elsewhere")
 

@@ -140,3 +140,27 @@ def test_a_project_of_version_3(tmp_path):
     (tmp_path / "via3.json").write_text(json.dumps(content))
     with pytest.raises(SeglabError, match=r"via3\.json is not a valid VIA file"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("xy", "pixels"),
+    [
+        ([8, 25, 10, 40, 20, 20, 30, 10, 12], 600),  # a rectangle, by the points of an object that lie farthest out
+        ([9, 22, 20, 42, 20, 32, 30], 314),  # a circle of radius 10, by three points
+        ([9, 10, 10, 20, 20, 30, 30], 0),  # three points on one line
+    ],
+)
+def test_shapes_of_via_3_by_their_extreme_points(tmp_path, xy, pixels):
+    picture(tmp_path / "a.jpg")
+    content = {
+        "project": {"pid": "__VIA_PROJECT_ID__", "vid_list": ["1"]},
+        "config": {},
+        "attribute": {"1": {"aname": "class", "options": {"0": "cat"}}},
+        "file": {"1": {"fid": "1", "fname": "a.jpg", "type": 2, "loc": 1, "src": ""}},
+        "view": {"1": {"fid_list": ["1"]}},
+        "metadata": {"1_a": {"vid": "1", "flg": 0, "z": [], "xy": xy, "av": {"1": "0"}}},
+    }
+    (tmp_path / "via3.json").write_text(json.dumps(content))
+    found, messages = read(tmp_path)
+    assert sum(area for _, area in found) == pytest.approx(pixels, abs=6)
+    assert any(message.startswith("no area") for message in messages) == (pixels == 0)

@@ -120,7 +120,7 @@ def atomic_write(path: Path, data: bytes, sync: bool = True) -> Path:
 
 @contextmanager
 def sole_process(path: Path, busy: str = "") -> Iterator[None]:
-    """Hold the lock file `path`, which no two processes do at once; it is gone afterwards, and with a killed process.
+    """Hold the lock file `path`, which no two processes do at once; it is gone afterward, and with a killed process.
 
     Another process's is waited for, or where `busy` says so ends in a SeglabError of that text. Where the file system
     knows no locks, all go on.

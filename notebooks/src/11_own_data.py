@@ -279,9 +279,9 @@ for nbs in (64, 4):
 
 # %% [markdown]
 # So `nbs=4`: one step per batch. Training chooses that by default (`recipe=auto`) and says so: its choice depends on
-# what the weights know, on the classes and on the number of images. Besides `nbs`, it uses mask targets at half
-# resolution, which give finer masks; it keeps the statistics of batch normalization fixed, which batches of four would
-# corrupt; and it averages the weights of the last steps. Arguments that you pass yourself are kept. `imgsz` is 320 for
+# what the weights know, on the classes and on the number and size of the images. Besides `nbs`, it uses mask targets at
+# full resolution, which give the finest masks; it keeps the statistics of batch normalization fixed, which batches of
+# four would corrupt; and it averages the weights of the last steps. Arguments that you pass yourself are kept. `imgsz` is 320 for
 # speed; on a GPU use 640. On a CPU this takes most of a minute. In the curves after it, `(M)` stands for masks, and
 # epoch 0 is the start, before any step.
 

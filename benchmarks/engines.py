@@ -50,7 +50,7 @@ def engines(network: YOLO11Seg, imgsz: int, folder: Path) -> dict[tuple[str, str
             FORMATS[name].write(network, path, metadata, calibration)
             files[name, label] = path
         except SeglabError as error:
-            print(f"{name}: {error}")
+            print(f"{name}: {error}", file=sys.stderr)
     return files
 
 

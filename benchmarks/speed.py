@@ -396,7 +396,7 @@ def main() -> None:
 
 def print_imports() -> None:
     """How long a fresh interpreter takes to import each tool."""
-    rounds = [{name: import_seconds(line) for name, line in IMPORTS.items()} for _ in range(9)]
+    rounds = [{name: import_seconds(line) for name, line in IMPORTS.items()} for _ in range(5)]
     print("\n| import | median s | against `import torch` |\n|-|-|-|")
     for name in IMPORTS:
         seconds = [times[name] for times in rounds]

@@ -99,7 +99,7 @@ def compose(name: str, solved: bool = False) -> nbformat.NotebookNode:
         if "alt" in cell.metadata:
             cells.append(_cell("markdown", caption(cell.metadata["alt"]), {"tags": ["caption"]}))
         if "## Exercises" in cell.source:
-            cells[-1].source += f"\n\n[Solutions](solutions/{name}.ipynb) are in a notebook of their own."
+            cells[-1].source += f"\n\n[Solutions](solutions/{name}.ipynb) are in a separate notebook."
             cells += _exercises(name, solved)
     return _notebook(name, cells)
 

@@ -112,7 +112,7 @@ def has_bf16_units() -> bool:
 
 @contextlib.contextmanager
 def deterministic(on: bool) -> Iterator[None]:
-    """Ask torch for algorithms that repeat bit for bit, where it has one; afterwards the former setting is restored."""
+    """Ask torch for algorithms that repeat bit for bit, where it has one; afterward the former setting is restored."""
     memory: Any = torch.utils.deterministic  # a module that makes its attribute when it is imported
     mode = torch.get_deterministic_debug_mode()
     fills_memory = memory.fill_uninitialized_memory
@@ -130,7 +130,7 @@ def deterministic(on: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """PyTorch on one thread for many small operations: a second one costs more than it brings, and much more when other
-    programs use its core. The number of threads is afterwards what it was before.
+    programs use its core. The number of threads is afterward what it was before.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

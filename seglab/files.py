@@ -156,7 +156,7 @@ def atomic_write(path: Path, data: bytes, sync: bool = True) -> Path:
 
 @contextmanager
 def sole_process(path: Path, busy: str = "") -> Iterator[None]:
-    """Hold the lock file `path`, which no two processes do at once; it is gone afterwards, and with a killed process.
+    """Hold the lock file `path`, which no two processes do at once; it is gone afterward, and with a killed process.
 
     Another process's is waited for, or where `busy` says so ends in a SeglabError of that text. Where the file system
     knows no locks, all go on.
@@ -350,6 +350,12 @@ def files_below(folder: Path) -> Iterator[Path]:
         subfolders[:] = [name for name in subfolders if not is_system_folder(name)]
         for name in names:
             yield Path(current, name)
+
+
+def files_of_suffix(source: Path, *suffixes: str) -> list[Path]:
+    """The files with one of these suffixes (lower case), sorted: `source` itself, or all under it."""
+    files = [source] if source.is_file() else sorted(real_files(files_below(source)))
+    return [file for file in files if file.suffix.lower() in suffixes]
 
 
 def is_system_folder(name: str) -> bool:

@@ -553,7 +553,7 @@ class YOLO:
         from seglab.inference.embed import embed as embed_images
         from seglab.inference.predictor import predict
         from seglab.inference.results import ResultsList
-        from seglab.inference.results_io import save_results
+        from seglab.inference.saved_run import save_results
         from seglab.inference.sources import can_be_read_ahead, images_of_dataset
 
         arguments = self._given("predict", arguments, **named)
@@ -586,14 +586,7 @@ class YOLO:
         workers = 0
         if can_be_read_ahead(images) and not is_watched and not config.compile and not config.tile:
             workers = self._workers(where)
-        forward: Forward | UndecodedForward | None = None
-        if engine == "auto" and where.type == "cpu" and not config.half and not config.compile:
-            forward = self._engine(config.precision, max(1, workers))
-        if forward is None:
-            forward = self._forward(where, _dtype(config.half, config.precision), config.compile)
-        needs_all = config.augment or config.visualize or config.compile  # views are joined, heatmaps drawn
-        if isinstance(forward, InferenceModel) and not needs_all:
-            forward = forward.undecoded
+        forward = self._fastest_forward(engine, config, where, workers)
         # on_predict_batch_start is called from within the forward pass, and wraps it only where somebody waits.
         if config.augment:
             forward = augmented(cast("Forward", forward))
@@ -984,6 +977,20 @@ class YOLO:
         if threads == 1:
             return 0
         return 1 if self.runtime is not None else min(threads, MAX_WORKERS)
+
+    def _fastest_forward(
+        self, engine: str, config: PredictConfig, device: torch.device, workers: int
+    ) -> Forward | UndecodedForward:
+        """What predict runs: an engine where engine="auto" finds one for a CPU, else PyTorch."""
+        if engine == "auto" and device.type == "cpu" and not config.half and not config.compile:
+            forward = self._engine(config.precision, max(1, workers))
+            if forward is not None:
+                return forward
+        forward = self._forward(device, _dtype(config.half, config.precision), config.compile)
+        needs_all = config.augment or config.visualize or config.compile  # views are joined, heatmaps drawn
+        if isinstance(forward, InferenceModel) and not needs_all:
+            return forward.undecoded
+        return forward
 
     def _engine(self, precision: str, streams: int) -> Forward | None:
         """What engine="auto" stands for, or None, where PyTorch runs the network.

@@ -102,6 +102,7 @@ TESTED_WITHIN = {
     "formats/label_files": "formats/test_labelme",
     "formats/registry": "formats/test_round_trip",
     "formats/shapes": "formats/test_labelme",
+    "inference/results_io": "inference/test_results",
 }
 
 

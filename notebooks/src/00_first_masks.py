@@ -152,8 +152,8 @@ print(
 )
 
 # %% [markdown]
-# What is the right confidence? That depends on which mistake is worse, a miss or a false alarm; lesson 06 chooses it by
-# measurement. Here is what the choice changes:
+# What is the right confidence? That depends on which mistake is worse, a miss or a false positive; lesson 06 chooses it
+# by measurement. Here is what the choice changes:
 
 # %% alt="Four falling curves, one for each image: the number of objects found over the confidence threshold; nearly flat in the middle, steep beyond 0.85."
 loose = model("toybox8-seg", imgsz=640, conf=0.05)
@@ -274,7 +274,7 @@ print("objects:", len(true_rings), "- predicted:", len(result))
 #
 # ## What happened inside
 #
-# ![The way of an image: files become samples, letterboxed batches, and the network's raw numbers; in training assignment, loss and a step follow, in use decoding, suppression and assembling of masks.](../docs/images/diagram-data.svg)
+# ![From files to samples, to letterboxed batches, to the raw output of the network; then, in training, assignment, loss and a step, and in prediction, decoding, suppression and the assembly of masks.](../docs/images/diagram-data.svg)
 #
 # Five steps, which the other lessons take apart. *Letterbox*: scale the image to fit the network's input. *Network*:
 # for thousands of locations at once, predict what is there, where its sides are, and which mixture of mask prototypes
@@ -315,7 +315,7 @@ print(len(same), "boxes and masks by hand, equal to those of the library except 
 # - `YOLO(...)` loads weights, calling it finds objects, and a `Results` holds boxes, scores, masks and outlines, all in
 #   pixels of the original image.
 # - Filter by confidence and class before or after prediction; arrays are BGR, PIL images are RGB.
-# - `val` measures how good a model is. Look at the images all the same.
+# - `val` measures how good a model is. Look at the images anyway.
 #
 # ## The map
 #
@@ -337,7 +337,7 @@ print(len(same), "boxes and masks by hand, equal to those of the library except 
 #
 # **When not to use this.** If boxes or counts are enough, a detector is simpler and smaller. If regions cannot be counted,
 # use semantic segmentation. If edges must be exact to the pixel on large objects, use larger inputs, or refine masks
-# afterwards. If you have no labels and few images, try SAM or a model that takes text first.
+# afterward. If you have no labels and few images, try SAM first, or a model that takes text.
 #
 # Words of the field are explained in the [glossary](../docs/glossary.md).
 #
@@ -357,7 +357,7 @@ print(len(same), "boxes and masks by hand, equal to those of the library except 
 # | [10](10_conversion.ipynb) | How is a dataset converted to another format without loss? |
 # | [11](11_own_data.ipynb) | How do splits, leaks and label mistakes decide what my own data is worth? |
 # | [12](12_scaling.ipynb) | What changes with large data and several GPUs? |
-# | [13](13_in_the_field.ipynb) | Square centimeters, huge images, films, counts: what comes after the mAP? |
+# | [13](13_in_the_field.ipynb) | Square centimeters, huge images, videos, counts: what comes after mAP? |
 #
 # If you want to *use* models, read 01, 06, 08, 11 and 13. If you want to *understand* them, read on in order; 02 to 04
 # build a network, its loss and its training by hand, and in 05 it learns.
@@ -372,6 +372,6 @@ print(len(same), "boxes and masks by hand, equal to those of the library except 
 #
 # ## Exercises
 #
-# Write the function, then run the check below it: it says that the exercise is right, or stops at what is wrong. The
-# solutions to all lessons are in `notebooks/src/solutions/`. (If you also run the repository's tests, solve the
-# exercises in a copy of the notebook: the tests compare each lesson with its stored form.)
+# Write the function, then run the check below it: it says that the exercise is right, or stops at what is wrong. (If you
+# also run the repository's tests, solve the exercises in a copy of the notebook: the tests compare each lesson with its
+# stored form.)

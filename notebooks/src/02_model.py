@@ -620,7 +620,7 @@ assert different < 0.001
 # %% [markdown]
 # **Why masks are blocky.** The prototypes have a quarter of the *input's* resolution, whatever the size of the photo.
 # In a photo 4,000 pixels wide, scaled down to 640, one mask cell covers 25 × 25 of its pixels. Clever upsampling
-# afterwards helps little: detail that was never drawn cannot be recovered. A larger input (`imgsz`) gives finer masks
+# afterward helps little: detail that was never drawn cannot be recovered. A larger input (`imgsz`) gives finer masks
 # but takes more time. Here are a small clock in our image and its mask cells at three input sizes:
 
 # %% alt="A small alarm clock three times under its mask cells: a few large blocks, then smaller ones, and finally cells fine enough to show feet and bells."

@@ -118,8 +118,8 @@ for name, a, b in (("good box, low class score", 0.1, 0.9), ("good class score, 
 # **Step 3.** Each object selects its ten best points.
 #
 # **Step 4.** A point that several objects select is *contested*. It goes to the object that its box overlaps most; the
-# alignment no longer plays a part. All objects with the point in their box compete for it, also one that did *not*
-# select it: with three objects, the third may win what the first two fight over.
+# alignment no longer plays a part. All objects with the point in their box compete for it, even one that did *not*
+# select it: with three objects, the third may win what the first two compete for.
 #
 # **Step 5.** What is the *target score* of a point? Not 1. The target of an object's best-aligned point is the highest
 # overlap that any of the object's points reaches; the others get less, in proportion to their alignment. So at
@@ -524,9 +524,9 @@ print({name: float(mask.sum()) for name, mask in variants.items()}, "cells; its 
 # there. But prediction first *upsamples* the sum of prototypes to the resolution of the image, and nothing forces the
 # loss to compare before that. With `mask_ratio=2` the loss upsamples the prototypes by two and compares at half of the
 # input's resolution instead of a quarter. The network is the same, with the same prototypes; only the target is closer
-# to the mask that prediction reads. Here are mask logits that match each target, upsampled as in prediction: for the
-# first the fraction minus one half, which has the right sign in every cell, and for the second what gradient descent
-# finds (`fit_coarse_logits`).
+# to the mask that prediction reads. Here are mask logits that fit each target, upsampled as in prediction. (For the
+# first target, the logit of a cell is its fraction minus one half, which always has the right sign; for the second,
+# gradient descent finds the logits, in `fit_coarse_logits`.)
 
 # %%
 from seglab.diagnosis.upper_bound import fit_coarse_logits
@@ -555,7 +555,7 @@ side_by_side({f"{name}, IoU {ious[name]:.2f}": mask for name, mask in found.item
 #
 # **The other half of the measurements.** Soft targets do not win everywhere. Overfitting four COCO photos, they scored .13
 # more by COCO's protocol, at the photos' own resolution, but .04 *less* by the YOLO protocol, which compares with hard
-# outlines at a quarter of the resolution: each target wins by the measure that shares its ground truth. And on 8,000
+# outlines at a quarter of the resolution: each target wins under the metric whose ground truth is drawn like it. And on 8,000
 # toybox scenes at 160 pixels, where objects are smaller than a few cells, hard targets beat plain soft ones by .011; with
 # `mask_ratio=2`, soft targets beat both, by .022 and .033. One run each. So: soft targets with `mask_ratio=2` for masks in
 # pixels of the image, hard ones if you are judged by the YOLO protocol. (`docs/LOG.md` has all runs.)

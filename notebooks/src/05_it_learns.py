@@ -31,14 +31,14 @@ print(sum(line.startswith("def ") for line in lines), "functions")
 assert not any("seglab" in line for line in lines)
 
 # %% [markdown]
-# `built.py` lies beside the lessons. It is made of the cells of lessons 02 to 04, word for word; open it and read it from
-# top to bottom. That is all there is to YOLO11-seg.
+# `built.py` is next to the lessons. It contains cells of lessons 02 to 04, unchanged; open it and read it from top to
+# bottom. That is all there is to YOLO11-seg.
 #
-# ## Scenes of a plain kind
+# ## Simple scenes
 #
-# COCO takes days on several GPUs. So that minutes are enough, the task must be small: inputs of 128 pixels, three
-# classes, two to five large objects on a surface. The generator draws a new scene for every seed, so no scene is ever
-# seen twice, and nothing can be memorized.
+# Training on COCO takes days on several GPUs. For minutes to be enough, the task must be small: inputs of 128 pixels,
+# three classes, two to five large objects on a surface. The generator draws a new scene for every seed, so no scene is
+# ever seen twice, and nothing can be memorized.
 
 # %% alt="Eight small scenes seen from above, with donuts, bananas and books on wood, paper and plaster; every object is tinted and outlined."
 from seglab.drawing.overlays import draw_instances
@@ -61,8 +61,8 @@ plt.show()
 print("objects:", [len(scene.instances) for scene in scenes], "of the classes", ", ".join(PLAIN_NAMES))
 
 # %% [markdown]
-# A batch is what the loss of lesson 03 asked for: images; and for all objects of all images in one row their classes,
-# boxes, masks on the grid of the prototypes, and the number of their image.
+# A batch has what the loss of lesson 03 expects: the images, and, for the objects of all images in one list, their
+# classes, boxes, masks on the grid of the prototypes, and the number of their image.
 
 # %%
 from seglab.data.mask_targets import soft_masks
@@ -91,7 +91,7 @@ for name, tensor in batch.items():
 # ## From outputs to masks
 #
 # Prediction, by hand as well: boxes from distributions, the best class of every anchor point, duplicates suppressed, and
-# masks mixed from upsampled prototypes, cropped to their boxes and cut at zero.
+# masks mixed from upsampled prototypes, cropped to their boxes and thresholded at zero.
 
 
 # %%
@@ -114,7 +114,7 @@ def predict(network, image, conf=0.25):
 # %% [markdown]
 # And the test: twenty scenes whose seeds training never uses. The metric is mask mAP50: the mean over classes of the
 # average precision, where a detection is right if its mask and the object's have an IoU of at least one half. (Lesson 06
-# computes it by hand; here the library's evaluation counts.)
+# computes it by hand; here the library does.)
 
 # %%
 from seglab.evaluation.coco import CocoAccumulator, Instances
@@ -161,9 +161,9 @@ assert before < 0.05
 # %% [markdown]
 # ## Four hundred steps
 #
-# The plan of lesson 04 in small: AdamW, a warm-up of 40 steps, and then a learning rate that falls in a straight line.
-# Each step draws three fresh scenes. Now and then we stop to look at four of the unseen scenes, with a low threshold of
-# .05 for scores, to see what the network would say if it were bolder.
+# The schedule of lesson 04 on a small scale: AdamW, a warm-up of 40 steps, and then a learning rate that decreases
+# linearly. Each step draws three new scenes. Now and then we stop to look at four of the unseen scenes, with a low score
+# threshold of .05, to see even detections that the network is unsure of.
 
 # %%
 from types import SimpleNamespace
@@ -199,7 +199,7 @@ print("steps:", len(history), "- terms:", ", ".join(table))
 # %% [markdown]
 # ## Watch it learn
 #
-# Every row is a moment, with the loss terms of the steps just before it at the left.
+# Each row shows one moment; the loss terms on the left are those of the steps just before it.
 
 # %% alt="Five rows of the same four scenes, at steps 0, 50, 100, 200 and 400. At first there is no mask, at step 100 a few, at step 200 many and some on the bare surface; at step 400 nearly every donut, banana and book has one mask of its class along its outline."
 MOMENTS = (0, 50, 100, 200, STEPS)
@@ -217,14 +217,14 @@ plt.show()
 print("rows: steps", ", ".join(map(str, MOMENTS)))
 
 # %% [markdown]
-# **Step 0**: every score is far below the threshold, as lesson 03 arranged it by the starting bias; there is nothing to
+# **Step 0**: because of the initial bias of lesson 03, every score is far below the threshold, so there is nothing to
 # draw. **Step 50**: every loss term has fallen to half or less, and yet the metric is zero. The network has learned what
 # all scenes have in common (few objects, of about this size), and nothing yet of what tells them apart. A metric of zero
 # does not mean that nothing happens. **Steps 100 and 200**: objects stand out from the surface; boxes and masks are
 # rough, some on two objects at once, some on nothing. **Step 400**: the three classes are told apart, and masks follow outlines. What
-# remains are rims and objects that touch.
+# is left to improve are edges, and objects that touch.
 
-# %% alt="Left: four loss terms over 400 steps, all falling steeply at first and slowly afterwards. Right: mask mAP50 on unseen scenes, zero until about step 50, then rising steeply and leveling out."
+# %% alt="Left: four loss terms over 400 steps, all falling steeply at first and slowly afterward. Right: mask mAP50 on unseen scenes, zero until about step 50, then rising steeply and leveling out."
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), dpi=80, layout="constrained")
 for name, values in table.items():
     smooth = np.convolve(values, np.ones(15) / 15, mode="valid")
@@ -242,9 +242,9 @@ print("every term fell by more than 30 %:", ", ".join(table))
 # **How to read the four curves.** `dfl` begins at 1.5 · ln 16 = 4.2, as lesson 03 predicts; anything else would be a bug.
 # `seg` begins above 7.5 · ln 2 = 5.2: while it trains, the network normalizes its feature maps, so an untrained one gives
 # random mask logits, and a confident guess costs more than none. `cls` cannot reach zero, since its targets are overlaps,
-# not ones. `box` and `dfl` are weighted by target scores, which rise while boxes improve, so they are averages over ever
-# more demanding points. And the terms of one step are noise: three scenes. Judge by means, and in the end only by unseen
-# images.
+# not ones. `box` and `dfl` are weighted by target scores, which rise as boxes improve: the better the boxes, the more
+# they count. And the terms of a single step, with three scenes, are noisy: judge by means over many steps, and in the
+# end only by unseen images.
 
 # %% tags=["nbval-ignore-output"]
 for at, value in curve.items():
@@ -252,21 +252,21 @@ for at, value in curve.items():
 assert curve[STEPS] > 0.3, "the network should find most objects by now"
 
 # %% [markdown]
-# Values differ a little between machines: sums are added in another order, and four hundred steps make much of a
-# difference in the last digit. On the machine that built this page the network reached a mask mAP50 of .88; with four
-# scenes a step (`BATCH = 4`, a third more time) it was .96.
+# Values differ a little between machines: sums are computed in another order, and over four hundred steps a difference
+# in the last digit grows. On the machine that built this page the network reached a mask mAP50 of .88; with four scenes
+# per step (`BATCH = 4`, a third more time) it was .96.
 #
-# <details><summary>Why did nobody need to hold images back for early stopping here?</summary>
+# <details><summary>Why are no held-out images needed for early stopping here?</summary>
 #
-# No scene is shown twice, so there is nothing to overfit: the training loss is at all times a loss on unseen images.
-# With a fixed set of images that is never so.
+# No scene is shown twice, so there is nothing to overfit: the training loss is always a loss on unseen images. With a
+# fixed training set it never is.
 #
 # </details>
 #
 # ## Into the library
 #
-# Your network has the library's names, so its weights are a file that every tool of the library takes: `predict`, `val`,
-# `export` of lesson 08, the explorer of lesson 07. Save it, load it, and test it again on the same scenes. (The file also
+# Your network has the library's names, so its weights can be saved to a file that the whole library reads: `predict`,
+# `val`, `export` of lesson 08, the explorer of lesson 07. Save it, load it, and test it again on the same scenes. (The file also
 # records that the mask targets were soft, because prediction treats the edges of boxes differently for hard ones.)
 
 # %%
@@ -306,7 +306,7 @@ assert abs(ours - theirs) < 0.02 and np.mean(ious) > 0.97
 # ## What is still missing
 #
 # This network knows three classes in front of plain surfaces, at one size. A table full of toys is beyond it: it has
-# seen nothing like that. More kinds of scenes, augmentation, larger inputs, and thousands of steps instead of hundreds
+# never seen anything like that. More varied scenes, augmentation, larger inputs, and thousands of steps instead of hundreds
 # are what separates it from `toybox-n`, which has the same architecture and the same loss.
 
 # %% alt="A table with toys at 128 pixels, twice: on the left eleven outlined objects, on the right the small network's masks: it finds the large books, misses most other objects, and takes pieces of furniture for objects."
@@ -325,11 +325,11 @@ print("objects in the scene:", len(crowded.instances))
 # %% [markdown]
 # ## Recap
 #
-# - The network of lesson 02, the loss of lesson 03 and the loop of lesson 04 are a whole: together they learn.
+# - The network of lesson 02, the loss of lesson 03 and the loop of lesson 04 fit together: the network learns.
 # - A healthy start shows known numbers: 4.2 for `dfl`, no detections at all.
 # - The loss falls at once; the metric stays at zero for a while, then rises steeply. A metric of zero after fifty steps is
 #   no reason to stop, a loss that does not fall is.
-# - A network is its weights under their names. With the same names, they move from one implementation to another.
+# - Weights are stored under names. Where the names are the same, they move from one implementation to another.
 #
 # *To think about:* where would your network fail first if the surface had the color of bananas? Change the surface in
 # `plain` (`seglab/toybox/layouts.py`) and try it.

@@ -324,7 +324,7 @@ print("hardest of", len(seg.prec_values), "classes:", spec.names[worst])
 
 # %% [markdown]
 # On the left, the curves of most classes coincide at the top; that of scissors falls early, because the last of them
-# are found only among false alarms. On the right, F1 is nearly flat over half of the range, so it is of little help. At
+# are found only among false positives. On the right, F1 is nearly flat over half of the range, so it is of little help. At
 # 0.25 most objects are found, at 0.8 almost nothing is wrong: choose by which mistake costs more.
 #
 # ## Why two tools disagree
@@ -339,7 +339,7 @@ print("hardest of", len(seg.prec_values), "classes:", spec.names[worst])
 # 0.995.
 #
 # **The detection cap.** COCO counts at most 100 detections per image *and class*, the YOLO protocol at most 300 per
-# image. Where 150 cups stand on a shelf and a perfect detector finds them all, COCO counts two thirds of them.
+# image. If 150 cups stand on a shelf and a perfect detector finds them all, COCO counts two thirds of them.
 
 # %%
 from seglab.evaluation import yolo

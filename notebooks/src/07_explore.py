@@ -125,7 +125,7 @@ explorer
 # Here is one of its images beside the ground truth. On the left are the detections, correct ones in green and wrong
 # ones in orange; on the right the ground truth, with missed objects in orange.
 
-# %% alt="Two copies of one generated explored. Left the detections, green where correct and orange where wrong; right the ground truth, orange where missed."
+# %% alt="Two copies of one generated scene. Left the detections, green where correct and orange where wrong; right the ground truth, orange where missed."
 import matplotlib.pyplot as plt
 
 from seglab.widgets.explorer import draw_explored

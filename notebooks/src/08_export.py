@@ -606,7 +606,7 @@ assert scale > 1
 # %% [markdown]
 # No score below one half of a step survives. This is how *this* file would fail if everything in it went into int8. It
 # can be avoided: divide the boxes by the input's size first, so that all values of the tensor are of one magnitude, and
-# multiply them afterwards, in float. Some tools do that; others give boxes, scores and coefficients a tensor each. Then
+# multiply them afterward, in float. Some tools do that; others give boxes, scores and coefficients a tensor each. Then
 # scores are usable again:
 
 # %%

@@ -294,7 +294,7 @@ assert truncated[4] < 0.9 < truncated[16] < truncated[32]
 # *target* is a coarse mask as well. A hard target says yes or no for each cell; a soft target gives the covered
 # fraction.
 
-# %% alt="One small object clip out three times: at full resolution, as hard quarter cells, and as soft quarter cells."
+# %% alt="One small object cut out three times: at full resolution, as hard quarter cells, and as soft quarter cells."
 ring_sets = [instance.rings for index in range(len(dataset)) for instance in dataset.instances(index)]
 sizes = np.array([np.ptp(np.concatenate(rings), axis=0).max() for rings in ring_sets])
 rings = ring_sets[int(np.abs(sizes - 60).argmin())]  # one of about 60 pixels

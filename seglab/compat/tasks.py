@@ -63,7 +63,7 @@ class SegmentationTrainer(_Task):
     """`SegmentationTrainer(overrides={"model": ..., "data": ..., "epochs": 1}).train()`."""
 
     def train(self) -> Metrics | None:
-        """Train; afterwards the object has what YOLO.trainer has, such as best, save_dir and metrics."""
+        """Train; afterward the object has what YOLO.trainer has, such as best, save_dir and metrics."""
         return self.yolo.train(**self.arguments)
 
     def __getattr__(self, name: str) -> Any:

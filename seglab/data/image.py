@@ -38,7 +38,7 @@ _TELL_THEIR_END = ("AVIF", "BMP", "JPEG", "PNG", "TIFF", "WebP")
 _OPENCV_KINDS = ("BMP", "JPEG", "PNG", "TIFF", "WebP")
 # TIFF 6.0: no compression, LZW, JPEG, Deflate (two numbers), PackBits. For others OpenCV prints errors of its own.
 _OPENCV_COMPRESSIONS = (1, 5, 7, 8, 32946, 32773)
-# As RGB, where OpenCV knows how (from 4.11 on): swapping channels afterwards takes a tenth of a photo's decoding.
+# As RGB, where OpenCV knows how (from 4.11 on): swapping channels afterward takes a tenth of a photo's decoding.
 _COLOR = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
 _WHITE_IS_ZERO = 0  # of a TIFF's photometric interpretation
 _MAX_CHANNELS = 4  # color and alpha

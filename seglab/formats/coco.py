@@ -478,7 +478,7 @@ class CocoSource:
         self.entries: list[ImageEntry] = []
         self._image: dict[ImageEntry, dict] = {}
         for file, coco in self._files.items():
-            finder = search_from(file.parent, images)
+            finder = search_from(file, images)
             for name, image in coco.images.items():
                 entry = ImageEntry(finder.find(name), split_of(file), (file, Path(name)))
                 self.entries.append(entry)

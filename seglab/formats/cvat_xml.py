@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from seglab.errors import SeglabError
-from seglab.files import files_below, real_files
+from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
@@ -48,12 +48,7 @@ class Frame:
 
 def is_here(source: Path) -> bool:
     """Whether this is an annotations.xml of CVAT, or a folder with some."""
-    return any(map(_is_cvat, _xml_files(source)))
-
-
-def _xml_files(source: Path) -> list[Path]:
-    files = [source] if source.is_file() else sorted(real_files(files_below(source)))
-    return [file for file in files if file.suffix.lower() == ".xml"]
+    return any(map(_is_cvat, files_of_suffix(source, ".xml")))
 
 
 def _is_cvat(file: Path) -> bool:
@@ -71,11 +66,11 @@ class CvatSource:
     """CVAT's XML files; class names in the order of the task's labels, then others that shapes have."""
 
     def __init__(self, source: Path, images: Path | None):
-        self._search = search_from(source.parent if source.is_file() else source, images)
+        self._search = search_from(source, images)
         self._frames: dict[ImageEntry, Frame] = {}
         self._issues: list[Issue] = []
         names: dict[str, None] = {}
-        for file in filter(_is_cvat, _xml_files(source)):
+        for file in filter(_is_cvat, files_of_suffix(source, ".xml")):
             root = read_xml(file)
             labels = [label.findtext("name", "").strip() for label in root.findall("./meta//labels/label")]
             names |= dict.fromkeys(filter(None, labels))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
 
-from seglab.files import IMAGE_SUFFIXES, files_below, real_files, split_of_folder
+from seglab.files import IMAGE_SUFFIXES, files_of_suffix, split_of_folder
 from seglab.formats.image_names import (
     composed,
     is_below,
@@ -157,17 +157,18 @@ class ImageSearch:
         ]
 
 
-def search_from(folder: Path, images: Path | None = None) -> ImageSearch:
-    """A search for the images of a folder of labels. images: their folder, where the user has named it."""
+def search_from(labels: Path, images: Path | None = None) -> ImageSearch:
+    """A search for the images of a label file, or of a folder of them. images: their folder, where a user names it."""
     if images is not None:
         return ImageSearch([images, images / "images"], [images], images)
+    folder = labels.parent if labels.is_file() else labels
     beside = folder.parent / "images"
     return ImageSearch([folder, folder / "images", beside], [folder, beside], folder)
 
 
 def image_files(folder: Path) -> list[Path]:
     """Every image file under a folder, in order."""
-    return sorted(file for file in real_files(files_below(folder)) if file.suffix.lower() in IMAGE_SUFFIXES)
+    return files_of_suffix(folder, *IMAGE_SUFFIXES)
 
 
 def split_of(words: Iterable[str], default: str = "train") -> str:

@@ -88,7 +88,7 @@ class LabelStudioSource:
     """Label Studio's tasks; class names are the labels of their regions, in alphabetical order."""
 
     def __init__(self, source: Path, images: Path | None):
-        self._search = search_from(source.parent if source.is_file() else source, images)
+        self._search = search_from(source, images)
         self._issues: list[Issue] = []
         self._tasks: dict[ImageEntry, Task] = {}
         labels: set[str] = set()

@@ -19,7 +19,7 @@ import numpy as np
 
 from seglab.data.image import image_size
 from seglab.errors import UNREADABLE, SeglabError
-from seglab.files import files_below, real_files
+from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
@@ -39,17 +39,12 @@ BY_CORNERS = ("polygon", "rectangle", "rotation", "oriented_rectangle", "quadril
 
 def is_here(source: Path) -> bool:
     """Whether this is a Labelme JSON, or a folder with some, in folders of their own too."""
-    return any(_is_labelme(file) for file in _json_files(source))
+    return any(_is_labelme(file) for file in files_of_suffix(source, ".json"))
 
 
 def read(source: Path, images: Path | None = None) -> LabelmeSource:
     """The labels of a Labelme JSON or folder. images: their folder, where files do not say it."""
     return LabelmeSource(source, images)
-
-
-def _json_files(source: Path) -> list[Path]:
-    files = [source] if source.is_file() else sorted(real_files(files_below(source)))
-    return [file for file in files if file.suffix.lower() == ".json"]
 
 
 def _is_labelme(file: Path) -> bool:
@@ -71,7 +66,7 @@ class LabelmeSource:
         self.entries: list[ImageEntry] = []
         self._issues: list[Issue] = []
         label_of: dict[Path, Path] = {}  # image -> its label file
-        for file in _json_files(source):
+        for file in files_of_suffix(source, ".json"):
             if not _is_labelme(file) and isinstance(read_json(file), (dict, list)):
                 self._issues.append(
                     Issue(str(file), 0, "not a Labelme JSON: another file among them", "not read", "note")

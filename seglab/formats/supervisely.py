@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from seglab.errors import UNREADABLE, SeglabError
-from seglab.files import files_below, real_files
+from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
@@ -33,11 +33,7 @@ MAX_PNG = 1 << 28  # bytes of an unpacked bitmap, which is a PNG itself
 
 def is_here(source: Path) -> bool:
     """Whether this is a folder of a project, or of one of its datasets."""
-    return source.is_dir() and any(map(_is_label_file, _json_files(source)))
-
-
-def _json_files(source: Path) -> list[Path]:
-    return [file for file in sorted(real_files(files_below(source))) if file.suffix.lower() == ".json"]
+    return source.is_dir() and any(map(_is_label_file, files_of_suffix(source, ".json")))
 
 
 def _is_label_file(file: Path) -> bool:
@@ -57,7 +53,7 @@ class SuperviselySource:
         self._search = search_from(source, images)
         names: dict[str, None] = dict.fromkeys(_classes(source))
         self.entries: list[ImageEntry] = []
-        for file in filter(_is_label_file, _json_files(source)):
+        for file in filter(_is_label_file, files_of_suffix(source, ".json")):
             content = _content(file)
             names |= dict.fromkeys(item["classTitle"] for item in content["objects"] if item["classTitle"])
             folder = file.parent.with_name("img") if images is None else None

@@ -8,22 +8,18 @@ yolo/images/train/a.jpg, labels/train/a.txt, yolo.yaml
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from seglab.data.image import write_image
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, staging_dir
+from seglab.files import IMAGE_SUFFIXES, replace, staging_dir
 from seglab.formats import registry
 from seglab.formats.format import LabeledImage
 from seglab.formats.yolo import place_image
 from seglab.geometry.simplify import simplify_rings
+from seglab.inference.results import Results
 from seglab.sample import Instance
 from seglab.wording import pluralize
-
-if TYPE_CHECKING:
-    from seglab.inference.results import Results
 
 SPLIT = "train"  # what corrected predictions are for
 
@@ -77,7 +73,7 @@ class AnnotationWriter:
                 self._format.write(made / "instances_default.json", self._names, self._images)
             else:
                 self._format.write(made, self._names, self._images)
-            os.replace(made, self.target)
+            replace(made, self.target)
         for file in self._frames.glob("*"):  # they are linked from the dataset, or copied
             file.unlink()
         if self._frames.is_dir():

@@ -1,4 +1,4 @@
-"""How results are saved: label files, JSON, CSV, COCO rows, and the images and videos that predict writes."""
+"""How results are written: label files, crops, tables, COCO rows, and what notebooks show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import html
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,19 +14,15 @@ import cv2
 import numpy as np
 import torch
 
-from seglab.config import SaveConfig
 from seglab.data.image import write_image
-from seglab.drawing.overlays import draw_heatmap
 from seglab.errors import SeglabError
-from seglab.files import atomic_write, new_run_dir, part_name, replace
+from seglab.files import atomic_write
 from seglab.formats.coco_ids import category_ids as coco_category_ids
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
-from seglab.inference.sources import STREAM_SCHEMES, is_video
-from seglab.wording import one_line, pluralize
+from seglab.wording import pluralize
 
 if TYPE_CHECKING:  # the classes there call the functions here
-    from seglab.inference.annotations import AnnotationWriter
     from seglab.inference.masks import MaskCrop
     from seglab.inference.results import Results
 
@@ -34,7 +30,6 @@ COLUMNS = ("name", "class", "confidence", "box", "segments")  # of tables of ins
 IMAGES_SHOWN = 12  # of a list of results in a notebook
 MAX_DRAWN_SIDE = 4096  # pixels of what is drawn of an image that is too large to be held
 BAND_ROWS = 64  # of the drawn image, for which a large one is read at a time
-DEFAULT_FPS = 25.0  # of a video file that does not say
 
 
 class InstanceRow(NamedTuple):
@@ -225,143 +220,3 @@ def supervision_detections(results: Results) -> Any:
         class_id=classes,
         data={"class_name": np.array([results.names[class_id] for class_id in classes], dtype=str)},
     )
-
-
-# --- what a run of predict prints and saves ---
-
-
-def save_results(
-    results: Iterable[Results], config: SaveConfig, vid_stride: int = 1, visualize: bool = False
-) -> Iterator[Results]:
-    """Pass results on, printing and saving what the config asks for; the folder is made with the first file.
-
-    vid_stride: how many frames of a video one result stands for, so that the saved video plays at the same speed.
-    visualize: write the heatmaps of the results as well.
-    Errors: SeglabError when the folder cannot be written to.
-    """
-    plot_options: dict[str, Any] = {
-        "labels": config.show_labels,
-        "conf": config.show_conf,
-        "boxes": config.show_boxes,
-        "line_width": config.line_width,
-    }
-    writes_images = config.save or config.save_crop or config.save_frames or visualize
-    saves_files = writes_images or config.save_txt or config.save_as
-    # Two sources may hold files of one name: the later ones get a number.
-    taken: dict[str, int] = {}
-    folder: Path | None = None
-    video: _Video | None = None  # that is being written
-    path = ""  # of the result before
-    frame = 0  # its number among those of one path
-    annotations: AnnotationWriter | None = None
-    try:
-        for result in results:
-            name = _free_name(plain_name(Path(result.path).stem) or "image", taken)
-            if result.path != path:
-                path = result.path
-                frame = 0
-            frame += vid_stride if frame else 1
-            if config.verbose:
-                of_video = f" frame {frame}" if _is_video(result.path) else ""
-                where = one_line(f"{result.path}{of_video}")
-                print(f"{where}: {counts_text(result)}, {sum(result.speed.values()):.1f} ms")
-            if config.show:
-                result.show(**plot_options)
-            if not saves_files:
-                yield result
-                continue
-
-            # Made with the first result, so that a source without images leaves no empty folder.
-            if folder is None:
-                folder = new_run_dir("predict", config.project, config.name, config.exist_ok)
-                if config.save_as:
-                    from seglab.inference.annotations import (
-                        AnnotationWriter,  # with all formats, in a tenth of a second
-                    )
-
-                    annotations = AnnotationWriter(folder, config.save_as, config.tolerance)
-            result.save_dir = str(folder)
-            # Frames of a video file become a video again, everything else an image each.
-            if config.save and _is_video_file(result.path):
-                # Frames of one file come one after another, so another path ends the video before.
-                if video is None or video.source != result.path:
-                    if video is not None:
-                        video.close()
-                    video = _Video(result, folder / f"{name}.mp4", vid_stride)
-                video.add(result.plot(**plot_options))
-            elif config.save:
-                result.save(folder / f"{name}.jpg", **plot_options)
-            if config.save_frames and _is_video(result.path):
-                frames = f"{plain_name(Path(result.path).stem)}_frames"
-                result.save(folder / frames / f"{frame}.jpg", **plot_options)
-            if visualize and result.heatmap is not None:
-                drawn = draw_heatmap(result.image, result.heatmap)
-                write_image(folder / f"{name}_heatmap.jpg", drawn)
-            if config.save_txt:
-                result.save_txt(folder / "labels" / f"{name}.txt", save_conf=config.save_conf)
-            if config.save_crop:
-                result.save_crop(folder / "crops", f"{name}.jpg")
-            if annotations is not None:
-                annotations.add(result, name)
-            yield result
-    # Also when the reader of the stream stops early: a video that is not closed cannot be played.
-    finally:
-        if video is not None:
-            video.close()
-        if annotations is not None:
-            annotations.close()
-    if folder is not None:
-        print(f"Results saved to {folder}")
-
-
-def _free_name(stem: str, taken: dict[str, int]) -> str:
-    """`stem`, with a number behind it where it is taken: by a file of another folder, or an earlier frame of a video.
-
-    taken: name -> the last number that was put behind it; the returned name is added. In lower case, since a.jpg is
-    A.jpg on Windows and macOS.
-    """
-    name = stem
-    while name.lower() in taken:
-        taken[stem.lower()] += 1
-        name = f"{stem}_{taken[stem.lower()]}"
-    taken[name.lower()] = 1
-    return name
-
-
-def _is_video(path: str) -> bool:
-    """Whether results of this path are frames: of a video file, a stream or a camera."""
-    return _is_video_file(path) or path.isdigit() or path.lower().startswith(STREAM_SCHEMES)
-
-
-def _is_video_file(path: str) -> bool:
-    """Whether results of this path are frames of a file, as those of URLs and cameras are not."""
-    return Path(path).is_file() and is_video(Path(path))
-
-
-class _Video:
-    """A video file that is being written, of the size of its first frame and as fast as the video it comes from.
-
-    It gets its name when it is closed: before that it cannot be played.
-    """
-
-    def __init__(self, first: Results, path: Path, vid_stride: int) -> None:
-        self.source = first.path
-        self._path = path
-        self._part = path.with_name(part_name(path) + path.suffix)
-        capture = cv2.VideoCapture(first.path)
-        fps = capture.get(cv2.CAP_PROP_FPS) / vid_stride or DEFAULT_FPS
-        capture.release()
-        height, width = first.orig_shape
-        self._writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
-        if not self._writer.isOpened():
-            raise SeglabError(
-                f"OpenCV cannot write the video {path}: predict with stream=True and save() each frame instead"
-            )
-
-    def add(self, frame: np.ndarray) -> None:
-        """frame: (H, W, 3) uint8 BGR."""
-        self._writer.write(frame)
-
-    def close(self) -> None:
-        self._writer.release()
-        replace(self._part, self._path, sync=False)

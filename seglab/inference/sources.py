@@ -344,7 +344,7 @@ def _check_video_file(source: str | int, max_pixels: int) -> None:
 
 
 def _address(address: str, options: _Options) -> ImageStream:
-    """Download an image or video into a temporary folder, which is removed afterwards."""
+    """Download an image or video into a temporary folder, which is removed afterward."""
     if is_offline():
         raise SeglabError(f"cannot fetch {address} while SEGLAB_OFFLINE is set: unset it, or give a local copy")
     suffix = Path(urllib.parse.urlparse(address).path).suffix.lower()

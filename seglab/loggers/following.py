@@ -92,7 +92,7 @@ class Following:
                 do(TRACKERS[name], run)
             except Exception as error:
                 self.failed.add(name)
-                print(f"{name} could not {task} ({first_line(error)}): the training goes on without it", flush=True)
+                print(f"{name} could not {task} ({first_line(error)}): training continues without it", flush=True)
 
     def __enter__(self) -> Following:
         return self

@@ -206,7 +206,7 @@ def _refuse_key(key: Any) -> None:
 class _Reader(_PythonUnpickler):
     """The standard pickle machine with its only two doors to the outside, names and persistent ids, replaced.
 
-    It hands out nothing that can be called with an effect or changed for good: tensors too are made afterwards. It is
+    It hands out nothing that can be called with an effect or changed for good: tensors too are made afterward. It is
     the machine in Python and not the one in C, since that can be told what may be a key (`_refuse_key`).
     prefix: the folder in the archive that holds data.pkl and data/; budget: bytes that all tensors may have together.
     """

@@ -21,14 +21,16 @@ Tones = np.ndarray | Sequence[Sequence[float]]
 
 
 def _light(rng: np.random.Generator, outdoor: bool) -> Light:
-    towards = np.array([rng.choice([-1, 1]) * rng.uniform(0.25, 0.85), -rng.uniform(0.45, 0.9), rng.uniform(0.45, 0.8)])
-    towards /= np.sqrt((towards**2).sum())
+    direction = np.array(
+        [rng.choice([-1, 1]) * rng.uniform(0.25, 0.85), -rng.uniform(0.45, 0.9), rng.uniform(0.45, 0.8)]
+    )
+    direction /= np.sqrt((direction**2).sum())
     warm = rng.uniform(-0.08, 0.2)
     cool = rng.uniform(-0.04, 0.14)
     key = rng.uniform(0.8, 1.3) * np.array([1 + warm, 1, 1 - warm * 1.2])
     sky = rng.uniform(0.25, 0.5) * (1.2 if outdoor else 1.0) * np.array([1 - cool, 1, 1 + cool])
     ground = sky * rng.uniform(0.35, 0.7) * np.array([1.08, 1, 0.9])
-    return Light(tuple(towards.tolist()), key, sky, ground, (rng.uniform(0.14, 0.3), rng.uniform(0.14, 0.34)))
+    return Light(tuple(direction.tolist()), key, sky, ground, (rng.uniform(0.14, 0.3), rng.uniform(0.14, 0.34)))
 
 
 class DrawnObject(NamedTuple):
@@ -139,12 +141,12 @@ class SceneBuilder:
 
     def drop_shadow(self, placed: PlacedObject, reach: float, soft: float, dark: float) -> None:
         """The shadow on a surface parallel to the image, `reach` pixels behind the object."""
-        lx, ly, lz = self.light.towards
+        lx, ly, lz = self.light.direction
         placed.shadows.append(Shadow(np.array([[1.0, 0, -lx / lz * reach], [0, 1.0, -ly / lz * reach]]), soft, dark))
 
     def ground_shadow(self, placed: PlacedObject, tilt: float, far: bool = True) -> None:
         """What stands at its origin darkens the ground close by and, if `far`, throws a shadow away from the light."""
-        lx, _, lz = self.light.towards
+        lx, _, lz = self.light.direction
         x, y = placed.matrix[:, 2]
         scale = float(np.hypot(*placed.matrix[:, 0]))
         if far:

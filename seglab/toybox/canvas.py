@@ -271,7 +271,7 @@ def _drop(color: np.ndarray, alpha: np.ndarray, corner: tuple[int, int], reach: 
     # The part's own coverage, moved away from the light and blurred as far as it reaches.
     k = int(max(reach, 1)) * 2 + 1
     wide = cv2.copyMakeBorder(alpha, k, k, k, k, cv2.BORDER_CONSTANT)
-    move = np.array([[1.0, 0, -light.towards[0] * k * 0.3], [0, 1.0, -light.towards[1] * k * 0.3]])
+    move = np.array([[1.0, 0, -light.direction[0] * k * 0.3], [0, 1.0, -light.direction[1] * k * 0.3]])
     dark = cv2.blur(cv2.warpAffine(wide, move, wide.shape[::-1]), (k, k))
     # Cut both to where they overlap.
     left = corner[0] - k

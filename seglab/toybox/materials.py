@@ -1,7 +1,7 @@
 """Materials: what surfaces are made of, the forms that say how they face, and the light they answer.
 
 Colors are linear light (3,), made from sRGB by `linear`. Directions are in the image frame: x right, y down,
-z towards the viewer.
+z toward the viewer.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def flat(nx: float = 0.0, ny: float = 0.0) -> Form:
 
 
 def rounded(radius: float, nx: float = 0.0, ny: float = 0.0, soft: float = 0.25) -> Form:
-    """A plane that bends away towards its outline within `radius`: a disc becomes a ball, a band a tube."""
+    """A plane that bends away toward its outline within `radius`: a disc becomes a ball, a band a tube."""
 
     def form(f: Field) -> tuple:
         # How far inside the outline a pixel is, smoothed, says how much the surface still falls away.
@@ -127,7 +127,7 @@ def rounded(radius: float, nx: float = 0.0, ny: float = 0.0, soft: float = 0.25)
         k = int(max(1, min(soft * radius * f.scale, 15))) * 2 + 1
         depth = cv2.blur(depth, (k, k))
         fall = clamp(1 - depth * np.float32(1 / (radius * f.scale)), 0, 0.96)
-        # It falls towards the nearest edge: against the gradient of the depth.
+        # It falls toward the nearest edge: against the gradient of the depth.
         gx = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3, scale=-1 / 8) * fall
         gy = cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3, scale=-1 / 8) * fall
         nz = cv2.sqrt(1 - fall * fall)
@@ -184,12 +184,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Light:
-    """A key light (unit vector towards it), the sky above and the ground below, as colors.
+    """A key light (direction: unit vector toward it), the sky above and the ground below, as colors.
 
     window: half width and height of the bright rectangle that glossy objects reflect.
     """
 
-    towards: tuple[float, float, float]
+    direction: tuple[float, float, float]
     key: np.ndarray
     sky: np.ndarray
     ground: np.ndarray
@@ -197,10 +197,10 @@ class Light:
 
     @cached_property
     def directions(self) -> np.ndarray:
-        """(2, 3) float32: unit vectors towards the light, and half way between it and the viewer."""
-        lx, ly, lz = np.array(self.towards, np.float32)
+        """(2, 3) float32: unit vectors toward the light, and half way between it and the viewer."""
+        lx, ly, lz = np.array(self.direction, np.float32)
         half = np.array([lx, ly, lz + 1.0]) / np.sqrt(float(lx * lx + ly * ly + (lz + 1) ** 2))
-        return np.array([self.towards, half], np.float32)
+        return np.array([self.direction, half], np.float32)
 
     @cached_property
     def spreads(self) -> tuple[np.ndarray, ...]:

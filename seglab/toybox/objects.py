@@ -85,7 +85,7 @@ def cup(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
     q = 0.91
     parts.append(Part([ellipse(0, brim, r, r * tilt)], inside * 1.05, m.CERAMIC, flat(0, -0.5), inner=True))
 
-    def hollow(f: Field) -> Layers:  # deeper is darker, and the wall towards the light lies in its own shade
+    def hollow(f: Field) -> Layers:  # deeper is darker, and the wall toward the light lies in its own shade
         depth = clamp((np.float32(brim) - f.y) / np.float32(r * tilt) * 0.4 + 0.55, 0, 0.85)
         return [(depth, inside * 0.12)]
 
@@ -278,7 +278,7 @@ def clock(rng: np.random.Generator, pose: str, tilt: float) -> list[Part]:
 
     def dial(f: Field) -> Layers:
         far = np.sqrt(f.x * f.x + f.y * f.y) / np.float32(r)
-        # The glass before it shines towards the upper left.
+        # The glass before it shines toward the upper left.
         glare = clamp((f.x * np.float32(-0.5) - f.y) / np.float32(r) * 1.5 - 0.2, 0, 1) * np.float32(0.16)
         return [(f.inside(far - band, r), tone), (clamp((far - 0.72) * 3, 0, 0.35), face * 0.4), (glare, WHITE)]
 

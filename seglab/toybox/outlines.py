@@ -150,7 +150,7 @@ def turn(points: np.ndarray, angle: float) -> np.ndarray:
 def project(points, yaw: float, elevation: float, distance: float = 14.0) -> np.ndarray:
     """Perspective image (n, 2) of 3-D points (n, 3) turned by `yaw` about the vertical.
 
-    x is to the right, y up, z towards the viewer, who looks down by `elevation` from `distance` units away.
+    x is to the right, y up, z toward the viewer, who looks down by `elevation` from `distance` units away.
     """
     x, y, z = np.asarray(points, float).T
     x, z = x * np.cos(yaw) + z * np.sin(yaw), z * np.cos(yaw) - x * np.sin(yaw)

@@ -60,7 +60,7 @@ def _expose(image: np.ndarray, rng: np.random.Generator, outdoor: bool) -> np.nd
     noise, tones."""
     height, width = image.shape[1:]
     v, u = (np.linspace(-1, 1, n, dtype=np.float32) ** 2 * np.float32(0.6) for n in (height, width))
-    # Light over the image: where it comes from, and what the lens loses towards the corners.
+    # Light over the image: where it comes from, and what the lens loses toward the corners.
     field = _illumination(rng, height, width, outdoor)
     field *= 1 - np.float32(rng.uniform(0.05, 0.35)) * clamp(v[:, None] + u)
     # Exposure for the image's mean, with a color cast of a few percent.

@@ -90,16 +90,17 @@ def last_run() -> Path | None:
 
 def write_arguments(folder: Path, config: TrainConfig, data: str | list[str]) -> None:
     """Write args.yaml, which says how the run was made."""
-    text = yaml.safe_dump({"data": data, **flatten(config)}, sort_keys=False)
+    about = {"task": "segment", "mode": "train", "data": data}  # as files of ultralytics begin
+    text = yaml.safe_dump({**about, **flatten(config)}, sort_keys=False)
     atomic_write(folder / "args.yaml", text.encode())
 
 
 def read_arguments(folder: Path) -> dict[str, Any]:
-    """The arguments of an earlier run, without `data`. Errors: FileNotFoundError when the folder holds none."""
+    """The arguments of an earlier run, without task, mode and data. Errors: FileNotFoundError where there are none."""
     path = folder / "args.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"cannot resume from {folder}: it has no args.yaml; give the folder of a run")
     values = read_yaml(path)
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise SeglabError(f"{path} has no arguments of a run: give the folder of a run, or start a new one")
-    return {name: value for name, value in values.items() if name != "data"}
+    return {name: value for name, value in values.items() if name not in ("task", "mode", "data")}

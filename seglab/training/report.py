@@ -65,7 +65,7 @@ def _map(row: Row, part: str) -> str:
 def describe_weights(best: Path) -> str:
     """The last line of a run: what the files of weights are, and how to take them elsewhere."""
     return (
-        f"{best.with_suffix('.pt')} holds the same weights as {best.name}, as tensors and plain data: YOLO() and "
+        f"{best.with_suffix('.pt')} has the same weights as {best.name}, as tensors and plain data: YOLO() and "
         "torch.load(weights_only=True) open both; docs/weights.md shows how to load them in ultralytics"
     )
 

@@ -638,7 +638,7 @@ def passes_trial(run: Run, metrics: Metrics | None, columns: Row) -> bool:
         passed = columns[CLASS_LOSS] < CLEARLY_LOWER * run.progress.history[0][CLASS_LOSS]
     passed = broadcast_object(run.process, passed)
     if passed:
-        run.logger.say("larger steps are better than the start: training goes on with them")
+        run.logger.say("larger steps are better than the start: training continues with them")
     return passed
 
 

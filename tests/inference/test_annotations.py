@@ -20,7 +20,7 @@ from seglab.errors import SeglabError
 from seglab.formats.registry import find_format
 from seglab.geometry.rle import decode, rings_to_rle
 from seglab.inference.results import Results
-from seglab.inference.results_io import save_results
+from seglab.inference.saved_run import save_results
 
 TOOLS = ["labelme", "coco", "cvat", "yolo"]
 IMAGES = 2

@@ -62,7 +62,7 @@ def test_a_tracker_that_fails_on_the_way_ends_no_training(noted, tmp_path, monke
     follow("noted", make_folder(tmp_path / "train"))
     assert noted[1:] == ["break", "closed"]
     said = capsys.readouterr().out
-    assert said == "noted could not take epoch 0 (the server): the training goes on without it\n"
+    assert said == "noted could not take epoch 0 (the server): training continues without it\n"
 
 
 def test_one_that_does_not_start_is_named_before_the_first_epoch(noted, tmp_path, monkeypatch):

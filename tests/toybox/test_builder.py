@@ -71,8 +71,9 @@ def test_a_drop_shadow_falls_away_from_the_light(builder, square):
     builder.drop_shadow(placed, reach=5, soft=2, dark=0.5)
     (shadow,) = placed.shadows
     move = shadow.matrix[:, 2]
-    towards = np.array(builder.light.towards[:2])
-    assert move @ towards < 0 and np.hypot(*move) == pytest.approx(5 * np.hypot(*towards) / builder.light.towards[2])
+    toward_light = np.array(builder.light.direction[:2])
+    height = builder.light.direction[2]
+    assert move @ toward_light < 0 and np.hypot(*move) == pytest.approx(5 * np.hypot(*toward_light) / height)
 
 
 def test_a_ground_shadow_touches_the_foot(builder, square):

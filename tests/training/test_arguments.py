@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from seglab.errors import SeglabError
 from seglab.training.arguments import flatten, make_config, read_arguments, run_folder, write_arguments
@@ -22,6 +23,8 @@ def test_arguments_survive_the_runs_file(tmp_path):
     write_arguments(tmp_path, config, ["a.yaml", "b.yaml"])
     values = read_arguments(tmp_path)
     assert "data" not in values and make_config(**values) == config
+    written = yaml.safe_load((tmp_path / "args.yaml").read_text())
+    assert (written["task"], written["mode"], written["data"]) == ("segment", "train", ["a.yaml", "b.yaml"])
     with pytest.raises(FileNotFoundError, match=r"no args\.yaml"):
         read_arguments(tmp_path / "elsewhere")
 

@@ -12,7 +12,7 @@ import torch
 from seglab.config import SaveConfig
 from seglab.errors import SeglabError
 from seglab.inference.results import Boxes, Masks, Results
-from seglab.inference.results_io import save_results
+from seglab.inference.saved_run import save_results
 
 
 @pytest.fixture(autouse=True)

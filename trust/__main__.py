@@ -38,6 +38,7 @@ CONDITIONS = ("read-only disk", "SIGTERM", "SIGINT", "SIGINT in a notebook", "Na
 LOADS = (
     *("10,000 images", "frames of a video", "images through the network"),
     *("1,000 classes", "2,000 objects in an image", "50 threads"),
+    *("a million label rows", "a label row of 100 MB", "a million annotations"),
 )
 PARTS = {"kills": VERBS, "faults": VERBS, "conditions": CONDITIONS, "load": LOADS, "fuzz": NAMES}  # the longest first
 ON_DISK = ("kills", "faults", "conditions")  # with the library that makes file operations fail

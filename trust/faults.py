@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from seglab.files import atomic_write
 from trust.disk import BROKEN, FULL, Fault, Outcome, counted, in_fork, spread
 from trust.verbs import VERBS, Verb, leftovers, products, unreadable_files
 
@@ -58,9 +59,18 @@ def run_case(reference: Reference, fault: Fault) -> tuple[Outcome, list[str]]:
     second = in_fork(lambda: start(folder), folder)
     if second.how != "done":
         wrong.append(f"second run: {second.how}: {second.text}")
-    wrong += [f"after the second run: {name}" for name in reference.differences(folder) + leftovers(folder)]
+    wrong += [f"after the second run: {name}" for name in reference.differences(folder)]
+    wrong += [f"after the next write: {name}" for name in left_after_the_next_write(folder)]
     shutil.rmtree(folder)
     return first, wrong
+
+
+def left_after_the_next_write(folder: Path) -> list[str]:
+    """What is still left when something was written beside it: a run that finds all done writes nothing itself."""
+    for name in leftovers(folder):
+        beside = (folder / name).with_name("next")
+        in_fork(lambda beside=beside: atomic_write(beside, b""), folder)
+    return leftovers(folder)
 
 
 def faults_of(operations: dict[str, int], cases: int | None) -> list[Fault]:

@@ -10,6 +10,7 @@ count once, and fuzzing goes on after them.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -20,11 +21,12 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 ROOT = Path(__file__).resolve().parents[1]
-CORPUS = ROOT / "trust/corpus"  # PARSER/SHA1, part of the repository
+CORPUS = ROOT / "trust/corpus"  # PARSER.txt, an input a line as Python writes bytes; part of the repository
 WORK = ROOT / "build/trust"  # what runs leave: their own corpus, and findings
 NAMES = (
     "labels",
@@ -56,14 +58,14 @@ def fuzz(name: str, seconds: int, runs: int) -> dict:
     own_corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
     before = {path.name for path in findings.iterdir()}
-    write_seeds(name)
+    kept = lay_out_corpus(name)
     began = time.monotonic()
     done = 0
     branches = 0
     troubles = []
     while done < runs and (left := round(began + seconds - time.monotonic())) > 0:
         limits = [f"-max_total_time={left}", f"-runs={runs - done}", f"-timeout={MAX_SECONDS}", f"-max_len={MAX_INPUT}"]
-        ended = run_atheris(name, [*limits, f"-artifact_prefix={findings}/", str(own_corpus), str(CORPUS / name)])
+        ended = run_atheris(name, [*limits, f"-artifact_prefix={findings}/", str(own_corpus), str(kept)])
         counts = [int(count) for count in re.findall(r"^#(\d+)\s", ended.stderr, re.MULTILINE)]
         covered = re.findall(r"cov: (\d+) ft:", ended.stderr)
         done += max(counts, default=0)
@@ -152,38 +154,51 @@ def peak_memory() -> int:
 # --- the corpus ---
 
 
-def write_seeds(name: str) -> None:
-    """Make sure that the repository's corpus has the parser's seeds."""
+def read_corpus(name: str) -> list[bytes]:
+    """The inputs that the repository keeps for a parser; its seeds where there are none yet."""
     from trust.parsers import PARSERS
 
-    folder = CORPUS / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if not any(folder.iterdir()):
-        for seed in PARSERS[name].seeds():
-            add(folder, seed)
+    file = CORPUS / f"{name}.txt"
+    if not file.exists():
+        return PARSERS[name].seeds()
+    return [ast.literal_eval(line) for line in file.read_text(encoding="ascii").splitlines()]
 
 
-def add(folder: Path, data: bytes) -> None:
-    (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+def write_corpus(name: str, inputs: Iterable[bytes]) -> None:
+    """Keep these inputs, each once, the short ones first."""
+    ordered = sorted(set(inputs), key=lambda data: (len(data), data))
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    (CORPUS / f"{name}.txt").write_text("".join(f"{data!r}\n" for data in ordered), encoding="ascii")
+
+
+def lay_out_corpus(name: str) -> Path:
+    """The kept inputs as files, as libFuzzer wants them -> their folder."""
+    folder = WORK / "kept" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for data in read_corpus(name):
+        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+    return folder
 
 
 def minimize(name: str) -> int:
     """Put into the repository's corpus the small inputs that together reach what all known ones do -> their bytes."""
     from trust.parsers import PARSERS
 
+    own_corpus = WORK / "corpus" / name
+    own_corpus.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as merged:
-        run_atheris(
-            name, ["-merge=1", f"-max_len={MAX_INPUT}", merged, str(CORPUS / name), str(WORK / "corpus" / name)]
-        )
-        found = sorted((path.stat().st_size, path.read_bytes()) for path in Path(merged).iterdir())
-    shutil.rmtree(CORPUS / name, ignore_errors=True)
-    (CORPUS / name).mkdir(parents=True)
-    used = 0
-    for data in [*PARSERS[name].seeds(), *(data for _, data in found)]:  # short ones first
-        if used + len(data) <= MAX_KEPT or data in PARSERS[name].seeds():
-            add(CORPUS / name, data)
-            used += len(data)
-    return used
+        run_atheris(name, ["-merge=1", f"-max_len={MAX_INPUT}", merged, str(lay_out_corpus(name)), str(own_corpus)])
+        found = sorted((path.read_bytes() for path in Path(merged).iterdir()), key=len)
+    kept = list(PARSERS[name].seeds())
+    used = sum(map(len, kept))
+    for data in found:
+        used += len(data)
+        if used > MAX_KEPT:
+            break
+        kept.append(data)
+    write_corpus(name, kept)
+    return sum(map(len, kept))
 
 
 def main(words: list[str]) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from seglab.files import atomic_write
 from trust.disk import KINDS, Fault, in_fork, spread
-from trust.faults import Reference
-from trust.verbs import VERBS, leftovers, unreadable_files
+from trust.faults import Reference, left_after_the_next_write
+from trust.verbs import VERBS, unreadable_files
 
 
 def run_case(reference: Reference, places: tuple[int, ...]) -> tuple[int, list[str]]:
@@ -32,10 +31,7 @@ def run_case(reference: Reference, places: tuple[int, ...]) -> tuple[int, list[s
     if last.how != "done":
         wrong.append(f"next run: {last.how}: {last.text}")
     wrong += [f"after the next run: {name}" for name in reference.differences(folder)]
-    for name in leftovers(folder):  # where there was nothing left to do, the next to write there removes it
-        beside = (folder / name).with_name("next")
-        in_fork(lambda beside=beside: atomic_write(beside, b""), folder)
-    wrong += [f"after the next write: {name}" for name in leftovers(folder)]
+    wrong += [f"after the next write: {name}" for name in left_after_the_next_write(folder)]
     shutil.rmtree(folder)
     return kills, wrong
 

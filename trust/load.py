@@ -20,7 +20,8 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.data.loader import build_loader
 from seglab.datasets.load import load_dataset
 from seglab.files import bundled_data_dir
-from seglab.formats.yolo import write_dataset_yaml
+from seglab.formats.coco import CocoFile
+from seglab.formats.yolo import read_labels, write_dataset_yaml
 from seglab.yolo import YOLO
 
 MEGABYTE = 1 << 20
@@ -177,6 +178,69 @@ def train_validate_predict(source: Path, work: Path, imgsz: int) -> list[str]:
     return findings + ([] if len(found[0]) else ["no candidates in the prediction"])
 
 
+# --- large label files ---
+
+
+def measured_reading(path: Path, read: Callable[[], int], expected: int) -> dict:
+    """Read a file once -> its size, the CPU time and memory that it took, and a finding where something is missing."""
+    before = peak_memory()
+    began = time.process_time()
+    found = read()
+    seconds = time.process_time() - began
+    return {
+        "megabytes": round(path.stat().st_size / 1e6),
+        "read_seconds": round(seconds, 1),
+        "grown_mb": round(peak_memory() - before),
+        "findings": [] if found == expected else [f"{found:,} of {expected:,} came"],
+    }
+
+
+def label_rows(count: int) -> Iterable[str]:
+    """Rows of triangles all over the image."""
+    for number in range(count):
+        x, y = number % 9500 / 10_000, number // 9500 * 80 / 10_000  # no two alike: equal rows are read once
+        yield f"0 {x:.5f} {y:.5f} {x + 0.01:.5f} {y:.5f} {x + 0.01:.5f} {y + 0.01:.5f}\n"
+
+
+def million_rows(work: Path, long: bool) -> dict:
+    """A label file of a million rows; of a tenth of that in the short run."""
+    work.mkdir(parents=True)
+    count = 1_000_000 if long else 100_000
+    path = work / "labels.txt"
+    with path.open("w") as file:
+        file.writelines(label_rows(count))
+    return measured_reading(path, lambda: len(read_labels(path, 640, 640, ("a",))[0]), count)
+
+
+def endless_row(work: Path, long: bool) -> dict:
+    """A label row of 100 MB, an outline of five million points; of a tenth of that in the short run."""
+    work.mkdir(parents=True)
+    count = 5_500_000 if long else 550_000
+    path = work / "labels.txt"
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    points = np.stack((np.cos(angles), np.sin(angles)), axis=1) * 0.4 + 0.5
+    path.write_text("0 " + " ".join(f"{value:.6f}" for value in points.ravel().tolist()) + "\n")
+    return measured_reading(path, lambda: len(read_labels(path, 640, 640, ("a",))[0]), 1)
+
+
+def million_annotations(work: Path, long: bool) -> dict:
+    """A COCO JSON of a million annotations on a tenth as many images; of a tenth of that in the short run."""
+    work.mkdir(parents=True)
+    count = 1_000_000 if long else 100_000
+    images = count // 10
+    path = work / "instances.json"
+    with path.open("w") as file:
+        entries = (f'{{"id":{n},"file_name":"{n}.png","height":640,"width":640}}' for n in range(images))
+        file.write('{"categories":[{"id":1,"name":"a"}],"images":[' + ",".join(entries) + '],"annotations":[')
+        for n in range(count):
+            shape = (
+                f'"area":50,"bbox":[{n % 600},9,9,9],"segmentation":[[{n % 600},9,{n % 600 + 9},9,{n % 600 + 9},18]]'
+            )
+            file.write("," * bool(n) + f'{{"id":{n},"image_id":{n % images},"category_id":1,"iscrowd":0,{shape}}}')
+        file.write("]}")
+    return measured_reading(path, lambda: sum(map(len, CocoFile(path).annotations.values())), count)
+
+
 # --- threads ---
 
 
@@ -220,4 +284,7 @@ LOADS = {
     "1,000 classes": many_classes,
     "2,000 objects in an image": many_objects,
     "50 threads": threads,
+    "a million label rows": million_rows,
+    "a label row of 100 MB": endless_row,
+    "a million annotations": million_annotations,
 }

@@ -102,28 +102,32 @@ def _unpacked(packed: str) -> np.ndarray:
 
 def _listed(packed: object) -> np.ndarray:
     """The counts (n,) int64 of a list of whole numbers. Errors: SeglabError for anything else."""
-    fault = SeglabError(f"the counts of an RLE are a string or a list of whole numbers, not {packed!r:.80}: {DAMAGED}")
     if not isinstance(packed, (list, tuple, np.ndarray)):
-        raise fault
+        raise _not_listed(packed)
     if not len(packed):
         return np.zeros(0, dtype=np.int64)
     try:
         counts = np.asarray(packed)
     except ValueError:  # lists of several lengths
-        raise fault from None
+        raise _not_listed(packed) from None
     if counts.dtype.kind == "U":  # numbers as text, as some tools write them
         try:
             counts = counts.astype(np.float64)
         except ValueError:
-            raise fault from None
+            raise _not_listed(packed) from None
     if counts.dtype.kind == "f" and np.isfinite(counts).all() and (np.abs(counts) <= MAX_PIXELS).all():
         whole = counts.astype(np.int64)
         if not (whole == counts).all():
-            raise fault
+            raise _not_listed(packed)
         counts = whole
     if counts.dtype.kind not in "iu" or counts.ndim != 1:
-        raise fault
+        raise _not_listed(packed)
     return counts.astype(np.int64)
+
+
+def _not_listed(packed: object) -> SeglabError:
+    """The error for counts that are none. Made where it is raised: the text of an array takes longer than its masks."""
+    return SeglabError(f"the counts of an RLE are a string or a list of whole numbers, not {packed!r:.80}: {DAMAGED}")
 
 
 def _refuse_huge(pixels: int) -> None:

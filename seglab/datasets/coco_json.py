@@ -125,8 +125,9 @@ def is_instances_json(path: Path) -> bool:
     Errors: SeglabError for a damaged file.
     """
     from seglab.formats.json_stream import stream_json
+    from seglab.formats.panoptic import is_panoptic
 
-    if isinstance(sketch_json(path), list):
+    if isinstance(sketch_json(path), list) or is_panoptic(path):
         return False
     for key, item in stream_json(path):
         if key == "images":

@@ -8,10 +8,12 @@ One reading serves training, conversion and evaluation. A segmentation is a list
     [{"x": x, "y": y}, ...]                     the same, the points as dicts
     {"size": [h, w], "counts": ...}             a mask: RLE, its counts a string or a list
     [{"size": ..., "counts": ...}, [x, y, ...]] masks in a list, and mixed with polygons
+    "[[x, y, x, y, ...]]"                       any of these as JSON in a text
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol
@@ -214,6 +216,11 @@ def read_shape(segmentation: object, size: Size) -> tuple[list[Ring], list[Rle],
 
 def parts_of(segmentation: object) -> list[Any]:
     """The parts of a segmentation, each a mask {"size", "counts"} or the numbers of one polygon in some form."""
+    if isinstance(segmentation, str):
+        try:
+            segmentation = json.loads(segmentation)
+        except (ValueError, RecursionError):
+            return []
     if isinstance(segmentation, dict):
         return [segmentation]
     if not isinstance(segmentation, list) or not segmentation:

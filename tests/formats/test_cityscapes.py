@@ -8,8 +8,10 @@ from PIL import Image
 from seglab.data.annotations import Annotations
 from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
+from seglab.formats import cityscapes
 
 from ..sources import HEIGHT, WIDTH, picture
+from .writers import pixels_of
 
 
 def write(folder, split: str = "train", name: str = "aachen_000000_000019") -> None:
@@ -43,3 +45,16 @@ def test_the_official_folders(tmp_path):
         assert not issues
     report = check(tmp_path, out=None)
     assert not [issue for issue in report.issues if not issue.is_note] and report.splits["train"].crowds == 1
+
+
+def test_the_classes_of_a_list_of_colors(tmp_path):
+    """As CVAT exports them: the place in the list is the number of the class."""
+    for place in ("imgsFine/leftImg8bit/default/a_leftImg8bit.png", "gtFine/default/a_gtFine_instanceIds.png"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    ids = np.zeros((48, 64), np.uint16)
+    ids[10:30, 10:40], ids[35:40, 10:20], ids[5:20, 45:60] = 1000, 1001, 2000
+    Image.fromarray(ids).save(tmp_path / "gtFine/default/a_gtFine_instanceIds.png")
+    Image.fromarray(ids.astype(np.uint8)).save(tmp_path / "imgsFine/leftImg8bit/default/a_leftImg8bit.png")
+    (tmp_path / "label_colors.txt").write_text("0 0 0 background\n250 50 83 cat\n51 221 255 dog\n")
+    found, messages = pixels_of(cityscapes.read(tmp_path))
+    assert sorted(found) == [("cat", 50), ("cat", 600), ("dog", 225)] and not messages

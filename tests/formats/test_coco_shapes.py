@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,6 +66,7 @@ FORMS = {
     "points as dicts": lambda polygon: [{"x": x, "y": y} for x, y in points_of(polygon)],
     "lists of dicts": lambda polygon: [[{"x": x, "y": y} for x, y in points_of(polygon)]],
     "all x and all y": lambda polygon: {"x": polygon[::2], "y": polygon[1::2]},
+    "JSON in a text": lambda polygon: json.dumps([polygon]),
     "RLE": lambda polygon: rle(expected_mask([polygon])),
     "RLE in a list": lambda polygon: [rle(expected_mask([polygon]))],
     "plain RLE in a list": lambda polygon: [plain_rle(expected_mask([polygon]))],

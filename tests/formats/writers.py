@@ -11,7 +11,9 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
@@ -127,6 +129,56 @@ def write_cityscapes(out: Path, names: Names, images: Iterable[LabeledImage]) ->
         for number, found in enumerate(labeled.instances):
             ids[mask_of(found, labeled.size)] = numbers[found.class_id % len(numbers)] * 1000 + number
         save(ids, out / "gtFine" / "train" / "town" / f"{stem}_gtFine_instanceIds.png")
+
+
+def write_panoptic(out: Path, names: Names, images: Iterable[LabeledImage]) -> None:
+    """COCO panoptic, with a category that is no thing; ids of segments need all three bytes of a color."""
+    folder = out / "annotations" / "panoptic_train"
+    entries, rows = [], []
+    for number, labeled in enumerate(images, start=1):
+        place_image(labeled.file, out / "train" / labeled.name)
+        ids = np.full(labeled.size, 9 + 256 * 9, np.int64)  # sky
+        segments = [{"id": 9 + 256 * 9, "category_id": 99, "iscrowd": 0}]
+        for place, found in enumerate(labeled.instances, start=1):
+            segment_id = place + 256 * (7 * place % 200) + 65536 * place
+            ids[mask_of(found, labeled.size)] = segment_id
+            segments.append({"id": segment_id, "category_id": found.class_id + 1, "iscrowd": 0})
+        color = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1).astype(np.uint8)
+        file_name = f"{Path(labeled.name).stem}.png"
+        save(color, folder / file_name)
+        entries.append({"id": number, "file_name": labeled.name, "height": labeled.size[0], "width": labeled.size[1]})
+        rows.append({"image_id": number, "file_name": file_name, "segments_info": segments})
+    categories: list[dict] = [{"id": number + 1, "name": name, "isthing": 1} for number, name in names.items()]
+    content = {
+        "images": entries,
+        "annotations": rows,
+        "categories": [*categories, {"id": 99, "name": "sky", "isthing": 0}],
+    }
+    folder.with_suffix(".json").write_text(json.dumps(content), encoding="utf-8")
+
+
+# XML
+
+
+def write_object_xml(out: Path, names: Names, images: Iterable[LabeledImage], numbered: bool = True) -> None:
+    """Roboflow's Pascal VOC with outlines; numbered: else the points of LabelMe. Holes are cut in, as in VIA."""
+    for labeled in images:
+        place_image(labeled.file, out / "train" / labeled.name)
+        root = ElementTree.Element("annotation")
+        ElementTree.SubElement(root, "filename").text = labeled.name
+        size = ElementTree.SubElement(root, "size" if numbered else "imagesize")
+        for tag, side in zip(("height", "width") if numbered else ("nrows", "ncols"), labeled.size):
+            ElementTree.SubElement(size, tag).text = str(side)
+        for found in labeled.instances:
+            about = ElementTree.SubElement(root, "object")
+            ElementTree.SubElement(about, "name").text = names[found.class_id]
+            polygon = ElementTree.SubElement(about, "polygon")
+            for number, (x, y) in enumerate(join_rings(outline(found)).tolist(), start=1):
+                point = polygon if numbered else ElementTree.SubElement(polygon, "pt")
+                ElementTree.SubElement(point, f"x{number}" if numbered else "x").text = repr(x)
+                ElementTree.SubElement(point, f"y{number}" if numbered else "y").text = repr(y)
+        place = out / "train" / Path(labeled.name).with_suffix(".xml").name
+        ElementTree.ElementTree(root).write(place, encoding="utf-8")
 
 
 # JSON
@@ -245,10 +297,16 @@ WRITERS: dict[str, Callable[[Path, Names, Iterable[LabeledImage]], None]] = {
     "cityscapes": write_cityscapes,
     "supervisely": write_supervisely,
     "via": write_via,
+    "panoptic": write_panoptic,
+    "object_xml": write_object_xml,
     "label_studio": write_label_studio,
 }
-MORE_WRITERS = {"voc": write_cvat_masks, "via": write_via_csv}
-CLASSES_BY_LABEL = {"labelme", "via", "label_studio"}  # formats that know no class without an instance
+MORE_WRITERS = {
+    "voc": write_cvat_masks,
+    "via": write_via_csv,
+    "object_xml": partial(write_object_xml, numbered=False),
+}
+CLASSES_BY_LABEL = {"labelme", "via", "label_studio", "object_xml"}  # formats that know no class without an instance
 # Formats with classes of their own -> what they call the classes, in the order of their ids; the last for all others.
 OWN_CLASSES = {"dsb2018": ["object"], "cityscapes": list(cityscapes.NAMES.values())}
 

@@ -66,7 +66,7 @@ class PanopticSource:
     def __init__(self, source: Path, images: Path | None):
         self._images = images
         self._searches: list[ImageSearch] = []
-        self._segments: dict[Path, list[Json]] = {}  # mask image -> its segments
+        self._segments: dict[Path, dict[int, Json]] = {}  # mask image -> id -> segment
         self.entries: list[ImageEntry] = []
         names: dict[Any, str] = {}
         self._stuff: dict[Any, str] = {}
@@ -94,7 +94,8 @@ class PanopticSource:
             image = search.find(said[row["image_id"]]) if row["image_id"] in said else None
             if image is not None and image.is_relative_to(masks) and masks != file.parent:
                 image = None  # the mask itself, where its image is missing
-            self._segments[mask] = list(row["segments_info"])
+            self._segments[mask] = {segment["id"]: segment for segment in row["segments_info"]}
+            hash(tuple(segment["category_id"] for segment in row["segments_info"]))  # a list would be no id: TypeError
             self.entries.append(ImageEntry(image, split_named(file.stem) or "train", (mask, file)))
 
     @property
@@ -114,7 +115,7 @@ class PanopticSource:
         height, width = values.shape
         instances: list[Instance] = []
         issues: list[Issue] = []
-        segments = {segment.get("id"): segment for segment in self._segments[mask]}
+        segments = self._segments[mask]
         for value, x0, y0, crop in regions_of(values):
             segment = segments.get(_segment_id(value) if by_color else value)
             fault = _fault(segment, self._class_of, self._stuff)

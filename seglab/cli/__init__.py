@@ -7,6 +7,7 @@ train takes, with its defaults.
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -20,14 +21,19 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line (by default this process's own) and return its exit status.
 
-    0: done; 1: a check that was asked for failed; 2: a wrong request; 130: interrupted.
+    0: done; 1: a check that was asked for failed; 2: a wrong request; 130: interrupted; 141: nobody reads the output.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if isinstance(sys.stdout, TextIOWrapper):  # a Windows console may lack letters of class names and paths
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         mode, options = parse(words)
-        return run(mode, options)
+        status = run(mode, options)
+        print(end="", flush=True)
+        return status
+    except BrokenPipeError:  # what reads the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+        return 141
     except (SeglabError, OSError) as error:
         print(f"seglab: {error}", file=sys.stderr)
         return 2

@@ -149,8 +149,15 @@ class CocoFile:
         issues: list[Issue] = []
         if fault := frame_fault(frame):
             issues.append(Issue(where, 0, *fault))
+        first_row: dict[tuple, dict] = {}  # shape -> the first annotation that has it
         for row in rows:
             found, faults = self._instance(row, frame)
+            if found is not None:
+                first = first_row.setdefault(_shape_of(found), row)
+                if first is not row:
+                    message = f"duplicate annotation: the same as {first.get('id', 'an earlier one')}"
+                    issues.append(left_out(f"{where} annotation {row.get('id', '?')}", message))
+                    continue
             if faults:
                 issues.append(merged_issue(f"{where} annotation {row.get('id', '?')}", 0, faults, found is not None))
             if found is not None:
@@ -216,6 +223,12 @@ class CocoFile:
         if not rings:
             return None, [*faults, ("no outline: the segmentation is empty", LEFT_OUT)]
         return Instance(read.class_id, rings, crowd), faults
+
+
+def _shape_of(instance: Instance) -> tuple:
+    """What two annotations of one instance have in common."""
+    outlines = tuple(ring.tobytes() for ring in instance.rings)
+    return instance.class_id, instance.crowd, outlines
 
 
 def file_name(image: dict) -> PurePosixPath:

@@ -17,6 +17,7 @@ IMAGE = {"id": 5, "file_name": "a.jpg", "height": 20, "width": 30}
 CATEGORIES = [{"id": 90, "name": "z"}, {"id": 1, "name": "a"}, {"id": 13, "name": "m"}]
 SIZE = (20, 30)
 SQUARE = [2, 3, 12, 3, 12, 13, 2, 13]
+MOVED = [x + 1 for x in SQUARE]
 
 
 def make(tmp_path, *annotations, images=(IMAGE,)):
@@ -88,7 +89,7 @@ def test_rle_keeps_the_exact_mask(tmp_path, compressed, crowd):
     ],
 )
 def test_bad_annotations(tmp_path, annotation, what, kept):
-    instances, problems = of_first(make(tmp_path, {"segmentation": [SQUARE]}, annotation))
+    instances, problems = of_first(make(tmp_path, {"segmentation": [MOVED]}, annotation))
     assert len(instances) == 1 + kept
     assert any(what in f"{p.message} {p.action}" for p in problems) and all("annotation 1" in p.path for p in problems)
     with pytest.raises(SeglabError, match=r"a\.jpg annotation 1"):
@@ -102,6 +103,14 @@ def test_an_x_without_its_y_is_left_out_as_pycocotools_does(tmp_path):
     ((found,), (problem,)) = of_first(make(tmp_path, {"segmentation": [odd]}))
     assert np.array_equal(fill(found.rings, *SIZE), coco.decode(coco.frPyObjects([odd], *SIZE))[..., 0])
     assert "odd count" in problem.message and problem.action == "last number left out"
+
+
+def test_an_annotation_that_is_listed_twice_is_one_instance(tmp_path):
+    first, moved = {"segmentation": [SQUARE]}, {"segmentation": [MOVED]}
+    coco = make(tmp_path, first, moved, first, first | {"category_id": 1})
+    found, (issue,) = of_first(coco)
+    assert [instance.class_id for instance in found] == [1, 1, 0]
+    assert issue.message == "duplicate annotation: the same as 0" and issue.lost == 1 and "annotation 2" in issue.path
 
 
 def test_annotations_of_unknown_images_are_listed(tmp_path):

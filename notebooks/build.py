@@ -112,7 +112,8 @@ def compose_solutions(name: str) -> nbformat.NotebookNode:
         f"The exercises of [lesson {title}](../{name}.ipynb), solved. The second cell runs that lesson without showing "
         "it, which takes as long as the lesson does; the exercises go on from there."
     )
-    run = f'%%capture\nfrom seglab.course import lesson\n\n%run {{lesson("{name}")}}'
+    # Quoted, since a path may have spaces.
+    run = f"%%capture\nfrom seglab.course import lesson\n\n%run \"{{lesson('{name}')}}\""
     cells = [_cell("markdown", start, {}), _cell("code", setup(), SETUP), _cell("code", run, {"tags": ["lesson"]})]
     return _notebook(f"solutions {name}", cells + _exercises(name, solved=True))
 

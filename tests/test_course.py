@@ -58,6 +58,23 @@ def test_a_lesson_is_found_by_name():
         lesson("01_nothing")
 
 
+def test_solutions_run_a_lesson_wherever_it_lies(tmp_path, monkeypatch):
+    """As in an environment whose path has spaces."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "settings"))
+    shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell()
+    solutions = sorted((lessons_dir() / "solutions").glob("*.ipynb"))[0]
+    cells = json.loads(solutions.read_text(encoding="utf-8"))["cells"]
+    (cell,) = ["".join(cell["source"]) for cell in cells if "lesson" in cell["metadata"].get("tags", [])]
+    folder = tmp_path / "my own lessons"
+    folder.mkdir()
+    learned = {"cell_type": "code", "source": ["learned = 42"], "metadata": {}, "outputs": [], "execution_count": None}
+    content = {"cells": [learned | {"id": "a"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / solutions.name).write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr(course, "lessons_dir", lambda: folder)
+    shell.run_cell(cell.removeprefix("%%capture")).raise_error()
+    assert shell.user_ns["learned"] == 42
+
+
 def test_jupyterlab_opens_the_first_lesson_or_is_named(tmp_path, monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(subprocess, "run", lambda words, **_: calls.append(words))

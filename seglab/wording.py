@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def pluralize(number: int, noun: str) -> str:
     """ "1 bus", "2 buses", "0 cups"; a name in a single s, such as scissors or skis, is a plural already."""
@@ -19,11 +21,12 @@ def shortened(text: str, length: int = MAX_QUOTED) -> str:
     return plain if len(plain) <= length else plain[: length - 3] + "..."
 
 
-JOINERS = "\u200c\u200d"  # which some scripts need within words
+# Controls of terminals and lines, marks and orders of writing direction, invisible spaces, halves of characters.
+MOVING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
 
 
 def one_line(text: str) -> str:
     """A text without line breaks and other characters that move the cursor: a name may hold any of them."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() or character in JOINERS else " " for character in text)
+    return MOVING.sub(" ", text)

@@ -19,5 +19,7 @@ def test_number_and_thing_agree(said):
 
 def test_what_others_wrote_stays_on_one_line_and_is_cut():
     assert one_line("a\nb\x1b[31m\u2028c\ud800") == "a b [31m c "
+    still = "käse 猫\u3000\ue000\ud7fcकुत्ता\u200d\U0001f9d1\u200d\U0001f680"  # no cursor moves in these
+    assert one_line(still) == still
     assert shortened("cup") == "cup" and shortened("käse 猫") == "käse 猫"
     assert shortened("x" * 10**6, 10) == "xxxxxxx..."

@@ -53,6 +53,11 @@ def without_address(text: str) -> PurePosixPath:
     return plain_path(unquote(text))
 
 
+def is_address(path: PurePosixPath) -> bool:
+    """Whether a path is one on the web."""
+    return _ADDRESS.match(str(path)) is not None
+
+
 def is_below(path: PurePosixPath) -> bool:
     """Whether a path stays within the folder that it is relative to, on every system."""
     return bool(path.parts) and not (

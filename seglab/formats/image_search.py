@@ -15,6 +15,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from seglab.files import IMAGE_SUFFIXES, files_of_suffix, split_of_folder
 from seglab.formats.image_names import (
     composed,
+    is_address,
     is_below,
     match_by_base_name,
     match_by_stem,
@@ -119,8 +120,10 @@ class ImageSearch:
         return found
 
     def _direct(self, path: PurePosixPath) -> Path | None:
-        if not is_below(path):
+        if is_address(path):
             return self._in_named_folder(path)
+        if not is_below(path):
+            return None
         return next((folder / path for folder in self.near if (folder / path).is_file()), None)
 
     def _in_named_folder(self, path: PurePosixPath) -> Path | None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before there is a group, which its functions would hold to the end, as a default
 from torch import Tensor, nn
 
 from seglab.errors import SeglabError

@@ -15,7 +15,7 @@ from seglab.export.metadata import ModelMetadata
 
 from .other_tool import foreign_strings
 
-WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=0x24F), max_size=12)
+WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_categories=["Cc"]), max_size=12)
 
 
 MAPPINGS = st.lists(WORDS, min_size=1, max_size=5).map(lambda names: dict(enumerate(names)))

@@ -243,7 +243,7 @@ def test_a_file_with_too_few_names_says_so_when_it_runs(onnx_file, tmp_path):
     path = tmp_path / "a.onnx"
     path.write_bytes(onnx_file.read_bytes())
     onnx.write_metadata(path, replace(ABOUT, names={0: "circle"}))
-    with pytest.raises(SeglabError, match=r"model of 1 classes"):
+    with pytest.raises(SeglabError, match=r"do not fit the 1 classes"):
         load_runtime(path).forward(torch.zeros(1, 3, 64, 64))
 
 

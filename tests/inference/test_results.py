@@ -223,7 +223,7 @@ def test_results_made_of_arrays(tmp_path):
         assert np.array_equal(np.asarray(made.masks.data), full) and len(made) == 2
         assert made.masks.crops[1][:2] == (30, 10) and made.verbose() == "1 cup, 1 car, "
     assert len(Results(image, "a.jpg", {0: "cup"})) == 0 and Results(image, "a.jpg", {}).masks is None
-    with pytest.raises(SeglabError, match="have no keypoints"):
+    with pytest.raises(SeglabError, match="takes no keypoints="):
         Results(image, "a.jpg", {}, keypoints=torch.zeros(1, 17, 3))
     with pytest.raises(SeglabError, match=r"rows of 6 values .* not of shape \(2, 4\)"):
         Boxes(torch.zeros(2, 4), (40, 60))
@@ -256,7 +256,7 @@ def test_update_and_new(results):
     assert results.boxes.xyxy.tolist() == [[0, 3, WIDTH, HEIGHT]] and len(results.masks) == 3
     results.update(masks=torch.ones(1, HEIGHT, WIDTH))
     assert results.masks.data.sum() == WIDTH * HEIGHT
-    with pytest.raises(SeglabError, match="have no probs"):
+    with pytest.raises(SeglabError, match="takes no probs="):
         results.update(probs=torch.zeros(3))
 
 

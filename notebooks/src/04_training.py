@@ -437,7 +437,8 @@ def library_loss(raw, batch):  # the loss of lesson 03, faster; yours is trained
 
 
 mine, my_average = new(seed=0)
-print(sum(parameter.numel() for parameter in mine.parameters()), "numbers to train, and as many averages")
+numbers = sum(parameter.numel() for parameter in mine.parameters())
+print(f"{numbers / 1e6:.0f} million numbers to train, and as many averages")
 
 
 # %% [markdown]

@@ -17,7 +17,7 @@ import numpy as np
 
 from seglab.data.image import image_size
 from seglab.errors import SeglabError
-from seglab.files import files_below, real_files
+from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
@@ -33,12 +33,7 @@ _NUMBERED = re.compile(r"[xy]\d+")
 
 def is_here(source: Path) -> bool:
     """Whether this is such a file, or a folder with some."""
-    return any(map(_has_polygon, _xml_files(source)[:MAX_TRIED]))
-
-
-def _xml_files(source: Path) -> list[Path]:
-    files = [source] if source.is_file() else sorted(real_files(files_below(source)))
-    return [file for file in files if file.suffix.lower() == ".xml"]
+    return any(map(_has_polygon, files_of_suffix(source, ".xml")[:MAX_TRIED]))
 
 
 def _has_polygon(file: Path) -> bool:
@@ -57,11 +52,11 @@ class ObjectXmlSource:
 
     def __init__(self, source: Path, images: Path | None):
         folder = source.parent if source.is_file() else source
-        self._search = search_from(folder, images)
+        self._search = search_from(source, images)
         self._issues: list[Issue] = []
         self.entries: list[ImageEntry] = []
         names: set[str] = set()
-        for file in _xml_files(source):
+        for file in files_of_suffix(source, ".xml"):
             root = read_xml(file)
             if root.tag != "annotation":
                 self._issues.append(Issue(str(file), 0, "an XML of something else", "not read", "note"))

@@ -34,8 +34,24 @@ def datasets_folder() -> Path:
     return Path(folder)
 
 
+@pytest.fixture
+def variables_stay():
+    """A test that leaves seglab's environment variables otherwise than it found them fails, not the ones behind it."""
+    before = _variables()
+    yield
+    after = _variables()
+    for name in after.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+    assert after == before, "set and delete environment variables by monkeypatch, or settings.reset()"
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("SEGLAB_")}
+
+
 @pytest.fixture(autouse=True)
-def predictions_run_through_torch(monkeypatch):
+def predictions_run_through_torch(variables_stay, monkeypatch):  # in this order: monkeypatch restores first
     """What a test finds does not depend on which engines are installed. Those that are about engines ask for them."""
     monkeypatch.setattr("seglab.export.engine.PREFERRED", {})
 

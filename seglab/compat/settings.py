@@ -41,6 +41,7 @@ class Settings(MutableMapping[str, Any]):
 
     def __init__(self) -> None:
         self._trackers: dict[str, bool] = {}
+        self._before: dict[str, str | None] = {}  # variables as the process was started with, of the keys set since
 
     def __getitem__(self, key: str) -> Any:
         if key == "runs_dir":
@@ -53,6 +54,7 @@ class Settings(MutableMapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in VARIABLES:
+            self._before.setdefault(key, os.environ.get(VARIABLES[key]))
             os.environ[VARIABLES[key]] = str(value)
         elif key == "runs_dir" and Path(str(value)) != RUNS:
             raise SeglabError(f"settings cannot move runs to {value}: pass project= to the verb, or change the folder")
@@ -75,7 +77,13 @@ class Settings(MutableMapping[str, Any]):
 
     def __delitem__(self, key: str) -> None:
         self._trackers.pop(TRACKER_NAMES.get(key, key), None)
-        os.environ.pop(VARIABLES.get(key, ""), None)
+        if key not in self._before:
+            return
+        before = self._before.pop(key)
+        if before is None:
+            os.environ.pop(VARIABLES[key], None)
+        else:
+            os.environ[VARIABLES[key]] = before
 
     def __iter__(self) -> Iterator[str]:
         return iter(("datasets_dir", "weights_dir", "runs_dir", *self.trackers()))
@@ -84,7 +92,7 @@ class Settings(MutableMapping[str, Any]):
         return len(list(iter(self)))
 
     def reset(self) -> None:
-        """Forget what was set."""
+        """Forget what was set: variables are again as they were before."""
         for key in (*VARIABLES, *TRACKERS):
             del self[key]
 

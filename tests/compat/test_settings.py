@@ -30,7 +30,18 @@ def test_settings_are_a_mapping(monkeypatch, tmp_path):
     with pytest.raises(SeglabError, match=r"no neptune to switch on: it follows trainings with tensorboard, wandb"):
         settings.update(neptune=True)
     settings.reset()
-    assert settings["datasets_dir"] == "datasets" and "SEGLAB_CACHE" not in os.environ
+    assert settings["datasets_dir"] == "datasets" and settings["weights_dir"] == str(tmp_path / "cache")
+
+
+def test_what_the_environment_said_is_said_again_after_a_reset(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGLAB_DATASETS", str(tmp_path))
+    settings.reset()
+    assert os.environ["SEGLAB_DATASETS"] == str(tmp_path)
+    settings["datasets_dir"] = "first"
+    settings["datasets_dir"] = "second"
+    assert os.environ["SEGLAB_DATASETS"] == "second"
+    settings.reset()
+    assert os.environ["SEGLAB_DATASETS"] == str(tmp_path)
 
 
 def test_a_free_path(tmp_path):

@@ -89,8 +89,8 @@ REFERENCE_STYLE = """
 :root { color-scheme: light dark; --pdoc-background: light-dark(#fff, #14171c); }
 body { color: light-dark(#1b1f27, #e4e7ec); }
 .pdoc { --text: light-dark(#1b1f27, #e4e7ec); --muted: light-dark(#4a5260, #b4bcc8);
-  --link: light-dark(#0b57d0, #8ab4ff); --link-hover: light-dark(#0842a0, #b5cfff); --code: light-dark(#fafbfc, #1d2128);
-  --active: light-dark(#fff598, #4d4400); --accent: light-dark(#f5f7fa, #1d2128);
+  --link: light-dark(#0b57d0, #8ab4ff); --link-hover: light-dark(#0842a0, #b5cfff);
+  --code: light-dark(#fafbfc, #1d2128); --active: light-dark(#fff598, #4d4400); --accent: light-dark(#f5f7fa, #1d2128);
   --accent2: light-dark(#d0d5dd, #3a404b); --nav-hover: light-dark(#fff, #2a2f38); --name: light-dark(#0a58a8, #8ab4ff);
   --def: light-dark(#00620c, #7ee787); --annotation: light-dark(#00620c, #7ee787); }
 .pdoc-code { background: none; } .pdoc .pdoc-button { border-color: currentColor; }

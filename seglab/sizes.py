@@ -22,6 +22,11 @@ def as_size(size: int | Sequence[int], name: str = "imgsz") -> Size:
     return sides[0], sides[-1]
 
 
+def size_text(size: Size) -> str:
+    """(height, width) as people write it: "640 x 480", the width first."""
+    return f"{size[1]} x {size[0]}"
+
+
 def round_up(side: int) -> int:
     """The next multiple of the network's stride."""
     return math.ceil(side / STRIDE) * STRIDE

@@ -1,7 +1,8 @@
 """The order of the house: imports run down the floors, never up and never in a circle.
 
 FLOORS is the one list. A module stands on the floor of the longest name that it begins with. It may import what stands
-on a lower floor, and modules of its own folder. Imports inside functions count like those at the top.
+on a lower floor, and modules of its own folder. Imports inside functions count like those at the top, and so do those
+for a type checker alone: a module that knows another's classes depends on it.
 """
 
 from __future__ import annotations
@@ -56,18 +57,10 @@ MODULES = modules()
 
 
 def imported(path: Path) -> set[str]:
-    """The modules of seglab that a file imports, anywhere in it, but for the eyes of a type checker alone."""
+    """The modules of seglab that a file imports, anywhere in it, also for the eyes of a type checker alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    unseen = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for child in ast.walk(node)
-    }
     names: set[str] = set()
     for node in ast.walk(tree):
-        if id(node) in unseen:
-            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

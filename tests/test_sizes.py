@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seglab.errors import SeglabError
-from seglab.sizes import as_size
+from seglab.sizes import as_size, size_text
 
 
 def test_one_side_stands_for_both():
@@ -17,3 +17,7 @@ def test_one_side_stands_for_both():
 def test_what_is_no_size_is_refused_by_its_name(size):
     with pytest.raises(SeglabError, match="tile must be one side or"):
         as_size(size, "tile")
+
+
+def test_people_write_the_width_first():
+    assert size_text((480, 640)) == "640 x 480"

@@ -102,6 +102,8 @@ TESTED_WITHIN = {
     "formats/label_files": "formats/test_labelme",
     "formats/registry": "formats/test_round_trip",
     "formats/shapes": "formats/test_labelme",
+    "inference/instances": "inference/test_results",
+    "inference/overview": "inference/test_tiles",
     "inference/results_io": "inference/test_results",
 }
 

@@ -32,8 +32,8 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
     "seglab.engine": {},
     "seglab.engine.model": {"Model": "seglab.yolo:YOLO"},
     "seglab.engine.results": {
-        "Boxes": "seglab.inference.results:Boxes",
-        "Masks": "seglab.inference.results:Masks",
+        "Boxes": "seglab.inference.instances:Boxes",
+        "Masks": "seglab.inference.instances:Masks",
         "Results": "seglab.inference.results:Results",
     },
     "seglab.nn": {},

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from seglab.drawing.overlays import Color, draw_labels, draw_outline, natural_line_width
 from seglab.geometry.polygons import Ring, bounding_box
 from seglab.geometry.rle import rings_to_rle
-from seglab.inference.results import Boxes, Masks
+from seglab.inference.instances import Boxes, Masks
 from seglab.sample import Instance
 
 DRAWN_SCORE = 0.25  # detections below it are not drawn: validation counts hundreds of them on every image

@@ -15,10 +15,11 @@ from seglab.config import PredictConfig
 from seglab.device import images_to_float
 from seglab.geometry.letterbox import Letterbox, letterbox, smallest_letterbox
 from seglab.inference.heatmap import class_heatmap
+from seglab.inference.instances import Boxes, Masks
 from seglab.inference.masks import CellSums, cell_sums, thresholded
 from seglab.inference.nms import Detections, suppress
 from seglab.inference.pipeline import in_order
-from seglab.inference.results import Boxes, Masks, Results
+from seglab.inference.results import Results
 from seglab.inference.sources import SourceImage, batches, load, load_by_windows
 from seglab.inference.tiles import predict_tiles
 from seglab.model.head import RawOutput

@@ -8,28 +8,23 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 
 from seglab.data.image import write_image
+from seglab.data.windows import Windows
 from seglab.errors import SeglabError
 from seglab.files import atomic_write
 from seglab.formats.coco_ids import category_ids as coco_category_ids
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import row_text
+from seglab.inference.instances import Boxes, Masks
 from seglab.wording import pluralize
 
-if TYPE_CHECKING:  # the classes there call the functions here
-    from seglab.inference.masks import MaskCrop
-    from seglab.inference.results import Results
-
 COLUMNS = ("name", "class", "confidence", "box", "segments")  # of tables of instances
-IMAGES_SHOWN = 12  # of a list of results in a notebook
-MAX_DRAWN_SIDE = 4096  # pixels of what is drawn of an image that is too large to be held
-BAND_ROWS = 64  # of the drawn image, for which a large one is read at a time
 
 
 class InstanceRow(NamedTuple):
@@ -41,19 +36,19 @@ class InstanceRow(NamedTuple):
     track_id: int | None = None  # where instances were followed through a video
 
 
-def rows_of(results: Results) -> list[InstanceRow]:
+def rows_of(boxes: Boxes) -> list[InstanceRow]:
     """The instances of one image, highest score first."""
     found = []
-    for row in results.boxes.data.tolist():
-        track = int(row[4]) if results.boxes.is_track else None
+    for row in boxes.data.tolist():
+        track = int(row[4]) if boxes.is_track else None
         found.append(InstanceRow(int(row[-1]), row[-2], row[:4], track))
     return found
 
 
-def counts_text(results: Results) -> str:
+def counts_text(boxes: Boxes, names: dict[int, str]) -> str:
     """How many there are of each class, such as "2 persons, 1 bus"."""
-    counts = Counter(row.class_id for row in rows_of(results))
-    parts = [pluralize(counts[class_id], results.names[class_id]) for class_id in sorted(counts)]
+    counts = Counter(row.class_id for row in rows_of(boxes))
+    parts = [pluralize(counts[class_id], names[class_id]) for class_id in sorted(counts)]
     return ", ".join(parts) or "(no detections)"
 
 
@@ -101,72 +96,43 @@ def plain_name(text: str) -> str:
 # --- one image's results in other formats ---
 
 
-def write_label_file(results: Results, path: Path, save_conf: bool) -> Path:
+def write_label_file(boxes: Boxes, masks: Masks | None, path: Path, save_conf: bool) -> Path:
     """One YOLO-seg row per instance, see `Results.save_txt`."""
     lines = []
-    for row, rings in zip(rows_of(results), results.masks.rings if results.masks else []):
+    for row, rings in zip(rows_of(boxes), masks.rings if masks else []):
         score = row.score if save_conf else None
-        lines.append(row_text(row.class_id, rings, results.orig_shape, digits=".6g", score=score) + "\n")
+        lines.append(row_text(row.class_id, rings, boxes.orig_shape, digits=".6g", score=score) + "\n")
     return atomic_write(path, "".join(lines).encode(), sync=False)
 
 
-def write_crops(results: Results, save_dir: Path, file_name: Path) -> None:
-    """Every box as an image file, see `Results.save_crop`."""
+def write_crops(
+    boxes: Boxes, names: dict[int, str], image: np.ndarray | Windows, save_dir: Path, file_name: Path
+) -> None:
+    """Every box of an image, (H, W, 3) RGB, as an image file, see `Results.save_crop`."""
     suffix = file_name.suffix or ".jpg"
     written: Counter[int] = Counter()
-    for row in rows_of(results):
+    for row in rows_of(boxes):
         written[row.class_id] += 1
         number = "" if written[row.class_id] == 1 else str(written[row.class_id])
         x0, y0, x1, y1 = row.box
         left, top = int(x0), int(y0)
         right, bottom = max(left + 1, round(x1)), max(top + 1, round(y1))  # a pixel at least
-        folder = save_dir / plain_name(results.names[row.class_id])
-        write_image(folder / f"{file_name.stem}{number}{suffix}", np.asarray(results.windows[top:bottom, left:right]))
+        folder = save_dir / plain_name(names[row.class_id])
+        write_image(folder / f"{file_name.stem}{number}{suffix}", np.asarray(image[top:bottom, left:right]))
 
 
-def overview(results: Results, max_side: int = MAX_DRAWN_SIDE) -> Results:
-    """The same results on an image of at most `max_side` pixels, an n-th of its size; it is read band by band."""
-    height, width = results.orig_shape
-    factor = -(-max(height, width) // max_side)
-    bands = []
-    for top in range(0, height, BAND_ROWS * factor):
-        band = np.asarray(results.windows[top : top + BAND_ROWS * factor, 0:width])
-        size = (-(-width // factor), -(-len(band) // factor))
-        bands.append(cv2.resize(band, size, interpolation=cv2.INTER_AREA))
-    image = np.concatenate(bands)
-
-    rows = np.array(results.boxes.numpy().data)
-    rows[:, :4] /= factor
-    boxes = type(results.boxes)(rows, image.shape[:2])
-    masks = None
-    if results.masks:
-        masks = type(results.masks)([_smaller(crop, factor) for crop in results.masks.crops], image.shape[:2])
-    smaller = type(results).of_image(image, results.path, results.names, boxes, masks, results.speed)
-    smaller.tile = None if results.tile is None else max(1, results.tile // factor)
-    return smaller
-
-
-def _smaller(crop: MaskCrop, factor: int) -> MaskCrop:
-    """A mask in an image of an n-th of the size: every n-th pixel of it, and one at least."""
-    x0, y0, mask = crop
-    middle = factor // 2
-    rows = mask[(middle - y0) % factor :: factor]
-    pixels = rows[:, (middle - x0) % factor :: factor]
-    if not pixels.size:
-        return x0 // factor, y0 // factor, np.ones((1, 1), dtype=bool)
-    return -(-(x0 - middle) // factor), -(-(y0 - middle) // factor), pixels
-
-
-def summary(results: Results, normalize: bool, decimals: int) -> list[dict[str, Any]]:
+def summary(
+    boxes: Boxes, masks: Masks | None, names: dict[int, str], normalize: bool, decimals: int
+) -> list[dict[str, Any]]:
     """One plain dict per instance, see `Results.summary`."""
-    height, width = results.orig_shape
+    height, width = boxes.orig_shape
     scale = np.array([width, height], dtype=float) if normalize else np.ones(2)
-    outlines = results.masks.xy if results.masks else []
+    outlines = masks.xy if masks else []
     items = []
-    for number, row in enumerate(rows_of(results)):
+    for number, row in enumerate(rows_of(boxes)):
         corners = (np.array(row.box) / np.tile(scale, 2)).round(decimals).tolist()
         item: dict[str, Any] = {
-            "name": results.names[row.class_id],
+            "name": names[row.class_id],
             "class": row.class_id,
             "confidence": round(row.score, decimals),
             "box": dict(zip(("x1", "y1", "x2", "y2"), corners)),
@@ -180,30 +146,31 @@ def summary(results: Results, normalize: bool, decimals: int) -> list[dict[str, 
     return items
 
 
-def html_of_list(listed: Sequence[Results]) -> str:
-    """The first images of a list with what is drawn on them, side by side, for notebooks."""
+def html_of_images(shown: Sequence[tuple[str, bytes]], count: int) -> str:
+    """Images with captions side by side, for notebooks. shown: caption and JPEG of the first of `count` images."""
     figures = []
-    for result in listed[:IMAGES_SHOWN]:
-        data = base64.b64encode(result._repr_jpeg_()).decode()
-        caption = html.escape(f"{Path(result.path).name}: {counts_text(result)}")
+    for caption, jpeg in shown:
+        data = base64.b64encode(jpeg).decode()
         image = f'<img src="data:image/jpeg;base64,{data}" style="max-width: 320px; max-height: 320px">'
-        figures.append(f'<figure style="margin: 4px">{image}<figcaption>{caption}</figcaption></figure>')
-    rest = len(listed) - IMAGES_SHOWN
+        figures.append(f'<figure style="margin: 4px">{image}<figcaption>{html.escape(caption)}</figcaption></figure>')
+    rest = count - len(shown)
     more = f"<p>and {pluralize(rest, 'image')} more</p>" if rest > 0 else ""
     return f'<div style="display: flex; flex-wrap: wrap">{"".join(figures)}</div>{more}'
 
 
-def coco_rows(results: Results, image_id: int, category_ids: Sequence[int] | None) -> list[dict[str, Any]]:
+def coco_rows(
+    boxes: Boxes, masks: Masks | None, names: dict[int, str], image_id: int, category_ids: Sequence[int] | None
+) -> list[dict[str, Any]]:
     """Rows of a COCO results file, see `Results.to_coco`."""
-    ids = coco_category_ids(results.names) if category_ids is None else category_ids
+    ids = coco_category_ids(names) if category_ids is None else category_ids
     items = []
-    for row, rle in zip(rows_of(results), results.masks.rle if results.masks else []):
+    for row, rle in zip(rows_of(boxes), masks.rle if masks else []):
         x0, y0, x1, y1 = row.box
         items.append(result_entry(image_id, int(ids[row.class_id]), (x0, y0, x1 - x0, y1 - y0), row.score, rle))
     return items
 
 
-def supervision_detections(results: Results) -> Any:
+def supervision_detections(boxes: Boxes, masks: Masks | None, names: dict[int, str]) -> Any:
     """A supervision.Detections. Errors: SeglabError without the package."""
     try:
         import supervision
@@ -211,12 +178,12 @@ def supervision_detections(results: Results) -> Any:
         raise SeglabError(
             "to_supervision needs the package supervision, which is not installed: pip install supervision"
         ) from None
-    boxes = results.boxes.numpy()
-    classes = np.asarray(boxes.cls).astype(int)
+    rows = boxes.numpy()
+    classes = np.asarray(rows.cls).astype(int)
     return supervision.Detections(
-        xyxy=np.asarray(boxes.xyxy),
-        mask=None if results.masks is None else np.asarray(results.masks.numpy().data).astype(bool),
-        confidence=np.asarray(boxes.conf),
+        xyxy=np.asarray(rows.xyxy),
+        mask=None if masks is None else np.asarray(masks.numpy().data).astype(bool),
+        confidence=np.asarray(rows.conf),
         class_id=classes,
-        data={"class_name": np.array([results.names[class_id] for class_id in classes], dtype=str)},
+        data={"class_name": np.array([names[class_id] for class_id in classes], dtype=str)},
     )

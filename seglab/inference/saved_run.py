@@ -54,7 +54,7 @@ def save_results(
             if config.verbose:
                 of_video = f" frame {frame}" if _is_video(result.path) else ""
                 where = one_line(f"{result.path}{of_video}")
-                print(f"{where}: {counts_text(result)}, {sum(result.speed.values()):.1f} ms")
+                print(f"{where}: {counts_text(result.boxes, result.names)}, {sum(result.speed.values()):.1f} ms")
             if config.show:
                 result.show(**plot_options)
             if saves_files:

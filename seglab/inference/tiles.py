@@ -26,8 +26,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from seglab.inference.instances import Boxes, Masks
 from seglab.inference.masks import MaskCrop, PackedCrop, PackedCrops, pack_crop
-from seglab.inference.results import Boxes, Masks, Results
+from seglab.inference.results import Results
 from seglab.inference.sources import LargeImage, SourceImage, batches
 from seglab.progress import with_progress
 

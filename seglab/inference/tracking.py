@@ -19,7 +19,8 @@ import torch
 from seglab.config import TrackerConfig, refuse_unknown
 from seglab.errors import SeglabError
 from seglab.formats.text_files import read_yaml
-from seglab.inference.results import Boxes, Results
+from seglab.inference.instances import Boxes
+from seglab.inference.results import Results
 from seglab.inference.sources import VIDEO_SUFFIXES
 
 SUFFIXES = (".yaml", ".yml")

@@ -12,7 +12,8 @@ from seglab.compat.arguments import DEFAULTS
 from seglab.compat.callbacks import Exporter, Predictor, followed
 from seglab.config import PredictConfig
 from seglab.events import PREDICT_EVENTS, Events
-from seglab.inference.results import Boxes, Results
+from seglab.inference.instances import Boxes
+from seglab.inference.results import Results
 
 NAMES = {0: "cup"}
 

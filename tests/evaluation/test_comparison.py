@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from seglab.evaluation.comparison import COLORS, compare, draw_comparison
-from seglab.inference.results import Boxes, Masks
+from seglab.inference.instances import Boxes, Masks
 from seglab.sample import Instance
 
 NAMES = {0: "cup", 1: "kite"}

@@ -23,7 +23,8 @@ from seglab.geometry import rle as run_lengths
 from seglab.geometry.polygons import split_row
 from seglab.geometry.raster import fill
 from seglab.inference import results_io
-from seglab.inference.results import Boxes, Masks, Results, ResultsList
+from seglab.inference.instances import Boxes, Masks
+from seglab.inference.results import Results, ResultsList
 
 HEIGHT, WIDTH = 60, 80
 
@@ -274,7 +275,7 @@ def test_tracked_instances(results):
     boxes = results.boxes
     assert boxes.is_track and boxes.id.tolist() == [7] and boxes.cls.tolist() == [1]
     assert boxes.conf.tolist() == pytest.approx([0.9]) and results.summary()[0]["track_id"] == 7
-    assert results_io.label_of(results_io.rows_of(results)[0], results.names) == "id:7 car 0.90"
+    assert results_io.label_of(results_io.rows_of(results.boxes)[0], results.names) == "id:7 car 0.90"
     assert "track" in repr(boxes)
 
 

@@ -11,7 +11,8 @@ import torch
 
 from seglab.config import SaveConfig
 from seglab.errors import SeglabError
-from seglab.inference.results import Boxes, Masks, Results
+from seglab.inference.instances import Boxes, Masks
+from seglab.inference.results import Results
 from seglab.inference.saved_run import save_results
 
 

@@ -13,9 +13,10 @@ from seglab.config import PredictConfig
 from seglab.errors import SeglabError
 from seglab.geometry.rle import area, crop_to_rle, iou, rings_to_rle
 from seglab.inference import sources as source_module
+from seglab.inference.instances import Boxes, Masks
 from seglab.inference.masks import MaskCrop, PackedCrops, pack_crop
 from seglab.inference.predictor import predict
-from seglab.inference.results import Masks
+from seglab.inference.results import Results
 from seglab.inference.tiles import Found, Window, join, predict_tiles, tile_windows
 from seglab.toybox.scene import scene
 
@@ -128,8 +129,6 @@ def test_a_part_left_over_is_dropped_and_an_object_of_its_own_is_not():
 def answering(pieces):
     """A detector that knows the answer: every white spot is an object, its mask exact."""
     import cv2
-
-    from seglab.inference.results import Boxes, Masks, Results
 
     results = []
     for piece in pieces:
@@ -253,8 +252,6 @@ def test_windows_of_a_tiff_and_of_an_array_give_what_the_whole_image_gives(tmp_p
 
 
 def test_a_large_image_is_drawn_smaller(monkeypatch):
-    from seglab.inference import results_io
-
     image = np.zeros((500, 700, 3), np.uint8)
     big = disc((500, 700), 350, 250, 120)
     image[big] = (255, 200, 220)
@@ -262,13 +259,13 @@ def test_a_large_image_is_drawn_smaller(monkeypatch):
     monkeypatch.setattr("seglab.inference.predictor.predict_batch", lambda forward, pieces, **_: answering(pieces))
     monkeypatch.setattr(source_module, "WHOLE_PIXELS", 10_000)
     (results,) = predict(None, image[..., ::-1], PredictConfig(tile=128), NAMES)
-    small = results_io.overview(results, max_side=200)
+    small = results._overview(max_side=200)
     assert small.orig_shape == (125, 175) and small.image.shape == (125, 175, 3) and len(small) == 2
     mask = np.asarray(small.masks.data)[0].astype(bool)
     ground_truth = disc((125, 175), 87.5, 62.5, 30)
     assert (mask & ground_truth).sum() / (mask | ground_truth).sum() > 0.95
     assert small.boxes.data[0, :4].tolist() == pytest.approx([57.5, 32.5, 117.5, 92.5], abs=0.5)
-    monkeypatch.setattr(results_io, "overview", lambda results: small)
+    monkeypatch.setattr(Results, "_overview", lambda results: small)
     assert results.plot().shape == (125, 175, 3)
 
 

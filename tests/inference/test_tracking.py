@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from seglab import YOLO, Results, SeglabError
+from seglab.inference.instances import Boxes, Masks
 from seglab.inference.masks import MaskCrop
-from seglab.inference.results import Boxes, Masks
 from seglab.inference.tracking import Tracker, tracker_config
 from tests.toybox_video import SIZE, cutouts, frames, write_video
 

@@ -938,15 +938,6 @@ def test_an_id_of_two_images_is_that_of_the_first_wherever_they_go(tmp_path):
     assert convert_dataset(tmp_path, out=tmp_path / "out").instances_back == 2
 
 
-@pytest.mark.parametrize("annotations", [None, {"1": annotation(1, 1)}])
-def test_annotations_that_are_no_list_are_told(tmp_path, annotations):
-    image(tmp_path / "a.jpg")
-    coco(tmp_path / "result.json", ["a.jpg"], annotations)
-    with pytest.raises(SeglabError) as told:
-        convert_dataset(tmp_path, out=tmp_path / "out")
-    assert "image_id" not in str(told.value), "no annotation lacks one"
-
-
 @pytest.mark.parametrize(
     "images, masks",
     [

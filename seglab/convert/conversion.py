@@ -456,7 +456,7 @@ class CocoConversion:
         """Write every annotation into its label file, and yield those that mark crowd regions."""
         with byte_progress(f"convert {self.path.name}", self.path.stat().st_size) as progress:
             for key, row in stream_json(self.path, progress):
-                if key != "annotations" or row is None:
+                if key != "annotations":
                     continue
                 self.report.instances += 1
                 image_id = row.get("image_id") if isinstance(row, dict) else []

@@ -12,7 +12,7 @@ from seglab import YOLO, SeglabError, check_dataset, convert_dataset, load_datas
 from seglab.cli import main
 from seglab.config import TrainConfig
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.holdout import hold_out, with_holdout
+from seglab.data.holdout import hold_out, hold_out_once, with_holdout
 from seglab.geometry.polygons import ring_area
 from seglab.widgets.images import samples
 from seglab.yolo import _data_to_train_on
@@ -938,15 +938,6 @@ def test_an_id_of_two_images_is_that_of_the_first_wherever_they_go(tmp_path):
     assert convert_dataset(tmp_path, out=tmp_path / "out").instances_back == 2
 
 
-@pytest.mark.parametrize("annotations", [None, {"1": annotation(1, 1)}])
-def test_annotations_that_are_no_list_are_told(tmp_path, annotations):
-    image(tmp_path / "a.jpg")
-    coco(tmp_path / "result.json", ["a.jpg"], annotations)
-    with pytest.raises(SeglabError) as told:
-        convert_dataset(tmp_path, out=tmp_path / "out")
-    assert "image_id" not in str(told.value), "no annotation lacks one"
-
-
 @pytest.mark.parametrize(
     "images, masks",
     [
@@ -1049,3 +1040,37 @@ def test_masks_whose_names_do_not_say_of_which_image_are_named(tmp_path):
         mask(tmp_path / "Instance_masks" / "images" / f"{name}_instance_id_RGB.png", two_areas(0, 1, 2))
     with pytest.raises(SeglabError, match=r"_instance_id_RGB\.png looks like a mask, .*a_mask\.png"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["rows", "coco", "labelme", "masks"])
+@pytest.mark.parametrize("data", ["photos", "linked"])
+def test_the_split_of_images_with_labels_elsewhere_is_found_by_the_next_run(tmp_path, monkeypatch, kind, data):
+    """Images under a relative path or behind a link, as a user says them."""
+    names = [f"{name}.png" for name in "abcd"]
+    for seed, name in enumerate(names):
+        image(tmp_path / "photos" / name, seed)
+        if kind == "rows":
+            text(tmp_path / "labels" / f"{name[0]}.txt", ROW)
+        elif kind == "labelme":
+            labelme(tmp_path / "labels" / f"{name[0]}.json", f"../photos/{name}")
+        elif kind == "masks":
+            mask(tmp_path / "labels" / name, two_areas(0, 1, 0))
+    if kind == "coco":
+        coco(tmp_path / "labels" / "result.json", names, [annotation(n, n) for n in range(1, 5)])
+    (tmp_path / "linked").symlink_to(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    drawn, kept = hold_out_once(load_dataset(data, labels="labels"), 0.25)
+    again = load_dataset(data, labels="labels")
+    assert {split: len(files) for split, files in again.splits.items()} == {"train": 3, "val": 1}, kept
+    assert [path.name for path in again.splits["val"]] == [path.name for path in drawn.splits["val"]]
+    report = convert_dataset(data, labels="labels", out="out")
+    assert {split: len(files) for split, files in load_dataset("out").splits.items()} == {"train": 3, "val": 1}
+    assert "no val split" not in str(report)
+
+
+def test_a_conversion_that_holds_images_out_does_not_say_that_there_is_no_val(tmp_path):
+    for seed, name in enumerate("abcd"):
+        image(tmp_path / "set" / "images" / f"{name}.jpg", seed)
+        text(tmp_path / "set" / "labels" / f"{name}.txt", ROW)
+    assert "no val split" in str(convert_dataset(tmp_path / "set", out=tmp_path / "without"))
+    assert "no val split" not in str(convert_dataset(tmp_path / "set", out=tmp_path / "with", holdout=0.25))

@@ -225,9 +225,6 @@ def _write_yaml(
                 "convert them one at a time"
             )
         folder_of[role] = split
-    if "val" not in folder_of:
-        action = "train or convert with holdout=0.2; holdout=0 validates on the training images"
-        report.note(str(report.out), "no val split in the source", action)
     write_dataset_yaml(
         part / f"{report.out.name}.yaml",
         {role: f"images/{folder_of[role]}" for role in SPLITS if role in folder_of},
@@ -459,7 +456,7 @@ class CocoConversion:
         """Write every annotation into its label file, and yield those that mark crowd regions."""
         with byte_progress(f"convert {self.path.name}", self.path.stat().st_size) as progress:
             for key, row in stream_json(self.path, progress):
-                if key != "annotations" or row is None:
+                if key != "annotations":
                     continue
                 self.report.instances += 1
                 image_id = row.get("image_id") if isinstance(row, dict) else []

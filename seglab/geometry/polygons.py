@@ -15,7 +15,7 @@ Ring = np.ndarray  # (n, 2) float64
 EPSILON = float(np.finfo(np.float64).eps)
 
 
-THIN = 1e-6  # of its length: what is thinner is a line, as coordinates are written with six digits
+THIN = 1e-6  # what is thinner is a line, as coordinates are written with six digits
 
 
 def on_one_line(points: np.ndarray) -> bool:
@@ -24,7 +24,7 @@ def on_one_line(points: np.ndarray) -> bool:
     lengths = (offsets**2).sum(axis=1)
     longest = offsets[lengths.argmax()]
     distances = np.abs(offsets[:, 0] * longest[1] - offsets[:, 1] * longest[0])  # times the length
-    return bool(distances.max() <= THIN * lengths.max())
+    return bool(distances.max() <= THIN * np.sqrt(lengths.max()))
 
 
 def ring_area(ring: Ring) -> float:

@@ -200,28 +200,15 @@ class YOLO:
         seglab.config.TrainConfig and AugmentConfig, by name. Under torchrun, other processes than the first return
         None.
         """
-        from seglab.compat.settings import settings
         from seglab.export.profile import profile
         from seglab.loggers.following import Following
         from seglab.training.arguments import make_config, run_folder, with_chosen_settings
         from seglab.training.distributed import is_main
-        from seglab.training.preparation import data_to_train_on, fit_classes, interrupted_run, knowledge_to_keep
+        from seglab.training.preparation import data_to_train_on, fit_classes, knowledge_to_keep
         from seglab.training.recipes import SCRATCH
         from seglab.training.trainer import train
 
-        self._network("train it")
-        arguments = self._given(
-            "train", arguments, data=data, pretrained=pretrained, say=print if is_main() else _silent
-        )
-        data = arguments.pop("data", None)
-        pretrained = fit_argument(TrainInput, "pretrained", arguments.pop("pretrained", True))
-        self._open_other(arguments.pop("model", None))
-        if self._moved_to:
-            arguments.setdefault("device", str(self._moved_to))
-        if arguments.get("resume") is True:
-            arguments["resume"] = interrupted_run(self.path)
-        if arguments.get("loggers") is None:
-            arguments["loggers"] = settings.trackers()
+        data, pretrained, arguments = self._training_request(data, pretrained, arguments)
         config = make_config(**arguments)
         trackers = Following(config.loggers or [])
 
@@ -281,6 +268,28 @@ class YOLO:
             print(profile(network, self.names, config.imgsz))
         self._remember(result.config, spec, result.mask_targets, knowledge)
         return result.metrics
+
+    def _training_request(
+        self, data: Any, pretrained: bool | str, arguments: dict[str, Any]
+    ) -> tuple[Any, bool | str, dict[str, Any]]:
+        """What `train` is asked for, with what the model and the settings add; the model is the one it names."""
+        from seglab.compat.settings import settings
+        from seglab.training.distributed import is_main
+        from seglab.training.preparation import interrupted_run
+
+        self._network("train it")
+        say = print if is_main() else _silent
+        given = self._given("train", arguments, data=data, pretrained=pretrained, say=say)
+        data = given.pop("data", None)
+        pretrained = fit_argument(TrainInput, "pretrained", given.pop("pretrained", True))
+        self._open_other(given.pop("model", None))
+        if self._moved_to:
+            given.setdefault("device", str(self._moved_to))
+        if given.get("resume") is True:
+            given["resume"] = interrupted_run(self.path)
+        if given.get("loggers") is None:
+            given["loggers"] = settings.trackers()
+        return data, pretrained, given
 
     def tune(self, data: Any = None, *, pretrained: bool | str = True, **arguments: Any) -> TuneResult:
         """Search for the arguments of `train` that suit `data` best; this model itself stays as it is.

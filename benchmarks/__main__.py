@@ -47,6 +47,7 @@ MEASUREMENTS = (
     Measurement("convert-photos", f"convert source={COCO38}/annotations rounds=3", PEER, photos=True),
     Measurement("evaluation-segm", "evaluation images=1000 rounds=3 kind=segm", ("faster_coco_eval",)),
     Measurement("evaluation-bbox", "evaluation images=1000 rounds=3 kind=bbox", ("faster_coco_eval",)),
+    Measurement("tiles", "tiles"),
     Measurement("rasterize", "rasterize rounds=100"),
     Measurement("engines", "engines weights=data/weights/toybox-n.safetensors rounds=10", ("onnxruntime",)),
     Measurement("convert-memory", "convert million=True", named_only=True),

@@ -14,7 +14,7 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/performance.md", "docs/export.md")
+PAGES = ("README.md", "docs/performance.md", "docs/export.md", "docs/image-files.md")
 LAST_TABLE = ", last table"
 WIDTH = 100  # of prose
 BLOCK = re.compile(r"(<!-- bench: ([^>]+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)

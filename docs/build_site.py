@@ -5,11 +5,13 @@
 It keeps the repository's layout (notebooks/, docs/), so that relative links between pages hold; Markdown and
 notebooks become HTML, `api/` is written by pdoc, `explorer.html` by seglab itself. The front page is the course's, made
 from the README's table of lessons; the README itself is `about.html`. Nothing is fetched from elsewhere when a page is
-read: styles are one file, figures lie inside the pages, and the search is a script over a list that is built here.
+read: styles are one file, figures lie inside the pages, formulas become MathML, and the search is a script over a list
+that is built here.
 """
 
 from __future__ import annotations
 
+import argparse
 import html
 import importlib
 import json
@@ -17,7 +19,6 @@ import os
 import pkgutil
 import re
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import ModuleType
 
 import nbformat
+from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
 from pygments.formatters import HtmlFormatter
@@ -33,7 +35,7 @@ import seglab
 
 ROOT = Path(__file__).resolve().parents[1]
 STYLE = """
-:root { color-scheme: light dark; --line: light-dark(#d0d5dd, #3a404b); --soft: light-dark(#f5f7fa, #1d2128);
+:root { color-scheme: light dark; --line: light-dark(#d0d5dd, #3a404b); --soft: light-dark(#fafbfc, #1d2128);
   --ink: light-dark(#1b1f27, #e4e7ec); --quiet: light-dark(#4a5260, #b4bcc8); --page: light-dark(#fff, #14171c);
   --link: light-dark(#0b57d0, #8ab4ff); }
 * { box-sizing: border-box; }
@@ -50,10 +52,11 @@ a { color: var(--link); } :focus-visible { outline: 3px solid Highlight; outline
 img { max-width: 100%; height: auto; } td img { min-width: 9rem; }
 .output_png img, .output_jpeg img { background: #fff; border-radius: .4rem; padding: .3rem; }
 pre { overflow-x: auto; padding: .7rem .9rem; margin: .5rem 0; border-radius: .3rem; }
-pre { font-size: .84rem; line-height: 1.45; } p, ul, ol { max-width: 46rem; }
+pre { font-size: .8rem; line-height: 1.45; } p, ul, ol { max-width: 46rem; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; } code { font-size: .9em; }
 .highlight pre, main > pre { background: var(--soft); } .prompt { display: none; }
 .output_area pre { padding: .1rem .9rem; border-left: 3px solid var(--line); border-radius: 0; }
+math[display=block] { overflow-x: auto; overflow-y: hidden; padding: .3rem 0; max-width: 46rem; font-size: 1.1rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; font-size: .94rem; }
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 details { margin: .5rem 0; } summary { cursor: pointer; }
@@ -63,7 +66,8 @@ details { margin: .5rem 0; } summary { cursor: pointer; }
 .contents a:hover { text-decoration: underline; }
 .embedded { width: 100%; height: 44rem; border: 1px solid var(--line); border-radius: .4rem; }
 .caption { color: var(--quiet); font-size: .92rem; }
-.lead { font-size: 1.25rem; } .hero { display: grid; gap: 1.5rem; align-items: center; }
+.lead { font-size: 1.25rem; } .hero { display: grid; gap: 1.5rem; align-items: center;
+  grid-template-columns: minmax(0, 1fr); }
 .cards { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); padding: 0;
   max-width: none; list-style: none; }
 .cards li { border: 1px solid var(--line); border-radius: .5rem; padding: .9rem; }
@@ -74,11 +78,33 @@ details { margin: .5rem 0; } summary { cursor: pointer; }
 @media (min-width: 64rem) {
   .beside { display: grid; grid-template-columns: minmax(0, 1fr) 15rem; gap: 3rem; align-items: start; }
   .beside > .contents { order: 2; position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow-y: auto; }
-  .hero { grid-template-columns: 1fr 1fr; }
+  .hero { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 @media (prefers-color-scheme: dark) {
   .output_png img, .output_jpeg img, .cards img, td img { filter: brightness(.86); }
 }
+"""
+# The colors of the site for pdoc's pages, whose own are for light screens only.
+REFERENCE_STYLE = """
+:root { color-scheme: light dark; --pdoc-background: light-dark(#fff, #14171c); }
+body { color: light-dark(#1b1f27, #e4e7ec); }
+.pdoc { --text: light-dark(#1b1f27, #e4e7ec); --muted: light-dark(#4a5260, #b4bcc8);
+  --link: light-dark(#0b57d0, #8ab4ff); --link-hover: light-dark(#0842a0, #b5cfff);
+  --code: light-dark(#fafbfc, #1d2128); --active: light-dark(#fff598, #4d4400); --accent: light-dark(#f5f7fa, #1d2128);
+  --accent2: light-dark(#d0d5dd, #3a404b); --nav-hover: light-dark(#fff, #2a2f38); --name: light-dark(#0a58a8, #8ab4ff);
+  --def: light-dark(#00620c, #7ee787); --annotation: light-dark(#00620c, #7ee787); }
+.pdoc-code { background: none; } .pdoc .pdoc-button { border-color: currentColor; }
+.pdoc .view-value-button:hover { background: none; } .pdoc .docstring a, .pdoc .attr a { text-decoration: underline; }
+.pdoc .attribution { opacity: 1; } :focus-visible { outline: 3px solid Highlight; outline-offset: 2px; }
+.pdoc .headerlink:focus-visible { opacity: 1; }
+.pdoc .course { display: flex; flex-wrap: wrap; gap: .2rem 1rem; padding: 1rem 4.5rem .2rem 1rem; margin: 0; }
+"""
+# What scrolls sideways must be within reach of the keyboard, and nothing else should stop it.
+SCROLLED = """
+const wide = () => document.querySelectorAll('pre, math, .wide, .attr').forEach(part => {
+  if (part.scrollWidth > part.clientWidth) part.tabIndex = 0; else part.removeAttribute('tabindex');
+});
+addEventListener('resize', wide); wide();
 """
 # Finds every word of the query; sections whose heading has them come first.
 SEARCH = """
@@ -94,7 +120,8 @@ function look() {
   list.replaceChildren(...found.slice(0, 40).map(one => {
     const item = document.createElement('li'), link = document.createElement('a'), text = document.createElement('div');
     link.href = one.p; link.textContent = one.h;
-    const at = Math.max(0, plain(one.t).indexOf(words[0]) - 60), part = one.t.slice(at, at + 220);
+    const near = Math.max(0, plain(one.t).indexOf(words[0]) - 60);
+    const at = near ? one.t.indexOf(' ', near) + 1 : 0, part = one.t.slice(at, at + 220);
     const mark = new RegExp('(' + words.map(w => w.replace(/[.*+?^${}()|[\\]\\\\]/g, '\\\\$&')).join('|') + ')', 'gi');
     part.split(mark).forEach((piece, i) => {
       const node = document.createElement(i % 2 ? 'mark' : 'span'); node.textContent = piece; text.append(node);
@@ -119,6 +146,7 @@ def build(out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     light, dark = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark"))
     (out / "style.css").write_text("\n".join((light, DARK.format(dark), STYLE)), encoding="utf-8")
+    (out / "scrolled.js").write_text(SCROLLED, encoding="utf-8")
     shutil.copytree(ROOT / "docs/images", out / "docs/images", dirs_exist_ok=True)
     shutil.copy(ROOT / "LICENSE", out / "LICENSE.txt")
 
@@ -150,7 +178,10 @@ def build(out: Path) -> Path:
     from seglab import YOLO
     from seglab.widgets.page import explorer_page
 
-    explorer_page(YOLO("toybox-n"), "toybox8-seg", out / "explorer.html")
+    explorer = explorer_page(YOLO("toybox-n"), "toybox8-seg", out / "explorer.html")
+    page = explorer.read_text(encoding="utf-8")
+    page = page.replace("</header>", '<a href="index.html">seglab, the course</a></header>', 1)
+    explorer.write_text(page, encoding="utf-8")
     return out / "index.html"
 
 
@@ -246,8 +277,10 @@ def write_search(out: Path) -> None:
 
 
 def _words(markup: str) -> str:
-    """HTML -> its words, without styles, scripts and images."""
+    """HTML -> its words, without styles, scripts, images and cell numbers; code and formulas as they read."""
     markup = re.sub(r"<(style|script).*?</\1>", " ", markup, flags=re.S)
+    markup = re.sub(r'<div class="prompt[^>]*>.*?</div>', " ", markup, flags=re.S)
+    markup = re.sub(r"</?(span|a|b|i|em|strong|code|m[a-z]+)( [^>]*)?>", "", markup)  # parts of a line
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())
 
 
@@ -292,9 +325,15 @@ def write_reference(out: Path) -> None:
         text = re.sub(r"<style>.*?</style>", "", text, flags=re.S)
         text = text.replace("</head>", f'<link rel="stylesheet" href="{up}api/style.css">\n</head>', 1)
         menu = '<nav class="pdoc">'
-        text = text.replace(menu, f'{menu}\n<p><a href="{up}index.html">seglab, the course</a></p>', 1)
+        text = text.replace(menu, f'{menu}\n<p class="course">{site_links(out, up)}</p>', 1)
+        # What pdoc leaves unsaid to screen readers, and a heading that skips two levels.
+        text = re.sub(r'<a class="headerlink" href="#([^"]+)">', r'\g<0><span class="visually-hidden">\1</span>', text)
+        text = text.replace("<h5>Inherited Members</h5>", "<p><b>Inherited Members</b></p>")
+        text = text.replace("</body>", f'<script src="{up}scrolled.js"></script>\n</body>', 1)
         text = re.sub(r"\n\s+", "\n", text) if "<pre" not in text else text  # indentation is a fifth of a page
         path.write_text(text, encoding="utf-8")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".pdoc-code")
+    styles |= dict.fromkeys((DARK.format(dark), REFERENCE_STYLE))
     (out / "api/style.css").write_text("\n".join(styles), encoding="utf-8")
 
 
@@ -312,15 +351,13 @@ def write_page(out: Path, place: str | Path, title: str, body: str) -> None:
     # What the page says.
     body = re.sub(r'(href="(?!https?:)[^"#]*?)(README)?\.(md|ipynb)(#[^"]*)?"', _page_of, body)
     body = re.sub(r"<code>(seglab/[\w/]+)\.py</code>", lambda found: _reference_link(found, up), body)
+    body = typeset(body)
+    body = body.replace("<th></th>", "<td></td>")  # a corner is the head of nothing
     body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
     body = re.sub(r' id="cell-id=', ' id="cell-', body)
 
     # What stands around it on every page.
-    parts = {"seglab": "index.html", "Lessons": "notebooks/index.html", "Guides": "docs/index.html"}
-    parts |= {"API": "api/seglab.html", "Explorer": "explorer.html"}
-    if (out / "browser/index.html").is_file():
-        parts["In the browser"] = "browser/index.html"
-    links = "".join(f'<a href="{up}{target}">{name}</a>' for name, target in parts.items())
+    links = site_links(out, up)
     if place != "search.html":
         links += (
             f'<form action="{up}search.html" role="search"><input type="search" name="q" placeholder="Search" '
@@ -335,9 +372,33 @@ def write_page(out: Path, place: str | Path, title: str, body: str) -> None:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{html.escape(title)}</title>\n'
         f'<link rel="icon" href="data:,">\n<link rel="stylesheet" href="{up}style.css">\n</head>\n<body>\n'
         f'<a class="skip" href="#content">Skip to the content</a>\n<nav class="top" aria-label="Site">{links}</nav>\n'
-        f'<div{shape}>{contents}\n<main id="content">\n{body}\n</main></div>\n</body>\n</html>\n',
+        f'<div{shape}>{contents}\n<main id="content">\n{body}\n</main></div>\n'
+        f'<script src="{up}scrolled.js"></script>\n</body>\n</html>\n',
         encoding="utf-8",
     )
+
+
+def site_links(out: Path, up: str) -> str:
+    """Links to the parts of the site, which stand on every page. up: to the site's root."""
+    parts = {"seglab": "index.html", "Lessons": "notebooks/index.html", "Guides": "docs/index.html"}
+    parts |= {"API": "api/seglab.html", "Explorer": "explorer.html"}
+    if (out / "browser/index.html").is_file():
+        parts["In the browser"] = "browser/index.html"
+    return "".join(f'<a href="{up}{target}">{name}</a> ' for name, target in parts.items())
+
+
+def typeset(body: str) -> str:
+    """LaTeX between dollars as MathML, which browsers typeset themselves; code is left as it is."""
+    pieces = re.split(r"(<(?:pre|code|script|style)\b.*?</(?:pre|code|script|style)>|<[^>]*>)", body, flags=re.S)
+    # Text lies at the even places; what is between stays, since a formula holds no tags.
+    for place in range(0, len(pieces), 2):
+        text = re.sub(r"\$\$(.+?)\$\$", lambda found: _formula(found[1], "block"), pieces[place], flags=re.S)
+        pieces[place] = re.sub(r"\$(?=\S)([^$]+?)(?<=\S)\$(?!\d)", lambda found: _formula(found[1], "inline"), text)
+    return "".join(pieces)
+
+
+def _formula(latex: str, display: str) -> str:
+    return mathml(html.unescape(latex), display=display)
 
 
 def contents_of(body: str) -> str:
@@ -378,4 +439,6 @@ def lesson_title(path: Path) -> str:
 
 if __name__ == "__main__":
     os.environ["SEGLAB_OFFLINE"] = "1"
-    print(f"Wrote {build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / 'site'))}: open it in any browser")
+    parser = argparse.ArgumentParser(description="Build the course as a static site.")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site")
+    print(f"Wrote {build(parser.parse_args().folder)}: open it in any browser")

@@ -54,6 +54,8 @@ OPTIONAL_PACKAGES = {
     "coremltools": "format=coreml",
     "litert-torch": "format=litert, to write",
     "ai-edge-litert": "format=litert, to run",
+    "tensorflow": "format=saved_model, format=pb",
+    "onnx2tf": "format=saved_model and format=pb, to write",
     "tensorrt": "format=engine",
     "tensorboard": "loggers=tensorboard",
     "wandb": "loggers=wandb",

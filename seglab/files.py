@@ -294,6 +294,17 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_all(path: Path) -> str:
+    """The SHA-256 of a file, or of all files in a folder with their names below it, in hexadecimal."""
+    if not path.is_dir():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
+    return digest.hexdigest()
+
+
 def bundled_data_dir() -> Path:
     """The data that comes with seglab: `seglab/_data` in an installed wheel, `data` in a clone."""
     package = Path(__file__).resolve().parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,10 @@ from seglab.formats.yolo import write_dataset_yaml
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("repeatable")
+BROWSER_ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+).split()
 
 
 @pytest.fixture(scope="session")
@@ -130,3 +135,17 @@ def toybox():
 @pytest.fixture
 def oracle():
     return Oracle
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, where one is installed."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="browsers are driven by playwright, of [test]")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as driver:
+        program = program or driver.chromium.executable_path  # Playwright's own
+        if not Path(program).exists():
+            pytest.skip("no Chromium is installed, and `make test` could not install one")
+        running = driver.chromium.launch(executable_path=program, args=BROWSER_ARGUMENTS)
+        yield running
+        running.close()

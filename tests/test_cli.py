@@ -143,6 +143,7 @@ def test_settings_and_the_file_of_all_arguments(tmp_path, monkeypatch, capsys):
         assert set(verb_arguments(verb)) <= shown.keys()
     assert shown["epochs"] == 100 and shown["conf"] is None  # another in every verb
     assert main(["copy-cfg", "mine.yaml"]) == 0 and yaml.safe_load(Path("mine.yaml").read_text()) == shown
+    assert main(["copy-cfg"]) == 0 and Path("default_copy.yaml").is_file()  # as ultralytics calls it
     assert main(["copy-cfg", "mine.yaml"]) == 2 and "already exists" in capsys.readouterr().err
 
 

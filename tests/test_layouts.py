@@ -18,6 +18,7 @@ from seglab.datasets.load import load_dataset
 from seglab.diagnosis.check import check
 from seglab.errors import SeglabError
 from seglab.evaluation.validate import load_split
+from seglab.widgets.images import samples
 
 from .layouts import LAYOUTS, NAMES
 
@@ -125,6 +126,15 @@ def test_it_is_converted_and_read_back(name, written, tmp_path):
     assert count(spec) == layout.instances
     holdout = "" if "val" in layout.splits else " holdout=0.2"
     assert str(report).endswith(f"next: seglab train data={tmp_path / 'out/out.yaml'}{holdout}")
+
+
+@every_layout
+def test_it_is_explored_with_the_same_count(name, written):
+    layout, found = LAYOUTS[name], 0
+    for split in layout.splits:
+        for _, read in samples(written(name), split):
+            found += sum(not instance.crowd for instance in read().instances)
+    assert found == layout.instances
 
 
 @pytest.mark.parametrize("name", ["CVAT, COCO 1.0", "images and labels"])

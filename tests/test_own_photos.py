@@ -2,6 +2,7 @@
 
 import base64
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from seglab import YOLO, SeglabError, check_dataset, convert_dataset, load_datas
 from seglab.cli import main
 from seglab.config import TrainConfig
 from seglab.data.dataset import SegmentationDataset
-from seglab.data.holdout import with_holdout
+from seglab.data.holdout import hold_out, hold_out_once, with_holdout
 from seglab.geometry.polygons import ring_area
 from seglab.training.preparation import data_to_train_on
+from seglab.widgets.images import samples
 
 WIDTH, HEIGHT = 64, 48
 SQUARE = [10, 10, 40, 10, 40, 30, 10, 30]  # 600 pixels
@@ -822,3 +824,253 @@ def test_check_reports_images_that_are_not_there(tmp_path):
     image(tmp_path / "a.jpg")
     coco(tmp_path / "labels.json", ["a.jpg", "gone/b.jpg"], [annotation(1, 1), annotation(2, 2)])
     assert "gone/b.jpg" in str(check_dataset(tmp_path, None))
+
+
+@pytest.mark.parametrize(
+    "images, labels", [("images/train", "labels"), ("images", "labels/a/b"), ("train", "train_labels")]
+)
+def test_label_files_in_unusual_folders_are_found_by_name_and_said(tmp_path, images, labels):
+    for seed, name in enumerate("ab"):
+        image(tmp_path / images / f"{name}.jpg", seed)
+        text(tmp_path / labels / f"{name}.txt", ROW)
+    text(tmp_path / "classes.txt", "cat\n")
+    spec = load_dataset(tmp_path)
+    assert areas(spec) == [("cat", 600)] * 2
+    assert any("found by their file names alone" in issue.action for issue in spec.issues)
+    assert convert_dataset(tmp_path, out=tmp_path / "out").instances_back == 2
+
+
+def test_lists_may_name_files_without_their_folders(tmp_path):
+    for seed, name in enumerate("abc"):
+        image(tmp_path / "images" / "some" / f"{name}.jpg", seed)
+        text(tmp_path / "labels" / "some" / f"{name}.txt", ROW)
+    text(tmp_path / "train.txt", "a.jpg\nb.jpg\n")
+    text(tmp_path / "val.txt", "c.jpg\n")
+    text(tmp_path / "data.yaml", "train: train.txt\nval: val.txt\nnames: [cat]\n")
+    spec = load_dataset(tmp_path)
+    assert (areas(spec, "train"), areas(spec, "val")) == ([("cat", 600)] * 2, [("cat", 600)])
+    assert any("images not where the labels say: 2" in issue.message for issue in spec.issues)
+
+
+@pytest.mark.parametrize("name", ["Data.YML", "MINE.YAML"])
+def test_the_suffix_of_a_yaml_is_in_any_case(tmp_path, name):
+    image(tmp_path / "images" / "a.jpg")
+    text(tmp_path / "labels" / "a.txt", ROW)
+    text(tmp_path / name, "train: images\nnames: [Kuh]\n")
+    assert areas(load_dataset(tmp_path)) == [("Kuh", 600)]
+
+
+def test_a_folder_of_the_yaml_that_is_missing_or_has_other_files_is_named_by_every_verb(tmp_path):
+    image(tmp_path / "one" / "a.jpg")
+    text(tmp_path / "two" / "a.tga", "no image")
+    faults = {"[one, three]": "'three' is neither", "two": "'two' has no image that is read, but 1 .tga"}
+    for entries, said in faults.items():
+        text(tmp_path / "data.yaml", f"train: {entries}\nnames: [cat]\n")
+        assert any(said in issue.message for issue in check_dataset(tmp_path, out=None).issues)
+        with pytest.raises(SeglabError, match=said):
+            load_dataset(tmp_path).images("train")
+        with pytest.raises(SeglabError, match=said):
+            hold_out(load_dataset(tmp_path), 0.5)
+        with pytest.raises(SeglabError, match=said):
+            convert_dataset(tmp_path, out=tmp_path / "out")
+
+
+def in_labelme(folder, label, number):
+    labelme(folder / f"{number}.json", f"{number}.png")
+    content = json.loads((folder / f"{number}.json").read_text())
+    content["shapes"][0]["label"] = label
+    text(folder / f"{number}.json", json.dumps(content))
+
+
+def in_via(folder, label, number):
+    region = {"name": "polygon", "all_points_x": SQUARE[::2], "all_points_y": SQUARE[1::2]}
+    known = json.loads((folder / "via.json").read_text()) if (folder / "via.json").exists() else {}
+    regions = [{"shape_attributes": region, "region_attributes": {"type": label}}]
+    known[f"{number}.png1"] = {"filename": f"{number}.png", "size": 1, "regions": regions, "file_attributes": {}}
+    text(folder / "via.json", json.dumps(known))
+
+
+def in_cvat(folder, label, number):
+    points = ";".join(f"{x},{y}" for x, y in np.reshape(SQUARE, (-1, 2)))
+    shape = f'<polygon label="{label}" occluded="0" points="{points}"/>'
+    entry = f'<image id="{number}" name="{number}.png" width="{WIDTH}" height="{HEIGHT}">{shape}</image>'
+    file = folder / "annotations.xml"
+    before = file.read_text(encoding="utf-8").removesuffix("</annotations>") if file.exists() else "<annotations>"
+    text(file, f"{before}{entry}</annotations>")
+
+
+def in_supervisely(folder, label, number):
+    (folder / f"{number}.png").unlink()
+    image(folder / "ds" / "img" / f"{number}.png", number)
+    outline = {"exterior": np.reshape(SQUARE, (-1, 2)).tolist(), "interior": []}
+    entry = {"classTitle": label, "geometryType": "polygon", "points": outline}
+    content = {"size": {"height": HEIGHT, "width": WIDTH}, "objects": [entry], "tags": []}
+    text(folder / "ds" / "ann" / f"{number}.png.json", json.dumps(content))
+
+
+def in_object_xml(folder, label, number):
+    corners = "".join(f"<x{k}>{x}</x{k}><y{k}>{y}</y{k}>" for k, (x, y) in enumerate(np.reshape(SQUARE, (-1, 2)), 1))
+    entry = f"<object><name>{label}</name><polygon>{corners}</polygon></object>"
+    text(folder / f"{number}.xml", f"<annotation><filename>{number}.png</filename>{entry}</annotation>")
+
+
+@pytest.mark.parametrize("add", [in_labelme, in_via, in_cvat, in_supervisely, in_object_xml])
+def test_one_name_in_two_spellings_of_its_letters_is_one_class(tmp_path, add):
+    folder = tmp_path / "set"
+    for number, form in enumerate(("NFC", "NFD")):
+        image(folder / f"{number}.png", number)
+        add(folder, unicodedata.normalize(form, "Kühe"), number)
+    assert areas(load_dataset(folder)) == [("Kühe", 600)] * 2
+
+
+def test_an_id_of_two_images_is_that_of_the_first_wherever_they_go(tmp_path):
+    for seed, name in enumerate("abc"):
+        image(tmp_path / f"{name}.jpg", seed)
+    coco(tmp_path / "result.json", ["a.jpg", "b.jpg"], [annotation(1, 1), annotation(2, 2)])
+    content = json.loads((tmp_path / "result.json").read_text())
+    content["images"].append({"id": 1, "file_name": "c.jpg", "width": WIDTH, "height": HEIGHT})
+    text(tmp_path / "result.json", json.dumps(content))
+    report = check_dataset(tmp_path, out=None)
+    assert any("one id for two images: 1 is that of a.jpg and of c.jpg" in issue.message for issue in report.issues)
+    assert report.splits["train"].instances.total() == 2
+    split = hold_out(load_dataset(tmp_path), 0.5)
+    assert len(areas(split, "train") + areas(split, "val")) == 2, "none is in both splits"
+    assert convert_dataset(tmp_path, out=tmp_path / "out").instances_back == 2
+
+
+@pytest.mark.parametrize(
+    "images, masks",
+    [
+        ("images/image_{}.jpg", "masks/mask_{}.png"),
+        ("imgs/{}.jpg", "masks/mask_{}.png"),
+        ("images/IMG-{}.jpg", "masks/{}.png"),
+        ("train_images/{}.jpg", "train_masks/{}.png"),
+    ],
+)
+def test_masks_are_called_by_a_word_before_the_name_too(tmp_path, images, masks):
+    for seed, name in enumerate(("x1", "x2")):
+        image(tmp_path / images.format(name), seed)
+        mask(tmp_path / masks.format(name), two_areas(0, 1, 2))
+    assert areas(load_dataset(tmp_path)) == [("object", 225)] * 2 + [("object", 600)] * 2
+
+
+@pytest.mark.parametrize("suffix, mode", [("png", "1"), ("gif", "L"), ("tif", "1"), ("png", "P")])
+def test_white_is_white_in_every_way_that_a_file_says_it(tmp_path, suffix, mode):
+    image(tmp_path / "images" / "a.jpg")
+    white = Image.fromarray(np.uint8(two_areas(0, 255, 255)))
+    (tmp_path / "masks").mkdir()
+    white.convert(mode, palette=Image.Palette.ADAPTIVE).save(tmp_path / "masks" / f"a.{suffix}")
+    assert areas(load_dataset(tmp_path)) == [("object", 225), ("object", 600)]
+
+
+@pytest.mark.parametrize("images, masks", [("images", "masks"), ("image", "mask"), ("image", "masks")])
+def test_folders_of_one_image_each_may_be_called_in_the_singular(tmp_path, images, masks):
+    for seed, name in enumerate("ab"):
+        image(tmp_path / name / images / f"{name}.jpg", seed)
+        for number, only in enumerate((two_areas(0, 255, 0), two_areas(0, 0, 255))):
+            mask(tmp_path / name / masks / f"{number}.png", only)
+    assert areas(load_dataset(tmp_path)) == [("object", 225)] * 2 + [("object", 600)] * 2
+
+
+def test_outlines_on_one_line_are_no_instances_in_any_format(tmp_path):
+    image(tmp_path / "rows" / "images" / "a.jpg")
+    text(tmp_path / "rows" / "labels" / "a.txt", ROW + "0 .1 .1 .2 .2 .3 .3\n0 .5 .5 .5 .5 .5 .5\n")
+    image(tmp_path / "json" / "a.jpg")
+    rows = [annotation(1, 1), annotation(2, 1, segmentation=[[10, 10, 20, 20, 30, 30]])]
+    coco(tmp_path / "json" / "result.json", ["a.jpg"], rows)
+    image(tmp_path / "tool" / "a.png")
+    labelme(tmp_path / "tool" / "a.json", "a.png")
+    content = json.loads((tmp_path / "tool" / "a.json").read_text())
+    content["shapes"].append(content["shapes"][0] | {"points": [[10, 10], [20, 20], [30, 30], [15, 15]]})
+    text(tmp_path / "tool" / "a.json", json.dumps(content))
+    for name in ("rows", "json", "tool"):
+        report = check_dataset(tmp_path / name, out=None)
+        assert report.splits["train"].instances.total() == 1, name
+        assert any("area" in issue.message for issue in report.issues), name
+
+
+def explored(path):
+    """Instances that `explore` shows of a dataset's train split."""
+    return sum(len(read().instances) for _, read in samples(path, "train"))
+
+
+def test_explore_refuses_what_the_others_refuse_in_the_same_words(tmp_path):
+    for seed, name in enumerate("ab"):
+        image(tmp_path / "rows" / "images" / f"{name}.jpg", seed)
+        text(tmp_path / "rows" / "labels" / f"{name}.txt", ROW.replace("0 ", "cat ", 1))
+        image(tmp_path / "table" / "images" / f"{name}.jpg", seed)
+        image(tmp_path / "results" / f"{name}.jpg", seed)
+    text(tmp_path / "table" / "masks.csv", "a,b\n")
+    text(tmp_path / "results" / "predictions.json", '[{"image_id": 1, "score": 0.5}]')
+    text(tmp_path / "mine.zip", "PK")
+    for name in ("rows", "table", "results", "mine.zip", "nowhere"):
+        with pytest.raises(SeglabError) as by_load:
+            load_dataset(tmp_path / name)
+        with pytest.raises(SeglabError) as by_explore:
+            explored(tmp_path / name)
+        assert str(by_explore.value) == str(by_load.value)
+
+
+def test_plain_images_are_explored_without_labels(tmp_path):
+    image(tmp_path / "a.jpg")
+    assert len(samples(tmp_path)) == 1
+    assert len(samples(tmp_path / "a.jpg")) == 1
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("1", '{"id": 1, "result": [], "task": {"id": 1}}', "Label Studio's cloud or local storage"),
+        ("result.json.gz", "x", "gunzip"),
+        ("coco.json", '{"images": {}, "annotations": {}, "categories": []}', "COCO's names"),
+    ],
+)
+def test_more_labels_that_cannot_be_used_are_named_with_the_remedy(tmp_path, name, content, said):
+    image(tmp_path / "images" / "a.jpg")
+    text(tmp_path / name, content)
+    with pytest.raises(SeglabError, match=said) as told:
+        load_dataset(tmp_path)
+    assert str(tmp_path / name) in str(told.value)
+
+
+def test_masks_whose_names_do_not_say_of_which_image_are_named(tmp_path):
+    """As iSAID's: P0001_instance_id_RGB.png."""
+    for seed, name in enumerate(("P1", "P2")):
+        image(tmp_path / "images" / f"{name}.png", seed)
+        mask(tmp_path / "Instance_masks" / "images" / f"{name}_instance_id_RGB.png", two_areas(0, 1, 2))
+    with pytest.raises(SeglabError, match=r"_instance_id_RGB\.png looks like a mask, .*a_mask\.png"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["rows", "coco", "labelme", "masks"])
+@pytest.mark.parametrize("data", ["photos", "linked"])
+def test_the_split_of_images_with_labels_elsewhere_is_found_by_the_next_run(tmp_path, monkeypatch, kind, data):
+    """Images under a relative path or behind a link, as a user says them."""
+    names = [f"{name}.png" for name in "abcd"]
+    for seed, name in enumerate(names):
+        image(tmp_path / "photos" / name, seed)
+        if kind == "rows":
+            text(tmp_path / "labels" / f"{name[0]}.txt", ROW)
+        elif kind == "labelme":
+            labelme(tmp_path / "labels" / f"{name[0]}.json", f"../photos/{name}")
+        elif kind == "masks":
+            mask(tmp_path / "labels" / name, two_areas(0, 1, 0))
+    if kind == "coco":
+        coco(tmp_path / "labels" / "result.json", names, [annotation(n, n) for n in range(1, 5)])
+    (tmp_path / "linked").symlink_to(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    drawn, kept = hold_out_once(load_dataset(data, labels="labels"), 0.25)
+    again = load_dataset(data, labels="labels")
+    assert {split: len(files) for split, files in again.splits.items()} == {"train": 3, "val": 1}, kept
+    assert [path.name for path in again.splits["val"]] == [path.name for path in drawn.splits["val"]]
+    report = convert_dataset(data, labels="labels", out="out")
+    assert {split: len(files) for split, files in load_dataset("out").splits.items()} == {"train": 3, "val": 1}
+    assert "no val split" not in str(report)
+
+
+def test_a_conversion_that_holds_images_out_does_not_say_that_there_is_no_val(tmp_path):
+    for seed, name in enumerate("abcd"):
+        image(tmp_path / "set" / "images" / f"{name}.jpg", seed)
+        text(tmp_path / "set" / "labels" / f"{name}.txt", ROW)
+    assert "no val split" in str(convert_dataset(tmp_path / "set", out=tmp_path / "without"))
+    assert "no val split" not in str(convert_dataset(tmp_path / "set", out=tmp_path / "with", holdout=0.25))

@@ -269,8 +269,8 @@ assert np.array_equal(ground_truth.image, result.image)
 print("objects:", len(true_rings), "- predicted:", len(result))
 
 # %% [markdown]
-# The scissors in front of the book were taken for a donut: their handles are two rings, after all. And the green book
-# has a second label: the umbrella's color lies over the book's.
+# The scissors in front of the book were taken for a donut: their handles are two rings, after all. And the book
+# has a second label: the umbrella's color lies over its own.
 #
 # ## What happened inside
 #
@@ -328,12 +328,12 @@ print(len(same), "boxes and masks by hand, equal to those of the library except 
 # everything at once, with masks mixed from shared prototypes: the time hardly depends on the number of objects.
 #
 # **The YOLO family.** v5 brought this kind of mask head into a widely used tool. v8 dropped anchor boxes: every point
-# predicts the distances to its four sides, as distributions. 11, which this course builds, has the same head with lighter
-# branches and one attention block. Later versions (v10, 26) also train a head that needs no suppression, and 26 does
-# without the distributions. What you learn here carries over to all of them.
+# predicts the distances to its four sides, as distributions. 11, which this course builds, has the same head with a
+# lighter class branch, and an attention block at the end of its backbone. v10 and 26 also train a head that needs no
+# suppression, and 26 does without the distributions. What you learn here carries over to all of them.
 #
-# **SAM** (Segment Anything) cuts out whatever you point at, without naming it. It is large, and knows no classes of yours.
-# Use it to label images faster; train a network like this one to find *your* objects, in milliseconds.
+# **SAM** (Segment Anything) cuts out whatever you point at, without naming it; its third version also finds what a short
+# phrase describes. It is large, and was not trained on classes of yours. Use it to label images faster; train a network like this one to find *your* objects, in milliseconds.
 #
 # **When not to use this.** If boxes or counts are enough, a detector is simpler and smaller. If regions cannot be counted,
 # use semantic segmentation. If edges must be exact to the pixel on large objects, use larger inputs, or refine masks

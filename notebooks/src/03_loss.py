@@ -115,7 +115,7 @@ for name, a, b in (("good box, low class score", 0.1, 0.9), ("good class score, 
     print(f"{name}: alignment {a**0.5 * b**6:.3f}")
 
 # %% [markdown]
-# **Step 3.** Each object selects its ten best points.
+# **Step 3.** Each object selects its ten best points. (The diagram above shows four, to stay readable.)
 #
 # **Step 4.** A point that several objects select is *contested*. It goes to the object that its box overlaps most; the
 # alignment no longer plays a part. All objects with the point in their box compete for it, even one that did *not*

@@ -221,8 +221,8 @@ print("rows: steps", ", ".join(map(str, MOMENTS)))
 # draw. **Step 50**: every loss term has fallen to half or less, and yet the metric is zero. The network has learned what
 # all scenes have in common (few objects, of about this size), and nothing yet of what tells them apart. A metric of zero
 # does not mean that nothing happens. **Steps 100 and 200**: objects stand out from the surface; boxes and masks are
-# rough, some on two objects at once, some on nothing. **Step 400**: the three classes are told apart, and masks follow outlines. What
-# is left to improve are edges, and objects that touch.
+# rough, some on two objects at once, some on nothing. **Step 400**: the three classes are told apart, and masks follow outlines. Edges
+# can still improve, and so can objects that touch.
 
 # %% alt="Left: four loss terms over 400 steps, all falling steeply at first and slowly afterward. Right: mask mAP50 on unseen scenes, zero until about step 50, then rising steeply and leveling out."
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), dpi=80, layout="constrained")

@@ -240,6 +240,24 @@ print("your turn, above: *ground truth* shows it beside, *right or wrong* colors
 # lies on a book that was found as well: suppression compares only boxes of the same class. The banana is a second box
 # on one banana: it overlaps the first one by less than 0.7.
 #
+# **Which class is taken for which?** Lesson 06 counts that in a confusion matrix. Here it is for all four images, with a
+# button for every count: press one to see the objects behind it. The slider *cell* goes the same way from the keyboard,
+# mistakes first. (As there, boxes are compared, not masks, and a duplicate counts as predicted where nothing is labeled.)
+
+# %% alt="Close-ups of three pairs of scissors that were missed, each with the green box of its label and none from the network."
+from seglab.widgets import confusion_explorer
+
+confusions = confusion_explorer(model, spec)
+confusions
+
+# %%
+twin = confusion_explorer(model, spec)
+for number in range(3):
+    twin["cell"].value = number
+    print(twin.text.value.split("<br>")[0].replace("<b>", "").replace("</b>", ""))
+assert twin.image.value != confusions.image.value
+
+# %% [markdown]
 # ## Photographs
 #
 # The same on COCO8-seg with the official weights, where these are available (from `SEGLAB_DATASETS`, from the cache, or

@@ -169,7 +169,6 @@ corners = np.concatenate((points - distance[:, :2], points + distance[:, 2:]), a
 center, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
 decoded = np.concatenate((center, size, 1 / (1 + np.exp(-logits.T)), coefficients.T), axis=1).T
 error = np.abs(decoded - predictions[0])
-assert error[:4].max() < 0.01 and error[4:14].max() < 1e-5 and error[14:].max() < 1e-3
 print(f"largest difference to the file's boxes {error[:4].max():.1f} px, scores {error[4:14].max():.3f}")
 assert error[:4].max() < 0.01 and error[4:14].max() < 1e-5 and error[14:].max() < 1e-3
 
@@ -254,7 +253,6 @@ for name, others in (("decode_numpy.py", copied[3]), ("YOLO(file).predict", resu
     lowest = same_masks(masks, others)
     assert lowest > 0.999
     print(f"lowest IoU with the masks of {name}: {lowest:.2f}")
-assert min(same_masks(masks, copied[3]), same_masks(masks, result.masks.numpy().data > 0)) > 0.999
 
 # %% [markdown]
 # In the figure that follows, red logits are positive and blue ones negative. The map is only right inside the object's
@@ -302,7 +300,6 @@ with torch.inference_mode():
 for name, rows in (("boxes", slice(0, 4)), ("scores", slice(4, 14)), ("coefficients", slice(14, 46))):
     own_rounding = (ours - ground_truth)[:, rows].abs().max().item()
     max_error = (theirs - ours)[:, rows].abs().max().item()
-    assert max_error <= 10 * own_rounding
     print(f"{name}: largest difference {max_error:.3f}, at most ten times the network's own rounding")
     assert 0 < own_rounding < 0.01 and max_error <= 10 * own_rounding
 
@@ -562,7 +559,7 @@ axis.hist(every.ravel(), bins=200, log=True, color="0.6")
 for number, (name, high) in enumerate(highs.items()):
     axis.axvline(high, color=f"C{number}", label=name)
 axis.set(xlabel="value of the feature map", ylabel="how many")
-axis.legend(frameon=False)
+axis.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.9, 1))
 plt.show()
 print("largest value photo by photo:", [f"{each.max():.1f}" for each in seen])
 

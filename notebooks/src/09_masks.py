@@ -247,7 +247,7 @@ assert np.allclose(fractions, coverage([heptagon], 20, 24), atol=1e-6)
 # scale. Here is the left half of the heptagon in all three versions, with the polygon in red and a dot where the two
 # fill methods differ:
 
-# %% alt="The left half of one heptagon on three grids: two black and white ones, an orange dot on each of the two pixels in which they differ, and one with gray edges."
+# %% alt="The left half of one heptagon on three grids: two all blue or white, an orange dot on each of the two pixels in which they differ, and one with paler edges."
 figure, axes = plt.subplots(1, 3, figsize=(8, 3.5), dpi=80, layout="constrained")
 titles = ("center inside?", "COCO's fill", "fraction of the pixel")
 rows, columns = np.nonzero(ours != coco)

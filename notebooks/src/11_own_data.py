@@ -259,7 +259,8 @@ print("rows of the last layer:", scores_before.weight.shape[0], "before,", score
 
 # %% [markdown]
 # Boxes, coefficients and prototypes do not depend on classes: they can outline objects from the first step on. Clocks
-# already have their row; what is missing are the scores that say where a mug or a teddy is.
+# already have their row; the scores that say where a mug or a teddy is
+# are still missing.
 #
 # ## A trap for small data
 #
@@ -339,7 +340,7 @@ results = model.predict([held_out.images[index] for index in fullest], engine="t
 print(len(results), "photos that it has not seen")
 
 # %% [markdown]
-# Colors are the library's now: red clocks, blue mugs, green teddies. Look for three problems: missed objects, false
+# Colors are the library's now: violet clocks, yellow mugs, light blue teddies. Look for three problems: missed objects, false
 # detections, and frayed outlines.
 
 # %% alt="Two photos the network was not trained on: above, the objects drawn by hand, tinted; below, what the fine-tuned network finds, tinted and named."
@@ -363,7 +364,8 @@ print("above what was drawn, below what was found:", axes.shape)
 # %% [markdown]
 # In the run that is stored here, three objects were missed: the mug on the top shelf, the small teddy in front of the
 # large one and, on the right, the clock half hidden by another. There were no false detections. On the left, a donut
-# was taken for a part of the teddy that holds it, and the hidden clock's bell for a part of the clock in front of it.
+# was taken for a part of the teddy that holds it; on the right, the hidden clock's bell for a part of the clock in front
+# of it.
 #
 # ## When it fails: the doctor
 #

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 13 · In the field
 #
-# A model with a good mAP is where other people's work begins: somebody wants square centimeters, counts, a film, an image
-# of a whole field. None of this is in the network. This lesson answers what is asked most often, each time with a few
+# A model with a good mAP is where other people's work begins: somebody wants square centimeters, counts, a video, an
+# image of a whole field. None of this is in the network. This lesson answers what is asked most often, each time with a few
 # lines that you can take along.
 #
 # After this lesson you can
@@ -41,7 +41,7 @@ print(
 # changes over the image. Then find the four corners of a printed rectangle and undo the perspective first, with
 # `cv2.getPerspectiveTransform`.)
 
-# %% alt="A drawn table top from above with a white card and a green leaf shape; the leaf's outline and its longest extent are marked."
+# %% alt="A drawn table top from above with a white card and a green leaf shape; the smallest rectangle around the leaf shows its length and width."
 canvas = np.full((300, 420, 3), (150, 120, 90), np.uint8)
 cv2.rectangle(canvas, (30, 200), (30 + 169, 200 + 79), (245, 245, 245), -1)  # the card, 170 pixels wide
 leaf = np.zeros((300, 420), np.uint8)
@@ -94,7 +94,7 @@ for top in range(0, 960, 320):
         naive += len(model(large[top : top + 320, left : left + 320, ::-1], imgsz=320, conf=0.5)[0])
 joined = model(large[..., ::-1], imgsz=320, conf=0.5, tile=320, overlap=0.25)[0]
 truth = sum(len(each.instances) for each in scenes[:4])
-print(f"objects: {truth} in truth; found in the shrunken image {len(whole)}, in tiles side by side {naive}", end=", ")
+print(f"objects: {truth}; found in the shrunken image {len(whole)}, in tiles side by side {naive}", end=", ")
 print("in overlapping tiles that are joined", len(joined))
 assert len(joined) > len(whole)
 
@@ -116,7 +116,7 @@ print("a tile begins every", int(320 * 0.75), "pixels")
 #
 # ## Following objects, and counting each once
 #
-# In a film the same object appears in every frame. To count objects, not appearances, match each frame's masks with
+# In a video the same object appears in every frame. To count objects, not appearances, match each frame's masks with
 # those of the frame before: the same class and the largest overlap. Here the camera moves slowly over a scene.
 
 
@@ -151,9 +151,10 @@ assert len(steady) <= len(tracks) < len(seen) / 2
 # %% [markdown]
 # That is the core of every tracker. A detection that flickers for a frame is a track of its own, so only those that last
 # should be counted. Real trackers also predict where an object moves (a Kalman filter), wait some frames
-# before they give up on one, and use doubtful detections to go on with what was certain before. `model.track(source)`
+# before they give up on one, and use low-scoring detections to
+# continue tracks that were certain before. `model.track(source)`
 # does that with ByteTrack or BoT-SORT from a library; `boxes.id` then holds the numbers. Two frames in which an object
-# jumps farther than its own size cannot be matched by overlap: film faster.
+# jumps farther than its own size cannot be matched by overlap: record more frames per second.
 #
 # ## Smooth edges, and masks cut at their boxes
 #
@@ -267,8 +268,8 @@ print("doubt from", f"{doubts.min():.1f} to {doubts.max():.1f}")
 # ## Images with nothing on them, and classes that are rare
 #
 # **Background images** teach what to leave alone. They need an empty label file, and one image in ten is usual. Whether
-# you need them is a count of false alarms on images without objects. What does our network see in toys that it was never
-# shown as a class of its own, on a bare floor?
+# you need them is a count of false alarms on images without objects. What does our network find on bare floors, with nothing
+# on them?
 
 # %%
 from seglab.toybox.builder import SceneBuilder
@@ -345,7 +346,7 @@ print("your project:", project.name, {split: len(project.images(split)) for spli
 # ## Recap
 #
 # - One reference gives the scale; areas go with its square; the error goes with the perimeter.
-# - Tiles must overlap by an object's size, and be joined by masks. Objects in a film are matched by overlap from frame to
+# - Tiles must overlap by an object's size, and be joined by masks. Objects in a video are matched by overlap from frame to
 #   frame.
 # - Smoothing is for the eye. Straight edges come from boxes. A threshold for counting is balanced on known counts.
 # - A learning curve says whether to label more, doubt says what; empty images and repeated rare ones are cheap.

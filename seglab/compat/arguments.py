@@ -272,7 +272,7 @@ REFUSED: dict[tuple[str, str], Refusal] = {
     ("train", "trainer"): Refusal((None,), CLASSES.format("train")),
     ("val", "validator"): Refusal((None,), CLASSES.format("val")),
     ("predict", "predictor"): Refusal((None,), CLASSES.format("predict")),
-    ("export", "keras"): Refusal(OFF, "SavedModel is not supported; use format='litert' for TFLite, or 'onnx'"),
+    ("export", "keras"): Refusal(OFF, "seglab writes no Keras models; use format='saved_model' for TensorFlow"),
     ("export", "optimize"): Refusal(OFF, "TorchScript files run on phones as they are, leave it out"),
     ("export", "agnostic_nms"): Refusal(OFF, "pass it to predict() on the exported file"),
     ("export", "augment"): Refusal(OFF, "pass it to predict() on the exported file"),

@@ -20,6 +20,8 @@ TITLES = {
     "coreml": "CoreML",
     "ncnn": "NCNN",
     "litert": "LiteRT",
+    "saved_model": "TensorFlow SavedModel",
+    "pb": "TensorFlow GraphDef",
     "executorch": "ExecuTorch",
 }
 PRECISIONS = {"8": "int8", "16": "fp16", "32": "fp32", "int8": "int8", "fp16": "fp16", "fp32": "fp32"}

@@ -17,7 +17,9 @@ class ExportInput(Arguments):
 
     model: str = WEIGHTS("yolo11n-seg.pt")
     format: str = argument(
-        "onnx", "torchscript, pt2, onnx, openvino, ncnn, executorch, coreml, engine (TensorRT) or litert (TFLite)"
+        "onnx",
+        "torchscript, pt2, onnx, openvino, ncnn, executorch, coreml, engine (TensorRT), litert (TFLite), saved_model "
+        "(TensorFlow) or pb (its frozen graph)",
     )
     out: str | None = argument(None, "path of the file, without suffix; None: next to the weights")
 

@@ -170,7 +170,7 @@ class CourseInput(Arguments):
 class CopyConfigInput(Arguments):
     """Arguments of `copy-cfg`."""
 
-    out: str = argument("seglab.yaml", "file to write")
+    out: str = argument("default_copy.yaml", "file to write")
 
 
 @dataclass(frozen=True)

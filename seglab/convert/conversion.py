@@ -26,6 +26,7 @@ from seglab.data.annotations import Annotations, in_frame_of_file
 from seglab.data.image import image_orientation, look_at
 from seglab.datasets.coco_json import Category, find_images, join_categories, split_of_json
 from seglab.datasets.folder import coco_files_of
+from seglab.datasets.labels_nearby import labels_nearby
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.split_file import split_file_beside
@@ -89,8 +90,8 @@ def convert(
             made = write_as(to, given, part, out, report, holdout or 0.0, test or 0.0)
             if not report.instances_written + report.crowds and not allow_empty:
                 raise SeglabError(
-                    f"no instance of {source} could be converted{report.reasons()}, so nothing was written: run "
-                    f"`seglab check data={source}` to see why, or convert only the images with allow_empty=True"
+                    f"no instance of {source} could be converted{report.reasons()}, so nothing was written: "
+                    f"{given.advice()}, or convert only the images with allow_empty=True"
                 )
             # Another process may have made it meanwhile: what is there is never replaced.
             if taken := [str(place) for place in made.values() if place.exists()]:
@@ -152,6 +153,11 @@ class Source:
         if spec.parts:
             raise SeglabError(f"source={self.path} names several datasets: convert them one at a time")
         return spec
+
+    def advice(self) -> str:
+        """What to do where nothing of it could be converted."""
+        nearby = "" if self.coco_files() else labels_nearby(self.load())
+        return nearby or f"run `seglab check data={self.path}` to see why"
 
     def coco_files(self) -> dict[str, Path]:
         """Split -> COCO JSON, where the source is nothing but such files: these are streamed, never held in memory."""
@@ -229,9 +235,6 @@ def _write_yaml(
                 "convert them one at a time"
             )
         folder_of[role] = split
-    if "val" not in folder_of:
-        action = "train or convert with holdout=0.2; holdout=0 validates on the training images"
-        report.note(str(report.out), "no val split in the source", action)
     write_dataset_yaml(
         part / f"{report.out.name}.yaml",
         {role: f"images/{folder_of[role]}" for role in SPLITS if role in folder_of},
@@ -282,7 +285,9 @@ def _dataset_to_yolo(
     """
     writer = DatasetWriter(part, report, targets)
     crowds: dict[str, str] = {}
-    for split, files in _splits(spec, report).items():
+    every = _splits(spec, report)
+    _refuse_no_images(spec, every)
+    for split, files in every.items():
         annotations = Annotations(spec, split)
         _note_unplaced(annotations, report)
         names = annotations.file_names()

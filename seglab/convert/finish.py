@@ -31,6 +31,9 @@ def finish_yolo(part: Path, report: Report, targets: Targets, holdout: float, te
     if holdout or test:
         _move_held_out(part, hold_out(load_dataset(yaml), holdout, test), report, targets)
     spec = load_dataset(yaml)
+    if "val" not in spec.splits:
+        action = "train or convert with holdout=0.2; holdout=0 validates on the training images"
+        report.note(str(report.out), "no val split in the source", action)
     report.images_back, report.instances_back = 0, 0
     for split in spec.splits:
         annotations = Annotations(spec, split)

@@ -69,6 +69,8 @@ def draw_split(spec: DatasetSpec, holdout: float, test: float, seed: int) -> Spl
     _refuse_unsplittable(spec, holdout, test)
     images = list(dict.fromkeys(image for name in ("train", "val") for image in spec.splits.get(name, ())))
     images = images or list(dict.fromkeys(image for files in spec.splits.values() for image in files))
+    if not images:
+        spec.images("train")  # raises what is wrong with it
     classes = _classes_of(spec, images)
     groups = group_images(images, max(holdout, test))
     if len(groups) < 2 + bool(test):

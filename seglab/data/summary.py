@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seglab.data.annotations import KEPT
 from seglab.data.dataset import SegmentationDataset
+from seglab.datasets.labels_nearby import labels_nearby
 from seglab.errors import SeglabError
 from seglab.files import bundled_data_dir
 from seglab.wording import pluralize
@@ -62,8 +63,10 @@ def _nothing_in(dataset: SegmentationDataset) -> str:
     crowds = sum(found.crowd for index in range(len(dataset)) for found in dataset.instances(index))
     kinds = sorted({issue.message.split(":")[0] for issue in dataset.issues})
     why = f" (issues found: {', '.join(kinds[:3])})" if kinds else ""
+    nearby = labels_nearby(spec)
+    advice = f"{nearby}, or" if nearby else f"run `seglab check data={spec.source}` to see why, or"
     aside = f", apart from {pluralize(crowds, 'crowd region')}," if crowds else ""
     return (
         f"{spec.source} has no instance on the {pluralize(len(dataset), 'image')} of {dataset.split}{aside}{why}: "
-        f"run `seglab check data={spec.source}` to see why, or pass allow_empty=True if this is intended"
+        f"{advice} pass allow_empty=True if this is intended"
     )

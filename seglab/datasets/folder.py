@@ -14,6 +14,7 @@ from seglab.datasets.yaml_file import is_dataset, read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError
 from seglab.files import is_system_folder, real_files
 
+YAML_SUFFIXES = (".yaml", ".yml")  # in any case
 MAX_DEPTH = 3  # folders of one folder each that an archive was unpacked into
 
 
@@ -85,7 +86,7 @@ def _yaml_in(folder: Path) -> Path | None:
     for name in (f"{folder.resolve().name}.yaml", "data.yaml", "dataset.yaml", "data.yml"):
         if (folder / name).is_file():
             return folder / name
-    yamls = sorted(real_files([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+    yamls = sorted(file for file in real_files(folder.iterdir()) if file.suffix.lower() in YAML_SUFFIXES)
     found = [path for path in yamls if not is_split_file(path) and is_dataset(read_yaml(path))]
     if len(found) > 1:
         several = ", ".join(path.name for path in found)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, expand_home, split_of_folder
-from seglab.formats.image_search import OTHER_SUFFIX, image_files
+from seglab.files import IMAGE_SUFFIXES, expand_home, files_below, split_of_folder
+from seglab.formats.image_names import match_by_base_name, plain_path
+from seglab.formats.image_search import OTHER_FOLDER, OTHER_SUFFIX, image_files
 from seglab.formats.issues import Issue
 from seglab.formats.text_files import read_text
+from seglab.wording import pluralize
 
 
 def list_images(source: Path, root: Path, entries: Iterable[str], issues: list[Issue] | None = None) -> list[Path]:
@@ -26,12 +29,21 @@ def list_images(source: Path, root: Path, entries: Iterable[str], issues: list[I
         if path.resolve() == Path(path.anchor):
             raise SeglabError(f"{source}: '{entry}' is the whole disk: name the folder of the images")
         if path.is_dir():
-            images += image_files(path)
+            found = image_files(path)
+            others = Counter(file.suffix.lower() for file in files_below(path)) if not found else Counter()
+            if others:
+                raise SeglabError(
+                    f"{source}: '{entry}' has no image that is read, but {_counted(others)}: save images as PNG or "
+                    "JPEG, or correct the path"
+                )
+            images += found
         elif path.is_file() and suffix == ".txt":
             listed = [(row, _listed(row, path.parent, root)) for row in read_list(path)]
+            moved = [] if any(image.is_file() for _, image in listed) else _by_name_alone(listed, root)
+            listed = moved or listed
             images += [image for _, image in listed]
             if issues is not None:
-                issues += _other_suffixes(path, listed)
+                issues += _other_suffixes(path, listed) + _other_folder(path, moved)
         elif path.is_file() and suffix in IMAGE_SUFFIXES:
             images.append(path)
         else:
@@ -40,6 +52,10 @@ def list_images(source: Path, root: Path, entries: Iterable[str], issues: list[I
                 "correct it, or make the folder and put images there"
             )
     return sorted(images)
+
+
+def _counted(suffixes: Counter[str]) -> str:
+    return ", ".join(pluralize(count, f"{suffix or 'other'} file") for suffix, count in suffixes.most_common(3))
 
 
 def place_of(root: Path, entry: str) -> Path:
@@ -86,6 +102,19 @@ def _listed(row: str, beside: Path, root: Path) -> Path:
     ]
     found = next((place for place in places if place.is_file()), None)
     return found or next(filter(None, map(_with_other_suffix, places)), direct)
+
+
+def _by_name_alone(listed: Sequence[tuple[str, Path]], root: Path) -> list[tuple[str, Path]]:
+    """The rows of a list that names files without their folders, each with the only image of its name below `root`."""
+    found = match_by_base_name([plain_path(row) for row, _ in listed], image_files(root))
+    return [(row, found.get(plain_path(row), image)) for row, image in listed] if found else []
+
+
+def _other_folder(path: Path, moved: Sequence[tuple[str, Path]]) -> list[Issue]:
+    """The note on images that lie in other folders than a list says."""
+    message, action = OTHER_FOLDER
+    found = [f"'{row}' in {image}" for row, image in moved if image.is_file()]
+    return [Issue(str(path), 0, f"{message}: {len(found)}, as {found[0]}", action, "note")] if found else []
 
 
 def _with_other_suffix(place: Path) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seglab.datasets.image_lists import list_images, read_list
@@ -84,9 +84,12 @@ def _with_labels(
 ) -> DatasetSpec | None:
     """The dataset of images of known splits; None where no image has a file of rows."""
     images = [image for each in splits.values() for image in each]
-    files = label_files(images, folder, labels)
-    existing = [file for file in dict.fromkeys(files.values()) if file.is_file()]
-    if not any(has_rows(file) for file in existing[:MAX_TRIED]):
+    existing = _existing(images, folder, labels)
+    if not existing and labels is None:
+        labels = folder  # not in a usual place: by their names alone, as if the user had named the folder
+        existing = _existing(images, folder, labels)
+        issues += _by_name_alone(folder, existing)
+    if not existing:
         return None
 
     names = _names_beside(folder, labels)
@@ -97,6 +100,21 @@ def _with_labels(
         action = f"called by their numbers; to name them, save {folder / 'data.yaml'} with the names filled in:\n    "
         issues.append(Issue(str(folder), 0, message, action + _yaml_to_save(folder, splits, names)))
     return DatasetSpec(folder.name, folder, splits, names, label_folder=labels, about=about, issues=tuple(issues))
+
+
+def _existing(images: Sequence[Path], folder: Path, labels: Path | None) -> list[Path]:
+    """The label files of images that are there; [] where none of the first has rows."""
+    files = dict.fromkeys(label_files(images, folder, labels).values())
+    existing = [file for file in files if file.is_file()]
+    return existing if any(map(has_rows, existing[:MAX_TRIED])) else []
+
+
+def _by_name_alone(folder: Path, found: Sequence[Path]) -> list[Issue]:
+    """The note on label files that lie in no usual place."""
+    if not found:
+        return []
+    message = f"label files not where the images say: {len(found)}, as {found[0]}"
+    return [Issue(str(folder), 0, message, "found by their file names alone", "note")]
 
 
 def _split_of(image: Path, folder: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from seglab.datasets.coco_json import is_instances_json, read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
-from seglab.datasets.folder import read_folder, recognize_folder
+from seglab.datasets.folder import YAML_SUFFIXES, read_folder, recognize_folder
 from seglab.datasets.given import as_yaml
 from seglab.datasets.join import join_datasets
 from seglab.datasets.label_folder import read_image_list, read_label_folder
@@ -24,10 +24,9 @@ from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError, reading
 from seglab.files import IMAGE_SUFFIXES, expand_home, files_below
 from seglab.formats.label_files import has_rows
-from seglab.formats.text_files import decode_text, read_json
+from seglab.formats.text_files import decode_text, read_json, sketch_json
 from seglab.wording import pluralize
 
-YAML_SUFFIXES = (".yaml", ".yml")
 NO_LABELS = {"notes.json", "package.json", "settings.json", "classes.json"}  # JSON files of something else
 JSONS = (".json", ".jsonl", ".ndjson", ".geojson", ".manifest")
 UNKNOWN_TOOL = "not from a labeling tool that seglab knows"
@@ -37,18 +36,21 @@ _TABLE = "a table, which is not read", _AS_MASKS
 _ARRAY = "an array, which is not read", _AS_MASKS
 _ARCHIVE = "an archive", "unpack it, e.g. with `tar xf {file}`, and give the folder"
 _ZIP = "an archive", "unpack it, e.g. with `unzip {file} -d {stem}`, and use {stem}"
+_GZIP = "compressed", "unpack it with `gunzip {file}` (`tar xf {file}` if its name ends with .tar.gz), and try again"
 _CAMERA_RAW = "a camera raw file, which is not read", "export it as JPEG or PNG, under the same name"
 _NO_IMAGE = "not an image of pixels", "export it as PNG, under the same name"
 # Suffix of files that people have among their data -> what it is, and what to do.
 OTHER_FILES = (
     dict.fromkeys((".csv", ".tsv", ".xlsx", ".parquet", ".arrow", ".tfrecord", ".tfrecords"), _TABLE)
     | dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl"), _ARRAY)
-    | dict.fromkeys((".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"), _ARCHIVE)
+    | dict.fromkeys((".tar", ".tgz", ".7z", ".rar"), _ARCHIVE)
+    | {".gz": _GZIP, ".bz2": _ARCHIVE, ".xz": _ARCHIVE}
     | {".zip": _ZIP}
     | dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef"), _CAMERA_RAW)
     | dict.fromkeys((".svg", ".psd", ".pdf", ".eps", ".ai"), _NO_IMAGE)
     | dict.fromkeys((".pt", ".pth", ".safetensors", ".onnx"), ("a file of weights", "pass it as model="))
 )
+MAX_LOOKED_AT = 20  # images that are looked at for being masks
 BUNDLED = "toybox8-seg"  # the dataset that comes with seglab
 
 
@@ -112,10 +114,27 @@ def _load(
 
 
 def recognize(path: Path) -> DatasetSpec | None:
-    """The dataset at a path; None for what is none, such as a folder of plain images, a video or a name."""
+    """The dataset at a path; None for what is none, such as a folder of plain images, a video or a name.
+
+    Errors: SeglabError for an archive, and for a folder of labels that cannot be used, as `load_dataset` says it.
+    """
     is_text = path.suffix.lower() in (".json", ".xml")
     found = _by_path(path) if path.is_dir() or (is_text and path.is_file()) else None
-    return _with_kept_split(found) if found else None
+    if found:
+        return _with_kept_split(found)
+    if is_text or path.suffix.lower() in OTHER_FILES or _has_unusable_labels(path):
+        raise SeglabError(_not_recognized(path) if path.exists() else _not_found(path))
+    return None
+
+
+def _has_unusable_labels(path: Path) -> bool:
+    """Whether something in a folder is meant as labels."""
+    if not path.is_dir():
+        return False
+    files = list(files_below(path))
+    labels = [file for file in files if file.suffix.lower() in (".txt", ".xml", *JSONS)]
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    return bool(_near_miss(labels, images))
 
 
 def is_dataset_name(name: str) -> bool:
@@ -230,7 +249,7 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
     stems = {image.stem for image in images}
     for file in files:
         suffix = file.suffix.lower()
-        if suffix == ".txt" and file.stem in stems:
+        if suffix == ".txt" and file.stem in stems and not has_rows(file):
             row = next((row for row in decode_text(file.read_bytes()[:4096]).splitlines() if row.strip()), "")
             if row:
                 return (
@@ -243,10 +262,34 @@ def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
             return f"{file} is {UNKNOWN_TOOL}: {EXPORT_COCO}"
         if suffix in JSONS and file.name not in NO_LABELS:
             return f"{file} is {_what_json(file)}: {EXPORT_COCO}"
+        if not suffix and _is_of_storage(file):
+            return (
+                f"{file} is an annotation of Label Studio's cloud or local storage, which is not read: export the "
+                "project as JSON in Label Studio, and give that file"
+            )
         if suffix in OTHER_FILES:
             what, advice = OTHER_FILES[suffix]
             return f"{file} is {what}: {advice.format(file=file, stem=file.stem)}"
     return ""
+
+
+def _like_masks(images: Sequence[Path]) -> str:
+    """What to do with images of plain areas among photos, which are masks by their pixels, but not by their names."""
+    from seglab.formats.masks import is_plain
+
+    plain = [image for image in images[:MAX_LOOKED_AT] if is_plain(image)]
+    if not plain or len(plain) == len(images[:MAX_LOOKED_AT]):
+        return ""
+    return (
+        f"{plain[0]} looks like a mask, but its name does not say of which image: call the mask of a.jpg a.png in a "
+        "folder masks beside the folder images, or a_mask.png (docs/mask-images.md)"
+    )
+
+
+def _is_of_storage(file: Path) -> bool:
+    """Whether a file without suffix is one of those that Label Studio keeps in a target storage, one an annotation."""
+    sketch = sketch_json(file) if file.read_bytes()[:1] == b"{" else None
+    return isinstance(sketch, dict) and {"result", "task"} <= sketch.keys()
 
 
 def _what_json(file: Path) -> str:
@@ -257,6 +300,8 @@ def _what_json(file: Path) -> str:
         content = read_json(file)
     except SeglabError as error:
         return f"a JSON file that cannot be read ({error})"
+    if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
+        return "a JSON file with COCO's names, but not with lists of images and annotations, each with its ids"
     known_by = f", with {', '.join(map(str, list(content)[:5]))}" if isinstance(content, dict) and content else ""
     return f"{UNKNOWN_TOOL}{known_by}"
 
@@ -276,7 +321,7 @@ def _not_recognized(path: Path) -> str:
         return _not_a_dataset_file(path)
     files = [file for file in files_below(path) if not file.name.startswith(".")]
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-    others = Counter(file.suffix.lower() or file.name for file in files if file not in images)
+    others = Counter(file.suffix.lower() or "other" for file in files if file not in images)
     found = pluralize(len(images), "image") + "".join(
         f", {pluralize(count, f'{suffix} file')}" for suffix, count in others.most_common(5)
     )
@@ -288,6 +333,7 @@ def _not_recognized(path: Path) -> str:
             f"{path} contains no images ({found}): give the folder of the images as data=, and labels={path} if their "
             "labels are here"
         )
+    reason = reason or _like_masks(images)
     entry = os.path.commonpath([image.parent for image in images])
     example = Path(entry, f"{images[0].stem}.txt")
     if reason:

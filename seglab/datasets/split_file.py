@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def write_split(path: Path, spec: DatasetSpec, split: Split) -> Path:
 
 
 def _relative(images: frozenset[Path], root: Path) -> list[str]:
-    return sorted(os.path.relpath(image, root).replace(os.sep, "/") for image in images)
+    return sorted(os.path.relpath(_key(image), root).replace(os.sep, "/") for image in images)
 
 
 def apply_split(spec: DatasetSpec, split: Split, path: Path) -> DatasetSpec:
@@ -144,7 +145,13 @@ def spread(files: Mapping[str, Path], splits: Iterable[str]) -> dict[str, Path]:
 
 
 def _key(image: Path) -> str:
-    return os.path.normpath(image)
+    """The path of an image, wherever it was said to be relative to, and through whatever links to its folder."""
+    return os.path.join(_real(os.path.abspath(image.parent)), image.name)
+
+
+@lru_cache(maxsize=1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _normal(images: Any) -> dict[str, Path]:

@@ -18,6 +18,7 @@ from seglab.config import ReadConfig
 from seglab.data.augment import boxes_of
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.image import write_image
+from seglab.datasets.labels_nearby import labels_nearby
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.drawing.overlays import draw_instances
@@ -213,10 +214,11 @@ def check(
 def _without_instances(report: DatasetReport) -> list[Issue]:
     """An issue for every split that has images and not one instance."""
     where = str(report.spec.yaml or report.spec.root)
+    empty = [name for name, split in report.splits.items() if split.images and not split.instances]
+    advice = (labels_nearby(report.spec) if empty else "") or "label some images"
     return [
-        Issue(where, 0, f"no instance in split {name}", "training and validation will stop; label some images")
-        for name, split in report.splits.items()
-        if split.images and not split.instances
+        Issue(where, 0, f"no instance in split {name}", f"training and validation will stop; {advice}")
+        for name in empty
     ]
 
 

@@ -23,15 +23,26 @@ MIN_CROWD_OVERLAP = 0.5  # fraction of a detection on a crowd from which it is l
 def count_confusions(matrix: np.ndarray, ground_truth: Instances, detections: Instances) -> None:
     """Add one image to the counts (C + 1, C + 1), predicted class down, true class across, the last is background.
 
-    Detections above MIN_SCORE and ground truth pair up one to one, best overlap first, down to MIN_IOU. A detection
-    left over counts as background taken for an instance, ground truth left over as an instance taken for background.
-    Detections on crowds are not counted.
+    A detection without a partner (see `pair_up`) counts as background taken for an instance, ground truth without one
+    as an instance taken for background.
     """
     background = len(matrix) - 1
+    pairs = pair_up(ground_truth, detections)
+    # Place -1, of what has no partner, is the background.
+    predicted_classes = np.append(np.asarray(detections.classes, dtype=np.int64), background)[pairs[:, 0]]
+    true_classes = np.append(np.asarray(ground_truth.classes, dtype=np.int64), background)[pairs[:, 1]]
+    np.add.at(matrix, (predicted_classes, true_classes), 1)  # counts an index as often as it comes
+
+
+def pair_up(ground_truth: Instances, detections: Instances) -> np.ndarray:
+    """Which detection is taken for which ground truth in one image: their numbers (P, 2) int64, -1 for no partner.
+
+    Detections above MIN_SCORE and ground truth pair up one to one, best overlap of boxes first, down to MIN_IOU,
+    whatever their classes. Detections on crowds are left out, and so are crowds.
+    """
     confident = np.flatnonzero(detections.all_scores > MIN_SCORE)
-    predicted_classes = np.asarray(detections.classes, dtype=np.int64)[confident]  # (D,)
-    true_classes = np.asarray(ground_truth.classes, dtype=np.int64)  # (G,)
     crowd = ground_truth.crowds
+    pairs = []
 
     paired = np.zeros(len(confident), bool)  # detections that are done with
     covered = crowd.copy()  # ground truth that is done with
@@ -43,11 +54,11 @@ def count_confusions(matrix: np.ndarray, ground_truth: Instances, detections: In
             detection, truth = rows[place], columns[place]
             if not paired[detection] and not covered[truth]:
                 paired[detection] = covered[truth] = True
-                matrix[predicted_classes[detection], true_classes[truth]] += 1
+                pairs.append((confident[detection], truth))
 
-    # What found no partner goes with the background; np.add.at counts an index as often as it comes.
-    np.add.at(matrix[:, background], predicted_classes[~paired], 1)
-    np.add.at(matrix[background], true_classes[~covered], 1)
+    pairs += [(number, -1) for number in confident[~paired]]
+    pairs += [(-1, number) for number in np.flatnonzero(~covered)]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 @dataclass

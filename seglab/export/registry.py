@@ -9,7 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from seglab.errors import SeglabError, reading
-from seglab.export import coreml, executorch, litert, ncnn, onnx, openvino, pt2, tensorrt, torchscript
+from seglab.export import coreml, executorch, litert, ncnn, onnx, openvino, pb, pt2, saved_model, tensorrt, torchscript
 from seglab.export.metadata import ModelMetadata
 from seglab.export.runtime import Runtime
 from seglab.export.trust import refuse_stranger
@@ -65,6 +65,8 @@ FORMATS: dict[str, ExportFormat] = {
     "coreml": coreml,
     "engine": tensorrt,
     "litert": litert,
+    "saved_model": saved_model,
+    "pb": pb,
 }
 ALIASES = {"tensorrt": "engine", "tflite": "litert"}
 

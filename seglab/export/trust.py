@@ -1,8 +1,8 @@
 """Which exported files may be opened although opening one means running it.
 
-A TorchScript file is a program, which can write files as well as multiply; NVIDIA promises nothing for engines from
-strangers. Neither can be looked through beforehand, so such a file is opened only if this user's seglab has written it,
-which is known by its content, or if the user vouches for it.
+A TorchScript file is a program, which can write files as well as multiply, and so is a graph of TensorFlow; NVIDIA
+promises nothing for engines from strangers. None can be looked through beforehand, so such a file or folder is opened
+only if this user's seglab has written it, which is known by its content, or if the user vouches for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seglab.errors import SeglabError
-from seglab.files import cache_dir, sha256_of
+from seglab.files import cache_dir, sha256_of_all
 
 REMEMBERED = "exported"  # folder in the cache with one empty file a remembered export, named by its SHA-256
 
@@ -40,4 +40,4 @@ def refuse_stranger(path: Path) -> None:
 
 
 def _mark(path: Path) -> Path:
-    return cache_dir() / REMEMBERED / sha256_of(path)
+    return cache_dir() / REMEMBERED / sha256_of_all(path)

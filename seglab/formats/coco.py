@@ -69,7 +69,16 @@ class CocoFile:
         if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= content.keys():
             raise _not_instances(path, content)
         listed = list(checked(self.path, "images", content["images"]))
-        images = {file_name(image).as_posix(): image for image in reversed(listed)}
+        first: dict[Id, dict] = {}
+        for image in listed:
+            first.setdefault(image["id"], image)
+        images: dict[str, dict] = {}
+        self._sharing: list[tuple[PurePosixPath, dict]] = []  # names, and the entries before them that have their ids
+        for image in listed:
+            if file_name(first[image["id"]]) == file_name(image):
+                images.setdefault(file_name(image).as_posix(), image)
+            else:
+                self._sharing.append((file_name(image), first[image["id"]]))
         self.images = dict(sorted(images.items()))
         self._by_name = {composed(name): image for name, image in self.images.items()}
         self._ids = ById({image["id"]: image["id"] for image in self.images.values()})
@@ -176,6 +185,9 @@ class CocoFile:
         if self._without_image:
             message = f"no image_id: {pluralize(self._without_image, 'annotation')} without one"
             issues.append(Issue(str(self.path), 0, message, LEFT_OUT, lost=self._without_image))
+        for name, other in self._sharing:
+            message = f"one id for two images: {other['id']} is that of {file_name(other)} and of {name}"
+            issues.append(Issue(str(self.path), 0, message, f"{name} left out; give each image an id of its own"))
         issues += [Issue(str(self.path), 0, *fault) for fault in self._category_faults]
         if self._all_crowd:
             issues.append(Issue(str(self.path), 0, *ALL_CROWD, "note"))
@@ -313,7 +325,7 @@ def class_of(ids: Sequence[Id]) -> ById[int]:
 
 def category_name(category: dict) -> str:
     """What a category is called; by its id where its name is null or empty."""
-    name = "" if category["name"] is None else one_line(str(category["name"])).strip()
+    name = "" if category["name"] is None else composed(one_line(str(category["name"]))).strip()
     return name or f"category {category['id']}"
 
 

@@ -24,7 +24,7 @@ from pycocotools import mask as coco_mask
 
 from seglab.formats.issues import PART_LEFT_OUT, Fault
 from seglab.geometry.orientation import SWAPPING, turn_pixels, turn_points
-from seglab.geometry.polygons import Ring, bounding_box, orient
+from seglab.geometry.polygons import Ring, bounding_box, on_one_line, orient
 from seglab.geometry.rle import FAR, Rle, compress, decode, encode, merge, packed_areas, rings_to_rle
 from seglab.sizes import Size
 
@@ -289,10 +289,9 @@ def _no_polygon(points: np.ndarray) -> str:
     """Why some points (n, 2) enclose nothing, or ""."""
     if len(points) < 3:
         return f"a part with too few points, {len(points)} where an outline has at least 3"
-    x, y = points.T.tolist()
-    if not isfinite(sum(x) + sum(y)):
+    if not np.isfinite(points).all():
         return "a part with coordinates that are not finite numbers"
-    if min(x) == max(x) or min(y) == max(y):
+    if on_one_line(points):
         return "a part with no area"
     return ""
 

@@ -21,6 +21,7 @@ import numpy as np
 from seglab.errors import SeglabError
 from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
+from seglab.formats.image_names import composed
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, polygon, put_together, rectangle, turned
@@ -72,10 +73,10 @@ class CvatSource:
         names: dict[str, None] = {}
         for file in filter(_is_cvat, files_of_suffix(source, ".xml")):
             root = read_xml(file)
-            labels = [label.findtext("name", "").strip() for label in root.findall("./meta//labels/label")]
+            labels = [composed(label.findtext("name", "")).strip() for label in root.findall("./meta//labels/label")]
             names |= dict.fromkeys(filter(None, labels))
             for frame in _frames(root, file, images):
-                names |= dict.fromkeys(label for shape in frame.shapes if (label := shape.get("label")))
+                names |= dict.fromkeys(label for shape in frame.shapes if (label := _label(shape)))
                 image = self._search.find(frame.name, file.parent)
                 split = split_of([frame.subset, *Path(frame.name).parts[:-1]])
                 self._frames[ImageEntry(image, split, (file, Path(frame.name)))] = frame
@@ -152,7 +153,7 @@ def _instances(frame: Frame, class_of: Mapping[str, int], where: str) -> tuple[l
     for number, shape in enumerate(frame.shapes, start=1):
         group = shape.get("group_id", "0")
         key = f"shape {number}" if group == "0" else f"group {group}"
-        parts[shape.get("label", ""), key].append((f"{where} shape {number}", shape))
+        parts[_label(shape), key].append((f"{where} shape {number}", shape))
 
     instances: list[Instance] = []
     issues: list[Issue] = []
@@ -244,6 +245,10 @@ def write(out: Path, names: Mapping[int, str], images: Iterable[LabeledImage]) -
         number += 1
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(out / "annotations.xml", encoding="utf-8", xml_declaration=True)
+
+
+def _label(shape: Element) -> str:
+    return composed(shape.get("label", ""))
 
 
 def _add_shapes(image: Element, found: Instance, label: str, number: int, size: tuple[int, int]) -> None:

@@ -24,6 +24,8 @@ from seglab.formats.shapes import painted
 from seglab.sample import Instance
 
 STAGE = re.compile(r"^stage\d_")  # before the name of a split, as in stage1_train
+IMAGES = ("images", "image")
+MASKS = ("masks", "mask")
 DEPTH = 3  # folders below the source in which those of images are looked for
 
 
@@ -39,15 +41,20 @@ def _folders(source: Path) -> Iterator[Path]:
         subfolders[:] = sorted(name for name in subfolders if not is_system_folder(name))
         if len(folder.relative_to(source).parts) >= DEPTH:
             subfolders.clear()
-        if "masks" in subfolders and "images" in subfolders:
+        if _inside(folder, MASKS) and _inside(folder, IMAGES):
             subfolders.clear()
             if _is_one(folder):
                 yield folder
 
 
+def _inside(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The folder in a folder that has one of some names."""
+    return next((folder / name for name in names if (folder / name).is_dir()), None)
+
+
 def _is_one(folder: Path) -> bool:
     """Whether a folder is of one image. A mask that is called after the image is read by `seglab.formats.masks`."""
-    images, masks = _images(folder / "images"), _images(folder / "masks")
+    images, masks = _images(_inside(folder, IMAGES)), _images(_inside(folder, MASKS))
     if len(images) != 1:
         return False
     # An image without instances has an empty folder of masks.
@@ -56,7 +63,9 @@ def _is_one(folder: Path) -> bool:
     )
 
 
-def _images(folder: Path) -> list[Path]:
+def _images(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
     return sorted(file for file in real_files(folder.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES)
 
 
@@ -74,9 +83,9 @@ class DsbSource:
         self.names = {0: ONE_CLASS}
         self.entries = []
         for folder in _folders(source):
-            (image,) = _images(folder / "images")
+            (image,) = _images(_inside(folder, IMAGES))
             split = split_of(STAGE.sub("", part) for part in folder.relative_to(source).parts[:-1])
-            self.entries.append(ImageEntry(image, split, tuple(_images(folder / "masks"))))
+            self.entries.append(ImageEntry(image, split, tuple(_images(_inside(folder, MASKS)))))
 
     def load(self, entry: ImageEntry) -> LabeledImage:
         instances: list[Instance] = []

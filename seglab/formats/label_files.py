@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from seglab.files import label_path
+from seglab.files import files_of_suffix, label_path
 from seglab.formats.image_names import spelling
 from seglab.formats.issues import Issue
 from seglab.formats.text_files import decode_text, row_words
@@ -85,7 +85,7 @@ def label_files(images: Sequence[Path], root: Path, labels: Path | None = None) 
 def _by_name_alone(images: Sequence[Path], labels: Path) -> dict[Path, Path]:
     """Image -> the label file of its name anywhere below a folder, where one image and one file have that name."""
     files: dict[str, list[Path]] = defaultdict(list)
-    for file in labels.rglob("*.txt"):
+    for file in files_of_suffix(labels, ".txt"):
         files[spelling(file.stem)].append(file)
     stems = Counter(spelling(image.stem) for image in images)
     names = {image: spelling(image.stem) for image in images if stems[spelling(image.stem)] == 1}

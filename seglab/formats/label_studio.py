@@ -23,7 +23,7 @@ from seglab.data.image import image_size
 from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage
-from seglab.formats.image_names import without_address
+from seglab.formats.image_names import composed, without_address
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import MAX_PAINTED, as_rectangle, ellipse, painted, painted_image, polygon, rectangle, turned
@@ -243,7 +243,7 @@ def _label(region: Json) -> str:
     """The first label of a region: of polygonlabels, brushlabels, labels and their like."""
     for key, value in region.items():
         if key.endswith("labels") and isinstance(value, list) and value:
-            return str(value[0])
+            return composed(str(value[0]))
     return ""
 
 

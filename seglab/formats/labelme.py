@@ -21,6 +21,7 @@ from seglab.data.image import image_size
 from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
+from seglab.formats.image_names import composed
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import ellipse, painted, painted_image, polygon, put_together, rectangle
@@ -131,7 +132,7 @@ def _content(file: Path) -> dict[str, Any]:
     content = read_json(file)
     try:
         for shape in content["shapes"]:
-            shape["label"] = "" if shape["label"] is None else str(shape["label"]).strip()
+            shape["label"] = "" if shape["label"] is None else composed(str(shape["label"])).strip()
             shape["points"] = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
         said = content.get("imagePath")
         content["imagePath"] = said if said and isinstance(said, str) else f"{file.stem}.jpg"

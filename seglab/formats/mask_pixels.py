@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from seglab.image_files import MAX_PIXELS, check_budget, open_image_file, open_with_pillow, read_header
 
@@ -56,9 +57,21 @@ def _pixels(file: Path) -> tuple[np.ndarray, bool]:
         with open_with_pillow(file, opened, header.kind) as image:
             if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
                 return np.array(image.convert("RGB")), True
+            if image.mode == "1" or _is_black_and_white(image):
+                return np.array(image.convert("L")), False
             if image.mode in ("LA", "PA", "RGBa", "La"):
                 return np.array(image.convert("RGBA")), False
             return np.array(image), image.format in LOSSY
+
+
+def _is_black_and_white(image: Image.Image) -> bool:
+    """Whether an image has a palette of which it uses black and white alone, as a GIF of white masks does."""
+    if image.mode != "P" or image.palette is None or "transparency" in image.info:
+        return False
+    colors = np.array(image.getpalette("RGB")).reshape(-1, 3)
+    indexes = np.unique(np.array(image))
+    used = colors[indexes[indexes < len(colors)]].tolist()
+    return sorted(used) == [[0, 0, 0], [255, 255, 255]]
 
 
 def _ids(pixels: np.ndarray) -> np.ndarray:

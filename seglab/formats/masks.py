@@ -1,12 +1,12 @@
 """Mask images: images whose values or colors say which pixels belong to which instance. docs/mask-images.md shows all.
 
     masks/cat.png             every value or color but the background is one instance, the class is "object"
-    masks/cat_mask.png        the same, for cat.jpg
+    masks/cat_mask.png        the same, for cat.jpg; mask_cat.png, for cat.jpg or image_cat.jpg
     masks/cell/a.png          the subfolder names the class
     masks/train/a.png         subfolders that are all called like splits are splits
     masks/a_cell_3.png        one instance a file: image, class, number
     masks/a/cell_3.png        the same, in a folder an image
-    train_masks/a.png         a folder of masks for every folder of images: train/a.jpg
+    train_masks/a.png         a folder of masks for every folder of images: train/a.jpg, or train_images/a.jpg
     train/label/a.png         a folder called like masks beside its folder of images, in a folder a split too
     drawn/a.png               the only folder of plain areas beside a folder of photos that are called the same
     a_mask.png                beside the image a.png or a_rgb.png; a_mask_1.png, too
@@ -56,6 +56,8 @@ _MASK_WORD = re.compile(
     r"[ ._-]+((cp[ ._-])?masks?|seg(mentation)?|labels?|gt|annotations?|instances?|instance_?ids?|label_?ids?)$", re.I
 )
 _IMAGE_WORD = re.compile(r"[ ._-]+(rgb|images?|imgs?|photos?)$", re.I)
+_MASK_FIRST = re.compile(r"^(masks?|seg(mentation)?|labels?|gt)[ ._-]+", re.I)
+_IMAGE_FIRST = re.compile(r"^(images?|imgs?|photos?|rgb)[ ._-]+", re.I)
 _MASK_FOLDER = re.compile(r"^(masks?|labels?|annotations?|gts?|ground_?truths?|seg(mentation)?s?|targets?)$", re.I)
 _BESIDE = re.compile(r"[ ._-]*((cp[ ._-])?masks?|seg(mentation)?|gt|labels?|instances?)([ ._-]*\d+)?$", re.I)
 _COLOR_FIRST = re.compile(r"(\d+)\s+(\d+)\s+(\d+)\s+(\S.*)")
@@ -144,13 +146,15 @@ def _pair_in(folder: Path, split: str) -> list[Place]:
 
 
 def _pairs_by_name(source: Path) -> list[Place]:
-    """Folders of masks that are called like a folder of images beside them: train and train_masks."""
+    """Folders of masks that are called like a folder of images beside them: train, or train_images, and train_masks."""
     folders = {path.name.lower(): path for path in sorted(source.iterdir()) if path.is_dir()}
+    by_word = {_IMAGE_WORD.sub("", name): path for name, path in folders.items()} | folders
     pairs = []
     for name, masks in folders.items():
-        images = folders.get(_MASK_WORD.sub("", name))
+        images = by_word.get(_MASK_WORD.sub("", name))
         if images is not None and images != masks and image_files(images) and _are_plain(image_files(masks)):
-            pairs.append(Place(masks, images, split_of([images.name], default="")))
+            words = images.name, _IMAGE_WORD.sub("", images.name)
+            pairs.append(Place(masks, images, split_of(words, default="")))
     return pairs
 
 
@@ -172,10 +176,10 @@ def _pairs_beside(source: Path) -> dict[Path, Path]:
 
 def _are_plain(files: Sequence[Path]) -> bool:
     """Whether there are files and the first of them look like masks."""
-    return bool(files) and all(map(_is_plain, files[:MAX_PLAIN]))
+    return bool(files) and all(map(is_plain, files[:MAX_PLAIN]))
 
 
-def _is_plain(file: Path) -> bool:
+def is_plain(file: Path) -> bool:
     """Whether an image is of plain areas, as masks are and photos are not."""
     try:
         ids = read_ids(file)
@@ -232,10 +236,11 @@ class MasksSource:
             return None
         first = 0 if listed[0].lower() in BACKGROUNDS else 1
         named = {first + place: name for place, name in enumerate(listed) if name.lower() not in BACKGROUNDS}
+        found: set[int] = set()
         for _, file in zip(range(MAX_TRIED), self._files):
-            if not set(np.unique(read_ids(file)).tolist()) <= {0, *named, VOID}:
-                return None
-        return named
+            found |= set(np.unique(read_ids(file)).tolist())
+        is_white = found <= {0, VOID}  # on black, so that no value tells a class
+        return named if found <= {0, *named, VOID} and not is_white else None
 
     @cached_property
     def _values(self) -> set[int]:
@@ -423,8 +428,8 @@ def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
 
 
 def _stems_of(image: Path) -> set[str]:
-    """The names that the masks of an image may begin with: a_rgb and a, of a_rgb.png."""
-    return {image.stem, _IMAGE_WORD.sub("", image.stem)}
+    """The names that the masks of an image may begin with: a_rgb and a, of a_rgb.png; img_a and a, of img_a.png."""
+    return {image.stem, _IMAGE_WORD.sub("", image.stem), _IMAGE_FIRST.sub("", image.stem)}
 
 
 def _are_splits(masks: Path, files: list[Path]) -> bool:
@@ -440,7 +445,7 @@ def _belongs_to(
     find = partial(_image_of, by_stem, split, folders)
     class_name = _named("/".join(folders), listed) or _only(listed)
     stem = file.stem
-    for own in (stem, _MASK_WORD.sub("", stem)):
+    for own in (stem, _MASK_WORD.sub("", stem), _MASK_FIRST.sub("", stem)):
         if image := find(own):
             return image, MaskFile(file, class_name, whole=False)
     if folders and (image := find(folders[-1])):
@@ -477,7 +482,8 @@ def _named(name: str, listed: list[str]) -> str:
 
 
 def _only(listed: list[str]) -> str:
-    return listed[0] if len(listed) == 1 else ONE_CLASS
+    named = [name for name in listed if name.lower() not in BACKGROUNDS]
+    return named[0] if len(named) == 1 else ONE_CLASS
 
 
 def _names_beside(masks: Path) -> list[str]:

@@ -19,6 +19,7 @@ from seglab.data.image import image_size
 from seglab.errors import SeglabError
 from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage
+from seglab.formats.image_names import composed
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import polygon, put_together
@@ -98,7 +99,7 @@ def _objects(root: Element) -> list[Element]:
 
 
 def _name(found: Element) -> str:
-    return found.findtext("name", "").strip()
+    return composed(found.findtext("name", "")).strip()
 
 
 def _stated_size(root: Element) -> tuple[int, int] | None:

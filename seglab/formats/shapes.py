@@ -11,7 +11,7 @@ import numpy as np
 
 from seglab.formats.issues import Issue
 from seglab.geometry.orientation import MIRRORING, turn_pixels, turn_points
-from seglab.geometry.polygons import Ring, orient
+from seglab.geometry.polygons import Ring, on_one_line, orient
 from seglab.geometry.rle import Rle, crop_to_rle, decode, encode, merge, rings_to_rle
 from seglab.sample import Instance
 from seglab.sizes import Size
@@ -22,8 +22,10 @@ CIRCLE = 72  # vertices of a circle or ellipse, on radii that keep its area
 
 
 def polygon(points: np.ndarray) -> Ring | None:
-    """A solid ring of (n, 2) points; None for fewer than three, or where one lies nowhere near an image."""
-    return orient(points) if len(points) >= 3 and (np.abs(points) < NOWHERE).all() else None
+    """A solid ring of (n, 2) points; None for fewer than three, all on one line, or one that is nowhere near an
+    image."""
+    is_outline = len(points) >= 3 and (np.abs(points) < NOWHERE).all() and not on_one_line(points)
+    return orient(points) if is_outline else None
 
 
 def circle_through(points: np.ndarray) -> tuple[float, float, float] | None:

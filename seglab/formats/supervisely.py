@@ -19,6 +19,7 @@ import numpy as np
 from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import files_of_suffix
 from seglab.formats.format import Format, ImageEntry, LabeledImage
+from seglab.formats.image_names import composed
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, ellipse, painted, painted_image, polygon, put_together, rectangle
@@ -99,7 +100,11 @@ def _classes(source: Path) -> list[str]:
     for folder in (source, *list(source.resolve().parents)[:2]):
         content = read_json(folder / "meta.json") if (folder / "meta.json").is_file() else None
         if isinstance(content, dict) and isinstance(content.get("classes"), list):
-            return [str(item["title"]) for item in content["classes"] if isinstance(item, dict) and "title" in item]
+            return [
+                composed(str(item["title"]))
+                for item in content["classes"]
+                if isinstance(item, dict) and "title" in item
+            ]
     return []
 
 
@@ -109,6 +114,8 @@ def _content(file: Path) -> dict[str, Any]:
     try:
         sizes = [int(content["size"][side]) for side in ("height", "width")]
         titles = [item["classTitle"] for item in content["objects"]]
+        for item in content["objects"]:
+            item["classTitle"] = composed(item["classTitle"]) if isinstance(item["classTitle"], str) else None
     except UNREADABLE as error:
         raise SeglabError(
             f"{file} is not a valid Supervisely label file ({shortened(repr(error))}): export it again"

@@ -24,6 +24,7 @@ from seglab.data.image import image_size
 from seglab.errors import UNREADABLE, SeglabError
 from seglab.files import real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage
+from seglab.formats.image_names import composed
 from seglab.formats.image_search import plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
 from seglab.formats.shapes import as_rectangle, circle_through, ellipse, polygon, rectangle
@@ -262,7 +263,7 @@ def _label(attributes: Mapping[str, Any], attribute: str) -> str:
     value = attributes.get(attribute, "")
     if isinstance(value, dict):
         value = next((name for name, is_set in value.items() if is_set), "")
-    return str(value).strip()
+    return composed(str(value)).strip()
 
 
 def _ring(shape: Mapping[str, Any]) -> Ring | None:

@@ -21,7 +21,7 @@ from seglab.formats.coco_writer import steady
 from seglab.formats.format import Format, LabeledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
 from seglab.formats.text_files import read_text, row_words
-from seglab.geometry.polygons import Ring, clip_rings, join_rings, split_row
+from seglab.geometry.polygons import Ring, clip_rings, join_rings, on_one_line, split_row
 from seglab.sample import Instance
 from seglab.wording import shortened
 
@@ -102,8 +102,7 @@ def read_row(words: Sequence[str], width: int, height: int, classes: int) -> tup
     if high > 2:
         message = f"coordinates are not fractions: they reach {high:g}; divide x by the width and y by the height"
         return None, [*faults, (message, LEFT_OUT)]
-    has_area = left < right and top < bottom
-    rings = split_row(points * (width, height)) if has_area else []
+    rings = [] if on_one_line(points) else split_row(points * (width, height))
     if low < 0 or high > 1:
         rings = clip_rings(rings, width, height)
         if low < -ROUNDING or high > 1 + ROUNDING:

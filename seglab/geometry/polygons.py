@@ -15,6 +15,18 @@ Ring = np.ndarray  # (n, 2) float64
 EPSILON = float(np.finfo(np.float64).eps)
 
 
+THIN = 1e-6  # what is thinner is a line, as coordinates are written with six digits
+
+
+def on_one_line(points: np.ndarray) -> bool:
+    """Whether points (n, 2), n >= 1, lie on one line, so that no outline through them encloses anything."""
+    offsets = points - points[0]
+    lengths = (offsets**2).sum(axis=1)
+    longest = offsets[lengths.argmax()]
+    distances = np.abs(offsets[:, 0] * longest[1] - offsets[:, 1] * longest[0])  # times the length
+    return bool(distances.max() <= THIN * np.sqrt(lengths.max()))
+
+
 def ring_area(ring: Ring) -> float:
     """Signed shoelace area of an (n, 2) ring: positive is solid, negative is a hole (y pointing down).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, NamedTuple
 
 import cv2
@@ -165,7 +166,8 @@ def _draw_points(
 def table(reasons: Reasons, number: int, name: str, ranked: list[int], chosen: int) -> str:
     """The best points of an object, one per row, and the verdict on the chosen one, by its rank."""
     assigned = int((reasons.assigned == number).sum())
-    lines = [f"<b>object {number + 1}, {name}</b>: {len(ranked)} points inside its box, {assigned} are assigned to it."]
+    title = f"<b>object {number + 1}, {escape(name)}</b>"
+    lines = [f"{title}: {len(ranked)} points inside its box, {assigned} are assigned to it."]
     if ranked:
         lines.append(f"Point {chosen + 1} (yellow) {reasons.verdict(number, chosen, ranked[chosen])}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, NamedTuple
 
 import cv2
@@ -111,8 +112,8 @@ def _text(sides: Sides) -> str:
         for name, distance, deviation in zip(SIDES, distances, deviations)
     )
     return (
-        f"<b>{sides.label}</b>, seen from a point of stride {sides.stride:.0f}: a bin is {sides.stride:.0f} px of the "
-        f"network's input wide, and the mean of the bins is the side."
+        f"<b>{escape(sides.label)}</b>, seen from a point of stride {sides.stride:.0f}: a bin is "
+        f"{sides.stride:.0f} px of the network's input wide, and the mean of the bins is the side."
         f"<table><tr><th>side</th><th>distance</th><th>standard deviation</th></tr>{rows}</table>"
     )
 

@@ -47,7 +47,12 @@ def samples(images: Any, split: str = "val", reading: Reading = DEFAULT_READING)
         announce_split(dataset, allow_empty=True)
         return [(path.name, partial(dataset.sample, index)) for index, path in enumerate(dataset.images)]
 
-    in_memory = _as_samples(images, reading)
+    try:
+        in_memory = _as_samples(images, reading)
+    except FileNotFoundError:
+        if isinstance(images, (str, Path)):
+            load_dataset(images)  # says what is there instead of images
+        raise
     if not in_memory:
         raise SeglabError("there is no image to explore: give a dataset's name, a path, or images")
     names = [Path(sample.path).name or f"image {number}" for number, sample in enumerate(in_memory, 1)]

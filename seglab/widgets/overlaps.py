@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def draw_suppression(explored: ExploredImage, confidence: float, overlap: float,
     draw_box(canvas, explored.boxes[chosen], color, 4)
     draw_label(canvas, explored.label(chosen), explored.boxes[chosen], color, 2)
 
-    text += f"<br>Box {kept.index(chosen) + 1}, {explored.label(chosen)}, removes {len(removed)}."
+    text += f"<br>Box {kept.index(chosen) + 1}, {escape(explored.label(chosen))}, removes {len(removed)}."
     text += _table(explored, detections, chosen, kept, removed)
     return Drawn(canvas, text), len(kept)
 
@@ -97,7 +98,7 @@ def _table(
     outcomes += [(number, "stays: overlaps less") for number in same_class]
     outcomes += [(number, "stays: another class") for number in other_class]
     rows = "".join(
-        f"<tr><td>{explored.label(number)}</td><td>{overlaps[number]:.2f}</td><td>{outcome}</td></tr>"
+        f"<tr><td>{escape(explored.label(number))}</td><td>{overlaps[number]:.2f}</td><td>{outcome}</td></tr>"
         for number, outcome in outcomes[:MAX_ROWS]
     )
     if not rows:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from seglab import YOLO
 from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
+from seglab.geometry.boxes import box_iou
 from seglab.widgets.explored_image import WRONG, predict_candidates
 from seglab.widgets.page import MASK_THRESHOLDS, explorer_page
 
@@ -161,3 +163,69 @@ def test_a_key_press_is_answered_at_once(page, control):
     waits = sorted(page.evaluate("waits"))
     print(f"{control}: the page draws {waits[len(waits) // 2]:.0f} ms after a key (median of {len(waits)})")
     assert len(waits) >= 20 and waits[len(waits) // 2] < 600  # the aim is 150; a busy machine may take longer
+
+
+def test_hostile_names_stay_text(browser, tmp_path, keep):
+    """Names of classes and files come from whoever made the dataset: nothing in them may run, or break the page."""
+    attacks = [
+        "<img src=x onerror=window.ran=1>",
+        "</script><script>window.ran=2</script>",
+        "\"'><svg onload=window.ran=3>",
+        "<!--<script>window.ran=4",
+        "\u2028`${window.ran=5}`\\",
+        "]]><b>&lt;i&gt;</b>{{7*7}}",
+    ]
+    model = YOLO("toybox-n")
+    model.names = {class_id: attacks[class_id % len(attacks)] for class_id in model.names}
+    dataset = SegmentationDataset(load_dataset("toybox8-seg"), "val", 320)
+    samples = [dataset.sample(0) for _ in attacks]
+    for sample, name in zip(samples, attacks):
+        sample.path = name.replace("/", " ")  # no file is called so
+    file = explorer_page(model, samples, tmp_path / "hostile.html", imgsz=320)
+
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+    page.goto(file.as_uri())
+    for number, sample in enumerate(samples):
+        page.locator("#images input").nth(number).focus()
+        page.locator("#images input").nth(number).check(force=True)
+        page.check("#ground-truth")
+        page.focus("#list")
+        page.keyboard.press("ArrowDown")  # its facts
+        page.wait_for_function("name => document.getElementById('caption').textContent.includes(name)", arg=sample.path)
+    listed = " ".join(page.locator("#list li").all_inner_texts() + page.locator("#classes label").all_inner_texts())
+    assert sum(attack in listed for attack in attacks) >= 4
+    assert page.evaluate("[window.ran, document.querySelectorAll('#list img, b, svg, script').length]") == [None, 2]
+    page.screenshot(path=keep("explorer_page_hostile.png"))
+    page.close()
+    assert not wrong
+
+
+@pytest.mark.parametrize("width, height", [(1280, 720), (390, 844)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_image_comes_first_and_its_controls_are_in_sight(browser, file, width, height, scheme, keep):
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_function("document.getElementById('summary').textContent.length > 0")
+    page.screenshot(path=keep(f"explorer_page_{width}_{scheme}.png"))
+    image = page.locator("#prediction").bounding_box()
+    last = page.locator("#opacity").bounding_box()
+    assert image["y"] + image["height"] < height and last["y"] + last["height"] < height
+    assert (image["y"], image["x"]) < (last["y"], last["x"])
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_no_label_covers_another(page):
+    plates = page.evaluate("""() => {
+      const context = document.createElement('canvas').getContext('2d'), plates = [];
+      const image = data.images[current], size = Math.max(10, image.width / 56);
+      context.font = `600 ${size}px system-ui, sans-serif`;
+      shown.forEach((one, i) => plates.push(placePlate(context, image, one, labelOf(i), size, plates)));
+      return plates.map(({ x, y, width, height }) => [x, y, x + width, y + height]);
+    }""")
+    boxes = torch.tensor(plates)
+    assert len(boxes) > 10 and box_iou(boxes, boxes).triu(1).max() < 0.001

@@ -42,6 +42,17 @@ panel["overlap"].value, panel["confidence"].value = 0.9, 0.05
 assert crowd.shape == (1280, 1280, 3) and panel["object"].max == 300
 panel
 """
+TOOLS = """
+from seglab import YOLO
+from seglab.widgets import confusion_explorer, explore
+
+model = YOLO("toybox-n")
+panel = explore(model, "toybox8-seg", imgsz=320)
+panel
+# ---
+confusions = confusion_explorer(model, "toybox8-seg", imgsz=320)
+confusions
+"""
 # A slider and a button as ipywidgets 7 makes them.
 OLD = """<div class="seglab-panel"><div class="widget-slider">
 <label class="widget-label" title="Lowest score that is shown">confidence</label>
@@ -65,9 +76,11 @@ def lab(tmp_path_factory):
     """A server on this machine alone, with settings of its own; yields the address of a notebook by name."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copy(LESSON, folder)
-    crowd = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CROWD.strip())])
-    crowd.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(crowd, folder / "crowd.ipynb")
+    for name, program in (("crowd", CROWD), ("tools", TOOLS)):
+        cells = [nbformat.v4.new_code_cell(part.strip()) for part in program.split("# ---")]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        nbformat.write(notebook, folder / f"{name}.ipynb")
     settings = folder / "settings" / "@jupyterlab"
     for part, content in (
         ("notebook-extension/tracker", {"windowingMode": "none"}),  # all cells stand in the page
@@ -115,8 +128,8 @@ def opened(browser, lab):
     """Opens a notebook, runs all its cells if so told, and gives the page, which may ask for nothing elsewhere."""
     pages, asked = [], []
 
-    def open_and_run(name: str, run: bool = True):
-        page = browser.new_page(viewport={"width": 1500, "height": 1200})
+    def open_and_run(name: str, run: bool = True, size: tuple[int, int] = (1500, 1200), scheme: str = "light"):
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
         page.set_default_timeout(60_000)  # milliseconds, for machines with much else to do
         page.on("request", lambda request: asked.append(request.url))
         pages.append(page)
@@ -261,6 +274,64 @@ def test_pointing_at_an_object_names_it(opened, keep):
     page.mouse.move(2, 2)
     assert text.is_visible()
     panel.screenshot(path=keep("lab_crowd.png"))
+
+
+def boxes_of(parts) -> list[dict]:
+    """Where parts stand on the screen."""
+    return [part.bounding_box() for part in parts]
+
+
+@pytest.mark.parametrize("width, height", [(1280, 720), (390, 844)])
+def test_image_and_sliders_share_a_screen(opened, keep, width, height):
+    page = opened("tools.ipynb", size=(width, height))
+    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")  # no list of files beside it
+    panel = panel_of(page, "mask explorer, 4")
+    panel.scroll_into_view_if_needed()
+    panel.locator("img").first.evaluate("image => image.scrollIntoView({block: 'start'})")
+    page.wait_for_timeout(300)
+    page.screenshot(path=keep(f"lab_tools_{width}.png"))
+    image, first, last = boxes_of(
+        [panel.locator("img").first, handle(panel, "confidence"), panel.locator("button", has_text="outlines").first]
+    )
+    assert (image["y"], image["x"]) < (first["y"] + 200, first["x"] + first["width"])
+    if width > 1000:
+        assert first["x"] > image["x"] + image["width"] - 1  # beside it
+        assert image["y"] + image["height"] <= height and last["y"] + last["height"] <= height
+    else:
+        assert first["y"] >= image["y"] + image["height"] - 1 and first["y"] < height  # below it
+
+
+def test_worst_first_zoom_and_an_image_of_ones_own(opened, keep, tmp_path):
+    page = opened("tools.ipynb", size=(1280, 720))
+    panel = panel_of(page, "mask explorer, 4")
+    panel.scroll_into_view_if_needed()
+    shown = panel.locator(".widget-readout").first
+    press(page, panel, handle(panel, "image"), "End")
+    last = shown.inner_text()
+    press(page, panel, panel.locator("button", has_text="worst first").first, "Space")
+    assert shown.inner_text() != last  # it went to the first of the new order
+    press(page, panel, handle(panel, "zoom"), "ArrowRight")
+    panel.screenshot(path=keep("lab_zoomed.png"))
+    press(page, panel, handle(panel, "zoom"), "ArrowLeft")
+    shutil.copy(next((LESSON.parents[1] / "data").rglob("000088.jpg")), tmp_path / "<b>mine.jpg")
+    panel.locator("input[type=file]").set_input_files(tmp_path / "<b>mine.jpg")
+    playwright.expect(shown).to_have_text("<b>mine.jpg")
+    assert "0 objects" not in panel.get_by_role("status").inner_text()
+    panel.screenshot(path=keep("lab_own_image.png"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_cell_of_the_confusion_matrix_shows_its_objects(opened, keep, scheme):
+    page = opened("tools.ipynb", size=(1280, 720), scheme=scheme)
+    if scheme == "dark":
+        page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    panel = panel_of(page, "confusion explorer")
+    panel.scroll_into_view_if_needed()
+    for word in ("labeled umbrella, predicted umbrella", "predicted background"):
+        press(page, panel, panel.locator(f'button[title*="{word}"]').last, "Enter")
+        playwright.expect(panel.get_by_role("status")).to_contain_text(word)
+    page.wait_for_timeout(500)
+    page.screenshot(path=keep(f"lab_confusion_{scheme}.png"))
 
 
 @pytest.mark.parametrize("notebook, tool", [("07_explore.ipynb", "mask explorer, 4"), ("crowd.ipynb", "mask explorer")])

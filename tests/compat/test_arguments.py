@@ -135,7 +135,7 @@ def test_none_is_the_default_of_everything(verb):
         ("train", {"quantize": 8}, "export"),
         ("export", {"device": "dla:0"}, "only CPUs and GPUs"),
         ("train", {"cfg": "nowhere.yaml"}, "no such file"),
-        ("export", {"keras": True}, "litert"),
+        ("export", {"keras": True}, "saved_model"),
     ],
 )
 def test_what_cannot_be_honored_is_answered(verb, given, told):

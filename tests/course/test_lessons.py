@@ -6,6 +6,7 @@ That their cells do what they show is tested by `pytest --nbval notebooks`; here
 from __future__ import annotations
 
 import ast
+import base64
 import importlib.util
 import json
 import re
@@ -133,6 +134,19 @@ def test_lesson_has_its_parts(lesson, notebook):
     assert not re.search(r"(on|with) an? T4", text) or "not measured" in text, "a time that nobody measured"
     assert all(f"## {part}" in text for part in ("Recap", "Exercises", "Sources"))
     assert notebook.cells[1].source == build.setup()
+
+
+def test_figures_have_twice_the_pixels_that_they_take(code):
+    import cv2
+    import numpy as np
+
+    for cell in code:
+        for output in cell.outputs:
+            if output.get("data", {}).get("text/plain", "").startswith("<Figure"):
+                (kind,) = {"image/png", "image/jpeg"} & set(output.data)
+                image = cv2.imdecode(np.frombuffer(base64.b64decode(output.data[kind]), np.uint8), cv2.IMREAD_COLOR)
+                shown = output.metadata[kind]["width"], output.metadata[kind]["height"]
+                assert shown == (image.shape[1] // 2, image.shape[0] // 2), cell.source
 
 
 def test_figures_say_in_words_what_they_show(code):

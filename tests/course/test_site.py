@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import re
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-for package in ("pdoc", "nbconvert", "jupytext"):
+for package in ("pdoc", "nbconvert", "jupytext", "latex2mathml"):
     pytest.importorskip(package, reason="the site needs the extra [course]")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,3 +146,48 @@ def test_every_image_has_words(site, pages):
     for path, page in pages.items():
         if "api" not in path.relative_to(site).parts:
             assert not page.unseen, path
+
+
+def test_formulas_are_typeset(site, pages):
+    count = 0
+    for lesson in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        cells = json.loads(lesson.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        formulas = re.findall(r"\$\$.+?\$\$", text, flags=re.S)
+        page = pages[site / f"notebooks/{lesson.stem}.html"].text
+        assert page.count('display="block"') == len(formulas), lesson.name
+        read = re.sub(r"<(pre|code|annotation).*?</\1>", "", page, flags=re.S)
+        assert not re.search(r"\$[^$<]+\$|\\(mathrm|frac|sum|big)", read), lesson.name
+        count += len(formulas)
+    assert count >= 10
+
+
+def test_typesetting_leaves_code_and_prices_alone():
+    for text in ("<code>$x$ costs $y$</code>", "<pre>echo $HOME $PATH</pre>", "<p>It costs $5, or 6 $ there.</p>"):
+        assert build_site.typeset(text) == text
+    typeset = html.unescape(build_site.typeset("<p>where $x &lt; y$ holds</p>"))
+    assert "<mi>x</mi><mo><</mo><mi>y</mi>" in typeset
+
+
+@pytest.mark.parametrize("width, scheme", [(390, "light"), (390, "dark"), (1280, "dark")])
+def test_pages_in_a_browser(site, browser, width, scheme):
+    """No page is wider than the screen, what scrolls can be reached by keyboard, and dark means dark everywhere."""
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    for name in ("index", "notebooks/03_loss", "docs/compat", "api/seglab", "api/seglab/training/loss", "search"):
+        page.goto((site / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        out_of_reach = page.evaluate(
+            "[...document.querySelectorAll('main *')].filter(part => part.scrollWidth > part.clientWidth + 1"
+            " && ['auto', 'scroll'].includes(getComputedStyle(part).overflowX)"
+            " && part.tabIndex < 0).map(part => part.outerHTML.slice(0, 80))"
+        )
+        assert not out_of_reach, name
+        colors = page.evaluate(
+            "(({ backgroundColor, color }) => [backgroundColor, color])(getComputedStyle(document.body))"
+        )
+        background, ink = (sum(map(int, re.findall(r"\d+", color)[:3])) for color in colors)
+        assert (background < ink) == (scheme == "dark"), name
+    page.goto((site / "notebooks/03_loss.html").as_uri())
+    assert page.locator("math[display=block]").first.bounding_box()["height"] > 20
+    context.close()

@@ -12,6 +12,7 @@ from seglab.geometry.polygons import (
     bounding_box,
     clip_rings,
     join_rings,
+    on_one_line,
     orient,
     ring_area,
     split_row,
@@ -114,3 +115,13 @@ def test_rows_of_other_tools():
     assert split_row(np.concatenate((SQUARE[:2], SQUARE[:2]))) == []
     with pytest.raises(ValueError, match="without rings"):
         join_rings([])
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=8), st.floats(-3, 3), st.floats(0.01, 100))
+def test_points_on_one_line_enclose_nothing_and_others_do(places, angle, size):
+    along = np.array([np.cos(angle), np.sin(angle)]) * size
+    points = np.array(places)[:, None] * along + 20
+    assert on_one_line(points)
+    if len(set(places)) > 1:
+        aside = points[0] + np.array([-along[1], along[0]])
+        assert not on_one_line(np.vstack([points, aside]))

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.tiles import found_of, mosaic, within_a_tile
 from seglab import YOLO
 from seglab.config import PredictConfig
 from seglab.errors import SeglabError
-from seglab.geometry.rle import area, crop_to_rle, iou, rings_to_rle
+from seglab.geometry.rle import area, crop_to_rle, iou
 from seglab.inference import sources as source_module
 from seglab.inference.instances import Boxes, Masks
 from seglab.inference.masks import MaskCrop, PackedCrops, pack_crop
@@ -180,30 +181,6 @@ def test_a_tile_gives_what_it_gives_as_an_image_of_its_own():
     assert len(seen) == len(tile_windows((240, 320), 192, 0.2)) == 4
 
 
-def mosaic(rows: int, columns: int, side: int) -> tuple[np.ndarray, list]:
-    """RGB, and (class id, RLE) of every object: toybox scenes beside each other."""
-    size = (rows * side, columns * side)
-    image = np.zeros((*size, 3), np.uint8)
-    objects = []
-    for row in range(rows):
-        for column in range(columns):
-            one = scene((5, row, column), (side, side))
-            y, x = row * side, column * side
-            image[y : y + side, x : x + side] = one.image
-            for instance in one.instances:
-                rings = [ring + (x, y) for ring in instance.rings]
-                objects.append((instance.class_id, rings_to_rle(rings, *size)))
-    return image, [(class_id, rle) for class_id, rle in objects if area(rle)]
-
-
-def found_of(results, objects) -> np.ndarray:
-    """For every object the best IoU of a detection of its class."""
-    classes = np.asarray(results.boxes.numpy().cls).astype(int)
-    overlaps = iou(results.masks.rle, [rle for _, rle in objects])
-    same = classes[:, None] == np.array([class_id for class_id, _ in objects])
-    return (overlaps * same).max(axis=0)
-
-
 def test_small_objects_of_a_large_scene_are_found_and_the_others_stay_what_they_were():
     """The scene of 4,000 x 3,000 pixels is measured in docs/image-files.md; here is a quarter of its sides."""
     model = YOLO("toybox-n")
@@ -222,11 +199,7 @@ def test_small_objects_of_a_large_scene_are_found_and_the_others_stay_what_they_
     untiled = model.predict(bgr, imgsz=512)[0]
     tiled = model.predict(bgr, imgsz=320, tile=320, overlap=0.4)[0]
     tiles = tile_windows((512, 512), 320, 0.4)
-    within = []
-    for row, rle in zip(untiled.boxes.data.tolist(), untiled.masks.rle):
-        x0, y0, x1, y1 = row[:4]
-        if any(t.left + 4 < x0 and t.top + 4 < y0 and x1 < t.right - 4 and y1 < t.bottom - 4 for t in tiles):
-            within.append((int(row[5]), rle))
+    within = within_a_tile(untiled, tiles)
     overlaps = found_of(tiled, within)
     assert len(within) >= 10 and np.median(overlaps) >= 0.9
 

@@ -233,8 +233,13 @@ CHANGES_TRAINING = {
     "single_cls": True, "fraction": 0.5, "hsv_h": 0.5, "hsv_s": 0.1, "hsv_v": 0.9, "degrees": 90.0, "translate": 0.5,
     "scale": 0.9, "shear": 40.0, "perspective": 0.001, "flipud": 1.0, "fliplr": 1.0, "bgr": 1.0, "mosaic": 1.0,
     "mixup": 1.0, "cutmix": 1.0, "copy_paste": 1.0, "nbs": 2, "epochs": 2, "lrf": 0.5,
+    "warmup_epochs": 1, "warmup_momentum": 0.3, "warmup_bias_lr": 0.01, "rect": True,
 }  # fmt: skip
-TOGETHER_WITH = {"lrf": {"epochs": 2}}  # what else has to be given for an argument to matter
+# What else has to be given for an argument to matter.
+TOGETHER_WITH = {
+    "lrf": {"epochs": 2}, "warmup_epochs": {"epochs": 2}, "warmup_momentum": {"epochs": 2, "warmup_epochs": 1},
+    "warmup_bias_lr": {"epochs": 2, "warmup_epochs": 1}, "rect": {"imgsz": 128},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

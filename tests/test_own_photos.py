@@ -610,7 +610,7 @@ def test_an_export_without_images_is_told_and_goes_with_the_folder_of_the_images
         text(tmp_path / "export" / "labels" / "train" / f"{stem}.txt", ROW)
     text(tmp_path / "export" / "train.txt", "".join(f"data/images/train/{stem}.jpg\n" for stem in "abc"))
     text(tmp_path / "export" / "data.yaml", "path: .\ntrain: train.txt\nnames: [cat]\n")
-    with pytest.raises(SeglabError, match=r"none of the 3 train images of .* exists.*as data=.*as labels="):
+    with pytest.raises(SeglabError, match=r"none of the 3 images of train .* exists.*as data=.*as labels="):
         areas(load_dataset(tmp_path / "export"))
     assert "none of the 3 images" in str(check_dataset(tmp_path / "export", None))
     assert areas(load_dataset(tmp_path / "photos", labels=tmp_path / "export")) == [("cat", 600)] * 3

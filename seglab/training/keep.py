@@ -59,6 +59,7 @@ TURN = 4  # in one of so many steps the teacher looks at the new images too
 SURVEYED = 48  # old images that are looked at before the first step
 WHOLE = 4  # one of so many of them is surveyed whole in the largest size
 OLD_GAIN = 5.0  # of the terms on old images
+NEW_ROWS_GAIN = 8.0  # of steps of the new classes' rows
 NEW_CLASS_GAIN = 0.3  # of the class term on new images, of which most anchor points show nothing
 SURE = 0.25  # class score from which the teacher's boxes and masks on new images are asked for
 MASKS = 64  # of the teacher's masks on the new images of a batch: the highest-scoring
@@ -174,15 +175,17 @@ class Teacher:
     def quiet_step(self, network: YOLO11Seg) -> Iterator[None]:
         """The optimizer's step within becomes one that old images hardly notice.
 
-        The class scores' rows of new classes, which nothing known depends on, move as they are told.
+        Nothing known depends on the rows that the class scores have for new classes. So these are free, and take steps
+        NEW_ROWS_GAIN times as large: they must tell new objects by features that hardly move towards them.
         """
         tensors = [tensor for branch in network.head.cv3 for tensor in last_convolution(branch).parameters()]
         rows = [tensor.detach()[self.known :] for tensor in tensors]
+        before = [row.clone() for row in rows]
         with self.quiet.around(network):
             yield
-            moved = [row.clone() for row in rows]
-        for row, value in zip(rows, moved):
-            row.copy_(value)
+            steps = [row - start for row, start in zip(rows, before)]
+        for row, start, step in zip(rows, before, steps):
+            row.copy_(start + NEW_ROWS_GAIN * step)
 
 
 def split(output: RawOutput, count: int) -> tuple[RawOutput, RawOutput]:

@@ -35,7 +35,12 @@ def describe_gain(history: list[Row], best: int, config: TrainConfig, lr: float)
         return ""
     rows = {int(row["epoch"]): row for row in history}
     start, last = rows[0], history[-1]
-    if best:
+    if not any(map(fitness, history)):
+        text = (
+            "training shows no gain yet: mask and box mAP are 0.000 at the start and after every epoch; "
+            "train for more epochs, or with more images"
+        )
+    elif best:
         text = (
             f"training helped: mask mAP {_map(rows[best], 'M')} at epoch {best}, {_map(start, 'M')} at the start; "
             f"box mAP {_map(rows[best], 'B')}, {_map(start, 'B')} at the start"

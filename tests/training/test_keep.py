@@ -28,6 +28,7 @@ from seglab.model.transfer import init_network, score_layers
 from seglab.model.weights import load_weights
 from seglab.training.distributed import Process
 from seglab.training.keep import (
+    NEW_ROWS_GAIN,
     OLD_GAIN,
     OLD_SIZE,
     TERMS,
@@ -220,7 +221,7 @@ def test_only_rows_of_new_classes_move_freely(told):
     for name, tensor in network.named_parameters():
         moved = (tensor - before[name]).detach()
         if name in score_layers(network):
-            assert torch.allclose(moved[KNOWN:], torch.tensor(0.1), atol=1e-5)
+            assert torch.allclose(moved[KNOWN:], torch.tensor(0.1 * NEW_ROWS_GAIN), atol=1e-5)
             moved = moved[:KNOWN]
         if name.endswith("bias") or tensor.ndim == 1:
             assert moved.abs().max() == 0

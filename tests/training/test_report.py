@@ -20,6 +20,9 @@ def test_the_last_line_says_whether_training_helped():
     told = describe_gain(history(0.323, 0.3, 0.31), 0, make_config(freeze_bn=True, freeze=10), lr=1e-3)
     assert told.startswith("training did not help: no epoch is better than the start (mask mAP 0.323")
     assert "freeze" not in told and "lr0=0.0003" in told
+    nothing = [{"epoch": n, "metrics/mAP50-95(M)": 0.0, "metrics/mAP50-95(B)": 0.0} for n in range(3)]
+    told = describe_gain(nothing, 1, config, lr=1e-3)
+    assert told.startswith("training shows no gain yet") and "helped" not in told
     assert (
         describe_gain(history(0.3)[1:] + [{"epoch": 2}], 1, config, lr=1e-3) == describe_gain([], 0, config, 1.0) == ""
     )

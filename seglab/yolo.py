@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 
 import torch
 
-from seglab.class_names import COCO_NAMES, equal_classes, same_classes
+from seglab.class_names import equal_classes, same_classes
 from seglab.compat.arguments import translate
 from seglab.config import (
     BenchmarkInput,
     PredictConfig,
-    PredictInput,
-    SaveConfig,
     TrackInput,
     TrainInput,
     TuneInput,
@@ -29,19 +27,18 @@ from seglab.config import (
 )
 from seglab.datasets.join import join_datasets
 from seglab.datasets.load import load_dataset
-from seglab.datasets.pretrained import counterpart_of, find_weights
+from seglab.datasets.pretrained import find_weights
 from seglab.datasets.subset import split_fractions, subset
-from seglab.datasets.trained_on import DEFAULT_DATA, data_of_training, knows_coco
-from seglab.device import choose_device, has_bf16_units, memory_format
-from seglab.errors import SeglabError, reading
+from seglab.datasets.trained_on import DEFAULT_DATA
+from seglab.device import choose_device
+from seglab.errors import SeglabError
 from seglab.events import EVENTS, PREDICT_EVENTS, Events
+from seglab.export.inference_cache import InferenceCache
 from seglab.export.inference_model import InferenceModel
-from seglab.export.registry import format_of
 from seglab.files import bundled_data_dir, cache_dir
-from seglab.model.compiling import compile_network
-from seglab.model.packed import pack
-from seglab.model.transfer import change_classes, describe_forgotten, describe_transfer, init_network, transfer
-from seglab.model.weights import CHECKPOINT_SUFFIXES, Weights, class_names, load_weights, save_checkpoint, save_weights
+from seglab.model.transfer import describe_transfer, init_network, transfer
+from seglab.model.weights import CHECKPOINT_SUFFIXES, class_names, load_weights, save_checkpoint, save_weights
+from seglab.model.weights_version import WeightsVersion, version_of
 from seglab.model.yolo11 import (
     YOLO11Seg,
     architecture_of,
@@ -49,8 +46,8 @@ from seglab.model.yolo11 import (
     count_layers,
     count_parameters,
     is_segmenter,
-    parse_name,
 )
+from seglab.opening import Opened, open_exported, open_model, open_weights
 from seglab.sizes import as_size
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
@@ -64,12 +61,10 @@ if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.inference.results import Results
     from seglab.inference.tracking import Tracker
     from seglab.training.keep import Knowledge
-    from seglab.training.recipes import Start
     from seglab.training.tuning import Report, TuneResult
 
 DEFAULT_SOURCE = "toybox8-seg"  # what is predicted on where no source is given
 MAX_WORKERS = 4  # batches that are computed at once on a CPU; each holds its activations, about 100 MB at 640 px
-WeightsVersion = list[tuple[int, int]]  # see `_version_of`
 
 
 class ModelInfo(NamedTuple):
@@ -123,80 +118,33 @@ class YOLO:
 
     def _become(self, model: str | Path, trust: bool = False) -> None:
         """Open a model; of what was open before nothing stays."""
+        with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
+            opened = open_model(model, trust)
         self.model_name = str(model)
         self.trust = trust
-        self.network: YOLO11Seg | None = None
-        self.runtime: Runtime | None = None  # of an exported file
-        self.names: dict[int, str] = {}
-        self.overrides: dict[str, Any] = {}
-        self._loaded: dict[str, Any] = {}  # what of `overrides` the weights say; the rest is the user's
-        self.path: Path | None = None  # of the weights, where they came from a file
-        self.license = "unknown"
         # Where `to` moved the network, which is where the verbs run unless they are given another device.
         self._moved_to: torch.device | None = None
         self._tracker: Tracker | None = None  # of the last call of `track`
+        self._adopt(opened)
+
+    def _adopt(self, opened: Opened) -> None:
+        """Hold what was opened: a network or an exported file, and what is said of it."""
+        self.network: YOLO11Seg | None = opened.network
+        self.runtime: Runtime | None = opened.runtime  # of an exported file
+        self.names = opened.names
+        self.overrides = opened.training
+        self._loaded = dict(opened.training)  # what of `overrides` the weights say; the rest is the user's
+        self.path = opened.path  # of the weights, where they came from a file
+        self.license = opened.license
+        self._inference_cache = InferenceCache()
         # What the weights were when they were drawn at random: as long as they are still so, nothing has been learned.
         self._random_weights: WeightsVersion | None = None
         # What the weights were when they were those of a file: as long as they are still so, an engine is worth making.
         self._filed_weights: WeightsVersion | None = None
-        # The network as `predict` and `val` run it, with what it was made from; and engines of the weights of the file.
-        self._inference_cache: tuple[Any, InferenceModel] | None = None
-        self._engines: dict[tuple, Runtime | None] = {}
-        with torch.inference_mode(False):  # a model made within that mode can be trained and exported too
-            self._open(model, trust)
-
-    def _open(self, model: str | Path, trust: bool) -> None:
-        if Path(model).suffix in (".yaml", ".yml"):
-            self._from_architecture(model)
-        elif format_of(Path(model)):
-            self._from_exported_file(model, trust)
-        else:
-            self.path = find_weights(model)
-            self._from_weights(load_weights(self.path))
-
-    def _from_architecture(self, model: str | Path) -> None:
-        scale = parse_name(Path(model).name)
-        if scale is None:
-            instead = counterpart_of(Path(model).name)
-            advice = "yolo11n-seg.yaml, s, m, l or x" if instead is None else f"{instead}.yaml"
-            raise SeglabError(f"'{model}' is not an architecture of seglab, which has YOLO11: use {advice}")
-        self.network = init_network(scale, len(COCO_NAMES), seed=0)
-        self._random_weights = _version_of(self.network)
-        self.names = dict(enumerate(COCO_NAMES))
-
-    def _from_exported_file(self, model: str | Path, trust: bool) -> None:
-        from seglab.export.registry import load_runtime
-
-        self.runtime = load_runtime(model, trust)
-        self.names = dict(self.runtime.names)
-        self.license = self.runtime.metadata.license
-
-    def _from_weights(self, weights: Weights) -> None:
-        with reading(self.model_name, "weights of YOLO11-seg"):
-            self._take(weights)
-
-    def _take(self, weights: Weights) -> None:
-        """What `_from_weights` does."""
-        network = YOLO11Seg(*architecture_of(weights.state))
-        report = transfer(network, weights.state)
-        lacking = [*report.missing, *report.mismatched]
-        if lacking:
-            raise SeglabError(
-                f"{self.model_name} is missing {len(lacking)} tensors of YOLO11{network.scale}-seg: get a new copy"
-            )
-        self.network = network.eval()
-        self.names = class_names(weights, network.classes, self.model_name)
-        trained = weights.metadata.get("train_args") or {}
-        if not isinstance(trained, dict):
-            raise SeglabError(f"{self.model_name}: its training arguments are not a mapping: get a new copy")
-        self.overrides = dict(trained)
-        data = data_of_training(self.overrides, self.names)
-        if data is not None:
-            self.overrides["data"] = data
-        self._loaded = dict(self.overrides)
-        self.license = str(weights.metadata.get("license", "unknown"))
-        self._filed_weights = _version_of(self.network)
-        self._engines = {}
+        if self.network is not None and self.path is not None:
+            self._filed_weights = version_of(self.network)
+        elif self.network is not None:
+            self._random_weights = version_of(self.network)
 
     def load(self, weights: str | Path) -> YOLO:
         """Take over every tensor that fits from other weights, and list what does not.
@@ -252,56 +200,53 @@ class YOLO:
         seglab.config.TrainConfig and AugmentConfig, by name. Under torchrun, other processes than the first return
         None.
         """
-        from seglab.compat.settings import settings
         from seglab.export.profile import profile
         from seglab.loggers.following import Following
-        from seglab.training.arguments import make_config, with_chosen_settings
-        from seglab.training.distributed import is_main, rank_zero_first
+        from seglab.training.arguments import make_config, run_folder, with_chosen_settings
+        from seglab.training.distributed import is_main
+        from seglab.training.preparation import data_to_train_on, fit_classes, knowledge_to_keep
+        from seglab.training.recipes import SCRATCH
         from seglab.training.trainer import train
 
-        self._network("train it")
-        arguments = self._given(
-            "train", arguments, data=data, pretrained=pretrained, say=print if is_main() else _silent
-        )
-        data = arguments.pop("data", None)
-        pretrained = fit_argument(TrainInput, "pretrained", arguments.pop("pretrained", True))
-        self._open_other(arguments.pop("model", None))
-        if self._moved_to:
-            arguments.setdefault("device", str(self._moved_to))
-        if arguments.get("resume") is True:
-            arguments["resume"] = self._cut_run()
-        if arguments.get("loggers") is None:
-            arguments["loggers"] = settings.trackers()
+        data, pretrained, arguments = self._training_request(data, pretrained, arguments)
         config = make_config(**arguments)
         trackers = Following(config.loggers or [])
 
         # What is trained, and on what: a resumed run brings its own weights.
         if config.resume:
-            self._from_run(config.resume)
+            last = run_folder(config.resume) / "weights" / "last.safetensors"
+            self._adopt(open_weights(last, self.model_name))
         elif isinstance(pretrained, str):
             self.load(pretrained)
         data = data or self.overrides.get("data") or DEFAULT_DATA
-        spec = rank_zero_first(lambda: _data_to_train_on(data, config))
-        spec = subset(spec, config.classes, config.single_cls, split_fractions(config.fraction, ["train"]))
+        spec = data_to_train_on(data, config)
         from_scratch = self._is_untrained() or (pretrained is False and not config.resume)
         knowledge = None
         if config.keep:
             if from_scratch:
                 raise SeglabError(f"{self.model_name} has learned no classes that keep=True could keep: leave out keep")
-            knowledge = self._knowledge(spec, resumed=bool(config.resume))
+            knowledge = knowledge_to_keep(self.names, self.overrides, spec, resumed=bool(config.resume))
             spec = join_datasets([spec], known=self.names)
-        classes = self._network("train it").classes
+        network = self._network("train it")
+        classes = network.classes
         if config.resume and classes != len(spec.names):
             raise SeglabError(
                 f"{config.resume} has {classes} classes, but {data} has {len(spec.names)}: leave out data="
             )
 
-        # With which settings: what recipe="auto" chooses depends on what the weights know of the data.
-        start = self._fit_classes(spec, from_scratch, config.seed)
+        # With a network for its classes, and settings: what recipe="auto" chooses depends on what the weights know.
+        if from_scratch:
+            start = SCRATCH
+            self.network = init_network(network.scale, len(spec.names), config.seed)
+            self.license = "unknown"
+        else:
+            fitted = fit_classes(network, self.names, spec, config.seed, self.model_name, self.mask_targets)
+            self.network, start = fitted
+        self.names = dict(spec.names)
         config, fallback = with_chosen_settings(config, start, len(spec.images("train")), arguments)
 
         # From here on the loop knows all it needs; the model becomes what it ends with.
-        network = self._network("train it").float()  # which holds the best weights in the end
+        network = self.network.float()  # which holds the best weights in the end
         events = self._events(trackers.functions())
         with trackers:
             result = train(
@@ -315,14 +260,36 @@ class YOLO:
                 events=events,
             )
         self.path = result.best
-        self._filed_weights = _version_of(network)
-        self._engines = {}
+        self._filed_weights = version_of(network)
+        self._inference_cache = InferenceCache()
         self.trainer = events.view_of(result.run)
         self.metrics = result.metrics
         if config.profile and is_main():
             print(profile(network, self.names, config.imgsz))
         self._remember(result.config, spec, result.mask_targets, knowledge)
         return result.metrics
+
+    def _training_request(
+        self, data: Any, pretrained: bool | str, arguments: dict[str, Any]
+    ) -> tuple[Any, bool | str, dict[str, Any]]:
+        """What `train` is asked for, with what the model and the settings add; the model is the one it names."""
+        from seglab.compat.settings import settings
+        from seglab.training.distributed import is_main
+        from seglab.training.preparation import interrupted_run
+
+        self._network("train it")
+        say = print if is_main() else _silent
+        given = self._given("train", arguments, data=data, pretrained=pretrained, say=say)
+        data = given.pop("data", None)
+        pretrained = fit_argument(TrainInput, "pretrained", given.pop("pretrained", True))
+        self._open_other(given.pop("model", None))
+        if self._moved_to:
+            given.setdefault("device", str(self._moved_to))
+        if given.get("resume") is True:
+            given["resume"] = interrupted_run(self.path)
+        if given.get("loggers") is None:
+            given["loggers"] = settings.trackers()
+        return data, pretrained, given
 
     def tune(self, data: Any = None, *, pretrained: bool | str = True, **arguments: Any) -> TuneResult:
         """Search for the arguments of `train` that suit `data` best; this model itself stays as it is.
@@ -362,24 +329,6 @@ class YOLO:
         if model is not None and str(model) != self.model_name:
             self._become(model)
 
-    def _cut_run(self) -> str:
-        """The run that resume=True means: the one these weights come from, else the newest that was cut.
-
-        Errors: SeglabError where there is none.
-        """
-        from seglab.training.arguments import last_run, run_folder
-
-        if self.path is not None and (run_folder(self.path) / "args.yaml").is_file():
-            return str(self.path)
-        found = last_run()
-        if found is None:
-            raise SeglabError(
-                "resume=True: these weights belong to no run, and runs/segment has no interrupted one; give the folder "
-                "of the run, e.g. resume='runs/segment/train'"
-            )
-        print(f"resume=True: resuming {found}, the last interrupted run")
-        return str(found)
-
     def _given(self, verb: str, arguments: dict[str, Any], say: Callable[[str], None] = print, **named: Any) -> dict:
         """What a verb was given, as seglab takes it: what the user put into `overrides`, under the arguments."""
         own = verb_arguments(verb)
@@ -387,46 +336,6 @@ class YOLO:
         usual = {name: value for name, value in changed.items() if name in own}
         given = {name: value for name, value in {**named, **arguments}.items() if value is not None}
         return translate(verb, {**usual, **given}, say)
-
-    def _from_run(self, resume: str | bool) -> None:
-        """Open the last weights of a run that is to be resumed: the run knows its model and its data."""
-        from seglab.training.arguments import run_folder
-
-        self.path = run_folder(resume) / "weights" / "last.safetensors"
-        self._from_weights(load_weights(self.path))
-
-    def _knowledge(self, new: DatasetSpec, resumed: bool) -> Knowledge:
-        """What the weights know before they learn `new`, and where there are images of it to rehearse."""
-        from seglab.training.keep import Knowledge, find_knowledge
-
-        rehearsed = self.overrides.get("old_data") or []
-        if resumed:  # the run reads itself how many classes it started with
-            return Knowledge(len(self.names), tuple(rehearsed))
-        trained_on = self.overrides.get("data") or (DEFAULT_DATA if knows_coco(self.names) else None)
-        return find_knowledge(self.names, trained_on, rehearsed, new)
-
-    def _fit_classes(self, spec: DatasetSpec, from_scratch: bool, seed: int) -> Start:
-        """Make the network one for the dataset's classes, and say what it knows of them."""
-        from seglab.training.distributed import is_main
-        from seglab.training.recipes import SCRATCH, Start
-
-        network = self._network("train it")
-        known = len(equal_classes(spec.names, self.names))
-        forgotten = ""
-        if from_scratch:
-            self.network = init_network(network.scale, len(spec.names), seed)
-            self.license = "unknown"
-        elif not same_classes(spec.names, self.names):
-            self.network, report = change_classes(network, self.names, spec.names, seed)
-            forgotten = describe_forgotten(self.names, spec.names)
-            if is_main():
-                print(describe_transfer(report, self.model_name, spec.names))
-        if forgotten and is_main():
-            print(forgotten)
-        self.names = dict(spec.names)
-        if from_scratch:
-            return SCRATCH
-        return Start(known, len(spec.names) - known, scratch=False, mask_targets=self.mask_targets)
 
     def _remember(self, config: TrainConfig, spec: DatasetSpec, mask_targets: str, knowledge: Knowledge | None) -> None:
         """Keep the arguments of a training, which the next verbs go by."""
@@ -552,46 +461,34 @@ class YOLO:
         from seglab.inference.augmented import augmented
         from seglab.inference.embed import embed as embed_images
         from seglab.inference.predictor import predict
+        from seglab.inference.request import read_request
         from seglab.inference.results import ResultsList
         from seglab.inference.saved_run import save_results
         from seglab.inference.sources import can_be_read_ahead, images_of_dataset
 
-        arguments = self._given("predict", arguments, **named)
-        source = arguments.pop("source", source)
-        stream = arguments.pop("stream", stream)
-        if source is None:
-            raise SeglabError(
-                "there is no image to predict on: the source is None, which cv2.imread gives for a file that it cannot "
-                "read; check the path"
-            )
-        device = arguments.pop("device", None)
-        engine = fit_argument(PredictInput, "engine", arguments.pop("engine", None) or "auto")
-        layers = _as_list(fit_argument(PredictInput, "embed", arguments.pop("embed", None)))
-
-        # What is left is checked as a whole, so that a misspelled argument is named before anything runs.
-        self._open_other(arguments.pop("model", None))
-        refuse_unknown(arguments, verb_arguments("predict", but=("model",)), "predict")
-        saving = SaveConfig(**{name: arguments.pop(name) for name in names_of(SaveConfig) if name in arguments})
-        config = PredictConfig(**self._as_trained(arguments, "predict"))
-        where = self._device(device)
-        images = images_of_dataset(source)
+        given = self._given("predict", arguments, **named)
+        self._open_other(given.pop("model", None))
+        asked = read_request(source, stream, self._as_trained(given, "predict"))
+        config = asked.config
+        where = self._device(asked.device)
+        images = images_of_dataset(asked.source)
 
         # Vectors come from layers inside, which only the plain network has: no engine, no results to save.
-        if layers:
-            vectors = embed_images(self._feature_network(where, config.half), images, config, layers, where)
-            return vectors if stream else list(vectors)
+        if asked.layers:
+            vectors = embed_images(self._feature_network(where, config.half), images, config, asked.layers, where)
+            return vectors if asked.stream else list(vectors)
 
         events = self._events()
         is_watched = events.awaits(*PREDICT_EVENTS)  # and what callbacks do with an image comes before the next one
         workers = 0
         if can_be_read_ahead(images) and not is_watched and not config.compile and not config.tile:
             workers = self._workers(where)
-        forward = self._fastest_forward(engine, config, where, workers)
+        forward = self._fastest_forward(asked.engine, config, where, workers)
         # on_predict_batch_start is called from within the forward pass, and wraps it only where somebody waits.
         if config.augment:
             forward = augmented(cast("Forward", forward))
-        about = {"model": self.model_name, "source": source}
-        self.predictor = Predictor({**asdict(config), **asdict(saving), **about}, self.network, where)
+        about = {"model": self.model_name, "source": asked.source}
+        self.predictor = Predictor({**asdict(config), **asdict(asked.saving), **about}, self.network, where)
         if events.awaits("on_predict_batch_start"):
             forward = told_forward(forward, events, self.predictor)
         found = predict(forward, images, config, self.names, where, workers)
@@ -599,9 +496,11 @@ class YOLO:
             found = tracker.follow(found)
 
         # Results are saved as they come, since a stream may be longer than memory holds.
-        save = functools.partial(save_results, config=saving, vid_stride=config.vid_stride, visualize=config.visualize)
+        save = functools.partial(
+            save_results, config=asked.saving, vid_stride=config.vid_stride, visualize=config.visualize
+        )
         results = followed(found, save, events, self.predictor, config.batch)
-        if stream:
+        if asked.stream:
             return results
         listed = ResultsList(results)
         self.predictor.results = listed
@@ -726,7 +625,7 @@ class YOLO:
         self._moved_to = choose_device(device)
         network.to(self._moved_to)
         if untrained:
-            self._random_weights = _version_of(network)
+            self._random_weights = version_of(network)
         return self
 
     def cpu(self) -> YOLO:
@@ -782,7 +681,7 @@ class YOLO:
         network = self._network("reset its weights")
         fresh = init_network(network.scale, len(self.names), 0, network.class_width)
         self.network = fresh.to(self.device)
-        self._random_weights = _version_of(self.network)
+        self._random_weights = version_of(self.network)
         self.license = "unknown"
         self.path = None
         return self
@@ -793,17 +692,17 @@ class YOLO:
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles take along: not what the last runs made, which can be made again."""
-        left_out = {"_inference_cache", "_engines", "trainer", "predictor", "runtime"}
+        left_out = {"_inference_cache", "trainer", "predictor", "runtime"}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**state, "exported": self.runtime is not None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         exported = state.pop("exported")
         self.__dict__.update(state)
-        self._inference_cache = self.trainer = self.predictor = self.runtime = None
-        self._engines = {}
+        self._inference_cache = InferenceCache()
+        self.trainer = self.predictor = self.runtime = None
         if exported:
-            self._from_exported_file(self.model_name, self.trust)
+            self.runtime = open_exported(self.model_name, self.trust).runtime
 
     def _device(self, device: str | int | torch.device | None) -> torch.device:
         """The device that a verb was given, else where `to` moved the network, else the best there is."""
@@ -898,7 +797,7 @@ class YOLO:
 
     def _is_untrained(self) -> bool:
         """Whether the network still has the random weights it was made with."""
-        return self.network is not None and self._random_weights == _version_of(self.network)
+        return self.network is not None and self._random_weights == version_of(self.network)
 
     def _examination(
         self,
@@ -935,35 +834,15 @@ class YOLO:
 
     def _feature_network(self, device: torch.device, half: bool) -> YOLO11Seg:
         """The fused network itself, whose layers can be looked into."""
-        self._network("look into it")
-        self._forward(device, _dtype(half))
-        assert self._inference_cache is not None
-        return self._inference_cache[1].network
+        return self._inference_cache.fused(self._network("look into it"), device, _dtype(half)).network
 
     def _forward(
         self, device: str | int | torch.device, dtype: torch.dtype = torch.float32, compiled: bool | str = False
     ) -> Forward:
-        """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, or the fused network's.
-
-        The network is fused anew for another device, and when a weight has changed since.
-        """
+        """Images (B, 3, H, W) -> predictions and prototypes: the exported file's, or the fused network's."""
         if self.runtime is not None:
             return self.runtime.forward
-        device = choose_device(device)
-        if device.type == "cpu" and dtype == torch.bfloat16 and not has_bf16_units():
-            raise SeglabError(
-                "precision=bf16 would be slower here, since this CPU has no hardware support for it: leave it out"
-            )
-        network = self._network("run it")
-        made_from = _version_of(network), device, dtype, compiled
-        if self._inference_cache is None or self._inference_cache[0] != made_from:
-            model = InferenceModel(network, dtype)
-            model.to(device).to(memory_format=memory_format(device))
-            is_compiled = bool(compiled) and compile_network(model, compiled)
-            if device.type == "cpu" and dtype == torch.float32 and not is_compiled:
-                pack(model.network)
-            self._inference_cache = made_from, model
-        return self._inference_cache[1]
+        return self._inference_cache.fused(self._network("run it"), device, dtype, compiled)
 
     def _workers(self, device: torch.device) -> int:
         """How many batches may be computed at once, while the next are read; 0: one after another.
@@ -982,44 +861,19 @@ class YOLO:
         self, engine: str, config: PredictConfig, device: torch.device, workers: int
     ) -> Forward | UndecodedForward:
         """What predict runs: an engine where engine="auto" finds one for a CPU, else PyTorch."""
-        if engine == "auto" and device.type == "cpu" and not config.half and not config.compile:
-            forward = self._engine(config.precision, max(1, workers))
-            if forward is not None:
-                return forward
+        is_of_file = self.network is not None and self._filed_weights == version_of(self.network)
+        if engine == "auto" and is_of_file and device.type == "cpu" and not config.half and not config.compile:
+            size = as_size(self._trained_size())
+            streams = max(1, workers)
+            network = self._network("run it")
+            found = self._inference_cache.engine(network, self.names, size, config.precision, streams)
+            if found is not None:
+                return found
         forward = self._forward(device, _dtype(config.half, config.precision), config.compile)
         needs_all = config.augment or config.visualize or config.compile  # views are joined, heatmaps drawn
         if isinstance(forward, InferenceModel) and not needs_all:
             return forward.undecoded
         return forward
-
-    def _engine(self, precision: str, streams: int) -> Forward | None:
-        """What engine="auto" stands for, or None, where PyTorch runs the network.
-
-        Only for weights of a file: what is made for an engine is made once for those, and again at every change. It is
-        opened for so many threads that call it at once.
-        """
-        if self.network is None or self._filed_weights != _version_of(self.network):
-            return None
-        if precision == "bf16" and not has_bf16_units():
-            return None
-        wanted = precision, streams, torch.get_num_threads()
-        if wanted not in self._engines:
-            self._engines[wanted] = self._open_engine(precision, streams)
-        runtime = self._engines[wanted]
-        return None if runtime is None else runtime.forward
-
-    def _open_engine(self, precision: str, streams: int) -> Runtime | None:
-        """The engine for the network as it is; None, and a line why, where there is none."""
-        from seglab.export.engine import engine_file, open_engine
-
-        path = engine_file(self._network("run it"), self.names, as_size(self._trained_size()), precision)
-        if path is None:
-            return None
-        try:
-            return open_engine(path, streams, precision)
-        except SeglabError:
-            print(f"engine=auto: using PyTorch, since {path} is damaged: delete it, and it will be written again")
-            return None
 
 
 def _dtype(half: bool, precision: str = "fp32") -> torch.dtype:
@@ -1029,36 +883,5 @@ def _dtype(half: bool, precision: str = "fp32") -> torch.dtype:
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
-def _data_to_train_on(data: str | Path | Sequence[str | Path], config: TrainConfig) -> DatasetSpec:
-    """The dataset of a training, with images held out as its arguments say."""
-    from seglab.data.holdout import with_holdout
-
-    spec = load_dataset(data, labels=config.labels, instances=config.instances)
-    return with_holdout(spec, config.holdout, config.test, config.seed)
-
-
 def _silent(text: str) -> None:
     """Says nothing."""
-
-
-def _as_list(value: Any) -> list:
-    """One or several -> a list; None -> an empty one."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _version_of(network: YOLO11Seg) -> WeightsVersion:
-    """Which tensors a network has and how often each was written: equal as long as no weight has changed.
-
-    Each module's own tables are read, since asking for parameters or modules by name takes longer than reading an
-    image's header.
-    """
-    version = []
-    modules: list[torch.nn.Module] = [network]
-    while modules:
-        module = modules.pop()
-        modules += [child for child in module._modules.values() if child is not None]
-        for tensors in (module._parameters, module._buffers):
-            version += [(id(tensor), tensor._version) for tensor in tensors.values() if tensor is not None]
-    return version

@@ -63,6 +63,18 @@ def test_one_version_everywhere():
     assert str(load(ROOT / "CITATION.cff")["version"]) == seglab.__version__
 
 
+def test_modules_that_the_changelog_renames_to_exist():
+    """The right column of its tables of names: a newcomer from 0.1.0 looks there for an import."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[2] for line in text.splitlines() if line.startswith("| `")]
+    modules = {name for row in rows for name in re.findall(r"`(seglab(?:\.\w+)+)`", row)}
+    assert len(modules) > 20
+    package = ROOT / "seglab"
+    for name in sorted(modules):
+        place = package.joinpath(*name.split(".")[1:])
+        assert place.is_dir() or place.with_suffix(".py").is_file(), f"CHANGELOG.md: {name}"
+
+
 def test_the_changelogs_newest_entry_is_this_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     entries = re.findall(r"^## \[?(\d[^\]\s]*)\]?", text, re.MULTILINE)

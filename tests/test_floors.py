@@ -32,7 +32,7 @@ FLOORS = (
     ("inference", "dataset_names"),
     ("evaluation",),
     ("training", "export", "loggers"),
-    ("diagnosis",),
+    ("diagnosis", "opening"),
     ("widgets", "compat"),
     ("yolo",),
     ("demo", "checks", "cache", "compat.tasks", "course"),

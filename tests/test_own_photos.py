@@ -14,8 +14,8 @@ from seglab.config import TrainConfig
 from seglab.data.dataset import SegmentationDataset
 from seglab.data.holdout import hold_out, hold_out_once, with_holdout
 from seglab.geometry.polygons import ring_area
+from seglab.training.preparation import data_to_train_on
 from seglab.widgets.images import samples
-from seglab.yolo import _data_to_train_on
 
 WIDTH, HEIGHT = 64, 48
 SQUARE = [10, 10, 40, 10, 40, 30, 10, 30]  # 600 pixels
@@ -377,7 +377,7 @@ def test_training_and_validation_take_instances_of_mask_images_too(tmp_path, cap
     mask(tmp_path / "masks/a.png", two_areas(0, 255, 255))
     counts = {"components": "2 instances", "values": "1 instance"}
     for by, counted in counts.items():
-        spec = _data_to_train_on(tmp_path, TrainConfig(instances=by, holdout=0))
+        spec = data_to_train_on(tmp_path, TrainConfig(instances=by, holdout=0))
         assert len(areas(spec)) == int(counted[0])
         YOLO("toybox-n").val(data=str(tmp_path), split="train", instances=by, imgsz=64, workers=0, single_cls=True)
         assert f"train: 1 image, {counted} of 1 class" in capsys.readouterr().out

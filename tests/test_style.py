@@ -105,6 +105,8 @@ TESTED_WITHIN = {
     "inference/instances": "inference/test_results",
     "inference/overview": "inference/test_tiles",
     "inference/results_io": "inference/test_results",
+    "opening": "test_yolo",
+    "training/preparation": "test_yolo",
 }
 
 

@@ -14,7 +14,10 @@ class TrackInput(Arguments):
     """How instances are followed, beside the arguments of `predict`."""
 
     tracker: str = argument(
-        "botsort.yaml", "botsort.yaml, bytetrack.yaml, or your own YAML file with settings", group=TRACKING
+        "botsort.yaml",
+        "botsort.yaml, bytetrack.yaml, or your own YAML file with settings; conf is its track_low_thresh (0.1) unless "
+        "given",
+        group=TRACKING,
     )
     persist: bool = argument(
         False, "in Python: continue the tracks of the last call, for frames passed one by one", group=TRACKING

@@ -79,18 +79,7 @@ def convert(
     """
     source = Path(source).expanduser()
     out = Path(out or "").expanduser()
-    # What cannot be is refused before anything is read.
-    known = {each.name: each for each in registry.FORMATS if each.write is not None}
-    if to not in known:
-        raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(sorted(known))}")
-    if out == Path():
-        raise SeglabError("out= must be a new path: give a new folder, or a new JSON file with to=coco")
-    if out.exists():
-        raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
-    if to != "yolo" and (holdout or test):
-        raise SeglabError(
-            f"holdout= and test= work with to=yolo only: split first (seglab split data={source}), then convert"
-        )
+    refuse_impossible(source, out, to, splits=bool(holdout or test))
     folder = Path(images).expanduser() if images else None
     given = Source(source, folder, Path(labels).expanduser() if labels else None, instances)
     report = Report(source, out, strict, ReadConfig(max_pixels=max_pixels, range=range).reading)
@@ -98,15 +87,7 @@ def convert(
     # Everything is written into a folder beside `out`, which takes its place at the end.
     try:
         with staging_dir(out) as part:
-            if to == "yolo":
-                with closing(Targets()) as targets:
-                    _to_yolo(given, part, report, targets)
-                    finish_yolo(part, report, targets, holdout or 0.0, test or 0.0)
-                made = {part: out}
-            elif to == "coco":
-                made = _to_coco(given, part, out, report)
-            else:
-                made = {_to_format(to, given, part, report): out}
+            made = write_as(to, given, part, out, report, holdout or 0.0, test or 0.0)
             if not report.instances_written + report.crowds and not allow_empty:
                 raise SeglabError(
                     f"no instance of {source} could be converted{report.reasons()}, so nothing was written: "
@@ -125,6 +106,35 @@ def convert(
         ) from error
     report.seconds = time.perf_counter() - started
     return report
+
+
+def refuse_impossible(source: Path, out: Path, to: str, splits: bool) -> None:
+    """Errors: SeglabError for a conversion that cannot be, before anything is read. splits: whether to hold out."""
+    known = sorted(each.name for each in registry.FORMATS if each.write is not None)
+    if to not in known:
+        raise SeglabError(f"to='{to}' is not a format that seglab can write: choose one of {', '.join(known)}")
+    if out == Path():
+        raise SeglabError("out= must be a new path: give a new folder, or a new JSON file with to=coco")
+    if out.exists():
+        raise SeglabError(f"out='{out}' must be a new path: choose another one, or delete what is there")
+    if to != "yolo" and splits:
+        raise SeglabError(
+            f"holdout= and test= work with to=yolo only: split first (seglab split data={source}), then convert"
+        )
+
+
+def write_as(
+    to: str, given: Source, part: Path, out: Path, report: Report, holdout: float, test: float
+) -> dict[Path, Path]:
+    """Write the source in a format into the folder `part` -> what was written, and where below or at `out` it goes."""
+    if to == "yolo":
+        with closing(Targets()) as targets:
+            _to_yolo(given, part, report, targets)
+            finish_yolo(part, report, targets, holdout, test)
+        return {part: out}
+    if to == "coco":
+        return _to_coco(given, part, out, report)
+    return {_to_format(to, given, part, report): out}
 
 
 @dataclass(frozen=True)

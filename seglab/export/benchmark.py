@@ -21,6 +21,7 @@ from seglab.errors import SeglabError
 from seglab.export.exporter import export
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import FORMATS, find_format, load_runtime
+from seglab.export.runtime import Runtime
 from seglab.files import cache_dir
 from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
@@ -107,18 +108,9 @@ def benchmark(
     # Then every format in every precision that it has: a file that cannot be made is a line, not an end.
     common: dict[str, Any] = {"imgsz": imgsz, "data": data, "license": license, "mask_targets": mask_targets}
     for variant in tqdm(variants, desc="export", unit="format"):
-        name, precision = variant
-        line = lines[variant] = Line(name, precision)
-        into = out / f"model-{precision}"
-        is_fp16 = precision == "fp16"
-        is_int8 = precision == "int8"
-        try:
-            path = export(model, names, name, into, half=is_fp16, int8=is_int8, **common)
-            line.megabytes = size_of(path) / 1e6
-            runtime = load_runtime(path, trust=True)
-        except Exception as error:  # a converter may fail in any way; that is a line of the table, not the table's end
-            prefix = "" if isinstance(error, SeglabError) else f"{type(error).__name__}: "
-            line.status = f"{prefix}{error}".splitlines()[0]
+        line = lines[variant] = Line(*variant)
+        runtime = exported(line, model, names, out, common)
+        if runtime is None:
             continue
         forwards[variant] = runtime.forward
         # The parity check of the export has measured mAP, of the file and of the network: no need to do it twice.
@@ -137,6 +129,21 @@ def benchmark(
     print(markdown(result))
     print(f"Results saved to {out}")
     return result
+
+
+def exported(line: Line, model: YOLO11Seg, names: dict[int, str], out: Path, options: dict[str, Any]) -> Runtime | None:
+    """Export to the format and precision of a line, note the size, and open the file; None, and why, where it fails."""
+    is_fp16 = line.precision == "fp16"
+    is_int8 = line.precision == "int8"
+    into = out / f"model-{line.precision}"
+    try:
+        path = export(model, names, line.format, into, half=is_fp16, int8=is_int8, **options)
+        line.megabytes = size_of(path) / 1e6
+        return load_runtime(path, trust=True)
+    except Exception as error:  # a converter may fail in any way; that is a line of the table, not the table's end
+        prefix = "" if isinstance(error, SeglabError) else f"{type(error).__name__}: "
+        line.status = f"{prefix}{error}".splitlines()[0]
+        return None
 
 
 def listed(names: list[str] | tuple[str, ...] | str | None) -> list[str]:

@@ -142,4 +142,4 @@ def _refuse_pipes(path: Path) -> None:
     inside = path.rglob("*") if path.is_dir() else ()
     for file in (path, *inside):
         if file.exists() and not (file.is_file() or file.is_dir()):
-            raise SeglabError(f"{file} is a pipe or a device and not a file: give an exported model")
+            raise SeglabError(f"{file} is a pipe or a device, not a file: give an exported model")

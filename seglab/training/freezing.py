@@ -33,7 +33,7 @@ def freeze(network: YOLO11Seg, layers: int | str | list | tuple | None) -> list[
     if not any(parameter.requires_grad for parameter in network.parameters()):
         last = len(network.model) - 1
         raise SeglabError(
-            f"freeze={layers} leaves nothing to learn: the model has layers 0 to {last}, leave at least one of them out"
+            f"freeze={layers} leaves nothing to train: the model has layers 0 to {last}; leave out at least one of them"
         )
     return frozen
 

@@ -171,7 +171,7 @@ def test_bf16_is_near_and_refused_where_the_cpu_lacks_it(chosen, monkeypatch, tm
         monkeypatch.setattr(engine, "PREFERRED", {"openvino": "openvino"})
     model, image = YOLO("toybox-n"), load_dataset("toybox8-seg").images("val")[0]
     with monkeypatch.context() as lacking:
-        lacking.setattr("seglab.yolo.has_bf16_units", lambda: False)
+        lacking.setattr("seglab.export.inference_cache.has_bf16_units", lambda: False)
         with pytest.raises(SeglabError, match="this CPU has no hardware"):
             model.predict(image, precision="bf16", engine=chosen)
     with pytest.raises(SeglabError, match="half=True and precision=bf16"):

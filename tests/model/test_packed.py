@@ -69,10 +69,12 @@ def test_the_facade_packs_on_a_processor_and_packs_again_after_a_change():
     model = YOLO("toybox-n")
     images = torch.rand(1, 3, 64, 64)
     before = model._forward("cpu")(images)[1]
-    assert any(isinstance(module, PackedConv) for module in model._inference_cache[1].modules()) == packed.available()
+    assert (
+        any(isinstance(module, PackedConv) for module in model._inference_cache.model.modules()) == packed.available()
+    )
     with torch.no_grad():
         model.network.state_dict()["model.23.proto.cv3.bn.bias"].add_(1)
     after = model._forward("cpu")(images)[1]
     assert (after - before).abs().max() > 0.1
     assert model._forward("cpu", torch.float16) is not None, "half precision takes the plain layout"
-    assert not any(isinstance(module, PackedConv) for module in model._inference_cache[1].modules())
+    assert not any(isinstance(module, PackedConv) for module in model._inference_cache.model.modules())

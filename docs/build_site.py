@@ -328,6 +328,7 @@ def write_reference(out: Path) -> None:
         text = text.replace(menu, f'{menu}\n<p class="course">{site_links(out, up)}</p>', 1)
         # What pdoc leaves unsaid to screen readers, and a heading that skips two levels.
         text = re.sub(r'<a class="headerlink" href="#([^"]+)">', r'\g<0><span class="visually-hidden">\1</span>', text)
+        text = re.sub(r"<svg[^>]*bi-box-arrow-in-left.*?</svg>", "\N{LEFTWARDS ARROW}", text, flags=re.S)  # half a kB
         text = text.replace("<h5>Inherited Members</h5>", "<p><b>Inherited Members</b></p>")
         text = text.replace("</body>", f'<script src="{up}scrolled.js"></script>\n</body>', 1)
         text = re.sub(r"\n\s+", "\n", text) if "<pre" not in text else text  # indentation is a fifth of a page

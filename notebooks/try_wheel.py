@@ -12,6 +12,7 @@ It takes about ten minutes and needs the network for pip, so it is no test of `m
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,7 @@ def try_setup_cell(wheel: Path, place: Path) -> None:
     (here / "zz-other-1.0-py3-none-any.whl").touch()
     installed = run(python, "-c", RUN_SETUP, lesson, 99, cwd=here)
     assert "seglab is ready" in installed, installed
+    shutil.rmtree(python.parents[1])  # torch takes gigabytes where pip brings it with CUDA
 
 
 def try_course(wheel: Path, place: Path, lessons: list[str]) -> str:

@@ -10,7 +10,7 @@ from seglab.class_names import COCO_NAMES
 from seglab.datasets.pretrained import counterpart_of, find_weights
 from seglab.datasets.trained_on import data_of_training
 from seglab.errors import SeglabError, reading
-from seglab.export.registry import format_of, load_runtime
+from seglab.export import registry
 from seglab.export.runtime import Runtime
 from seglab.model.transfer import init_network, transfer
 from seglab.model.weights import Weights, class_names, load_weights
@@ -40,7 +40,7 @@ def open_model(model: str | Path, trust: bool = False) -> Opened:
     """
     if Path(model).suffix in (".yaml", ".yml"):
         return new_model(model)
-    if format_of(Path(model)):
+    if registry.format_of(Path(model)):
         return open_exported(model, trust)
     return open_weights(find_weights(model), str(model))
 
@@ -57,7 +57,7 @@ def new_model(model: str | Path) -> Opened:
 
 def open_exported(model: str | Path, trust: bool) -> Opened:
     """An exported file, which runs but cannot be trained."""
-    runtime = load_runtime(model, trust)
+    runtime = registry.load_runtime(model, trust)
     return Opened(dict(runtime.names), runtime=runtime, license=runtime.metadata.license)
 
 

@@ -9,7 +9,6 @@ from seglab.config.argument import DETECTION, MACHINE, OUTPUT, argument
 MODEL = partial(
     argument, text="weights (.safetensors, .pt), a name such as yolo11n-seg.pt or toybox-n, or an exported file"
 )
-WEIGHTS = partial(argument, text="weights (.safetensors, .pt), or a name such as yolo11n-seg.pt or toybox-n")
 DATASET = partial(
     argument,
     text="any labeled folder or file, or the name of a dataset; several as a,b; None: the dataset that the weights "

@@ -79,6 +79,7 @@ def convert(
     """
     source = Path(source).expanduser()
     out = Path(out or "").expanduser()
+    # What cannot be is refused before anything is read.
     refuse_impossible(source, out, to, splits=bool(holdout or test))
     folder = Path(images).expanduser() if images else None
     given = Source(source, folder, Path(labels).expanduser() if labels else None, instances)

@@ -70,8 +70,6 @@ def read(source: Path, images: Path | None = None) -> VocSource:
 class VocSource:
     """A VOC folder; its splits are those of ImageSets/Segmentation, train for images that stand in none."""
 
-    issues: tuple[Issue, ...] = ()
-
     def __init__(self, folder: Path, images: Path):
         names_file = next((folder / name for name in CLASS_LISTS if (folder / name).is_file()), None)
         self.names, by_index, by_color = class_map(names_file)
@@ -85,6 +83,8 @@ class VocSource:
         splits = _splits(folder / "ImageSets" / "Segmentation")
         search = search_from(images, images)
         self._folder = classes or instances or folder
+        alone = classes is not None and instances is None
+        self.issues: tuple[Issue, ...] = (_untold(self._folder),) if alone else ()
         self.entries: list[ImageEntry] = []
         for file in sorted(real_files(self._folder.rglob("*.png"))):
             stem = file.relative_to(self._folder).with_suffix("").as_posix()
@@ -108,7 +108,7 @@ class VocSource:
             return LabeledImage(None, file.stem, entry.split, (height, width), [], [issue])
 
         instances: list[Instance] = []
-        issues: list[Issue] = []
+        issues: list[Issue] = [_untold(file)] if instance_file and not is_told else []
         for value, x0, y0, crop in regions_of(ids):
             # The class of an instance is the one that most of its pixels have.
             inside = classes[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop]
@@ -121,6 +121,12 @@ class VocSource:
                 message = f"unknown class: value {class_value}; name it in labelmap.txt"
                 issues.append(left_out(f"{file} instance {value}", message))
         return with_image(entry, (height, width), instances, issues)
+
+
+def _untold(path: Path) -> Issue:
+    """The note on masks of classes, a folder or a file, without masks of instances."""
+    message = f"masks of classes without {INSTANCES[0]}: they do not tell instances of one class apart"
+    return Issue(str(path), 0, message, "every connected region read as one instance; touching ones are one", "note")
 
 
 def _without_void(file: Path) -> tuple[np.ndarray, bool]:

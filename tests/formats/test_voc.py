@@ -47,6 +47,11 @@ def test_voc_masks(tmp_path, colors, instances):
     (lists / "val.txt").write_text("b\n")
     report = convert(tmp_path, out=tmp_path / "out", strict=1.0)
     assert report.passed and report.instances == report.instances_written == (4 if instances else 6)
+    assert ("they do not tell instances of one class apart" in str(report)) == (not instances)
+    if instances:  # of one image only
+        (tmp_path / "SegmentationObject/b.png").unlink()
+        report = convert(tmp_path, out=tmp_path / "partly")
+        assert report.instances == 5 and str(report).count("do not tell instances of one class apart") == 1
     spec = load_dataset(tmp_path / "out")
     assert [path.name for path in spec.images("val")] == ["b.jpg"] and len(spec.names) == 20
     for each, mask in read_back(tmp_path / "out", "train")["a.jpg"]:

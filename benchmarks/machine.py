@@ -13,7 +13,7 @@ PACKAGES = ("torch", "ultralytics", "onnxruntime", "openvino", "pycocotools", "f
 
 
 def describe_machine() -> str:
-    """Processor, instruction sets, cores, load and versions, in one line."""
+    """CPU, instruction sets, cores, load and versions, in one line."""
     import torch
 
     from seglab.device import has_bf16_units
@@ -22,16 +22,15 @@ def describe_machine() -> str:
     sets = [torch.backends.cpu.get_cpu_capability(), *(flag for flag in INSTRUCTIONS if flag in flags)]
     units = "" if has_bf16_units() else "; no bf16 units"
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    processor = _cpu_fields("model name") or platform.processor()
+    cpu = (_cpu_fields("model name") or platform.processor()).removesuffix(" Processor")  # the documents say CPU
     found = ", ".join(f"{package} {_version(package)}" for package in PACKAGES if _version(package))
     return (
-        f"{processor} ({', '.join(sets)}{units}), {os.cpu_count()} cores{load}; Python {platform.python_version()}, "
-        f"{found}."
+        f"{cpu} ({', '.join(sets)}{units}), {os.cpu_count()} cores{load}; Python {platform.python_version()}, {found}."
     )
 
 
 def _cpu_fields(name: str) -> str:
-    """What Linux says of the first processor; "" elsewhere."""
+    """What Linux says of the first CPU; "" elsewhere."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

@@ -25,6 +25,7 @@ IMAGE_SUFFIXES = {
     *(".avif", ".bmp", ".dng", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 }
+YAML_SUFFIXES = (".yaml", ".yml")
 SPLITS = ("train", "val", "test")
 # Folders of copies and previews that systems keep: a Mac's archives, NAS boxes. Those that begin with a dot are hidden.
 SYSTEM_FOLDERS = {"__macosx", "@eadir"}

@@ -12,6 +12,7 @@ from seglab.datasets.trained_on import data_of_training
 from seglab.errors import SeglabError, reading
 from seglab.export import registry
 from seglab.export.runtime import Runtime
+from seglab.files import YAML_SUFFIXES
 from seglab.model.transfer import init_network, transfer
 from seglab.model.weights import Weights, class_names, load_weights
 from seglab.model.yolo11 import YOLO11Seg, architecture_of, parse_name
@@ -38,7 +39,7 @@ def open_model(model: str | Path, trust: bool = False) -> Opened:
 
     Errors: SeglabError where there is no such model, or its file is damaged.
     """
-    if Path(model).suffix in (".yaml", ".yml"):
+    if Path(model).suffix in YAML_SUFFIXES:
         return new_model(model)
     if registry.format_of(Path(model)):
         return open_exported(model, trust)

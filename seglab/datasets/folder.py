@@ -12,9 +12,8 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.split_file import NAME, is_split_file
 from seglab.datasets.yaml_file import is_dataset, read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError
-from seglab.files import is_system_folder, real_files
+from seglab.files import YAML_SUFFIXES, is_system_folder, real_files
 
-YAML_SUFFIXES = (".yaml", ".yml")  # in any case
 MAX_DEPTH = 3  # folders of one folder each that an archive was unpacked into
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from seglab.datasets.coco_json import is_instances_json, read_dataset_json
 from seglab.datasets.finders import finder_of, registered_names
-from seglab.datasets.folder import YAML_SUFFIXES, read_folder, recognize_folder
+from seglab.datasets.folder import read_folder, recognize_folder
 from seglab.datasets.given import as_yaml
 from seglab.datasets.join import join_datasets
 from seglab.datasets.label_folder import read_image_list, read_label_folder
@@ -22,7 +22,7 @@ from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.split_file import apply_split, is_split_file, kept_split_of, read_split
 from seglab.datasets.yaml_file import read_dataset_yaml, read_yaml
 from seglab.errors import SeglabError, reading
-from seglab.files import IMAGE_SUFFIXES, expand_home, files_below
+from seglab.files import IMAGE_SUFFIXES, YAML_SUFFIXES, expand_home, files_below
 from seglab.formats.label_files import has_rows
 from seglab.formats.text_files import decode_text, read_json, sketch_json
 from seglab.wording import pluralize
@@ -232,7 +232,7 @@ def _by_name(name: str, split: str | None) -> DatasetSpec | None:
 
 def _without_yaml_suffix(source: str | Path) -> str:
     path = Path(source)
-    return str(path.with_suffix("")) if path.suffix.lower() in (".yaml", ".yml") else str(source)
+    return str(path.with_suffix("")) if path.suffix.lower() in YAML_SUFFIXES else str(source)
 
 
 def _not_found(source: str | Path) -> str:

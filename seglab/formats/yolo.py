@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from seglab.errors import SeglabError
-from seglab.files import SPLITS
+from seglab.files import SPLITS, YAML_SUFFIXES
 from seglab.formats.coco_writer import steady
 from seglab.formats.format import Format, LabeledImage, outline
 from seglab.formats.issues import Fault, Issue, merged_issue
@@ -224,7 +224,7 @@ def write(out: Path, names: Mapping[int, str], images: Iterable[LabeledImage]) -
 def is_here(source: Path) -> bool:
     """Whether this is a dataset YAML, or a folder with one."""
     if source.is_file():
-        return source.suffix.lower() in (".yaml", ".yml")
+        return source.suffix.lower() in YAML_SUFFIXES
     return any(source.glob("*.yaml")) or any(source.glob("*.yml"))
 
 

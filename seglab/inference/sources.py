@@ -26,7 +26,7 @@ from seglab.datasets.downloads import is_offline
 from seglab.datasets.image_lists import read_list
 from seglab.datasets.load import is_dataset_name, load_dataset
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES, real_files
+from seglab.files import IMAGE_SUFFIXES, YAML_SUFFIXES, real_files
 from seglab.image_files import (
     DEFAULT_READING,
     START_BYTES,
@@ -103,7 +103,7 @@ def images_of_dataset(source: Any) -> Any:
     """
     if source is None:
         source = "toybox8-seg"
-    is_yaml = isinstance(source, (str, Path)) and Path(source).suffix.lower() in (".yaml", ".yml")
+    is_yaml = isinstance(source, (str, Path)) and Path(source).suffix.lower() in YAML_SUFFIXES
     if is_yaml or (isinstance(source, str) and not Path(source).exists() and is_dataset_name(source)):
         return list(load_dataset(source).images("val"))
     return source

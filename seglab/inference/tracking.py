@@ -18,12 +18,12 @@ import torch
 
 from seglab.config import TrackerConfig, refuse_unknown
 from seglab.errors import SeglabError
+from seglab.files import YAML_SUFFIXES
 from seglab.formats.text_files import read_yaml
 from seglab.inference.instances import Boxes
 from seglab.inference.results import Results
 from seglab.inference.sources import VIDEO_SUFFIXES
 
-SUFFIXES = (".yaml", ".yml")
 PACKAGE = "trackers"
 # Settings that describe how objects are told apart by their looks, which none of these trackers does.
 APPEARANCE = ("with_reid", "proximity_thresh", "appearance_thresh", "model")
@@ -39,7 +39,7 @@ def tracker_config(tracker: str | Path = "botsort.yaml") -> TrackerConfig:
     path = Path(tracker)
     if path.is_file():
         return TrackerConfig(**_settings_of(path))
-    name = path.name.removesuffix(path.suffix) if path.suffix in SUFFIXES else path.name
+    name = path.name.removesuffix(path.suffix) if path.suffix in YAML_SUFFIXES else path.name
     if str(path.parent) != "." or not name:
         raise SeglabError(f"there is no tracker file at {path}: give the path of a YAML file, or botsort or bytetrack")
     return TrackerConfig(tracker_type=name)

@@ -16,6 +16,7 @@ from seglab.data.summary import announce_split
 from seglab.datasets.load import is_dataset_name, load_dataset, recognize
 from seglab.datasets.spec import DatasetSpec
 from seglab.errors import SeglabError
+from seglab.files import YAML_SUFFIXES
 from seglab.image_files import DEFAULT_READING, Reading
 from seglab.inference.sources import load
 from seglab.sample import Instance, Sample
@@ -34,7 +35,7 @@ def samples(images: Any, split: str = "val", reading: Reading = DEFAULT_READING)
     Errors: SeglabError when there is no image.
     """
     if isinstance(images, (str, Path)):
-        is_yaml = Path(images).suffix in (".yaml", ".yml")
+        is_yaml = Path(images).suffix in YAML_SUFFIXES
         found = None if is_yaml else recognize(Path(images))
         if found is not None:
             images = found

@@ -60,7 +60,7 @@ def run(mode: str, options: dict[str, Any]) -> int:
     return MODES[mode](own_class(**own), rest) or 0
 
 
-def _of_file(cfg: Any, arguments: list[Argument]) -> dict[str, Any]:
+def _of_file(cfg: Any, arguments: tuple[Argument, ...]) -> dict[str, Any]:
     """What a file of arguments says of a mode's own ones: of its model above all, which is opened before the rest."""
     from seglab.compat.arguments import of_config, read_config
 

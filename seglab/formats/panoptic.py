@@ -116,7 +116,7 @@ class PanopticSource:
         instances: list[Instance] = []
         issues: list[Issue] = []
         segments = self._segments[mask]
-        for value, x0, y0, crop in regions_of(values):
+        for value, x0, y0, crop in regions_of(values, mask):
             segment = segments.get(_segment_id(value) if by_color else value)
             fault = _fault(segment, self._class_of, self._stuff)
             if fault:

@@ -378,7 +378,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def files_of_suffix(source: Path, *suffixes: str) -> list[Path]:
-    """The files with one of these suffixes (lower case), sorted: `source` itself, or all under it; no pipe or device."""
+    """The files with one of these suffixes (lower case), sorted: `source` itself, or all under it; no pipe, device."""
     files = [source] if source.is_file() else sorted(real_files(files_below(source)))
     return [file for file in files if file.suffix.lower() in suffixes and file.is_file()]
 

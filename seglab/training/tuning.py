@@ -60,7 +60,7 @@ DIGITS = 5  # of a value that is tried; more are nothing that anybody wants to r
 STARTUP_TRIALS = 10  # at most so many are drawn at random before Optuna goes by what they found
 
 # What tune.yaml holds. Where a trial writes and what it goes on with is decided by the study, whatever a file says.
-REQUESTED = {"model": str, "data": object, "pretrained": (bool, str), "arguments": dict, "space": dict}
+REQUESTED: dict[str, Any] = {"model": str, "data": object, "pretrained": (bool, str), "arguments": dict, "space": dict}
 DECIDED = {"resume", "project", "name", "exist_ok"}
 
 Report = Callable[[int, float], bool]  # (epoch from 1, fitness) -> whether to stop there

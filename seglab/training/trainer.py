@@ -42,6 +42,7 @@ from seglab.training.checkpoint import (
     CheckpointWriter,
     Progress,
     capture,
+    check_optimizer_state,
     ema_state,
     read_state,
     restore,
@@ -407,6 +408,7 @@ def resume(learner: Learner, folder: Path) -> Progress:
     tensors, progress = read_state(folder)
     with reading(folder / RESUME, "the state of a run with this model and these settings", ANEW):
         restore(tensors, learner.network, learner.average, learner.optimizer)
+        check_optimizer_state(learner.optimizer)
     if progress.scaler:  # empty where the run began without one: on a CPU, or a GPU that has bf16
         learner.scaler.load_state_dict(progress.scaler)
     return progress

@@ -185,8 +185,10 @@ def prepare_seglab(task: str, data: str, threads: int, engine: str):
     if task == "val":
         return lambda: model.val(data=data, imgsz=640, workers=0, verbose=False)
 
+    from seglab.memory import keep_freed_memory
     from seglab.training.loss import LossGains, segmentation_loss
 
+    keep_freed_memory()  # as its training does
     network = model.network.train().to(memory_format=torch.channels_last)
     batch, optimizer = training_batch(data), torch.optim.AdamW(network.parameters(), lr=1e-5)
     images = (batch["images"].float() / 255).contiguous(memory_format=torch.channels_last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def describe_machine() -> str:
     return (
         f"{cpu} ({', '.join(sets)}{units}), {os.cpu_count()} cores{load}; Python {platform.python_version()}, {found}."
     )
+
+
+def with_bytecode() -> dict[str, str]:
+    """The environment of a process that keeps the bytecode of what it imports, as installed packages have it.
+
+    pip compiles what it installs. A checkout where PYTHONDONTWRITEBYTECODE is set is compiled at every import, which is
+    as much work as the import itself. The first process writes the bytecode, and does not count.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "seglab-bytecode")}
 
 
 def _cpu_fields(name: str) -> str:

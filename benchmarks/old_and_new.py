@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -93,8 +92,10 @@ def compare(task: str, trees: dict[str, Path], rounds: int, data: str, weights: 
 @contextmanager
 def worker(tree: Path, task: str, data: str, weights: str) -> Iterator[Callable[[], tuple[float, Any]]]:
     """A process with one version, ready and warm: each call is one turn, and gives CPU seconds and the result."""
+    from benchmarks.machine import with_bytecode  # not at the top: the processes with the older tree have another one
+
     command = [sys.executable, __file__, "-", "--worker", str(tree), task, "--data", data, "--weights", weights]
-    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
+    environment = {**with_bytecode(), "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "errors").open("w+") as errors:
         process = subprocess.Popen(
             command,

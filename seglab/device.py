@@ -37,6 +37,14 @@ def choose_device(device: Any = None) -> torch.device:
     return torch.device(name)
 
 
+def device_of_process(device: Any = None) -> Any:
+    """The device of one of torchrun's processes: `device` where it is given, else the CUDA GPU of its number on this
+    machine, where there are any."""
+    if device is None and torch.cuda.is_available():
+        return f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    return device
+
+
 def _is_available(name: str) -> bool:
     """Whether this machine has a device, such as "cuda:1". GPUs are looked for only then: it takes a driver's time."""
     device_type, _, index = name.partition(":")

@@ -10,10 +10,12 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from platformdirs import user_cache_dir
 
@@ -286,6 +288,17 @@ def cache_dir() -> Path:
     return Path(os.environ.get("SEGLAB_CACHE") or user_cache_dir("seglab", appauthor=False))
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes.
+
+    Errors: OSError, also for a named pipe, which would wait for a writer for ever, and for a device, which may not end.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a folder has an error of its own
+        raise OSError(errno.EINVAL, "a pipe or a device and not a file", str(path))
+    return open(path, "rb")
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
@@ -365,9 +378,9 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def files_of_suffix(source: Path, *suffixes: str) -> list[Path]:
-    """The files with one of these suffixes (lower case), sorted: `source` itself, or all under it."""
+    """The files with one of these suffixes (lower case), sorted: `source` itself, or all under it; no pipe, device."""
     files = [source] if source.is_file() else sorted(real_files(files_below(source)))
-    return [file for file in files if file.suffix.lower() in suffixes]
+    return [file for file in files if file.suffix.lower() in suffixes and file.is_file()]
 
 
 def is_system_folder(name: str) -> bool:

@@ -49,6 +49,11 @@ def starting_processes() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
+def place_among_processes() -> tuple[int, int]:
+    """(number of this process, from 0, number of processes), as torchrun tells each that it starts; (0, 1) alone."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
 def workers_for(count: int, min_count: int) -> int:
     """How many processes should share `count` items: 0, for none besides this one, below `min_count` of them."""
     own_cores = cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # under torchrun every process asks

@@ -22,6 +22,7 @@ from seglab.cli.help import WIDTH, describe_mode, mode_arguments, overview
 from seglab.cli.modes import MODES
 from seglab.cli.parsing import parse, parse_value
 from seglab.config import VERBS, verb_arguments
+from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
 from seglab.errors import SeglabError
 from seglab.export.metadata import ModelMetadata
@@ -407,6 +408,25 @@ def test_help_groups_the_arguments_of_training():
     assert {"Optimizer", "Loss", "Augmentation", "Output"} <= set(headings) and len(headings) == len(set(headings))
     optimizer = shown.partition("Optimizer:\n")[2].partition("\n\n")[0]
     assert "lr0=None" in optimizer and "mosaic" not in optimizer
+
+
+def test_torchruns_processes_share_what_is_predicted_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    photos = load_dataset("toybox8-seg").images("val")
+    for photo in photos[:3]:
+        shutil.copy(photo, tmp_path / photo.name)
+    words = ["predict", "model=toybox-n", f"source={tmp_path}", "imgsz=64", "save_txt=True", "save=False", "conf=0.01"]
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    for part in range(4):
+        monkeypatch.setenv("RANK", str(part))
+        assert main([*words, "engine=torch"]) == 0
+    assert "part 4 of 4: the source has no more images" in capsys.readouterr().out
+    labels = [
+        sorted(file.stem for file in Path("runs/segment").glob(f"predict-{part}-of-4/labels/*")) for part in (1, 2, 3)
+    ]
+    assert labels == [[photo.stem] for photo in photos[:3]]
+    assert main([words[0], words[1], f"source={photos[0]}"]) == 2
+    assert "cannot be shared by 4 processes" in capsys.readouterr().err
 
 
 def test_the_command_line_saves_predictions_and_says_so():

@@ -179,7 +179,7 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "iou": {"export"},
         "max_det": {"export"},
         "imgsz": {"train", "export", "explore", "benchmark", "demo"},  # square or not, a multiple of 32 or not
-        "model": {"train", "verify"},  # None means something else
+        "model": {"train", "verify", "export", "benchmark"},  # None means something else, or weights only
         "data": {"export", "check", "split", "verify", "benchmark"},
         "out": {"export", "convert", "check", "split", "benchmark", "toybox", "demo", "course"},
         "mask_targets": {"train"},

@@ -38,6 +38,13 @@ def test_devices_are_named_as_users_do():
             device.choose_device(missing)
 
 
+def test_each_of_torchruns_processes_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    for there, given, expected in ((True, None, "cuda:3"), (True, "cpu", "cpu"), (False, None, None)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert device.device_of_process(given) == expected
+
+
 def test_an_apple_gpu_waits_to_be_asked(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)

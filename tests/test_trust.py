@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -11,9 +12,15 @@ import pytest
 
 from seglab.datasets import downloads
 from seglab.training import checkpoint
+from seglab.training.trainer import LOCK
 from trust import __main__ as proof
 from trust import conditions, load, report, verbs
-from trust.disk import BROKEN, FULL, KILL, Fault, build_disk_layer, spread
+from trust.disk import BACK, BROKEN, FORWARD, FULL, KILL, Fault, build_disk_layer, spread
+
+DEAD = "1-1"  # a process that began with the machine's first tick, as none that lives did
+needs_disk_layer = pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler"
+)
 
 
 def test_the_command_knows_every_item():
@@ -36,7 +43,7 @@ def test_the_page_is_what_was_measured(tmp_path, monkeypatch):
         assert curve.read_text() == (report.ROOT / "docs/images/reliability" / curve.name).read_text()
 
 
-@pytest.mark.parametrize("name", ("train", "convert", "download", "generate"))
+@pytest.mark.parametrize("name", ("train", "convert", "download", "generate", "track", "check, split, explore"))
 def test_the_verbs_still_run(name, tmp_path, monkeypatch):
     """What is killed and failed by the hour runs whole first (the other verbs are called as users do)."""
     monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_SAVES", 0.0)
@@ -51,6 +58,16 @@ def test_the_verbs_still_run(name, tmp_path, monkeypatch):
     assert made and not verbs.unreadable_files(tmp_path) and not verbs.leftovers(tmp_path)
     verb.start(tmp_path)
     assert verbs.products(tmp_path) == made
+
+
+def test_what_a_killed_run_left_is_no_product_but_a_leftover(tmp_path):
+    """Where all was done, the next run writes nothing, so it cannot remove what lies beside (`trust.kills` says so)."""
+    name = f"results.csv.part.{socket.gethostname()}.{DEAD}"
+    (tmp_path / "out").mkdir()
+    for path in ("results.csv", name, LOCK):
+        (tmp_path / "out" / path).write_text("epoch\n1\n")
+    assert list(verbs.products(tmp_path)) == ["out/results.csv"]
+    assert verbs.leftovers(tmp_path) == [f"out/{name}"]
 
 
 def test_cases_are_spread_over_a_run():
@@ -80,7 +97,32 @@ print(counted()["write"])
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler")
+CLOCK = """
+import sys, time
+from pathlib import Path
+from trust.disk import Fault, arm
+
+folder = Path(sys.argv[1])
+arm(folder, Fault(("open",), 2, int(sys.argv[2])))
+began, waited = time.time(), time.monotonic()
+for name in "ab":
+    Path(folder, name).write_text("")
+    print(round((time.time() - began) / 86400), end=" ")
+print(time.monotonic() - waited < 60)
+"""
+
+
+@needs_disk_layer
+@pytest.mark.parametrize("jump", [FORWARD, BACK])
+def test_the_clock_jumps_and_what_measures_waits_does_not(tmp_path, jump):
+    environment = {"LD_PRELOAD": str(build_disk_layer()), "PYTHONPATH": str(report.ROOT)}
+    command = [sys.executable, "-c", CLOCK, str(tmp_path), str(jump)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["0", str(jump // 86400), "True"], done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@needs_disk_layer
 @pytest.mark.parametrize(
     ("fault", "said", "left"),
     [

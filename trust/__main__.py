@@ -33,8 +33,14 @@ VERBS = (
     "download",
     "generate",
     "predict",
+    "val",
+    "track",
+    "check, split, explore",
 )
-CONDITIONS = ("read-only disk", "SIGTERM", "SIGINT", "SIGINT in a notebook", "NaN")
+CONDITIONS = (
+    *("read-only disk", "full disk", "SIGTERM", "SIGINT", "SIGINT in a notebook"),
+    *("NaN", "out of memory", "clock jumps"),
+)
 LOADS = (
     *("10,000 images", "frames of a video", "images through the network"),
     *("1,000 classes", "2,000 objects in an image", "50 threads"),

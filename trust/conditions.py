@@ -1,4 +1,5 @@
-"""What befalls a run from outside: a read-only disk, signals, a notebook's stop button, numbers that are not finite."""
+"""What befalls a run from outside: disks that are full or read-only, signals, a notebook's stop button, a clock that
+jumps, numbers that are not finite, memory that does not suffice."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ import torch
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights
 from seglab.training import checkpoint, engine
-from trust.disk import INTERRUPT, KINDS, READ_ONLY, TERMINATE, Fault, in_fork, spread
+from seglab.training.arguments import read_arguments
+from trust.disk import BACK, FORWARD, FULL, INTERRUPT, KINDS, READ_ONLY, TERMINATE, Fault, Outcome, in_fork, spread
 from trust.faults import Reference, run_case
-from trust.verbs import VERBS, start_training
+from trust.verbs import VERBS, leftovers, start_training
 
 ALONE = tuple(name for name in VERBS if name != "train on 2 processes")
 WRITING = ("open", "write", "fsync", "rename")
@@ -27,6 +29,26 @@ NOTEBOOK_SECONDS = 300
 def read_only(work: Path, long: bool) -> dict:
     """Every verb where nothing can be written: a sentence, and nothing changes."""
     return each_verb(work, lambda operations: [Fault(WRITING, 1, READ_ONLY, onwards=True)])
+
+
+def full(work: Path, long: bool) -> dict:
+    """The disk is full from a point on, of those spread over each verb: a sentence, and all that was there is whole."""
+    return each_verb(work, lambda operations: full_from(operations, 20 if long else 3))
+
+
+def full_from(operations: dict[str, int], count: int) -> list[Fault]:
+    total = sum(operations[kind] for kind in WRITING)
+    return [Fault(WRITING, place, FULL, onwards=True) for place in spread(total, count)]
+
+
+def clock_jumps(work: Path, long: bool) -> dict:
+    """The clock is put ten years ahead or back while a verb runs: it does what it does otherwise."""
+
+    def jumps(operations: dict[str, int]) -> list[Fault]:
+        places = spread(sum(operations.values()), 20 if long else 3)
+        return [Fault(KINDS, place, (FORWARD, BACK)[number % 2]) for number, place in enumerate(places)]
+
+    return each_verb(work, jumps, expected="done")
 
 
 def terminated(work: Path, long: bool) -> dict:
@@ -43,7 +65,8 @@ def signals(operations: dict[str, int], signal: int, count: int) -> list[Fault]:
     return [Fault(KINDS, place, signal) for place in spread(sum(operations.values()), count)]
 
 
-def each_verb(work: Path, faults_of: Callable[[dict[str, int]], list[Fault]]) -> dict:
+def each_verb(work: Path, faults_of: Callable[[dict[str, int]], list[Fault]], expected: str | None = None) -> dict:
+    """Every verb with the faults of its operations; expected: how all of them are to end, None: not all as if unmet."""
     ends: Counter[str] = Counter()
     findings = []
     for number, name in enumerate(ALONE):
@@ -51,24 +74,24 @@ def each_verb(work: Path, faults_of: Callable[[dict[str, int]], list[Fault]]) ->
         for fault in faults_of(reference.operations):
             outcome, wrong = run_case(reference, fault)
             ends[outcome.how] += 1
+            if expected and outcome.how != expected:
+                wrong.append(f"did not end as {expected}")
             if wrong:
                 ended = f"{outcome.how}: {outcome.text}"[-300:]
                 findings.append({"verb": name, "fault": str(fault), "ended": ended, "wrong": wrong[:5]})
-    if ends["done"] == sum(ends.values()):
+    if not expected and ends["done"] == sum(ends.values()):
         findings.append("nothing happened to any verb")
     return {"cases": sum(ends.values()), "ends": dict(ends), "findings": findings}
 
 
-# --- numbers that are not finite ---
+# --- numbers that are not finite, and memory that does not suffice ---
 
 
 def not_finite(work: Path, long: bool) -> dict:
     """Losses of NaN: one is taken back and training goes on; always NaN ends in a sentence, with finite weights."""
     findings = []
     for bad_calls, expected in ((range(3, 4), "done"), (range(3, 1000), "error")):
-        reference = Reference(VERBS["train"], work / expected)
-        folder = reference.new_folder("case")
-        outcome = in_fork(lambda folder=folder, bad=bad_calls: train_with_nan(folder, bad), folder)
+        folder, outcome = train_spoiled(work / expected, bad_calls, spoil)
         if outcome.how != expected or (expected == "error" and "non-finite" not in outcome.text):
             findings.append(f"NaN at {bad_calls}: {outcome}")
         for path in (folder / "out").rglob("*.safetensors"):
@@ -78,18 +101,44 @@ def not_finite(work: Path, long: bool) -> dict:
     return {"cases": 2, "findings": findings}
 
 
-def train_with_nan(folder: Path, bad_calls: range) -> None:
-    """A training whose loss is NaN at the calls of these numbers."""
-    original = engine.segmentation_loss
-    calls = []
+def out_of_memory(work: Path, long: bool) -> dict:
+    """A step that does not fit into memory: batches of half the size from then on; where one image does not, an end."""
+    findings = []
+    for bad_calls, expected in ((range(3, 4), "done"), (range(3, 1000), "error")):
+        folder, outcome = train_spoiled(work / expected, bad_calls, allocate_too_much)
+        if outcome.how != expected or (expected == "error" and "out of memory" not in outcome.text):
+            findings.append(f"too much memory at {bad_calls}: {outcome}")
+        batch = read_arguments(folder / "out/run")["batch"]
+        if batch != 1:
+            findings.append(f"too much memory at {bad_calls}: batch={batch} instead of half of 2")
+        findings += [f"left at {bad_calls}: {name}" for name in leftovers(folder)]
+    return {"cases": 2, "findings": findings}
 
-    def spoiled(*arguments, **named):
-        calls.append(1)
-        loss = original(*arguments, **named)
-        return spoil(loss) if len(calls) in bad_calls else loss
 
-    engine.segmentation_loss = spoiled
-    start_training(folder)
+def allocate_too_much(loss: object) -> object:
+    """Errors: RuntimeError, PyTorch's own for memory that there is not."""
+    torch.empty(1 << 60, dtype=torch.uint8)
+    return loss
+
+
+def train_spoiled(work: Path, calls: range, change: Callable) -> tuple[Path, Outcome]:
+    """A training in which `change` gets the loss at the calls of these numbers -> its folder, and how it ended."""
+    reference = Reference(VERBS["train"], work)
+    folder = reference.new_folder("case")
+
+    def start() -> None:
+        original = engine.segmentation_loss
+        seen = []
+
+        def spoiled(*arguments, **named):
+            seen.append(1)
+            loss = original(*arguments, **named)
+            return change(loss) if len(seen) in calls else loss
+
+        engine.segmentation_loss = spoiled
+        start_training(folder)
+
+    return folder, in_fork(start, folder)
 
 
 def spoil(loss):
@@ -180,8 +229,11 @@ def messages(client) -> str:
 
 CONDITIONS = {
     "read-only disk": read_only,
+    "full disk": full,
     "SIGTERM": terminated,
     "SIGINT": interrupted,
     "SIGINT in a notebook": notebook,
     "NaN": not_finite,
+    "out of memory": out_of_memory,
+    "clock jumps": clock_jumps,
 }

@@ -1,5 +1,6 @@
 /* Loaded before all other libraries (LD_PRELOAD): counts what a process and its children do with files below one folder,
-   and lets one of these operations fail, all from one on, or sends a signal in front of it. See disk.py.
+   and lets one of these operations fail, all from one on, sends a signal in front of it, or puts the clock ahead or back.
+   See disk.py.
 
    Calls of a library's own stdio (fwrite) go past this; seglab's files are written by Python, PyTorch, safetensors and
    C++ streams, which all come through here. */
@@ -14,13 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { OPEN, WRITE, SYNC, RENAME, READ, KINDS };
+enum { JUMP = 100000 }; /* seconds: no errno and no signal has such a number */
 
 /* Shared with child processes, so that a data-loading process counts with its parent. */
 static struct {
@@ -29,7 +33,8 @@ static struct {
     int kinds;        /* bit set of the kinds that may fail */
     long at;          /* the operation that fails, from 1; 0: none */
     int onwards;      /* whether all after it fail too */
-    int error;        /* errno, or minus the signal that is sent instead */
+    int error;        /* errno; or minus the signal that is sent instead; or from JUMP on, either way, what the clock jumps by */
+    long ahead;       /* seconds that the clock is ahead of the machine's */
     int victim;       /* the process that gets it */
     long total;       /* operations of these kinds so far */
     long count[KINDS];
@@ -50,6 +55,7 @@ void disk_arm(const char *folder, int kinds, long at, int onwards, int error) {
     state->armed = 1;
 }
 
+void disk_victim(void) { state->victim = getpid(); }
 void disk_disarm(void) { state->armed = 0; }
 long disk_count(int kind) { return state->count[kind]; }
 
@@ -78,6 +84,10 @@ static int fails_path(int kind, const char *path) {
     long number = __sync_add_and_fetch(&state->total, 1);
     if (!state->at || number < state->at || (number > state->at && !state->onwards))
         return 0;
+    if (labs(state->error) >= JUMP) {
+        state->ahead = state->error;
+        return 0;
+    }
     if (state->error < 0) {
         kill(state->victim, -state->error);
         if (state->error == -SIGKILL && getpid() == state->victim)
@@ -143,3 +153,27 @@ OPENS(open, (const char *path, int flags, ...), (path, flags, mode))
 OPENS(open64, (const char *path, int flags, ...), (path, flags, mode))
 OPENS(openat, (int at, const char *path, int flags, ...), (at, path, flags, mode))
 OPENS(openat64, (int at, const char *path, int flags, ...), (at, path, flags, mode))
+
+/* The time of day, not the time since the machine was started, by which waits are measured. */
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int failed = NEXT(clock_gettime)(clock, now);
+    if (!failed && clock == CLOCK_REALTIME && state && state != MAP_FAILED)
+        now->tv_sec += state->ahead;
+    return failed;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    struct timespec found;
+    clock_gettime(CLOCK_REALTIME, &found);
+    now->tv_sec = found.tv_sec;
+    now->tv_usec = found.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *place) {
+    struct timespec found;
+    clock_gettime(CLOCK_REALTIME, &found);
+    if (place)
+        *place = found.tv_sec;
+    return found.tv_sec;
+}

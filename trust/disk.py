@@ -1,4 +1,4 @@
-"""Failures and kills at the n-th file operation below a folder, in forked processes.
+"""Failures, kills and jumps of the clock at the n-th file operation below a folder, in forked processes.
 
 `disk.c` is compiled and loaded in front of all other libraries, so that writes of C++ and Rust are met like those of
 Python (`trust.__main__` starts processes so). A case runs in a fork of one that has imported everything, so that
@@ -27,6 +27,8 @@ KINDS = ("open", "write", "fsync", "rename", "read")  # as in disk.c; open: file
 KILL = -signal.SIGKILL  # signals in place of an error
 TERMINATE = -signal.SIGTERM
 INTERRUPT = -signal.SIGINT
+FORWARD = 10 * 365 * 86400  # seconds that the clock jumps by, in place of an error
+BACK = -FORWARD
 FULL = errno.ENOSPC
 BROKEN = errno.EIO
 READ_ONLY = errno.EROFS
@@ -54,7 +56,8 @@ def library() -> ctypes.CDLL:
 class Fault:
     """The `at`-th operation of these kinds, from 1, ends in `error`, and with `onwards` all after it; 0: nothing does.
 
-    error: an errno, or minus a signal, which is sent in front of the operation.
+    error: an errno; or minus a signal, which is sent in front of the operation; or FORWARD or BACK, by which the clock
+    jumps in front of it.
     """
 
     kinds: tuple[str, ...] = KINDS
@@ -63,7 +66,10 @@ class Fault:
     onwards: bool = False
 
     def __str__(self) -> str:
-        what = signal.Signals(-self.error).name if self.error < 0 else errno.errorcode[self.error]
+        if self.error in (FORWARD, BACK):
+            what = f"clock {'ahead' if self.error == FORWARD else 'back'}"
+        else:
+            what = signal.Signals(-self.error).name if self.error < 0 else errno.errorcode[self.error]
         return f"{what} at {'/'.join(self.kinds)} {self.at}{' and on' if self.onwards else ''}"
 
 
@@ -83,6 +89,11 @@ def arm(folder: Path, fault: Fault) -> None:
     """From now on the fault waits for its turn, in this process and those it starts."""
     bits = sum(1 << KINDS.index(kind) for kind in fault.kinds)
     library().disk_arm(os.fsencode(folder), bits, fault.at, fault.onwards, fault.error)
+
+
+def take_the_signal() -> None:
+    """From now on signals come to this process, one of several that train together, and not to the one that armed."""
+    library().disk_victim()
 
 
 def counted() -> dict[str, int]:

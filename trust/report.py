@@ -22,6 +22,7 @@ INTRODUCTION = """
     and written here by `python -m trust` itself; a dash means that nobody has run it yet.
 
     A finding is whatever breaks a promise below. One that is fixed stays in the corpus or gets a test.
+    [Every promise with what shows it](decisions/0023-hostile-files-kills-and-the-network.md) is a page of its own.
 """
 TEXTS = {
     "fuzz": """
@@ -46,16 +47,19 @@ TEXTS = {
         ## Processes that are killed
 
         SIGKILL in front of file operations that are spread over the run. Every second kill of a training is followed by
-        one of the resumed run. After each, everything on disk under its final name loads; the next run ends with the
-        same bits as one that was never killed, and removes what the killed one left (where the output was complete, the
-        next to write beside it does); no process outlives it.
+        one of the resumed run; of two processes that train together as under torchrun, the first is killed, which
+        writes. After each, everything on disk under its final name loads; the next run ends with the same bits as one
+        that was never killed, and removes what the killed one left (where the output was complete, the next to write
+        beside it does); no process outlives it.
     """,
     "conditions": """
         ## What else befalls a run
 
-        A disk that cannot be written on, SIGTERM and SIGINT at points spread over every verb, the stop button of a
-        notebook, losses that are not finite. The promises are those above; after an interruption, a notebook's model
-        still predicts and its run can be resumed.
+        A disk that cannot be written on, or is full from a point on; SIGTERM and SIGINT; a clock that is put ten years
+        ahead or back: each at points spread over every verb. The stop button of a notebook; losses that are not finite;
+        a step that does not fit into memory, after which batches have half the size. The promises are those above;
+        after an interruption, a notebook's model still predicts and its run can be resumed, and a clock that jumps
+        changes nothing.
     """,
     "load": """
         ## Much of everything

@@ -19,16 +19,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import yaml
 
 from seglab.convert.conversion import convert
 from seglab.convert.report import Report
+from seglab.data.holdout import hold_out_once
 from seglab.data.image import read_image
 from seglab.datasets import downloads
 from seglab.datasets.load import load_dataset
 from seglab.datasets.unpack import extract_zip
+from seglab.diagnosis.check import check
 from seglab.errors import SeglabError
 from seglab.files import bundled_data_dir, orphans, sha256_of
 from seglab.formats.yolo import read_labels
@@ -38,7 +41,9 @@ from seglab.toybox.dataset import generate_dataset
 from seglab.training import checkpoint
 from seglab.training.arguments import make_config
 from seglab.training.trainer import LOCK, train
+from seglab.widgets.page import explorer_page
 from seglab.yolo import YOLO
+from trust.disk import take_the_signal
 
 SIDE = 64  # pixels, of the network's input
 EPOCHS = 2  # of a training
@@ -86,7 +91,10 @@ def is_finished(run: Path) -> bool:
 
 
 def start_pair(folder: Path) -> None:
-    """Two processes that train together, started as torchrun does; the death of one ends the other."""
+    """Two processes that train together, started as torchrun does; the death of one ends the other.
+
+    A signal comes to the first, which writes the files: this one has no part in them.
+    """
     port = 20_000 + os.getpid() % 20_000
     children = []
     for rank in (0, 1):
@@ -96,6 +104,8 @@ def start_pair(folder: Path) -> None:
             os.environ |= {name: str(value) for name, value in place.items()}
             status = 1
             try:
+                if rank == 0:
+                    take_the_signal()
                 start_training(folder)
                 status = 0
             finally:
@@ -228,6 +238,45 @@ def start_prediction(folder: Path) -> None:
     model.predict(str(folder / "images"), imgsz=SIDE, verbose=False, **saved, **where)
 
 
+def prepare_validation(folder: Path) -> None:
+    prepare_export(folder)
+    prepare_conversion(folder)
+
+
+def start_validation(folder: Path) -> None:
+    torch.set_num_threads(1)
+    where = {"project": str(folder / "out"), "name": "val", "exist_ok": True}
+    saved = {"plots": True, "save_json": True, "save_txt": True}
+    data = str(folder / "data/toybox8-seg.yaml")
+    YOLO(folder / "toybox-n.safetensors").val(data, imgsz=SIDE, workers=0, verbose=False, **saved, **where)
+
+
+def prepare_tracking(folder: Path) -> None:
+    """A video: the first scene of toybox8-seg for eight frames, each of which has tracks then."""
+    prepare_export(folder)
+    scene = cv2.imread(str(min((bundled_data_dir() / "toybox8-seg/images/val").iterdir())))
+    writer = cv2.VideoWriter(str(folder / "scenes.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (320, 240))
+    for _ in range(8):
+        writer.write(cv2.resize(scene, (320, 240)))
+    writer.release()
+
+
+def start_tracking(folder: Path) -> None:
+    torch.set_num_threads(1)
+    where = {"project": str(folder / "out"), "name": "track", "exist_ok": True}
+    model = YOLO(folder / "toybox-n.safetensors")
+    model.track(str(folder / "scenes.mp4"), imgsz=160, verbose=False, save=True, save_txt=True, **where)
+
+
+def start_looking(folder: Path) -> None:
+    """What tells about a dataset, and what holds some of it out: the contact sheet of `check`, `split`, `explore`."""
+    torch.set_num_threads(1)
+    data = folder / "data/toybox8-seg.yaml"
+    check(str(data), str(folder / "out/check"))
+    hold_out_once(load_dataset(folder / "data/images/val"), 0.25, 0.0, 0, folder / "out/part-split.yaml")
+    explorer_page(YOLO(folder / "toybox-n.safetensors"), str(data), str(folder / "out/explorer.html"), SIDE, "val")
+
+
 VERBS = {
     "train": Verb(prepare_training, start_training, "two epochs, every one written, and resumed"),
     "train with 2 workers": Verb(
@@ -239,6 +288,9 @@ VERBS = {
     "download": Verb(prepare_download, start_download, "2.5 MB from a server, verified and unpacked"),
     "generate": Verb(prepare_generation, start_generation, "five scenes with labels and COCO JSON"),
     "predict": Verb(prepare_prediction, start_prediction, "four images: drawn, labels, crops"),
+    "val": Verb(prepare_validation, start_validation, "plots, results JSON and labels of four images"),
+    "track": Verb(prepare_tracking, start_tracking, "a video of eight frames: drawn, labels"),
+    "check, split, explore": Verb(prepare_validation, start_looking, "a contact sheet, a kept split and a page"),
 }
 
 
@@ -249,10 +301,11 @@ def products(folder: Path) -> dict[str, str]:
     """Every file below `folder`/out -> a digest of what a run decides: not of times.
 
     The lock of a run that was killed when all was done is none: it is empty, and the next training there removes it.
+    Nor is a part that such a run left, which the next write beside it removes (`leftovers`).
     """
     found = {}
     for path in sorted((folder / "out").rglob("*")):
-        if path.is_file() and path.name != LOCK:
+        if path.is_file() and path.name != LOCK and ".part." not in path.as_posix():
             found[path.relative_to(folder).as_posix()] = digest(path, folder)
     return found
 

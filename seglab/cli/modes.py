@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING
+from dataclasses import MISSING, replace
 from typing import Any
 
 from seglab.config import (
@@ -108,7 +108,22 @@ def val(given: ValInput, options: dict[str, Any]) -> None:
 
 
 def predict(given: PredictInput, options: dict[str, Any]) -> None:
-    _stream("predict", given, options)
+    from seglab.parallel import place_among_processes
+
+    part, parts = place_among_processes()
+    if parts == 1:
+        _stream("predict", given, options)
+        return
+    from seglab.device import device_of_process
+    from seglab.inference.sources import share_of
+
+    # Each of torchrun's processes takes its share of the source, on a GPU of its own, and has a folder of its own.
+    share = share_of(given.source, part, parts)
+    if not share:
+        print(f"part {part + 1} of {parts}: the source has no more images")
+        return
+    options = {**options, "name": f"{options.get('name') or 'predict'}-{part + 1}-of-{parts}"}
+    _stream("predict", replace(given, source=share, device=device_of_process(given.device)), options)
 
 
 def track(given: PredictInput, options: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def convert_segment_masks_to_yolo_seg(masks_dir: str | Path, output_dir: str | P
         if ids.max() > classes:
             raise SeglabError(f"{path} has the value {ids.max()} and classes={classes}: values are 1 + the class id")
         instances = []
-        for _, x0, y0, region in regions_of(components(ids)):
+        for _, x0, y0, region in regions_of(components(ids, path), path):
             row, column = np.argwhere(region)[0]
             class_id = int(ids[y0 + row, x0 + column]) - 1
             instances.append(Instance(class_id, mask_to_rings(region, x0, y0)))

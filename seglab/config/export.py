@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seglab.config.argument import DETECTION, Arguments, argument
 from seglab.config.reading import ReadConfig
-from seglab.config.shared import MASK_TARGETS, MODEL
+from seglab.config.shared import MASK_TARGETS, WEIGHTS
 from seglab.errors import SeglabError
 from seglab.sizes import STRIDE, Size, as_size
 
@@ -15,7 +15,7 @@ from seglab.sizes import STRIDE, Size, as_size
 class ExportInput(Arguments):
     """What is exported, as what and where to."""
 
-    model: str = MODEL("yolo11n-seg.pt")
+    model: str = WEIGHTS("yolo11n-seg.pt")
     format: str = argument(
         "onnx",
         "torchscript, pt2, onnx, openvino, ncnn, executorch, coreml, engine (TensorRT), litert (TFLite), saved_model "

@@ -6,6 +6,7 @@ from functools import partial
 
 from seglab.config.argument import DETECTION, MACHINE, OUTPUT, argument
 
+WEIGHTS = partial(argument, text="weights (.safetensors, .pt), or a name such as yolo11n-seg.pt or toybox-n")
 MODEL = partial(
     argument, text="weights (.safetensors, .pt), a name such as yolo11n-seg.pt or toybox-n, or an exported file"
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from seglab.config.argument import Arguments, argument
 from seglab.config.reading import ReadConfig
-from seglab.config.shared import ALLOW_EMPTY, DATASET, DEVICE, HOLDOUT, INSTANCES, LABELS, MODEL, TEST, TRUST
+from seglab.config.shared import ALLOW_EMPTY, DATASET, DEVICE, HOLDOUT, INSTANCES, LABELS, MODEL, TEST, TRUST, WEIGHTS
 from seglab.errors import SeglabError
 from seglab.sizes import Size, as_size
 
@@ -113,7 +113,7 @@ class BenchmarkInput(Arguments):
         "table: the published metrics, with measured mAP where COCO and the official weights are available locally",
         choices=("table",),
     )
-    model: str = MODEL("yolo11n-seg.pt")
+    model: str = WEIGHTS("yolo11n-seg.pt")
     data: str | None = argument(None, "dataset on which to measure mAP; None: the one that val would use")
     imgsz: int | tuple[int, int] | None = argument(
         None, "input size: side in pixels, or (height, width); None: the size used in training"

@@ -68,7 +68,8 @@ def convert(
 
     source: any labeled folder or file, see `load_dataset`. images: the folder of the images, where it is not in a
     usual place; labels: labels that lie apart from the images of `source`. Images are linked, or copied where that is
-    not possible. out: the new folder; with to="coco" the new JSON (one a split, named after it, if there are several).
+    not possible. out: the new folder; with to="coco" the new JSON (.json is added where
+    it is missing; one a split, named after it, if there are several).
     strict: if any instance's mask IoU lies under this or any instance is lost, nothing is written and `passed` is
     False. holdout, test: with to="yolo", fractions of the images that become the splits val and test (`hold_out`).
     allow_empty: whether a source without any instance is converted. instances: "components" or "values", what is one
@@ -79,6 +80,8 @@ def convert(
     """
     source = Path(source).expanduser()
     out = Path(out or "").expanduser()
+    if to == "coco" and out.name and out.suffix.lower() != ".json":
+        out = out.with_name(f"{out.name}.json")
     # What cannot be is refused before anything is read.
     refuse_impossible(source, out, to, splits=bool(holdout or test))
     folder = Path(images).expanduser() if images else None

@@ -229,6 +229,7 @@ def assign_groups(
             chosen[number] = max(sides, key=lambda split: sides[split].images)
             _take(sides[chosen[number]], len(groups[number]), in_group[number])
     _fill_empty(chosen, list(sides), groups, order)
+    _move_surplus(chosen, {split: shares[split] * image_count for split in sides}, groups, in_group, order)
     return chosen
 
 
@@ -239,6 +240,44 @@ def _fill_empty(chosen: list[str], wanted: Sequence[str], groups: Sequence[Seque
             fullest = Counter(chosen).most_common(1)[0][0]
             smallest = min((number for number in order if chosen[number] == fullest), key=lambda n: len(groups[n]))
             chosen[smallest] = split
+
+
+def _move_surplus(
+    chosen: list[str],
+    wanted: dict[str, float],
+    groups: Sequence[Sequence[Path]],
+    in_group: Sequence[Counter[int]],
+    order: Sequence[int],
+) -> None:
+    """Move groups from the split with the most images beyond its share to the one that misses most.
+
+    wanted: split -> its share, in images. Where many classes are rare, val grows beyond its share, as it gets an image
+    of each. Of these, the groups may go whose classes val has in others, too; and any, where it has more than train.
+    """
+    images = dict.fromkeys(wanted, 0)
+    holders: dict[str, Counter[int]] = {split: Counter() for split in wanted}  # class id -> groups that have it
+    for number, split in enumerate(chosen):
+        images[split] += len(groups[number])
+        holders[split].update(in_group[number].keys())
+
+    def surplus(split: str) -> float:
+        return images[split] - wanted[split]
+
+    for may_lose in (False, True):
+        for number in order:
+            source, target = max(wanted, key=surplus), min(wanted, key=surplus)
+            size = len(groups[number])
+            if chosen[number] != source or size >= min(surplus(source) - surplus(target), images[source]):
+                continue  # they would only change places, or nothing would be left
+            is_lost = any(holders[source][class_id] == 1 for class_id in in_group[number])
+            outnumbers_train = images[source] > images["train"] and wanted[source] < wanted["train"]
+            if is_lost and not (may_lose and outnumbers_train):
+                continue
+            chosen[number] = target
+            images[source] -= size
+            images[target] += size
+            holders[source].subtract(in_group[number].keys())
+            holders[target].update(in_group[number].keys())
 
 
 def _neediest(sides: dict[str, _Side], class_id: int) -> str:

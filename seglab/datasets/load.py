@@ -247,7 +247,7 @@ def _not_found(source: str | Path) -> str:
 def _near_miss(files: Sequence[Path], images: Sequence[Path]) -> str:
     """What files that look like labels lack to be some, and what to do; "" where none looks like labels."""
     stems = {image.stem for image in images}
-    for file in files:
+    for file in filter(Path.is_file, files):
         suffix = file.suffix.lower()
         if suffix == ".txt" and file.stem in stems and not has_rows(file):
             row = next((row for row in decode_text(file.read_bytes()[:4096]).splitlines() if row.strip()), "")

@@ -74,6 +74,9 @@ def read_split(path: Path, spec: DatasetSpec) -> Split:
     """The split that a file keeps of a dataset. Errors: SeglabError for a file that is damaged."""
     content = read_yaml(path)
     try:
+        for names in (content["val"], content.get("test_images") or []):
+            if not isinstance(names, list):
+                raise TypeError(f"{names!r:.60} is not a list of images")
         val = frozenset(spec.root / name for name in content["val"])
         tested = frozenset(spec.root / name for name in content.get("test_images") or ())
         return Split(float(content["holdout"]), float(content["test"]), int(content["seed"]), val, tested)

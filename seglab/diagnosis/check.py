@@ -101,7 +101,8 @@ class DatasetReport:
         if self.duplicates:
             lines += ["", *self._duplicate_lines()]
         rows = ROWS_SHOWN if self.listing else inf
-        lines += ["", issue_table(self.issues, self.spec.root, rows=rows) or "no issues found"]
+        none = "no other issues found" if self.duplicates else "no issues found"
+        lines += ["", issue_table(self.issues, self.spec.root, rows=rows) or none]
         if self.listing:
             lines.append(f"  all of them: {self.listing}")
         if self.sheet:

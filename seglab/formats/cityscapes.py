@@ -79,7 +79,7 @@ class CityscapesSource:
         ids = read_ids(file)
         height, width = ids.shape
         instances = []
-        for value, x0, y0, crop in regions_of(ids):
+        for value, x0, y0, crop in regions_of(ids, file):
             is_group = value < FIRST_INSTANCE
             class_id = self._class_of.get(value if is_group else value // FIRST_INSTANCE)
             if class_id is not None:

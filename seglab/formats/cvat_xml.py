@@ -24,7 +24,7 @@ from seglab.formats.format import Format, ImageEntry, LabeledImage, outline
 from seglab.formats.image_names import composed
 from seglab.formats.image_search import image_files, plain_names, search_from, split_of
 from seglab.formats.issues import Issue, left_out
-from seglab.formats.shapes import as_rectangle, ellipse, painted, polygon, put_together, rectangle, turned
+from seglab.formats.shapes import MAX_PAINTED, as_rectangle, ellipse, painted, polygon, put_together, rectangle, turned
 from seglab.formats.text_files import read_xml
 from seglab.formats.yolo import place_image
 from seglab.geometry.polygons import Ring, ring_area
@@ -206,7 +206,8 @@ def _mask(shape: Element, size: tuple[int, int]) -> Rle | None:
     left, top, width, height = (int(float(shape.get(key, ""))) for key in ("left", "top", "width", "height"))
     counts = np.array([int(count) for count in shape.get("rle", "").split(",")], dtype=np.int64)
     pixels = int(size[0] * size[1])
-    if width <= 0 or height <= 0 or width * height > 4 * pixels or (counts < 0).any():
+    most = min(4 * pixels, MAX_PAINTED)
+    if width <= 0 or height <= 0 or width * height > most or (counts < 0).any() or (counts > most).any():
         raise ValueError(f"{width} x {height} pixels is not a valid size")
     if counts.sum() != width * height:
         raise ValueError(f"its runs add up to {counts.sum()} pixels, not {width} x {height}")

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from seglab.files import files_of_suffix, label_path
+from seglab.files import files_of_suffix, label_path, open_regular
 from seglab.formats.image_names import spelling
 from seglab.formats.issues import Issue
 from seglab.formats.text_files import decode_text, row_words
@@ -180,7 +180,7 @@ def unused_label_files(files: dict[Path, Path]) -> list[Path]:
 def has_rows(file: Path) -> bool:
     """Whether the first row of a text file is one of a label file: a class and at least four numbers."""
     try:
-        with open(file, "rb") as opened:
+        with open_regular(file) as opened:
             data = opened.read(FIRST_BYTES)
         first, end, _ = decode_text(data).lstrip().partition("\n")
         words = row_words(first)

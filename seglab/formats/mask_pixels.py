@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from seglab.errors import SeglabError
 from seglab.image_files import MAX_PIXELS, check_budget, open_image_file, open_with_pillow, read_header
 
 OPAQUE = 1 << 24  # what is added to a color where transparent pixels are the background: black can be an instance then
@@ -24,29 +25,42 @@ MIN_CONTRAST = 16  # of a channel: ids that count 1, 2, 3 are no shades between 
 MIN_SHADES = 3  # values between two others that make an edge soft
 SHADES = 0.9  # of the pixels of values without a plain area: so many lie between their neighbors in soft edges
 LOSSY = ("JPEG", "MPO")
+NOISE = 0.8  # changes of value, right and down, for each pixel: cells of 4 x 4 pixels that nearly touch have .64
+SMALL = 1 << 18  # pixels of a mask that is read whatever it shows: noise of more takes minutes
+MAX_COVER = 64  # times the pixels of a mask, which the bounding boxes of its regions may have together
 
 
 def read_ids(file: Path) -> np.ndarray:
     """A mask image as (h, w) int32: palette index, gray value of 8 or 16 bits, or the color packed into a number.
 
     Where a file has transparent pixels these are the background, whatever their color.
-    Errors: SeglabError naming a file that is no image.
+    Errors: SeglabError naming a file that is no image, or noise.
     """
-    return _ids(_pixels(file)[0])
+    return _without_noise_alone(_ids(_pixels(file)[0]), file)
 
 
 def read_values(file: Path) -> tuple[np.ndarray, bool]:
     """What `read_ids` gives, and whether its numbers are packed colors, else indexes. Errors: as `read_ids`."""
     pixels, _ = _pixels(file)
-    return _ids(pixels), pixels.ndim == 3
+    return _without_noise_alone(_ids(pixels), file), pixels.ndim == 3
 
 
 def read_regions(file: Path) -> np.ndarray:
     """A mask image as (h, w) int32 like `read_ids`, without the shades along soft edges. Errors: as `read_ids`."""
     pixels, is_lossy = _pixels(file)
-    if is_lossy:
-        return _ids(_without_noise(pixels))
-    return _ids(_without_shades(pixels))
+    plain = _without_noise(pixels) if is_lossy else _without_shades(pixels)
+    return _without_noise_alone(_ids(plain), file)
+
+
+def _without_noise_alone(ids: np.ndarray, file: Path) -> np.ndarray:
+    """The same. Errors: SeglabError for a large mask without plain areas: each of its pixels would be a region."""
+    changes = np.count_nonzero(ids[:, 1:] != ids[:, :-1]) + np.count_nonzero(ids[1:] != ids[:-1])
+    if ids.size > SMALL and changes > NOISE * ids.size:
+        raise SeglabError(
+            f"{file} is not a mask but noise, or a photo: its value changes {changes:,} times over {ids.size:,} "
+            "pixels; give mask images, or remove it"
+        )
+    return ids
 
 
 def _pixels(file: Path) -> tuple[np.ndarray, bool]:
@@ -207,17 +221,28 @@ def _nearest(channels: np.ndarray, is_core: np.ndarray, labels: np.ndarray) -> n
 # Regions
 
 
-def regions_of(ids: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]:
-    """Every value of an (h, w) array but 0: (value, x0, y0, bool crop of its bounding box). See `plain_regions`."""
+def regions_of(ids: np.ndarray, file: Path | str = "a mask") -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """Every value of an (h, w) array but 0: (value, x0, y0, bool crop of its bounding box). See `plain_regions`.
+
+    Errors: SeglabError naming the file where values are so strewn over it that the crops would be endless.
+    """
     flat = ids.ravel()
     order = np.argsort(flat, kind="stable")  # pixels of one value stand together: one pass over the image for all
     values, starts = np.unique(flat[order], return_index=True)
+    left_to_cover = MAX_COVER * max(ids.size, SMALL)
     for value, pixels in zip(values.tolist(), np.split(order, starts[1:])):
         if not value:
             continue
         rows, columns = np.divmod(pixels, ids.shape[1])
         top, left = rows.min(), columns.min()
-        crop = np.zeros((rows.max() - top + 1, columns.max() - left + 1), dtype=bool)
+        height, width = rows.max() - top + 1, columns.max() - left + 1
+        left_to_cover -= height * width
+        if left_to_cover < 0:
+            raise SeglabError(
+                f"{file} has {len(values):,} values that are strewn all over it, as noise is: give mask images, or "
+                "remove it"
+            )
+        crop = np.zeros((height, width), dtype=bool)
         crop[rows - top, columns - left] = True
         yield value, int(left), int(top), crop
 
@@ -231,10 +256,15 @@ def plain_regions(ids: np.ndarray) -> Iterator[tuple[int, int, int, np.ndarray]]
         yield value, left, top, mask[top : rows[-1] + 1, left : columns[-1] + 1]
 
 
-def components(ids: np.ndarray) -> np.ndarray:
-    """(h, w) values -> (h, w) int32 numbers from 1 of their connected regions, corners connecting too."""
+def components(ids: np.ndarray, file: Path | str = "a mask") -> np.ndarray:
+    """(h, w) values -> (h, w) int32 numbers from 1 of their connected regions, corners connecting too.
+
+    Errors: as `regions_of`.
+    """
     numbers = np.zeros(ids.shape, dtype=np.int32)
-    for value in np.unique(ids[ids != 0]):
-        regions = cv2.connectedComponents((ids == value).astype(np.uint8), connectivity=8)[1]
-        numbers = np.where(regions > 0, regions + numbers.max(), numbers)
+    count = 0
+    for _, x0, y0, crop in regions_of(ids, file):
+        found, regions = cv2.connectedComponents(crop.astype(np.uint8), connectivity=8)
+        numbers[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop] = regions[crop] + count
+        count += found - 1
     return numbers

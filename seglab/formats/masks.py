@@ -386,9 +386,9 @@ class MasksSource:
         if by is None:
             is_one = is_whole or not (self._palette or self._is_binary)
             by = "values" if is_one else "components"
-        numbers = components(ids) if by == "components" else ids
+        numbers = components(ids, mask.path) if by == "components" else ids
         found: list[tuple[str | None, int, int, np.ndarray]] = []
-        for _, x0, y0, crop in regions_of(numbers):
+        for _, x0, y0, crop in regions_of(numbers, mask.path):
             inside = ids[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop]
             name = self._palette.get(int(inside[0])) if self._palette else mask.class_name
             if self._palette is None or int(inside[0]) not in (0, *self._nothing):

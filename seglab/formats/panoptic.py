@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seglab.errors import SeglabError
-from seglab.files import real_files, split_named
+from seglab.files import open_regular, real_files, split_named
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_search import ImageSearch, search_from
 from seglab.formats.issues import Issue, left_out
@@ -40,13 +40,13 @@ def _files(source: Path) -> list[Path]:
     folders = [source, source / "annotations"] if source.is_dir() else []
     inside = (file for each in folders for file in each.glob("*.json"))
     files = [source] if source.is_file() else sorted(real_files(inside))
-    return [file for file in files if file.suffix.lower() == ".json" and is_panoptic(file)]
+    return [file for file in files if file.suffix.lower() == ".json" and file.is_file() and is_panoptic(file)]
 
 
 def is_panoptic(file: Path) -> bool:
     """Whether the first annotation of a JSON has segments. Only so much of a large file is read."""
     text = b""
-    with open(file, "rb") as opened:
+    with open_regular(file) as opened:
         while chunk := opened.read(CHUNK):
             text = text[-len(KEY) :] + chunk
             at = text.find(KEY)
@@ -116,7 +116,7 @@ class PanopticSource:
         instances: list[Instance] = []
         issues: list[Issue] = []
         segments = self._segments[mask]
-        for value, x0, y0, crop in regions_of(values):
+        for value, x0, y0, crop in regions_of(values, mask):
             segment = segments.get(_segment_id(value) if by_color else value)
             fault = _fault(segment, self._class_of, self._stuff)
             if fault:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import io
 import json
 import os
@@ -20,10 +21,12 @@ from xml.etree import ElementTree
 import yaml
 
 from seglab.errors import SeglabError, reading
+from seglab.files import open_regular
 
 LATIN = "seglab.latin"  # the error handler that reads bytes which are not UTF-8 as Windows and old editors mean them
 _DECODE = json.JSONDecoder().raw_decode
 MAX_CELL = 1 << 28  # characters in a cell of a table: a painted mask has a hundred thousand
+MAX_TEXT_BYTES = 1 << 30  # a label file of ten million rows has half of it
 FIRST_PIECE = 1 << 16  # characters that are enough to recognize most files
 PIECE = 1 << 20  # bytes of a large file that are looked at at once for its encoding
 GBK = "gb18030"  # GBK and all that it was extended by
@@ -54,7 +57,7 @@ codecs.register_error(LATIN, _read_as_latin)
 
 def json_encoding(path: Path) -> str:
     """The encoding of a JSON file by its first bytes, as JSON begins with ASCII: "utf-8", "utf-8-sig", "utf-16" ..."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return json.detect_encoding(file.read(4))
 
 
@@ -63,7 +66,7 @@ def open_json(path: Path) -> TextIO:
     it."""
     encoding = json_encoding(path)
     if encoding == "utf-8":
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             ascii_first = takewhile(bytes.isascii, iter(lambda: file.read(PIECE), b""))
             passed = sum(map(len, ascii_first))
             file.seek(passed)
@@ -79,8 +82,12 @@ def decode_text(data: bytes) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in any of the module's encodings. Errors: OSError."""
-    return decode_text(path.read_bytes())
+    """The text of a file in any of the module's encodings. Errors: OSError, also for a pipe or a gigabyte."""
+    with open_regular(path) as file:
+        data = file.read(MAX_TEXT_BYTES + 1)
+    if len(data) > MAX_TEXT_BYTES:
+        raise OSError(errno.EFBIG, f"more than {MAX_TEXT_BYTES:,} bytes", str(path))
+    return decode_text(data)
 
 
 def _eight_bit_encoding(piece: bytes) -> str:
@@ -127,7 +134,7 @@ def sketch_json(file: Path) -> Any:
     be read as JSON at all.
     """
     try:
-        with open(file, "rb") as opened:
+        with open_regular(file) as opened:
             data = opened.read(4 * FIRST_PIECE)
             text = data.decode(json.detect_encoding(data), errors="replace").lstrip()
             sketch = _first_item(text) if text.startswith("[") else _first_members(text)
@@ -274,7 +281,8 @@ def read_xml(file: Path) -> ElementTree.Element:
     """The root of an XML file. Errors: SeglabError for a file that is damaged, or that defines entities."""
     parser = ElementTree.XMLParser(target=_Builder())
     try:
-        parser.feed(file.read_bytes())
+        with open_regular(file) as opened:
+            parser.feed(opened.read())
         return parser.close()
     except OSError as error:
         raise SeglabError(f"{file} cannot be opened ({error.strerror}): check its permissions") from error

@@ -22,7 +22,7 @@ import numpy as np
 
 from seglab.data.image import image_size
 from seglab.errors import UNREADABLE, SeglabError
-from seglab.files import real_files
+from seglab.files import open_regular, real_files
 from seglab.formats.format import Format, ImageEntry, LabeledImage
 from seglab.formats.image_names import composed
 from seglab.formats.image_search import plain_names, search_from, split_of
@@ -80,7 +80,7 @@ def _type_of(file: Path) -> str:
     """project, project 3, json or csv, or "" for a file that is none of VIA's."""
     suffix = file.suffix.lower()
     if suffix == ".csv":
-        with open(file, "rb") as opened:
+        with open_regular(file) as opened:
             header = decode_text(opened.read(1024)).splitlines()[:1]
         columns = {column.strip("# \"'") for line in header for column in line.split(",")}
         return "csv" if columns >= COLUMNS else ""

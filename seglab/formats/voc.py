@@ -95,21 +95,21 @@ class VocSource:
         classes, by_color = _without_void(file)
         height, width = classes.shape
         if not self._has_classes:
-            found = regions_of(classes)
+            found = regions_of(classes, file)
             whole = [Instance(0, [], rle=crop_to_rle(x0, y0, crop, height, width)) for _, x0, y0, crop in found]
             return with_image(entry, (height, width), whole, [])
         class_of = self._class_of[by_color]
         instance_file = self._instances / file.relative_to(self._folder) if self._instances else None
         is_told = instance_file is not None and instance_file.is_file()
-        ids = _without_void(instance_file)[0] if instance_file and is_told else components(classes)
+        ids = _without_void(instance_file)[0] if instance_file and is_told else components(classes, file)
         if ids.shape != classes.shape:
             message = two_sizes((ids.shape[0], ids.shape[1]), (height, width))
-            issue = left_out(str(instance_file), message, len(list(regions_of(ids))))
+            issue = left_out(str(instance_file), message, len(list(regions_of(ids, str(instance_file)))))
             return LabeledImage(None, file.stem, entry.split, (height, width), [], [issue])
 
         instances: list[Instance] = []
         issues: list[Issue] = [_untold(file)] if instance_file and not is_told else []
-        for value, x0, y0, crop in regions_of(ids):
+        for value, x0, y0, crop in regions_of(ids, file):
             # The class of an instance is the one that most of its pixels have.
             inside = classes[y0 : y0 + crop.shape[0], x0 : x0 + crop.shape[1]][crop]
             class_values, counts = np.unique(inside[inside > 0], return_counts=True)

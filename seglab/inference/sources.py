@@ -109,6 +109,35 @@ def images_of_dataset(source: Any) -> Any:
     return source
 
 
+def share_of(source: Any, part: int, parts: int) -> list[Any]:
+    """Every `parts`-th item of a source of several, from its item number `part` on, counted from 0: together the shares
+    hold each once. A video in a folder is one item.
+
+    Errors: SeglabError for a source that is no folder, list, pattern or dataset; FileNotFoundError.
+    """
+    items = images_of_dataset(source)
+    if isinstance(items, (str, os.PathLike)):
+        items = _listed(os.fspath(items))
+    if not isinstance(items, (list, tuple)):
+        raise SeglabError(
+            f"source={one_line(str(source))} cannot be shared by {parts} processes: give a folder, a list, a pattern "
+            "or a dataset, or start one process"
+        )
+    return list(items[part::parts])
+
+
+def _listed(name: str) -> list[Any] | None:
+    """The files that a folder, pattern or text list names, in order; None where a source is none of these."""
+    path = Path(name)
+    if path.is_dir():
+        return _known_files(real_files(path.iterdir()), f"the folder {name}")
+    if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
+        return _names_in(path)
+    if not path.exists() and any(sign in name for sign in "*?["):
+        return _matching_files(name)
+    return None
+
+
 def can_be_read_ahead(source: Any) -> bool:
     """Whether a source has several images that may be read before they are asked for: folders, lists, videos, cameras.
 
@@ -196,7 +225,8 @@ def _named(name: str, options: _Options) -> ImageStream:
     elif name.lower().startswith(("http://", "https://")):
         yield from _address(name, options)
     elif path.is_dir():
-        yield from _files(sorted(real_files(path.iterdir())), f"the folder {name}", options)
+        origin = f"the folder {name}"
+        yield from _files(_known_files(real_files(path.iterdir()), origin), origin, options)
     elif name.lower().split(" ")[0] == "screen" and not path.exists():
         yield from _screen(name)
     elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
@@ -204,8 +234,7 @@ def _named(name: str, options: _Options) -> ImageStream:
     elif path.exists():
         yield from _file(path, options)
     elif any(sign in name for sign in "*?["):
-        matches = sorted(glob.glob(_with_literal_folders(name), recursive=True))
-        yield from _files([Path(match) for match in matches], name, options)
+        yield from _files(_matching_files(name), name, options)
     else:
         raise FileNotFoundError(f"there is no image, video or folder at {name}: check the path")
 
@@ -219,13 +248,24 @@ def _with_literal_folders(pattern: str) -> str:
     return str(Path(glob.escape(str(folder)), *rest))
 
 
-def _files(paths: list[Path], origin: str, options: _Options) -> ImageStream:
-    """Those of `paths` that are images or videos, at least one; what cannot be read is reported and skipped."""
+def _matching_files(pattern: str) -> list[Path]:
+    """The images and videos that a glob pattern matches."""
+    matches = glob.glob(_with_literal_folders(pattern), recursive=True)
+    return _known_files([Path(match) for match in matches], pattern)
+
+
+def _known_files(paths: Iterable[Path], origin: str) -> list[Path]:
+    """Those of `paths` that are images or videos by their suffix, sorted. Errors: FileNotFoundError for none."""
     suffixes = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-    known = [path for path in paths if not path.is_dir() and path.suffix.lower() in suffixes]
+    known = [path for path in sorted(paths) if not path.is_dir() and path.suffix.lower() in suffixes]
     if not known:
         raise FileNotFoundError(f"no image or video in {origin}: check the path and the file extensions")
-    yield from _in_turn(known, lambda path: _file(path, options), origin)
+    return known
+
+
+def _files(paths: list[Path], origin: str, options: _Options) -> ImageStream:
+    """The images of files; what cannot be read is reported and skipped."""
+    yield from _in_turn(paths, lambda path: _file(path, options), origin)
 
 
 def _in_turn(items: Iterable[Item], read: Callable[[Item], ImageStream], origin: str) -> ImageStream:
@@ -243,6 +283,11 @@ def _in_turn(items: Iterable[Item], read: Callable[[Item], ImageStream], origin:
 
 
 def _text_list(path: Path, options: _Options) -> ImageStream:
+    """The images of a text list; what cannot be read is reported and skipped."""
+    yield from _in_turn(_names_in(path), lambda name: _named(name, options), f"the list {path}")
+
+
+def _names_in(path: Path) -> list[str]:
     """One source a line, relative to the list's own folder; empty lines and lines starting with # are skipped.
 
     Of a .csv, the first column; a first line that names no image or address is its heading.
@@ -257,8 +302,7 @@ def _text_list(path: Path, options: _Options) -> ImageStream:
     for line in lines:
         if line.lower().endswith(".txt"):
             raise SeglabError(f"the list {path} contains another list, {line}: list images and videos only")
-    names = [line if "://" in line else str(path.parent / line) for line in lines]
-    yield from _in_turn(names, lambda name: _named(name, options), f"the list {path}")
+    return [line if "://" in line else str(path.parent / line) for line in lines]
 
 
 def _file(path: Path, options: _Options) -> ImageStream:

@@ -18,7 +18,7 @@ class Conv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
         self.bn: nn.Module = nn.BatchNorm2d(c_out, eps=1e-3, momentum=0.03)  # an identity after `fuse`
-        self.act: nn.Module = nn.SiLU(inplace=True) if act else nn.Identity()
+        self.act: nn.Module = nn.SiLU() if act else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(self.conv(x)))

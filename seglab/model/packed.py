@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seglab.model.blocks import Conv
-from seglab.model.head import Prototypes
+from seglab.model.head import Prototypes, joined_weight
 from seglab.model.yolo11 import YOLO11Seg
 
 
@@ -77,18 +77,14 @@ class PackedPrototypes(nn.Module):
 def joined_kernels(upsample: nn.ConvTranspose2d, conv: nn.Conv2d) -> Tensor:
     """2 x 2 upsampling, then a 3 x 3 convolution, as kernels on the coarse grid: (4 * out, in + 1, 2, 2).
 
-    The last input channel is one in the image and zero around it: it carries the upsampling's bias, which ends there.
+    A transposed convolution spreads each coarse cell over 4 x 4 fine ones. Seen from a window of 2 x 2 coarse cells,
+    each of the four fine cells in its middle gets one number of every coarse cell's 4 x 4: of the first coarse row
+    those of rows 2 and 3, of the second those of rows 0 and 1.
     """
-    bias = _bias(upsample)[None, :, None, None].expand(-1, -1, 2, 2)
-    spread = torch.cat((upsample.weight, bias)).detach().double()  # (in + 1, middle, 2, 2)
-    weight = conv.weight.detach().double()  # (out, middle, 3, 3)
-    kernels = []
-    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):  # of the fine cell among the four in the middle
-        # Where its 3 x 3 window lies in the 4 x 4 fine cells, which are 2 x 2 coarse cells of 2 x 2 fine ones.
-        window = F.pad(weight, (column, 1 - column, row, 1 - row))  # (out, middle, 4, 4)
-        window = window.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # (out, middle, coarse, fine, coarse, fine)
-        kernels.append(torch.einsum("omyaxb,imab->oiyx", window, spread))
-    return torch.cat(kernels).float()
+    weight = joined_weight(upsample, conv, torch.float64).detach()  # (in + 1, out, 4, 4)
+    weight = weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # (in + 1, out, coarse, fine, coarse, fine)
+    kernels = weight.flip(2, 4).permute(3, 5, 1, 0, 2, 4)  # (fine, fine, out, in + 1, coarse, coarse)
+    return kernels.flatten(0, 2).float()
 
 
 def _bias(conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:

@@ -6,6 +6,8 @@ import atexit
 import datetime
 import gc
 import os
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,6 +19,8 @@ from torch import Tensor, nn
 from seglab.errors import SeglabError
 
 Loaded = TypeVar("Loaded")
+TORCHRUN = "TORCHELASTIC_RUN_ID"  # a variable that torchrun sets; others may start processes and leave them to it
+LAUNCHER_SECONDS = 1.0  # between two looks for whether torchrun lives
 
 
 class Process(NamedTuple):
@@ -58,7 +62,16 @@ def join(device: torch.device) -> Process:
         nccl = torch.cuda.is_available() and dist.is_nccl_available()
         dist.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=timeout)
         atexit.register(leave, process)
+        if TORCHRUN in os.environ:
+            threading.Thread(target=_end_with_launcher, args=(os.getppid(),), daemon=True).start()
     return process
+
+
+def _end_with_launcher(launcher: int) -> None:
+    """End this process when torchrun is no longer its parent: one that is killed cannot tell those it has started."""
+    while os.getppid() == launcher:
+        time.sleep(LAUNCHER_SECONDS)
+    os._exit(1)
 
 
 def leave(process: Process) -> None:

@@ -29,6 +29,7 @@ from seglab.evaluation.metrics import Metrics
 from seglab.events import SILENT, Events
 from seglab.files import new_run_dir, sole_process
 from seglab.formats.issues import Issue, write_rest
+from seglab.memory import keep_freed_memory
 from seglab.model.compiling import compile_network
 from seglab.model.weights import load_weights
 from seglab.model.yolo11 import YOLO11Seg
@@ -42,6 +43,7 @@ from seglab.training.checkpoint import (
     CheckpointWriter,
     Progress,
     capture,
+    check_optimizer_state,
     ema_state,
     read_state,
     restore,
@@ -154,6 +156,8 @@ def train(
         spec.images(split)  # there are some, before anything is made or looked through
     with deterministic(config.deterministic), contextlib.ExitStack() as stack:
         process = join(choose_device(config.device))
+        if process.device.type == "cpu":
+            keep_freed_memory()
         config = with_batch_that_fits(model, spec, config, process)
         run = set_up(model, spec, config, process, stack, validation, license, start, knowledge, fallback or {}, events)
         try:
@@ -407,6 +411,7 @@ def resume(learner: Learner, folder: Path) -> Progress:
     tensors, progress = read_state(folder)
     with reading(folder / RESUME, "the state of a run with this model and these settings", ANEW):
         restore(tensors, learner.network, learner.average, learner.optimizer)
+        check_optimizer_state(learner.optimizer)
     if progress.scaler:  # empty where the run began without one: on a CPU, or a GPU that has bf16
         learner.scaler.load_state_dict(progress.scaler)
     return progress

@@ -36,7 +36,7 @@ from seglab.config import (
 from seglab.config.argument import AUGMENTATION, LOSS, MACHINE, OPTIMIZER, OUTPUT
 from seglab.data.image import write_image
 from seglab.drawing.plots import study_curve, study_scatter
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, reading
 from seglab.evaluation.metrics import Metrics
 from seglab.files import atomic_write, new_run_dir
 from seglab.formats.text_files import read_yaml
@@ -58,6 +58,10 @@ START = "start"  # the folder of the training that changes nothing
 MAX_LISTED = 10  # trials in the printed table
 DIGITS = 5  # of a value that is tried; more are nothing that anybody wants to read
 STARTUP_TRIALS = 10  # at most so many are drawn at random before Optuna goes by what they found
+
+# What tune.yaml holds. Where a trial writes and what it goes on with is decided by the study, whatever a file says.
+REQUESTED: dict[str, Any] = {"model": str, "data": object, "pretrained": (bool, str), "arguments": dict, "space": dict}
+DECIDED = {"resume", "project", "name", "exist_ok"}
 
 Report = Callable[[int, float], bool]  # (epoch from 1, fitness) -> whether to stop there
 Train = Callable[[dict[str, Any], Report], Metrics]  # arguments of train -> the metrics of the best weights
@@ -226,14 +230,15 @@ def open_study(
         seed=None if resume else config.seed,
         n_startup_trials=max(2, min(STARTUP_TRIALS, options.iterations // 3)),
     )
-    optuna_study = optuna.create_study(
-        storage=_storage(optuna, folder / JOURNAL),
-        sampler=sampler,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=max(1, config.epochs // 5)),
-        study_name="tune",
-        direction="maximize",
-        load_if_exists=True,
-    )
+    with reading(folder / JOURNAL, "the journal of a study", "start another study"):
+        optuna_study = optuna.create_study(
+            storage=_storage(optuna, folder / JOURNAL),
+            sampler=sampler,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=max(1, config.epochs // 5)),
+            study_name="tune",
+            direction="maximize",
+            load_if_exists=True,
+        )
     return Study(folder, optuna_study, ranges, request, config, options.iterations, options.keep_weights, train)
 
 
@@ -250,10 +255,25 @@ def _storage(optuna: Any, journal: Path) -> Any:
     """The journal as Optuna's storage. Its lock works on network disks too."""
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
-    lock = JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock  # links need rights on Windows
+    make_lock = JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock  # links need rights on Windows
+    lock = make_lock(str(journal))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that Optuna calls it experimental is nothing the user decides
-        return optuna.storages.JournalStorage(JournalFileBackend(str(journal), lock_obj=lock(str(journal))))
+        _drop_cut_line(journal, lock)
+        return optuna.storages.JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+
+
+def _drop_cut_line(journal: Path, lock: Any) -> None:
+    """Take away what a killed process had written of a line: the next one would go on with it, and neither be read."""
+    if not journal.is_file():
+        return
+    lock.acquire()
+    try:
+        with open(journal, "r+b") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 def study_folder(resume: str | bool, project: str | None, name: str | None) -> Path:
@@ -281,7 +301,20 @@ def model_of_study(options: Mapping[str, Any]) -> str | None:
     if not resume:
         return None
     folder = study_folder(resume, options.get("project"), options.get("name"))
-    return str(_read_yaml(folder / REQUEST, "resume")["model"])
+    return read_request(folder)["model"]
+
+
+def read_request(folder: Path) -> dict[str, Any]:
+    """What a study was begun with. Errors: SeglabError for a tune.yaml that tune has not written."""
+    path = folder / REQUEST
+    request = _read_yaml(path, "resume")
+    with reading(path, "what a study was begun with", "start another study"):
+        for name, kinds in REQUESTED.items():
+            if not isinstance(request[name], kinds):
+                raise ValueError(f"{name} is {request[name]!r:.60}")
+        if foreign := DECIDED & request["arguments"].keys():
+            raise ValueError(f"arguments has {', '.join(sorted(foreign))}")
+    return request
 
 
 def _with_earlier(folder: Path, request: dict[str, Any], options: TuneInput) -> dict[str, Any]:
@@ -289,7 +322,7 @@ def _with_earlier(folder: Path, request: dict[str, Any], options: TuneInput) -> 
 
     Errors: SeglabError for anything else that differs.
     """
-    earlier = _read_yaml(folder / REQUEST, "resume")
+    earlier = read_request(folder)
     free = {about.name for about in arguments_of(TrainConfig) if about.group in (MACHINE, OUTPUT)} - {"seed"}
     begun = {**earlier["arguments"], "model": earlier["model"], "data": earlier["data"], "space": earlier["space"]}
     now = {**request["arguments"], "model": request["model"]}

@@ -66,6 +66,13 @@ OLD = """<div class="seglab-panel"><div class="widget-slider">
 <span class="ui-slider-handle" tabindex="0" style="display: block; height: 9px; left: 25%"></span></div></div>
 <div class="widget-readout" contenteditable="true">0.25</div></div>
 <button class="widget-toggle-button" onclick="this.classList.toggle('mod-active')">boxes</button></div>"""
+# Notes what every bar says while a training runs.
+BARS = """() => {
+    window.seen = [];
+    new MutationObserver(() => document.querySelectorAll('progress').forEach(
+        bar => window.seen.push(bar.parentElement.textContent.trim())
+    )).observe(document.body, {childList: true, subtree: true});
+}"""
 # Notes when a key goes down, and when the image that follows has been decoded and shown.
 STOPWATCH = """panel => {
     window.pressed = null; window.waits = [];
@@ -348,14 +355,17 @@ def test_a_training_is_watched(opened, keep, scheme):
     page = opened("training.ipynb", run=False, size=(1280, 900), scheme=scheme)
     if scheme == "dark":
         page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.evaluate(BARS)
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     output = page.locator(".jp-OutputArea-output")
-    within = output.filter(has_text=re.compile(r"epoch 2/4"))
-    within.locator("progress").wait_for(timeout=120_000)
+    output.locator("progress").first.wait_for(timeout=240_000)
     page.screenshot(path=keep(f"lab_training_{scheme}.png"))
-    output.filter(has_text="training, epochs").filter(has_text="4/4").wait_for(timeout=120_000)
+    output.filter(has_text="training, epochs").filter(has_text="4/4").wait_for(timeout=240_000)
     page.wait_for_function("window.jupyterapp.shell.currentWidget.content.widgets[0].model.executionState === 'idle'")
+    page.wait_for_timeout(500)
     page.screenshot(path=keep(f"lab_trained_{scheme}.png"))
+    seen = page.evaluate("window.seen")
+    assert {"epoch 1/4", "epoch 4/4"} <= {text[:9] for text in seen}, seen
     rows = output.locator("table").first.locator("tbody tr td:first-child").all_inner_texts()
     assert rows == ["4", "3", "2", "1", "start"]
     assert output.locator("polyline").count() == 2

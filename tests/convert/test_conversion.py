@@ -320,6 +320,12 @@ def test_an_odd_count_of_coordinates_is_told_and_the_polygon_used(tmp_path):
     assert report.counts["an x without its y", "last number left out"] == 1
 
 
+def test_a_coco_json_is_called_one(toybox, tmp_path):
+    convert(toybox.yaml, to="coco", out=tmp_path / "toys.v2")
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names and all(name.startswith("toys.v2") and name.endswith(".json") for name in names)
+
+
 def test_unknown_sources_and_targets_say_what_is_known(tmp_path):
     with pytest.raises(SeglabError, match=r"no dataset .*nothing"):
         convert(tmp_path / "nothing", out=tmp_path / "out")

@@ -117,3 +117,26 @@ def test_what_cannot_be_split_says_why(tmp_path):
         hold_out(hold_out(spec, 0.5), 0.2)
     with pytest.raises(SeglabError, match="copies, tiles or frames of the same image"):
         hold_out(load_dataset(make(tmp_path / "b", [0] * 2, ["x_jpg.rf.1a", "x_jpg.rf.2b"])), 0.5)
+
+
+def test_val_keeps_its_share_where_many_classes_are_rare():
+    rng = np.random.default_rng(0)
+    groups = [[f"{number}"] for number in range(300)]
+    frequency = 1 / np.arange(1, 81)
+    classes = {
+        group[0]: set(rng.choice(80, size=3, replace=False, p=frequency / frequency.sum()).tolist()) for group in groups
+    }
+    side = assign_groups(groups, classes, {"train": 0.8, "val": 0.2, "test": 0.0}, seed=0)
+    assert side.count("val") == 60  # 67 before surplus ones were moved
+    held = {split: set().union(*(classes[g[0]] for g, s in zip(groups, side) if s == split)) for split in set(side)}
+    common = {id for id in range(80) if sum(id in found for found in classes.values()) > 1}
+    assert common <= held["train"] and len(common - held["val"]) <= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_val_never_has_more_images_than_train(seed):
+    rng = np.random.default_rng(seed)
+    groups = [[f"{number}"] for number in range(6)]  # few images, on which every class is rare
+    classes = {group[0]: set(rng.choice(10, size=5, replace=False).tolist()) for group in groups}
+    side = assign_groups(groups, classes, {"train": 0.66, "val": 0.34, "test": 0.0}, seed)
+    assert 2 <= side.count("val") <= 3

@@ -106,7 +106,14 @@ def test_one_annotation_file_serves_every_split_made_of_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["source: .\n", "source: .\nval: 5\n", "source: .\nval: []\nholdout: much\ntest: 0\nseed: 0\n"]
+    "text",
+    [
+        "source: .\n",
+        "source: .\nval: 5\n",
+        "source: .\nval: []\nholdout: much\ntest: 0\nseed: 0\n",
+        "source: .\nval: a.jpg\nholdout: 0\ntest: 0\nseed: 0\n",
+        "source: .\nval: []\ntest_images: {a.jpg: 1}\nholdout: 0\ntest: 0\nseed: 0\n",
+    ],
 )
 def test_a_damaged_file_says_how_to_split_anew(tmp_path, text):
     spec = dataset(tmp_path, "a.jpg")

@@ -72,6 +72,15 @@ def test_a_clean_dataset_has_no_issues(make_shelf):
     assert "no issues found" in str(report) and len(load_dataset(report.spec.yaml).names) == 2
 
 
+def test_a_leak_alone_is_not_called_no_issue(make_shelf):
+    root = make_shelf().root
+    shutil.copy(root / "images/train/2.png", root / "images/val/copy.png")
+    shutil.copy(root / "labels/train/2.txt", root / "labels/val/copy.txt")
+    report = check(root, out=None)
+    assert not report.issues and "across splits" in str(report)
+    assert "no other issues found" in str(report) and "no issues found" not in str(report)
+
+
 def test_an_image_of_very_many_instances_is_drawn_with_the_first_of_them(monkeypatch):
     """Each takes a pass over the image: a label file of a million rows would keep the report busy for hours."""
     drawn = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from xml.etree.ElementTree import Element
+
 import numpy as np
 import pytest
 
 from seglab.convert import convert
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
-from seglab.formats.cvat_xml import CvatSource, is_here
+from seglab.formats.cvat_xml import CvatSource, _mask, is_here
 
 from ..sources import HEIGHT, WIDTH, picture
 from .writers import pixels_of
@@ -98,6 +100,13 @@ def test_a_shape_that_cannot_be_an_instance_is_told_and_the_others_kept(tmp_path
     assert found == [("cup", 600)] and len(messages) == 1
     report = convert(tmp_path, out=tmp_path.with_name(f"{tmp_path.name}-out"))
     assert (report.instances, report.instances_written, report.lost) == (2, 1, 1)
+
+
+def test_a_mask_larger_than_any_image_is_refused_whatever_size_the_file_declares():
+    place = {"left": "0", "top": "0", "width": "100000", "height": "100000"}
+    for runs in ("10000000000", "0, 4611686018427387904, 4611686018427387904, 10000000000"):
+        with pytest.raises(ValueError, match="100000 x 100000 pixels is not a valid size"):
+            _mask(Element("mask", {"rle": runs, **place}), (100_000, 100_000))
 
 
 def test_subsets_are_splits_and_images_are_found_in_their_folders(tmp_path):

@@ -131,3 +131,28 @@ def test_all_regions_in_one_pass_are_those_of_a_pass_each(seed):
     one, other = list(regions_of(ids)), list(plain_regions(ids))
     assert [region[:3] for region in one] == [region[:3] for region in other]
     assert all(np.array_equal(a[3], b[3]) for a, b in zip(one, other))
+
+
+def test_noise_is_refused_before_it_takes_minutes(tmp_path):
+    """Half a million regions in a megapixel, or values that each reach over the whole of it."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 2, (600, 600), np.uint8) * 255
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    for read in (read_ids, read_regions):
+        with pytest.raises(SeglabError, match=r"a\.png is not a mask but noise"):
+            read(tmp_path / "a.png")
+    blocks = np.kron(rng.integers(1, 60_000, (120, 120)), np.ones((5, 5), np.int32))
+    strewn = np.where(blocks > 0, blocks % 2000 + 1, 0)
+    Image.fromarray(strewn.astype(np.uint16)).save(tmp_path / "b.png")
+    for find in (lambda ids: list(regions_of(ids, "b.png")), lambda ids: components(ids, "b.png")):
+        with pytest.raises(SeglabError, match=r"b\.png has 2,0\d\d values that are strewn|b\.png has 1,9\d\d values"):
+            find(read_ids(tmp_path / "b.png"))
+
+
+def test_thousands_of_tiny_instances_are_no_noise(tmp_path):
+    """Cells of 4 x 4 pixels, a pixel apart: 16,384 of them."""
+    cell = np.pad(np.ones((4, 4), np.int32), ((0, 1), (0, 1)))
+    ids = np.kron(np.arange(1, 128 * 128 + 1).reshape(128, 128), cell)
+    Image.fromarray(ids.astype(np.uint16)).save(tmp_path / "a.png")
+    assert len(list(regions_of(read_ids(tmp_path / "a.png")))) == 128 * 128
+    assert components((ids > 0).astype(np.int32)).max() == 128 * 128

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
+from contextlib import contextmanager, suppress
 
+import numpy as np
 import pytest
 
+from seglab.data.dataset import SegmentationDataset
+from seglab.data.image import write_image
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
+from seglab.formats import text_files
 from seglab.formats.json_stream import stream_json
 from seglab.formats.text_files import (
     FIRST_PIECE,
@@ -16,6 +23,7 @@ from seglab.formats.text_files import (
     PIECE,
     decode_text,
     read_json,
+    read_text,
     read_xml,
     read_yaml,
     sketch_json,
@@ -187,3 +195,63 @@ def test_a_yaml_that_is_no_file_is_not_waited_for(tmp_path):
             read_yaml(tmp_path / f"{name}.yaml")
     with pytest.raises(FileNotFoundError):
         read_yaml(tmp_path / "none.yaml")
+
+
+# --- what never ends ---
+
+ENDLESS = {"a pipe": os.mkfifo, "a device": lambda path: os.symlink("/dev/zero", path)} if os.name != "nt" else {}
+
+
+@contextmanager
+def within(seconds: int):
+    """Errors: AssertionError for what waits, or reads, for longer."""
+
+    def give_up(*arguments):
+        raise AssertionError("it does not end")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+@pytest.mark.parametrize("read", [read_text, read_json, read_xml, read_yaml, sketch_json])
+def test_a_text_that_never_ends_is_refused(tmp_path, kind, read):
+    ENDLESS[kind](tmp_path / "a")
+    with within(20):
+        try:
+            assert read(tmp_path / "a") is None and read is sketch_json
+        except (SeglabError, OSError) as error:
+            assert str(tmp_path / "a") in str(error)
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+@pytest.mark.parametrize(
+    "name",
+    ["labels/a.txt", "a.xml", "annotations.xml", "a.json", "a.csv", "classes.txt", "data.yaml", "data-split.yaml"],
+)
+def test_a_dataset_with_a_file_that_never_ends_is_read_or_refused(tmp_path, kind, name):
+    """Folders come from strangers, and tar makes pipes, and links to devices, as it finds them."""
+    write_image(tmp_path / "images/a.png", np.full((8, 8, 3), 90, np.uint8))
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/b.txt").write_text("0 0.1 0.1 0.9 0.1 0.9 0.9\n")
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [a]\n")
+    (tmp_path / name).unlink(missing_ok=True)
+    ENDLESS[kind](tmp_path / name)
+    for source in (tmp_path, tmp_path / "data.yaml"):
+        with within(20), suppress(SeglabError):
+            spec = load_dataset(source)
+            SegmentationDataset(spec, next(iter(spec.splits)), 64)[0]
+
+
+def test_a_text_of_gigabytes_is_refused_before_the_memory_is_full(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_files, "MAX_TEXT_BYTES", 100)
+    (tmp_path / "a").write_text("a" * 100)
+    assert read_text(tmp_path / "a") == "a" * 100
+    (tmp_path / "a").write_text("a" * 101)
+    with pytest.raises(OSError, match="more than 100 bytes"):
+        read_text(tmp_path / "a")

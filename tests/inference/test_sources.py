@@ -19,7 +19,7 @@ from PIL import Image
 from seglab.errors import SeglabError
 from seglab.image_files import Reading
 from seglab.inference import sources as source_module
-from seglab.inference.sources import batches, can_be_read_ahead, load
+from seglab.inference.sources import batches, can_be_read_ahead, load, share_of
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 
@@ -335,3 +335,27 @@ def test_a_screen_needs_a_package_and_a_number(monkeypatch):
     monkeypatch.setitem(sys.modules, "mss", None)
     with pytest.raises(SeglabError, match="pip install mss"):
         next(load("screen"))
+
+
+def test_shares_hold_every_item_once_and_in_order(tmp_path):
+    names = [f"{number}.png" for number in range(7)]
+    for number, name in enumerate(names):
+        cv2.imwrite(str(tmp_path / name), np.full((8, 8, 3), number, np.uint8))
+    (tmp_path / "notes.md").write_text("no image")
+    (tmp_path / "list.txt").write_text("\n".join(names))
+    for source in (tmp_path, str(tmp_path / "*.png"), tmp_path / "list.txt", sorted(tmp_path.glob("*.png"))):
+        whole = [(Path(item.path).name, int(item.image[0, 0, 0])) for item in load(source)]
+        assert [name for name, _ in whole] == names
+        shares = [
+            [(Path(each.path).name, int(each.image[0, 0, 0])) for each in load(share_of(source, part, 3))]
+            for part in range(3)
+        ]
+        assert shares == [whole[0::3], whole[1::3], whole[2::3]]
+    assert [share_of(tmp_path, part, 8) for part in (6, 7)] == [[tmp_path / "6.png"], []]
+    assert len(share_of(None, 0, 2)) + len(share_of(None, 1, 2)) == len(share_of("toybox8-seg", 0, 1))
+
+
+@pytest.mark.parametrize("source", ["0", "rtsp://camera", "film.mp4", np.zeros((8, 8, 3), np.uint8)])
+def test_what_has_one_item_cannot_be_shared(source):
+    with pytest.raises(SeglabError, match="cannot be shared by 2 processes: give a folder"):
+        share_of(source, 0, 2)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import select
+import time
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -47,3 +51,20 @@ def test_alone_a_process_is_the_main_one_and_loads_for_itself():
     loads = []
     assert distributed.is_main()
     assert rank_zero_first(lambda: loads.append(1) or "loaded") == "loaded" and loads == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_ends_with_the_torchrun_that_has_started_it(monkeypatch):
+    monkeypatch.setattr(distributed, "LAUNCHER_SECONDS", 0.05)
+    here, there = os.pipe()
+    launcher = os.fork()
+    if launcher == 0:
+        if os.fork() == 0:
+            distributed._end_with_launcher(os.getppid())
+        time.sleep(0.5)
+        os._exit(0)
+    os.close(there)
+    assert not select.select([here], [], [], 0.2)[0], "it ends although its launcher lives"
+    os.waitpid(launcher, 0)
+    assert select.select([here], [], [], 20)[0] and os.read(here, 1) == b"", "it goes on without its launcher"
+    os.close(here)

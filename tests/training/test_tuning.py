@@ -21,7 +21,16 @@ from seglab.errors import SeglabError
 from seglab.training.arguments import make_config, read_arguments, write_arguments
 from seglab.training.run_log import write_results
 from seglab.training.trainer import NonFiniteLoss
-from seglab.training.tuning import read_space, searchable, study_folder, tune
+from seglab.training.tuning import (
+    JOURNAL,
+    REQUEST,
+    model_of_study,
+    read_request,
+    read_space,
+    searchable,
+    study_folder,
+    tune,
+)
 
 SMALL = {"data": "toybox8-seg", "epochs": 1, "imgsz": 64, "workers": 0, "device": "cpu", "plots": False}
 BOX, MASK = "metrics/mAP50-95(B)", "metrics/mAP50-95(M)"
@@ -331,3 +340,44 @@ def test_ray_torchrun_and_a_missing_optuna_are_answered(tmp_path, monkeypatch):
     with pytest.raises(SeglabError, match="pip install optuna"):
         model.tune(**SMALL, project=str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+FOREIGN = {
+    "nothing": {},
+    "a list of arguments": {"model": "a", "data": "b", "pretrained": True, "arguments": [1], "space": {}},
+    "a list for a model": {"model": ["a"], "data": "b", "pretrained": True, "arguments": {}, "space": {}},
+    "no space": {"model": "a", "data": "b", "pretrained": True, "arguments": {}, "space": None},
+    "a place": {"model": "a", "data": "b", "pretrained": True, "arguments": {"project": "/elsewhere"}, "space": {}},
+    "another run": {"model": "a", "data": "b", "pretrained": True, "arguments": {"resume": "/elsewhere"}, "space": {}},
+}
+
+
+@pytest.mark.parametrize("request_of_a_stranger", FOREIGN.values(), ids=FOREIGN)
+def test_a_folder_that_tune_has_not_written_is_refused(request_of_a_stranger, tmp_path):
+    (tmp_path / REQUEST).write_text(yaml.safe_dump({"written by": "somebody", **request_of_a_stranger}))
+    with pytest.raises(SeglabError, match=r"tune\.yaml is not what a study was begun with"):
+        read_request(tmp_path)
+    with pytest.raises(SeglabError, match=r"tune\.yaml is not what a study was begun with"):
+        model_of_study({"resume": str(tmp_path)})
+
+
+@pytest.fixture
+def two_trials(tmp_path):
+    """The folder of a study of two trials."""
+    search(Trainings(), tmp_path / "tune", iterations=2)
+    return tmp_path / "tune"
+
+
+def test_a_journal_that_is_none_is_named(two_trials):
+    for text in ("no journal\n{}\n", "5\n", "[1]\n", '{"op_code": 0}\n', "[" * 100_000 + "\n", "\xff\n"):
+        (two_trials / JOURNAL).write_bytes(text.encode("latin-1"))
+        with pytest.raises(SeglabError, match=r"study\.journal is not the journal of a study"):
+            search(Trainings(), two_trials, resume=str(two_trials))
+
+
+def test_a_line_that_a_killed_process_has_begun_is_dropped(two_trials):
+    whole = (two_trials / JOURNAL).read_bytes()
+    (two_trials / JOURNAL).write_bytes(whole + whole.splitlines()[-1][:9])
+    after = Trainings()
+    assert len(search(after, two_trials, resume=str(two_trials)).trials) == 3 and len(after.given) == 1
+    assert (two_trials / JOURNAL).read_bytes().startswith(whole)

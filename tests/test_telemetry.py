@@ -13,23 +13,22 @@ from pathlib import Path
 import pytest
 
 import seglab
+from seglab.config import VERBS
+from seglab.files import bundled_data_dir
 from seglab.telemetry import SWITCHES, switch_off_telemetry
 
-# Every library that is installed and may run a network or write files for one; the verbs that use them.
-SCRIPT = """
-import sys
-from seglab import YOLO
-
-model = YOLO("toybox-n")
-for format in sys.argv[1:]:
-    exported = model.export(format=format, imgsz=64, out="exported")
-    YOLO(exported).predict("toybox8-seg", imgsz=64, save=True)
-model.train(data="toybox8-seg", epochs=1, imgsz=64, batch=4, workers=0)
-model.val(imgsz=64)
-"""
-# What strace prints of a socket that is meant for another machine, and of a new program.
+EVERY_VERB = Path(__file__).with_name("every_verb.py")
+# What strace prints of a socket that is meant for another machine, of a new program, and of a new name of a file.
 ELSEWHERE = re.compile(r"\b(connect|sendto|sendmsg)\(.*sa_family=AF_INET6?,(?!.*(127\.0\.0\.\d+|\"::1\"))")
 PROGRAM = re.compile(r"\bexecve\(.*\) = 0")
+NAMING = ("creat", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat")
+CALL = re.compile(r"\b(open|openat|" + "|".join(NAMING) + r")\(")
+TO_WRITE = re.compile(r"O_(CREAT|WRONLY|RDWR|TRUNC)")
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# PyTorch asks for the system's libraries while it is imported, and matplotlib for fonts when it first draws on a
+# machine, whose list it keeps (SECURITY.md).
+KNOWN_PROGRAMS = ("/ldconfig", "/fc-list")
+FONTS = (".cache/matplotlib", ".config/matplotlib")
 
 
 def without_switches() -> dict[str, str]:
@@ -54,27 +53,48 @@ def test_switching_off_twice_is_the_same(monkeypatch):
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace, which shows system calls, is not installed")
-def test_no_system_call_leaves_the_machine_or_starts_a_program(tmp_path):
-    packages = {"onnx": "onnxruntime", "openvino": "openvino"}
-    formats = [name for name, package in packages.items() if find_spec(package)]
-    trace = tmp_path / "trace"
-    strace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,execve", "-s", "200", "-o", trace]
-    environment = without_switches()
-    environment["SEGLAB_CACHE"] = str(tmp_path / "cache")
-    environment["OMP_NUM_THREADS"] = "1"
-    done = subprocess.run(
-        [*strace, sys.executable, "-c", SCRIPT, *formats],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=environment,
-    )
+def test_no_verb_and_no_hostile_file_leaves_the_machine_starts_a_program_or_writes_elsewhere(tmp_path):
+    work, home, trace = tmp_path / "work", tmp_path / "home", tmp_path / "trace"
+    home.mkdir()
+    shutil.copytree(bundled_data_dir() / "toybox8-seg", work / "data")
+    strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "400", "-o", trace]
+    calls = ",".join(("connect", "sendto", "sendmsg", "execve", "open", "openat", *NAMING))
+    environment = without_switches() | {"HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    places = {"SEGLAB_CACHE": tmp_path / "cache", "TMPDIR": tmp_path / "temporary"}
+    places["TMPDIR"].mkdir()
+    environment |= {name: str(path) for name, path in places.items()}
+    command = [*strace, "-e", f"trace={calls}", sys.executable, EVERY_VERB]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=600, env=environment)
     if "ptrace" in done.stderr and not trace.read_text():
         pytest.skip("strace may not watch processes here")
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = trace.read_text(encoding="utf-8", errors="replace").splitlines()
-    assert [line for line in lines if ELSEWHERE.search(line)] == []
-    # The first is Python itself, and PyTorch asks ldconfig for the system's libraries while it is imported.
-    started = [line for line in lines if PROGRAM.search(line) and "/ldconfig" not in line]
-    assert started[1:] == []
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+
+    # The script's own files are the video and what it makes to harm.
+    own = [work / name for name in ("out", "hostile", "video.mp4")]
+    own += [*places.values(), *(home / name for name in FONTS), Path("/dev/shm"), Path("/dev/null")]
+    parents = [home / name.partition("/")[0] for name in FONTS]
+    found = {"elsewhere": [], "programs": [], "files": []}
+    verb = "start"
+    seen = set()
+    for line in trace.read_text(encoding="utf-8", errors="replace").splitlines():
+        if "/verb/" in line and "ENOENT" in line:
+            verb = QUOTED.findall(line)[-1].removeprefix("/verb/")
+            seen.add(verb)
+        elif ELSEWHERE.search(line):
+            found["elsewhere"].append((verb, line))
+        elif PROGRAM.search(line) and not any(known in line for known in KNOWN_PROGRAMS):
+            found["programs"].append((verb, line))
+        elif (call := CALL.search(line)) and " = -1 " not in line and (call[1] in NAMING or TO_WRITE.search(line)):
+            path = Path(os.path.normpath(work / QUOTED.findall(line)[-1]))
+            if path not in parents and not any(path.is_relative_to(place) for place in own):
+                found["files"].append((verb, line))
+    assert found["programs"][1:] == found["elsewhere"] == found["files"] == []  # the first program is Python itself
+    packages = {
+        "export": "onnxruntime",
+        "track": "trackers",
+        "tune": "optuna",
+        "verify": "onnxruntime",
+        "benchmark": "onnxruntime",
+    }
+    assert seen >= {name for name in VERBS if find_spec(packages.get(name, "torch"))}
+    assert not (work / "ran").exists() and not (work / "hostile/ran").exists()

@@ -22,6 +22,7 @@ INTRODUCTION = """
     and written here by `python -m trust` itself; a dash means that nobody has run it yet.
 
     A finding is whatever breaks a promise below. One that is fixed stays in the corpus or gets a test.
+    [Every promise with what shows it](decisions/0023-hostile-files-kills-and-the-network.md) is a page of its own.
 """
 TEXTS = {
     "fuzz": """

@@ -300,9 +300,12 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 def _render(figure: Figure) -> np.ndarray:
     """Draw it -> (H, W, 3) uint8 RGB."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
 
     for axis in figure.axes:
         axis.set_visible(axis.has_data())  # the empty places of a grid
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # names of classes are words: a dollar sign would begin a formula
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

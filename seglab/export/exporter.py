@@ -14,7 +14,7 @@ from seglab.data.image import read_image
 from seglab.datasets.load import load_dataset
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.subset import evenly
-from seglab.errors import SeglabError
+from seglab.errors import MAX_REASON, SeglabError
 from seglab.export.metadata import ModelMetadata, fingerprint
 from seglab.export.parity import verify
 from seglab.export.registry import FORMATS, ExportFormat, find_format
@@ -50,8 +50,7 @@ def export(
 
     with staging_dir(path) as folder:  # an earlier file stays until a better one is verified
         staged = folder / path.name
-        write: Callable[..., None] = its.write
-        write(model, staged, metadata, _calibration(config, metadata), **_own_options(name, config))
+        _write(its, name, staged, model, metadata, config)
         if its.runs_here() and not verify(staged, model, metadata.names, config.data, trust=True, given=config):
             failed = replace(staged, path.with_name(path.name + ".failed"))
             raise SeglabError(
@@ -63,6 +62,24 @@ def export(
             f"{path} was written but not verified, since it cannot run here: run seglab verify {path.name} where it can"
         )
     return path
+
+
+def _write(
+    its: ExportFormat, name: str, path: Path, model: YOLO11Seg, metadata: ModelMetadata, config: ExportConfig
+) -> None:
+    """Write a file by its format. Errors: SeglabError also where a converter meets a disk that fails, or gives up."""
+    write: Callable[..., None] = its.write
+    calibration = _calibration(config, metadata)
+    try:
+        write(model, path, metadata, calibration, **_own_options(name, config))
+    except (SeglabError, OSError, MemoryError):
+        raise
+    except Exception as error:  # what converters raise is listed nowhere
+        reason = " ".join(str(error).split())[:MAX_REASON]
+        raise SeglabError(
+            f"the {name} file could not be written ({type(error).__name__}: {reason}): see that the disk is sound and "
+            "has room; if it is, report it with the output of `seglab checks`"
+        ) from error
 
 
 def _own_options(name: str, config: ExportConfig) -> dict[str, Any]:

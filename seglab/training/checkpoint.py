@@ -73,6 +73,25 @@ def restore(
         optimizer.state[parameter][key] = torch.empty_like(like, device=parameter.device).copy_(tensor)
 
 
+def check_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
+    """Errors: ValueError where what is kept of the parameters is not what this optimizer keeps, but another's.
+
+    It is compared with what one step leaves of a parameter like it.
+    """
+    for group in optimizer.param_groups:
+        known = [parameter for parameter in group["params"] if optimizer.state.get(parameter)]
+        if not known:
+            continue
+        probe = nn.Parameter(torch.zeros_like(known[0]))
+        probe.grad = torch.zeros_like(probe)
+        fresh = type(optimizer)([{**group, "params": [probe]}], lr=group["lr"])  # type: ignore[call-arg]
+        fresh.step()
+        expected = {name for name, value in fresh.state[probe].items() if isinstance(value, Tensor)}
+        for parameter in known:
+            if (found := set(optimizer.state[parameter])) != expected:
+                raise ValueError(f"{type(optimizer).__name__} keeps {sorted(expected)}, not {sorted(found)}")
+
+
 def ema_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The averaged weights among captured tensors, under the model's own names: what users get."""
     return {name.removeprefix("average/"): t for name, t in tensors.items() if name.startswith("average/")}

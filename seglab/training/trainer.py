@@ -43,6 +43,7 @@ from seglab.training.checkpoint import (
     CheckpointWriter,
     Progress,
     capture,
+    check_optimizer_state,
     ema_state,
     read_state,
     restore,
@@ -410,6 +411,7 @@ def resume(learner: Learner, folder: Path) -> Progress:
     tensors, progress = read_state(folder)
     with reading(folder / RESUME, "the state of a run with this model and these settings", ANEW):
         restore(tensors, learner.network, learner.average, learner.optimizer)
+        check_optimizer_state(learner.optimizer)
     if progress.scaler:  # empty where the run began without one: on a CPU, or a GPU that has bf16
         learner.scaler.load_state_dict(progress.scaler)
     return progress

@@ -36,6 +36,14 @@ def test_class_curves_and_confusion(classes):
     assert (plots.confusion(counts, names) != plots.confusion(counts, names, normalize=True)).any()
 
 
+def test_names_of_classes_are_words_and_no_formulas():
+    names = ["$\\frac{$", "$x^2$", "price in $"]
+    x = np.linspace(0, 1, 11)
+    assert is_image(plots.curves(x, np.stack([x, x**2, x**3]), names, "F1", "confidence", "F1"))
+    assert is_image(plots.confusion(np.eye(4), names))
+    assert is_image(plots.label_statistics(np.arange(3), np.full((3, 4), 0.3), names))
+
+
 @pytest.mark.parametrize("count", [0, 1, 50])
 def test_label_statistics(count):
     rng = np.random.default_rng(0)

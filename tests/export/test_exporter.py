@@ -155,7 +155,7 @@ def test_the_file_of_an_earlier_export_stays_until_a_better_one_is(untrained, tm
 
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
     monkeypatch.setattr(module, "write", write)
-    with pytest.raises(RuntimeError, match="converter"):
+    with pytest.raises(SeglabError, match=r"could not be written \(RuntimeError: the converter fails\)"):
         export()
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
 

@@ -6,7 +6,15 @@ from torch import nn
 
 from seglab.errors import SeglabError
 from seglab.training.arguments import make_config
-from seglab.training.checkpoint import Progress, capture, ema_state, read_state, restore, write_state
+from seglab.training.checkpoint import (
+    Progress,
+    capture,
+    check_optimizer_state,
+    ema_state,
+    read_state,
+    restore,
+    write_state,
+)
 from seglab.training.optim import make_optimizer, make_plan, update_ema
 
 
@@ -45,6 +53,19 @@ def test_a_restored_state_continues_bit_for_bit(optimizer, tmp_path):
         found = capture(*other)
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("name", ["SGD", "MuSGD", "RMSProp", "Adam", "AdamW", "Adamax", "NAdam", "RAdam"])
+def test_a_state_is_told_from_that_of_another_optimizer(name):
+    """As in the folder of a run whose arguments somebody has changed."""
+    network, average, optimizer = make_run(name)
+    check_optimizer_state(optimizer)  # nothing is kept yet
+    step(network, average, optimizer, 0)
+    check_optimizer_state(optimizer)
+    other = make_run("SGD" if name.startswith(("A", "N", "R")) else "AdamW")
+    restore(capture(network, average, optimizer), *other)
+    with pytest.raises(ValueError, match=r"keeps \[.*\], not \["):
+        check_optimizer_state(other[2])
 
 
 def test_captured_tensors_do_not_change_with_the_run():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from torch import nn
 
-WeightsVersion = list[tuple[int, int]]  # see `version_of`
+WeightsVersion = tuple[list[int], list[int]]  # see `version_of`
+written = attrgetter("_version")
 
 
 def version_of(network: nn.Module) -> WeightsVersion:
@@ -13,11 +16,11 @@ def version_of(network: nn.Module) -> WeightsVersion:
     Each module's own tables are read, since asking for parameters or modules by name takes longer than reading an
     image's header.
     """
-    version = []
-    modules: list[nn.Module] = [network]
-    while modules:
-        module = modules.pop()
+    tensors: list = []
+    modules: list = [network]
+    for module in modules:  # which grows by those inside
         modules += [child for child in module._modules.values() if child is not None]
-        for tensors in (module._parameters, module._buffers):
-            version += [(id(tensor), tensor._version) for tensor in tensors.values() if tensor is not None]
-    return version
+        tensors += module._parameters.values()
+        tensors += module._buffers.values()
+    tensors = [tensor for tensor in tensors if tensor is not None]
+    return list(map(id, tensors)), list(map(written, tensors))

@@ -56,6 +56,7 @@ OPTIONAL_PACKAGES = {
     "ai-edge-litert": "format=litert, to run",
     "tensorflow": "format=saved_model, format=pb",
     "onnx2tf": "format=saved_model and format=pb, to write",
+    "rknn-toolkit2": "format=rknn, to write",
     "tensorrt": "format=engine",
     "tensorboard": "loggers=tensorboard",
     "wandb": "loggers=wandb",

@@ -743,6 +743,20 @@ class YOLO:
         return self.network
 
     @property
+    def names(self) -> dict[int, str]:
+        """Class id -> name. A program may set others, here or on `model`."""
+        others = getattr(self.network, "names", None)
+        if others is not None and others is not self._names:
+            self.names = others
+        return self._names
+
+    @names.setter
+    def names(self, names: dict[int, str] | list[str]) -> None:
+        self._names = names if isinstance(names, dict) else dict(enumerate(names))
+        if hasattr(self.network, "names"):
+            object.__setattr__(self.network, "names", self._names)
+
+    @property
     def task(self) -> str:
         return "segment"
 

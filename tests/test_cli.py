@@ -148,6 +148,25 @@ def test_settings_and_the_file_of_all_arguments(tmp_path, monkeypatch, capsys):
     assert main(["copy-cfg", "mine.yaml"]) == 2 and "already exists" in capsys.readouterr().err
 
 
+def test_a_file_of_arguments_may_say_the_mode(tmp_path, monkeypatch, capsys):
+    """As ultralytics takes it; a mode on the command line goes before that of the file, and so do other values."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("task: segment\nmode: predict\nmodel: toybox-n\nsource: toybox8-seg\nimgsz: 64\n")
+    assert parse(["cfg=mine.yaml", "conf=0.9"]) == ("predict", {"cfg": "mine.yaml", "conf": 0.9})
+    assert parse(["--cfg", "mine.yaml"])[0] == "predict"
+    assert parse(["val", "cfg=mine.yaml"])[0] == "val" and parse(["mode=val", "cfg=mine.yaml"])[0] == "val"
+    assert main(["cfg=mine.yaml", "save_txt", "max_det=2", "conf=0.01"]) == 0
+    written = [path.read_text().splitlines() for path in Path("runs/segment/predict/labels").glob("*.txt")]
+    assert written and max(map(len, written)) <= 2
+    capsys.readouterr()
+
+    Path("mine.yaml").write_text("task: segment\nmodel: toybox-n\n")
+    assert main(["cfg=mine.yaml"]) == 2 and "no mode given" in capsys.readouterr().err
+    Path("mine.yaml").write_text("mode: trian\n")
+    assert main(["cfg=mine.yaml"]) == 2 and "did you mean 'train'" in capsys.readouterr().err
+    assert main(["cfg=other.yaml"]) == 2 and "other.yaml: there is no such file" in capsys.readouterr().err
+
+
 def test_an_equals_sign_inside_a_value_stays():
     assert parse(["predict", "source=https://host/a.jpg?x=1"])[1] == {"source": "https://host/a.jpg?x=1"}
 

@@ -195,6 +195,7 @@ def test_an_argument_that_several_verbs_share_has_one_text():
         "rect": {"train"},  # batches of a training have one shape each, too
         "visualize": {"val"},
         "fraction": {"export"},
+        "name": {"export"},
     }
     texts: dict[str, set[str]] = {}
     for verb, about in EVERY_ARGUMENT:

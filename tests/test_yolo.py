@@ -534,6 +534,20 @@ def test_a_prediction_saves_what_it_is_asked_for(tmp_path, monkeypatch):
 # What scripts ask of the model itself
 
 
+def test_classes_are_renamed_on_the_network_too(tmp_path):
+    """As scripts for ultralytics do, where results, metrics and files follow."""
+    model = YOLO("toybox-n")
+    model.model.names = {**model.model.names, 0: "renamed"}
+    assert model.names[0] == "renamed" and model.model.names is model.names
+    image = np.zeros((64, 64, 3), np.uint8)
+    assert model(image, imgsz=64, verbose=False)[0].names[0] == "renamed"
+    model.model.names[1] = "another"
+    assert copy.deepcopy(model).names[1] == "another"
+    assert YOLO(model.save(tmp_path / "renamed.safetensors") or tmp_path / "renamed.safetensors").names[0] == "renamed"
+    model.names = list(model.names.values())
+    assert model.model.names[0] == "renamed"
+
+
 def test_the_attributes_and_methods_of_a_model(trained, capsys):
     assert trained.task == "segment" and trained.transforms is None and trained.device.type == "cpu"
     assert trained.ckpt_path == str(trained.path) and YOLO("yolo11n-seg.yaml").ckpt_path is None

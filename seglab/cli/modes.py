@@ -9,6 +9,7 @@ from typing import Any
 
 from seglab.config import (
     VERBS,
+    Argument,
     BenchmarkInput,
     CacheInput,
     CheckInput,
@@ -51,10 +52,20 @@ def run(mode: str, options: dict[str, Any]) -> int:
     rest = {name: value for name, value in options.items() if name not in names}
     if len(verb.arguments) == 1:  # otherwise `YOLO` checks the rest
         refuse_unknown(rest, names, mode)
+    elif rest.get("cfg") is not None:
+        own = {**_of_file(rest["cfg"], arguments), **own}
     for about in arguments:
         if about.default is MISSING and own.get(about.name) is None:
             raise SeglabError(f"{mode} needs the argument {about.name}: write `seglab {mode} {about.name}=...`")
     return MODES[mode](own_class(**own), rest) or 0
+
+
+def _of_file(cfg: Any, arguments: tuple[Argument, ...]) -> dict[str, Any]:
+    """What a file of arguments says of a mode's own ones: of its model above all, which is opened before the rest."""
+    from seglab.compat.arguments import of_config, read_config
+
+    own = {about.name: about for about in arguments}
+    return {name: value for name, value in of_config(read_config(cfg), own).items() if name in own}
 
 
 def train(given: TrainInput, options: dict[str, Any]) -> None:
@@ -73,8 +84,6 @@ def _first_weights(given: TrainInput, options: dict[str, Any]) -> str:
     from seglab.training.arguments import make_config
 
     checked = translate("train", options, say=lambda text: None)
-    if "cfg" in options and "model" in checked:
-        return str(checked["model"])
     make_config(**{name: value for name, value in checked.items() if name not in names_of(TrainInput)})
     if given.pretrained is False or isinstance(options.get("resume"), str):  # a resumed run brings its own weights
         return "yolo11n-seg.yaml"

@@ -52,13 +52,22 @@ def parse(words: list[str]) -> tuple[str, dict[str, Any]]:
     if mode is None and not options:
         return "help", {}
     said = options.pop("mode", None) if mode != "help" else None
-    mode = mode or said
+    mode = mode or said or _mode_of_file(options.get("cfg"))
     if mode is None:
         raise SeglabError(
             f"no mode given: write `seglab MODE {next(iter(options))}=...`, where MODE is one of {', '.join(VERBS)}"
         )
     refuse_unknown([str(mode)], VERBS, kind="mode")
     return mode, options
+
+
+def _mode_of_file(cfg: Any) -> Any:
+    """What a file of arguments says the mode is: `seglab cfg=mine.yaml` needs no other word. None where it does not."""
+    if cfg is None:
+        return None
+    from seglab.compat.arguments import read_config
+
+    return read_config(cfg).get("mode")
 
 
 def switches(mode: str | None) -> list[str]:

@@ -227,7 +227,7 @@ NO_EFFECT: tuple[NoEffect, ...] = (
     NoEffect("it draws no images", ("show_labels", "show_conf", "show_boxes", "line_width", "visualize")),
     NoEffect(
         "it writes no such files",
-        ("save", "save_json", "save_txt", "save_conf", "plots", "project", "name", "exist_ok", "save_dir"),
+        ("save", "save_json", "save_txt", "save_conf", "plots", "project", "exist_ok", "save_dir"),
     ),
     NoEffect("for export only", ("format", "optimize", "dynamic", "simplify", "opset", "workspace", "int8", "keras")),
     NoEffect("ONNX files run in onnxruntime, with the same results", ("dnn",)),

@@ -19,7 +19,7 @@ class ExportInput(Arguments):
     format: str = argument(
         "onnx",
         "torchscript, pt2, onnx, openvino, ncnn, executorch, coreml, engine (TensorRT), litert (TFLite), saved_model "
-        "(TensorFlow) or pb (its frozen graph)",
+        "(TensorFlow), pb (its frozen graph) or rknn (Rockchip)",
     )
     out: str | None = argument(None, "path of the file, without suffix; None: next to the weights")
 
@@ -49,6 +49,7 @@ class ExportConfig(ReadConfig):
     opset: int | None = argument(None, "onnx: version of the operator set; None: 17", min=11, max=25)
     simplify: bool = argument(True, "onnx: fold constants when the graph is written")
     workspace: float | None = argument(None, "engine: GiB that TensorRT may use while it builds; None: all", min=0)
+    name: str | None = argument(None, "rknn: the chip, e.g. rk3576; None: rk3588")
     fraction: float = argument(1.0, "int8: fraction of the calibration images to use", min=0, max=1)
     license: str = argument(
         "unknown", "license of the weights, written into the file; if not given, as recorded in the weights"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
@@ -41,6 +42,10 @@ def export(
     name, its = find_format(format)
     refuse_unknown(options, names_of(ExportConfig), "export")
     config = ExportConfig(**options)
+    if its.PRECISIONS == ("fp16",) and config.precision == "fp32":  # the only one there is needs no asking for
+        config = dataclasses.replace(config, half=True)
+    if config.name is not None and name != "rknn":
+        print(f"export does not use name={config.name!r}: it is the chip of RKNN files; out= says where to write")
     _refuse_unsupported(name, its, config)
 
     path = Path(out or f"yolo11{model.scale}-seg")
@@ -88,6 +93,8 @@ def _own_options(name: str, config: ExportConfig) -> dict[str, Any]:
         return {"opset": config.opset, "fold": config.simplify}
     if name == "engine":
         return {"workspace": config.workspace}
+    if name == "rknn":
+        return {"chip": config.name}
     return {}
 
 

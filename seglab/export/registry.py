@@ -9,7 +9,20 @@ from typing import Protocol
 from torch import Tensor
 
 from seglab.errors import SeglabError, reading
-from seglab.export import coreml, executorch, litert, ncnn, onnx, openvino, pb, pt2, saved_model, tensorrt, torchscript
+from seglab.export import (
+    coreml,
+    executorch,
+    litert,
+    ncnn,
+    onnx,
+    openvino,
+    pb,
+    pt2,
+    rknn,
+    saved_model,
+    tensorrt,
+    torchscript,
+)
 from seglab.export.metadata import ModelMetadata
 from seglab.export.runtime import Runtime
 from seglab.export.trust import refuse_stranger
@@ -67,6 +80,7 @@ FORMATS: dict[str, ExportFormat] = {
     "litert": litert,
     "saved_model": saved_model,
     "pb": pb,
+    "rknn": rknn,
 }
 ALIASES = {"tensorrt": "engine", "tflite": "litert"}
 

@@ -179,7 +179,8 @@ class Masks(Movable):
     def shape(self) -> tuple[int, ...]:
         """(N, H, W), of `data`."""
         given = self._given()
-        return (len(self), *self.orig_shape) if given is None else given.shape
+        shape = (len(self), *self.orig_shape) if given is None else given.shape
+        return shape if self.device is None else torch.Size(shape)
 
     def _given(self) -> np.ndarray | None:
         """(N, h, w) masks of the letterboxed image, where `data` is to be that."""

@@ -195,9 +195,12 @@ def _several(sources: Iterable, options: _Options) -> ImageStream:
     refused: list[SeglabError] = []
     has_images = False
     for source in sources:
+        is_named = bool(getattr(source, "filename", ""))  # of Pillow's, which may have a file
         try:
             for image in _load(source, options):
                 has_images = True
+                if isinstance(source, (str, os.PathLike)) or is_named:
+                    next(options.unnamed)  # so that images without a file are called by their place in the list
                 yield image
         except SeglabError as error:
             if isinstance(source, (np.ndarray, torch.Tensor)):  # made by a program, which has a fault

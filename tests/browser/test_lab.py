@@ -53,6 +53,12 @@ panel
 confusions = confusion_explorer(model, "toybox8-seg", imgsz=320)
 confusions
 """
+TRAINING = """
+from seglab import YOLO
+
+metrics = YOLO("toybox-n").train(data="toybox8-seg", epochs=4, imgsz=96, batch=2, workers=0, plots=False)
+metrics
+"""
 # A slider and a button as ipywidgets 7 makes them.
 OLD = """<div class="seglab-panel"><div class="widget-slider">
 <label class="widget-label" title="Lowest score that is shown">confidence</label>
@@ -60,6 +66,13 @@ OLD = """<div class="seglab-panel"><div class="widget-slider">
 <span class="ui-slider-handle" tabindex="0" style="display: block; height: 9px; left: 25%"></span></div></div>
 <div class="widget-readout" contenteditable="true">0.25</div></div>
 <button class="widget-toggle-button" onclick="this.classList.toggle('mod-active')">boxes</button></div>"""
+# Notes what every bar says while a training runs.
+BARS = """() => {
+    window.seen = [];
+    new MutationObserver(() => document.querySelectorAll('progress').forEach(
+        bar => window.seen.push(bar.parentElement.textContent.trim())
+    )).observe(document.body, {childList: true, subtree: true});
+}"""
 # Notes when a key goes down, and when the image that follows has been decoded and shown.
 STOPWATCH = """panel => {
     window.pressed = null; window.waits = [];
@@ -76,7 +89,7 @@ def lab(tmp_path_factory):
     """A server on this machine alone, with settings of its own; yields the address of a notebook by name."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copy(LESSON, folder)
-    for name, program in (("crowd", CROWD), ("tools", TOOLS)):
+    for name, program in (("crowd", CROWD), ("tools", TOOLS), ("training", TRAINING)):
         cells = [nbformat.v4.new_code_cell(part.strip()) for part in program.split("# ---")]
         notebook = nbformat.v4.new_notebook(cells=cells)
         notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -334,6 +347,29 @@ def test_a_cell_of_the_confusion_matrix_shows_its_objects(opened, keep, scheme):
         playwright.expect(panel.get_by_role("status")).to_contain_text(word)
     page.wait_for_timeout(500)
     page.screenshot(path=keep(f"lab_confusion_{scheme}.png"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_training_is_watched(opened, keep, scheme):
+    """A bar within the epoch while it runs; curves and a table that stay when it is done."""
+    page = opened("training.ipynb", run=False, size=(1280, 900), scheme=scheme)
+    if scheme == "dark":
+        page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.evaluate(BARS)
+    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    output = page.locator(".jp-OutputArea-output")
+    output.locator("progress").first.wait_for(timeout=240_000)
+    page.screenshot(path=keep(f"lab_training_{scheme}.png"))
+    output.filter(has_text="training, epochs").filter(has_text="4/4").wait_for(timeout=240_000)
+    page.wait_for_function("window.jupyterapp.shell.currentWidget.content.widgets[0].model.executionState === 'idle'")
+    page.wait_for_timeout(500)
+    page.screenshot(path=keep(f"lab_trained_{scheme}.png"))
+    seen = page.evaluate("window.seen")
+    assert {"epoch 1/4", "epoch 4/4"} <= {text[:9] for text in seen}, seen
+    rows = output.locator("table").first.locator("tbody tr td:first-child").all_inner_texts()
+    assert rows == ["4", "3", "2", "1", "start"]
+    assert output.locator("polyline").count() == 2
+    page.close()
 
 
 @pytest.mark.parametrize("notebook, tool", [("07_explore.ipynb", "mask explorer, 4"), ("crowd.ipynb", "mask explorer")])

@@ -30,7 +30,7 @@ SHOWN = {
 ELSEWHERE = {
     "model", "device", "engine", "precision", "compile", "mask_targets", "strict", "license", "masks", "max_pixels",
     "range", "tile", "overlap", "trust", "save_as", "tolerance", "source", "embed", "vid_stride", "save_frames",
-    "labels", "allow_empty", "instances",
+    "labels", "allow_empty", "instances", "name",
 }  # fmt: skip
 
 

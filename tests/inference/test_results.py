@@ -69,6 +69,7 @@ def test_boxes_in_all_frames(results):
 
 def test_masks_in_all_forms(results):
     masks = results.masks
+    assert isinstance(masks.shape, torch.Size) and not isinstance(masks.numpy().shape, torch.Size)
     assert masks.data.shape == masks.shape == (3, HEIGHT, WIDTH) and masks.data.dtype == torch.uint8
     for full, rings, rle, (x0, y0, crop) in zip(masks.data.numpy(), masks.rings, masks.rle, masks.crops):
         assert full.sum() == crop.sum()

@@ -82,7 +82,7 @@ def test_gray():
 
 def test_paths_of_pictures_in_memory(folder):
     frames = list(load([RGB, folder / "a.bmp", RGB, Image.open(folder / "b.png")]))
-    assert [Path(f.path).name for f in frames] == ["image0.jpg", "a.bmp", "image1.jpg", "b.png"]
+    assert [Path(f.path).name for f in frames] == ["image0.jpg", "a.bmp", "image2.jpg", "b.png"]
 
 
 def test_folder_glob_and_list_are_sorted(folder):

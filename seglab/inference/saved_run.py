@@ -183,4 +183,7 @@ class _Video:
 
     def close(self) -> None:
         self._writer.release()
-        replace(self._part, self._path, sync=False)
+        try:
+            replace(self._part, self._path, sync=False)
+        finally:
+            self._part.unlink(missing_ok=True)  # on a disk that is full

@@ -11,6 +11,7 @@ import torch
 
 from seglab.config import SaveConfig
 from seglab.errors import SeglabError
+from seglab.inference import saved_run
 from seglab.inference.instances import Boxes, Masks
 from seglab.inference.results import Results
 from seglab.inference.saved_run import save_results
@@ -106,6 +107,17 @@ def test_a_stream_that_breaks_off_leaves_a_whole_film(here):
     with pytest.raises(RuntimeError) as caught:  # its traceback keeps every variable alive
         list(save_results(broken(), SaveConfig(save=True)))
     assert len(read_film(here / "runs/segment/predict/a.mp4")[1]) == 2 and caught.tb
+
+
+def test_a_video_whose_last_step_fails_leaves_no_part(here, monkeypatch):
+    def full(part, path, sync):
+        raise OSError(28, "No space left on device")
+
+    film(here / "a.mp4", 2, 10.0)
+    monkeypatch.setattr(saved_run, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(save_results([result("a.mp4", 90)], SaveConfig(save=True)))
+    assert files_of("runs/segment/predict") == []
 
 
 def test_frames_of_no_file_stay_images():

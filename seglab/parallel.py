@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +22,7 @@ from seglab.errors import SeglabError
 
 Result = TypeVar("Result")
 MAX_PROCESSES = 60  # Windows cannot wait for more
+SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # bytes that the path of a socket may have
 CHUNKS_PER_PROCESS = 50  # the items of each process come in so many chunks: a progress bar moves with every chunk
 
 _job: tuple[Callable, tuple]  # of a worker process: the function it calls, and the arguments all items have in common
@@ -52,6 +55,25 @@ def starting_processes() -> Iterator[None]:
 def place_among_processes() -> tuple[int, int]:
     """(number of this process, from 0, number of processes), as torchrun tells each that it starts; (0, 1) alone."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def can_pass_tensors() -> bool:
+    """Whether processes can pass tensors on: through sockets in the temporary folder, whose path must not be long.
+
+    Where it is too long, PyTorch's workers would drop what they have made, and whoever waits for it would wait forever.
+    """
+    return os.name == "nt" or _fits_a_socket(tempfile.gettempdir())
+
+
+@functools.cache  # told once
+def _fits_a_socket(folder: str) -> bool:
+    fits = len(os.fsencode(os.path.join(folder, "pymp-01234567", "listener-01234567"))) <= SOCKET_PATH
+    if not fits:
+        print(
+            f"the path of the temporary folder, {folder}, is too long for the sockets of worker processes, so images "
+            "are loaded in this process: set TMPDIR to a shorter one, such as /tmp, to use workers"
+        )
+    return fits
 
 
 def workers_for(count: int, min_count: int) -> int:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,16 +53,21 @@ def test_switching_off_twice_is_the_same(monkeypatch):
     assert os.environ["DO_NOT_TRACK"] == SWITCHES["DO_NOT_TRACK"]
 
 
+@pytest.fixture
+def short_folder():
+    with tempfile.TemporaryDirectory(prefix="seglab-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace, which shows system calls, is not installed")
-def test_no_verb_and_no_hostile_file_leaves_the_machine_starts_a_program_or_writes_elsewhere(tmp_path):
+def test_no_verb_and_no_hostile_file_leaves_the_machine_starts_a_program_or_writes_elsewhere(tmp_path, short_folder):
     work, home, trace = tmp_path / "work", tmp_path / "home", tmp_path / "trace"
     home.mkdir()
     shutil.copytree(bundled_data_dir() / "toybox8-seg", work / "data")
     strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "400", "-o", trace]
     calls = ",".join(("connect", "sendto", "sendmsg", "execve", "open", "openat", *NAMING))
     environment = without_switches() | {"HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    places = {"SEGLAB_CACHE": tmp_path / "cache", "TMPDIR": tmp_path / "temporary"}
-    places["TMPDIR"].mkdir()
+    places = {"SEGLAB_CACHE": tmp_path / "cache", "TMPDIR": short_folder}  # short: the workers' sockets lie there
     environment |= {name: str(path) for name, path in places.items()}
     command = [*strace, "-e", f"trace={calls}", sys.executable, EVERY_VERB]
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=600, env=environment)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 from seglab.data.collate import Item, collate
 from seglab.data.dataset import SegmentationDataset, epoch_order
 from seglab.errors import SeglabError
-from seglab.parallel import cores, end_with_parent, starting_processes
+from seglab.parallel import can_pass_tensors, cores, end_with_parent, starting_processes
 
 
 class EpochSampler(Sampler[list[int]]):
@@ -114,6 +114,8 @@ def build_loader(
     """
     dataset.group = batch
     workers = max(0, min(workers, cores()))  # those this process may use: torch warns about more
+    if workers and not can_pass_tensors():
+        workers = 0
     return BatchLoader(
         dataset,
         batch_sampler=EpochSampler(len(dataset), batch, shuffle, seed, rank, world, grouped=dataset.rect),

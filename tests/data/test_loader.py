@@ -95,6 +95,17 @@ def test_workers_change_nothing(make_shelf):
             assert all(torch.equal(a[key], b[key]) for key in a if key != "samples") and a["samples"] == b["samples"]
 
 
+def test_a_temporary_folder_too_long_for_sockets_has_no_workers(make_shelf, tmp_path, monkeypatch, capsys):
+    long = tmp_path / ("x" * 110)  # in which workers could not pass on what they made, and training would wait forever
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    dataset = SegmentationDataset(make_shelf(), "train", 64, AugmentConfig())
+    loaders = [build_loader(dataset, 2, workers=2) for _ in range(2)]
+    assert [loader.num_workers for loader in loaders] == [0, 0] and len(list(loaders[0])) == 3
+    said = capsys.readouterr().out
+    assert said.count("set TMPDIR to a shorter one") == 1 and str(long) in said
+
+
 def test_opencv_keeps_its_threads_in_this_process(make_shelf):
     dataset, threads = SegmentationDataset(make_shelf(), "train", 64, AugmentConfig()), cv2.getNumThreads()
     cv2.setNumThreads(3)

@@ -12,23 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, overload
 import torch
 
 from seglab.class_names import equal_classes, same_classes
-from seglab.compat.arguments import translate
-from seglab.config import (
-    BenchmarkInput,
-    PredictConfig,
-    TrackInput,
-    TrainInput,
-    TuneInput,
-    ValidateConfig,
-    fit_argument,
-    names_of,
-    refuse_unknown,
-    verb_arguments,
-)
-from seglab.datasets.join import join_datasets
-from seglab.datasets.load import load_dataset
 from seglab.datasets.pretrained import find_weights
-from seglab.datasets.subset import split_fractions, subset
 from seglab.datasets.trained_on import DEFAULT_DATA
 from seglab.device import choose_device
 from seglab.errors import SeglabError
@@ -52,7 +36,7 @@ from seglab.sizes import as_size
 
 if TYPE_CHECKING:  # each verb imports what it needs when it is first called
     from seglab.compat.callbacks import Predictor, Trainer
-    from seglab.config import TrainConfig
+    from seglab.config import PredictConfig, TrainConfig, ValidateConfig
     from seglab.datasets.spec import DatasetSpec
     from seglab.diagnosis.doctor import Diagnosis
     from seglab.evaluation.metrics import Metrics
@@ -200,6 +184,7 @@ class YOLO:
         seglab.config.TrainConfig and AugmentConfig, by name. Under torchrun, other processes than the first return
         None.
         """
+        from seglab.datasets.join import join_datasets
         from seglab.export.profile import profile
         from seglab.loggers.following import Following
         from seglab.training.arguments import make_config, run_folder, with_chosen_settings
@@ -274,6 +259,7 @@ class YOLO:
     ) -> tuple[Any, bool | str, dict[str, Any]]:
         """What `train` is asked for, with what the model and the settings add; the model is the one it names."""
         from seglab.compat.settings import settings
+        from seglab.config import TrainInput, fit_argument
         from seglab.training.distributed import is_main
         from seglab.training.preparation import interrupted_run
 
@@ -296,6 +282,7 @@ class YOLO:
 
         Arguments: those of seglab.config.TuneInput and of `train`, which every trial is given.
         """
+        from seglab.config import TrainInput, TuneInput, fit_argument, names_of
         from seglab.training.tuning import tune
 
         own = names_of(TuneInput)
@@ -331,6 +318,9 @@ class YOLO:
 
     def _given(self, verb: str, arguments: dict[str, Any], say: Callable[[str], None] = print, **named: Any) -> dict:
         """What a verb was given, as seglab takes it: what the user put into `overrides`, under the arguments."""
+        from seglab.compat.arguments import translate
+        from seglab.config import verb_arguments
+
         own = verb_arguments(verb)
         changed = {name: value for name, value in self.overrides.items() if self._loaded.get(name, MISSING) != value}
         usual = {name: value for name, value in changed.items() if name in own}
@@ -438,6 +428,7 @@ class YOLO:
         unless given, since doubtful finds help to follow what was certain before.
         Errors: SeglabError without the package `trackers`.
         """
+        from seglab.config import TrackInput, fit_argument
         from seglab.inference.tracking import Tracker, tracker_config
 
         config = tracker_config("botsort.yaml" if tracker is None else tracker)
@@ -540,6 +531,7 @@ class YOLO:
         or as a list of dicts where neither is installed.
         """
         from seglab.compat.benchmark_table import benchmark_arguments, benchmark_rows, raise_failure
+        from seglab.config import BenchmarkInput
         from seglab.export.benchmark import benchmark
         from seglab.tables import data_frame_or_rows
 
@@ -598,6 +590,8 @@ class YOLO:
 
     def _known(self, event: str) -> list[Callable[[Any], Any]]:
         """The functions of an event. Errors: SeglabError when there is no such event."""
+        from seglab.config import refuse_unknown
+
         refuse_unknown([event], EVENTS, kind="event")
         return self.callbacks[event]
 
@@ -821,6 +815,10 @@ class YOLO:
         arguments: dict[str, Any],
     ) -> Examination:
         """What val and doctor look at, and how."""
+        from seglab.config import ValidateConfig, refuse_unknown, verb_arguments
+        from seglab.datasets.join import join_datasets
+        from seglab.datasets.load import load_dataset
+        from seglab.datasets.subset import split_fractions, subset
         from seglab.evaluation.one_class import as_one_class
         from seglab.inference.augmented import augmented
 

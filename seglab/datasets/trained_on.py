@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from seglab.class_names import COCO_NAMES
-from seglab.datasets.load import is_local
 
 DEFAULT_DATA = "coco8-seg"  # what is trained and validated on where neither the user nor the weights name a dataset
 
@@ -33,6 +32,8 @@ def find_again(trained_on: str, names: Mapping[int, str]) -> str:
     """
     if Path(trained_on).exists():
         return trained_on
+    from seglab.datasets.load import is_local  # with all formats of labels: what does not need it does not wait
+
     name = Path(trained_on).stem
     if is_local(name):
         return name

@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from seglab.formats.text_files import parse_yaml
-
 MAX_TEXT = 16 << 20  # characters: names of so many classes as a network can have
 MAX_SIDE = 16_384  # pixels of the input
 MAX_BATCH = 4096  # images of a call
@@ -20,7 +18,9 @@ MAX_BATCH = 4096  # images of a call
 
 def read_metadata(text: str) -> dict[str, Any]:
     """A mapping written as JSON, as a Python literal or as YAML. Errors: ValueError when it is none of these."""
-    import yaml
+    import yaml  # takes 10 ms, which opening a model need not wait for
+
+    from seglab.formats.text_files import parse_yaml
 
     value = read_value(text)
     if isinstance(value, str):

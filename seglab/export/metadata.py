@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seglab.class_names import numbered
 from seglab.errors import SeglabError, reading
 from seglab.export import foreign_metadata
@@ -162,6 +160,8 @@ def write_sidecar(folder: Path, metadata: ModelMetadata) -> None:
 
     As YAML under the name that other tools look for, with names, sizes and numbers as such.
     """
+    import yaml  # takes 10 ms, which opening a model need not wait for
+
     values: dict[str, Any] = metadata.to_strings()
     values |= {"names": metadata.names, "imgsz": list(metadata.size), "batch": metadata.batch}
     values |= {name: int(values[name]) for name in ("stride", "channels")}

@@ -21,7 +21,6 @@ from seglab.export.foreign_tensors import fit_to_graph, is_channels_last
 from seglab.export.metadata import ModelMetadata, read_sidecar, write_sidecar
 from seglab.export.packages import require
 from seglab.export.runtime import Runtime
-from seglab.formats.text_files import read_xml
 from seglab.model.yolo11 import YOLO11Seg
 
 SUFFIX = "_openvino_model"
@@ -124,6 +123,8 @@ def find_graph(folder: Path) -> Path:
 
 def refuse_strange_layers(graph: Path) -> None:
     """Errors: SeglabError for a graph with layers of somebody's extension, which would be code, or with loops."""
+    from seglab.formats.text_files import read_xml  # with YAML and XML, which opening a model need not wait for
+
     for layer in read_xml(graph).iter("layer"):
         version = layer.get("version", "")
         kind = layer.get("type", "")

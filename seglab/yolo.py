@@ -16,7 +16,7 @@ from seglab.datasets.pretrained import find_weights
 from seglab.datasets.trained_on import DEFAULT_DATA
 from seglab.device import choose_device
 from seglab.errors import SeglabError
-from seglab.events import EVENTS, PREDICT_EVENTS, Events
+from seglab.events import EVENTS, PREDICT_EVENTS, SILENT, Events
 from seglab.export.inference_cache import InferenceCache
 from seglab.export.inference_model import InferenceModel
 from seglab.files import bundled_data_dir, cache_dir
@@ -347,24 +347,29 @@ class YOLO:
     ) -> Metrics:
         """Box and mask mAP on a dataset's validation split, by default of what it was trained on, else of coco8-seg.
 
-        Other arguments: those of seglab.config.ValidateConfig, by name.
+        Other arguments: those of seglab.config.ValidateConfig, by name. Processes of torchrun share the images, and
+        all return the metrics of all images.
         """
         from seglab.diagnosis.explain import explain
         from seglab.evaluation.validate import load_split, validate_dataset
+        from seglab.training.distributed import join
 
         arguments = self._given("val", arguments, data=data, device=device)
         data = arguments.pop("data", None)
         device = arguments.pop("device", None)
         self._open_other(arguments.pop("model", None))
-        given = self._examination("val", data, device, arguments)
-        split = load_split(given.spec, given.names, given.config, given.device)
+        process = join(self._device(device))
+        given = self._examination("val", data, process.device, arguments)
+        split = load_split(given.spec, given.names, given.config, process)
         forward: Forward | UndecodedForward = given.forward
         if isinstance(forward, InferenceModel) and not given.config.compile:
             forward = forward.undecoded  # suppression decodes what it needs
-        metrics = validate_dataset(forward, *given[1:], split, events=self._events())
+        events = self._events() if process.is_main else SILENT
+        metrics = validate_dataset(forward, given.spec, given.names, given.config, process, split, events)
         self.metrics = metrics
-        if given.config.explain:
-            print(explain(given.forward, split.loader, split.dataset, given.spec.names, given.config, given.device))
+        if given.config.explain and process.is_main:
+            every = split if process.world == 1 else load_split(given.spec, given.names, given.config)
+            print(explain(given.forward, every.loader, every.dataset, given.spec.names, given.config, given.device))
         return metrics
 
     @overload
@@ -821,6 +826,7 @@ class YOLO:
         from seglab.datasets.subset import split_fractions, subset
         from seglab.evaluation.one_class import as_one_class
         from seglab.inference.augmented import augmented
+        from seglab.training.distributed import is_main, rank_zero_first
 
         refuse_unknown(arguments, verb_arguments(verb, but=("model",)), verb)
         config = ValidateConfig(**self._as_trained(arguments, verb))
@@ -828,8 +834,11 @@ class YOLO:
             data = self.overrides.get("data") or DEFAULT_DATA
             for name in ("labels", "instances"):
                 arguments.setdefault(name, self.overrides.get(name))
-            print(f"using the dataset {data}: pass data= for another one")
-        spec = load_dataset(data, config.split, labels=config.labels, instances=config.instances)
+            if is_main():
+                print(f"using the dataset {data}: pass data= for another one")
+        spec = rank_zero_first(
+            lambda: load_dataset(data, config.split, labels=config.labels, instances=config.instances)
+        )
         of = [config.split] if config.split == "train" else []  # a number alone is for training images
         spec = subset(spec, config.classes, config.single_cls, split_fractions(config.fraction, of))
         names = dict(spec.names) if config.single_cls else self.names

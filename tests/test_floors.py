@@ -22,7 +22,8 @@ FLOORS = (
     ("version", "wording", "telemetry", "idle_threads"),
     ("errors",),
     ("sizes", "image_files"),
-    ("config", "class_names", "files", "memory", "tables", "events", "parallel", "progress", "notebooks", "device"),
+    ("config", "class_names", "files", "memory", "tables", "events", "parallel", "progress", "notebooks", "device")
+    + ("training.distributed",),  # joining torchrun's group, which needs nothing of the rest
     ("geometry",),
     ("sample", "model", "data.image"),
     ("drawing", "formats"),

@@ -17,11 +17,12 @@ from seglab.parallel import can_pass_tensors, cores, end_with_parent, starting_p
 
 
 class EpochSampler(Sampler[list[int]]):
-    """Lists of indexes, one a batch; process `rank` of `world` gets its part of every global batch.
+    """Lists of indexes, one a batch, of process `rank` of `world`.
 
-    batch: images over all processes together. A shuffled order is filled up from its own start to a multiple of
-    `world`, so that no process of a training run waits for a batch that another does not have. grouped: neighbors stay
-    together, `batch` of them at a time, and only these groups are shuffled.
+    Shuffled, for training: each process gets its part of every batch, and `batch` counts the images of all processes
+    together. The order is filled up from its own start to a multiple of `world`, so that no process waits for a batch
+    that another does not have. In order, for validation: whole batches are dealt out in turn, so that each is what it
+    is for one process. grouped: neighbors stay together, `batch` of them at a time, and only these groups are shuffled.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class EpochSampler(Sampler[list[int]]):
         world: int = 1,
         grouped: bool = False,
     ):
-        if batch < 1 or batch % world:
+        if batch < 1 or (shuffle and batch % world):
             raise SeglabError(f"batch={batch} cannot be split evenly over {world} processes: use a multiple of {world}")
         self.length = length
         self.batch = batch
@@ -48,24 +49,24 @@ class EpochSampler(Sampler[list[int]]):
     @property
     def own_batch(self) -> int:
         """Images a step of this process."""
-        return self.batch // self.world
+        return self.batch // self.world if self.shuffle else self.batch
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def _own_indexes(self) -> np.ndarray:
         """The indexes that this process goes through, in the epoch's order."""
-        order = np.arange(self.length)
-        if self.shuffle:
-            missing = -self.length % self.world
-            if self.grouped:
-                order = self._shuffled_groups()
-                added = np.resize(order[-1:], missing)  # an image of the last group's shape
-            else:
-                order = epoch_order(self.length, self.seed, self.epoch)
-                added = np.resize(order, missing)
-            order = np.concatenate((order, added))
-        return order[self.rank :: self.world]
+        indexes = np.arange(self.length)
+        if not self.shuffle:
+            return indexes[indexes // self.batch % self.world == self.rank]
+        missing = -self.length % self.world
+        if self.grouped:
+            order = self._shuffled_groups()
+            added = np.resize(order[-1:], missing)  # an image of the last group's shape
+        else:
+            order = epoch_order(self.length, self.seed, self.epoch)
+            added = np.resize(order, missing)
+        return np.concatenate((order, added))[self.rank :: self.world]
 
     def _shuffled_groups(self) -> np.ndarray:
         """Every index once, neighbors together; the last group, which may be short, stays last."""
@@ -104,7 +105,9 @@ def build_loader(
     world: int = 1,
     pin_memory: bool = False,
 ) -> BatchLoader:
-    """A loader of batches as `collate` makes them. batch: images a step over all `world` processes together.
+    """A loader of batches as `collate` makes them, of process `rank` of `world`.
+
+    batch: images a step, over all processes together where the order is shuffled (see EpochSampler).
 
     workers: processes that load data, at most one per CPU that may be used; 0 loads in this one. pin_memory: for
     batches that go on to a CUDA GPU, which then fetches them while it works.

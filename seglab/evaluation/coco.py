@@ -208,6 +208,12 @@ class CocoAccumulator:
             pairs=overlapping_pairs(ground_truth, detections, order, self.iou_type),
         )
 
+    def join(self, other: CocoAccumulator) -> None:
+        """Take the images of another one, of which none may be here already."""
+        if twice := self._images.keys() & other._images.keys():
+            raise ValueError(f"image {min(twice, key=str)} was added twice: add every image once")
+        self._images |= other._images
+
     def matches(self) -> Iterator[ClassMatches]:
         """Match every class of `self.classes` in turn. Images count in the order of their ids."""
         if not self._images:

@@ -46,6 +46,7 @@ from seglab.inference.nms import Detections, suppress
 from seglab.inference.predictor import Clock, Forward, UndecodedForward, to_image_frame
 from seglab.inference.results import Results
 from seglab.sample import Instance
+from seglab.training.distributed import ALONE, Process, broadcast_object, gather
 
 STAGES = ("preprocess", "inference", "loss", "postprocess")  # of `Metrics.speed`; only training computes losses
 CPU_BATCH = 4  # images that pass the network together on a CPU: with more, its caches overflow
@@ -77,6 +78,64 @@ class Validation:
     batch_number: int = -1
     seen: int = 0  # images
     metrics: Metrics | None = None  # in the end
+
+
+class Tally:
+    """What a validation has counted so far. Those of several processes join into one, in any order.
+
+    class_count: of the model; config: says which protocol is followed, and how many detections count.
+    """
+
+    def __init__(self, class_count: int, config: ValidateConfig) -> None:
+        # COCO counts 100 detections of a class and image; the YOLO protocol all that NMS leaves.
+        limit = 100 if config.protocol == "coco" else config.max_det
+        self.boxes = CocoAccumulator(range(class_count), "bbox", limit)
+        self.masks = CocoAccumulator(range(class_count), "segm", limit)
+        self.confusion_matrix = np.zeros((class_count + 1, class_count + 1), int)
+        self.images = np.zeros(class_count, int)  # that show each class
+        self.instances = np.zeros(class_count, int)  # of each class
+        self.image_count = 0
+        self.speed: dict[str, float] = defaultdict(float)  # stage -> milliseconds
+        self.results: list[dict[str, Any]] = []  # COCO results, where they are asked for
+
+    def add(self, key: int | str, ground_truth: Instances, found: Instances) -> None:
+        """Count one image. key: no other image has it."""
+        self.masks.add(key, ground_truth, found)
+        box_areas = found.all_boxes[:, 2] * found.all_boxes[:, 3]
+        self.boxes.add(key, ground_truth, found._replace(areas=box_areas))
+        count_confusions(self.confusion_matrix, ground_truth, found)
+
+        # Crowds are not instances of their class: nobody can count them.
+        present = ground_truth.classes[~ground_truth.crowds]
+        self.instances += np.bincount(present, minlength=len(self.instances))
+        self.images[np.unique(present)] += 1
+        self.image_count += 1
+
+    def join(self, other: Tally) -> None:
+        """Count what another has counted, too."""
+        self.boxes.join(other.boxes)
+        self.masks.join(other.masks)
+        self.confusion_matrix += other.confusion_matrix
+        self.images += other.images
+        self.instances += other.instances
+        self.image_count += other.image_count
+        for stage, milliseconds in other.speed.items():
+            self.speed[stage] += milliseconds
+        self.results += other.results
+
+    def metrics(self, names: dict[int, str], protocol: str) -> Metrics:
+        """The metrics of all that was counted. names: class id -> name."""
+        rule = None if protocol == "coco" else yolo.average_precision
+        return Metrics(
+            box=task_metrics(self.boxes, rule),
+            seg=task_metrics(self.masks, rule),
+            names=dict(names),
+            images=self.images,
+            instances=self.instances,
+            image_count=self.image_count,
+            confusion_matrix=ConfusionMatrix(self.confusion_matrix, dict(names)),
+            speed={stage: self.speed[stage] / max(self.image_count, 1) for stage in STAGES},
+        )
 
 
 @dataclass(frozen=True)
@@ -147,69 +206,48 @@ def validate(
     dataset: SegmentationDataset,
     names: dict[int, str],
     config: ValidateConfig | None = None,
-    device: str | torch.device = "cpu",
+    process: Process = ALONE,
     results: list[dict] | None = None,
     each: Callable[[EvaluatedImage], None] | None = None,
     events: Events = SILENT,
 ) -> Metrics:
     """Metrics of `forward` on `batches` of `dataset` (validation items, any order).
 
-    names: class id (0 to nc - 1) -> name; device: where `forward` takes its images; results: when given, COCO results
-    are appended to it, with the ids that the dataset has in COCO files; each: called with every image; events: what
-    to call on the way, with the Validation.
+    names: class id (0 to nc - 1) -> name; process: with the device where `forward` takes its images. Of several
+    processes each has batches of its own, and all return the metrics of all images. results: when given, COCO results
+    are appended to it in the first process, with the ids that the dataset has in COCO files; each: called with every
+    image of this process; events: what to call on the way, with the Validation.
     """
     config = config or ValidateConfig()
-    state = Validation(config, dataset, dict(names), torch.device(device), batches)
+    state = Validation(config, dataset, dict(names), process.device, batches)
     events.tell("on_val_start", state)
-    class_count = len(names)
     file_names = dataset.file_names() if results is not None else {}
-    # COCO counts 100 detections of a class and image; the YOLO protocol all that NMS leaves.
     native = config.protocol == "coco"
-    limit = 100 if native else config.max_det
-    boxes = CocoAccumulator(range(class_count), "bbox", limit)
-    masks = CocoAccumulator(range(class_count), "segm", limit)
-    confusion_matrix = np.zeros((class_count + 1, class_count + 1), int)
-    images = np.zeros(class_count, int)  # that show each class
-    instances = np.zeros(class_count, int)  # of each class
-    image_count = 0
-    speed: dict[str, float] = defaultdict(float)
+    tally = Tally(len(names), config)
 
     # One image at a time: its masks become run lengths and are dropped before the next one.
-    for image in evaluated_images(forward, told_batches(state, events), dataset, config, device, speed):
+    for image in evaluated_images(forward, told_batches(state, events), dataset, config, process.device, tally.speed):
         # The protocols differ in the frame and the resolution that they compare in.
         if native:
             ground_truth, found = native_instances(image, every_mask=results is not None)
         else:
             ground_truth, found = quarter_instances(image)
-        masks.add(image.key, ground_truth, found)
-        box_areas = found.all_boxes[:, 2] * found.all_boxes[:, 3]
-        boxes.add(image.key, ground_truth, found._replace(areas=box_areas))
-        count_confusions(confusion_matrix, ground_truth, found)
-
-        # Crowds are not instances of their class: nobody can count them.
-        present = ground_truth.classes[~ground_truth.crowds]
+        tally.add(image.key, ground_truth, found)
         if each is not None:
             each(image)
-        instances += np.bincount(present, minlength=class_count)
-        images[np.unique(present)] += 1
-        image_count += 1
         # A results file has masks of the original image, whatever protocol the metrics follow.
         if results is not None:
             detections = found if native else native_instances(image, every_mask=True)[1]
             file_name = file_names[image.image_id]
-            results += as_results(image.image_id, file_name, detections, dataset.category_ids, names)
+            tally.results += as_results(image.image_id, file_name, detections, dataset.category_ids, names)
 
-    rule = None if native else yolo.average_precision
-    state.metrics = Metrics(
-        box=task_metrics(boxes, rule),
-        seg=task_metrics(masks, rule),
-        names=dict(names),
-        images=images,
-        instances=instances,
-        image_count=image_count,
-        confusion_matrix=ConfusionMatrix(confusion_matrix, dict(names)),
-        speed={stage: speed[stage] / max(image_count, 1) for stage in STAGES},
-    )
+    first, *others = gather(process, tally)
+    for other in others:
+        first.join(other)
+    if results is not None and process.is_main:
+        results += first.results
+    metrics = first.metrics(names, config.protocol) if process.is_main else None
+    state.metrics = broadcast_object(process, metrics)
     events.tell("on_val_end", state)
     return state.metrics
 
@@ -318,10 +356,11 @@ def as_results(
 
 
 def load_split(
-    spec: DatasetSpec, names: dict[int, str], config: ValidateConfig, device: str | torch.device = "cpu"
+    spec: DatasetSpec, names: dict[int, str], config: ValidateConfig, process: Process = ALONE
 ) -> LoadedSplit:
     """Read the split that the config names. names: class id -> name of the model that is to be validated on it.
 
+    process: the one that runs the network; of several, each gets batches of its own.
     Errors: SeglabError when the model's classes are not those of the data.
     """
     if len(names) != len(spec.names):
@@ -340,8 +379,9 @@ def load_split(
     )
     announce_split(dataset, config.allow_empty, config.verbose)
     workers = min(config.workers, len(dataset) // 100)
-    on_cuda = torch.device(device).type == "cuda"
-    return LoadedSplit(dataset, build_loader(dataset, config.batch, workers, pin_memory=on_cuda))
+    on_cuda = process.device.type == "cuda"
+    loader = build_loader(dataset, config.batch, workers, rank=process.rank, world=process.world, pin_memory=on_cuda)
+    return LoadedSplit(dataset, loader)
 
 
 def validate_dataset(
@@ -349,37 +389,43 @@ def validate_dataset(
     spec: DatasetSpec,
     names: dict[int, str],
     config: ValidateConfig,
-    device: str | torch.device = "cpu",
+    process: Process = ALONE,
     split: LoadedSplit | None = None,
     events: Events = SILENT,
 ) -> Metrics:
     """Metrics of `forward` on one split of a dataset, printed as a table; writes the files that the config asks for.
 
-    split: what `load_split` gives for the same arguments, to read the data only once where it is needed again.
+    Several processes share the images, write the files of their own, and the first one does the rest. split: what
+    `load_split` gives for the same arguments, to read the data only once where it is needed again.
     Errors: SeglabError when the model's classes are not those of the data.
     """
     from tqdm.auto import tqdm
 
-    split = split or load_split(spec, names, config, device)
+    split = split or load_split(spec, names, config, process)
     results: list[dict[str, Any]] | None = [] if config.save_json else None
     folder = None
     each = None
     if config.plots or config.save_json or config.save_txt or config.visualize:
-        folder = new_run_dir("val", config.project, config.name, config.exist_ok)
+        made = new_run_dir("val", config.project, config.name, config.exist_ok) if process.is_main else None
+        folder = broadcast_object(process, made)
     if folder is not None and (config.save_txt or config.visualize):
         each = functools.partial(_write_image_files, config=config, names=spec.names, folder=folder)
-    progress = tqdm(split.loader, desc="validate", unit="batch", disable=not config.verbose)
-    metrics = validate(forward, progress, split.dataset, spec.names, config, device, results, each, events)
+    talks = config.verbose and process.is_main
+    progress = tqdm(split.loader, desc="validate", unit="batch", disable=not talks)
+    metrics = validate(forward, progress, split.dataset, spec.names, config, process, results, each, events)
+    if folder is not None:
+        metrics.save_dir = folder
+    if not process.is_main:
+        return metrics
     if config.verbose:
         metrics.show()
     if folder is not None:
-        metrics.save_dir = folder
         if results is not None:
             (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
         if config.plots:
             write_plots(metrics, folder)
             shown = PredictConfig(imgsz=config.imgsz, mask_targets=config.mask_targets)
-            draw_validation_batches(forward, split.dataset, names, config.batch, shown, folder, device)
+            draw_validation_batches(forward, split.dataset, names, config.batch, shown, folder, process.device)
         print(f"Results saved to {folder}")
     return metrics
 

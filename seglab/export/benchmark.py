@@ -263,6 +263,7 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
     """
     from seglab.config import ValidateConfig
     from seglab.evaluation.validate import validate_dataset
+    from seglab.training.distributed import Process
 
     path = cache_dir() / f"yolo11{scale}-seg.pt"
     if not path.exists():
@@ -272,5 +273,5 @@ def official_map(scale: str, spec: DatasetSpec) -> tuple[float, float] | None:
     device = choose_device(None)
     forward = InferenceModel(network).to(device).to(memory_format=memory_format(device))
     config = ValidateConfig(batch=1, mask_targets="hard")
-    metrics = validate_dataset(forward, spec, spec.names, config, device)
+    metrics = validate_dataset(forward, spec, spec.names, config, Process(0, 1, device))
     return metrics.seg.map, metrics.box.map

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from seglab.errors import SeglabError
 
 Loaded = TypeVar("Loaded")
+Value = TypeVar("Value")
 TORCHRUN = "TORCHELASTIC_RUN_ID"  # a variable that torchrun sets; others may start processes and leave them to it
 LAUNCHER_SECONDS = 1.0  # between two looks for whether torchrun lives
 
@@ -32,8 +33,11 @@ class Process(NamedTuple):
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that validates, writes and prints: the first."""
+        """Whether this is the process that writes and prints: the first."""
         return self.rank == 0
+
+
+ALONE = Process(0, 1, torch.device("cpu"))
 
 
 def join(device: torch.device) -> Process:
@@ -58,7 +62,7 @@ def join(device: torch.device) -> Process:
         torch.cuda.set_device(device)
     process = Process(int(os.environ["RANK"]), world, device)
     if not dist.is_initialized():
-        timeout = datetime.timedelta(hours=3)  # the others wait while one process validates
+        timeout = datetime.timedelta(hours=3)  # the others wait while one process reads or writes
         nccl = torch.cuda.is_available() and dist.is_nccl_available()
         dist.init_process_group("cpu:gloo,cuda:nccl" if nccl else "gloo", timeout=timeout)
         atexit.register(leave, process)
@@ -108,6 +112,15 @@ def broadcast_object(process: Process, value: Any) -> Any:
     values = [value]
     dist.broadcast_object_list(values, 0)
     return values[0]
+
+
+def gather(process: Process, value: Value) -> list[Value]:
+    """Every process's `value`, by rank, in the first process; in the others their own alone."""
+    if process.world == 1:
+        return [value]
+    values: list[Any] | None = [None] * process.world if process.is_main else None
+    dist.gather_object(value, values)
+    return values or [value]
 
 
 def mean(process: Process, tensor: Tensor) -> Tensor:

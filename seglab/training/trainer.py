@@ -110,7 +110,7 @@ class Run:
     began: float  # when, by the clock of `time.monotonic`; of a resumed run as if it had never been cut
     logger: RunLogger
     checkpoints: CheckpointWriter
-    validated: SegmentationDataset | None  # the validation images, of the first process without another validation
+    validated: SegmentationDataset | None  # the validation images; None with another validation than the usual one
     validate_as: Callable[[str], Validate]  # soft or hard, what a network has learned from -> how it is validated
     best_metrics: Metrics | None = None  # of the best weights; None where a resumed run has not bettered them
     stopped: bool = False  # by patience
@@ -220,15 +220,14 @@ def set_up(
 
     stack: holds the run's folder for this training alone until it is closed.
     """
-    # Data first: all of it is looked through before anything is made. Only the first process validates.
+    # Data first: all of it is looked through before anything is made.
     gains = LossGains.from_arguments(flatten(config))
     dataset = open_split(spec, "train", config, augment=config.augment, seed=config.seed, rect=config.rect)
-    validate_as: Callable[[str], Validate] = validates_nothing
     validated: SegmentationDataset | None = None
-    if process.is_main:
-        if validation is None:
-            validated = open_split(spec, config.split, config, rect=ValidateConfig.rect)
-        validate_as = open_validation(validated, config, gains, process.device, validation, events)
+    if validation is None:
+        validated = open_split(spec, config.split, config, rect=ValidateConfig.rect)
+    told = events if process.is_main else SILENT
+    validate_as = open_validation(validated, config, gains, process, validation, told)
     folder = broadcast_object(process, own_run_dir(config, stack) if process.is_main else None)
     loader = make_loader(dataset, config, process)
     plan = make_plan(config, len(dataset), len(loader), model.classes)
@@ -279,12 +278,12 @@ def set_up(
     learner.tell = run.tell
     run.checkpoints.at_every_epoch = events.awaits("on_model_save")  # whoever is told of files finds them
     run.tell("on_pretrain_routine_start")
-    # One process talks, writes and validates; the others compute.
+    # One process talks and writes; the others compute.
     if process.is_main:
         run.logger = RunLogger(folder, config.epochs, progress.epoch, config.verbose)
         issues = dataset.issues + (validated.issues if validated else [])
         announce(run, list(dict.fromkeys(issues)))  # both splits may be one folder
-        begin(run, start)
+    begin(run, start)
     run.tell("on_pretrain_routine_end")
     return run
 
@@ -311,7 +310,7 @@ def open_validation(
     dataset: SegmentationDataset | None,
     config: TrainConfig,
     gains: LossGains,
-    device: torch.device,
+    process: Process,
     given: Validate | None,
     events: Events = SILENT,
 ) -> Callable[[str], Validate]:
@@ -322,11 +321,7 @@ def open_validation(
     if given is not None:
         return lambda mask_targets: given
     assert dataset is not None
-    return functools.cache(functools.partial(make_validate, dataset, config, gains, device, events=events))
-
-
-def validates_nothing(mask_targets: str) -> Validate:
-    raise RuntimeError("only the first process validates")
+    return functools.cache(functools.partial(make_validate, dataset, config, gains, process, events=events))
 
 
 def make_run_dir(config: TrainConfig) -> Path:
@@ -430,12 +425,13 @@ def begin(run: Run, start: Start) -> None:
     config = run.config
     progress = run.progress
     if config.val and not (start.scratch or config.resume):
-        metrics, columns = run.validate_as(start.mask_targets)(run.learner.average)
-        run.best_metrics = metrics
-        progress.best_fitness = metrics.fitness
-        progress.history.append({"epoch": 0, "time": seconds_since(run), **columns})
-        run.logger.log(progress.history)
-    if progress.epoch == 0:
+        metrics, columns = validate_average(run, start.mask_targets)
+        if metrics is not None:
+            run.best_metrics = metrics
+            progress.best_fitness = metrics.fitness
+            progress.history.append({"epoch": 0, "time": seconds_since(run), **columns})
+            run.logger.log(progress.history)
+    if progress.epoch == 0 and run.process.is_main:
         run.checkpoints.begin(run.good, progress)
         if config.plots:
             draw_batches(run.loader, run.dataset.names, run.folder)
@@ -472,7 +468,11 @@ def train_epochs(run: Run) -> None:
         if not on_trial:
             run.tell("on_train_epoch_end")
 
-        metrics, columns = validate_average(run) if finite else (None, {})
+        # All processes validate, and the first one knows what they found.
+        metrics: Metrics | None = None
+        columns: Row = {}
+        if finite and run.config.val:
+            metrics, columns = validate_average(run, run.config.mask_targets)
         if on_trial and not passes_trial(run, metrics, columns):
             fall_back(run, losses, columns)
             continue
@@ -587,11 +587,15 @@ def halve_batch(run: Run) -> None:
     run.logger.say(f"out of memory in epoch {run.progress.epoch + 1}: restarting it with batch={batch}")
 
 
-def validate_average(run: Run) -> tuple[Metrics | None, Row]:
-    """Metrics of the averaged weights, and columns for results.csv. None in processes that do not validate."""
-    if not (run.config.val and run.process.is_main):
-        return None, {}
-    return run.validate_as(run.config.mask_targets)(run.learner.average)
+def validate_average(run: Run, mask_targets: str) -> tuple[Metrics | None, Row]:
+    """Metrics of the averaged weights, and columns for results.csv, in the first process; None, {} in the others.
+
+    All processes take part in the usual validation, whose images they share, and the first one alone in a caller's own.
+    mask_targets: what the weights have learned from.
+    """
+    takes_part = run.process.is_main or run.validated is not None
+    metrics, columns = run.validate_as(mask_targets)(run.learner.average) if takes_part else (None, {})
+    return (metrics, columns) if run.process.is_main else (None, {})
 
 
 def end_epoch(run: Run, losses: Row, metrics: Metrics | None, columns: Row) -> None:
@@ -636,7 +640,7 @@ def passes_trial(run: Run, metrics: Metrics | None, columns: Row) -> bool:
     """Whether the weights of the epoch on trial are clearly better than the start. metrics: None if not finite.
 
     Both have to say so: the fitness, which a few images make uncertain, and the class loss on the same images, which is
-    less so. Only the first process validates, so it decides for all.
+    less so. The first process decides for all.
     """
     passed = metrics is not None and metrics.fitness > run.progress.best_fitness
     if passed and CLASS_LOSS in columns:
@@ -681,42 +685,61 @@ def fall_back(run: Run, losses: Row, columns: Row) -> None:
 
 def finish(run: Run) -> TrainResult:
     """Load the best weights into the model, and leave their metrics and images in the folder."""
+    process = run.process
     best, last = run.folder / BEST, run.folder / LAST
     result = TrainResult(run.folder, best, last, None, [], run.config, run.config.mask_targets)
-    if run.process.is_main:
-        result = conclude(run, result)
-    broadcast_object(run.process, None)  # the others wait for the files
+
+    # The best weights of a resumed run, or of one without validation, have no metrics yet: all processes find them.
+    mask_targets = load_best(run, best) if process.is_main else ""
+    mask_targets, are_known = broadcast_object(process, (mask_targets, run.best_metrics is not None))
+    if not are_known:
+        broadcast_weights(run.learner.average, process)
+        run.best_metrics, _ = validate_average(run, mask_targets)
+
+    if process.is_main:
+        result = conclude(run, result, mask_targets)
+    broadcast_object(process, None)  # the others wait for the files
     return result
 
 
-def conclude(run: Run, result: TrainResult) -> TrainResult:
-    """What the first process does in the end."""
+def load_best(run: Run, best: Path) -> str:
+    """Write the last files, and put the best weights into the model; gives the mask targets they have learned from."""
     config = run.config
     progress = run.progress
-    model = run.learner.average
     run.checkpoints.end(run.good, progress)
     run.logger.close(progress.history)
     (run.folder / TEACHER).unlink(missing_ok=True)  # what a resumed run would have read
 
-    best = progress.best_epoch + 1
-    best_name = f"epoch {best}" if best else "the start"
     if run.stopped:
-        run.logger.say(f"stopping early: no improvement since {best_name} (patience={config.patience})")
+        name = best_name(progress)
+        run.logger.say(f"stopping early: no improvement since {name} (patience={config.patience})")
 
     # The best weights may be those of the start, which may have learned from other mask targets than this run's.
-    weights = load_weights(result.best)
-    model.load_state_dict(weights.state)
-    mask_targets = weights.metadata["train_args"]["mask_targets"]
-    metrics = run.best_metrics or run.validate_as(mask_targets)(model)[0]
+    weights = load_weights(best)
+    run.learner.average.load_state_dict(weights.state)
+    return weights.metadata["train_args"]["mask_targets"]
+
+
+def best_name(progress: Progress) -> str:
+    """Where the best weights are from, in words."""
+    return f"epoch {progress.best_epoch + 1}" if progress.best_epoch >= 0 else "the start"
+
+
+def conclude(run: Run, result: TrainResult, mask_targets: str) -> TrainResult:
+    """What the first process says and draws in the end. mask_targets: what the best weights have learned from."""
+    config = run.config
+    progress = run.progress
+    metrics = run.best_metrics
+    assert metrics is not None  # the best weights have been validated by now
     metrics.save_dir = run.folder
     run.metrics = metrics
     run.tell("on_fit_epoch_end")
-    run.logger.say(f"best weights: {best_name}, in {result.best}")
+    run.logger.say(f"best weights: {best_name(progress)}, in {result.best}")
     metrics.show()
-    if gain := describe_gain(progress.history, best, config, run.plan.lr):
+    if gain := describe_gain(progress.history, progress.best_epoch + 1, config, run.plan.lr):
         run.logger.say(gain)
     if config.plots:
-        draw_results(model, run.validated, metrics, config, mask_targets, run.folder)
+        draw_results(run.learner.average, run.validated, metrics, config, mask_targets, run.folder)
     run.tell("on_train_end")
     run.logger.say(describe_weights(result.best))
     run.tell("teardown")

@@ -16,6 +16,7 @@ from seglab.evaluation.validate import validate
 from seglab.events import SILENT, Events
 from seglab.model.head import RawOutput
 from seglab.model.yolo11 import YOLO11Seg, fuse
+from seglab.training.distributed import Process, gather
 from seglab.training.loss import LossGains, mean_terms, segmentation_loss
 
 Validate = Callable[[YOLO11Seg], tuple[Metrics, dict[str, float]]]  # network -> metrics, and columns for results.csv
@@ -25,14 +26,16 @@ def make_validate(
     dataset: SegmentationDataset,
     config: TrainConfig,
     gains: LossGains,
-    device: torch.device,
+    process: Process,
     mask_targets: str,
     events: Events = SILENT,
 ) -> Validate:
-    """The usual validation: a network on `device` -> its metrics on `dataset`, and columns with them and the losses.
+    """The usual validation: a network on the process's device -> its metrics on `dataset`, and columns with them and
+    the losses.
 
-    mask_targets: soft or hard, what the network has learned from, which decides how its masks are read; events: what to
-    call on the way.
+    Of several processes all must take part: they share the images. The metrics are those of all images everywhere, the
+    columns in the first process. mask_targets: soft or hard, what the network has learned from, which decides how its
+    masks are read; events: what to call on the way.
     """
     settings = ValidateConfig(
         imgsz=config.imgsz,
@@ -43,14 +46,18 @@ def make_validate(
         max_det=config.max_det,
     )
     workers = min(config.workers, len(dataset) // 100)
-    loader = build_loader(dataset, settings.batch, workers, pin_memory=device.type == "cuda")
+    on_cuda = process.device.type == "cuda"
+    loader = build_loader(dataset, settings.batch, workers, rank=process.rank, world=process.world, pin_memory=on_cuda)
 
     def run(network: YOLO11Seg) -> tuple[Metrics, dict[str, float]]:
-        recorder = LossRecorder(fuse(network), gains, device)
+        recorder = LossRecorder(fuse(network), gains, process.device)
         metrics = validate(
-            recorder.forward, recorder.follow(loader), dataset, dataset.names, settings, device, events=events
+            recorder.forward, recorder.follow(loader), dataset, dataset.names, settings, process, events=events
         )
-        losses = {f"val/{name}_loss": value for name, value in mean_terms(recorder.terms).items()}
+        terms = [values for share in gather(process, recorder.terms) for values in share]
+        if not process.is_main:
+            return metrics, {}
+        losses = {f"val/{name}_loss": value for name, value in mean_terms(terms).items()}
         return metrics, {**dict(zip(metrics.keys, metrics.mean_results())), **losses}
 
     return run
@@ -67,7 +74,7 @@ class LossRecorder:
         self.network = network
         self.gains = gains
         self.device = device
-        self.terms: list[dict[str, Tensor]] = []  # name -> scalar, of every run of the network
+        self.terms: list[dict[str, Tensor]] = []  # name -> scalar on the CPU, of every run of the network
         self.targets: dict[str, Tensor] = {}  # of the current batch
         self.seen = 0  # images of the current batch that the network has seen
 
@@ -82,7 +89,7 @@ class LossRecorder:
         """The next images of the current batch (b, 3, H, W) -> raw output, which validation decodes, and prototypes."""
         raw = self.network(images)
         _, terms = segmentation_loss(raw, self._targets_of_next(len(images)), self.gains)
-        self.terms.append(terms)
+        self.terms.append({name: value.cpu() for name, value in terms.items()})
         self.seen += len(images)
         return raw, raw.prototypes
 

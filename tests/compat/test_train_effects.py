@@ -17,6 +17,7 @@ from seglab.config import AugmentConfig, TrainConfig, TrainInput, names_of
 from seglab.errors import SeglabError
 from seglab.model.weights import load_weights
 from seglab.training.arguments import last_run, make_config, run_folder
+from seglab.training.distributed import ALONE
 
 _specification = importlib.util.spec_from_file_location(
     "training_worker", Path(__file__).parents[1] / "training/worker.py"
@@ -201,7 +202,7 @@ def test_validation_while_training_goes_by_its_arguments(monkeypatch, toybox):
     monkeypatch.setattr("seglab.training.validation.validate", validate)
     config = make_config(imgsz=64, batch=4, split="train", conf=0.2, iou=0.4, max_det=7, workers=0)
     dataset = trainer.open_split(toybox, config.split, config)
-    validate_as = trainer.open_validation(dataset, config, LossGains(), torch.device("cpu"), None)
+    validate_as = trainer.open_validation(dataset, config, LossGains(), ALONE, None)
     validate_as("soft")(worker.new_model().eval())
     assert seen == [("train", 0.2, 0.4, 7)]
 

@@ -52,9 +52,11 @@ def test_the_order_is_shared_out_completely(length, each, world, shuffle, epoch)
         assert len({tuple(map(len, share)) for share in shares}) == 1
     else:
         assert sum(len(batch) for share in shares for batch in share) == length
-    if length % world == 0:  # together they see what one process would
+    if shuffle and length % world == 0:  # together they see what one process would
         for global_batch, *parts in zip(whole, *shares):
             assert sorted(global_batch) == sorted(index for part in parts for index in part)
+    if not shuffle:  # each batch is what it is for one process, and somebody's
+        assert shares == [list(whole)[rank::world] for rank in range(world)]
 
 
 def test_order_is_a_function_of_seed_and_epoch():
@@ -118,11 +120,12 @@ def test_opencv_keeps_its_threads_in_this_process(make_shelf):
         cv2.setNumThreads(threads)
 
 
-def test_rectangular_batches_have_one_shape(make_shelf):
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rectangular_batches_have_one_shape(make_shelf, shuffle):
     dataset = SegmentationDataset(make_shelf(10), "val", 64, rect=True)
-    for rank in range(2):
-        shapes = [batch["images"].shape[2:] for batch in build_loader(dataset, 4, rank=rank, world=2)]
-        assert len(set(shapes)) > 1  # and within a batch they could be stacked
+    loaders = [build_loader(dataset, 4, shuffle=shuffle, rank=rank, world=2) for rank in range(2)]
+    shapes = [batch["images"].shape[2:] for loader in loaders for batch in loader]
+    assert len(set(shapes)) > 1  # and within a batch they could be stacked
 
 
 def test_a_script_without_a_guard_may_have_workers_where_processes_are_spawned(tmp_path):

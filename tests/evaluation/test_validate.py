@@ -38,6 +38,27 @@ def test_a_perfect_network_is_called_perfect(dataset, oracle):
     assert metrics.image_count == 4 and set(metrics.speed) == {"preprocess", "inference", "loss", "postprocess"}
 
 
+@pytest.mark.parametrize("protocol", ["coco", "yolo"])
+def test_what_several_processes_count_joins_into_what_one_counts(dataset, oracle, protocol, monkeypatch):
+    perfect = oracle(dataset, change=lambda predictions, _: predictions.mul_(torch.tensor(0.97)))  # not all is right
+    config = ValidateConfig(protocol=protocol)
+    tallies = []
+    monkeypatch.setattr("seglab.evaluation.validate.gather", lambda process, tally: tallies.append(tally) or [tally])
+    whole = validate(perfect.forward, perfect, dataset, dataset.names, config)
+    for batch in perfect:
+        validate(perfect.forward, [batch], dataset, dataset.names, config)
+    parts = tallies[1:]
+    assert len(parts) > 1
+    for part in parts[-2::-1]:  # in another order
+        parts[-1].join(part)
+    joined = parts[-1].metrics(dict(dataset.names), protocol)
+    assert joined.mean_results() == whole.mean_results() and 0 < whole.seg.map < 0.995
+    assert (joined.confusion_matrix.matrix == whole.confusion_matrix.matrix).all()
+    assert (joined.images == whole.images).all() and joined.image_count == whole.image_count
+    with pytest.raises(ValueError, match="added twice"):
+        parts[-1].join(parts[0])
+
+
 def test_the_yolo_protocol_tops_out_at_995_as_its_rule_has_it(dataset, oracle):
     perfect = oracle(dataset)
     metrics = validate(perfect.forward, perfect, dataset, dataset.names, ValidateConfig(protocol="yolo"))

@@ -188,6 +188,57 @@ def test_torchrun_makes_a_dataset_once_and_trains_on_it(tmp_path):
     assert (tmp_path / "train/weights/last.safetensors").is_file()
 
 
+SHARED_VALIDATION = """
+import json, os
+from seglab import YOLO
+
+options = {"data": "toybox-seg:40", "imgsz": 128, "batch": 4, "workers": 0, "device": "cpu"}
+model = YOLO("toybox-n")
+trained = model.train(**options, epochs=1, name="taught", plots=False)
+model = YOLO("runs/segment/taught/weights/best.pt")
+metrics = model.val(**options, save_json=True, save_txt=True, name="checked")
+process = os.environ.get("RANK", "0")
+maps = [metrics.box.map, metrics.seg.map, metrics.image_count]
+with open(f"figures{process}.json", "w") as file:
+    json.dump(maps, file)
+"""
+
+
+def test_processes_share_the_images_of_a_validation(tmp_path, monkeypatch):
+    """After every epoch, and in `val`: figures and files are those of one process."""
+    (tmp_path / "script.py").write_text(SHARED_VALIDATION, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "script.py"]
+    environment = {**os.environ, "SEGLAB_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(launch, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("Results saved to") == 1  # the first process alone talks
+    figures = [json.loads((tmp_path / f"figures{rank}.json").read_text()) for rank in (0, 1)]
+    assert figures[0] == figures[1]
+
+    runs = tmp_path / "runs/segment"
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
+    options = {"data": "toybox-seg:40", "imgsz": 128, "batch": 4, "workers": 0, "device": "cpu", "verbose": False}
+    saving = {"save_json": True, "save_txt": True, "project": str(tmp_path), "name": "alone"}
+    alone = YOLO(runs / "taught/weights/best.pt").val(**options, **saving)
+    assert figures[0] == [pytest.approx(alone.box.map, abs=1e-6), pytest.approx(alone.seg.map, abs=1e-6), 8]
+    listed = [
+        sorted((row["image_id"], row["category_id"], round(row["score"], 4)) for row in json.loads(file.read_text()))
+        for file in (runs / "checked/predictions.json", tmp_path / "alone/predictions.json")
+    ]
+    assert listed[0] == listed[1] and listed[0]
+    labels = [
+        sorted(file.name for file in folder.iterdir())
+        for folder in (runs / "checked/labels", tmp_path / "alone/labels")
+    ]
+    assert labels[0] == labels[1] and labels[0]
+
+    with open(runs / "taught/results.csv") as file:
+        rows = list(csv.DictReader(file))
+    best = max(float(row["metrics/mAP50-95(M)"]) for row in rows)
+    assert len(rows) == 2 and best == pytest.approx(alone.seg.map, abs=1e-4)
+    assert all(float(row["val/seg_loss"]) > 0 for row in rows)
+
+
 def test_numbers_that_are_not_finite_lead_back_to_the_last_good_state(tmp_path, monkeypatch, capsys):
     arguments = {"epochs": 3, "batch": 4, "nbs": 4, "optimizer": "SGD", "warmup_epochs": 0, "project": str(tmp_path)}
     loss, calls = engine.segmentation_loss, []

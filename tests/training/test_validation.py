@@ -11,6 +11,7 @@ from seglab.datasets.load import load_dataset
 from seglab.model.yolo11 import fuse
 from seglab.toybox.dataset import generate_dataset
 from seglab.training.arguments import make_config
+from seglab.training.distributed import ALONE
 from seglab.training.loss import LossGains, segmentation_loss
 from seglab.training.validation import make_validate
 
@@ -23,7 +24,7 @@ def test_validation_losses_of_a_batch_larger_than_the_network_is_run_on(worker, 
     model = worker.new_model()
     dataset = SegmentationDataset(spec, "val", 128, rect=True, mask_ratio=ratio)
     config = make_config(batch=7, imgsz=128, mask_ratio=ratio)
-    figures = make_validate(dataset, config, LossGains(), torch.device("cpu"), "soft")(model)[1]
+    figures = make_validate(dataset, config, LossGains(), ALONE, "soft")(model)[1]
     terms = []
     for batch in build_loader(dataset, 4):  # 4 and 3 images
         with torch.no_grad():

@@ -35,6 +35,7 @@ SYSTEM_FOLDERS = {"__macosx", "@eadir"}
 REPLACE_WAITS = (0.1, 0.4, 1.6)
 WINDOWS_LOCK_WAIT = 0.2  # seconds between two looks at a lock
 LOST = (errno.EDQUOT, errno.EIO, errno.ENOSPC) if os.name != "nt" else (errno.EIO, errno.ENOSPC)  # what was written is
+RUNS_VARIABLE = "SEGLAB_RUNS"  # the environment variable that moves `runs`
 DIGEST_BYTES = 1 << 20  # read at once while a file is hashed
 
 
@@ -325,12 +326,17 @@ def bundled_data_dir() -> Path:
     return package / "_data" if (package / "_data").is_dir() else package.parent / "data"
 
 
+def runs_dir() -> Path:
+    """Where runs go that are given no project=: runs/segment, or `segment` in the folder that SEGLAB_RUNS names."""
+    return Path(os.environ.get(RUNS_VARIABLE) or "runs", "segment")
+
+
 def new_run_dir(default: str, project: str | None = None, name: str | None = None, exist_ok: bool = False) -> Path:
     """Make and return `project`/`name`, by default runs/segment/`default`; name2, ... where it exists already.
 
     exist_ok: take the folder even if it exists. Errors: SeglabError when it cannot be made.
     """
-    first = Path(str(project or "runs/segment"), str(name or default))
+    first = Path(str(project or runs_dir()), str(name or default))
     number = 1
     try:
         first.parent.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ from seglab.model.yolo11 import (
     count_flops,
     count_layers,
     count_parameters,
+    has_hooks,
     is_segmenter,
 )
 from seglab.opening import Opened, open_exported, open_model, open_weights
@@ -116,8 +117,8 @@ class YOLO:
         self.network: YOLO11Seg | None = opened.network
         self.runtime: Runtime | None = opened.runtime  # of an exported file
         self.names = opened.names
-        self.overrides = opened.training
-        self._loaded = dict(opened.training)  # what of `overrides` the weights say; the rest is the user's
+        self.overrides = {**opened.training, "task": "segment", "model": self.model_name}
+        self._loaded = dict(self.overrides)  # what of `overrides` the weights say; the rest is the user's
         self.path = opened.path  # of the weights, where they came from a file
         self.license = opened.license
         self._inference_cache = InferenceCache()
@@ -168,7 +169,8 @@ class YOLO:
         """
         network = self._network("save it as weights")
         path = Path(path)
-        about = {"names": self.names, "train_args": self.overrides, "license": self.license}
+        training = {name: value for name, value in self.overrides.items() if name not in ("task", "model")}
+        about = {"names": self.names, "train_args": training, "license": self.license}
         if path.suffix in CHECKPOINT_SUFFIXES:
             return save_checkpoint(path, network.state_dict(), about)
         return save_weights(path, network.state_dict(), about)
@@ -331,7 +333,8 @@ class YOLO:
         """Keep the arguments of a training, which the next verbs go by."""
         from seglab.training.arguments import flatten
 
-        self.overrides = {**flatten(config), "mask_targets": mask_targets, "data": spec.source}
+        about = {"mask_targets": mask_targets, "data": spec.source, "task": "segment", "model": self.model_name}
+        self.overrides = {**flatten(config), **about}
         if knowledge:
             self.overrides["old_data"] = list(knowledge.data)
         self._loaded = dict(self.overrides)
@@ -484,7 +487,8 @@ class YOLO:
         if config.augment:
             forward = augmented(cast("Forward", forward))
         about = {"model": self.model_name, "source": asked.source}
-        self.predictor = Predictor({**asdict(config), **asdict(asked.saving), **about}, self.network, where)
+        arguments = {**asdict(config), **asdict(asked.saving), **about}
+        self.predictor = Predictor(arguments, self.network, where, tracker)
         if events.awaits("on_predict_batch_start"):
             forward = told_forward(forward, events, self.predictor)
         found = predict(forward, images, config, self.names, where, workers)
@@ -736,9 +740,11 @@ class YOLO:
 
     @property
     def model(self) -> YOLO11Seg | None:
-        """The network, under the name it has elsewhere; there it also knows the names of its classes."""
+        """The network, under the name it has elsewhere; there it also knows its classes, YAML, arguments and layers."""
+        from seglab.compat.network_facts import describe
+
         if self.network is not None:
-            object.__setattr__(self.network, "names", self.names)
+            describe(self.network, self.names, self.overrides, self.ckpt_path)
         return self.network
 
     @property
@@ -883,7 +889,8 @@ class YOLO:
     ) -> Forward | UndecodedForward:
         """What predict runs: an engine where engine="auto" finds one for a CPU, else PyTorch."""
         is_of_file = self.network is not None and self._filed_weights == version_of(self.network)
-        if engine == "auto" and is_of_file and device.type == "cpu" and not config.half and not config.compile:
+        is_plain = self.network is not None and not has_hooks(self.network) and not config.half and not config.compile
+        if engine == "auto" and is_of_file and device.type == "cpu" and is_plain:
             size = as_size(self._trained_size())
             streams = max(1, workers)
             network = self._network("run it")

@@ -16,11 +16,14 @@ import torch
 
 from seglab.compat.arguments import DEFAULTS
 from seglab.events import Events
+from seglab.inference.sources import VIDEO_SUFFIXES
+from seglab.sizes import as_size
 
 if TYPE_CHECKING:
     from seglab.evaluation.metrics import Metrics
     from seglab.evaluation.validate import Validation
     from seglab.inference.results import Results
+    from seglab.inference.tracking import Tracker
     from seglab.training.trainer import Run
 
 METRIC_COLUMNS = ("metrics/", "val/")  # how the columns of results.csv begin that `Trainer.metrics` has
@@ -270,13 +273,15 @@ class Validator(View):
 class Predictor(View):
     """A prediction, for callbacks and as `YOLO.predictor`.
 
-    arguments: of the call, by name; results: of the batch that was last, which a callback may change or replace.
+    arguments: of the call, by name; results: of the batch that was last, which a callback may change or replace;
+    tracker: what follows instances, in `track`.
     """
 
-    def __init__(self, arguments: dict[str, Any], model: Any, device: torch.device):
+    def __init__(self, arguments: dict[str, Any], model: Any, device: torch.device, tracker: Tracker | None = None):
         self.args = every_argument("predict", arguments)
         self.model = model
         self.device = device
+        self.trackers = [] if tracker is None else [tracker]
         self.results: Any = []
         self._taken: list[Results] = []
         self.seen = 0  # images
@@ -286,6 +291,17 @@ class Predictor(View):
         """The results of the next batch."""
         self.results = results
         self._taken = results
+
+    @property
+    def imgsz(self) -> list[int]:
+        """[height, width] that images are letterboxed to."""
+        return list(as_size(self.args.imgsz))
+
+    @property
+    def dataset(self) -> SimpleNamespace:
+        """Where images come from: mode ("video" or "image", of the last one), bs (images at once), frame (so far)."""
+        is_video = bool(self._taken) and Path(self._taken[-1].path).suffix.lower() in VIDEO_SUFFIXES
+        return SimpleNamespace(mode="video" if is_video else "image", bs=self.args.batch, frame=self.seen)
 
     @property
     def batch(self) -> tuple[list[str], list[Any], list[str]]:

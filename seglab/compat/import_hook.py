@@ -16,7 +16,8 @@ TYPE_CHECKING = False  # type checkers take it for true; importing `typing` for 
 if TYPE_CHECKING:
     from typing import Any
 
-# module -> name in it -> where it is defined, as "module:name"; other names are refused.
+# module -> name in it -> where it is defined, as "module:name"; other names are refused. The modules are made, except
+# those that seglab really has, which get the names beside their own.
 COUNTERPARTS: dict[str, dict[str, str]] = {
     "seglab.models": {"YOLO": "seglab.yolo:YOLO"},
     "seglab.models.yolo": {"YOLO": "seglab.yolo:YOLO"},
@@ -38,6 +39,7 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
     },
     "seglab.nn": {},
     "seglab.nn.tasks": {"SegmentationModel": "seglab.compat.tasks:segmentation_model"},
+    "seglab.data.augment": {"LetterBox": "seglab.compat.ops:LetterBox"},
     "seglab.data.converter": {
         name: f"seglab.compat.converter:{name}"
         for name in (
@@ -49,10 +51,17 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
         )
     },
     "seglab.data.utils": {
-        "check_det_dataset": "seglab.datasets.load:load_dataset",
+        "IMG_FORMATS": "seglab.compat.utilities:IMG_FORMATS",
+        "VID_FORMATS": "seglab.compat.utilities:VID_FORMATS",
         **{
             name: f"seglab.compat.utilities:{name}"
-            for name in ("img2label_paths", "polygon2mask", "polygons2masks", "polygons2masks_overlap")
+            for name in (
+                "check_det_dataset",
+                "img2label_paths",
+                "polygon2mask",
+                "polygons2masks",
+                "polygons2masks_overlap",
+            )
         },
         "segments2boxes": "seglab.compat.ops:segments2boxes",
         "visualize_image_annotations": "seglab.compat.figures:visualize_image_annotations",
@@ -83,6 +92,7 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
         "ConfusionMatrix": "seglab.evaluation.confusion:ConfusionMatrix",
         "Metric": "seglab.evaluation.metrics:TaskMetrics",
         "SegmentMetrics": "seglab.evaluation.metrics:Metrics",
+        "bbox_iou": "seglab.compat.ops:bbox_iou",
         "box_iou": "seglab.geometry.boxes:box_iou",
         "mask_iou": "seglab.compat.ops:mask_iou",
     },
@@ -184,8 +194,6 @@ INSTEAD = {
     "seglab.utils.WEIGHTS_DIR": "use settings['weights_dir']",
     "seglab.utils.ops.xyxyxyxy2xywhr": "it has no rotated boxes: cv2.minAreaRect(points) gives one of masks.xy",
     "seglab.utils.ops.xywhr2xyxyxyxy": "it has no rotated boxes: cv2.boxPoints gives the corners of one",
-    "seglab.utils.metrics.bbox_iou": "use box_iou, or seglab.geometry.boxes.complete_iou for pairs",
-    "seglab.data.augment.LetterBox": "use seglab.geometry.letterbox.letterbox",
     "seglab.data.dataset.YOLODataset": "use seglab.data.dataset.SegmentationDataset",
     "seglab.data.YOLODataset": "use seglab.data.dataset.SegmentationDataset",
     "seglab.data.loaders": "use YOLO(...).predict(source, stream=True), or cv2.VideoCapture",
@@ -212,15 +220,13 @@ class Counterpart(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        place = COUNTERPARTS[self.__name__].get(name)
-        if place is None:
+        if name not in COUNTERPARTS[self.__name__]:
             # A module below this one, which `from package import module` asks for as a name.
             below = f"{self.__name__}.{name}"
             if below in COUNTERPARTS:
                 return importlib.import_module(below)
             raise refusal(below)
-        module, original = place.split(":")
-        return getattr(importlib.import_module(module), original)
+        return counterpart(self.__name__, name)
 
     def __dir__(self) -> list[str]:
         return sorted(COUNTERPARTS[self.__name__])
@@ -232,7 +238,8 @@ class CounterpartFinder:
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if not fullname.startswith("seglab."):
             return None
-        if fullname in COUNTERPARTS:
+        package, _, name = fullname.rpartition(".")
+        if fullname in COUNTERPARTS or name in COUNTERPARTS.get(package, ()):
             return ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]
         # Only names of ultralytics: of others, the usual message is right.
         package = fullname.split(".")[1]
@@ -244,9 +251,19 @@ class CounterpartFinder:
         return Counterpart(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
+        if module.__name__ not in COUNTERPARTS:  # a name of a module that is really there: the import gives it
+            package, _, name = module.__name__.rpartition(".")
+            sys.modules[module.__name__] = counterpart(package, name)
+            return
         module.__doc__ = (
             f"Counterparts of what ultralytics has in {module.__name__.replace('seglab', 'ultralytics', 1)}."
         )
+
+
+def counterpart(module: str, name: str) -> Any:
+    """What a name of the table stands for."""
+    place, original = COUNTERPARTS[module][name].split(":")
+    return getattr(importlib.import_module(place), original)
 
 
 def refusal(name: str) -> ImportError:

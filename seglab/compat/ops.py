@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -81,6 +82,61 @@ def clip_boxes(boxes: Rows, shape: Sequence[float]) -> Rows:
 def clip_coords(coords: Rows, shape: Sequence[float]) -> Rows:
     """(..., 2) xy within an image of (height, width)."""
     return _joined([coords[..., 0].clip(0, shape[1]), coords[..., 1].clip(0, shape[0])])
+
+
+class LetterBox:
+    """Images resized to a size without a change of shape, and padded in gray: `LetterBox((640, 640))(image=image)`."""
+
+    def __init__(
+        self,
+        new_shape: int | Sequence[int] = (640, 640),
+        auto: bool = False,
+        scale_fill: bool = False,
+        scaleup: bool = True,
+        center: bool = True,
+        stride: int = 32,
+        padding_value: int = 114,
+        interpolation: int = cv2.INTER_LINEAR,
+    ):
+        """new_shape: (height, width), or one side of a square; auto: pad no further than to a multiple of `stride`.
+
+        scale_fill: stretch to the size instead of padding; scaleup=False: do not enlarge; center=False: the image in
+        the corner at the top left.
+        """
+        self.new_shape = (new_shape, new_shape) if isinstance(new_shape, int) else (new_shape[0], new_shape[1])
+        self.auto = auto
+        self.scale_fill = scale_fill
+        self.scaleup = scaleup
+        self.center = center
+        self.stride = stride
+        self.padding_value = padding_value
+        self.interpolation = interpolation
+
+    def __call__(self, labels: Any = None, image: np.ndarray | None = None) -> Any:
+        """(H, W) or (H, W, C) -> the same of the new size; labels={"img": image} gives a mapping with "img"."""
+        source = labels["img"] if image is None else image
+        height, width = source.shape[:2]
+        high, wide = self.new_shape
+        ratio = min(high / height, wide / width)
+        if not self.scaleup:
+            ratio = min(ratio, 1.0)
+        inner = (round(height * ratio), round(width * ratio))
+        rest = (high - inner[0], wide - inner[1])
+        if self.auto:
+            rest = (rest[0] % self.stride, rest[1] % self.stride)
+        elif self.scale_fill:
+            inner, rest = (high, wide), (0, 0)
+        resized = source
+        if inner != (height, width):
+            resized = cv2.resize(source, (inner[1], inner[0]), interpolation=self.interpolation)
+        # Half of an odd rest is rounded down before the image, up behind it.
+        top, left = (round(gap / 2 - 0.1) if self.center else 0 for gap in rest)
+        padding = [(top, rest[0] - top), (left, rest[1] - left)]
+        padding += [(0, 0)] * (resized.ndim - 2)
+        padded = np.pad(resized, padding, constant_values=self.padding_value)
+        if image is None:
+            return {**labels, "img": padded, "resized_shape": self.new_shape}
+        return padded
 
 
 def scale_boxes(img1_shape: Sequence[int], boxes: Any, img0_shape: Sequence[int], *_: Any, **__: Any) -> Any:
@@ -225,6 +281,48 @@ def non_max_suppression(
 def empty_like(x: Any) -> Any:
     """An array or tensor of the same shape, in float32."""
     return torch.empty_like(x, dtype=torch.float32) if isinstance(x, torch.Tensor) else np.empty_like(x, np.float32)
+
+
+def bbox_iou(
+    box1: torch.Tensor,
+    box2: torch.Tensor,
+    xywh: bool = True,
+    GIoU: bool = False,
+    DIoU: bool = False,
+    CIoU: bool = False,
+    eps: float = 1e-7,
+) -> torch.Tensor:
+    """IoU of pairs of boxes (..., 4), or of one with many, as (..., 1).
+
+    xywh: centers and sizes, else corners. GIoU (arXiv 1902.09630), DIoU and CIoU (arXiv 1911.08287) subtract what the
+    boxes lie apart.
+    """
+    first, second = (xywh2xyxy(box1), xywh2xyxy(box2)) if xywh else (box1, box2)
+    left1, top1, right1, bottom1 = first.chunk(4, dim=-1)  # (..., 1) each
+    left2, top2, right2, bottom2 = second.chunk(4, dim=-1)
+    width1, height1 = right1 - left1, bottom1 - top1 + eps
+    width2, height2 = right2 - left2, bottom2 - top2 + eps
+    shared_width = (right1.minimum(right2) - left1.maximum(left2)).clamp(min=0)
+    shared = shared_width * (bottom1.minimum(bottom2) - top1.maximum(top2)).clamp(min=0)
+    union = width1 * height1 + width2 * height2 - shared + eps
+    iou = shared / union
+    if not (GIoU or DIoU or CIoU):
+        return iou
+    hull_width = right1.maximum(right2) - left1.minimum(left2)
+    hull_height = bottom1.maximum(bottom2) - top1.minimum(top2)
+    if GIoU:
+        hull = hull_width * hull_height + eps
+        return iou - (hull - union) / hull
+    diagonal = hull_width**2 + hull_height**2 + eps
+    apart_x = left2 + right2 - left1 - right1  # twice the distance of the centers
+    apart_y = top2 + bottom2 - top1 - bottom1
+    distance = (apart_x**2 + apart_y**2) / 4 / diagonal
+    if DIoU:
+        return iou - distance
+    shape = 4 / math.pi**2 * ((width2 / height2).atan() - (width1 / height1).atan()) ** 2
+    with torch.no_grad():
+        weight = shape / (shape - iou + (1 + eps))
+    return iou - distance - shape * weight
 
 
 def mask_iou(mask1: torch.Tensor, mask2: torch.Tensor, eps: float = 1e-7) -> torch.Tensor:

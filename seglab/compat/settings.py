@@ -13,7 +13,7 @@ import seglab.version as _version
 from seglab.compat.arguments import DEFAULTS
 from seglab.config.train import TRACKER_NAMES, TRACKERS
 from seglab.errors import SeglabError
-from seglab.files import cache_dir
+from seglab.files import RUNS_VARIABLE, cache_dir, runs_dir
 from seglab.loggers.registry import how_to_install, is_installed
 
 ROOT = Path(_version.__file__).resolve().parent
@@ -21,8 +21,7 @@ DEFAULT_CFG = SimpleNamespace(**DEFAULTS)  # of ultralytics
 LOGGER = logging.getLogger("seglab")
 
 # Key -> the environment variable that holds it for this process.
-VARIABLES = {"datasets_dir": "SEGLAB_DATASETS", "weights_dir": "SEGLAB_CACHE"}
-RUNS = Path("runs")
+VARIABLES = {"datasets_dir": "SEGLAB_DATASETS", "weights_dir": "SEGLAB_CACHE", "runs_dir": RUNS_VARIABLE}
 # Switches of ultralytics for what seglab has no tracker for, and what there is instead.
 INSTEAD = {
     "neptune": f"it follows trainings with {', '.join(TRACKERS)}",
@@ -34,9 +33,8 @@ INSTEAD = {
 class Settings(MutableMapping[str, Any]):
     """datasets_dir: where datasets are looked for; weights_dir: where downloads go; runs_dir: where runs go.
 
-    The first two can be set, for this process; a run's folder is set by project= of its verb. The name of an experiment
-    tracker switches it on for the trainings of this process. Other keys, such as that of telemetry, are False and may
-    be set to False.
+    They can be set, for this process. The name of an experiment tracker switches it on for the trainings of this
+    process. Other keys, such as that of telemetry, are False and may be set to False.
     """
 
     def __init__(self) -> None:
@@ -45,7 +43,7 @@ class Settings(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key == "runs_dir":
-            return str(RUNS)
+            return str(runs_dir().parent)
         if key == "weights_dir":
             return str(cache_dir())
         if key in VARIABLES:
@@ -56,11 +54,9 @@ class Settings(MutableMapping[str, Any]):
         if key in VARIABLES:
             self._before.setdefault(key, os.environ.get(VARIABLES[key]))
             os.environ[VARIABLES[key]] = str(value)
-        elif key == "runs_dir" and Path(str(value)) != RUNS:
-            raise SeglabError(f"settings cannot move runs to {value}: pass project= to the verb, or change the folder")
         elif TRACKER_NAMES.get(key, key) in TRACKERS:
             self._switch(TRACKER_NAMES.get(key, key), bool(value))
-        elif key != "runs_dir" and value:
+        elif value:
             instead = INSTEAD.get(key, "leave it out, or set one of " + ", ".join((*self, *TRACKERS)))
             raise SeglabError(f"settings has no {key} to switch on: {instead}")
 

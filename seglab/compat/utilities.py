@@ -19,10 +19,15 @@ import yaml
 from packaging.requirements import Requirement
 from torch import nn
 
+from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
+from seglab.files import IMAGE_SUFFIXES
+from seglab.inference.sources import VIDEO_SUFFIXES
 from seglab.model.yolo11 import count_flops, count_layers
 
 MEGABYTE = 1 << 20
+IMG_FORMATS = {suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES}
+VID_FORMATS = {suffix.removeprefix(".") for suffix in VIDEO_SUFFIXES}
 
 
 class Profile(contextlib.ContextDecorator):
@@ -210,6 +215,21 @@ def _is_met(requirement: Requirement) -> bool:
         return requirement.specifier.contains(importlib.metadata.version(requirement.name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:
         return False
+
+
+def check_det_dataset(dataset: str | Path, autodownload: bool = True) -> dict[str, Any]:
+    """What a dataset's YAML says, with absolute paths: names, nc, path, yaml_file, channels, and of each split the
+    folder of its images, or the images where they lie in several.
+
+    autodownload: has no effect. Errors: SeglabError where there is no such dataset.
+    """
+    spec = load_dataset(dataset)
+    splits: dict[str, Any] = {}
+    for split, images in spec.splits.items():
+        folders = {image.parent for image in images}
+        splits[split] = str(folders.pop()) if len(folders) == 1 else [str(image) for image in images]
+    about = {"path": spec.root, "names": dict(spec.names), "nc": len(spec.names), "channels": 3}
+    return {**about, **splits, "yaml_file": str(spec.yaml or spec.root)}
 
 
 def img2label_paths(img_paths: Sequence[str | Path]) -> list[str]:

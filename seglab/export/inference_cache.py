@@ -12,7 +12,7 @@ from seglab.export.inference_model import InferenceModel
 from seglab.model.compiling import compile_network
 from seglab.model.packed import pack
 from seglab.model.weights_version import version_of
-from seglab.model.yolo11 import YOLO11Seg
+from seglab.model.yolo11 import YOLO11Seg, has_hooks
 
 if TYPE_CHECKING:  # engines are looked for with the first prediction
     from seglab.export.runtime import Runtime
@@ -24,7 +24,7 @@ class InferenceCache:
 
     def __init__(self) -> None:
         self.model: InferenceModel | None = None
-        self._made_from: tuple | None = None
+        self._made_from: tuple | None = None  # None also for a copy that is not kept
         self._engines: dict[tuple, Runtime | None] = {}
 
     def fused(
@@ -36,6 +36,8 @@ class InferenceCache:
     ) -> InferenceModel:
         """The fused copy on a device; it is made anew for another device or type, and when a weight has changed.
 
+        A network with hooks is copied for every call, hooks included: they may be removed again.
+
         Errors: SeglabError for bfloat16 on a CPU without units for it.
         """
         device = choose_device(device)
@@ -44,14 +46,15 @@ class InferenceCache:
                 "precision=bf16 would be slower here, since this CPU has no hardware support for it: leave it out"
             )
         made_from = version_of(network), device, dtype, compiled
-        if self.model is None or self._made_from != made_from:
+        is_watched = has_hooks(network)
+        if self.model is None or self._made_from != made_from or is_watched:
             model = InferenceModel(network, dtype)
             model.to(device).to(memory_format=memory_format(device))
             is_compiled = bool(compiled) and compile_network(model, compiled)
-            if device.type == "cpu" and dtype == torch.float32 and not is_compiled:
+            if device.type == "cpu" and dtype == torch.float32 and not is_compiled and not is_watched:
                 pack(model.network)
             self.model = model
-            self._made_from = made_from
+            self._made_from = None if is_watched else made_from
         return self.model
 
     def engine(

@@ -248,6 +248,10 @@ class Results(Movable):
             )
         rows = results_io.rows_of(results.boxes)
         classes = [row.class_id for row in rows]
+        if masks and results.masks is not None and len(results.masks) != len(rows):
+            raise SeglabError(
+                f"the results have {len(results.masks)} masks and {len(rows)} boxes: update(boxes=..., masks=...) both"
+            )
         # What is not asked for is None, which draws nothing.
         shown = results.masks if masks else None
         drawn = draw_instances(
@@ -314,7 +318,7 @@ class Results(Movable):
 
     def save_txt(self, txt_file: str | Path, save_conf: bool = False) -> str:
         """Write one YOLO-seg row per instance: class, then x y of its contour as fractions of the image, then the
-        score if `save_conf`. Returns the path.
+        score if `save_conf`, then the number of its track if it has one. Returns the path.
 
         Parts and holes are joined by seams without width, so that the row draws the whole mask again.
         """

@@ -101,7 +101,9 @@ def write_label_file(boxes: Boxes, masks: Masks | None, path: Path, save_conf: b
     lines = []
     for row, rings in zip(rows_of(boxes), masks.rings if masks else []):
         score = row.score if save_conf else None
-        lines.append(row_text(row.class_id, rings, boxes.orig_shape, digits=".6g", score=score) + "\n")
+        line = row_text(row.class_id, rings, boxes.orig_shape, digits=".6g", score=score)
+        of_track = "" if row.track_id is None else f" {row.track_id}"
+        lines.append(f"{line}{of_track}\n")
     return atomic_write(path, "".join(lines).encode(), sync=False)
 
 

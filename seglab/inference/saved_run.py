@@ -77,6 +77,7 @@ class _SavedRun:
         self._vid_stride = vid_stride
         self._plot_options = plot_options
         self._taken: dict[str, int] = {}  # two sources may hold files of one name: the later ones get a number
+        self._videos: dict[str, str] = {}  # path of a video or stream -> its name in the folder
         self._video: _Video | None = None  # that is being written
         self._annotations: AnnotationWriter | None = None
 
@@ -97,10 +98,13 @@ class _SavedRun:
         folder = self.folder or self._open()
         result.save_dir = str(folder)
         stem = plain_name(Path(result.path).stem)
-        name = _free_name(stem or "image", self._taken)
+        name = _free_name(stem or "image", self._taken) if result.path not in self._videos else ""
+        if _is_video(result.path):  # what is written of a frame has its number
+            video = self._videos.setdefault(result.path, name)
+            name = _free_name(f"{video}_{frame}", self._taken)
         # Frames of a video file become a video again, everything else an image each.
         if config.save and _is_video_file(result.path):
-            self._add_frame(result, folder / f"{name}.mp4")
+            self._add_frame(result, folder / f"{video}.mp4")
         elif config.save:
             result.save(folder / f"{name}.jpg", **self._plot_options)
         if config.save_frames and _is_video(result.path):
@@ -134,7 +138,7 @@ class _SavedRun:
 
 
 def _free_name(stem: str, taken: dict[str, int]) -> str:
-    """`stem`, with a number behind it where it is taken: by a file of another folder, or an earlier frame of a video.
+    """`stem`, with a number behind it where it is taken, as by a file of another folder.
 
     taken: name -> the last number that was put behind it; the returned name is added. In lower case, since a.jpg is
     A.jpg on Windows and macOS.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import glob
 import itertools
 import os
@@ -77,8 +78,9 @@ def load(source: Any, vid_stride: int = 1, reading: Reading = DEFAULT_READING) -
     A str or Path names an image, a video, a folder of both, a glob pattern, a .txt file with one source a line, an
     http(s) address of an image or video, or a live stream (rtsp, rtmp, tcp, udp); an int (or its digits) is a camera.
     Images in memory: PIL, (H, W, 3) uint8 numpy in BGR order as cv2 reads (gray and alpha too; other types of numbers
-    with reading.range), or a (3, H, W) or (B, 3, H, W) float tensor, RGB in 0..1. Any iterable of these is read in
-    turn. A file of a folder, pattern or list that cannot be read is reported and left out, unless none can.
+    in 0..1, in 0..255 or with reading.range), or a (3, H, W) or (B, 3, H, W) tensor, RGB in 0..1 or 0..255. Any
+    iterable of these is read in turn. A file of a folder, pattern or list that cannot be read is reported and left
+    out, unless none can.
     vid_stride: read every vid_stride-th frame of a video. reading: which images may be read, and how.
     Errors: FileNotFoundError, SeglabError, TypeError.
     """
@@ -427,13 +429,13 @@ def _from_pillow(image: Any, options: _Options) -> SourceImage:
 def _from_array(array: np.ndarray, options: _Options) -> SourceImage | LargeImage:
     """(H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA -> its (H, W, 3) RGB uint8."""
     channels = 1 if array.ndim == 2 else array.shape[-1]
-    sample_range = options.reading.range
-    is_number = array.dtype == np.uint8 or array.dtype == np.uint16 or sample_range is not None
-    if not is_number or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise SeglabError(
-            f"a numpy image must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) in BGR order, or of another type "
-            f"with range=LOW,HIGH, not {array.dtype} of shape {array.shape}"
+            f"a numpy image must have the shape (H, W), (H, W, 3) or (H, W, 4) in BGR order, not {array.shape}"
         )
+    sample_range = options.reading.range
+    if sample_range is None and array.dtype not in (np.uint8, np.uint16):
+        sample_range = _usual_range("numpy image", array)
     if options.by_windows and array.shape[0] * array.shape[1] > WHOLE_PIXELS:
         return LargeImage(next(options.unnamed), ArrayWindows(array, sample_range))
     try:
@@ -442,6 +444,33 @@ def _from_array(array: np.ndarray, options: _Options) -> SourceImage | LargeImag
         raise unreadable("the numpy image", *error.args) from None
     image = gray_or_color(samples, cv2.COLOR_BGR2RGB, cv2.COLOR_BGRA2RGB)
     return SourceImage(next(options.unnamed), image)
+
+
+def _usual_range(what: str, samples: np.ndarray | torch.Tensor) -> tuple[float, float]:
+    """What is black and what is white in samples of other types than uint8 and uint16: 0..1 or 0..255.
+
+    Floats of at most 1 are taken for 0..1. Errors: SeglabError for samples outside 0..255, NaN and what is no number.
+    """
+    dtype = str(samples.dtype).removeprefix("torch.")
+    is_float = "float" in dtype
+    if not is_float and "int" not in dtype:
+        raise SeglabError(f"a {what} must hold numbers in 0..1 or 0..255, not {dtype}: make it uint8")
+    lowest, highest = float(samples.min()), float(samples.max())
+    if not (lowest >= 0 and highest <= 255):  # NaN neither
+        raise SeglabError(
+            f"a {what} of {dtype} must lie in 0..1 or 0..255, not {lowest:.3g}..{highest:.3g}: scale it, or pass "
+            "range=LOW,HIGH, the values that are black and white, for an array"
+        )
+    white = 1 if is_float and highest <= 1 else 255
+    if white == 255 or isinstance(samples, np.ndarray):  # a tensor in 0..1 is what is usual
+        _say_range(what, dtype, white)
+    return 0, white
+
+
+@functools.cache
+def _say_range(what: str, dtype: str, white: int) -> None:
+    """Once: not for every frame of a loop."""
+    print(f"note: the {what} of {dtype} is read as 0..{white}, black to white; make it uint8 to be sure")
 
 
 def _screen(name: str) -> ImageStream:
@@ -470,17 +499,13 @@ def _screen(name: str) -> ImageStream:
 
 
 def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
-    """(3, H, W) or (B, 3, H, W) RGB, float in 0..1 or uint8 -> (B, H, W, 3) uint8."""
-    images = tensor[None] if tensor.ndim == 3 else tensor
-    if images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3 and images.numel():
-        return images.permute(0, 2, 3, 1).cpu().numpy()
-    if images.ndim != 4 or images.shape[1] != 3 or not images.numel() or not images.is_floating_point():
+    """(3, H, W) or (B, 3, H, W) RGB, in 0..1 or 0..255 -> (B, H, W, 3) uint8."""
+    images = tensor.detach()[None] if tensor.ndim == 3 else tensor.detach()
+    if images.ndim != 4 or images.shape[1] != 3 or not images.numel():
         raise SeglabError(
-            "a tensor must have RGB images, float in 0..1 or uint8, as (3, H, W) or (B, 3, H, W), "
-            f"not {tensor.dtype} of shape {tuple(tensor.shape)}"
+            f"a tensor must have RGB images as (3, H, W) or (B, 3, H, W), not the shape {tuple(tensor.shape)}"
         )
-    if not (images.min() >= 0 and images.max() <= 1):  # NaN neither
-        raise SeglabError(
-            f"a tensor's images must lie in 0..1, not {images.min():.3g}..{images.max():.3g}: divide by 255"
-        )
-    return (images.detach() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    if images.dtype != torch.uint8:
+        _, white = _usual_range("tensor", images)
+        images = (images.float() * (255 / white)).round().byte()
+    return images.permute(0, 2, 3, 1).cpu().numpy()

@@ -20,6 +20,7 @@ from seglab.config import TrackerConfig, refuse_unknown
 from seglab.errors import SeglabError
 from seglab.files import YAML_SUFFIXES
 from seglab.formats.text_files import read_yaml
+from seglab.geometry.boxes import box_iou
 from seglab.inference.instances import Boxes
 from seglab.inference.results import Results
 from seglab.inference.sources import VIDEO_SUFFIXES
@@ -27,6 +28,9 @@ from seglab.inference.sources import VIDEO_SUFFIXES
 PACKAGE = "trackers"
 # Settings that describe how objects are told apart by their looks, which none of these trackers does.
 APPEARANCE = ("with_reid", "proximity_thresh", "appearance_thresh", "model")
+# A find below the first that overlaps a higher-scoring one by more than the second is a second look at the same object.
+DOUBTFUL_SCORE = 0.6
+DOUBTFUL_IOU = 0.5
 CAMERA_METHODS = {"none": None, "sparseOptFlow": "sparseOptFlow", "orb": "orb", "sift": "sift", "ecc": "ecc"}
 
 
@@ -63,18 +67,20 @@ class Tracker:
     def __init__(self, config: TrackerConfig):
         """Errors: SeglabError where the package `trackers` is not installed."""
         self.config = config
-        self.restart()
+        self.reset()
 
-    def restart(self) -> None:
+    def reset(self) -> None:
         """Forget all tracks, as before the first frame of another video. Numbers begin at 1 again."""
         self._tracker = _make(self.config)
+        self._is_first = True
 
     def update(self, result: Results) -> Results:
         """The instances of the next frame that are tracked, with `boxes.id`; masks stay with them."""
         import supervision
 
         rows = np.asarray(result.boxes.numpy().data, dtype=np.float32)  # (N, 6)
-        places = np.flatnonzero(rows[:, 4] >= self.config.track_low_thresh)
+        is_candidate = (rows[:, 4] >= self.config.track_low_thresh) & ~_second_looks(rows)
+        places = np.flatnonzero(is_candidate)
         candidates = rows[places]
         detections = supervision.Detections(
             xyxy=candidates[:, :4],
@@ -82,6 +88,9 @@ class Tracker:
             class_id=candidates[:, 5].astype(int),
             data={"place": places},  # the tracker may return them in another order
         )
+        if self._is_first and self.config.tracker_type == "bytetrack":
+            self._tracker.update(detections)  # seen twice, so that the first frame has its numbers too, as in BoT-SORT
+        self._is_first = False
         needs_frame = self.config.tracker_type == "botsort" and CAMERA_METHODS[self.config.gmc_method] is not None
         tracked = self._tracker.update(detections, result.orig_img) if needs_frame else self._tracker.update(detections)
 
@@ -105,9 +114,22 @@ class Tracker:
             is_video = Path(result.path).suffix.lower() in VIDEO_SUFFIXES
             current = result.path if is_video else ""
             if video is not None and current != video:
-                self.restart()
+                self.reset()
             video = current
             yield self.update(result)
+
+
+def _second_looks(rows: np.ndarray) -> np.ndarray:
+    """Rows (N, 6) of boxes, scores and classes -> (N,) bool: doubtful finds of what a higher-scoring one has found.
+
+    Where objects pass in front of each other, the network often finds one of them twice, as two classes. As tracks of
+    their own, such finds take over the numbers of the true ones.
+    """
+    boxes = torch.from_numpy(rows[:, :4])
+    scores = rows[:, 4]
+    overlaps = box_iou(boxes, boxes).numpy()  # (N, N)
+    is_higher = scores[None] > scores[:, None]
+    return (scores < DOUBTFUL_SCORE) & ((overlaps > DOUBTFUL_IOU) & is_higher).any(axis=1)
 
 
 def _make(config: TrackerConfig) -> Any:
@@ -115,7 +137,7 @@ def _make(config: TrackerConfig) -> Any:
     library = _library()
     common = {
         "lost_track_buffer": config.track_buffer,
-        "minimum_consecutive_frames": 2,  # what is found in one frame alone is no track
+        "minimum_consecutive_frames": 2,  # what is found in one frame alone is no track, but for the first frame
     }
     activation = {"track_activation_threshold": config.new_track_thresh}
     high = {"high_conf_det_threshold": config.track_high_thresh}

@@ -189,6 +189,11 @@ def fuse(model: YOLO11Seg) -> YOLO11Seg:
     return model.requires_grad_(False)
 
 
+def has_hooks(network: nn.Module) -> bool:
+    """Whether a program looks at what goes through any of its modules."""
+    return any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
 def count_layers(network: nn.Module) -> int:
     """Modules without modules inside; the activation, which is one for the whole network, counts once."""
     leaves = [module for module in network.modules() if not list(module.children())]

@@ -11,7 +11,7 @@ import yaml
 
 from seglab.config import AugmentConfig, TrainConfig, names_of, refuse_unknown
 from seglab.errors import SeglabError
-from seglab.files import atomic_write
+from seglab.files import atomic_write, runs_dir
 from seglab.formats.text_files import read_yaml
 from seglab.training.checkpoint import RESUME
 from seglab.training.distributed import is_main
@@ -83,7 +83,7 @@ def run_folder(resume: str | Path | bool) -> Path:
 
 def last_run() -> Path | None:
     """The last interrupted run: the newest in runs/segment that can be resumed. None where there is none."""
-    states = Path("runs/segment").glob(f"*/{RESUME}")
+    states = runs_dir().glob(f"*/{RESUME}")
     newest = max(states, key=lambda path: path.stat().st_mtime, default=None)
     return None if newest is None else newest.parent.parent
 

@@ -38,7 +38,7 @@ from seglab.data.image import write_image
 from seglab.drawing.plots import study_curve, study_scatter
 from seglab.errors import SeglabError, reading
 from seglab.evaluation.metrics import Metrics
-from seglab.files import atomic_write, new_run_dir
+from seglab.files import atomic_write, new_run_dir, runs_dir
 from seglab.formats.text_files import read_yaml
 from seglab.tables import csv_text
 from seglab.training.arguments import flatten, make_config, read_arguments
@@ -281,7 +281,7 @@ def study_folder(resume: str | bool, project: str | None, name: str | None) -> P
 
     Errors: SeglabError where there is none.
     """
-    parent = Path(str(project or "runs/segment"))
+    parent = Path(str(project or runs_dir()))
     if isinstance(resume, str):
         folder = Path(resume)
     elif name is not None:

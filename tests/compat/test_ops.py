@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seglab.compat import ops
-from seglab.compat.ops import crop_mask, empty_like, resample_segments, segment2box
+from seglab.compat.ops import LetterBox, bbox_iou, crop_mask, empty_like, resample_segments, segment2box
 from seglab.geometry.letterbox import letterbox
 
 BOXES = np.array([[10.0, 20, 50, 80], [0, 0, 5, 3], [30, 10, 90, 12]])
@@ -113,3 +113,27 @@ def test_detections_are_suppressed_with_and_without_coefficients():
     assert boxes_only.shape == (1, 6)
     both, _ = ops.non_max_suppression(dense, 0.25, 0.99, nc=3, classes=[2], max_det=1)
     assert len(both) == 1
+
+
+def test_the_letterbox_keeps_what_is_in_the_image():
+    image = np.random.default_rng(0).integers(0, 255, (60, 100, 3), dtype=np.uint8)
+    padded = LetterBox((128, 160))(image=image)
+    assert padded.shape == (128, 160, 3) and (padded[:16] == 114).all() and (padded[-16:] == 114).all()
+    assert np.array_equal(LetterBox(160, scaleup=False, center=False)(image=image)[:60, :100], image)
+    assert LetterBox(160, auto=True)(image=image).shape == (96, 160, 3)
+    assert LetterBox((64, 32), scale_fill=True)(image=image).shape == (64, 32, 3)
+    assert LetterBox(160)({"img": image})["img"].shape == (160, 160, 3)
+
+
+def test_overlaps_of_pairs_of_boxes():
+    first = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 10]])
+    second = torch.tensor([[0.0, 0, 10, 10], [5, 0, 15, 10], [20, 0, 30, 10]])
+    assert bbox_iou(first, second, xywh=False).flatten().tolist() == pytest.approx([1, 1 / 3, 0], abs=1e-5)
+    assert bbox_iou(first[:1], second, xywh=False, GIoU=True).flatten()[2].item() == pytest.approx(-1 / 3, abs=1e-5)
+    apart = 20**2 / (30**2 + 10**2)  # squares of the distance of the centers, and of the diagonal around both
+    for kind in ("DIoU", "CIoU"):  # boxes of one shape
+        found = bbox_iou(first, second, xywh=False, **{kind: True}).flatten()[2].item()
+        assert found == pytest.approx(-apart, abs=1e-5)
+    boxes = torch.rand(20, 4)
+    complete = bbox_iou(boxes, boxes.flip(0), CIoU=True)
+    assert bool((complete <= bbox_iou(boxes, boxes.flip(0), DIoU=True) + 1e-6).all())

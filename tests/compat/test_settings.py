@@ -8,11 +8,12 @@ import pytest
 
 from seglab.compat.settings import ROOT, increment_path, settings
 from seglab.errors import SeglabError
-from seglab.files import cache_dir
+from seglab.files import cache_dir, new_run_dir
 
 
 def test_settings_are_a_mapping(monkeypatch, tmp_path):
     monkeypatch.delenv("SEGLAB_DATASETS", raising=False)
+    monkeypatch.delenv("SEGLAB_RUNS", raising=False)
     monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path / "cache"))
     assert dict(settings) == {
         "datasets_dir": "datasets",
@@ -24,13 +25,14 @@ def test_settings_are_a_mapping(monkeypatch, tmp_path):
     settings.update({"datasets_dir": str(tmp_path / "data"), "weights_dir": tmp_path / "w", "sync": False})
     assert settings["datasets_dir"] == os.environ["SEGLAB_DATASETS"] == str(tmp_path / "data")
     assert cache_dir() == tmp_path / "w"
-    settings["runs_dir"] = "runs"
-    with pytest.raises(SeglabError, match="pass project= to the verb"):
-        settings["runs_dir"] = "elsewhere"
+    settings["runs_dir"] = tmp_path / "elsewhere"
+    assert settings["runs_dir"] == str(tmp_path / "elsewhere")
+    assert new_run_dir("predict") == tmp_path / "elsewhere/segment/predict"
     with pytest.raises(SeglabError, match=r"no neptune to switch on: it follows trainings with tensorboard, wandb"):
         settings.update(neptune=True)
     settings.reset()
-    assert settings["datasets_dir"] == "datasets" and settings["weights_dir"] == str(tmp_path / "cache")
+    assert settings["runs_dir"] == "runs" and settings["datasets_dir"] == "datasets"
+    assert settings["weights_dir"] == str(tmp_path / "cache")
 
 
 def test_what_the_environment_said_is_said_again_after_a_reset(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from seglab.compat.utilities import (
     Profile,
     ThreadingLocked,
     WorkingDirectory,
+    check_det_dataset,
     check_file,
     check_requirements,
     file_size,
@@ -126,3 +128,15 @@ def test_requirements_are_looked_up_and_never_installed(tmp_path, capsys):
 def test_older_names_of_yaml(tmp_path):
     yaml_save(tmp_path / "a.yaml", {"nc": 3})
     assert yaml_load(tmp_path / "a.yaml") == {"nc": 3}
+
+
+def test_a_dataset_is_told_as_a_mapping(tmp_path):
+    data = check_det_dataset("toybox8-seg")
+    assert data["nc"] == len(data["names"]) == 10 and Path(data["train"]).is_dir() and data["channels"] == 3
+    for number in (1, 2):  # images of one split in two folders
+        (tmp_path / f"images{number}").mkdir()
+        cv2.imwrite(str(tmp_path / f"images{number}/a{number}.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "d.yaml").write_text("train: [images1, images2]\nval: images1\nnames: [x]\n")
+    data = check_det_dataset(tmp_path / "d.yaml")
+    assert [Path(path).name for path in data["train"]] == ["a1.png", "a2.png"]
+    assert data["val"] == str(tmp_path / "images1") and data["yaml_file"] == str(tmp_path / "d.yaml")

@@ -29,6 +29,19 @@ def test_a_fused_copy_is_made_anew_when_a_weight_has_changed(network):
     assert cache.fused(network, "cpu") is not second
 
 
+def test_hooks_are_in_the_copy_as_long_as_they_are_there(network):
+    cache = InferenceCache()
+    images = torch.zeros(1, 3, 64, 64)
+    cache.fused(network, "cpu")(images)  # a copy without
+    shapes = []
+    handle = network.model[9].register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape)))
+    for _ in range(2):
+        cache.fused(network, "cpu")(images)
+    handle.remove()
+    cache.fused(network, "cpu")(images)
+    assert shapes == [(1, 256, 2, 2)] * 2
+
+
 def test_bfloat16_without_units_is_refused(network, monkeypatch):
     monkeypatch.setattr(inference_cache, "has_bf16_units", lambda: False)
     with pytest.raises(SeglabError, match="precision=bf16 would be slower"):

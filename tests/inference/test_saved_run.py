@@ -90,7 +90,7 @@ def test_a_video_file_becomes_a_film_at_its_own_pace(here):
         film(here / name, frames, fps)
     shown = [result("a.mp4", 40 * i) for i in range(3)] + [result("x.jpg")] + [result("b.mp4", 200)] * 2
     list(save_results(iter(shown), SaveConfig(save=True, save_txt=True), vid_stride=2))
-    texts = [f"labels/{name}.txt" for name in ("a", "a_2", "a_3", "b", "b_2", "x")]
+    texts = [f"labels/{name}.txt" for name in ("a_1", "a_3", "a_5", "b_1", "b_3", "x")]
     assert files_of("runs/segment/predict") == ["a.mp4", "b.mp4", *texts, "x.jpg"]
     fps, levels = read_film(here / "runs/segment/predict/a.mp4")
     assert fps == pytest.approx(6) and levels == pytest.approx([0, 40, 80], abs=6)
@@ -123,7 +123,7 @@ def test_a_video_whose_last_step_fails_leaves_no_part(here, monkeypatch):
 def test_frames_of_no_file_stay_images():
     for path in ("rtsp://host/a.mp4", "0"):
         list(save_results([result(path)] * 2, SaveConfig(save=True, name="frames", exist_ok=True)))
-    assert files_of("runs/segment/frames") == ["0.jpg", "0_2.jpg", "a.jpg", "a_2.jpg"]
+    assert files_of("runs/segment/frames") == ["0_1.jpg", "0_2.jpg", "a_1.jpg", "a_2.jpg"]
 
 
 def test_names_are_free(tmp_path):
@@ -141,5 +141,5 @@ def test_names_are_free_and_allowed_on_every_system():
     """A.jpg is a.jpg on Windows and macOS, and an address may hold what is in no file's name on Windows."""
     paths = ["a/Same.jpg", "b/same.jpg", "http://host/photo?id=3", "rtsp://host:554"]
     list(save_results(map(result, paths), SaveConfig(save=True)))
-    assert files_of("runs/segment/predict") == ["Same.jpg", "host_554.jpg", "photo_id=3.jpg", "same_2.jpg"]
+    assert files_of("runs/segment/predict") == ["Same.jpg", "host_554_1.jpg", "photo_id=3.jpg", "same_2.jpg"]
     assert result("rtsp://host:554").save() == "results_host_554.jpg"

@@ -19,7 +19,7 @@ from PIL import Image
 from seglab.errors import SeglabError
 from seglab.image_files import Reading
 from seglab.inference import sources as source_module
-from seglab.inference.sources import batches, can_be_read_ahead, load, share_of
+from seglab.inference.sources import _say_range, batches, can_be_read_ahead, load, share_of
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 
@@ -140,7 +140,7 @@ def test_a_broken_file_of_a_list_is_reported_and_left_out(folder, tmp_path, caps
     assert "bad.png" in told and "missing.png" in told
     with pytest.raises(SeglabError, match="no file of the list"):
         list(load([folder / "bad.png", folder / "bad.png"]))
-    with pytest.raises(SeglabError, match="uint8"):  # a program's fault, which should not pass for a broken file
+    with pytest.raises(SeglabError, match="BGR order"):  # a program's fault, which should not pass for a broken file
         list(load([RGB, np.zeros((4, 4, 7), np.uint8)]))
 
 
@@ -177,8 +177,9 @@ def test_numbers_of_other_types_with_their_range():
         for source in (values, values[..., None], np.dstack([values] * 3)):
             (image,) = images_of(source, reading=Reading(range=sample_range))
             assert np.abs(image.astype(int) - eight[..., None]).max() <= 1
-        with pytest.raises(SeglabError, match="range="):
-            images_of(values)
+        if values is not ramp:  # which is taken for 0..1
+            with pytest.raises(SeglabError, match="range="):
+                images_of(values)
     (deep,) = images_of((ramp * 65535).astype(np.uint16))  # 16 bits have a range of their own
     assert np.abs(deep.astype(int) - eight[..., None]).max() <= 1
     (deep,) = images_of(Image.fromarray((ramp * 4095).astype(np.uint16)), reading=Reading(range=(0, 4095)))
@@ -245,11 +246,11 @@ def test_errors_name_the_problem(tmp_path, monkeypatch):
         (str(tmp_path / "*.jpg"), FileNotFoundError, "no image or video in"),
         (tmp_path / "list.txt", SeglabError, "is empty"),
         (tmp_path / "broken.mp4", SeglabError, "no frame can be read"),
-        (np.zeros((4, 4, 3)), SeglabError, "uint8"),
+        (np.full((4, 4, 3), 300.0), SeglabError, "300..300"),
         (np.zeros((2, 4, 4, 3), np.uint8), SeglabError, r"\(2, 4, 4, 3\)"),
-        (np.zeros((0, 4, 3), np.uint8), SeglabError, "uint8"),
+        (np.zeros((0, 4, 3), np.uint8), SeglabError, "BGR order"),
         (torch.zeros(4, 4), SeglabError, "tensor"),
-        (torch.full((3, 4, 4), 255.0), SeglabError, "divide by 255"),
+        (torch.full((3, 4, 4), -1.0), SeglabError, "-1..-1"),
         (torch.full((3, 4, 4), float("nan")), SeglabError, "0..1"),
         (None, TypeError, "NoneType"),
         (b"the bytes of a file", TypeError, "bytes"),
@@ -359,3 +360,38 @@ def test_shares_hold_every_item_once_and_in_order(tmp_path):
 def test_what_has_one_item_cannot_be_shared(source):
     with pytest.raises(SeglabError, match="cannot be shared by 2 processes: give a folder"):
         share_of(source, 0, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16, np.int32, np.int64, np.uint32])
+def test_numbers_of_any_type_in_0_to_255_are_an_image(dtype, capsys):
+    _say_range.cache_clear()
+    for _ in range(3):
+        (image,) = load(RGB[..., ::-1].astype(dtype))
+        assert np.array_equal(image.image, RGB)
+    assert capsys.readouterr().out.count("read as 0..255") == 1  # once, not at every frame
+    tensor = torch.from_numpy(RGB.astype(np.float32)).permute(2, 0, 1)
+    for given in (tensor, tensor.to(torch.int32), tensor[None].half()):
+        (image,) = load(given)
+        assert np.array_equal(image.image, RGB)
+
+
+def test_floats_up_to_1_are_an_image(capsys):
+    _say_range.cache_clear()
+    for dtype in (np.float32, np.float64):
+        (image,) = load(RGB[..., ::-1].astype(dtype) / 255)
+        assert np.array_equal(image.image, RGB)
+    assert "read as 0..1" in capsys.readouterr().out
+    (image,) = load(np.zeros((4, 4, 3), np.float32))
+    assert not image.image.any()
+
+
+@pytest.mark.parametrize("value", [-0.1, 255.5, float("nan"), float("inf")])
+def test_floats_elsewhere_are_refused(value):
+    image = np.full((4, 4, 3), 7.0)
+    image[1, 2, 0] = value
+    for given in (image, torch.from_numpy(image).permute(2, 0, 1)):
+        with pytest.raises(SeglabError, match=r"0\.\.1 or 0\.\.255"):
+            list(load(given))
+    for given in (np.zeros((4, 4, 3), bool), np.zeros((4, 4, 3), complex), torch.zeros(3, 4, 4, dtype=torch.bool)):
+        with pytest.raises(SeglabError, match="make it uint8"):
+            list(load(given))

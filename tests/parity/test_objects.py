@@ -72,6 +72,21 @@ def test_a_model_has_every_name_that_is_not_of_torch(models):
     assert theirs.info(detailed=False, verbose=True)[1:3] == info[1:3] and len(info) == 4
 
 
+def test_networks_are_described_alike(models):
+    theirs, ours, _ = models
+    there, here = theirs.model, ours.model
+    assert {name: value for name, value in there.yaml.items() if name != "yaml_file"} == {
+        name: value for name, value in here.yaml.items() if name != "yaml_file"
+    }
+    for layer, own in zip(there.model, here.model):
+        assert (layer.i, layer.f, layer.np) == (own.i, own.f, own.np)
+    for name in ("nc", "nl", "nm", "npr", "reg_max", "no", "i", "f"):
+        assert getattr(there.model[-1], name) == getattr(here.model[-1], name)
+    assert there.model[-1].stride.tolist() == here.model[-1].stride.tolist() == here.stride.tolist()
+    assert list(there.save) == here.save and there.names == here.names
+    assert {"task", "model", "imgsz"} <= set(theirs.overrides) & set(ours.overrides)
+
+
 def test_results_hold_alike(found):
     theirs, ours = found
     assert len(ours) == len(theirs) > 3

@@ -143,6 +143,22 @@ def test_plot_and_save(results, nothing, tmp_path, monkeypatch):
     assert cv2.imdecode(np.frombuffer(results._repr_jpeg_(), np.uint8), 1).shape == drawn.shape
 
 
+def test_save_txt_ends_with_the_number_of_a_track(results, tmp_path):
+    plain = Path(results.save_txt(tmp_path / "plain.txt", save_conf=True)).read_text().splitlines()
+    rows = results.boxes.data
+    numbers = torch.arange(7, 7 + len(rows))[:, None]
+    results.boxes = Boxes(torch.cat((rows[:, :4], numbers, rows[:, 4:]), dim=1), (HEIGHT, WIDTH))
+    tracked = Path(results.save_txt(tmp_path / "tracked.txt", save_conf=True)).read_text().splitlines()
+    assert tracked == [f"{line} {number}" for line, number in zip(plain, (7, 8, 9))]
+
+
+def test_masks_without_their_boxes_are_not_drawn(results):
+    results.update(boxes=results.boxes.data[:1])
+    with pytest.raises(SeglabError, match="3 masks and 1 boxes"):
+        results.plot()
+    assert results.plot(masks=False).shape == (HEIGHT, WIDTH, 3)
+
+
 def test_show_where_there_is_no_window(results, capsys):
     from matplotlib import pyplot
 

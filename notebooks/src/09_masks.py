@@ -392,7 +392,9 @@ print(len(edges), "edges; the one from (1, 1) leads to", edges[1, 1])
 
 # %% [markdown]
 # Then walk: the end of each edge is the start of the next, until the walk is back where it began. An edge that is left
-# over starts the next ring. Holes automatically come out in the opposite direction.
+# over starts the next ring. Holes automatically come out in the opposite direction. One case would need more care: where
+# two pixels touch only at a corner, two edges begin at the same point, and our dict keeps the last. (The library turns
+# right there, so that each pixel has a ring of its own.)
 
 
 # %%

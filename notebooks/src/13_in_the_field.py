@@ -110,9 +110,10 @@ plt.show()
 print("a tile begins every", int(320 * 0.75), "pixels")
 
 # %% [markdown]
-# Three rules make the join work: the overlap is at least as wide as the largest object; two detections are one object if
-# their *masks* agree in the strip that both tiles see; and an object that one tile sees whole is taken from that tile.
-# Objects larger than a tile need the shrunken image as well.
+# Three rules make the join work: the overlap is as wide as the usual object, so that some tile sees it whole; two
+# detections are one object if their *masks* agree in the strip that both tiles see; and an object is taken from a tile
+# that sees it whole, or else put together from its parts. Objects larger than a tile are found better in the shrunken
+# image.
 #
 # ## Following objects, and counting each once
 #
@@ -150,11 +151,10 @@ assert len(steady) <= len(tracks) < len(seen) / 2
 
 # %% [markdown]
 # That is the core of every tracker. A detection that flickers for a frame is a track of its own, so only those that last
-# should be counted. Real trackers also predict where an object moves (a Kalman filter), wait some frames
-# before they give up on one, and use low-scoring detections to
-# continue tracks that were certain before. `model.track(source)`
-# does that with ByteTrack or BoT-SORT from a library; `boxes.id` then holds the numbers. Two frames in which an object
-# jumps farther than its own size cannot be matched by overlap: record more frames per second.
+# should be counted. Real trackers also predict where an object moves (a Kalman filter), wait some frames before they give
+# up on one, and use low-scoring detections to continue tracks that were certain before. `model.track(source)` does that
+# with ByteTrack or BoT-SORT from a library; `boxes.id` then holds the numbers. Two frames in which an object jumps
+# farther than its own size cannot be matched by overlap: record more frames per second.
 #
 # ## Smooth edges, and masks cut at their boxes
 #
@@ -267,7 +267,7 @@ print("doubt from", f"{doubts.min():.1f} to {doubts.max():.1f}")
 #
 # ## Images with nothing on them, and classes that are rare
 #
-# **Background images** teach what to leave alone. They need an empty label file, and one image in ten is usual. Whether
+# **Background images** teach what to leave alone. They need an empty label file, and up to one image in ten is usual. Whether
 # you need them is a count of false alarms on images without objects. What does our network find on bare floors, with nothing
 # on them?
 
@@ -346,7 +346,7 @@ print("your project:", project.name, {split: len(project.images(split)) for spli
 # ## Recap
 #
 # - One reference gives the scale; areas go with its square; the error goes with the perimeter.
-# - Tiles must overlap by an object's size, and be joined by masks. Objects in a video are matched by overlap from frame to
+# - Tiles should overlap by an object's size, and be joined by masks. Objects in a video are matched by overlap from frame to
 #   frame.
 # - Smoothing is for the eye. Straight edges come from boxes. A threshold for counting is balanced on known counts.
 # - A learning curve says whether to label more, doubt says what; empty images and repeated rare ones are cheap.

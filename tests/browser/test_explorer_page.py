@@ -10,6 +10,7 @@ from seglab.data.dataset import SegmentationDataset
 from seglab.datasets.load import load_dataset
 from seglab.geometry.boxes import box_iou
 from seglab.widgets.explored_image import WRONG, predict_candidates
+from seglab.widgets.explorer import count_errors
 from seglab.widgets.page import MASK_THRESHOLDS, explorer_page
 
 PIXELS = "document.getElementById('prediction').toDataURL()"
@@ -112,6 +113,28 @@ def test_every_control_changes_the_image_by_keyboard(page, keep):
     page.check("#labels"), page.check("#ground-truth")
     page.wait_for_timeout(100)
     page.screenshot(path=keep("explorer_page.png"), full_page=True)
+
+
+def test_the_images_with_most_errors_come_first_when_asked(page, model, keep):
+    """At the thresholds that are set, as the notebook's explorer sorts them."""
+    dataset = SegmentationDataset(load_dataset("toybox8-seg"), "val", 320)
+    order = "[...document.querySelectorAll('#images input')].map(radio => +radio.value)"
+    for confidence in (0.05, 0.6):
+        errors = [
+            count_errors(predict_candidates(model, dataset.sample(index)), confidence, 0.7, 0.5) for index in range(4)
+        ]
+        page.fill("#confidence", str(confidence))
+        page.check("#worst-first")
+        worst_first = sorted(range(4), key=lambda index: -errors[index])
+        assert page.evaluate(order) == worst_first and len(set(errors)) > 1
+        page.wait_for_function(f"current === {worst_first[0]}")
+        assert page.evaluate("document.querySelector('#images input:checked').value") == str(worst_first[0])
+        page.screenshot(path=keep("explorer_page_worst_first.png"))
+        page.uncheck("#worst-first")
+        assert page.evaluate(order) == [0, 1, 2, 3]
+    page.focus("#images input:checked")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("current === 1")
 
 
 def test_pointing_and_clicking_tell_an_objects_facts(page, keep):

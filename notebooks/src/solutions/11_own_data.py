@@ -98,8 +98,8 @@ else:
 
 # %% [markdown] tags=["answer"]
 # The spread falls with the root of the number: about ± .24 with ten objects, ± .08 with a hundred, ± .02 with a
-# thousand. A change of .03 needs about a thousand objects, or the same objects judged before and after, which removes
-# most of the chance.
+# thousand. A change of .03 needs well over a thousand objects, or the same objects judged before and after, which
+# removes most of the chance.
 
 # %%
 objects = 10

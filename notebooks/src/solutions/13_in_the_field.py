@@ -76,8 +76,8 @@ else:
 
 # %% [markdown] tags=["answer"]
 # Classes on a smaller fraction of the images than `t` are repeated, the rarer the more often, by a square root so that
-# the rarest do not take over. With .1 nothing is rare here and all factors are 1. With 1 every class is rare, and the
-# factors only say how much rarer one is than another.
+# the rarest do not take over. With .1 nothing is rare here and all factors are 1. With 1 every class is rare that is not on
+# all images, and the factors only say how much rarer one is than another.
 
 # %%
 t = 0.5

@@ -66,9 +66,9 @@ def test_a_run_has_every_argument_that_scripts_may_ask_for():
 def test_names_that_are_not_there_end_in_what_is():
     predictor = Predictor(asdict(PredictConfig()), None, torch.device("cpu"))
     with pytest.raises(
-        AttributeError, match="the predictor of a callback has no dataset: it has args, batch, device, "
+        AttributeError, match="the predictor of a callback has no windows: it has args, batch, dataset, device, "
     ):
-        _ = predictor.dataset
+        _ = predictor.windows
     assert not hasattr(predictor, "_nothing")
 
 

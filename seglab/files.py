@@ -343,7 +343,7 @@ def new_run_dir(default: str, project: str | None = None, name: str | None = Non
                 number += 1
     except OSError as error:
         raise SeglabError(
-            f"cannot make the folder {first} ({error.strerror}): choose another one with project= and name="
+            f"cannot create the folder {first} ({error.strerror}): choose another one with project= and name="
         ) from error
 
 

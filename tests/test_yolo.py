@@ -277,9 +277,9 @@ def test_models_by_name(tmp_path, monkeypatch):
     Path("toybox-n").mkdir()  # a folder of that name is no file of weights
     assert YOLO("toybox-n.pt").names == YOLO("toybox-n").names
     for name in ("yolov8n-seg", "yolo26n-seg", "yolov5nu", "yolo11n-pose", "yolov9c-seg", "sam_b", "FastSAM-s"):
-        with pytest.raises(SeglabError, match=r"seglab has YOLO11: use yolo11n-seg\.pt"):
+        with pytest.raises(SeglabError, match=r"since seglab has YOLO11 only: use yolo11n-seg\.pt"):
             YOLO(f"{name}.pt")
-    with pytest.raises(SeglabError, match=r"seglab has YOLO11: use yolo11x-seg\.pt"):
+    with pytest.raises(SeglabError, match=r"since seglab has YOLO11 only: use yolo11x-seg\.pt"):
         YOLO("yolo12x-seg.pt")
     with pytest.raises(SeglabError, match=r"has YOLO11: use yolo11m-seg\.yaml"):
         YOLO("yolov8m-seg.yaml")

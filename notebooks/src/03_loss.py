@@ -107,8 +107,9 @@ torch.testing.assert_close(
 #
 # $$t = s^{\,0.5} \cdot u^{\,6}.$$
 #
-# A point must classify the object *and* localize it, and localization counts more. Choosing points by it is called *task-aligned assignment*. (The paper uses score · overlap⁶ with plain
-# IoU, and thirteen points; YOLO11 uses the square root of the score, complete IoU, and ten points.)
+# A point must classify the object *and* localize it, and localization counts more. Choosing points by their alignment
+# is called *task-aligned assignment*. (The paper uses score · overlap⁶ with plain IoU, and thirteen points; YOLO11 uses
+# the square root of the score, complete IoU, and ten points.)
 
 # %%
 for name, a, b in (("good box, low class score", 0.1, 0.9), ("good class score, poor box", 0.9, 0.5)):
@@ -553,15 +554,16 @@ side_by_side({f"{name}, IoU {ious[name]:.2f}": mask for name, mask in found.item
 # soft ones, .549 with soft ones and `mask_ratio=2`, and .551 with `mask_ratio=1`, on 64 other images; its box AP stays
 # about the same.
 #
-# **The other half of the measurements.** Soft targets do not win everywhere. Overfitting four COCO photos, they scored .13
-# more by COCO's protocol, at the photos' own resolution, but .04 *less* by the YOLO protocol, which compares with hard
-# outlines at a quarter of the resolution: each target wins under the metric whose ground truth is drawn like it. And on 8,000
-# toybox scenes at 160 pixels, where objects are smaller than a few cells, hard targets beat plain soft ones by .011; with
-# `mask_ratio=2`, soft targets beat both, by .022 and .033. One run each. So: soft targets with `mask_ratio=2` for masks in
-# pixels of the image, hard ones if you are judged by the YOLO protocol. (`docs/LOG.md` has all runs.)
+# **The other half of the measurements.** Soft targets do not win everywhere. In runs that overfit four COCO photos,
+# they scored .13 higher by COCO's protocol, at the photos' own resolution, but .04 *lower* by the YOLO protocol, which
+# compares with hard outlines at a quarter of the resolution: each type of target wins under the metric that draws its
+# ground truth the same way. And on 8,000 toybox scenes at 160 pixels, where objects are smaller than a few cells, hard
+# targets beat plain soft ones by .011; with `mask_ratio=2`, soft targets beat both, by .022 and .033. One run each. So:
+# soft targets with `mask_ratio=2` for masks at the resolution of the image, hard ones if you are judged by the YOLO
+# protocol. (`docs/LOG.md` has all runs.)
 #
 # On toybox `mask_ratio=2` raises the mask AP that perfect training could reach from .91 to .95 at 640 pixels, and the last stages
-# of training the course weights used it. A step takes about a tenth longer; the default is 4, as in other YOLO
+# of training the course weights used it. A step takes about 10 % longer; the default is 4, as in other YOLO
 # trainers.
 #
 # ## The total loss

@@ -102,7 +102,7 @@ for row in zip(scores, right, precision, recall):
 # %% [markdown]
 # Recall only rises; precision goes up and down. At recall ⅓ precision is 1, falls to ½ after the duplicate, and climbs
 # to ⅔ when cup B comes. Nobody would stop in the dip, because continuing gives more of both. So at every recall COCO
-# takes the best precision **at that recall or a higher one**. This *envelope* only ever falls.
+# takes the best precision **at that recall or a higher one**. This *envelope* never rises.
 #
 # **Average precision** (AP) is the mean of the envelope at 101 recalls, 0.00, 0.01 … 1.00. With $p(r)$ the precision at
 # recall $r$,
@@ -329,8 +329,8 @@ print("hardest of", len(seg.prec_values), "classes:", spec.names[worst])
 #
 # ## Why two tools disagree
 #
-# YOLO tools print an mAP of their own, which differs from COCO's in four rules that matter. (A fifth, whether a
-# detection whose best object is already matched may take its second best, hardly ever does.) Neither is wrong, but
+# YOLO tools print an mAP of their own, which differs from COCO's in four rules that matter. (A fifth hardly ever
+# matters: whether a detection may be matched to its second-best object if the best is taken.) Neither is wrong, but
 # values computed by different rules must not be compared in one table. Here is each rule on its own, on paper:
 #
 # **The AP rule.** COCO takes the mean of the envelope's 101 heights. The YOLO protocol takes the area under straight

@@ -47,8 +47,8 @@ print(len(model.names), "classes,", len(photos), "photos of", photos[0].shape)
 # (lesson 02, exercise 2). torch has two exporters. The modern one, `dynamo=True`, reads the program itself
 # (`torch.export`) and turns its graph into operations of ONNX; it needs the package onnxscript. The older one runs the
 # network on an example and records what happens; it depends on nothing but torch, and the library's file is made by it.
-# Where onnxscript is missing, the cell takes the older one as well. The third cell looks into the library's file: neither
-# batch normalization nor Python is left in it.
+# Where onnxscript is missing, the cell uses the older one as well. The third cell looks into the library's file:
+# neither batch normalization nor Python is left in it.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -541,8 +541,8 @@ print("scale", round(scale, 3), "zero point", zero, "- stored:", q.tolist())
 print("restored:", " ".join(f"{value:.2f}" for value in restore(q, scale, zero)))
 
 # %% [markdown]
-# Zero comes back exactly, which borders of zeros need; 9.5 is clipped to the end of the range. Everything else is wrong
-# by half a step at most. So the range decides: too narrow, and large values are cut off; too wide, and small ones share a
+# Zero comes back exactly, which zero padding needs; 9.5 is clipped to the end of the range. Everything else is off by
+# at most half a step. So the range decides: too narrow, and large values are cut off; too wide, and small ones share a
 # few steps. **Calibration** finds it by running a few typical images and looking. For the feature map behind layer 4:
 
 # %% alt="Histogram of a feature map's values on a logarithmic scale: a tall peak near zero and a long thin tail; two vertical lines mark the largest value and the 99.9th percentile, less than half as far out."
@@ -573,8 +573,9 @@ for name, high in highs.items():
 # A clipped range is finer for nearly all values and quite wrong for a few. Which is better is a question for the mAP, and
 # so is how many images to calibrate on: with one photo, the range would be that of one photo.
 #
-# **Weights** are known exactly, so they need no calibration, but the channels of a convolution differ much in size. One
-# scale for all of them wastes most steps on the largest channel. One scale **per channel** costs nothing.
+# **Weights** are known exactly, so they need no calibration, but the channels of a convolution differ greatly in
+# magnitude. One scale for all of them wastes most steps on the largest channel. One scale **per channel** costs
+# nothing.
 
 
 # %%

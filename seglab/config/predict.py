@@ -125,7 +125,7 @@ class SaveConfig(Arguments):
         group=OUTPUT,
     )
     tolerance: float = argument(
-        1.0, "with save_as: simplify outlines by at most so many pixels; 0: keep them exact", group=OUTPUT, min=0
+        1.0, "with save_as: simplify outlines by at most this many pixels; 0: keep them exact", group=OUTPUT, min=0
     )
     project: str | None = PROJECT(None)
     name: str | None = NAME(None)

@@ -61,7 +61,7 @@ PRECISION = partial(
 )
 ENGINE = partial(
     argument,
-    text="auto: run the weights of a file on CPUs through onnxruntime or OpenVINO, where one is installed and agrees",
+    text="auto: on CPUs, run weights through onnxruntime or OpenVINO if installed, once its outputs are found to agree",
     choices=("auto", "torch"),
     group=MACHINE,
 )

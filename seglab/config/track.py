@@ -15,8 +15,8 @@ class TrackInput(Arguments):
 
     tracker: str = argument(
         "botsort.yaml",
-        "botsort.yaml, bytetrack.yaml, or your own YAML file with settings; conf is its track_low_thresh (0.1) unless "
-        "given",
+        "botsort.yaml, bytetrack.yaml, or your own YAML file with settings; if conf is not given, its "
+        "track_low_thresh (0.1) is used",
         group=TRACKING,
     )
     persist: bool = argument(

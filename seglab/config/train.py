@@ -217,7 +217,7 @@ class TrainConfig(ReadConfig):
     )
     mask_ratio: int = argument(
         4,
-        "side of a cell of the mask targets in input pixels: 2 learns finer masks and is a tenth slower",
+        "side of a cell of the mask targets in input pixels: with 2, masks are finer and training is 10 % slower",
         group=LOSS,
         choices=(1, 2, 4),
     )
@@ -226,15 +226,15 @@ class TrainConfig(ReadConfig):
         "where instances overlap, the smaller one owns the pixel in the mask targets; None: in hard targets only",
         group=LOSS,
     )
-    close_mosaic: int = argument(10, "how many epochs at the end are without mosaic", group=AUGMENTATION, min=0)
+    close_mosaic: int = argument(10, "train without mosaic for this many epochs at the end", group=AUGMENTATION, min=0)
     verbose: bool = argument(True, "print a line for every epoch", group=OUTPUT)
     save: bool = argument(True, "write the last weights and the state to resume from after every epoch", group=OUTPUT)
     save_period: int = argument(-1, "also keep the weights of every n-th epoch; -1: never", group=OUTPUT, min=-1)
     plots: bool = argument(True, "write images of labels, batches and curves", group=OUTPUT)
     loggers: str | list | tuple | None = argument(
         None,
-        f"experiment trackers that follow the run, one or several of {', '.join(TRACKERS)}; None: those that settings "
-        "switch on",
+        f"experiment trackers that follow the run, one or several of {', '.join(TRACKERS)}; None: those switched "
+        "on in settings",
         group=OUTPUT,
     )
     project: str | None = PROJECT(None)

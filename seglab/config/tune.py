@@ -16,7 +16,7 @@ class TuneInput(Arguments):
     """How the best arguments of `train` are searched, beside those arguments themselves."""
 
     iterations: int = argument(
-        10, "number of trials; each trains with other values, the first with those given", group=TUNING, min=1
+        10, "number of trials; the first uses the given values, each later one new values", group=TUNING, min=1
     )
     space: dict | str | None = argument(
         None,

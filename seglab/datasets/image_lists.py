@@ -27,7 +27,7 @@ def list_images(source: Path, root: Path, entries: Iterable[str], issues: list[I
         path = place_of(root, entry)
         suffix = path.suffix.lower()
         if path.resolve() == Path(path.anchor):
-            raise SeglabError(f"{source}: '{entry}' is the whole disk: name the folder of the images")
+            raise SeglabError(f"{source}: '{entry}' means the whole disk: give the folder of the images")
         if path.is_dir():
             found = image_files(path)
             others = Counter(file.suffix.lower() for file in files_below(path)) if not found else Counter()

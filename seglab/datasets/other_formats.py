@@ -59,8 +59,9 @@ def _dataset(known: Format, path: Path, labels: LabelSource) -> DatasetSpec:
     elif not by_split:
         first = labels.entries[0].files[0]
         raise SeglabError(
-            f"{path} contains {known.title}, but none of their images (as of {first}): give the folder "
-            f"of the images, as in `seglab convert source={path} images=FOLDER out=NEW`, or data=FOLDER labels={path}"
+            f"{path} contains {known.title}, but no image that they refer to (e.g. in {first}) is there: give the "
+            f"folder of the images, as in `seglab convert source={path} images=FOLDER out=NEW`, or "
+            f"data=FOLDER labels={path}"
         )
     ordered = [split for split in SPLITS if split in by_split] + [split for split in by_split if split not in SPLITS]
     splits = {split: tuple(sorted(by_split[split])) for split in ordered}

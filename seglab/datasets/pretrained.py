@@ -60,7 +60,7 @@ def find_weights(model: str | Path) -> Path:
         raise SeglabError(f"{path} has no weights/best.safetensors: give a run's folder, or a file of weights")
     instead = counterpart_of(path.name)
     if instead is not None:
-        raise SeglabError(f"no model '{model}': seglab has YOLO11: use {instead}.pt")
+        raise SeglabError(f"no model '{model}', since seglab has YOLO11 only: use {instead}.pt")
     known = ", ".join([COURSE_WEIGHTS, *official])
     raise SeglabError(f"no model '{model}': give a file, or one of {known}")
 

@@ -204,9 +204,7 @@ def _refuse_external_data(path: str | Path) -> None:
         if node.op_type in ENDLESS or not (node.domain in DOMAINS or node.op_type in own)
     ]
     if strange:
-        raise SeglabError(
-            f"{path} has the operation {strange[0][:80]!r}, which no network of a YOLO model needs: use another file"
-        )
+        raise SeglabError(f"{path} has the operation {strange[0][:80]!r}, which no YOLO model needs: use another file")
     if outside:
         raise SeglabError(
             f"{path} keeps the weights {outside[0][:80]!r} in another file, which could be any: save it as one file "

@@ -66,7 +66,7 @@ def load(path: Path) -> Runtime:
     graph = _read(path)
     texts = [node.attr["value"].tensor.string_val[0] for node in graph.node if node.name == METADATA]
     if not texts:
-        raise SeglabError(f"{path} has no metadata of seglab's: export it again")
+        raise SeglabError(f"{path} has no seglab metadata: export it again")
     metadata = ModelMetadata.from_strings(json.loads(texts[0]), str(path))
 
     with tensorflow.device("/CPU:0"):

@@ -96,8 +96,8 @@ def _succeed(step: Any, arguments: dict[str, Any], chip: str) -> None:
         reason = str(error).strip().splitlines()[-1]
     if failed:
         raise SeglabError(
-            f"rknn-toolkit2 cannot convert the network for name={chip} ({step.__name__}: {reason}): give one of its "
-            "chips that compute floats, such as rk3588, rk3576, rk3568, rk3566 or rk3562"
+            f"rknn-toolkit2 cannot convert the network for name={chip} ({step.__name__}: {reason}): choose one of its "
+            "chips that compute in floating point, such as rk3588, rk3576, rk3568, rk3566 or rk3562"
         )
 
 

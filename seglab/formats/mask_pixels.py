@@ -57,7 +57,7 @@ def _without_noise_alone(ids: np.ndarray, file: Path) -> np.ndarray:
     changes = np.count_nonzero(ids[:, 1:] != ids[:, :-1]) + np.count_nonzero(ids[1:] != ids[:-1])
     if ids.size > SMALL and changes > NOISE * ids.size:
         raise SeglabError(
-            f"{file} is not a mask but noise, or a photo: its value changes {changes:,} times over {ids.size:,} "
+            f"{file} looks like noise or a photo, not a mask: its value changes {changes:,} times over {ids.size:,} "
             "pixels; give mask images, or remove it"
         )
     return ids

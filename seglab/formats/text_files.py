@@ -217,7 +217,9 @@ def _small_text(file: Path) -> str:
     if not stat.S_ISREG(state.st_mode):
         raise SeglabError(f"{file} is not a file: give the path of a YAML file")
     if state.st_size > MAX_YAML_BYTES:
-        raise SeglabError(f"{file} has {state.st_size:,} bytes, more than any YAML of a dataset or a run: give another")
+        raise SeglabError(
+            f"{file} has {state.st_size:,} bytes, too many for the YAML of a dataset or a run: give another file"
+        )
     return read_text(file)
 
 

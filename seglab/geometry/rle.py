@@ -64,7 +64,7 @@ def size_of(rle: Rle) -> tuple[int, int]:
     given = list(size) if isinstance(size, (list, tuple)) else []
     sides = [side for side in given if _is_whole(side)]
     if len(sides) != 2 or len(given) != 2:
-        raise SeglabError(f"an RLE needs its size as two whole numbers, and this has {size!r:.80}: {DAMAGED}")
+        raise SeglabError(f"the size of an RLE must be two whole numbers, not {size!r:.80}: {DAMAGED}")
     height, width = map(int, sides)
     if height < 0 or width < 0 or height * width > MAX_PIXELS:
         raise SeglabError(f"an RLE cannot have the size {height} x {width}: {DAMAGED}")
@@ -127,7 +127,9 @@ def _listed(packed: object) -> np.ndarray:
 
 def _not_listed(packed: object) -> SeglabError:
     """The error for counts that are none. Made where it is raised: the text of an array takes longer than its masks."""
-    return SeglabError(f"the counts of an RLE are a string or a list of whole numbers, not {packed!r:.80}: {DAMAGED}")
+    return SeglabError(
+        f"the counts of an RLE must be a string or a list of whole numbers, not {packed!r:.80}: {DAMAGED}"
+    )
 
 
 def _refuse_huge(pixels: int) -> None:
@@ -238,7 +240,8 @@ def crop_to_rle(x0: int, y0: int, crop: np.ndarray, height: int, width: int) -> 
     rows, columns = crop.shape
     if x0 < 0 or y0 < 0 or y0 + rows > height or x0 + columns > width:
         raise SeglabError(
-            f"a crop of {rows} x {columns} at ({x0}, {y0}) extends beyond a {height} x {width} image: cut it there"
+            f"a crop of {rows} x {columns} at ({x0}, {y0}) extends beyond a {height} x {width} image: crop "
+            "it to the image"
         )
     framed = np.zeros(columns * (rows + 1) + 1, dtype=bool)  # column after column, each after one empty pixel
     framed[:-1].reshape(columns, rows + 1)[:, 1:] = crop.T
@@ -342,4 +345,4 @@ def iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = None)
 def _refuse_several_sizes(rles: Sequence[Rle]) -> None:
     sizes = {size_of(rle) for rle in rles}
     if len(sizes) > 1:
-        raise SeglabError(f"masks of one image have one size, and these have {sorted(sizes)[:3]}: {DAMAGED}")
+        raise SeglabError(f"the masks of an image must have one size, but these have {sorted(sizes)[:3]}: {DAMAGED}")

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
@@ -42,6 +42,7 @@ from seglab.wording import one_line
 VIDEO_SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv", ".gif"}
 LIST_SUFFIXES = {".txt", ".csv"}
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "tcp://", "udp://")
+WEB_SCHEMES = ("http://", "https://")
 
 
 class SourceImage(NamedTuple):
@@ -117,25 +118,14 @@ def share_of(source: Any, part: int, parts: int) -> list[Any]:
     """
     items = images_of_dataset(source)
     if isinstance(items, (str, os.PathLike)):
-        items = _listed(os.fspath(items))
+        named = _several_named(os.fspath(items))
+        items = named and named.items
     if not isinstance(items, (list, tuple)):
         raise SeglabError(
             f"source={one_line(str(source))} cannot be shared by {parts} processes: give a folder, a list, a pattern "
             "or a dataset, or start one process"
         )
     return list(items[part::parts])
-
-
-def _listed(name: str) -> list[Any] | None:
-    """The files that a folder, pattern or text list names, in order; None where a source is none of these."""
-    path = Path(name)
-    if path.is_dir():
-        return _known_files(real_files(path.iterdir()), f"the folder {name}")
-    if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
-        return _names_in(path)
-    if not path.exists() and any(sign in name for sign in "*?["):
-        return _matching_files(name)
-    return None
 
 
 def can_be_read_ahead(source: Any) -> bool:
@@ -215,26 +205,50 @@ def _none_left(origin: str) -> SeglabError:
     return SeglabError(f"no file of {origin} can be read: see the messages above")
 
 
+class _Several(NamedTuple):
+    """What a folder, a text list or a pattern stands for. origin: what messages call it."""
+
+    items: list[Path] | list[str]
+    origin: str
+
+
+def _several_named(name: str) -> _Several | None:
+    """What a folder, a text list or a pattern stands for, in order; None for the name of anything else.
+
+    Errors: FileNotFoundError for a folder or pattern without images, SeglabError for a list that is none.
+    """
+    path = Path(name)
+    if _is_address(name):  # whose query begins with the ? of a pattern
+        return None
+    if path.is_dir():
+        origin = f"the folder {name}"
+        return _Several(_known_files(real_files(path.iterdir()), origin), origin)
+    if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
+        return _Several(_names_in(path), f"the list {path}")
+    if not path.exists() and any(sign in name for sign in "*?["):
+        return _Several(_matching_files(name), name)
+    return None
+
+
+def _is_address(name: str) -> bool:
+    return name.lower().startswith((*STREAM_SCHEMES, *WEB_SCHEMES))
+
+
 def _named(name: str, options: _Options) -> ImageStream:
     """A source given as text."""
-    path = Path(name)
-    if name.isdigit() and not path.exists():
+    several = _several_named(name)
+    if several is not None:
+        yield from _in_turn(several, options)
+    elif not _is_address(name) and Path(name).exists():
+        yield from _file(Path(name), options)
+    elif name.isdigit():
         yield from _video(int(name), options)
     elif name.lower().startswith(STREAM_SCHEMES):
         yield from _video(name, options)
-    elif name.lower().startswith(("http://", "https://")):
+    elif name.lower().startswith(WEB_SCHEMES):
         yield from _address(name, options)
-    elif path.is_dir():
-        origin = f"the folder {name}"
-        yield from _files(_known_files(real_files(path.iterdir()), origin), origin, options)
-    elif name.lower().split(" ")[0] == "screen" and not path.exists():
+    elif name.lower().split(" ")[0] == "screen":
         yield from _screen(name)
-    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
-        yield from _text_list(path, options)
-    elif path.exists():
-        yield from _file(path, options)
-    elif any(sign in name for sign in "*?["):
-        yield from _files(_matching_files(name), name, options)
     else:
         raise FileNotFoundError(f"there is no image, video or folder at {name}: check the path")
 
@@ -263,28 +277,18 @@ def _known_files(paths: Iterable[Path], origin: str) -> list[Path]:
     return known
 
 
-def _files(paths: list[Path], origin: str, options: _Options) -> ImageStream:
-    """The images of files; what cannot be read is reported and skipped."""
-    yield from _in_turn(paths, lambda path: _file(path, options), origin)
-
-
-def _in_turn(items: Iterable[Item], read: Callable[[Item], ImageStream], origin: str) -> ImageStream:
+def _in_turn(several: _Several, options: _Options) -> ImageStream:
     """The images of every item; items that cannot be read are reported and skipped, unless that is all of them."""
     has_images = False
-    for item in items:
+    for item in several.items:
         try:
-            for image in read(item):
+            for image in _named(os.fspath(item), options):
                 has_images = True
                 yield image
         except (SeglabError, FileNotFoundError) as error:
             print(f"skipped: {error}")
     if not has_images:
-        raise _none_left(origin)
-
-
-def _text_list(path: Path, options: _Options) -> ImageStream:
-    """The images of a text list; what cannot be read is reported and skipped."""
-    yield from _in_turn(_names_in(path), lambda name: _named(name, options), f"the list {path}")
+        raise _none_left(several.origin)
 
 
 def _names_in(path: Path) -> list[str]:

@@ -198,7 +198,7 @@ def _refuse_key(key: Any) -> None:
     two, ...; and to tell apart, such as numbers that all have one hash, which is their rest modulo a large prime."""
     for part in key if isinstance(key, (tuple, frozenset)) else (key,):
         if isinstance(part, (tuple, frozenset)):
-            raise SeglabError("it has keys of tuples in tuples, which no checkpoint has; get a new copy")
+            raise SeglabError("its dictionaries have nested tuples as keys, which no checkpoint has; get a new copy")
         if isinstance(part, (int, float)) and not abs(part) < sys.hash_info.modulus:
             raise SeglabError("it has keys that are huge numbers, which no checkpoint has; get a new copy")
 

@@ -150,7 +150,8 @@ def train(
     """
     if model.classes != len(spec.names):
         raise SeglabError(
-            f"the model has {model.classes} classes and the data {len(spec.names)}: build it with {len(spec.names)}"
+            f"the model has {model.classes} classes and the data {len(spec.names)}: build a model with "
+            f"{len(spec.names)} classes"
         )
     for split in ("train",) if validation else ("train", config.split):
         spec.images(split)  # there are some, before anything is made or looked through

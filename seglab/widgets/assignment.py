@@ -69,7 +69,7 @@ def assignment(model: Any, batch: dict[str, Any], image: int = 0) -> Panel:
     classes = batch["classes"][in_image]
     boxes = batch["boxes"][in_image]
     if not len(classes):
-        raise SeglabError(f"image {image} of this batch has no object to learn from: choose another")
+        raise SeglabError(f"image {image} of this batch has no instance to assign: choose another")
     pixels = batch["images"][image].permute(1, 2, 0).numpy()  # (H, W, 3)
     raw = raw_output(model, images_to_float(batch["images"][image : image + 1], "cpu"))
     reasons = reasons_of(raw, pixels.shape[:2], classes, boxes)

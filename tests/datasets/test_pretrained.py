@@ -47,5 +47,5 @@ def test_a_file_that_is_there_wins_and_pt_finds_safetensors(fetched, tmp_path):
 def test_an_unknown_name_lists_the_known_ones(fetched):
     with pytest.raises(SeglabError, match=f"no model 'squeezenet': .*{COURSE_WEIGHTS}.*yolo11x-seg"):
         find_weights("squeezenet")
-    with pytest.raises(SeglabError, match=r"no model 'yolo12-seg': seglab has YOLO11: use yolo11n-seg\.pt"):
+    with pytest.raises(SeglabError, match=r"no model 'yolo12-seg', since seglab has YOLO11 only: use yolo11n-seg\.pt"):
         find_weights("yolo12-seg")

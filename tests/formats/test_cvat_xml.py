@@ -116,7 +116,7 @@ def test_subsets_are_splits_and_images_are_found_in_their_folders(tmp_path):
         shape = f'<polygon label="cup" points="{SQUARE}"/>'
         images += f'<image id="0" name="a.jpg" subset="{subset}" width="{WIDTH}" height="{HEIGHT}">{shape}</image>'
     (tmp_path / "annotations.xml").write_text(f"<annotations>{LABELS}{images}</annotations>")
-    with pytest.raises(SeglabError, match="none of their images"):
+    with pytest.raises(SeglabError, match="no image that they refer to"):
         load_dataset(tmp_path)  # whose is images/Train/a.jpg?
     text = (tmp_path / "annotations.xml").read_text()
     for subset in ("Train", "Validation"):

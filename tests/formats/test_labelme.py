@@ -161,7 +161,7 @@ def test_of_two_images_of_one_name_the_one_in_the_folder_that_is_said_is_taken(t
     labelme(tmp_path / "json/a.json", [{"label": "cup", "points": SQUARE}], imagePath="D:\\raw\\two\\a.jpg")
     assert masks_of(tmp_path) == {"img/two/a.jpg": [600]}
     labelme(tmp_path / "json/a.json", [{"label": "cup", "points": SQUARE}], imagePath="D:\\raw\\a.jpg")
-    with pytest.raises(SeglabError, match="none of their images"):
+    with pytest.raises(SeglabError, match="no image that they refer to"):
         load_dataset(tmp_path)
 
 

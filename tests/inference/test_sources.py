@@ -355,7 +355,13 @@ def test_shares_hold_every_item_once_and_in_order(tmp_path):
     assert len(share_of(None, 0, 2)) + len(share_of(None, 1, 2)) == len(share_of("toybox8-seg", 0, 1))
 
 
-@pytest.mark.parametrize("source", ["0", "rtsp://camera", "film.mp4", np.zeros((8, 8, 3), np.uint8)])
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("0", "screen", "film.mp4", np.zeros((8, 8, 3), np.uint8)),
+        *("rtsp://camera?channel=1", "https://site/a.jpg?size=[2]", "https://site/" + "a" * 300),
+    ],
+)
 def test_what_has_one_item_cannot_be_shared(source):
     with pytest.raises(SeglabError, match="cannot be shared by 2 processes: give a folder"):
         share_of(source, 0, 2)

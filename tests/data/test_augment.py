@@ -109,7 +109,7 @@ def test_mosaic_shows_four_samples_without_scaling():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.1, 1.9))
 def test_a_scaled_mosaic_has_no_seams_and_is_the_painted_one_scaled(seed, scale):
-    """Pieces of one color each: every pixel is of one of them or gray, and as far as a pixel where the canvas has it."""
+    """Pieces of one color each: a pixel is of one of them or gray, and as far as a pixel where the canvas has it."""
     rng = np.random.default_rng(seed)
     colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0)]
     samples = []

@@ -7,6 +7,7 @@ Sizes are (height, width) in pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -32,6 +33,21 @@ MIN_DEPTH = 1e-3  # in perspective, points nearer than this to the viewer's plan
 
 
 Load = Callable[[int], Sample]  # index -> that sample, scaled to fit into the input size
+
+
+class Piece(NamedTuple):
+    """A sample at its place on a canvas, which its top-left pixel may lie outside of."""
+
+    sample: Sample
+    left: int
+    top: int
+
+
+class Layout(NamedTuple):
+    """Samples on a gray canvas of `size` that has not been painted: each shows what of it lies on the canvas."""
+
+    size: Size
+    pieces: Sequence[Piece]
 
 
 def augmented(
@@ -67,14 +83,15 @@ def _arrange(load: Load, index: int, others: np.ndarray, size: Size, config: Aug
     """The geometry of one sample: mosaic or single image, pasted copies, then the random affine map."""
     if rng.random() < config.mosaic:
         three = rng.choice(others, 3).tolist()
-        sample = mosaic([load(number) for number in (index, *three)], size, rng)
+        layout = mosaic_layout([load(number) for number in (index, *three)], size, rng)
     else:
         sample = load(index)
         height, width = sample.image.shape[:2]
-        sample = apply_letterbox(sample, loader_letterbox((height, width), size, size))
+        top, left = loader_letterbox((height, width), size, size).pad
+        layout = Layout(size, [Piece(apply_letterbox(sample, loader_letterbox((height, width), size)), left, top)])
     if config.copy_paste:
-        sample = copy_paste(sample, config.copy_paste, rng)
-    return random_affine(sample, size, config, rng)
+        layout = layout_of(copy_paste(paint(layout), config.copy_paste, rng))
+    return random_affine(layout, size, config, rng)
 
 
 def apply_letterbox(sample: Sample, box: Letterbox) -> Sample:
@@ -85,6 +102,11 @@ def apply_letterbox(sample: Sample, box: Letterbox) -> Sample:
 
 
 def mosaic(samples: Sequence[Sample], size: Size, rng: Generator) -> Sample:
+    """Four samples around a random center of a canvas twice `size`, painted."""
+    return paint(mosaic_layout(samples, size, rng))
+
+
+def mosaic_layout(samples: Sequence[Sample], size: Size, rng: Generator) -> Layout:
     """Four samples around a random center of a canvas twice `size`; what reaches over its border is cut off.
 
         +-------------+------------------+
@@ -101,22 +123,38 @@ def mosaic(samples: Sequence[Sample], size: Size, rng: Generator) -> Sample:
     width = 2 * size[1]
     center_x = int(rng.uniform(0.25, 0.75) * width)
     center_y = int(rng.uniform(0.25, 0.75) * height)
-    canvas = np.full((height, width, 3), PADDING_GRAY, np.uint8)
-    instances = []
+    pieces = []
     for corner, sample in enumerate(samples):
         h, w = sample.image.shape[:2]
-        # Where the sample's top-left pixel comes to lie, which may be outside the canvas.
         is_right = corner % 2 == 1
         is_lower = corner >= 2
-        x0 = center_x if is_right else center_x - w
-        y0 = center_y if is_lower else center_y - h
-        left = max(x0, 0)
-        top = max(y0, 0)
-        right = min(x0 + w, width)
-        bottom = min(y0 + h, height)
+        pieces.append(Piece(sample, center_x if is_right else center_x - w, center_y if is_lower else center_y - h))
+    return Layout((height, width), pieces)
+
+
+def layout_of(sample: Sample) -> Layout:
+    """A sample as a canvas of its own size."""
+    height, width = sample.image.shape[:2]
+    return Layout((height, width), [Piece(sample, 0, 0)])
+
+
+def paint(layout: Layout) -> Sample:
+    """The canvas as one sample, pixel for pixel."""
+    if len(layout.pieces) == 1 and layout.pieces[0].sample.image.shape[:2] == layout.size:
+        return layout.pieces[0].sample
+    canvas = np.full((*layout.size, 3), PADDING_GRAY, np.uint8)
+    instances = []
+    for sample, x0, y0 in layout.pieces:
+        left, top, right, bottom = _visible(sample, x0, y0, layout.size)
         canvas[top:bottom, left:right] = sample.image[top - y0 : bottom - y0, left - x0 : right - x0]
-        instances += transform_instances(sample.instances, _shift(x0, y0), (height, width))
+        instances += transform_instances(sample.instances, _shift(x0, y0), layout.size)
     return Sample(canvas, instances)
+
+
+def _visible(sample: Sample, x0: int, y0: int, size: Size) -> tuple[int, int, int, int]:
+    """Where a canvas of `size` shows a sample whose top-left pixel is at (x0, y0): left, top, right, bottom."""
+    height, width = sample.image.shape[:2]
+    return max(x0, 0), max(y0, 0), min(x0 + width, size[1]), min(y0 + height, size[0])
 
 
 def _shift(x: float, y: float) -> np.ndarray:
@@ -124,12 +162,16 @@ def _shift(x: float, y: float) -> np.ndarray:
     return np.array([[1.0, 0, x], [0, 1, y]])
 
 
-def random_affine(sample: Sample, size: Size, config: AugmentConfig, rng: Generator) -> Sample:
-    """Scale, rotate, shear and shift about the image's center, which lands near the center of an image of `size`."""
-    height, width = sample.image.shape[:2]
+def random_affine(seen: Sample | Layout, size: Size, config: AugmentConfig, rng: Generator) -> Sample:
+    """Scale, rotate, shear and shift about the center of what is seen, which lands near that of an image of `size`."""
+    layout = layout_of(seen) if isinstance(seen, Sample) else seen
     scale = rng.uniform(1 - config.scale, 1 + config.scale)
-    matrix = _random_matrix((height, width), size, scale, config, rng)
+    matrix = _random_matrix(layout.size, size, scale, config, rng)
+    if not (config.degrees or config.shear or config.perspective):
+        return paint_scaled(layout, scale, matrix[:2, 2], size)
 
+    # The canvas is painted before it is warped: one seam through four turned images is finer than four edges.
+    sample = paint(layout)
     # OpenCV's pixel (0, 0) has its center at 0, here it lies at 0.5: without this the outlines would be off by half a
     # pixel wherever the scale is not 1.
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
@@ -142,6 +184,62 @@ def random_affine(sample: Sample, size: Size, config: AugmentConfig, rng: Genera
         image = cv2.warpAffine(sample.image, pixels[:2], size[::-1], borderMode=constant, borderValue=gray)
         matrix = matrix[:2]
     return Sample(image, transform_instances(sample.instances, matrix, size, scale))
+
+
+def paint_scaled(layout: Layout, scale: float, shift: np.ndarray, size: Size) -> Sample:
+    """The canvas through x -> scale * x + shift (2,), cut to an image of `size`: each piece is resized into its place.
+
+    A third of the work of painting a canvas of four times the area and warping it. Pieces begin and end at whole pixels
+    of both images, so each is scaled by a little more or less than `scale`, and its outlines by just as much.
+    """
+    image = np.full((*size, 3), PADDING_GRAY, np.uint8)
+    instances: list[Instance] = []
+    for sample, x0, y0 in layout.pieces:
+        left, top, right, bottom = _visible(sample, x0, y0, layout.size)
+        across = _interval(left, right, scale, shift[0], size[1])
+        down = _interval(top, bottom, scale, shift[1], size[0])
+        if across is None or down is None:
+            continue
+        inside = image[down.first : down.last, across.first : across.last]
+        of_sample = sample.image[down.source - y0 : down.source_end - y0, across.source - x0 : across.source_end - x0]
+        cv2.resize(of_sample, inside.shape[1::-1], dst=inside, interpolation=cv2.INTER_LINEAR)
+
+        # Sample -> the piece's own corner of the image, where it is cut, -> the image.
+        matrix = np.array(
+            [
+                [across.scale, 0, (x0 - across.source) * across.scale],
+                [0, down.scale, (y0 - down.source) * down.scale],
+            ]
+        )
+        own = transform_instances(sample.instances, matrix, inside.shape[:2], scale)
+        for instance in own:
+            instance.rings = [ring + (across.first, down.first) for ring in instance.rings]
+        instances += own
+    return Sample(image, instances)
+
+
+class _Interval(NamedTuple):
+    """Whole pixels of one axis: where in the image, and from where on the canvas."""
+
+    first: int
+    last: int  # not included, as is source_end
+    source: int
+    source_end: int
+
+    @property
+    def scale(self) -> float:
+        return (self.last - self.first) / (self.source_end - self.source)
+
+
+def _interval(start: int, end: int, scale: float, shift: float, length: int) -> _Interval | None:
+    """Canvas pixels `start` to `end` through x -> scale * x + shift, on an axis of `length`; None if none is seen."""
+    first = max(round(scale * start + shift), 0)
+    last = min(round(scale * end + shift), length)
+    if last <= first or end <= start:
+        return None
+    source = min(max(round((first - shift) / scale), start), end - 1)
+    source_end = max(min(round((last - shift) / scale), end), source + 1)
+    return _Interval(first, last, source, source_end)
 
 
 def _random_matrix(image_size: Size, size: Size, scale: float, config: AugmentConfig, rng: Generator) -> np.ndarray:

@@ -7,6 +7,7 @@ arXiv 2206.14651, which also takes out the motion of the camera). Masks stay wit
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
@@ -20,7 +21,6 @@ from seglab.config import TrackerConfig, refuse_unknown
 from seglab.errors import SeglabError
 from seglab.files import YAML_SUFFIXES
 from seglab.formats.text_files import read_yaml
-from seglab.geometry.boxes import box_iou
 from seglab.inference.instances import Boxes
 from seglab.inference.results import Results
 from seglab.inference.sources import VIDEO_SUFFIXES
@@ -28,9 +28,6 @@ from seglab.inference.sources import VIDEO_SUFFIXES
 PACKAGE = "trackers"
 # Settings that describe how objects are told apart by their looks, which none of these trackers does.
 APPEARANCE = ("with_reid", "proximity_thresh", "appearance_thresh", "model")
-# A find below the first that overlaps a higher-scoring one by more than the second is a second look at the same object.
-DOUBTFUL_SCORE = 0.6
-DOUBTFUL_IOU = 0.5
 CAMERA_METHODS = {"none": None, "sparseOptFlow": "sparseOptFlow", "orb": "orb", "sift": "sift", "ecc": "ecc"}
 
 
@@ -79,8 +76,7 @@ class Tracker:
         import supervision
 
         rows = np.asarray(result.boxes.numpy().data, dtype=np.float32)  # (N, 6)
-        is_candidate = (rows[:, 4] >= self.config.track_low_thresh) & ~_second_looks(rows)
-        places = np.flatnonzero(is_candidate)
+        places = np.flatnonzero(rows[:, 4] >= self.config.track_low_thresh)
         candidates = rows[places]
         detections = supervision.Detections(
             xyxy=candidates[:, :4],
@@ -88,11 +84,13 @@ class Tracker:
             class_id=candidates[:, 5].astype(int),
             data={"place": places},  # the tracker may return them in another order
         )
-        if self._is_first and self.config.tracker_type == "bytetrack":
-            self._tracker.update(detections)  # seen twice, so that the first frame has its numbers too, as in BoT-SORT
-        self._is_first = False
         needs_frame = self.config.tracker_type == "botsort" and CAMERA_METHODS[self.config.gmc_method] is not None
-        tracked = self._tracker.update(detections, result.orig_img) if needs_frame else self._tracker.update(detections)
+        if self._is_first and self.config.tracker_type == "bytetrack":
+            tracked = self._first_frame(detections)
+        else:
+            frame = result.orig_img if needs_frame else None
+            tracked = self._tracker.update(detections, frame)
+        self._is_first = False
 
         # Back in the order of the result, without those that belong to no track.
         ids = np.full(len(rows), -1)
@@ -103,6 +101,19 @@ class Tracker:
         followed = result[chosen]
         followed.boxes = Boxes(torch.from_numpy(numbered.astype(np.float32)), result.boxes.orig_shape)
         return followed
+
+    def _first_frame(self, detections: Any) -> Any:
+        """What the first frame shows has its numbers at once, as in BoT-SORT.
+
+        The library waits for a second look. A second one at the same frame would also say that nothing moves, so the
+        motion it estimates stays that of one look.
+        """
+        self._tracker.update(detections)
+        motions = copy.deepcopy([track.state_estimator for track in self._tracker.tracks])
+        tracked = self._tracker.update(detections)
+        for track, motion in zip(self._tracker.tracks, motions):
+            track.state_estimator = motion
+        return tracked
 
     def follow(self, results: Iterable[Results]) -> Iterator[Results]:
         """Pass a stream of results on with the numbers of their tracks; every video of the stream begins anew.
@@ -117,19 +128,6 @@ class Tracker:
                 self.reset()
             video = current
             yield self.update(result)
-
-
-def _second_looks(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, 6) of boxes, scores and classes -> (N,) bool: doubtful finds of what a higher-scoring one has found.
-
-    Where objects pass in front of each other, the network often finds one of them twice, as two classes. As tracks of
-    their own, such finds take over the numbers of the true ones.
-    """
-    boxes = torch.from_numpy(rows[:, :4])
-    scores = rows[:, 4]
-    overlaps = box_iou(boxes, boxes).numpy()  # (N, N)
-    is_higher = scores[None] > scores[:, None]
-    return (scores < DOUBTFUL_SCORE) & ((overlaps > DOUBTFUL_IOU) & is_higher).any(axis=1)
 
 
 def _make(config: TrackerConfig) -> Any:

@@ -219,10 +219,10 @@ def test_what_lessons_build_is_the_librarys_network_loss_and_steps(monkeypatch):
         average = copy.deepcopy(network)
         optimizer = own.optimizer_for(network.train(), plan)
         terms.append([own.step(network, average, optimizer, batch, 5, plan, loss) for _ in range(2)])
-    for one, other in zip(*terms):
-        assert {name: float(value) for name, value in one.items()} == pytest.approx(
-            {name: float(value) for name, value in other.items()}, rel=2e-3
-        )
+    for one, other in zip(*terms):  # the library may have further terms, of no weight (CONTRIBUTING's recipe)
+        built = {name: float(value) for name, value in one.items()}
+        assert set(built) == {"box", "seg", "cls", "dfl"}
+        assert built == pytest.approx({name: float(other[name]) for name in built}, rel=2e-3)
 
 
 def test_a_lesson_has_exercises_of_every_kind_and_they_are_open(notebook):

@@ -106,6 +106,39 @@ def test_mosaic_shows_four_samples_without_scaling():
     assert_outlines_fit(result)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.1, 1.9))
+def test_a_scaled_mosaic_has_no_seams_and_is_the_painted_one_scaled(seed, scale):
+    """Pieces of one color each: a pixel is of one of them or gray, and as far as a pixel where the canvas has it."""
+    rng = np.random.default_rng(seed)
+    colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0)]
+    samples = []
+    for color in colors:
+        height, width = rng.integers(8, 161, 2)
+        outline = np.array([[0.0, 0], [width, 0], [width, height], [0, height]])
+        samples.append(Sample(np.full((height, width, 3), color, np.uint8), [Instance(len(samples), [outline])]))
+    layout = augment.mosaic_layout(samples, SIZE, rng)
+    shift = rng.uniform(-150, 100, 2)
+    scaled = augment.paint_scaled(layout, scale, shift, SIZE)
+
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    x, y = (columns - shift[0]) / scale, (rows - shift[1]) / scale  # on the canvas
+    owner = np.full(SIZE, -1)
+    for number, piece in enumerate(layout.pieces):
+        left, top, right, bottom = augment._visible(piece.sample, piece.left, piece.top, layout.size)
+        owner[(x >= left) & (x < right) & (y >= top) & (y < bottom)] = number
+    expected = np.array([*colors, (114, 114, 114)], np.uint8)[owner]
+    assert np.isin(scaled.image.reshape(-1, 3), [*colors, (114, 114, 114)]).all()
+    wrong = (scaled.image != expected).any(axis=2)
+    edge = np.zeros(SIZE, bool)
+    edge[:, 1:] |= owner[:, 1:] != owner[:, :-1]
+    edge[1:] |= owner[1:] != owner[:-1]
+    assert not (wrong & ~cv2.dilate(edge.astype(np.uint8), np.ones((3, 3))).astype(bool)).any()
+    for instance in scaled.instances:  # whose outlines are the pieces' borders: to the pixel, as the image has them
+        seen = (scaled.image == colors[instance.class_id]).all(axis=2)
+        assert np.array_equal(fill(instance.rings, *SIZE), seen)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6))
 def test_what_is_kept_obeys_the_rule(seed):

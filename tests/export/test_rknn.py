@@ -91,7 +91,7 @@ def test_a_file_that_differs_fails(converter, network, tmp_path, monkeypatch):
 
 def test_what_cannot_be_converted_is_one_sentence(converter, network, metadata, tmp_path):
     metadata = replace(metadata, precision="fp16")
-    with pytest.raises(SeglabError, match=r"name=rv1 \(config: unknown platform rv1\): give one of its chips"):
+    with pytest.raises(SeglabError, match=r"name=rv1 \(config: unknown platform rv1\): choose one of its chips"):
         rknn.write(network, tmp_path / "model_rknn_model", metadata, chip="rv1")
     with pytest.raises(SeglabError, match="batch=1 instead of 2"):
         rknn.write(network, tmp_path / "model_rknn_model", replace(metadata, batch=2))

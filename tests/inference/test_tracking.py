@@ -125,16 +125,6 @@ def test_what_is_found_in_one_frame_alone_is_no_track(kind):
     assert numbers == [[1.0]] * 4
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_doubtful_second_look_at_an_object_is_no_track(kind):
-    """Of two boxes that nearly coincide, the weaker one is left out if it is doubtful, and kept if it is not."""
-    for score, count in ((0.55, 1), (0.7, 2)):
-        tracker = Tracker(tracker_config(kind))
-        for step in range(4):
-            tracked = tracker.update(result(np.add([[10, 10, 60, 60], [12, 10, 62, 64]], step), [0.9, score]))
-            assert len(tracked) == count
-
-
 # --- settings ---
 
 

@@ -52,7 +52,7 @@ def test_the_assignment_panel_explains(model, batch):
     before = panel.image.value
     panel["object"].value, panel["point"].value = 2, 11
     assert panel.image.value != before and "alignment" in panel.text.value
-    with pytest.raises(SeglabError, match="no object"):
+    with pytest.raises(SeglabError, match="no instance to assign"):
         assignment(model, batch, image=7)
 
 

@@ -9,7 +9,7 @@
 
 # %% tags=["solution"]
 def quarter_turn(sample):
-    """A sample -> the same rotated counterclockwise by 90 degrees, image and outlines."""
+    """A sample -> a new one, rotated counterclockwise by 90 degrees, image and outlines; the given one stays."""
     width = sample.image.shape[1]
     turned = [
         [np.stack((ring[:, 1], width - ring[:, 0]), axis=1) for ring in instance.rings] for instance in sample.instances
@@ -26,7 +26,10 @@ else:
     for index in range(4):
         whole = painted(index)
         for _ in range(4):
+            kept = [ring.copy() for instance in whole.instances for ring in instance.rings]
             turned = quarter_turn(whole)
+            rings = [ring for instance in whole.instances for ring in instance.rings]
+            assert all(np.array_equal(one, other) for one, other in zip(rings, kept)), "the given sample was changed"
             assert np.array_equal(turned.image, np.rot90(whole.image)) and agreement(turned) > 0.97
             assert [each.class_id for each in turned.instances] == [each.class_id for each in whole.instances]
             whole = turned

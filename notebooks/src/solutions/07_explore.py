@@ -45,6 +45,7 @@ else:
     on_paper = OnPaper([(0.9, 0), (0.8, -1), (0.7, 1), (0.4, -1)], objects=2)
     assert best_confidence(on_paper, [0.3, 0.5, 0.6, 0.75, 0.85]) == 0.5
     assert best_confidence(OnPaper([(0.9, 0), (0.6, -1)], objects=1), [0.5, 0.7]) == 0.7
+    assert best_confidence(on_paper, [0.6, 0.85, 0.5]) == 0.6, "the first of equals, in the order given"
     print("exercise 1 is right")
 
 # %% [markdown]

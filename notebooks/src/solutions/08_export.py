@@ -20,9 +20,10 @@ def minimal_padding(height, width, longest):
 if minimal_padding(480, 640, 320) is ...:
     print("exercise 1 is open")
 else:
-    for sides in ((480, 640, 320), (480, 640, 640), (427, 640, 640), (1080, 1920, 640), (33, 1000, 320)):
-        box = smallest_letterbox(sides[:2], sides[2])
-        assert minimal_padding(*sides) == (box.size, box.pad), sides
+    wide = [(480, 640, 320), (480, 640, 640), (427, 640, 640), (1080, 1920, 640), (33, 1000, 320), (70, 100, 330)]
+    for height, width, longest in wide + [(width, height, longest) for height, width, longest in wide]:
+        box = smallest_letterbox((height, width), longest)
+        assert np.array_equal(minimal_padding(height, width, longest), (box.size, box.pad)), (height, width, longest)
     print("exercise 1 is right")
 
 # %% [markdown]

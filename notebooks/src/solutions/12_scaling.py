@@ -25,7 +25,7 @@ if follow_scale([True], 2) is ...:
     print("exercise 1 is open")
 else:
     finite = [True, True, True, False, True, False, False, True, True, True, True, True]
-    for patience, start in ((2, 65536.0), (3, 1024.0)):
+    for patience, start in ((2, 65536.0), (3, 1024.0), (4, 1.0)):
         weight = nn.Parameter(torch.ones(1))
         optimizer, before = torch.optim.SGD([weight], lr=0.1), 1.0
         scaler = torch.amp.GradScaler("cpu", init_scale=start, growth_interval=patience)

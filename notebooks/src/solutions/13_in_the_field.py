@@ -23,8 +23,8 @@ if to_centimeters(upright, upright, 10.0) is ...:
 else:
     assert np.allclose(to_centimeters([[45, 80], [120, 30]], upright, 10.0), [[2.5, 5], [10, 0]], atol=1e-3)
     assert np.allclose(to_centimeters([[70, 80]], upright, 4.0), [[2, 2]], atol=1e-3), "the side is an argument"
-    slanted = np.array([[100, 100], [200, 100], [260, 220], [40, 220]], float)
-    middle = to_centimeters([[150, 137.5]], slanted, 10.0)[0]  # where the diagonals cross
+    slanted = np.array([[100, 100], [200, 100], [250, 220], [50, 220]], float)
+    middle = to_centimeters([[150, 140]], slanted, 10.0)[0]  # where the diagonals cross
     assert np.allclose(middle, (5, 5), atol=0.05), middle
     print("exercise 1 is right")
 
@@ -49,6 +49,7 @@ if forgotten([[0]], 1) is ...:
 else:
     film = [[0, 1], [0, 1, 2], [0, 2], [0], [3, 0], []]
     assert [forgotten(film, patience) for patience in (1, 2, 4, 5, 6)] == [[0, 1, 2, 3], [1, 2], [1], [], []]
+    assert forgotten([[2], [1], []], 1) == [1, 2], "sorted"
     assert forgotten([], 3) == [] and forgotten([[5], [], [5]], 1) == []
     print("exercise 2 is right")
 

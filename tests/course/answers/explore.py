@@ -192,3 +192,12 @@ def stability(explored, number):
         for _, _, crop in explored.crops([number], level):
             areas[level] = crop.mean() * crop.size
     return areas[0.7] / areas[0.3]
+
+
+# %% 1 wrong: the lowest of equals
+def best_confidence(explored, choices):
+    def f(c):
+        n = explored.found(c)
+        return 2 * sum(v >= 0 for v in explored.verdicts(n)) / (len(n) + len(explored.ground_truth))
+
+    return max(sorted(choices), key=f)

@@ -213,3 +213,37 @@ def eight_bits(rows):
 def eight_bits(rows):
     step = np.maximum(np.abs(rows).max(axis=1), 1e-30)[:, None] / 127
     return np.clip(np.round(rows / step), -127, 127).astype("int8"), step
+
+
+# %% 1 wrong: never larger
+def minimal_padding(height, width, longest):
+    r = min(1, longest / max(height, width))
+    i = [round(s * r) for s in (height, width)]
+    o = [-(-x // 32) * 32 for x in i]
+    return tuple(o), tuple((a - b) // 2 for a, b in zip(o, i))
+
+
+# %% 1 wrong: by the width
+def minimal_padding(height, width, longest):
+    r = longest / width
+    i = [round(s * r) for s in (height, width)]
+    o = [-(-x // 32) * 32 for x in i]
+    return tuple(o), tuple((a - b) // 2 for a, b in zip(o, i))
+
+
+# %% 1 wrong: the long side is not rounded up
+def minimal_padding(height, width, longest):
+    r = longest / max(height, width)
+    i = [round(s * r) for s in (height, width)]
+    o = [x if x == longest else -(-x // 32) * 32 for x in i]
+    return tuple(o), tuple((a - b) // 2 for a, b in zip(o, i))
+
+
+# %% 1 right: with math and lists
+def minimal_padding(height, width, longest):
+    import math
+
+    r = longest / max(height, width)
+    h, w = round(height * r), round(width * r)
+    H, W = math.ceil(h / 32) * 32, math.ceil(w / 32) * 32
+    return [H, W], [(H - h) // 2, (W - w) // 2]

@@ -178,3 +178,30 @@ def still_falling(values, window, margin):
     before = values[len(values) - 2 * window : len(values) - window]
     last = values[len(values) - window :]
     return bool(before.mean() - last.mean() > margin * before.mean())
+
+
+# %% 1 wrong: the height for the width
+def mirrored_batch(batch):
+    w = batch["images"].shape[2]
+    l, t, r, b = batch["boxes"].T
+    return batch | {
+        "images": batch["images"].flip(-1),
+        "masks": batch["masks"].flip(-1),
+        "boxes": torch.stack((w - r, t, w - l, b), 1),
+    }
+
+
+# %% 2 wrong: medians
+def still_falling(values, window, margin):
+    return bool(np.median(values[-window:]) < (1 - margin) * np.median(values[-2 * window : -window]))
+
+
+# %% 2 wrong: a fraction of the last
+def still_falling(values, window, margin):
+    a, b = np.mean(values[-window:]), np.mean(values[-2 * window : -window])
+    return bool((b - a) > margin * a)
+
+
+# %% 2 wrong: lowest of each window
+def still_falling(values, window, margin):
+    return bool(np.min(values[-window:]) < (1 - margin) * np.min(values[-2 * window : -window]))

@@ -226,3 +226,27 @@ def label_next(scores, count):
             total += 2 * score if score < 0.5 else 2 * (1 - score)
         pairs.append((-round(float(total), 6), number))
     return [number for _, number in sorted(pairs)][:count]
+
+
+# %% 2 wrong: photos without detections are left out
+def label_next(scores, count):
+    u = [(-np.sum(1 - np.abs(2 * np.asarray(s) - 1)), i) for i, s in enumerate(scores) if len(s)]
+    return [i for _, i in sorted(u)][:count]
+
+
+# %% 2 right: sorted, as an array
+def label_next(scores, count):
+    def doubt(i):
+        return sum(1 - abs(2 * float(s) - 1) for s in scores[i])
+
+    return np.array(sorted(range(len(scores)), key=doubt, reverse=True)[:count])
+
+
+# %% 1 wrong: groups are assumed to be 0, 1, 2 ...
+def split_by_group(groups, fraction, seed=0):
+    chosen = []
+    for g in np.random.default_rng(seed).permutation(len(np.unique(groups))):
+        if np.isin(groups, chosen).sum() >= fraction * len(groups):
+            break
+        chosen.append(g)
+    return np.isin(groups, chosen)

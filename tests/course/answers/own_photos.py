@@ -164,3 +164,29 @@ def kept_by(ring, step, height, width):
     a = fill([ring], height, width).ravel().nonzero()[0]
     b = fill([ring[range(0, len(ring), step)]], height, width).ravel().nonzero()[0]
     return len(np.intersect1d(a, b)) / len(np.union1d(a, b))
+
+
+# %% 1 wrong: strictly more than the score
+def stock(result, score):
+    counts = {name: 0 for name in result.names.values()}
+    for c in result[result.boxes.conf > score].boxes.cls.tolist():
+        counts[result.names[int(c)]] += 1
+    return counts
+
+
+# %% 2 wrong: divides by the whole
+def kept_by(ring, step, height, width):
+    a, b = fill([ring], height, width), fill([ring[::step]], height, width)
+    return (a & b).sum() / a.sum()
+
+
+# %% 2 wrong: ratio of areas
+def kept_by(ring, step, height, width):
+    a, b = fill([ring], height, width), fill([ring[::step]], height, width)
+    return min(a.sum(), b.sum()) / max(a.sum(), b.sum())
+
+
+# %% 1 right: classes in the order of the alphabet
+def stock(result, score):
+    ids = result.boxes.cls[result.boxes.conf >= score].int().tolist()
+    return {result.names[number]: ids.count(number) for number in sorted(result.names, key=result.names.get)}

@@ -276,3 +276,16 @@ def join_statistics(counts, means, variances):
     weights = counts / counts.sum()
     mean = torch.einsum("p,pc->c", weights, means)
     return mean, torch.einsum("p,pc->c", weights, variances + (means - mean[None]).square())
+
+
+# %% 1 wrong: never below one
+def follow_scale(finite, patience, scale=65536.0):
+    out, good = [], 0
+    for f in finite:
+        good = good + 1 if f else 0
+        if not f:
+            scale = max(scale / 2, 1.0)
+        elif good == patience:
+            scale, good = scale * 2, 0
+        out.append(scale)
+    return out, [bool(f) for f in finite]

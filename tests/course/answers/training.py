@@ -253,3 +253,12 @@ def clip(parameters, limit):
 
 # %% 2 right: torch's own
 clip = lambda parameters, limit: torch.nn.utils.clip_grad_norm_(parameters, limit)
+
+
+# %% 1 wrong: the given sample changes
+def quarter_turn(sample):
+    w = sample.image.shape[1]
+    for i in sample.instances:
+        for r in i.rings:
+            r[:] = np.stack((r[:, 1], w - r[:, 0]), axis=1)
+    return Sample(np.rot90(sample.image).copy(), sample.instances)

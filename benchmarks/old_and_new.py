@@ -29,6 +29,7 @@ TRAIN_SIZE = 320
 # What both versions take for the same run: no choice is left to a recipe, since recipes are no part of the structure.
 TRAINING = {
     "recipe": "ultralytics",
+    "amp": False,  # in float32, as the old code
     "pretrained": False,
     "imgsz": TRAIN_SIZE,
     "batch": 4,

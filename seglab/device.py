@@ -95,10 +95,14 @@ def batch_to_device(batch: dict, device: torch.device) -> tuple[Tensor, dict[str
 
 
 def autocast_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
-    """The number format of `amp` on a device; None is float32, also for "bf16" on a CPU without such units."""
+    """The number format of `amp` on a device; None is float32, as always on a CPU without bf16 units."""
+    if not amp:
+        return None
+    if device.type == "cpu":
+        return torch.bfloat16 if has_bf16_units() else None
     if amp == "bf16":
-        return torch.bfloat16 if device.type != "cpu" or has_bf16_units() else None
-    if not amp or device.type != "cuda":
+        return torch.bfloat16
+    if device.type != "cuda":
         return None
     # Before compute capability 8, bf16 exists but is emulated.
     return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16

@@ -26,7 +26,8 @@ def test_bf16_is_for_cpus_that_compute_in_it(monkeypatch, machine, told, units, 
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: told)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", units, raising=False)
     assert device.autocast_dtype("bf16", torch.device("cpu")) == expected
-    assert device.autocast_dtype(True, torch.device("cpu")) is None
+    assert device.autocast_dtype(True, torch.device("cpu")) == expected
+    assert device.autocast_dtype(False, torch.device("cpu")) is None
 
 
 def test_devices_are_named_as_users_do():

@@ -547,7 +547,7 @@ steps = {"recipe": "ultralytics", "mask_targets": "soft"}
 steps |= {"epochs": 12, "batch": 2, "nbs": 2, "optimizer": "AdamW", "lr0": 3e-4, "warmup_bias_lr": 0.0, "cos_lr": True}
 inputs = {"imgsz": SIZE, "mosaic": 0.0, "fliplr": 0.0, "translate": 0.05, "scale": 0.1, "hsv_s": 0.2, "hsv_v": 0.2}
 with contextlib.redirect_stdout(io.StringIO()):  # it prints its folder
-    output = {"project": str(folder), "name": "tuned", "plots": False, "workers": 0}
+    output = {"project": str(folder), "name": "tuned", "plots": False, "workers": 0, "amp": False}
     metrics = model.train(data="toybox8-seg", **steps, **inputs, **output)
 with open(folder / "tuned/results.csv") as file:
     start, *rows = csv.DictReader(file)

@@ -292,7 +292,8 @@ import io
 
 model = YOLO("toybox-n")
 with contextlib.redirect_stdout(io.StringIO()) as printed:
-    metrics = model.train(data=mine, imgsz=320, epochs=10, workers=0, plots=False, project=str(folder), name="first")
+    small = {"imgsz": 320, "epochs": 10, "workers": 0, "amp": False}  # in float32, so that all machines find the same
+    metrics = model.train(data=mine, **small, plots=False, project=str(folder), name="first")
 lines = printed.getvalue().replace(f"{folder}/", "").splitlines()  # paths as seen from the folder
 print(*lines[: next(number for number, line in enumerate(lines) if line.startswith("optimizer"))], sep="\n")
 print("it finds", list(model.names.values()))

@@ -209,8 +209,8 @@ print("scaling moves all of them by", np.log2(1024), "bits")
 # scaling** multiplies the loss, and divides the gradients again before the optimizer step. How large should the scale
 # be? As large as possible without an overflow, and nobody knows that in advance: so double it after many good steps,
 # and at the first infinite gradient halve it and *skip that step* (exercise 1). bfloat16 has float32's range and needs
-# none of this, which is why the library prefers it on GPUs that support it (`amp=True` chooses the format; `amp=False`
-# switches mixed precision off). On a CPU with bf16 units, `amp="bf16"` about halves the time of a step.
+# none of this, which is why the library prefers it on GPUs and CPUs that have units for it: there it about halves the
+# time of a step. `amp=True`, the default, chooses the format; `amp=False` switches mixed precision off.
 #
 # ## Gradient accumulation
 #

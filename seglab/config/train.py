@@ -159,7 +159,7 @@ class TrainConfig(ReadConfig):
     profile: bool = argument(False, "measure latency at the end, in PyTorch and in onnxruntime", group=MACHINE)
     amp: bool | str = argument(
         True,
-        "mixed precision; True: on GPUs, in bf16 or else fp16; bf16: also on CPUs that support it",
+        "mixed precision; True: in bf16 on GPUs and CPUs with units for it, in fp16 on older GPUs; bf16: in bf16 only",
         group=MACHINE,
         choices=(True, False, "bf16"),
     )

@@ -418,7 +418,13 @@ def announce(run: Run, issues: list[Issue]) -> None:
     write_arguments(run.folder, run.config, run.spec.source)
     if listing := write_rest(issues, run.folder / "issues.csv"):
         run.logger.say(f"  all issues: {listing}")
-    run.logger.say(f"{describe(run.plan, run.config)}\n{len(run.dataset)} training images, results in {run.folder}")
+    formats: dict[torch.dtype | None, str] = {
+        torch.bfloat16: " in bf16 (amp=False: in float32)",
+        torch.float16: " in fp16 (amp=False: in float32)",
+    }
+    run.logger.say(describe(run.plan, run.config))
+    how = formats.get(run.learner.dtype, "")
+    run.logger.say(f"{len(run.dataset)} training images{how}, results in {run.folder}")
 
 
 def begin(run: Run, start: Start) -> None:

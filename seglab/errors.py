@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,10 @@ MAX_REASON = 200  # characters of what a parser says: it may quote the whole fil
 
 # What values of a file may raise that are not what they should be: absent, of another type, numbers beyond all bounds.
 UNREADABLE = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
+
+# What reading a file raises where its disk fails, or the drive in the network went away.
+AWAY = {errno.EIO, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)}
 
 
 class SeglabError(ValueError):
@@ -45,3 +50,18 @@ def reading(path: str | Path, what: str, remedy: str = "get a new copy") -> Iter
         raise SeglabError(
             f"{path} is not {what}, or is damaged ({kind}{': ' if reason else ''}{reason}): {remedy}"
         ) from error
+
+
+def raise_if_away(path: str | Path, error: BaseException) -> None:
+    """Errors: SeglabError where an exception comes from the disk and not from what the file holds.
+
+    Nobody knows then what is in the file, so nothing may be decided about it: an image without its labels would be
+    background, and a split drawn, or an issue kept, for good.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in AWAY:
+            raise SeglabError(
+                f"{path} cannot be read now ({cause.strerror}): check the disk or the connection to it, and try again"
+            ) from error
+        cause = cause.__cause__

@@ -213,7 +213,8 @@ def _lock(descriptor: int, wait: bool) -> bool:
 # --- what killed processes leave behind ------------------------------------------------------------------------------
 
 # Unfinished files and folders: NAME.part.HOST.PROCESS, with a random ending for folders.
-_PART = re.compile(r".+\.part\.(?P<host>.+)\.(?P<process>\d+(-\d+)?)(\.\w+)?")
+# The machine's own name is part of the pattern, as a name may have dots and an ending may be all digits.
+_PART = r".+\.part\.{host}\.(?P<process>\d+(-\d+)?)(\.\w+)?"
 ABANDONED_SECONDS = 24 * 3600  # on Windows, which offers no safe way to ask whether a process lives
 _looked_through: set[Path] = set()  # folders in which this process has removed orphans
 
@@ -243,10 +244,11 @@ def remove_orphans(folder: Path) -> None:
 def orphans(folder: Path) -> list[Path]:
     """Unfinished files and folders directly in `folder` whose process on this machine is dead."""
     found = []
+    part = re.compile(_PART.format(host=re.escape(socket.gethostname())))
     with os.scandir(folder) as entries:
         for entry in entries:
-            parsed = _PART.fullmatch(entry.name)
-            if parsed and parsed["host"] == socket.gethostname() and _is_orphan(entry, parsed["process"]):
+            parsed = part.fullmatch(entry.name)
+            if parsed and _is_orphan(entry, parsed["process"]):
                 found.append(Path(entry.path))
     return sorted(found)
 

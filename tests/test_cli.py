@@ -228,6 +228,7 @@ def test_problems_are_one_line_and_status_2(capsys):
         ("toybox seed=-1", "seed=-1 must be at least 0"),
         ("demo epochs=x", "epochs='x' must be of type int"),
         ("explore imgsz=big", "imgsz='big' must be of type int | None"),
+        ("train --cfg", "cfg=True is not the name of a file"),
         ("verify 3", "no weights at 3.safetensors: pass model=, the weights that 3 was exported from"),
     ],
 )

@@ -212,6 +212,16 @@ def test_a_number_that_another_process_has_now_protects_nothing(tmp_path):
     assert files.orphans(tmp_path) == [left]
 
 
+@pytest.mark.parametrize("host", ["vm", "a.b", "10.0.0.5", "1234"])
+@pytest.mark.parametrize("ending", ["", ".1a2b3c4d", ".16233642", ".abcdefab"])
+def test_hosts_and_endings_of_digits_are_told_apart(tmp_path, monkeypatch, host, ending):
+    """One ending in fifty is all digits, which could be the number of a process."""
+    monkeypatch.setattr(files.socket, "gethostname", lambda: host)
+    left = tmp_path / f"{files.part_name(tmp_path / 'set').rpartition('.')[0]}.999999999-1{ending}"
+    left.mkdir()
+    assert files.orphans(tmp_path) == [left]
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path

@@ -69,7 +69,10 @@ def stream(source: object, length: int, forward: Callable | None = stub, imgsz: 
     seen = 0
     instances = 0
     began = time.monotonic()
-    for seen, result in enumerate(model.predict(source, stream=True, imgsz=imgsz, verbose=False), start=1):
+    results = model.predict(
+        source, stream=True, imgsz=imgsz, verbose=False, engine="torch"
+    )  # which the stub stands for
+    for seen, result in enumerate(results, start=1):
         instances += len(result)
         if seen % max(1, length // POINTS) == 0:
             curve.append(round(memory_now(), 1))

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from seglab.cli.modes import split_input
 from seglab.cli.parsing import parse
 from seglab.compat.arguments import translate
 from seglab.config import VERBS, names_of
@@ -33,9 +34,9 @@ from seglab.datasets.load import load_dataset
 from seglab.datasets.unpack import extract_zip
 from seglab.errors import SeglabError
 from seglab.evaluation.coco import evaluate_files
-from seglab.export import onnx as onnx_format
 from seglab.export import pt2 as pt2_format
 from seglab.export.metadata import ModelMetadata
+from seglab.export.registry import load_runtime
 from seglab.formats.yolo import read_labels
 from seglab.geometry import rle
 from seglab.model.weights import load_weights, save_checkpoint, save_weights
@@ -316,7 +317,7 @@ def read_onnx(data: bytes, folder: Path) -> None:
     if data.startswith(b"{"):
         data = with_metadata(data)
     path.write_bytes(data)
-    onnx_format.load(path)
+    load_runtime(path)
 
 
 def with_metadata(data: bytes) -> bytes:
@@ -433,9 +434,9 @@ def read_command_line(data: bytes, folder: Path) -> None:
     words = data.decode("utf-8", "surrogateescape").split("\n")
     mode, options = parse(words)
     checked = translate(mode, options, say=lambda text: None)
-    for config in VERBS[mode].arguments:
-        own = {name: value for name, value in checked.items() if name in names_of(config)}
-        config(**own)
+    _, rest = split_input(mode, checked)
+    for config in VERBS[mode].arguments[1:]:
+        config(**{name: value for name, value in rest.items() if name in names_of(config)})
 
 
 def command_seeds() -> list[bytes]:

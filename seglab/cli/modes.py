@@ -40,7 +40,13 @@ from seglab.errors import SeglabError
 
 
 def run(mode: str, options: dict[str, Any]) -> int:
-    """Run a mode with its options by name and return the exit status.
+    """Run a mode with its options by name and return the exit status. Errors: as of `split_input`, and the mode's."""
+    given, rest = split_input(mode, options)
+    return MODES[mode](given, rest) or 0
+
+
+def split_input(mode: str, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Options by name -> the mode's own ones, checked, and the rest.
 
     Errors: SeglabError for an option that the mode does not know or that does not fit, and for one it needs and lacks.
     """
@@ -57,7 +63,7 @@ def run(mode: str, options: dict[str, Any]) -> int:
     for about in arguments:
         if about.default is MISSING and own.get(about.name) is None:
             raise SeglabError(f"{mode} needs the argument {about.name}: write `seglab {mode} {about.name}=...`")
-    return MODES[mode](own_class(**own), rest) or 0
+    return own_class(**own), rest
 
 
 def _of_file(cfg: Any, arguments: tuple[Argument, ...]) -> dict[str, Any]:

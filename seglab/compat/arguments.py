@@ -327,6 +327,8 @@ def read_config(path: str | Path | Mapping) -> dict[str, Any]:
     """
     if isinstance(path, Mapping):
         return dict(path)
+    if not isinstance(path, str | Path):  # as of a bare `--cfg`
+        raise SeglabError(f"cfg={path} is not the name of a file: give a YAML file such as `seglab copy-cfg` writes")
     file = Path(path)
     if not file.is_file():
         raise SeglabError(f"cfg={path}: there is no such file; give a YAML file such as `seglab copy-cfg` writes")

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from seglab.data.image import write_image
 from seglab.drawing.overlays import draw_instances
 from seglab.drawing.plots import training_curves
 from seglab.errors import SeglabError
@@ -25,7 +26,7 @@ def plot_results(file: str | Path = "path/to/results.csv", dir: str | Path = "",
     csv = Path(dir) / "results.csv" if dir else Path(file)
     if not csv.is_file():
         raise SeglabError(f"there is no {csv}: give the results.csv of a training, or dir=, the folder of its run")
-    cv2.imwrite(str(csv.with_name("results.png")), training_curves(csv)[..., ::-1])
+    write_image(csv.with_name("results.png"), training_curves(csv))
 
 
 def visualize_image_annotations(image_path: str | Path, txt_path: str | Path, label_map: Mapping[int, str]) -> None:

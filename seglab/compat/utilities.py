@@ -21,7 +21,7 @@ from torch import nn
 
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
-from seglab.files import IMAGE_SUFFIXES
+from seglab.files import IMAGE_SUFFIXES, atomic_write
 from seglab.inference.sources import VIDEO_SUFFIXES
 from seglab.model.yolo11 import count_flops, count_layers
 
@@ -178,10 +178,8 @@ class YAML:
     def save(file: str | Path = "data.yaml", data: dict[str, Any] | None = None, header: str = "") -> None:
         """Write data; paths become text."""
         plain = {name: str(value) if isinstance(value, Path) else value for name, value in (data or {}).items()}
-        path = Path(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-        path.write_text(header + text, encoding="utf-8")
+        atomic_write(Path(file), (header + text).encode())
 
 
 def yaml_load(file: str | Path = "data.yaml", append_filename: bool = False) -> dict[str, Any]:

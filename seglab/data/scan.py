@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seglab.data.annotations import AnyAnnotations
 from seglab.data.image import look_at
-from seglab.errors import UNREADABLE, SeglabError
+from seglab.errors import UNREADABLE, SeglabError, raise_if_away
 from seglab.files import atomic_write, cache_dir
 from seglab.formats.issues import Issue, raise_first
 from seglab.image_files import DEFAULT_READING, Reading
@@ -64,6 +64,7 @@ def _scan_image(image: Path, annotations: AnyAnnotations, reading: Reading) -> t
     try:
         size, further = look_at(image, reading)
     except (SeglabError, FileNotFoundError) as error:
+        raise_if_away(image, error)
         what = str(error).replace(str(image), "").strip()
         return None, [Issue(str(image), 0, f"unreadable image: {what}", "image left out")]
     issues = annotations.read(image, size)[1]

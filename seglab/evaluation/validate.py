@@ -36,7 +36,7 @@ from seglab.evaluation.confusion import ConfusionMatrix, count_confusions
 from seglab.evaluation.metrics import Metrics, TaskMetrics, task_metrics
 from seglab.evaluation.samples import draw_validation_batches
 from seglab.events import SILENT, Events
-from seglab.files import new_run_dir
+from seglab.files import atomic_write, new_run_dir
 from seglab.formats.coco_writer import result_entry
 from seglab.formats.yolo import raw_rows
 from seglab.geometry.letterbox import Letterbox
@@ -421,7 +421,7 @@ def validate_dataset(
         metrics.show()
     if folder is not None:
         if results is not None:
-            (folder / "predictions.json").write_text(json.dumps(results), encoding="utf-8")
+            atomic_write(folder / "predictions.json", json.dumps(results).encode())
         if config.plots:
             write_plots(metrics, folder)
             shown = PredictConfig(imgsz=config.imgsz, mask_targets=config.mask_targets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import statistics
 import time
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from seglab.export.exporter import export
 from seglab.export.inference_model import InferenceModel
 from seglab.export.registry import FORMATS, find_format, load_runtime
 from seglab.export.runtime import Runtime
-from seglab.files import cache_dir
+from seglab.files import atomic_write, cache_dir
 from seglab.inference.predictor import Forward
 from seglab.model.packed import pack
 from seglab.model.transfer import transfer
@@ -199,11 +200,12 @@ def _cell(value: float | None, digits: int) -> str:
 
 def write_report(lines: list[Line], out: Path) -> None:
     """benchmark.md, benchmark.csv and benchmark.png in the folder `out`."""
-    (out / "benchmark.md").write_text(markdown(lines) + "\n", encoding="utf-8")
-    with (out / "benchmark.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([column.name for column in fields(Line)])
-        writer.writerows(astuple(line) for line in lines)
+    atomic_write(out / "benchmark.md", (markdown(lines) + "\n").encode())
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow([column.name for column in fields(Line)])
+    writer.writerows(astuple(line) for line in lines)
+    atomic_write(out / "benchmark.csv", table.getvalue().encode())
     draw_bars(lines, out / "benchmark.png")
 
 
@@ -231,7 +233,9 @@ def draw_bars(lines: list[Line], path: Path) -> None:
     if fastest * 20 < slowest:  # one slow format must not flatten the others
         panels[0].set_xscale("log")
         panels[0].set_xlim(fastest / 2, 4 * slowest)
-    figure.savefig(path, dpi=120)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    atomic_write(path, picture.getvalue())
 
 
 def published_table(data: str | None = None) -> str:

@@ -25,8 +25,14 @@ def fit_to_graph(metadata: ModelMetadata, images: Sequence[Any], outputs: Sequen
     """The metadata of a foreign file, corrected by its graph: size, batch, free shapes, whether NMS is inside.
 
     images: shape of the input; outputs: shapes of the outputs. Entries that are not positive numbers are free. A file
-    in which only the batch is free is used like one of fixed shapes.
+    in which only the batch is free is used like one of fixed shapes. Errors: SeglabError where the input is no batch of
+    images.
     """
+    if len(images) != 4:
+        raise SeglabError(
+            f"the input of the exported file has the shape {list(images)} and not that of images, (B, 3, H, W): export "
+            "it again from a segmentation model"
+        )
     height, width = images[1:3] if is_channels_last(images) else images[2:4]
     if not (_is_fixed(height) and _is_fixed(width)):
         metadata = replace(metadata, dynamic=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seglab.errors import SeglabError
+from seglab.files import atomic_write
 from seglab.sizes import Size
 from seglab.wording import one_line, pluralize
 
@@ -119,9 +121,8 @@ def write_rest(issues: Sequence[Issue], path: Path) -> Path | None:
     counts = Counter(issue.type for issue in issues)
     if max(counts.values(), default=0) <= ROWS_SHOWN:
         return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("file", "line", "message", "action"))
-        writer.writerows((issue.path, issue.line or "", issue.message, issue.action) for issue in issues)
-    return path
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(("file", "line", "message", "action"))
+    writer.writerows((issue.path, issue.line or "", issue.message, issue.action) for issue in issues)
+    return atomic_write(path, table.getvalue().encode())

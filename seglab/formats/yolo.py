@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, raise_if_away
 from seglab.files import SPLITS, YAML_SUFFIXES
 from seglab.formats.coco_writer import steady
 from seglab.formats.format import Format, LabeledImage, outline
@@ -37,15 +37,17 @@ EXACT = ".17g"  # as many digits as a float64 has
 def read_labels(path: Path, width: int, height: int, names: Sized) -> tuple[list[Instance], list[Issue]]:
     """Read one label file -> (instances with rings in pixels of a width x height image, issues found on the way).
 
-    A missing file means an image without instances. Nothing raises here: what can be used is used, and every row that
-    had to be fixed or left out gives one Issue with file and line.
+    A missing file means an image without instances. What can be used is used, and every row that had to be fixed or
+    left out gives one Issue with file and line. Errors: SeglabError where the disk fails.
     """
     try:
         text = read_text(Path(path))
     except FileNotFoundError:
         return [], [Issue(str(path), 0, "no label file", EMPTY, "note")]
     except OSError as error:
-        return [], [Issue(str(path), 0, f"unreadable label file: {error.strerror}", EMPTY)]
+        raise_if_away(path, error)
+        message = f"unreadable label file: {error.strerror}"
+        return [], [Issue(str(path), 0, message, "image left out", lost=1, unusable=True)]
     instances: list[Instance] = []
     issues: list[Issue] = []
     first_line: dict[tuple[str, ...], int] = {}

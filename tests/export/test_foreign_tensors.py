@@ -12,7 +12,7 @@ from seglab import YOLO
 from seglab.errors import SeglabError
 from seglab.export import foreign_tensors, parity
 from seglab.export.inference_model import InferenceModel
-from seglab.export.metadata import write_sidecar
+from seglab.export.metadata import ModelMetadata, write_sidecar
 from seglab.export.registry import load_runtime
 from seglab.geometry.boxes import xywh_to_xyxy
 
@@ -126,3 +126,10 @@ def test_a_folder_of_another_tool_opens(folder, network, images, metadata, tmp_p
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-3)
     write_sidecar(path, replace(metadata, size=SIZE))
     assert not load_runtime(path).metadata.is_foreign
+
+
+def test_a_file_whose_input_is_no_image_is_told():
+    metadata = ModelMetadata({0: "cup"}, (64, 64))
+    for shape in ((), (1, 3), (1, 3, 64), (1, 1, 3, 64, 64)):
+        with pytest.raises(SeglabError, match="not that of images"):
+            foreign_tensors.fit_to_graph(metadata, shape, [])

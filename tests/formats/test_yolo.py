@@ -1,11 +1,15 @@
 """Label files: what is good is read, what is bad is told with file and line, nothing raises."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seglab.errors import SeglabError
+from seglab.formats import yolo
 from seglab.formats.issues import raise_first
 from seglab.formats.yolo import read_labels
 from seglab.geometry.polygons import join_rings, ring_area
@@ -109,6 +113,16 @@ def test_a_label_file_that_cannot_be_opened_is_told(tmp_path):
     (tmp_path / "a.txt").mkdir()
     instances, (problem,) = read_labels(tmp_path / "a.txt", 1, 1, NAMES)
     assert instances == [] and "unreadable label file" in problem.message and not problem.is_note
+    assert problem.unusable and problem.lost  # its image is no background
+
+
+def test_a_disk_that_fails_decides_nothing(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(yolo, "read_text", fail)
+    with pytest.raises(SeglabError, match=r"a\.txt cannot be read now .*: check the disk"):
+        read_labels(tmp_path / "a.txt", 1, 1, NAMES)
 
 
 def test_byte_order_mark_and_odd_bytes(tmp_path):

@@ -21,7 +21,7 @@ from seglab.data.annotations import open_annotations
 from seglab.data.image import image_size
 from seglab.datasets.spec import DatasetSpec
 from seglab.datasets.split_file import NAME, Split, apply_split, read_split, split_file_of, spread, write_split
-from seglab.errors import SeglabError
+from seglab.errors import SeglabError, raise_if_away
 from seglab.progress import with_progress
 from seglab.wording import pluralize
 
@@ -110,7 +110,8 @@ def _classes_of(spec: DatasetSpec, images: Sequence[Path]) -> dict[Path, set[int
             if image in classes:
                 try:
                     found, _ = annotations.read(image, image_size(image))
-                except (SeglabError, FileNotFoundError):
+                except (SeglabError, FileNotFoundError) as error:
+                    raise_if_away(image, error)  # a split that is kept is not drawn from half the labels
                     continue  # unreadable: told when the split is read
                 classes[image] |= {instance.class_id for instance in found if not instance.crowd}
     return classes

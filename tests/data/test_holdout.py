@@ -1,5 +1,6 @@
 """Images held out from training: what belongs together stays together, rare classes are on both sides, once for all."""
 
+import errno
 import shutil
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from seglab.data import holdout
 from seglab.data.holdout import assign_groups, group_images, hold_out, hold_out_once
 from seglab.datasets.load import load_dataset
 from seglab.errors import SeglabError
@@ -140,3 +142,21 @@ def test_val_never_has_more_images_than_train(seed):
     classes = {group[0]: set(rng.choice(10, size=5, replace=False).tolist()) for group in groups}
     side = assign_groups(groups, classes, {"train": 0.66, "val": 0.34, "test": 0.0}, seed)
     assert 2 <= side.count("val") <= 3
+
+
+def test_a_disk_that_fails_draws_no_split(tmp_path, monkeypatch):
+    """A kept split is for good, so it is not drawn from the labels that happened to be read."""
+    spec = load_dataset(make(tmp_path / "a", [0, 1] * 5))
+    read = holdout.image_size
+
+    def fail(image):
+        if image == spec.images("train")[3]:
+            raise SeglabError("no") from OSError(errno.EIO, "Input/output error")
+        return read(image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holdout, "image_size", fail)
+        with pytest.raises(SeglabError, match=r"cannot be read now .*check the disk"):
+            hold_out_once(spec, 0.2, out=tmp_path / "split.yaml")
+    assert not (tmp_path / "split.yaml").exists()
+    hold_out_once(spec, 0.2, out=tmp_path / "split.yaml")

@@ -29,7 +29,7 @@ test: lint $(VENV)/.browser
 	$(BIN)/python -m pytest -q tests/parity
 	$(BIN)/python -m pytest -q $(SPREAD) --nbval notebooks --ignore=notebooks/solutions  # tests/course runs the solutions
 
-# Fuzzing, failing disks, kills and load: about twenty minutes on two cores; docs/reliability.md gets the figures.
+# Fuzzing, failing disks, kills and load: about thirty-five minutes on two cores; docs/reliability.md gets the figures.
 # It needs Linux and a C compiler. trust-long takes hours: .github/workflows/trust.yml runs it every night.
 trust: $(VENV)/.installed-trust
 	$(BIN)/python -m trust

@@ -51,7 +51,7 @@ ON_DISK = ("kills", "faults", "conditions")  # with the library that makes file 
 
 FUZZ_SECONDS = {False: 60, True: 5 * 3600}
 FUZZ_RUNS = 1_000_000
-FAULTS_A_KIND = {False: 3, True: None}  # of a training: None is every one; of the other verbs it is always every one
+FAULTS_A_KIND = {False: 3, True: None}  # of a training or validation; None: every one, as of all other verbs
 KILLS = {False: 20, True: 200}
 
 
@@ -62,7 +62,7 @@ def run_item(part: str, item: str, is_long: bool, work: Path) -> dict:
     if part == "faults":
         from trust.faults import check as check_faults
 
-        return check_faults(item, work, FAULTS_A_KIND[is_long] if item.startswith("train") else None)
+        return check_faults(item, work, FAULTS_A_KIND[is_long] if item.startswith(("train", "val")) else None)
     if part == "kills":
         from trust.kills import check as check_kills
 

@@ -16,10 +16,10 @@ RUNS = {"short": "`make trust`", "long": "at length"}
 INTRODUCTION = """
     # Reliability
 
-    What [SECURITY.md](../SECURITY.md) promises is tested by trying to break it. `make trust` takes about twenty minutes
-    on two cores; `python -m trust --long` takes hours, and a workflow (`.github/workflows/trust.yml`) runs it every
-    night. The code is in `trust/`, one file per idea. All figures on this page are measured by it,
-    and written here by `python -m trust` itself; a dash means that nobody has run it yet.
+    What [SECURITY.md](../SECURITY.md) promises is tested by trying to break it. `make trust` takes about thirty-five
+    minutes on two cores; `python -m trust --long` takes hours, and a workflow (`.github/workflows/trust.yml`) runs it
+    every night. The code is in `trust/`, one file per idea. All figures on this page are measured by it, and written
+    here by `python -m trust` itself; a dash means that nobody has run it yet.
 
     A finding is whatever breaks a promise below. One that is fixed stays in the corpus or gets a test.
     [Every promise with what shows it](decisions/0023-hostile-files-kills-and-the-network.md) is a page of its own.
@@ -39,9 +39,9 @@ TEXTS = {
 
         Every write, fsync, rename and creation of a file fails once (EIO), and again with all that come after it, as on
         a disk that is full (ENOSPC); reads are sampled. `make trust` takes three operations of each kind of a training
-        and all of the other verbs; at length, all are taken. After each failure, everything on disk under its final
-        name loads, nothing unfinished is left (but the part of a download, which is continued), and a second run ends
-        with the same bits as one that never failed.
+        and a validation, and all of the other verbs; at length, all are taken. After each failure, everything on disk
+        under its final name loads, nothing unfinished is left (but the part of a download, which is continued), and a
+        second run ends with the same bits as one that never failed.
     """,
     "kills": """
         ## Processes that are killed

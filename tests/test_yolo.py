@@ -250,7 +250,8 @@ def test_what_is_saved_as_pt_opens_as_pt(tmp_path, monkeypatch):
         assert model.save(name) == Path(name) and Path(name).is_file()
         again = YOLO(name)
         assert again.names == model.names and again.license == "Apache-2.0"
-        assert again.mask_targets == model.mask_targets and again.overrides == model.overrides
+        assert again.mask_targets == model.mask_targets
+        assert again.overrides == {**model.overrides, "model": name}
         for key, tensor in model.network.state_dict().items():
             assert torch.equal(again.network.state_dict()[key], tensor)
     content = torch.load("y.pt", weights_only=True)  # as other tools open it: nothing but tensors and plain data

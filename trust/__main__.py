@@ -124,7 +124,7 @@ def wanted(words: list[str]) -> list[tuple[str, str]]:
 def main(words: list[str]) -> int:
     if words[:1] == ["item"]:
         _, part, item, is_long, out = words
-        work = Path(mkdtemp()) / "work"
+        work = Path(out).with_name("work")
         result = run_item(part, item, bool(int(is_long)), work)
         Path(out).write_text(json.dumps(result))
         shutil.rmtree(work, ignore_errors=True)

@@ -69,9 +69,8 @@ def stream(source: object, length: int, forward: Callable | None = stub, imgsz: 
     seen = 0
     instances = 0
     began = time.monotonic()
-    results = model.predict(
-        source, stream=True, imgsz=imgsz, verbose=False, engine="torch"
-    )  # which the stub stands for
+    # The stub stands for the network in PyTorch, which an engine would take the place of.
+    results = model.predict(source, stream=True, imgsz=imgsz, verbose=False, engine="torch")
     for seen, result in enumerate(results, start=1):
         instances += len(result)
         if seen % max(1, length // POINTS) == 0:
